@@ -1,0 +1,1 @@
+//! Base-2 exponential histogram: record, merge, downscale, quantile. No dependencies.

@@ -1,0 +1,1 @@
+//! The wiring: every queue with its capacity, every task, start and shutdown order.

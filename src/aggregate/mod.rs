@@ -1,0 +1,1 @@
+//! The first local reader: spans to calls and latency.

@@ -1,0 +1,1 @@
+//! What was typed, and the commands that are not the agent.

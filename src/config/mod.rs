@@ -1,0 +1,1 @@
+//! YAML to typed to resolved configuration, with every finding at once.

@@ -1,0 +1,1 @@
+//! OTLP out: one lane per signal and destination.

@@ -1,0 +1,175 @@
+//! The declared memory ceiling, split once into budgets, and the in-flight budget that enforces it.
+//!
+//! `limits.memory` (M) = min(128 MiB, 75 % of the cgroup's limit) unless configured. The split is:
+//! transport M/8, in flight 3M/8, journal tail M/8, export 3M/16, `memory` journal M/4; the rest is
+//! the program itself. A reservation never waits: it succeeds or the request is refused at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What each part of the agent may hold, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// M, the whole.
+    pub total: usize,
+    /// Connection windows: bounds how many connections are served at once.
+    pub transport: usize,
+    /// Request bytes (wire, inflated and transcoded) from the first byte until durable.
+    pub in_flight: usize,
+    /// The largest single message, on the wire and inflated.
+    pub message: usize,
+    /// The journal's newest records, kept as `Bytes` for readers that keep up.
+    pub tail: usize,
+    /// Batches being sent or waiting for a retry, over all destinations.
+    pub export: usize,
+    /// The ring of a `memory` journal.
+    pub memory_journal: usize,
+}
+
+impl Budget {
+    /// Splits `total` bytes.
+    #[must_use]
+    pub fn split(total: usize) -> Self {
+        Self {
+            total,
+            transport: total / 8,
+            in_flight: total / 8 * 3,
+            message: (64 << 20).min(total / 4),
+            tail: total / 8,
+            export: total / 16 * 3,
+            memory_journal: total / 4,
+        }
+    }
+}
+
+/// The in-flight budget: bytes of requests that are not yet durable.
+///
+/// Shared by every connection of every receiver. The limit can be lowered while the process is
+/// above its ceiling and raised again after.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    used: AtomicUsize,
+    limit: AtomicUsize,
+}
+
+impl InFlight {
+    /// A budget of `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { state: Arc::new(State { used: 0.into(), limit: limit.into() }) }
+    }
+
+    /// An empty reservation, to be grown as bytes arrive.
+    #[must_use]
+    pub fn reserve_none(&self) -> Reservation {
+        Reservation { state: Arc::clone(&self.state), bytes: 0 }
+    }
+
+    /// Bytes reserved now.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.state.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that may be reserved.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.state.limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit; reservations already made stay.
+    pub fn set_limit(&self, limit: usize) {
+        self.state.limit.store(limit, Ordering::Relaxed);
+    }
+}
+
+/// Bytes taken from an [`InFlight`] budget; given back when dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    state: Arc<State>,
+    bytes: usize,
+}
+
+/// The in-flight budget is used up. Retryable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the in-flight budget is used up")]
+pub struct OverBudget;
+
+impl Reservation {
+    /// Adds `more` bytes.
+    ///
+    /// # Errors
+    /// [`OverBudget`] when they do not fit; what was reserved before stays reserved. Refuse the
+    /// request and let the sender retry.
+    pub fn grow(&mut self, more: usize) -> Result<(), OverBudget> {
+        let limit = self.state.limit.load(Ordering::Relaxed);
+        self.state
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(more).filter(|&sum| sum <= limit)
+            })
+            .map_err(|_| OverBudget)?;
+        self.bytes += more;
+        Ok(())
+    }
+
+    /// Gives `less` bytes back early, for example when a wire buffer is dropped after inflating.
+    pub fn shrink(&mut self, less: usize) {
+        let less = less.min(self.bytes);
+        self.bytes -= less;
+        self.state.used.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.state.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_refused_at_the_limit_and_given_back_on_drop() {
+        let budget = InFlight::new(100);
+        let mut a = budget.reserve_none();
+        a.grow(60).unwrap();
+        let mut b = budget.reserve_none();
+        assert_eq!(b.grow(41), Err(OverBudget));
+        b.grow(40).unwrap();
+        a.shrink(10);
+        assert_eq!(budget.used(), 90);
+        drop((a, b));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_lowered_limit_refuses_new_bytes_only() {
+        let budget = InFlight::new(100);
+        let mut a = budget.reserve_none();
+        a.grow(80).unwrap();
+        budget.set_limit(50);
+        assert_eq!(a.grow(1), Err(OverBudget));
+        assert_eq!(a.bytes(), 80);
+    }
+
+    #[test]
+    fn the_parts_of_a_budget_stay_below_the_whole() {
+        let b = Budget::split(128 << 20);
+        assert!(b.transport + b.in_flight + b.tail + b.export < b.total);
+        assert_eq!(b.message, 32 << 20);
+    }
+}

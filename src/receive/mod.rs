@@ -1,0 +1,1 @@
+//! OTLP in: unary gRPC and HTTP on hyper, admission, auth, TLS.

@@ -1,0 +1,2 @@
+//! A stock SDK client.
+fn main() {}
