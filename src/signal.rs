@@ -98,7 +98,8 @@ impl Meta {
         std::iter::from_fn(move || {
             loop {
                 let (&[kind, low, high], tail) = rest.split_first_chunk()?;
-                let (value, tail) = tail.split_at_checked(u16::from_le_bytes([low, high]).into())?;
+                let (value, tail) =
+                    tail.split_at_checked(u16::from_le_bytes([low, high]).into())?;
                 rest = tail;
                 if kind == Self::HEADER {
                     let (&name_len, value) = value.split_first()?;

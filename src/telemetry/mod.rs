@@ -3,4 +3,4 @@
 pub mod desc;
 pub mod registry;
 
-pub use registry::{Counter, Gauge, Kind, Desc, Registry};
+pub use registry::{Counter, Desc, Gauge, Kind, Registry};

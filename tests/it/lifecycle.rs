@@ -1,0 +1,37 @@
+//! Start, stop, reload, refusal: the agent as its supervisor sees it.
+
+use std::time::Duration;
+
+use super::support::{Agent, free_address};
+
+fn config(directory: &std::path::Path, admin: std::net::SocketAddr) -> String {
+    let [grpc, http] = [(); 2].map(|()| free_address());
+    let journal = directory.join("journal");
+    format!(
+        "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}}}\n\
+         journal: {{directory: '{}'}}\nadmin: {{endpoint: '{admin}'}}\nshutdown_timeout: 2s\n",
+        journal.display()
+    )
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_exits_with_zero() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let agent = Agent::start(directory.path(), &config(directory.path(), admin), admin).await;
+    agent.signal("TERM");
+    assert_eq!(agent.ended(Duration::from_secs(10)).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_journal_is_refused_with_its_directory_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let first = Agent::start(directory.path(), &config(directory.path(), admin), admin).await;
+    let second = Agent::spawn(directory.path(), &config(directory.path(), free_address()), admin);
+    let log = second.log_path();
+    assert_eq!(second.ended(Duration::from_secs(10)).await, Some(1));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("journal") && log.contains("in use"), "{log}");
+    drop(first);
+}

@@ -1,0 +1,9 @@
+//! Integration tests: real sockets on 127.0.0.1, a real journal in a temporary directory, the real
+//! binary. One program, so that it links once.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+
+mod kill;
+mod lifecycle;
+mod support;

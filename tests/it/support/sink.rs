@@ -1,0 +1,57 @@
+//! An OTLP/gRPC destination made of tonic and prost, which share no code with the agent.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+
+/// Spans by span id: the first copy of each, and how often it came.
+pub type Spans = HashMap<Vec<u8>, (Span, u32)>;
+
+/// Keeps every span it receives.
+#[derive(Clone, Default)]
+pub struct Sink {
+    received: Arc<Mutex<Spans>>,
+}
+
+impl Sink {
+    /// Serves on `address` until the test's runtime ends.
+    pub async fn serve(&self, address: SocketAddr) {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        let service = TraceServiceServer::new(self.clone())
+            .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+            .accept_compressed(tonic::codec::CompressionEncoding::Zstd)
+            .max_decoding_message_size(64 << 20);
+        let server = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(incoming));
+    }
+
+    /// What was received so far.
+    pub fn spans(&self) -> Spans {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Sink {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let mut received = self.received.lock().unwrap();
+        let resources = request.into_inner().resource_spans.into_iter();
+        for span in resources.flat_map(|r| r.scope_spans).flat_map(|s| s.spans) {
+            let copies = &mut received.entry(span.span_id.clone()).or_insert((span, 0)).1;
+            *copies += 1;
+        }
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
