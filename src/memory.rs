@@ -138,6 +138,45 @@ impl Drop for Reservation {
     }
 }
 
+/// The in-flight budget while the process holds `rss` bytes: whole below 90 % of the ceiling, then
+/// falling in a straight line to a sixteenth at the ceiling and above.
+///
+/// Never zero: an allocator may keep what was freed, and an agent that takes nothing can never show
+/// that it has room again.
+#[must_use]
+pub fn limit_for(rss: u64, budget: &Budget) -> usize {
+    let rss = usize::try_from(rss).unwrap_or(usize::MAX);
+    let soft = budget.total / 10 * 9;
+    let least = budget.in_flight / 16;
+    let over = rss.saturating_sub(soft);
+    let span = budget.total.saturating_sub(soft).max(1);
+    let cut = (budget.in_flight - least).saturating_mul(over.min(span)) / span;
+    budget.in_flight - cut
+}
+
+/// How often the resident memory is sampled.
+pub const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Keeps `in_flight` at what [`limit_for`] allows, sampling `rss` every [`SAMPLE_INTERVAL`], for as
+/// long as it is polled. A sample that cannot be read leaves the limit.
+pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() -> Option<u64>) {
+    let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Some(limit) = rss().map(|rss| limit_for(rss, &budget)) {
+            let before = in_flight.limit();
+            if limit < before && before == budget.in_flight {
+                tracing::warn!(
+                    limit,
+                    "near the memory ceiling: taking in less until there is room"
+                );
+            }
+            in_flight.set_limit(limit);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,5 +210,34 @@ mod tests {
         let b = Budget::split(128 << 20);
         assert!(b.transport + b.in_flight + b.tail + b.export < b.total);
         assert_eq!(b.message, 32 << 20);
+    }
+
+    #[test]
+    fn the_in_flight_budget_shrinks_above_nine_tenths_of_the_ceiling_and_never_to_zero() {
+        let budget = Budget::split(160 << 20);
+        let limit_at = |percent: u64| limit_for((160 << 20) * percent / 100, &budget);
+        assert_eq!(limit_at(0), budget.in_flight);
+        assert_eq!(limit_at(90), budget.in_flight);
+        assert!(limit_at(95) < budget.in_flight && limit_at(95) > budget.in_flight / 2);
+        assert_eq!(limit_at(100), budget.in_flight / 16);
+        assert_eq!(limit_for(u64::MAX, &budget), budget.in_flight / 16);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_follows_the_resident_memory_down_and_up_again() {
+        let budget = Budget::split(160 << 20);
+        let in_flight = InFlight::new(budget.in_flight);
+        let rss = Arc::new(std::sync::atomic::AtomicU64::new(160 << 20));
+        let sample = Arc::clone(&rss);
+        let task =
+            hold_ceiling(budget, in_flight.clone(), move || Some(sample.load(Ordering::Relaxed)));
+        let watch = async {
+            tokio::time::sleep(SAMPLE_INTERVAL / 2).await;
+            assert_eq!(in_flight.limit(), budget.in_flight / 16);
+            rss.store(1 << 20, Ordering::Relaxed);
+            tokio::time::sleep(SAMPLE_INTERVAL).await;
+            assert_eq!(in_flight.limit(), budget.in_flight);
+        };
+        tokio::select! { () = task => {}, () = watch => {} }
     }
 }

@@ -1,11 +1,283 @@
-//! Every self-metric, once: name, kind, help, labels. docs/metrics.md is checked against this file.
+//! Every self-metric, once: name, kind, help, labels. docs/metrics.md is written from this table.
+//!
+//! Add a `const` inside `table!`, in the group of its module; nothing else needs to know. Names:
+//! the collector's where it has one, ours begin with `sidelight_`; no `_total`, units end the name.
 
 use super::registry::{Desc, Kind};
 
-/// Requests that a receiver took in and the journal made durable.
+/// Keeps each constant and lists them all in [`ALL`].
+macro_rules! table {
+    ($($(#[$doc:meta])* pub const $name:ident: Desc = $desc:expr;)*) => {
+        $($(#[$doc])* pub const $name: Desc = $desc;)*
+
+        /// Every self-metric.
+        pub const ALL: &[&Desc] = &[$(&$name),*];
+    };
+}
+
+table! {
+// receive
+
+/// Spans that a receiver took in and the journal made durable.
 pub const RECEIVER_ACCEPTED_SPANS: Desc = Desc {
     name: "otelcol_receiver_accepted_spans",
     kind: Kind::Counter,
     help: "Spans accepted: validated and durable in the journal.",
     labels: &["receiver", "transport"],
 };
+
+// journal
+
+// export
+
+// the ledger: accepted = delivered + queued + dropped, per signal and exporter
+
+/// What senders were told is durable.
+pub const LEDGER_ACCEPTED_ITEMS: Desc = Desc {
+    name: "sidelight_ledger_accepted_items",
+    kind: Kind::Counter,
+    help: "Spans, data points, log records or profiles acknowledged as durable, over restarts.",
+    labels: &["signal"],
+};
+/// What destinations acknowledged.
+pub const LEDGER_DELIVERED_ITEMS: Desc = Desc {
+    name: "sidelight_ledger_delivered_items",
+    kind: Kind::Counter,
+    help: "Items acknowledged by the destination, over restarts.",
+    labels: &["signal", "exporter"],
+};
+/// What waits in the journal.
+pub const LEDGER_QUEUED_ITEMS: Desc = Desc {
+    name: "sidelight_ledger_queued_items",
+    kind: Kind::Gauge,
+    help: "Items in the journal that the destination has not acknowledged yet.",
+    labels: &["signal", "exporter"],
+};
+/// What will never be delivered.
+pub const LEDGER_DROPPED_ITEMS: Desc = Desc {
+    name: "sidelight_ledger_dropped_items",
+    kind: Kind::Counter,
+    help: "Items that will not be delivered, by reason, over restarts.",
+    labels: &["signal", "exporter", "reason"],
+};
+
+// aggregate
+
+/// Calls per series of spans.
+pub const SPANMETRICS_CALLS: Desc = Desc {
+    name: "traces_spanmetrics_calls",
+    kind: Kind::Counter,
+    help: "Spans received since the agent started.",
+    labels: SPAN_LABELS,
+};
+/// Latency per series of spans.
+pub const SPANMETRICS_LATENCY: Desc = Desc {
+    name: "traces_spanmetrics_latency",
+    kind: Kind::Histogram,
+    help: "Duration of the spans received since the agent started, in seconds.",
+    labels: SPAN_LABELS,
+};
+/// Quantiles of the latency.
+pub const SPAN_LATENCY_SECONDS: Desc = Desc {
+    name: "sidelight_span_latency_seconds",
+    kind: Kind::Gauge,
+    help: "Quantiles of the duration of the spans received since the agent started, in seconds.",
+    labels: &[
+        "service", "span_name", "span_kind", "status_code", "http_route", "http_request_method",
+        "quantile",
+    ],
+};
+/// Rows of the span table.
+pub const AGGREGATE_SERIES: Desc = Desc {
+    name: "sidelight_aggregate_series",
+    kind: Kind::Gauge,
+    help: "Series in the table of span metrics.",
+    labels: &[],
+};
+/// Spans counted in the overflow row.
+pub const AGGREGATE_OVERFLOW_SPANS: Desc = Desc {
+    name: "sidelight_aggregate_overflow_spans",
+    kind: Kind::Counter,
+    help: "Spans counted without labels of their own because a limit on series was reached.",
+    labels: &["limit"],
+};
+/// Spans that the table read.
+pub const AGGREGATE_SPANS: Desc = Desc {
+    name: "sidelight_aggregate_spans",
+    kind: Kind::Counter,
+    help: "Spans read from the journal into the table of span metrics.",
+    labels: &[],
+};
+/// Spans without a usable duration.
+pub const AGGREGATE_ODD_SPANS: Desc = Desc {
+    name: "sidelight_aggregate_odd_spans",
+    kind: Kind::Counter,
+    help: "Spans that end before they start; counted as calls, not in the latency.",
+    labels: &[],
+};
+/// Records that the table could not read.
+pub const AGGREGATE_UNREADABLE_RECORDS: Desc = Desc {
+    name: "sidelight_aggregate_unreadable_records",
+    kind: Kind::Counter,
+    help: "Records that the table of span metrics could not read; they are forwarded all the same.",
+    labels: &[],
+};
+/// Series that ended for want of spans.
+pub const AGGREGATE_EXPIRED_SERIES: Desc = Desc {
+    name: "sidelight_aggregate_expired_series",
+    kind: Kind::Counter,
+    help: "Series removed because no span arrived within `aggregate.series_ttl`.",
+    labels: &[],
+};
+
+// api
+
+/// Requests answered by the admin listener.
+pub const API_REQUESTS: Desc = Desc {
+    name: "sidelight_api_requests",
+    kind: Kind::Counter,
+    help: "Requests answered by the admin listener, by route and status.",
+    labels: &["route", "status"],
+};
+/// Connections that the admin listener did not take.
+pub const API_REFUSED_CONNECTIONS: Desc = Desc {
+    name: "sidelight_api_refused_connections",
+    kind: Kind::Counter,
+    help: "Connections closed at once by the admin listener because its limit was reached.",
+    labels: &[],
+};
+
+// the process
+
+/// Resident memory.
+pub const PROCESS_MEMORY_RSS: Desc = Desc {
+    name: "otelcol_process_memory_rss",
+    kind: Kind::Gauge,
+    help: "Resident memory of the agent, in bytes.",
+    labels: &[],
+};
+/// Processor time.
+pub const PROCESS_CPU_SECONDS: Desc = Desc {
+    name: "otelcol_process_cpu_seconds",
+    kind: Kind::Counter,
+    help: "User and system processor time of the agent, in seconds.",
+    labels: &[],
+};
+/// Time since the start.
+pub const PROCESS_UPTIME: Desc = Desc {
+    name: "otelcol_process_uptime",
+    kind: Kind::Counter,
+    help: "Time since the agent started, in seconds.",
+    labels: &[],
+};
+/// Open files.
+pub const PROCESS_OPEN_FDS: Desc = Desc {
+    name: "sidelight_process_open_fds",
+    kind: Kind::Gauge,
+    help: "Open file descriptors of the agent.",
+    labels: &[],
+};
+/// Threads.
+pub const PROCESS_THREADS: Desc = Desc {
+    name: "sidelight_process_threads",
+    kind: Kind::Gauge,
+    help: "Threads of the agent.",
+    labels: &[],
+};
+/// The declared ceiling.
+pub const MEMORY_LIMIT_BYTES: Desc = Desc {
+    name: "sidelight_memory_limit_bytes",
+    kind: Kind::Gauge,
+    help: "The memory ceiling (`limits.memory`), in bytes.",
+    labels: &[],
+};
+/// What requests hold.
+pub const MEMORY_IN_FLIGHT_BYTES: Desc = Desc {
+    name: "sidelight_memory_in_flight_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of requests that are not durable yet.",
+    labels: &[],
+};
+/// What requests may hold.
+pub const MEMORY_IN_FLIGHT_LIMIT_BYTES: Desc = Desc {
+    name: "sidelight_memory_in_flight_limit_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes that requests may hold; shrinks while the process is near its ceiling.",
+    labels: &[],
+};
+/// Which program this is.
+pub const BUILD_INFO: Desc = Desc {
+    name: "sidelight_build_info",
+    kind: Kind::Gauge,
+    help: "Always 1; the label says which version runs.",
+    labels: &["version"],
+};
+
+// telemetry
+
+/// Own traces that the sampler left out.
+pub const TELEMETRY_SKIPPED_TRACES: Desc = Desc {
+    name: "sidelight_telemetry_skipped_traces",
+    kind: Kind::Counter,
+    help: "Traces of the agent's own that were not recorded because of the limit per second.",
+    labels: &[],
+};
+/// Series that a full family did not take.
+pub const TELEMETRY_SERIES_REFUSED: Desc = Desc {
+    name: "sidelight_telemetry_series_refused",
+    kind: Kind::Counter,
+    help: "Self-metric series that are not shown because their family was full.",
+    labels: &[],
+};
+}
+
+/// The labels of span metrics. The overflow row has `otel_metric_overflow="true"` instead.
+pub const SPAN_LABELS: &[&str] =
+    &["service", "span_name", "span_kind", "status_code", "http_route", "http_request_method"];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_rules() {
+        let mut seen = BTreeSet::new();
+        for desc in ALL {
+            let name = desc.name;
+            assert!(seen.insert(name), "{name} is defined twice");
+            let known = ["otelcol_", "sidelight_", "traces_spanmetrics_"];
+            assert!(known.iter().any(|prefix| name.starts_with(prefix)), "{name}: prefix");
+            assert!(!name.ends_with("_total"), "{name}: the exposition adds _total");
+            let legal = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            assert!(legal(&name.replace(|c: char| c.is_ascii_digit(), "")), "{name}: characters");
+            assert!(desc.labels.iter().all(|label| legal(label)), "{name}: labels");
+            assert!(desc.help.ends_with('.') && !desc.help.contains('\n'), "{name}: help");
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let mut rows: Vec<_> = ALL.to_vec();
+        rows.sort_by_key(|desc| desc.name);
+        let mut page = String::from(
+            "# Metrics\n\nWhat `GET /metrics` on the admin endpoint shows, as Prometheus text 0.0.4 \
+             or OpenMetrics 1.0 by the `Accept` header. Labels\nwith an empty value are left out. \
+             Written from src/telemetry/desc.rs by its test (`UPDATE_DOCS=1 cargo test --lib \
+             telemetry::desc`).\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n",
+        );
+        for Desc { name, kind, help, labels } in rows {
+            let total = if *kind == Kind::Counter { "_total" } else { "" };
+            let labels = labels.join(", ");
+            writeln!(page, "| `{name}{total}` | {} | {labels} | {help} |", kind.name()).unwrap();
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == page, "docs/metrics.md is stale: run with UPDATE_DOCS=1");
+    }
+}

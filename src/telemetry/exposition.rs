@@ -1,0 +1,349 @@
+//! Writes metric families as Prometheus text 0.0.4 or OpenMetrics 1.0.
+//!
+//! One pass into one string; a family is written whole or, when its name was written before, not at
+//! all. Labels with an empty value are left out: both formats define them as absent.
+//!
+//! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0 (2022-11), RFC 9110 section 12.5.1.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::registry::{Desc, Kind};
+use crate::time::UnixNano;
+
+/// A label's name and value.
+pub type Label<'a> = (&'a str, &'a str);
+
+/// How families are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that an `Accept` header prefers; text when it names neither or is absent.
+    #[must_use]
+    pub fn negotiate(accept: Option<&str>) -> Self {
+        let (mut text, mut open) = (None, None);
+        for range in accept.unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let mut quality = 1.0_f32;
+            let mut version = "";
+            for (name, value) in parts.filter_map(|p| p.split_once('=')) {
+                match name.trim().to_ascii_lowercase().as_str() {
+                    "q" => quality = value.trim().parse().unwrap_or(0.0),
+                    "version" => version = value.trim().trim_matches('"'),
+                    _ => {}
+                }
+            }
+            let slot = match (media_type.as_str(), version) {
+                ("application/openmetrics-text", "" | "1.0.0") => &mut open,
+                ("text/plain" | "text/*" | "*/*", _) => &mut text,
+                _ => continue,
+            };
+            *slot = Some(slot.map_or(quality, |q: f32| q.max(quality)));
+        }
+        match (open, text) {
+            (Some(open), text) if open > 0.0 && open >= text.unwrap_or(0.0) => Self::OpenMetrics,
+            _ => Self::Text,
+        }
+    }
+
+    /// The `Content-Type` of a response in this format.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// Families being written.
+#[derive(Debug)]
+pub struct Exposition {
+    format: Format,
+    out: String,
+    written: BTreeSet<&'static str>,
+}
+
+impl Exposition {
+    /// An empty exposition.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, out: String::with_capacity(16 << 10), written: BTreeSet::new() }
+    }
+
+    /// Begins the family of `desc`. Its samples must follow before the next family begins.
+    pub fn family(&mut self, desc: &Desc) -> Family<'_> {
+        let first = self.written.insert(desc.name);
+        debug_assert!(first, "the family {} is written twice", desc.name);
+        Family { desc: *desc, exposition: self, head: false, mute: !first }
+    }
+
+    /// The finished text.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.out.push_str("# EOF\n");
+        }
+        self.out
+    }
+}
+
+/// A classic histogram's state, to be written as `_bucket`, `_sum` and `_count`.
+#[derive(Clone, Copy, Debug)]
+pub struct Buckets<'a> {
+    /// Upper bounds, inclusive, ascending, with the cumulative count up to each; `+Inf` is added.
+    pub cumulative: &'a [(f64, u64)],
+    /// Every observation.
+    pub count: u64,
+    /// The sum of the observations.
+    pub sum: f64,
+}
+
+/// Writes the samples of one family. Nothing is written for a family without samples.
+#[derive(Debug)]
+pub struct Family<'a> {
+    desc: Desc,
+    exposition: &'a mut Exposition,
+    head: bool,
+    mute: bool,
+}
+
+impl Family<'_> {
+    /// Writes a gauge's sample, or a counter's that is not a whole number.
+    pub fn value(&mut self, labels: &[Label<'_>], value: f64) {
+        let suffix = if self.desc.kind == Kind::Counter { "_total" } else { "" };
+        self.sample(suffix, labels, None, |out| write_value(out, value));
+    }
+
+    /// Writes a counter's sample and, in OpenMetrics, when it began to count.
+    pub fn count(&mut self, labels: &[Label<'_>], count: u64, created: Option<UnixNano>) {
+        debug_assert_eq!(self.desc.kind, Kind::Counter, "{}", self.desc.name);
+        self.sample("_total", labels, None, |out| put(out, format_args!("{count}")));
+        self.created(labels, created);
+    }
+
+    /// Writes a histogram's samples and, in OpenMetrics, when it began to count.
+    pub fn histogram(
+        &mut self,
+        labels: &[Label<'_>],
+        buckets: &Buckets<'_>,
+        created: Option<UnixNano>,
+    ) {
+        debug_assert_eq!(self.desc.kind, Kind::Histogram, "{}", self.desc.name);
+        let all = [(f64::INFINITY, buckets.count)];
+        for &(bound, count) in buckets.cumulative.iter().chain(&all) {
+            self.sample("_bucket", labels, Some(bound), |out| put(out, format_args!("{count}")));
+        }
+        self.sample("_sum", labels, None, |out| write_value(out, buckets.sum));
+        self.sample("_count", labels, None, |out| put(out, format_args!("{}", buckets.count)));
+        self.created(labels, created);
+    }
+
+    /// Text 0.0.4 has no place for it: there it would be a family of its own.
+    fn created(&mut self, labels: &[Label<'_>], created: Option<UnixNano>) {
+        if let (Some(at), Format::OpenMetrics) = (created, self.exposition.format) {
+            self.sample("_created", labels, None, |out| {
+                put(out, format_args!("{}.{:09}", at.0 / 1_000_000_000, at.0 % 1_000_000_000));
+            });
+        }
+    }
+
+    fn sample(
+        &mut self,
+        suffix: &str,
+        labels: &[Label<'_>],
+        le: Option<f64>,
+        value: impl FnOnce(&mut String),
+    ) {
+        if self.mute {
+            return;
+        }
+        if !std::mem::replace(&mut self.head, true) {
+            self.write_head();
+        }
+        let out = &mut self.exposition.out;
+        out.push_str(self.desc.name);
+        out.push_str(suffix);
+        let mut open = '{';
+        for (name, text) in labels.iter().filter(|(_, text)| !text.is_empty()) {
+            out.push(std::mem::replace(&mut open, ','));
+            out.push_str(name);
+            out.push_str("=\"");
+            escape(out, text, true);
+            out.push('"');
+        }
+        if let Some(bound) = le {
+            out.push(std::mem::replace(&mut open, ','));
+            out.push_str("le=\"");
+            write_bound(out, bound);
+            out.push('"');
+        }
+        if open == ',' {
+            out.push('}');
+        }
+        out.push(' ');
+        value(out);
+        out.push('\n');
+    }
+
+    fn write_head(&mut self) {
+        let Desc { name, kind, help, .. } = self.desc;
+        let open_metrics = self.exposition.format == Format::OpenMetrics;
+        let total = if kind == Kind::Counter && !open_metrics { "_total" } else { "" };
+        let out = &mut self.exposition.out;
+        put(out, format_args!("# HELP {name}{total} "));
+        escape(out, help, open_metrics);
+        put(out, format_args!("\n# TYPE {name}{total} {}\n", kind.name()));
+        let unit = ["seconds", "bytes", "ratio"].into_iter().find(|unit| {
+            name.strip_suffix(unit).is_some_and(|stem| stem.ends_with('_') && stem.len() > 1)
+        });
+        if let (Some(unit), true) = (unit, open_metrics) {
+            put(out, format_args!("# UNIT {name} {unit}\n"));
+        }
+    }
+}
+
+/// Writing to a `String` cannot fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+fn escape(out: &mut String, text: &str, quotes: bool) {
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '"' if quotes => out.push_str("\\\""),
+            _ => out.push(c),
+        }
+    }
+}
+
+fn write_value(out: &mut String, value: f64) {
+    let plain = value == 0.0 || (1e-5..1e15).contains(&value.abs());
+    match value {
+        v if v.is_nan() => out.push_str("NaN"),
+        v if v.is_infinite() => out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" }),
+        v if plain => put(out, format_args!("{v}")),
+        v => put(out, format_args!("{v:e}")),
+    }
+}
+
+/// OpenMetrics wants `1.0`, not `1`, so that bounds compare equal as text.
+fn write_bound(out: &mut String, bound: f64) {
+    if bound.is_infinite() {
+        out.push_str("+Inf");
+    } else {
+        put(out, format_args!("{bound:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    const CALLS: Desc =
+        Desc { name: "t_calls", kind: Kind::Counter, help: "A \"test\".", labels: &["a", "b"] };
+    const SIZE: Desc = Desc { name: "t_size_bytes", kind: Kind::Gauge, help: "B.", labels: &[] };
+    const TIME: Desc =
+        Desc { name: "t_time_seconds", kind: Kind::Histogram, help: "C.", labels: &["a"] };
+    const NONE: Desc = Desc { name: "t_none", kind: Kind::Gauge, help: "D.", labels: &[] };
+
+    fn every_kind(format: Format) -> String {
+        let mut out = Exposition::new(format);
+        let created = Some(UnixNano(1_700_000_000_000_000_007));
+        out.family(&CALLS).count(&[("a", "x\\\"\n"), ("b", "")], 3, created);
+        out.family(&SIZE).value(&[], 1.5e300);
+        let _ = out.family(&NONE);
+        let buckets = Buckets { cumulative: &[(0.002, 1), (1.0, 2)], count: 3, sum: 1.25 };
+        out.family(&TIME).histogram(&[("a", "x")], &buckets, created);
+        out.finish()
+    }
+
+    #[test]
+    fn text_is_written_as_0_0_4_says() {
+        expect![[r#"
+            # HELP t_calls_total A "test".
+            # TYPE t_calls_total counter
+            t_calls_total{a="x\\\"\n"} 3
+            # HELP t_size_bytes B.
+            # TYPE t_size_bytes gauge
+            t_size_bytes 1.5e300
+            # HELP t_time_seconds C.
+            # TYPE t_time_seconds histogram
+            t_time_seconds_bucket{a="x",le="0.002"} 1
+            t_time_seconds_bucket{a="x",le="1.0"} 2
+            t_time_seconds_bucket{a="x",le="+Inf"} 3
+            t_time_seconds_sum{a="x"} 1.25
+            t_time_seconds_count{a="x"} 3
+        "#]]
+        .assert_eq(&every_kind(Format::Text));
+    }
+
+    #[test]
+    fn openmetrics_has_units_created_times_and_an_end() {
+        expect![[r#"
+            # HELP t_calls A \"test\".
+            # TYPE t_calls counter
+            t_calls_total{a="x\\\"\n"} 3
+            t_calls_created{a="x\\\"\n"} 1700000000.000000007
+            # HELP t_size_bytes B.
+            # TYPE t_size_bytes gauge
+            # UNIT t_size_bytes bytes
+            t_size_bytes 1.5e300
+            # HELP t_time_seconds C.
+            # TYPE t_time_seconds histogram
+            # UNIT t_time_seconds seconds
+            t_time_seconds_bucket{a="x",le="0.002"} 1
+            t_time_seconds_bucket{a="x",le="1.0"} 2
+            t_time_seconds_bucket{a="x",le="+Inf"} 3
+            t_time_seconds_sum{a="x"} 1.25
+            t_time_seconds_count{a="x"} 3
+            t_time_seconds_created{a="x"} 1700000000.000000007
+            # EOF
+        "#]]
+        .assert_eq(&every_kind(Format::OpenMetrics));
+    }
+
+    #[test]
+    fn numbers_are_written_so_that_both_formats_read_them_back() {
+        let text = |value| {
+            let mut out = String::new();
+            write_value(&mut out, value);
+            out
+        };
+        let written = [0.0, -0.5, 1e-9, 1e15, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(text);
+        assert_eq!(written, ["0", "-0.5", "1e-9", "1e15", "NaN", "+Inf", "-Inf"]);
+    }
+
+    #[test]
+    fn the_preferred_format_is_the_one_of_the_higher_quality() {
+        use Format::{OpenMetrics, Text};
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+            application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,*/*;q=0.2";
+        for (accept, format) in [
+            (None, Text),
+            (Some(""), Text),
+            (Some("*/*"), Text),
+            (Some("text/html, */*;q=0.8"), Text),
+            (Some(prometheus_3), OpenMetrics),
+            (Some("application/openmetrics-text"), OpenMetrics),
+            (Some("Application/OpenMetrics-Text; Version=\"1.0.0\""), OpenMetrics),
+            (Some("application/openmetrics-text; version=0.0.1"), Text),
+            (Some("application/openmetrics-text;q=0.3, text/plain;q=0.9"), Text),
+            (Some("application/openmetrics-text;q=0"), Text),
+            (Some("application/openmetrics-text;q=x, ;;=,"), Text),
+        ] {
+            assert_eq!(Format::negotiate(accept), format, "{accept:?}");
+        }
+    }
+}
