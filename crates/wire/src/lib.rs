@@ -1,8 +1,18 @@
 //! OTLP on the wire: what is needed to accept, look into, translate and re-frame a request without
 //! decoding it into objects. No I/O, no clock, no allocation per span.
+//!
+//! - [`schema`] and [`tables`]: the OTLP schema, generated from `proto/`; everything below is driven by or checked
+//!   against it.
+//! - [`validate()`]: whether a request may be accepted, and what it holds; [`repair_utf8`].
+//! - [`field`] and [`varint`]: walking the fields of any message.
 
+pub mod field;
 pub mod schema;
 mod signal;
 pub mod tables;
+pub mod utf8;
+pub mod validate;
+pub mod varint;
 
 pub use signal::Signal;
+pub use validate::{FaultKind, Invalid, Limits, Summary, repair_utf8, validate};

@@ -98,7 +98,7 @@ fn render_field(out: &mut String, all: &Reachable, field: &FieldDescriptor) {
     if let Some(mark) = mark(field) {
         write!(out, ".mark({mark})").unwrap();
     }
-    out.push_str(",");
+    out.push(',');
 }
 
 fn render_message(out: &mut String, all: &Reachable, message: &MessageDescriptor) {
