@@ -1,5 +1,22 @@
 //! The admin endpoint: health, metrics, the ledger and control, over HTTP/1.1.
+//!
+//! [`listen`] bounds connections, [`guard`] says who may ask, [`routes`] is the table of what is
+//! answered, from [`sources`] that `agent` gives.
 
 pub mod config;
+pub mod guard;
+pub mod ledger;
+pub mod listen;
+mod reply;
+pub mod routes;
+pub mod sources;
+mod stall;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
+pub use guard::Token;
+pub use ledger::{Count, Flow, Ledger, Outcome};
+pub use listen::{Api, serve};
+pub use sources::{Control, Readiness, Source, Sources};

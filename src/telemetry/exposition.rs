@@ -129,6 +129,12 @@ impl Family<'_> {
         self.created(labels, created);
     }
 
+    /// Writes a whole number as the sample of a counter or a gauge.
+    pub fn whole(&mut self, labels: &[Label<'_>], number: u64) {
+        let suffix = if self.desc.kind == Kind::Counter { "_total" } else { "" };
+        self.sample(suffix, labels, None, |out| put(out, format_args!("{number}")));
+    }
+
     /// Writes a histogram's samples and, in OpenMetrics, when it began to count.
     pub fn histogram(
         &mut self,

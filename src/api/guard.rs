@@ -1,0 +1,202 @@
+//! Who may ask: bearer token, `Host` against DNS rebinding, `Origin` against other pages.
+//!
+//! Pure: headers and the peer are arguments. Source: RFC 9110, RFC 6750 section 2.1, Fetch section
+//! 3.2; the browser that a rebound name points here sends that name as `Host`.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode};
+use subtle::ConstantTimeEq as _;
+
+/// A bearer token. Never shown.
+#[derive(Clone)]
+pub struct Token(Box<[u8]>);
+
+impl Token {
+    /// The token in a file's contents: without white space around it, `None` when nothing is left.
+    #[must_use]
+    pub fn from_file(contents: &[u8]) -> Option<Self> {
+        let token = contents.trim_ascii();
+        (!token.is_empty()).then(|| Self(token.into()))
+    }
+
+    /// Whether the request carries it. Takes as long for a wrong token as for the right one.
+    #[must_use]
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        let Some(value) = headers.get(AUTHORIZATION).map(|v| v.as_bytes()) else { return false };
+        let Some((scheme, credentials)) = value.split_at_checked(7) else { return false };
+        scheme.eq_ignore_ascii_case(b"bearer ")
+            && bool::from(credentials.trim_ascii().ct_eq(&self.0))
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(redacted)")
+    }
+}
+
+/// What a route asks of its callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Probes: anyone who reaches the port.
+    Open,
+    /// Reading: the token where one is set.
+    Read,
+    /// Steering: the token where one is set, else a loopback peer; never another page's script.
+    Control,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No token, or a wrong one.
+    #[error("a bearer token is needed")]
+    Token,
+    /// The `Host` header is absent, repeated or unreadable.
+    #[error("the Host header is missing or unreadable")]
+    BadHost,
+    /// The `Host` header names something else than this endpoint.
+    #[error("the Host header names another host; list it in admin.allowed_hosts")]
+    ForeignHost,
+    /// A page of another origin sent the request.
+    #[error("requests of other origins are refused")]
+    ForeignOrigin,
+    /// Steering from another machine without a token.
+    #[error("only loopback may ask for this unless admin.token_file is set")]
+    NotLoopback,
+}
+
+impl Refusal {
+    /// The response's status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::BadHost => StatusCode::BAD_REQUEST,
+            Self::ForeignHost | Self::ForeignOrigin | Self::NotLoopback => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+/// Admits a request or says why not. A valid token makes the `Host` check needless: no page that
+/// rebound a name knows it.
+///
+/// # Errors
+/// [`Refusal`], to be answered with its status.
+pub fn admit(
+    access: Access,
+    token: Option<&Token>,
+    allowed_hosts: &[String],
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    if access == Access::Open {
+        return Ok(());
+    }
+    match token {
+        Some(token) if !token.is_in(headers) => return Err(Refusal::Token),
+        Some(_) => {}
+        None => check_host(headers, allowed_hosts)?,
+    }
+    if access == Access::Control {
+        check_origin(headers)?;
+        if token.is_none() && !peer.to_canonical().is_loopback() {
+            return Err(Refusal::NotLoopback);
+        }
+    }
+    Ok(())
+}
+
+fn check_host(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::BadHost) };
+    let host = Authority::try_from(host.as_bytes()).map_err(|_| Refusal::BadHost)?;
+    let name = host.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let known = name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok()
+        || allowed.iter().any(|host| host.eq_ignore_ascii_case(name));
+    if known { Ok(()) } else { Err(Refusal::ForeignHost) }
+}
+
+/// Browsers send `Origin` with every POST of a script or form, and cannot be made to lie about it.
+fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let host = headers.get(HOST).map(|v| v.as_bytes()).unwrap_or_default();
+    let bytes = origin.as_bytes();
+    let own = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .filter_map(|scheme| bytes.strip_prefix(scheme))
+        .any(|authority| authority.eq_ignore_ascii_case(host));
+    if own { Ok(()) } else { Err(Refusal::ForeignOrigin) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9));
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let parse =
+            |&(n, v): &(&'static str, &str)| (http::HeaderName::from_static(n), v.parse().unwrap());
+        pairs.iter().map(parse).collect()
+    }
+
+    #[test]
+    fn only_the_endpoints_own_names_pass_as_host() {
+        let allowed = ["agent.shop.internal".to_owned()];
+        for (host, expected) in [
+            ("localhost:9464", Ok(())),
+            ("127.0.0.1:9464", Ok(())),
+            ("[::1]:9464", Ok(())),
+            ("10.0.0.7", Ok(())),
+            ("Agent.Shop.internal:9464", Ok(())),
+            ("evil.example:9464", Err(Refusal::ForeignHost)),
+            ("localhost.evil.example", Err(Refusal::ForeignHost)),
+            ("127.0.0.1.evil.example", Err(Refusal::ForeignHost)),
+            ("", Err(Refusal::BadHost)),
+            ("a b", Err(Refusal::BadHost)),
+        ] {
+            let outcome = admit(Access::Read, None, &allowed, HERE, &headers(&[("host", host)]));
+            assert_eq!(outcome, expected, "{host}");
+        }
+        assert_eq!(admit(Access::Read, None, &[], HERE, &headers(&[])), Err(Refusal::BadHost));
+        assert_eq!(admit(Access::Open, None, &[], AWAY, &headers(&[])), Ok(()));
+    }
+
+    #[test]
+    fn a_token_once_set_guards_all_but_the_probes() {
+        let token = Token::from_file(b" s3cret\n");
+        let admit = |access, authorization| {
+            let headers = headers(&[("host", "any.example"), ("authorization", authorization)]);
+            admit(access, token.as_ref(), &[], AWAY, &headers)
+        };
+        assert_eq!(admit(Access::Read, "Bearer s3cret"), Ok(()));
+        assert_eq!(admit(Access::Control, "bearer s3cret"), Ok(()));
+        assert_eq!(admit(Access::Open, ""), Ok(()));
+        for wrong in ["", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret2", "Basic s3cret"] {
+            assert_eq!(admit(Access::Read, wrong), Err(Refusal::Token), "{wrong}");
+        }
+        assert!(Token::from_file(b" \n").is_none());
+        assert!(!format!("{token:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn steering_is_for_loopback_and_never_for_another_page() {
+        let check = |peer, pairs: &[_]| admit(Access::Control, None, &[], peer, &headers(pairs));
+        let host = ("host", "127.0.0.1:9464");
+        assert_eq!(check(HERE, &[host]), Ok(()));
+        assert_eq!(check("::ffff:127.0.0.1".parse().unwrap(), &[host]), Ok(()));
+        assert_eq!(check(AWAY, &[host]), Err(Refusal::NotLoopback));
+        assert_eq!(check(HERE, &[host, ("origin", "http://127.0.0.1:9464")]), Ok(()));
+        for origin in ["http://evil.example", "null", "http://127.0.0.1:80"] {
+            let outcome = check(HERE, &[host, ("origin", origin)]);
+            assert_eq!(outcome, Err(Refusal::ForeignOrigin), "{origin}");
+        }
+    }
+}

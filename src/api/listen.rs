@@ -1,0 +1,216 @@
+//! The listener: accepts, bounds and drains connections, and runs each request through guard and
+//! route.
+//!
+//! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
+//! reply may take to be made and to move while being sent, two large replies at once. No route
+//! reads a request body; hyper closes a connection whose body stays unread. A failed accept never
+//! ends the listener.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::config::Config;
+use super::guard::{self, Token};
+use super::reply::{Chunks, Reply};
+use super::routes::{self, Answer};
+use super::sources::Sources;
+use super::stall::Stall;
+use crate::telemetry::{Registry, desc};
+
+/// Large replies being made or sent at once.
+const LARGE_REPLIES_MAX: usize = 2;
+/// The pause after a failed accept, which is most often a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The running admin endpoint.
+#[derive(Debug)]
+pub struct Api {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    token: ArcSwapOption<Token>,
+    sources: Sources,
+    large: Arc<Semaphore>,
+}
+
+/// Opens the endpoint and serves it until [`Api::drain`].
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(config: Config, token: Option<Token>, sources: Sources) -> io::Result<Api> {
+    let listener = TcpListener::bind(config.endpoint).await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = watch::channel(false);
+    let shared = Arc::new(Shared {
+        config,
+        token: ArcSwapOption::new(token.map(Arc::new)),
+        sources,
+        large: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
+    });
+    let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
+    Ok(Api { address, shared, stop, task })
+}
+
+impl Api {
+    /// The address being listened on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Replaces the token, for requests that begin from now on.
+    pub fn set_token(&self, token: Option<Token>) {
+        self.shared.token.store(token.map(Arc::new));
+    }
+
+    /// The registry whose series it shows, where its own are too.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.shared.sources.registry
+    }
+
+    /// Stops accepting, lets requests under way finish for at most `deadline`, and closes.
+    pub async fn drain(mut self, deadline: Duration) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(deadline, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let refused = shared.sources.registry.counter(&desc::API_REFUSED_CONNECTIONS, &[]);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) if connections.len() < shared.config.connections_max => {
+                    connections.spawn(converse(stream, peer, Arc::clone(&shared), stop.clone()));
+                }
+                Ok(_) => refused.add(1),
+                Err(error) => {
+                    tracing::warn!(%error, "the admin listener cannot accept");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            _ = stop.changed() => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Config { header_timeout, header_bytes_max, response_timeout, .. } = shared.config;
+    let stream = TokioIo::new(Stall::new(stream, response_timeout));
+    let service = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(shared.respond(peer, &request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_header_size(header_bytes_max)
+        .serve_connection(stream, service);
+    let mut connection = pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%peer, %error, "an admin connection ended early");
+    }
+}
+
+impl Shared {
+    async fn respond(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Chunks> {
+        let (label, response) = match routes::find(request.method(), request.uri().path()) {
+            Ok(route) => (route.path, self.answer(route, peer, request).await),
+            Err(reply) => ("", reply.into_response(request.headers(), None)),
+        };
+        let status = response.status();
+        let labels = [label, status.as_str()];
+        self.sources.registry.counter(&desc::API_REQUESTS, &labels).add(1);
+        response
+    }
+
+    async fn answer(
+        &self,
+        route: &routes::Route,
+        peer: SocketAddr,
+        request: &Request<Incoming>,
+    ) -> Response<Chunks> {
+        let headers = request.headers();
+        let token = self.token.load();
+        let allowed = &self.config.allowed_hosts;
+        let admitted = guard::admit(route.access, token.as_deref(), allowed, peer.ip(), headers);
+        if let Err(refusal) = admitted {
+            let reply = Reply::error(refusal.status(), "refused", &refusal.to_string());
+            return reply.into_response(headers, None);
+        }
+        let reply = async {
+            match route.answer {
+                Answer::Probe(probe) => probe(&self.sources).into_response(headers, None),
+                Answer::Reload => {
+                    routes::reload(&self.sources.control).await.into_response(headers, None)
+                }
+                Answer::Quit => routes::quit(&self.sources.control).into_response(headers, None),
+                Answer::Read(read) => self.read(read, headers.clone()).await,
+            }
+        };
+        let limit = self.config.response_timeout;
+        tokio::time::timeout(limit, reply).await.unwrap_or_else(|_| {
+            let message = "the reply took too long to make";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Reply::error(status, "timeout", message).into_response(headers, None)
+        })
+    }
+
+    /// Makes and compresses a reply on a blocking thread.
+    async fn read(
+        &self,
+        read: fn(&Sources, &http::HeaderMap) -> Reply,
+        headers: http::HeaderMap,
+    ) -> Response<Chunks> {
+        let permit = Arc::clone(&self.large).acquire_owned().await.ok();
+        let sources = self.sources.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            read(&sources, &headers).into_response(&headers, permit)
+        });
+        made.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an admin reply could not be made");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Reply::error(status, "internal", "the reply could not be made")
+                .into_response(&http::HeaderMap::new(), None)
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! Responses: bytes that leave in bounded chunks, JSON errors, gzip where the client takes it.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+const CHUNK_BYTES: usize = 64 << 10;
+/// Below this, compressing costs more than it saves.
+const GZIP_BYTES_MIN: usize = 1 << 10;
+
+/// A response body: written a chunk at a time, so that hyper never queues more than a few.
+#[derive(Debug, Default)]
+pub(super) struct Chunks {
+    rest: Bytes,
+    /// Held until the last chunk is taken: bounds how many large bodies exist at once.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let size = self.rest.len().min(CHUNK_BYTES);
+        let chunk = self.rest.split_to(size);
+        Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// An answer before it is put on the wire.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+    allow: Option<HeaderValue>,
+}
+
+impl Reply {
+    /// A JSON document.
+    pub(super) fn json(status: StatusCode, document: String) -> Self {
+        Self::new(status, "application/json", document)
+    }
+
+    /// Any text.
+    pub(super) fn new(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self { status, content_type, body: body.into_bytes(), allow: None }
+    }
+
+    /// An error: `{"error":{"code":"…","message":"…"}}`.
+    pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Self {
+        let document = json!({"error": {"code": code, "message": message}});
+        Self::json(status, document.to_string())
+    }
+
+    /// 405, with the methods that the path has.
+    pub(super) fn not_allowed(methods: &str) -> Self {
+        let message = format!("this path answers {methods}");
+        let mut reply = Self::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message);
+        reply.allow = HeaderValue::from_str(methods).ok();
+        reply
+    }
+
+    /// The response, compressed where `request` takes gzip and it is worth it. Blocking for as long
+    /// as compressing takes.
+    pub(super) fn into_response(
+        self,
+        request: &HeaderMap,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Response<Chunks> {
+        let Self { status, content_type, mut body, allow } = self;
+        let mut response = Response::new(Chunks::default());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if body.len() >= GZIP_BYTES_MIN {
+            headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+            if let Some(packed) = takes_gzip(request).then(|| gzip(&body)).flatten() {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                body = packed;
+            }
+        }
+        if let Some(methods) = allow {
+            headers.insert(ALLOW, methods);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        *response.body_mut() = Chunks { rest: body.into(), _permit: permit };
+        response
+    }
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+fn takes_gzip(request: &HeaderMap) -> bool {
+    let accepted = request.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = parameters.trim().strip_prefix("q=").is_some_and(|quality| {
+            quality.trim().parse::<f32>().is_ok_and(|quality| quality <= 0.0)
+        });
+        let name = name.trim();
+        !refused && (name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_taken_where_named_and_not_refused() {
+        for (accepted, expected) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("br, deflate", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, accepted.parse().unwrap());
+            assert_eq!(takes_gzip(&headers), expected, "{accepted}");
+        }
+    }
+}

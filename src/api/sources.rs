@@ -1,0 +1,57 @@
+//! What the admin endpoint shows and steers, as handles that `agent` gives it.
+//!
+//! Sources are called once per request, on a blocking thread, and must not wait for anything.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::ledger::Ledger;
+use crate::telemetry::Registry;
+
+/// Gives the present state of something.
+pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// Everything behind the routes.
+#[derive(Clone)]
+pub struct Sources {
+    /// The self-metrics of /metrics, with the collectors of other modules.
+    pub registry: Registry,
+    /// What /readyz answers.
+    pub readiness: Source<Readiness>,
+    /// What became of every item.
+    pub ledger: Source<Ledger>,
+    /// The table of span metrics, as a JSON document.
+    pub routes: Source<String>,
+    /// The last requests that a destination refused for good, as a JSON document.
+    pub rejected: Source<String>,
+    /// Journal, destinations, memory and listeners, as a JSON document.
+    pub status: Source<String>,
+    /// Takes what operators ask for.
+    pub control: mpsc::Sender<Control>,
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// Whether the agent can take in and pass on telemetry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether senders should send here.
+    pub ready: bool,
+    /// Why not, or what is wrong though it is ready, in a sentence each.
+    pub reasons: Vec<String>,
+}
+
+/// What an operator asked for.
+#[derive(Debug)]
+pub enum Control {
+    /// Read the configuration again. The answer says what changed, or every finding.
+    Reload(oneshot::Sender<Result<String, String>>),
+    /// Drain and stop.
+    Quit,
+}

@@ -1,0 +1,210 @@
+//! The endpoint over a real socket.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::signal::Signal;
+use crate::telemetry::{Registry, desc};
+
+struct Running {
+    api: Api,
+    ready: Arc<AtomicBool>,
+    control: mpsc::Receiver<Control>,
+}
+
+async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running {
+    let mut config = Config { endpoint: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+    change(&mut config);
+    let registry = Registry::default();
+    registry.counter(&desc::RECEIVER_ACCEPTED_SPANS, &["otlp", "grpc"]).add(41);
+    let (sender, control) = mpsc::channel(1);
+    let ready = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ready);
+    let sources = Sources {
+        registry,
+        readiness: Arc::new(move || Readiness {
+            ready: flag.load(Ordering::Relaxed),
+            reasons: vec!["the journal makes no progress".to_owned()],
+        }),
+        ledger: Arc::new(|| {
+            let mut ledger = Ledger::default();
+            ledger.flow(Signal::Logs).accepted = Count { requests: 1, items: 7 };
+            ledger
+        }),
+        routes: Arc::new(|| r#"{"schema_version":1,"routes":[]}"#.to_owned()),
+        rejected: Arc::new(|| format!("[\"{}\"]", "x".repeat(500_000))),
+        status: Arc::new(|| "{}".to_owned()),
+        control: sender,
+    };
+    let token = token.and_then(|t| Token::from_file(t.as_bytes()));
+    Running { api: serve(config, token, sources).await.unwrap(), ready, control }
+}
+
+/// Status, head and body of one request on a connection of its own.
+async fn ask(api: &Api, request_line: &str, headers: &str) -> (u16, String, Vec<u8>) {
+    let mut stream = TcpStream::connect(api.address()).await.unwrap();
+    let request =
+        format!("{request_line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.unwrap();
+    let end = reply.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8(reply[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), reply[end..].to_vec())
+}
+
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8(body).unwrap()
+}
+
+#[tokio::test]
+async fn metrics_and_ledger_are_served_in_the_format_asked_for() {
+    let Running { api, .. } = start(|_| {}, None).await;
+    let (status, head, body) = ask(&api, "GET /metrics", "").await;
+    assert_eq!(status, 200);
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    let body = text(body);
+    let sample = r#"otelcol_receiver_accepted_spans_total{receiver="otlp",transport="grpc"} 41"#;
+    assert!(body.contains(sample), "{body}");
+    assert!(body.contains(r#"sidelight_ledger_accepted_items_total{signal="logs"} 7"#), "{body}");
+
+    let accept = "accept: application/openmetrics-text; version=1.0.0\r\n";
+    let (_, head, body) = ask(&api, "GET /metrics", accept).await;
+    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(text(body).ends_with("# EOF\n"));
+
+    let (status, _, body) = ask(&api, "GET /api/sidelight/v1/ledger", "").await;
+    assert_eq!(status, 200);
+    assert!(text(body).starts_with(r#"{"schema_version":1,"signals":{"logs":"#));
+}
+
+#[tokio::test]
+async fn a_large_reply_arrives_whole_plain_and_compressed() {
+    let Running { api, .. } = start(|_| {}, None).await;
+    let (_, _, plain) = ask(&api, "GET /api/sidelight/v1/rejected", "").await;
+    assert_eq!(plain.len(), 500_004);
+    let gzip = "accept-encoding: gzip\r\n";
+    let (_, head, packed) = ask(&api, "GET /api/sidelight/v1/rejected", gzip).await;
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+}
+
+#[tokio::test]
+async fn readiness_follows_its_source_and_says_why() {
+    let Running { api, ready, .. } = start(|_| {}, None).await;
+    let (status, _, body) = ask(&api, "GET /readyz", "").await;
+    let reasons = r#"{"ready":false,"reasons":["the journal makes no progress"]}"#;
+    assert_eq!((status, text(body).as_str()), (503, reasons));
+    ready.store(true, Ordering::Relaxed);
+    assert_eq!(ask(&api, "GET /readyz", "").await.0, 200);
+    assert_eq!(ask(&api, "GET /healthz", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn wrong_paths_and_methods_get_json_errors() {
+    let Running { api, .. } = start(|_| {}, None).await;
+    let (status, head, body) = ask(&api, "GET /metricz", "").await;
+    assert_eq!(status, 404);
+    assert!(head.contains("content-type: application/json"));
+    assert!(text(body).contains(r#""code":"not_found""#));
+    let (status, head, _) = ask(&api, "POST /metrics", "content-length: 0\r\n").await;
+    assert_eq!(status, 405);
+    assert!(head.contains("allow: get, head"), "{head}");
+    let (status, head, _) = ask(&api, "GET /-/quit", "").await;
+    assert_eq!(status, 405);
+    assert!(head.contains("allow: post"), "{head}");
+    let (status, _, body) = ask(&api, "HEAD /metrics", "").await;
+    assert_eq!((status, body.len()), (200, 0));
+    let (_, _, index) = ask(&api, "GET /", "").await;
+    let index = text(index);
+    assert!(routes::ROUTES.iter().all(|route| index.contains(route.path)), "{index}");
+}
+
+#[tokio::test]
+async fn a_token_guards_reading_and_steering_and_can_be_replaced() {
+    let Running { api, control: _kept, .. } = start(|_| {}, Some("first")).await;
+    let (status, head, _) = ask(&api, "GET /metrics", "").await;
+    assert_eq!(status, 401);
+    assert!(head.contains("www-authenticate: bearer"));
+    assert_eq!(ask(&api, "GET /healthz", "").await.0, 200);
+    assert_eq!(ask(&api, "GET /metrics", "authorization: Bearer first\r\n").await.0, 200);
+    api.set_token(Token::from_file(b"second"));
+    assert_eq!(ask(&api, "GET /metrics", "authorization: Bearer first\r\n").await.0, 401);
+    assert_eq!(ask(&api, "POST /-/quit", "authorization: Bearer second\r\n").await.0, 202);
+}
+
+#[tokio::test]
+async fn reload_answers_with_its_outcome() {
+    let Running { api, mut control, .. } = start(|_| {}, None).await;
+    let agent = tokio::spawn(async move {
+        for outcome in [Ok("1 exporter added".to_owned()), Err("line 3: unknown key".to_owned())] {
+            let Some(Control::Reload(reply)) = control.recv().await else { panic!("no reload") };
+            reply.send(outcome).unwrap();
+        }
+    });
+    let (status, _, body) = ask(&api, "POST /-/reload", "").await;
+    assert_eq!(status, 200);
+    assert!(text(body).contains("1 exporter added"));
+    let (status, _, body) = ask(&api, "POST /-/reload", "").await;
+    assert_eq!(status, 422);
+    assert!(text(body).contains("line 3: unknown key"));
+    agent.await.unwrap();
+    assert_eq!(ask(&api, "POST /-/reload", "").await.0, 503);
+    assert_eq!(ask(&api, "POST /-/reload", "origin: http://evil.example\r\n").await.0, 403);
+}
+
+#[tokio::test]
+async fn connections_above_the_limit_are_closed_and_counted() {
+    let Running { api, .. } = start(|config| config.connections_max = 1, None).await;
+    let mut first = TcpStream::connect(api.address()).await.unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut byte = [0; 1];
+    first.read_exact(&mut byte).await.unwrap();
+    let mut second = TcpStream::connect(api.address()).await.unwrap();
+    assert!(!matches!(second.read(&mut byte).await, Ok(1..)));
+    let refused = api.registry().counter(&desc::API_REFUSED_CONNECTIONS, &[]);
+    assert_eq!(refused.get(), 1);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_or_too_slow_is_refused() {
+    let quick = |config: &mut Config| config.header_timeout = Duration::from_millis(50);
+    let Running { api, .. } = start(quick, None).await;
+    let mut slow = TcpStream::connect(api.address()).await.unwrap();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+    let mut reply = Vec::new();
+    slow.read_to_end(&mut reply).await.unwrap();
+    assert!(!reply.starts_with(b"HTTP/1.1 200"));
+    let padding = format!("x-pad: {}\r\n", "x".repeat(64 << 10));
+    let mut large = TcpStream::connect(api.address()).await.unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{padding}\r\n");
+    // The endpoint may close before all of it is written.
+    let _ = large.write_all(request.as_bytes()).await;
+    let mut reply = Vec::new();
+    let _ = large.read_to_end(&mut reply).await;
+    assert!(!reply.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn draining_ends_idle_connections_and_the_listener() {
+    let Running { api, .. } = start(|_| {}, None).await;
+    let address = api.address();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut reply = [0; 12];
+    idle.read_exact(&mut reply).await.unwrap();
+    api.drain(Duration::from_secs(5)).await;
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
