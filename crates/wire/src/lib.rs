@@ -4,6 +4,7 @@
 //! - [`schema`] and [`tables`]: the OTLP schema, generated from `proto/`; everything below is driven by or checked
 //!   against it.
 //! - [`validate()`]: whether a request may be accepted, and what it holds; [`repair_utf8`].
+//! - [`view`]: reading resources, spans, metrics and log records where they lie.
 //! - [`field`] and [`varint`]: walking the fields of any message.
 
 pub mod field;
@@ -13,6 +14,7 @@ pub mod tables;
 pub mod utf8;
 pub mod validate;
 pub mod varint;
+pub mod view;
 
 pub use signal::Signal;
 pub use validate::{FaultKind, Invalid, Limits, Summary, repair_utf8, validate};
