@@ -1,0 +1,294 @@
+//! Batch planning, pure: which records are sent together, which are split, which cannot be sent.
+//!
+//! Invariants: a batch holds records of equal pass-through headers; redelivered, flagged and profile
+//! records travel alone; in an ordered lane no record overtakes another; a request never exceeds
+//! `max_request_size` bytes. Cost: one `Bytes` reference per record, no copy, unless a record is split.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::retry::Backoff;
+use crate::journal::Entry;
+use crate::signal::{Flags, Meta, Signal};
+
+/// What bounds a batch.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Records are merged up to this many bytes.
+    pub max_size: usize,
+    /// The most bytes of one request.
+    pub max_request_size: usize,
+    /// Whether records keep the journal's order among each other.
+    pub ordered: bool,
+    /// Lower-case names of the request headers that are passed on.
+    pub pass_headers: Vec<String>,
+}
+
+/// Pass-through headers of a batch: lower-case names with their values, in canonical order.
+pub type Headers = Vec<(String, Bytes)>;
+
+/// A record, or the part of one that is sent in one request.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The record.
+    pub seq: u64,
+    /// Items in the piece.
+    pub items: u32,
+    /// A complete export request.
+    pub payload: Bytes,
+}
+
+/// What is sent in one request.
+#[derive(Debug)]
+pub struct Batch {
+    /// Sent with the request.
+    pub headers: Headers,
+    /// Concatenated in this order. Never empty.
+    pub pieces: Vec<Piece>,
+    /// Bytes of all pieces.
+    pub bytes: usize,
+    /// Whether it must not be merged.
+    pub alone: bool,
+    /// What became of earlier attempts.
+    pub history: History,
+    /// The body as it goes out, once it was made.
+    pub body: Option<super::compress::Encoded>,
+}
+
+/// What became of a batch's earlier attempts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct History {
+    /// When it was first sent.
+    pub first_sent: Option<Instant>,
+    /// Failed attempts.
+    pub failures: u32,
+    /// Failed attempts while the lane delivered others.
+    pub lone_failures: u32,
+    /// The lane's count of deliveries at the last failure.
+    pub deliveries_seen: u64,
+    /// Its own schedule, while the lane delivers others.
+    pub backoff: Backoff,
+}
+
+impl Batch {
+    fn of(headers: Headers, piece: Piece, alone: bool) -> Self {
+        let bytes = piece.payload.len();
+        Self { headers, pieces: vec![piece], bytes, alone, history: History::default(), body: None }
+    }
+
+    /// Items in all pieces.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.pieces.iter().map(|p| u64::from(p.items)).sum()
+    }
+
+    /// The sequence number of its first record.
+    #[must_use]
+    pub fn first_seq(&self) -> u64 {
+        self.pieces.first().map_or(u64::MAX, |p| p.seq)
+    }
+
+    /// Each piece as a batch of its own, exactly as its sender sent it.
+    #[must_use]
+    pub fn into_singles(self) -> Vec<Self> {
+        let headers = self.headers;
+        self.pieces.into_iter().map(|piece| Self::of(headers.clone(), piece, true)).collect()
+    }
+
+    fn takes(&self, headers: &Headers, bytes: usize, max: usize) -> bool {
+        !self.alone && self.bytes + bytes <= max && self.headers == *headers
+    }
+}
+
+/// What planning made of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The record.
+    pub seq: u64,
+    /// Its items.
+    pub items: u32,
+    /// Pieces that will be sent.
+    pub pieces: u32,
+    /// Items that are by themselves larger than a request may be.
+    pub too_large: u32,
+    /// Bytes of its payload.
+    pub bytes: usize,
+}
+
+/// Plans batches for `entries`, which are in journal order.
+#[must_use]
+pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>, Vec<Planned>) {
+    let max_merged = limits.max_size.min(limits.max_request_size);
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut records = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Entry { seq, redelivered, record, .. } = entry;
+        let (items, bytes) = (record.items, record.payload.len());
+        let mut planned = Planned { seq, items, pieces: 0, too_large: 0, bytes };
+        if items > 0 {
+            let alone =
+                redelivered || record.flags.contains(Flags::ALONE) || !signal.concatenates();
+            let headers = passed(&record.meta, &limits.pass_headers);
+            let parts = split(signal, record.payload, items, limits.max_request_size);
+            planned.pieces = u32::try_from(parts.pieces.len()).unwrap_or(u32::MAX);
+            planned.too_large = parts.too_large;
+            let whole = parts.pieces.len() == 1 && parts.too_large == 0;
+            for (payload, items) in parts.pieces {
+                let piece = Piece { seq, items, payload };
+                place(&mut batches, &headers, piece, alone || !whole, max_merged, limits.ordered);
+            }
+        }
+        records.push(planned);
+    }
+    (batches, records)
+}
+
+/// Puts `piece` into a batch that takes it; in an ordered lane only the last one may.
+fn place(
+    batches: &mut Vec<Batch>,
+    headers: &Headers,
+    piece: Piece,
+    alone: bool,
+    max: usize,
+    ordered: bool,
+) {
+    let bytes = piece.payload.len();
+    let candidates = if ordered { 1 } else { 8 };
+    let open = batches.iter_mut().rev().take(candidates).find(|b| b.takes(headers, bytes, max));
+    match open {
+        Some(batch) if !alone => {
+            batch.bytes += bytes;
+            batch.pieces.push(piece);
+        }
+        _ => batches.push(Batch::of(headers.clone(), piece, alone)),
+    }
+}
+
+/// The headers of `meta` that are passed on.
+fn passed(meta: &Meta, names: &[String]) -> Headers {
+    if names.is_empty() {
+        return Headers::new();
+    }
+    meta.headers()
+        .filter(|(name, _)| names.iter().any(|n| n == name))
+        .map(|(name, value)| (name.to_owned(), Bytes::copy_from_slice(value)))
+        .collect()
+}
+
+/// A record in pieces that fit.
+#[derive(Debug)]
+pub struct Pieces {
+    /// Complete requests with their items.
+    pub pieces: Vec<(Bytes, u32)>,
+    /// Items that are larger than a request may be.
+    pub too_large: u32,
+}
+
+/// Splits `payload` into requests of at most `max` bytes; profiles, whose dictionary is one, fit whole or
+/// not at all.
+#[must_use]
+pub fn split(_signal: Signal, payload: Bytes, items: u32, max: usize) -> Pieces {
+    if payload.len() <= max {
+        return Pieces { pieces: vec![(payload, items)], too_large: 0 };
+    }
+    Pieces { pieces: Vec::new(), too_large: items }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Record;
+    use crate::time::UnixNano;
+
+    fn entry(seq: u64, bytes: usize, tenant: &str) -> Entry {
+        let (meta, _) = Meta::from_headers([("x-tenant", tenant.as_bytes()), ("x-noise", &[1])]);
+        let payload = Bytes::from(vec![0; bytes]);
+        let flags = Flags::default();
+        let record = Record { signal: Signal::Traces, items: 2, flags, meta, payload };
+        Entry { seq, received: UnixNano(0), redelivered: false, record }
+    }
+
+    fn limits() -> Limits {
+        let pass_headers = vec!["x-tenant".to_owned()];
+        Limits { max_size: 100, max_request_size: 1000, ordered: false, pass_headers }
+    }
+
+    fn seqs(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> Vec<Vec<u64>> {
+        let (batches, _) = plan(signal, entries, limits);
+        batches.iter().map(|b| b.pieces.iter().map(|p| p.seq).collect()).collect()
+    }
+
+    #[test]
+    fn records_are_merged_up_to_the_size() {
+        let entries = vec![entry(1, 60, "a"), entry(2, 40, "a"), entry(3, 1, "a")];
+        assert_eq!(seqs(Signal::Traces, entries, &limits()), [vec![1, 2], vec![3]]);
+    }
+
+    #[test]
+    fn different_headers_are_never_merged_and_travel_with_their_batch() {
+        let entries: Vec<_> =
+            [(1, "a"), (2, "b"), (3, "a")].map(|(seq, t)| entry(seq, 10, t)).into();
+        let (batches, _) = plan(Signal::Traces, entries.clone(), &limits());
+        let headers: Vec<_> = batches.iter().map(|b| b.headers.clone()).collect();
+        let tenant = |t: &'static [u8]| vec![("x-tenant".to_owned(), Bytes::from_static(t))];
+        assert_eq!(headers, [tenant(b"a"), tenant(b"b")]);
+        assert_eq!(seqs(Signal::Traces, entries.clone(), &limits()), [vec![1, 3], vec![2]]);
+        let nothing_passed = Limits { pass_headers: Vec::new(), ..limits() };
+        assert_eq!(seqs(Signal::Traces, entries, &nothing_passed), [vec![1, 2, 3]]);
+    }
+
+    #[test]
+    fn in_an_ordered_lane_no_record_overtakes_another() {
+        let mut entries: Vec<_> = (1..=5).map(|seq| entry(seq, 10, "a")).collect();
+        entries[1].record.flags = Flags::ALONE;
+        entries[3] = entry(4, 10, "b");
+        let ordered = Limits { ordered: true, ..limits() };
+        assert_eq!(
+            seqs(Signal::Metrics, entries, &ordered),
+            [vec![1], vec![2], vec![3], vec![4], vec![5]]
+        );
+    }
+
+    #[test]
+    fn odd_redelivered_and_profile_records_travel_alone() {
+        let mut entries: Vec<_> = (1..=4).map(|seq| entry(seq, 10, "a")).collect();
+        entries[0].redelivered = true;
+        entries[2].record.flags = Flags::ALONE;
+        assert_eq!(
+            seqs(Signal::Traces, entries.clone(), &limits()),
+            [vec![1], vec![2, 4], vec![3]]
+        );
+        assert_eq!(seqs(Signal::Profiles, entries, &limits()).len(), 4);
+    }
+
+    #[test]
+    fn what_lies_between_both_limits_is_sent_whole_and_alone() {
+        let entries = vec![entry(1, 10, "a"), entry(2, 500, "a"), entry(3, 10, "a")];
+        assert_eq!(seqs(Signal::Traces, entries, &limits()), [vec![1, 3], vec![2]]);
+    }
+
+    #[test]
+    fn an_empty_request_is_not_sent() {
+        let mut empty = entry(1, 5, "a");
+        empty.record.items = 0;
+        let (batches, records) = plan(Signal::Traces, vec![empty], &limits());
+        assert!(batches.is_empty());
+        assert_eq!(records.first().map(|r| r.pieces), Some(0));
+    }
+
+    #[test]
+    fn a_profile_above_the_limit_is_too_large() {
+        let (batches, records) = plan(Signal::Profiles, vec![entry(1, 1001, "a")], &limits());
+        assert!(batches.is_empty());
+        assert_eq!(records.first().map(|r| (r.items, r.too_large)), Some((2, 2)));
+    }
+
+    #[test]
+    fn singles_are_what_their_senders_sent() {
+        let entries = vec![entry(1, 60, "a"), entry(2, 40, "a")];
+        let (batches, _) = plan(Signal::Traces, entries, &limits());
+        let singles = batches.into_iter().next().unwrap().into_singles();
+        let sizes: Vec<_> = singles.iter().map(|b| (b.first_seq(), b.bytes)).collect();
+        assert_eq!(sizes, [(1, 60), (2, 40)]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Connections to one endpoint: made when needed, names resolved each time, one HTTP/2 connection for all
+//! requests or as many HTTP/1.1 connections as there are requests at a time.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::body::Chunks;
+use super::tls::{Tls, TlsError};
+use crate::export::config::{ClientConfig, Protocol};
+use crate::export::endpoint::{Address, Endpoint};
+
+/// Idle HTTP/1.1 connections kept.
+const IDLE_MAX: usize = 16;
+/// How long one of several addresses may take to accept.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// No connection could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name could not be resolved.
+    #[error("cannot resolve {host}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The name has no address.
+    #[error("the name has no address")]
+    NoAddress,
+    /// Nobody accepted.
+    #[error("cannot reach {to}")]
+    Reach {
+        /// The last address tried.
+        to: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The TLS files or the handshake.
+    #[error("TLS")]
+    Tls(#[from] TlsError),
+    /// The HTTP handshake.
+    #[error("HTTP handshake")]
+    Handshake(#[source] hyper::Error),
+}
+
+/// A connection on which a request can be sent.
+#[derive(Debug)]
+pub(super) enum Link<'p> {
+    H2(http2::SendRequest<Chunks>),
+    H1(http1::SendRequest<Chunks>, &'p Pool),
+}
+
+impl Link<'_> {
+    /// Keeps an HTTP/1.1 connection whose response was read to its end for the next request.
+    pub(super) fn keep(self) {
+        if let Self::H1(sender, pool) = self {
+            let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < IDLE_MAX && !sender.is_closed() {
+                idle.push(sender);
+            }
+        }
+    }
+}
+
+/// The connections to one endpoint.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) endpoint: Endpoint,
+    pub(super) authority: String,
+    protocol: Protocol,
+    tls: Option<Tls>,
+    keepalive: (Duration, Duration),
+    shared: tokio::sync::Mutex<Option<http2::SendRequest<Chunks>>>,
+    distrusted: AtomicBool,
+    speaks_http1: AtomicBool,
+    idle: Mutex<Vec<http1::SendRequest<Chunks>>>,
+}
+
+impl Pool {
+    pub(super) fn new(config: &ClientConfig, endpoint: &Endpoint) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            authority: endpoint.authority(),
+            protocol: config.protocol,
+            tls: endpoint.tls.then(|| Tls::new(&config.tls, config.protocol)),
+            keepalive: (config.keepalive_time, config.keepalive_timeout),
+            shared: tokio::sync::Mutex::default(),
+            distrusted: false.into(),
+            speaks_http1: (config.protocol == Protocol::Http && !endpoint.tls).into(),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Whether requests to `endpoint` go over this pool's connections.
+    pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint.address == endpoint.address && self.endpoint.tls == endpoint.tls
+    }
+
+    /// After a timeout: the next request makes a new connection, to whatever address the name has then.
+    pub(super) fn distrust(&self) {
+        self.distrusted.store(true, Ordering::Relaxed);
+    }
+
+    /// A connection, and whether it had been used before.
+    pub(super) async fn link(&self) -> Result<(Link<'_>, bool), ConnectError> {
+        if self.speaks_http1.load(Ordering::Relaxed) {
+            while let Some(mut sender) = self.pop_idle() {
+                if sender.ready().await.is_ok() {
+                    return Ok((Link::H1(sender, self), true));
+                }
+            }
+            return Ok((self.connect().await?, false));
+        }
+        let mut shared = self.shared.lock().await;
+        if self.distrusted.swap(false, Ordering::Relaxed) {
+            *shared = None;
+        }
+        if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok((Link::H2(sender.clone()), true));
+        }
+        let link = self.connect().await?;
+        match &link {
+            Link::H2(sender) => *shared = Some(sender.clone()),
+            Link::H1(..) => self.speaks_http1.store(true, Ordering::Relaxed),
+        }
+        Ok((link, false))
+    }
+
+    fn pop_idle(&self) -> Option<http1::SendRequest<Chunks>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.distrusted.swap(false, Ordering::Relaxed) {
+            idle.clear();
+        }
+        idle.pop()
+    }
+
+    async fn connect(&self) -> Result<Link<'_>, ConnectError> {
+        let h2 = self.protocol == Protocol::Grpc;
+        match &self.endpoint.address {
+            Address::Unix(path) => self.handshake(connect_unix(path).await?, h2).await,
+            Address::Tcp { host, port } => {
+                let tcp = connect_tcp(host, *port).await?;
+                match &self.tls {
+                    None => self.handshake(tcp, h2).await,
+                    Some(tls) => {
+                        let stream = tls.connect(host, tcp).await?;
+                        let chosen = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                        self.handshake(stream, h2 || chosen).await
+                    }
+                }
+            }
+        }
+    }
+
+    async fn handshake<Io>(&self, io: Io, h2: bool) -> Result<Link<'_>, ConnectError>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(io);
+        if h2 {
+            let (interval, timeout) = self.keepalive;
+            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(256 << 10)
+                .initial_connection_window_size(1 << 20)
+                .max_header_list_size(64 << 10)
+                .keep_alive_interval(Some(interval).filter(|i| !i.is_zero()))
+                .keep_alive_timeout(timeout)
+                .handshake(io)
+                .await
+                .map_err(ConnectError::Handshake)?;
+            tokio::spawn(connection);
+            return Ok(Link::H2(sender));
+        }
+        let (sender, connection) = http1::Builder::new()
+            .max_header_size(64 << 10)
+            .handshake(io)
+            .await
+            .map_err(ConnectError::Handshake)?;
+        tokio::spawn(connection);
+        Ok(Link::H1(sender, self))
+    }
+}
+
+async fn connect_unix(path: &PathBuf) -> Result<UnixStream, ConnectError> {
+    let connected = UnixStream::connect(path).await;
+    connected.map_err(|source| ConnectError::Reach { to: path.display().to_string(), source })
+}
+
+/// Resolves `host` and takes the first of its addresses that accepts.
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let resolved = tokio::net::lookup_host((host, port)).await;
+    let addresses: Vec<_> = resolved
+        .map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?
+        .collect();
+    let mut last = ConnectError::NoAddress;
+    for address in &addresses {
+        let connecting = TcpStream::connect(address);
+        let connected = if addresses.len() > 1 {
+            let limited = tokio::time::timeout(ADDRESS_TIMEOUT, connecting).await;
+            limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            connecting.await
+        };
+        match connected {
+            Ok(stream) => {
+                // Batches are written whole; waiting to fill a segment only adds latency.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(source) => last = ConnectError::Reach { to: address.to_string(), source },
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,378 @@
+//! An OTLP client on hyper: requests go out as lists of chunks, answers come back as what they mean.
+//!
+//! ```text
+//! chunks ─ encode (JSON, compress; once) ─▶ Encoded ─ send_encoded (any number of times) ─▶ Response
+//! ```
+//!
+//! Limits: a request has at most 64 MiB before and after compression, an answer 4 MiB, a header list 64 KiB.
+//! Connections are made when first needed and again when lost; names are resolved each time.
+
+mod body;
+mod connect;
+mod grpc;
+mod http;
+pub mod reply;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+
+pub use connect::ConnectError;
+pub use reply::Partial;
+pub use tls::TlsError;
+
+use super::compress::{Compressor, Encoded};
+use super::config::{ClientConfig, Encoding, Protocol, REQUEST_BYTES_MAX, Retry};
+use super::disposition::{Disposition, Status};
+use super::endpoint::grpc_path;
+use crate::signal::Signal;
+use crate::time::Clock;
+use connect::Pool;
+
+/// The most bytes of an answer that are read.
+pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
+
+/// A request was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// What the receiver said about individual items.
+    pub partial: Option<Partial>,
+}
+
+/// A request was not taken, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The receiver answered.
+    #[error("{status}: {message}")]
+    Answered {
+        /// How.
+        status: Status,
+        /// Its words, as sent: escape them before they are shown.
+        message: String,
+        /// The delay that it asked for.
+        retry_after: Option<Duration>,
+    },
+    /// No answer in time.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// No connection.
+    #[error("cannot connect")]
+    Connect(#[from] ConnectError),
+    /// The connection ended before the answer did.
+    #[error("the connection was lost before the answer")]
+    Transport(#[source] hyper::Error),
+    /// The connection ended properly, but without a status.
+    #[error("the answer ended without a status")]
+    NoStatus,
+    /// The answer is larger than [`RESPONSE_BYTES_MAX`].
+    #[error("the answer is larger than {RESPONSE_BYTES_MAX} bytes")]
+    ResponseTooLarge,
+    /// The request is larger than may be sent.
+    #[error("the request has {bytes} bytes, more than may be sent")]
+    RequestTooLarge {
+        /// Its size before or after compression.
+        bytes: usize,
+    },
+    /// The request cannot be written in the configured encoding.
+    #[error("the request cannot be encoded: {0}")]
+    Encode(String),
+}
+
+impl SendError {
+    /// What to do with the batch. Every loss without an answer is retried.
+    #[must_use]
+    pub fn disposition(&self, policy: &Retry) -> Disposition {
+        match self {
+            Self::Answered { status, retry_after, .. } => {
+                status.disposition(retry_after.is_some(), policy)
+            }
+            Self::Timeout(_) | Self::Connect(_) | Self::Transport(_) | Self::NoStatus
+                if policy.enabled =>
+            {
+                Disposition::Retry
+            }
+            _ => Disposition::Refused,
+        }
+    }
+
+    /// The delay that the receiver asked for.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answered { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The whole chain in one line, not escaped.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A header name or value that HTTP does not allow.
+    #[error("header `{0}` is not one that HTTP allows")]
+    Header(String),
+}
+
+/// A client of one receiver. Cheap to share, not to clone.
+#[derive(Debug)]
+pub struct Client {
+    protocol: Protocol,
+    encoding: Encoding,
+    timeout: Duration,
+    routes: [Route; 4],
+    headers: HeaderMap,
+    compressor: Compressor,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone, Debug)]
+struct Route {
+    pool: Arc<Pool>,
+    path: String,
+}
+
+impl Client {
+    /// A client for `config`. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`ClientError`] for a header that cannot be sent: show it to who configured it.
+    pub fn new(config: &ClientConfig, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let mut pools: Vec<Arc<Pool>> = Vec::new();
+        let routes = Signal::ALL.map(|signal| {
+            let (endpoint, own) = config.endpoint_of(signal);
+            let pool = match pools.iter().find(|p| p.serves(endpoint)) {
+                Some(pool) => Arc::clone(pool),
+                None => {
+                    let pool = Arc::new(Pool::new(config, endpoint));
+                    pools.push(Arc::clone(&pool));
+                    pool
+                }
+            };
+            let path = match config.protocol {
+                Protocol::Grpc => grpc_path(signal).to_owned(),
+                Protocol::Http => endpoint.http_path(signal, own),
+            };
+            Route { pool, path }
+        });
+        Ok(Self {
+            protocol: config.protocol,
+            encoding: match config.protocol {
+                Protocol::Grpc => Encoding::Proto,
+                Protocol::Http => config.encoding,
+            },
+            timeout: config.timeout,
+            routes,
+            headers: fixed_headers(config)?,
+            compressor: Compressor::new(config.compression),
+            clock,
+        })
+    }
+
+    /// Sends one request, given as protobuf in any number of chunks.
+    ///
+    /// # Errors
+    /// [`SendError`]; its disposition says what to do.
+    pub async fn send(&self, signal: Signal, chunks: Vec<Bytes>) -> Result<Response, SendError> {
+        let body = self.encode(signal, chunks).await?;
+        self.send_encoded(signal, &body, &[]).await
+    }
+
+    /// Makes the body of a request: transcoded if need be, compressed, to be sent any number of times.
+    ///
+    /// # Errors
+    /// [`SendError::RequestTooLarge`] and [`SendError::Encode`].
+    pub async fn encode(&self, signal: Signal, chunks: Vec<Bytes>) -> Result<Encoded, SendError> {
+        let chunks = match self.encoding {
+            Encoding::Proto => chunks,
+            Encoding::Json => vec![to_json(signal, &chunks)?],
+        };
+        let bytes = chunks.iter().map(Bytes::len).sum();
+        if bytes > REQUEST_BYTES_MAX {
+            return Err(SendError::RequestTooLarge { bytes });
+        }
+        let encoded = self.compressor.encode(chunks).await;
+        let encoded = encoded.map_err(|e| SendError::Encode(e.to_string()))?;
+        if encoded.bytes > REQUEST_BYTES_MAX {
+            return Err(SendError::RequestTooLarge { bytes: encoded.bytes });
+        }
+        Ok(encoded)
+    }
+
+    /// Sends a body that [`Client::encode`] made, with `passed` headers besides the configured ones.
+    ///
+    /// # Errors
+    /// [`SendError`]; its disposition says what to do.
+    ///
+    /// # Cancel safety
+    /// A cancelled call may or may not have been received.
+    pub async fn send_encoded(
+        &self,
+        signal: Signal,
+        body: &Encoded,
+        passed: &[(String, Bytes)],
+    ) -> Result<Response, SendError> {
+        let Some(route) = self.routes.get(signal.index()) else {
+            return Err(SendError::Encode(format!("no route for {signal}")));
+        };
+        let sent = tokio::time::timeout(self.timeout, self.exchange(route, body, passed)).await;
+        sent.unwrap_or_else(|_| {
+            route.pool.distrust();
+            Err(SendError::Timeout(self.timeout))
+        })
+    }
+
+    /// One exchange. A connection that was idle may be gone without our knowing: then, once, another.
+    async fn exchange(
+        &self,
+        route: &Route,
+        body: &Encoded,
+        passed: &[(String, Bytes)],
+    ) -> Result<Response, SendError> {
+        let mut headers = self.headers.clone();
+        add_passed(&mut headers, passed);
+        let mut again = true;
+        loop {
+            let (link, reused) = route.pool.link().await?;
+            let attempt = match self.protocol {
+                Protocol::Grpc => grpc::send(link, route, headers.clone(), body).await,
+                Protocol::Http => {
+                    let now = self.clock.unix_nano();
+                    http::send(link, route, headers.clone(), body, self.encoding, now).await
+                }
+            };
+            match attempt {
+                Err(SendError::Transport(_)) if reused && again => {
+                    again = false;
+                    route.pool.distrust();
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+fn fixed_headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in std::iter::once(("user-agent", config.user_agent.as_str()))
+        .chain(config.headers.iter().map(|(name, value)| (name.as_str(), value.expose())))
+    {
+        let refuse = || ClientError::Header(name.to_owned());
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| refuse())?;
+        if reserved(&key) {
+            return Err(refuse());
+        }
+        value.set_sensitive(name != "user-agent");
+        if key == header::USER_AGENT {
+            headers.insert(key, value);
+        } else {
+            headers.append(key, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// Headers that belong to the framing.
+fn reserved(name: &HeaderName) -> bool {
+    let framing = [
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::HOST,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    framing.contains(name) || name.as_str().starts_with("grpc-")
+}
+
+/// Adds the headers of the journalled request; one of the same name that was configured gives way.
+fn add_passed(headers: &mut HeaderMap, passed: &[(String, Bytes)]) {
+    let named: Vec<_> = passed
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|n| !reserved(n))?;
+            let mut value = HeaderValue::from_maybe_shared(value.clone()).ok()?;
+            value.set_sensitive(true);
+            Some((name, value))
+        })
+        .collect();
+    for (name, _) in &named {
+        headers.remove(name);
+    }
+    for (name, value) in named {
+        headers.append(name, value);
+    }
+}
+
+fn to_json(signal: Signal, chunks: &[Bytes]) -> Result<Bytes, SendError> {
+    let _ = (signal, chunks);
+    Err(SendError::Encode("JSON".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::config::Secret;
+    use crate::export::endpoint::Endpoint;
+
+    fn config() -> ClientConfig {
+        let endpoint = Endpoint::parse("http://127.0.0.1:1", true, None).unwrap();
+        ClientConfig::new(Protocol::Grpc, endpoint)
+    }
+
+    #[test]
+    fn headers_that_cannot_be_sent_are_refused_when_configured() {
+        for (name, value) in [("a b", "x"), ("x", "a\nb"), ("content-type", "x"), ("grpc-x", "x")] {
+            let mut config = config();
+            config.headers.push((name.to_owned(), Secret::new(value)));
+            assert!(fixed_headers(&config).is_err(), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn passed_headers_replace_configured_ones_and_never_the_framing() {
+        let mut config = config();
+        config.headers.push(("x-tenant".to_owned(), Secret::new("all")));
+        let mut headers = fixed_headers(&config).unwrap();
+        let passed = [("x-tenant", "shop"), ("content-type", "text/plain"), ("te", "x")]
+            .map(|(n, v)| (n.to_owned(), Bytes::from_static(v.as_bytes())));
+        add_passed(&mut headers, &passed);
+        assert_eq!(headers.get("x-tenant").unwrap(), "shop");
+        assert!(headers.get("content-type").is_none());
+        let agent = headers.get("user-agent").unwrap().to_str().unwrap();
+        assert!(agent.starts_with("Sidelight/") && agent.contains(" OTel-OTLP-Exporter-Rust/"));
+        assert!(!format!("{headers:?}").contains("shop"));
+    }
+
+    #[test]
+    fn every_loss_without_an_answer_is_retried() {
+        let policy = Retry::default();
+        for error in [
+            SendError::Timeout(Duration::from_secs(1)),
+            SendError::NoStatus,
+            SendError::Connect(ConnectError::NoAddress),
+        ] {
+            assert_eq!(error.disposition(&policy), Disposition::Retry, "{error}");
+        }
+        assert_eq!(SendError::ResponseTooLarge.disposition(&policy), Disposition::Refused);
+    }
+}

@@ -1,0 +1,196 @@
+//! TLS towards a destination: rustls with ring, the platform's authorities or a file's.
+//!
+//! Files are read on every connect; when they cannot be, the last ones that could hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::export::config::{Protocol, TlsConfig};
+
+/// What is wrong with the files or the handshake.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file holds no PEM of the kind wanted.
+    #[error("{} holds no usable PEM: {why}", .path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A certificate without a key or the other way round.
+    #[error("cert_file and key_file go together")]
+    Pair,
+    /// The platform has no authorities.
+    #[error("the platform has no certificate authorities: set tls.ca_file")]
+    NoAuthorities,
+    /// rustls refuses the certificates.
+    #[error("the certificates cannot be used")]
+    Rustls(#[from] rustls::Error),
+    /// Not a host name.
+    #[error("`{0}` is not a server name")]
+    ServerName(String),
+    /// The handshake failed.
+    #[error("handshake")]
+    Handshake(#[source] std::io::Error),
+}
+
+/// What a handshake needs.
+#[derive(Debug)]
+pub(super) struct Tls {
+    config: TlsConfig,
+    protocol: Protocol,
+    last: Mutex<Option<Arc<rustls::ClientConfig>>>,
+}
+
+impl Tls {
+    pub(super) fn new(config: &TlsConfig, protocol: Protocol) -> Self {
+        Self { config: config.clone(), protocol, last: Mutex::default() }
+    }
+
+    /// Does the handshake over `tcp` with the server that should be `host`.
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        tcp: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, TlsError> {
+        let name = self.config.server_name_override.as_deref().unwrap_or(host);
+        let server = ServerName::try_from(name.to_owned())
+            .map_err(|_| TlsError::ServerName(name.to_owned()))?;
+        let config = self.current().await?;
+        let connector = tokio_rustls::TlsConnector::from(config);
+        connector.connect(server, tcp).await.map_err(TlsError::Handshake)
+    }
+
+    async fn current(&self) -> Result<Arc<rustls::ClientConfig>, TlsError> {
+        let has_files = self.config.ca_file.is_some() || self.config.cert_file.is_some();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(last) = last.as_ref().filter(|_| !has_files) {
+            return Ok(Arc::clone(last));
+        }
+        let (config, protocol) = (self.config.clone(), self.protocol);
+        let loaded = tokio::task::spawn_blocking(move || load(&config, protocol)).await;
+        match (loaded.unwrap_or(Err(TlsError::NoAuthorities)), last) {
+            (Ok(loaded), _) => {
+                let loaded = Arc::new(loaded);
+                let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                *last = Some(Arc::clone(&loaded));
+                Ok(loaded)
+            }
+            (Err(error), Some(last)) => {
+                tracing::warn!(%error, "TLS files cannot be used: the last ones hold");
+                Ok(last)
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+}
+
+fn load(config: &TlsConfig, protocol: Protocol) -> Result<rustls::ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = if config.insecure_skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unseen(provider)))
+    } else {
+        builder.with_root_certificates(authorities(config.ca_file.as_deref())?)
+    };
+    let mut tls = match (&config.cert_file, &config.key_file) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(cert), Some(key_path)) => {
+            let key = PrivateKeyDer::from_pem_slice(&read(key_path)?)
+                .map_err(|e| TlsError::Pem { path: key_path.clone(), why: e.to_string() })?;
+            builder.with_client_auth_cert(certificates(cert)?, key)?
+        }
+        _ => return Err(TlsError::Pair),
+    };
+    tls.alpn_protocols = match protocol {
+        Protocol::Grpc => vec![b"h2".to_vec()],
+        Protocol::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+    };
+    Ok(tls)
+}
+
+fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                store.add(certificate)?;
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if store.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(store) }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let refuse = |why: String| TlsError::Pem { path: path.to_owned(), why };
+    let pem = read(path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|e| refuse(e.to_string()))?;
+    if all.is_empty() { Err(refuse("no certificate".to_owned())) } else { Ok(all) }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}
+
+/// `insecure_skip_verify`: whoever answers is believed, but must hold the key of the certificate shown.
+#[derive(Debug)]
+struct Unseen(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unseen {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,113 @@
+//! The last requests that a destination refused for good, for people who ask why.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::time::UnixNano;
+
+/// Samples kept per lane.
+pub const SAMPLES_MAX: usize = 50;
+/// Bytes of a refused payload kept with its sample.
+pub const PAYLOAD_BYTES_MAX: usize = 1024;
+/// Bytes of a destination's own words that are kept, logged and shown.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// One refused record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When it was refused.
+    pub at: UnixNano,
+    /// Its sequence number in the journal.
+    pub seq: u64,
+    /// Items in it.
+    pub items: u32,
+    /// The status, or `partial success`.
+    pub status: String,
+    /// The destination's words, escaped and cut.
+    pub message: String,
+    /// The size of the payload.
+    pub payload_bytes: usize,
+    /// The beginning of the payload.
+    pub payload_head: Bytes,
+}
+
+/// A ring of [`SAMPLES_MAX`] samples.
+#[derive(Debug, Default)]
+pub struct Refused {
+    samples: Mutex<VecDeque<Sample>>,
+}
+
+impl Refused {
+    /// Keeps `sample`, for the oldest one if need be.
+    pub fn push(&self, sample: Sample) {
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if samples.len() == SAMPLES_MAX {
+            samples.pop_front();
+        }
+        samples.push_back(sample);
+    }
+
+    /// The samples, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Sample> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// A destination's words made safe to log: control characters escaped, at most
+/// [`MESSAGE_BYTES_MAX`] bytes.
+#[must_use]
+pub fn escaped(message: &str) -> String {
+    let mut out = String::new();
+    for c in message.chars() {
+        let before = out.len();
+        if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}') {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+        if out.len() > MESSAGE_BYTES_MAX {
+            out.truncate(before);
+            break;
+        }
+    }
+    out
+}
+
+/// The copy of a payload's beginning that a sample keeps, so that it does not hold the whole.
+#[must_use]
+pub fn payload_head(payload: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(payload.get(..PAYLOAD_BYTES_MAX).unwrap_or(payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_fifty_are_kept() {
+        let refused = Refused::default();
+        for seq in 0..60 {
+            refused.push(Sample {
+                at: UnixNano(seq),
+                seq,
+                items: 1,
+                status: String::new(),
+                message: String::new(),
+                payload_bytes: 0,
+                payload_head: Bytes::new(),
+            });
+        }
+        let seqs: Vec<_> = refused.list().iter().map(|s| s.seq).collect();
+        assert_eq!(seqs, (10..60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_message_cannot_forge_log_lines_or_fill_the_log() {
+        assert_eq!(escaped("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+        assert!(escaped(&"\n".repeat(5000)).len() <= MESSAGE_BYTES_MAX);
+        assert_eq!(escaped("größer"), "größer");
+    }
+}
