@@ -25,6 +25,118 @@ pub const RECEIVER_ACCEPTED_SPANS: Desc = Desc {
     help: "Spans accepted: validated and durable in the journal.",
     labels: &["receiver", "transport"],
 };
+/// Metric data points that a receiver took in and the journal made durable.
+pub const RECEIVER_ACCEPTED_METRIC_POINTS: Desc = Desc {
+    name: "otelcol_receiver_accepted_metric_points",
+    kind: Kind::Counter,
+    help: "Metric data points accepted: validated and durable in the journal.",
+    labels: &["receiver", "transport"],
+};
+/// Log records that a receiver took in and the journal made durable.
+pub const RECEIVER_ACCEPTED_LOG_RECORDS: Desc = Desc {
+    name: "otelcol_receiver_accepted_log_records",
+    kind: Kind::Counter,
+    help: "Log records accepted: validated and durable in the journal.",
+    labels: &["receiver", "transport"],
+};
+/// Profiles that a receiver took in and the journal made durable.
+pub const RECEIVER_ACCEPTED_PROFILES: Desc = Desc {
+    name: "otelcol_receiver_accepted_profiles",
+    kind: Kind::Counter,
+    help: "Profiles accepted: validated and durable in the journal.",
+    labels: &["receiver", "transport"],
+};
+/// Spans that were not taken.
+pub const RECEIVER_REFUSED_SPANS: Desc = Desc {
+    name: "otelcol_receiver_refused_spans",
+    kind: Kind::Counter,
+    help: "Spans refused, by reason; those of requests that were not understood are not counted.",
+    labels: &["receiver", "transport", "reason"],
+};
+/// Metric data points that were not taken.
+pub const RECEIVER_REFUSED_METRIC_POINTS: Desc = Desc {
+    name: "otelcol_receiver_refused_metric_points",
+    kind: Kind::Counter,
+    help: "Metric data points refused, by reason; those of requests that were not understood are not counted.",
+    labels: &["receiver", "transport", "reason"],
+};
+/// Log records that were not taken.
+pub const RECEIVER_REFUSED_LOG_RECORDS: Desc = Desc {
+    name: "otelcol_receiver_refused_log_records",
+    kind: Kind::Counter,
+    help: "Log records refused, by reason; those of requests that were not understood are not counted.",
+    labels: &["receiver", "transport", "reason"],
+};
+/// Profiles that were not taken.
+pub const RECEIVER_REFUSED_PROFILES: Desc = Desc {
+    name: "otelcol_receiver_refused_profiles",
+    kind: Kind::Counter,
+    help: "Profiles refused, by reason; those of requests that were not understood are not counted.",
+    labels: &["receiver", "transport", "reason"],
+};
+/// Export requests by answer.
+pub const RECEIVER_REQUESTS: Desc = Desc {
+    name: "sidelight_receiver_requests",
+    kind: Kind::Counter,
+    help: "Export requests answered, by status code of the transport.",
+    labels: &["receiver", "transport", "signal", "code"],
+};
+/// Bytes taken in.
+pub const RECEIVER_PAYLOAD_BYTES: Desc = Desc {
+    name: "sidelight_receiver_payload_bytes",
+    kind: Kind::Counter,
+    help: "Protobuf bytes accepted, after inflating and transcoding.",
+    labels: &["receiver", "transport"],
+};
+/// Connections.
+pub const RECEIVER_CONNECTIONS: Desc = Desc {
+    name: "sidelight_receiver_connections",
+    kind: Kind::Counter,
+    help: "Connections served.",
+    labels: &["receiver"],
+};
+/// What each limit refused.
+pub const RECEIVER_LIMIT_REFUSALS: Desc = Desc {
+    name: "sidelight_receiver_limit_refusals",
+    kind: Kind::Counter,
+    help: "Connections and requests that were refused or ended because of a limit.",
+    labels: &["receiver", "limit"],
+};
+/// What `invalid_utf8: repair` changed.
+pub const RECEIVER_REPAIRED_UTF8_BYTES: Desc = Desc {
+    name: "sidelight_receiver_repaired_utf8_bytes",
+    kind: Kind::Counter,
+    help: "Bytes of strings that were not UTF-8 and were replaced by a question mark.",
+    labels: &["receiver"],
+};
+/// Ids of odd length.
+pub const RECEIVER_ODD_IDS: Desc = Desc {
+    name: "sidelight_receiver_odd_ids",
+    kind: Kind::Counter,
+    help: "Trace and span ids accepted whose length is neither 0 nor the right one; their requests travel alone.",
+    labels: &["receiver"],
+};
+/// Suspiciously compressible requests.
+pub const RECEIVER_HIGH_INFLATE_RATIO: Desc = Desc {
+    name: "sidelight_receiver_high_inflate_ratio",
+    kind: Kind::Counter,
+    help: "Compressed requests that grew more than 200 times.",
+    labels: &["receiver"],
+};
+/// Headers that did not fit.
+pub const RECEIVER_HEADERS_LEFT_OUT: Desc = Desc {
+    name: "sidelight_receiver_headers_left_out",
+    kind: Kind::Counter,
+    help: "Request headers that should travel with a record but did not fit.",
+    labels: &["receiver"],
+};
+/// Reloads of secrets.
+pub const RECEIVER_RELOADS: Desc = Desc {
+    name: "sidelight_receiver_reloads",
+    kind: Kind::Counter,
+    help: "Changed or unusable certificate and token files, by what came of it.",
+    labels: &["receiver", "file", "outcome"],
+};
 
 // journal
 

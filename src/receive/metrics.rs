@@ -1,0 +1,144 @@
+//! The receiver's self-metrics: handles made once, so that a measurement is one atomic add.
+
+use crate::signal::Signal;
+use crate::telemetry::{Counter, Desc, Registry, desc};
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Grpc,
+    Http,
+}
+
+impl Transport {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// Name of the only receiver there is.
+const RECEIVER: &str = "otlp";
+
+/// Counters that exist from the start; refusals by reason are made when they first happen.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    grpc: ByTransport,
+    http: ByTransport,
+    pub(super) connections: Counter,
+    pub(super) repaired_utf8_bytes: Counter,
+    pub(super) odd_ids: Counter,
+    pub(super) high_ratio: Counter,
+    pub(super) headers_refused: Counter,
+    pub(super) limit_connections: Counter,
+    pub(super) limit_tls_handshake: Counter,
+    pub(super) limit_header_time: Counter,
+    pub(super) limit_idle: Counter,
+    pub(super) limit_connection_age: Counter,
+}
+
+#[derive(Debug)]
+struct ByTransport {
+    accepted: [Counter; 4],
+    requests_ok: [Counter; 4],
+    payload_bytes: Counter,
+}
+
+impl Metrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let plain = |desc: &Desc| registry.counter(desc, &[RECEIVER]);
+        let limit = |name| registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[RECEIVER, name]);
+        Self {
+            registry: registry.clone(),
+            grpc: ByTransport::new(registry, Transport::Grpc),
+            http: ByTransport::new(registry, Transport::Http),
+            connections: plain(&desc::RECEIVER_CONNECTIONS),
+            repaired_utf8_bytes: plain(&desc::RECEIVER_REPAIRED_UTF8_BYTES),
+            odd_ids: plain(&desc::RECEIVER_ODD_IDS),
+            high_ratio: plain(&desc::RECEIVER_HIGH_INFLATE_RATIO),
+            headers_refused: plain(&desc::RECEIVER_HEADERS_LEFT_OUT),
+            limit_connections: limit("connections"),
+            limit_tls_handshake: limit("tls_handshake_time"),
+            limit_header_time: limit("header_time"),
+            limit_idle: limit("idle_time"),
+            limit_connection_age: limit("connection_age"),
+        }
+    }
+
+    /// A request was made durable (or was empty).
+    pub(super) fn accepted(&self, transport: Transport, signal: Signal, items: u32, bytes: usize) {
+        let counters = match transport {
+            Transport::Grpc => &self.grpc,
+            Transport::Http => &self.http,
+        };
+        if let (Some(accepted), Some(requests)) =
+            (counters.accepted.get(signal.index()), counters.requests_ok.get(signal.index()))
+        {
+            accepted.add(items.into());
+            requests.add(1);
+        }
+        counters.payload_bytes.add(bytes as u64);
+    }
+
+    /// A request was refused. `items` is 0 when it was not understood as far as counting them.
+    pub(super) fn refused(
+        &self,
+        transport: Transport,
+        signal: Option<Signal>,
+        items: u32,
+        code: &str,
+        reason: &str,
+    ) {
+        let name = signal.map_or("", Signal::name);
+        let labels = [RECEIVER, transport.label(), name, code];
+        self.registry.counter(&desc::RECEIVER_REQUESTS, &labels).add(1);
+        if let Some(signal) = signal {
+            let labels = [RECEIVER, transport.label(), reason];
+            self.registry.counter(refused_items(signal), &labels).add(items.into());
+        }
+    }
+
+    /// A limit of one request was reached.
+    pub(super) fn limit(&self, limit: &str) {
+        self.registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[RECEIVER, limit]).add(1);
+    }
+}
+
+impl ByTransport {
+    fn new(registry: &Registry, transport: Transport) -> Self {
+        let label = transport.label();
+        let ok = match transport {
+            Transport::Grpc => "0",
+            Transport::Http => "200",
+        };
+        Self {
+            accepted: Signal::ALL
+                .map(|signal| registry.counter(accepted_items(signal), &[RECEIVER, label])),
+            requests_ok: Signal::ALL.map(|signal| {
+                registry.counter(&desc::RECEIVER_REQUESTS, &[RECEIVER, label, signal.name(), ok])
+            }),
+            payload_bytes: registry.counter(&desc::RECEIVER_PAYLOAD_BYTES, &[RECEIVER, label]),
+        }
+    }
+}
+
+const fn accepted_items(signal: Signal) -> &'static Desc {
+    match signal {
+        Signal::Traces => &desc::RECEIVER_ACCEPTED_SPANS,
+        Signal::Metrics => &desc::RECEIVER_ACCEPTED_METRIC_POINTS,
+        Signal::Logs => &desc::RECEIVER_ACCEPTED_LOG_RECORDS,
+        Signal::Profiles => &desc::RECEIVER_ACCEPTED_PROFILES,
+    }
+}
+
+const fn refused_items(signal: Signal) -> &'static Desc {
+    match signal {
+        Signal::Traces => &desc::RECEIVER_REFUSED_SPANS,
+        Signal::Metrics => &desc::RECEIVER_REFUSED_METRIC_POINTS,
+        Signal::Logs => &desc::RECEIVER_REFUSED_LOG_RECORDS,
+        Signal::Profiles => &desc::RECEIVER_REFUSED_PROFILES,
+    }
+}

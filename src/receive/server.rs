@@ -1,0 +1,242 @@
+//! The listeners: bound once, accepting until drained.
+//!
+//! One task accepts for each listener, one serves each connection. A connection holds a permit of
+//! `connections_max`; one that comes when there is none is closed at once, counted.
+//!
+//! Draining: the accept tasks end and close their sockets, every connection says GOAWAY (or
+//! `connection: close`) and finishes what it began; at the deadline the rest is cut.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use super::Append;
+use super::accept::{Acceptor, accept};
+use super::auth::{Token, TokenError};
+use super::config::{Bind, Config, Listener};
+use super::connection;
+use super::service::{Service, Shared};
+use super::tls::{TlsError, TlsFiles};
+use super::unix::{self, UnixError};
+use crate::memory::InFlight;
+use crate::telemetry::Registry;
+
+/// What the receiver shares with the rest of the agent.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The budget for bytes that are not durable yet.
+    pub in_flight: InFlight,
+    /// Where self-metrics go.
+    pub registry: Registry,
+}
+
+/// Why the receiver cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A TCP address.
+    #[error("cannot listen on {endpoint}")]
+    Tcp {
+        /// As configured.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A Unix socket.
+    #[error(transparent)]
+    Unix(#[from] UnixError),
+    /// Certificates or keys.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The bearer token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// An address that is listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `127.0.0.1:4317`, or `unix:///run/otlp.sock`.
+    pub address: String,
+    /// Whether it is encrypted.
+    pub tls: bool,
+    /// Whether a token is asked for.
+    pub auth: bool,
+}
+
+/// Sockets that are bound but not served: the sequence of a start is bind everything, recover, serve.
+#[derive(Debug)]
+pub struct Bound {
+    config: Config,
+    deps: Deps,
+    sockets: Vec<Socket>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    acceptor: Acceptor,
+    endpoint: Endpoint,
+    listener: Listener,
+    tls: Option<TlsFiles>,
+    token: Option<Token>,
+}
+
+/// Binds every listener of `config`.
+///
+/// # Errors
+/// [`BindError`] of the first that fails; none is bound then.
+pub async fn bind(config: Config, deps: Deps) -> Result<Bound, BindError> {
+    let mut sockets = Vec::new();
+    for listener in config.listeners.clone() {
+        let tls = listener.tls.clone().map(TlsFiles::load).transpose()?;
+        let token = listener.auth.clone().map(Token::load).transpose()?;
+        let (acceptor, address) = bind_one(&listener.bind).await?;
+        let endpoint = Endpoint { address, tls: tls.is_some(), auth: token.is_some() };
+        sockets.push(Socket { acceptor, endpoint, listener, tls, token });
+    }
+    Ok(Bound { config, deps, sockets })
+}
+
+async fn bind_one(bind: &Bind) -> Result<(Acceptor, String), BindError> {
+    match bind {
+        Bind::Tcp(endpoint) => {
+            let error = |source| BindError::Tcp { endpoint: endpoint.clone(), source };
+            let listener = TcpListener::bind(endpoint).await.map_err(error)?;
+            let address = listener.local_addr().map_err(error)?;
+            Ok((Acceptor::Tcp(listener), address.to_string()))
+        }
+        Bind::Unix { path, mode } => {
+            let listener = unix::bind(path, *mode)?;
+            Ok((Acceptor::Unix(listener), format!("unix://{}", path.display())))
+        }
+    }
+}
+
+impl Bound {
+    /// Where the sockets are bound, in the order of the configuration.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        self.sockets.iter().map(|socket| socket.endpoint.clone()).collect()
+    }
+
+    /// Serves on the current runtime until the handle drains or is dropped. Health checks say
+    /// SERVING from the start; see [`Handle::set_serving`].
+    #[must_use]
+    pub fn serve<A: Append>(self, append: A) -> Handle {
+        let endpoints = self.endpoints();
+        let phase = watch::Sender::new(Phase::Serving);
+        let serving = watch::Sender::new(true);
+        let permits = Arc::new(Semaphore::new(self.config.connections_max));
+        let shared = Arc::new(Shared::new(append, &self.config, &self.deps, serving.subscribe()));
+        for socket in self.sockets {
+            warn_if_open(&socket);
+            let context = AcceptContext {
+                acceptor: socket.acceptor,
+                permits: Arc::clone(&permits),
+                phase: phase.subscribe(),
+                service: Arc::new(Service::new(Arc::clone(&shared), socket.listener, socket.token)),
+                tls: socket.tls.map(Arc::new),
+            };
+            tokio::spawn(context.run());
+        }
+        Handle { endpoints, phase, serving }
+    }
+}
+
+fn warn_if_open(socket: &Socket) {
+    let Acceptor::Tcp(listener) = &socket.acceptor else { return };
+    let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    if !loopback && !socket.endpoint.tls {
+        let address = socket.endpoint.address.as_str();
+        let auth = socket.endpoint.auth;
+        tracing::warn!(address, auth, "OTLP is taken from other hosts without TLS");
+    }
+}
+
+/// How far the server is on its way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Serving,
+    /// Finish what has begun.
+    Draining,
+    /// Cut the rest.
+    Cut,
+}
+
+struct AcceptContext<A> {
+    acceptor: Acceptor,
+    permits: Arc<Semaphore>,
+    phase: watch::Receiver<Phase>,
+    service: Arc<Service<A>>,
+    tls: Option<Arc<TlsFiles>>,
+}
+
+impl<A: Append> AcceptContext<A> {
+    async fn run(mut self) {
+        let reload = self.service.keep_secrets_fresh(self.tls.clone());
+        tokio::pin!(reload);
+        loop {
+            let socket = tokio::select! {
+                socket = accept(&self.acceptor) => socket,
+                _ = self.phase.wait_for(|phase| *phase > Phase::Serving) => return,
+                never = &mut reload => match never {},
+            };
+            let metrics = self.service.metrics();
+            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+                metrics.limit_connections.add(1);
+                continue;
+            };
+            metrics.connections.add(1);
+            let tls = self.tls.as_ref().map(|files| files.acceptor());
+            let (service, phase) = (Arc::clone(&self.service), self.phase.clone());
+            tokio::spawn(async move {
+                connection::serve(socket, tls, service, phase).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// What the agent holds: dropping it cuts every connection.
+#[derive(Debug)]
+pub struct Handle {
+    endpoints: Vec<Endpoint>,
+    phase: watch::Sender<Phase>,
+    serving: watch::Sender<bool>,
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Whether every request that had begun was answered.
+    pub complete: bool,
+}
+
+impl Handle {
+    /// Where it listens, in the order of the configuration.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// What health checks answer; requests are taken all the same.
+    pub fn set_serving(&self, serving: bool) {
+        self.serving.send_replace(serving);
+    }
+
+    /// Takes no more connections, lets each finish what it has begun, and after `grace` cuts what
+    /// is left. Health checks say NOT_SERVING from here on.
+    pub async fn drain(self, grace: Duration) -> Drained {
+        self.set_serving(false);
+        self.phase.send_replace(Phase::Draining);
+        let complete = tokio::time::timeout(grace, self.phase.closed()).await.is_ok();
+        if !complete {
+            self.phase.send_replace(Phase::Cut);
+            self.phase.closed().await;
+        }
+        Drained { complete }
+    }
+}

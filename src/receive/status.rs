@@ -1,0 +1,338 @@
+//! What a refusal looks like on the wire: the one place that knows status codes.
+//!
+//! | condition | gRPC | HTTP |
+//! |---|---|---|
+//! | malformed, too deep, wrong signal | INVALID_ARGUMENT + BadRequest | 400 |
+//! | too large, on the wire or inflated | RESOURCE_EXHAUSTED | 413 |
+//! | journal full or failing, no memory, too slow, draining | UNAVAILABLE + RetryInfo | 503 + Retry-After |
+//! | no or wrong token | UNAUTHENTICATED | 401 |
+//! | unknown method, path, type, encoding | UNIMPLEMENTED | 405 + Allow, 404, 415, 415 |
+//! | the sender's deadline passed | DEADLINE_EXCEEDED | 503 |
+//!
+//! A sender that retries by the OTLP specification does the right thing on either transport: RetryInfo
+//! and 503 only where sending the same bytes again can succeed.
+//!
+//! Bodies and `grpc-status-details-bin` are `google.rpc.Status`, written by hand: three small messages.
+//!
+//! Source: opentelemetry-proto docs/specification.md, failures; google/rpc/{status,error_details}.proto.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+
+/// gRPC status codes that are used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Code {
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    NotFound = 5,
+    ResourceExhausted = 8,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+    Unauthenticated = 16,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The bytes are not what they should be; `field` is a path into the request, or empty.
+    #[error("{description}")]
+    Malformed { field: String, description: String },
+    #[error("the message is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the headers are larger than {limit} bytes")]
+    HeadersTooLarge { limit: u32 },
+    #[error("{0}")]
+    Busy(Busy),
+    #[error("the deadline of the request passed")]
+    DeadlineExceeded,
+    #[error("a valid bearer token is needed")]
+    Unauthenticated,
+    #[error("only POST is answered here")]
+    Method,
+    #[error("nothing is served at this path")]
+    Path,
+    #[error("the content type is neither application/x-protobuf nor application/json")]
+    ContentType,
+    #[error("the content encoding is none of gzip, zstd and identity")]
+    Encoding,
+    #[error("gRPC needs HTTP/2")]
+    GrpcNeedsHttp2,
+    #[error("unknown service or method")]
+    GrpcMethod,
+    #[error("unknown service")]
+    HealthService,
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Why nothing can be taken at the moment. All are retryable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Busy {
+    #[error("the journal is full")]
+    JournalFull,
+    #[error("the journal cannot write")]
+    JournalDisk,
+    #[error("shutting down")]
+    Draining,
+    #[error("the memory for requests in flight is used up")]
+    InFlight,
+    #[error("another large request is being received")]
+    LargeRequest,
+    #[error("the request body arrived too slowly")]
+    BodyTimeout,
+}
+
+impl Refusal {
+    pub(super) fn malformed(description: impl Into<String>) -> Self {
+        Self::Malformed { field: String::new(), description: description.into() }
+    }
+
+    /// The gRPC status.
+    pub(super) const fn code(&self) -> Code {
+        match self {
+            Self::Malformed { .. } => Code::InvalidArgument,
+            Self::TooLarge { .. } | Self::HeadersTooLarge { .. } => Code::ResourceExhausted,
+            Self::Busy(_) => Code::Unavailable,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::Unauthenticated => Code::Unauthenticated,
+            Self::Method
+            | Self::Path
+            | Self::ContentType
+            | Self::Encoding
+            | Self::GrpcNeedsHttp2
+            | Self::GrpcMethod => Code::Unimplemented,
+            Self::HealthService => Code::NotFound,
+            Self::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// The HTTP status.
+    pub(super) const fn http(&self) -> StatusCode {
+        match self {
+            Self::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Busy(_) | Self::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Path | Self::GrpcMethod | Self::HealthService => StatusCode::NOT_FOUND,
+            Self::ContentType | Self::Encoding | Self::GrpcNeedsHttp2 => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The `reason` label of self-metrics.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too_large",
+            Self::HeadersTooLarge { .. } => "headers_too_large",
+            Self::Busy(Busy::JournalFull) => "queue_full",
+            Self::Busy(Busy::JournalDisk) => "disk",
+            Self::Busy(Busy::Draining) => "draining",
+            Self::Busy(Busy::InFlight | Busy::LargeRequest) => "memory",
+            Self::Busy(Busy::BodyTimeout) => "body_timeout",
+            Self::DeadlineExceeded => "deadline",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Method
+            | Self::Path
+            | Self::ContentType
+            | Self::Encoding
+            | Self::GrpcNeedsHttp2
+            | Self::GrpcMethod
+            | Self::HealthService => "unimplemented",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// How long the sender should wait before it sends the same again; `None` = never, or its own
+    /// affair. Spread over 1 to 5 s so that refused senders do not come back as one.
+    pub(super) fn retry_delay(&self) -> Option<Duration> {
+        matches!(self, Self::Busy(_)).then(|| Duration::from_millis(fastrand::u64(1000..=5000)))
+    }
+
+    /// `google.rpc.Status` as protobuf.
+    pub(super) fn to_protobuf(&self, retry_delay: Option<Duration>) -> Vec<u8> {
+        let message = self.to_string();
+        let mut status = Vec::with_capacity(message.len() + 96);
+        put_varint(&mut status, 1, u64::from(self.code() as u8));
+        put_bytes(&mut status, 2, message.as_bytes());
+        if let Self::Malformed { field, description } = self {
+            let mut violation = Vec::new();
+            put_bytes(&mut violation, 1, field.as_bytes());
+            put_bytes(&mut violation, 2, description.as_bytes());
+            let mut bad_request = Vec::new();
+            put_bytes(&mut bad_request, 1, &violation);
+            put_detail(&mut status, BAD_REQUEST, &bad_request);
+        }
+        if let Some(delay) = retry_delay {
+            let mut duration = Vec::new();
+            put_varint(&mut duration, 1, delay.as_secs());
+            put_varint(&mut duration, 2, delay.subsec_nanos().into());
+            let mut retry_info = Vec::new();
+            put_bytes(&mut retry_info, 1, &duration);
+            put_detail(&mut status, RETRY_INFO, &retry_info);
+        }
+        status
+    }
+
+    /// `google.rpc.Status` as JSON.
+    pub(super) fn to_json(&self, retry_delay: Option<Duration>) -> Vec<u8> {
+        let mut details = Vec::new();
+        if let Self::Malformed { field, description } = self {
+            let violations = json!([{"field": field, "description": description}]);
+            details.push(json!({"@type": BAD_REQUEST, "fieldViolations": violations}));
+        }
+        if let Some(delay) = retry_delay {
+            let delay = format!("{}.{:03}s", delay.as_secs(), delay.subsec_millis());
+            details.push(json!({"@type": RETRY_INFO, "retryDelay": delay}));
+        }
+        let (code, message) = (self.code() as u8, self.to_string());
+        json!({"code": code, "message": message, "details": details}).to_string().into_bytes()
+    }
+}
+
+const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// Adds field 3, a `google.protobuf.Any`.
+fn put_detail(status: &mut Vec<u8>, type_url: &str, value: &[u8]) {
+    let mut any = Vec::with_capacity(type_url.len() + value.len() + 6);
+    put_bytes(&mut any, 1, type_url.as_bytes());
+    put_bytes(&mut any, 2, value);
+    put_bytes(status, 3, &any);
+}
+
+fn put_bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
+    if !value.is_empty() {
+        out.push(field << 3 | 2);
+        varint(out, value.len() as u64);
+        out.extend_from_slice(value);
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, field: u8, value: u64) {
+    if value != 0 {
+        out.push(field << 3);
+        varint(out, value);
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Percent-encodes a `grpc-message`.
+pub(super) fn percent_encode(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for byte in message.bytes() {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            out.push(byte.into());
+        } else {
+            let digit = |n: u8| char::from_digit(n.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_one_of_the_specification() {
+        let table: &[(Refusal, u8, u16, bool)] = &[
+            (Refusal::malformed("x"), 3, 400, false),
+            (Refusal::TooLarge { limit: 1 }, 8, 413, false),
+            (Refusal::HeadersTooLarge { limit: 1 }, 8, 431, false),
+            (Refusal::Busy(Busy::JournalFull), 14, 503, true),
+            (Refusal::Busy(Busy::JournalDisk), 14, 503, true),
+            (Refusal::Busy(Busy::Draining), 14, 503, true),
+            (Refusal::Busy(Busy::InFlight), 14, 503, true),
+            (Refusal::Busy(Busy::LargeRequest), 14, 503, true),
+            (Refusal::Busy(Busy::BodyTimeout), 14, 503, true),
+            (Refusal::DeadlineExceeded, 4, 503, false),
+            (Refusal::Unauthenticated, 16, 401, false),
+            (Refusal::Method, 12, 405, false),
+            (Refusal::Path, 12, 404, false),
+            (Refusal::ContentType, 12, 415, false),
+            (Refusal::Encoding, 12, 415, false),
+            (Refusal::GrpcNeedsHttp2, 12, 415, false),
+            (Refusal::GrpcMethod, 12, 404, false),
+        ];
+        for (refusal, grpc, http, retry) in table {
+            assert_eq!(refusal.code() as u8, *grpc, "{refusal:?}");
+            assert_eq!(refusal.http(), *http, "{refusal:?}");
+            assert_eq!(refusal.retry_delay().is_some(), *retry, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_delay_is_between_one_and_five_seconds_and_differs() {
+        let delays: Vec<_> =
+            (0..100).filter_map(|_| Refusal::Busy(Busy::InFlight).retry_delay()).collect();
+        assert!(delays.iter().all(|d| (1..=5).contains(&d.as_secs())));
+        assert!(delays.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn another_decoder_reads_the_protobuf_status() {
+        use tonic::Code;
+        let refusal = Refusal::Malformed { field: "a[0].b".into(), description: "bad".into() };
+        let bytes = refusal.to_protobuf(Some(Duration::from_millis(1500)));
+        let status = <StatusMessage as prost::Message>::decode(&bytes[..]).unwrap();
+        assert_eq!((status.code, status.message.as_str()), (Code::InvalidArgument as i32, "bad"));
+        assert_eq!(status.details[0].type_url, BAD_REQUEST);
+        assert_eq!(status.details[0].value, b"\x0a\x0d\x0a\x06a[0].b\x12\x03bad");
+        assert_eq!(status.details[1].type_url, RETRY_INFO);
+        assert_eq!(status.details[1].value, b"\x0a\x08\x08\x01\x10\x80\xca\xb5\xee\x01");
+    }
+
+    #[test]
+    fn the_json_status_says_the_same() {
+        let refusal = Refusal::Malformed { field: "a".into(), description: "say \"b\"".into() };
+        let json: serde_json::Value =
+            serde_json::from_slice(&refusal.to_json(Some(Duration::from_millis(1050)))).unwrap();
+        let expected = json!({"code": 3, "message": "say \"b\"", "details": [
+            {"@type": BAD_REQUEST,
+             "fieldViolations": [{"field": "a", "description": "say \"b\""}]},
+            {"@type": RETRY_INFO, "retryDelay": "1.050s"},
+        ]});
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_grpc_message_is_percent_encoded() {
+        assert_eq!(percent_encode("50 % é\n"), "50 %25 %C3%A9%0A");
+    }
+
+    #[derive(prost::Message)]
+    struct StatusMessage {
+        #[prost(int32, tag = "1")]
+        code: i32,
+        #[prost(string, tag = "2")]
+        message: String,
+        #[prost(message, repeated, tag = "3")]
+        details: Vec<AnyMessage>,
+    }
+
+    #[derive(prost::Message)]
+    struct AnyMessage {
+        #[prost(string, tag = "1")]
+        type_url: String,
+        #[prost(bytes = "vec", tag = "2")]
+        value: Vec<u8>,
+    }
+}
