@@ -1,94 +1,47 @@
 //! The journal: one append-only log of validated requests, many readers with cursors.
+//!
+//! ```text
+//! append ─▶ writer (one OS thread): group ─▶ one vectored write ─▶ one fdatasync ─▶ State ─▶ waiters
+//!                                                                                   │
+//!   Reader::wait / next ◀── tail in memory, or segments on disk ◀───────────────────┤
+//!   Settler::settle ──▶ ranges, watermark, ledger ──▶ ack records on the next group ─┘
+//! ```
+//!
+//! Read [`config`](Config) for what can be set, `docs/journal-format.md` and `format.rs` for the
+//! bytes, `state.rs` for the truth in memory, `writer.rs` for the path of a group, `recovery.rs` for
+//! the start, `retention.rs` for what is deleted when. Rules that hold everywhere:
+//!
+//! - One source of truth on disk. Stale acknowledgements can only cause duplicates.
+//! - A sequence is given out when its record is durable, without gaps, and never again.
+//! - Delete last, after the state that allows it is durable. Sync the file, then the directory.
+//! - A failed write or fsync poisons the segment; it is never written to again.
+//! - One bad record or file never blocks the start; what is lost is counted.
+
+mod acks;
+mod config;
+pub mod fs;
+mod handle;
+mod lane;
+mod ledger;
+mod memory;
+mod reader;
+mod retention;
+mod segment;
+mod state;
+mod status;
+mod tail;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::signal::{Record, Signal};
+pub use config::{Config, Durability, ReaderConfig, SignalSet, Start, WhenFull};
+pub use handle::{Deps, Journal, Reconfigured, Recovery, Removed};
+pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
+pub use reader::{Reader, Settler, Waited};
+pub use status::{ReaderStatus, Status};
+
+use crate::signal::Record;
 use crate::time::UnixNano;
-
-/// How the journal keeps records and for how long.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where segments live; made with mode 0700 when absent. Unused by [`Durability::Memory`].
-    pub directory: PathBuf,
-    /// What an acknowledgement means.
-    pub durability: Durability,
-    /// The least time between two fsync starts.
-    pub group_window: Duration,
-    /// The disk cap in bytes; `None` = min(512 MiB, 10 % of the free disk).
-    pub max_size: Option<u64>,
-    /// Delivered records are kept for local search at most this long …
-    pub retention_age: Duration,
-    /// … and at most this many bytes of segments.
-    pub retention_size: u64,
-    /// Bytes of the newest records kept in memory for readers that keep up.
-    pub tail_size: usize,
-    /// Bytes of the ring when the durability is [`Durability::Memory`].
-    pub memory_size: usize,
-}
-
-/// What an acknowledgement means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// On disk: survives power loss.
-    Fsync,
-    /// With the operating system: survives SIGKILL.
-    Os,
-    /// In memory: survives nothing.
-    Memory,
-}
-
-/// What happens to senders and the oldest records when a reader holds too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// New requests are refused, retryable.
-    Reject,
-    /// The reader's oldest records are dropped, counted.
-    DropOldest,
-}
-
-/// Where a reader that the journal does not know yet begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// With the next record.
-    End,
-    /// With the oldest record kept.
-    Oldest,
-}
-
-/// A set of signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignalSet(pub [bool; 4]);
-
-impl SignalSet {
-    /// The set of one signal.
-    #[must_use]
-    pub fn only(signal: Signal) -> Self {
-        Self(Signal::ALL.map(|s| s == signal))
-    }
-
-    /// Whether `signal` is in the set.
-    #[must_use]
-    pub fn contains(self, signal: Signal) -> bool {
-        Signal::ALL.iter().zip(self.0).any(|(&s, member)| s == signal && member)
-    }
-}
-
-/// A reader: a name with a cursor.
-#[derive(Clone, Debug)]
-pub struct ReaderConfig {
-    /// Stable identity, for example `otlp_grpc/tempo`; with the signal it names a lane.
-    pub name: String,
-    /// Records of other signals are not its own: never returned, never held.
-    pub signals: SignalSet,
-    /// A durable reader's cursor survives restarts and holds segments; a volatile one begins at the
-    /// end and holds nothing.
-    pub durable: bool,
-    /// Where it begins when the journal does not know it.
-    pub start: Start,
-    /// Whether it may block ingest.
-    pub when_full: WhenFull,
-}
 
 /// A record as a reader gets it.
 #[derive(Clone, Debug)]
@@ -125,12 +78,47 @@ pub enum DropReason {
     Corrupt = 8,
 }
 
+impl DropReason {
+    /// Every reason, in the order of the discriminants.
+    pub const ALL: [Self; 8] = [
+        Self::Permanent,
+        Self::PartialSuccess,
+        Self::TooLarge,
+        Self::Expired,
+        Self::Rejected,
+        Self::QueueFull,
+        Self::Removed,
+        Self::Corrupt,
+    ];
+
+    /// The name used in labels and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::PartialSuccess => "partial_success",
+            Self::TooLarge => "too_large",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::QueueFull => "queue_full",
+            Self::Removed => "removed",
+            Self::Corrupt => "corrupt",
+        }
+    }
+
+    /// The reason with discriminant `code`, or `None` for a code this version does not know.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&reason| reason as u8 == code)
+    }
+}
+
 /// How one record ended for one reader.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The record.
     pub seq: u64,
-    /// Items delivered.
+    /// Items delivered. What neither this nor `dropped` names counts as delivered.
     pub delivered_items: u32,
     /// Items not delivered, by reason; empty when all were.
     pub dropped: Vec<(DropReason, u32)>,
@@ -144,7 +132,7 @@ pub enum AppendError {
     Full,
     /// The disk refused. Retryable: a new segment is tried.
     #[error("the journal cannot write: {0}")]
-    Disk(std::sync::Arc<std::io::Error>),
+    Disk(Arc<std::io::Error>),
     /// The journal is closing. Retryable, elsewhere or later.
     #[error("the journal is closing")]
     Closing,
@@ -157,3 +145,60 @@ pub enum AppendError {
         max: usize,
     },
 }
+
+/// A read that did not give records.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The journal is closed, or the reader left the configuration. Stop.
+    #[error("the journal is closed")]
+    Closed,
+    /// The disk failed. Nothing was skipped; try again after a while.
+    #[error("the journal cannot read: {0}")]
+    Disk(Arc<std::io::Error>),
+}
+
+/// A journal that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the journal in {} is in use by another process: stop that one, or give this agent a \
+         directory of its own (journal.directory)",
+        directory.display()
+    )]
+    InUse {
+        /// The journal's directory.
+        directory: PathBuf,
+    },
+    /// Written by a newer version. Nothing was changed.
+    #[error(
+        "{} has journal format {version}, this agent knows {known}: run the newer agent, or give \
+         this one another directory (journal.directory)",
+        path.display()
+    )]
+    Newer {
+        /// The segment.
+        path: PathBuf,
+        /// Its format.
+        version: u16,
+        /// The newest format this agent reads.
+        known: u16,
+    },
+    /// Two readers share a name, or one is longer than 255 bytes.
+    #[error("the reader name `{0}` is used twice or longer than 255 bytes")]
+    ReaderName(String),
+    /// The operating system refused.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Which sequences one reader has settled: a contiguous watermark and ranges above it. Pure.
+//!
+//! Invariants: ranges are disjoint, not adjacent, not empty and lie above the watermark. Cost:
+//! O(log ranges) per insertion. Limit: the reader stops handing out records at
+//! [`MAX_RANGES`], so neither memory nor an ack record can grow without bound.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Ranges above the watermark that one reader may have before it gets nothing more.
+pub(super) const MAX_RANGES: usize = 16_384;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Acks {
+    watermark: u64,
+    /// Start to end, the end excluded.
+    ranges: BTreeMap<u64, u64>,
+}
+
+impl Acks {
+    /// Everything below `watermark` is settled.
+    pub(super) fn below(watermark: u64) -> Self {
+        Self { watermark, ranges: BTreeMap::new() }
+    }
+
+    /// The first sequence that is not settled.
+    pub(super) fn watermark(&self) -> u64 {
+        self.watermark
+    }
+
+    /// Settled ranges above the watermark, ascending.
+    pub(super) fn ranges(&self) -> impl ExactSizeIterator<Item = Range<u64>> {
+        self.ranges.iter().map(|(&start, &end)| start..end)
+    }
+
+    pub(super) fn contains(&self, seq: u64) -> bool {
+        seq < self.watermark
+            || self.ranges.range(..=seq).next_back().is_some_and(|(_, &end)| seq < end)
+    }
+
+    /// The first sequence at or above `seq` that is not settled.
+    pub(super) fn next_unsettled(&self, seq: u64) -> u64 {
+        let seq = seq.max(self.watermark);
+        match self.ranges.range(..=seq).next_back() {
+            Some((_, &end)) if seq < end => end,
+            _ => seq,
+        }
+    }
+
+    pub(super) fn insert(&mut self, range: Range<u64>) {
+        let (mut start, mut end) = (range.start, range.end);
+        if start >= end || end <= self.watermark {
+            return;
+        }
+        if let Some((&before, &before_end)) = self.ranges.range(..=start).next_back()
+            && before_end >= start
+        {
+            start = before;
+            end = end.max(before_end);
+        }
+        while let Some((&next, &next_end)) = self.ranges.range(start..=end).next() {
+            self.ranges.remove(&next);
+            end = end.max(next_end);
+        }
+        if start <= self.watermark {
+            self.watermark = end;
+        } else {
+            self.ranges.insert(start, end);
+        }
+    }
+
+    /// Whether so many ranges are open that nothing more may be handed out.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.ranges.len() >= MAX_RANGES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ranges_agree_with_a_set(inserts in prop::collection::vec((0_u64..200, 0_u64..20), 0..60)) {
+            let mut acks = Acks::below(3);
+            let mut model: BTreeSet<u64> = (0..3).collect();
+            for (start, len) in inserts {
+                acks.insert(start..start + len);
+                model.extend(start..start + len);
+                let watermark = (0..).find(|s| !model.contains(s)).unwrap();
+                prop_assert_eq!(acks.watermark(), watermark);
+                for seq in 0..240 {
+                    prop_assert_eq!(acks.contains(seq), model.contains(&seq));
+                    let next = (seq..).find(|s| !model.contains(s)).unwrap();
+                    prop_assert_eq!(acks.next_unsettled(seq), next);
+                }
+                let mut last = acks.watermark();
+                for range in acks.ranges() {
+                    prop_assert!(range.start > last && range.end > range.start);
+                    last = range.end;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the journal is told: its own resolved configuration and its readers'.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::signal::Signal;
+
+/// How the journal keeps records and for how long.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where segments live; made with mode 0700 when absent. Unused by [`Durability::Memory`].
+    pub directory: PathBuf,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// The least time between two fsync starts.
+    pub group_window: Duration,
+    /// The disk cap in bytes; `None` = min(512 MiB, 10 % of the free disk).
+    pub max_size: Option<u64>,
+    /// Delivered records are kept for local search at most this long …
+    pub retention_age: Duration,
+    /// … and at most this many bytes of segments.
+    pub retention_size: u64,
+    /// Bytes of the newest records kept in memory for readers that keep up.
+    pub tail_size: usize,
+    /// Bytes of the ring when the durability is [`Durability::Memory`].
+    pub memory_size: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("journal"),
+            durability: Durability::Fsync,
+            group_window: Duration::from_millis(4),
+            max_size: None,
+            retention_age: Duration::from_hours(24),
+            retention_size: 256 << 20,
+            tail_size: 16 << 20,
+            memory_size: 32 << 20,
+        }
+    }
+}
+
+/// What an acknowledgement means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk: survives power loss.
+    Fsync,
+    /// With the operating system: survives SIGKILL.
+    Os,
+    /// In memory: survives nothing.
+    Memory,
+}
+
+/// What happens to senders and the oldest records when a reader holds too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// New requests are refused, retryable.
+    Reject,
+    /// The reader's oldest records are dropped, counted.
+    DropOldest,
+}
+
+/// Where a reader that the journal does not know yet begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the next record.
+    End,
+    /// With the oldest record kept.
+    Oldest,
+}
+
+/// A set of signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalSet(pub [bool; 4]);
+
+impl SignalSet {
+    /// Every signal.
+    pub const ALL: Self = Self([true; 4]);
+
+    /// The set of one signal.
+    #[must_use]
+    pub fn only(signal: Signal) -> Self {
+        Self(Signal::ALL.map(|s| s == signal))
+    }
+
+    /// Whether `signal` is in the set.
+    #[must_use]
+    pub fn contains(self, signal: Signal) -> bool {
+        self.0.get(signal.index()).copied().unwrap_or(false)
+    }
+
+    /// The signals in the set.
+    pub fn iter(self) -> impl Iterator<Item = Signal> {
+        Signal::ALL.into_iter().filter(move |&s| self.contains(s))
+    }
+}
+
+/// A reader: a name with a cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderConfig {
+    /// Stable identity, `<exporter>:<signal>` for a lane, for example `otlp_grpc/tempo:traces`. At
+    /// most 255 bytes.
+    pub name: String,
+    /// Records of other signals are not its own: never returned, never held.
+    pub signals: SignalSet,
+    /// A durable reader's cursor survives restarts and holds segments; a volatile one begins at the
+    /// end and holds nothing.
+    pub durable: bool,
+    /// Where it begins when the journal does not know it.
+    pub start: Start,
+    /// Whether it may block ingest.
+    pub when_full: WhenFull,
+}

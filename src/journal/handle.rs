@@ -1,0 +1,223 @@
+//! [`Journal`]: what the agent holds, and the state that its readers and its writer share.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::acks::Acks;
+use super::fs::Fs;
+use super::lane::Lane;
+use super::ledger::{Count, Ledger, PerSignal, Totals};
+use super::state::{LaneId, State};
+use super::{
+    AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Start, Status, memory,
+};
+use crate::signal::{Record, Signal};
+use crate::telemetry::Registry;
+use crate::time::Clock;
+
+/// What the journal is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The disk.
+    pub fs: Arc<dyn Fs>,
+    /// Received times, ages and progress.
+    pub clock: Arc<dyn Clock>,
+    /// Self-metrics.
+    pub registry: Registry,
+}
+
+/// One append-only log with named readers. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) deps: Deps,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    /// The state. A panic elsewhere ends the process, so a poisoned lock is not looked at.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a start found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// Segments kept.
+    pub segments: usize,
+    /// Records in them, delivered or not.
+    pub records: u64,
+    /// Bytes of the newest segment's torn tail, cut off. They were never acknowledged.
+    pub torn_bytes: u64,
+    /// Records that cannot be read, found at the start.
+    pub lost_records: u64,
+    /// Files set aside as `.corrupt`.
+    pub quarantined: Vec<std::path::PathBuf>,
+    /// Per reader, what it has not delivered.
+    pub undelivered: Vec<(String, Count)>,
+    /// Durable readers on disk that are not configured: their records were released.
+    pub removed: Vec<Removed>,
+}
+
+/// What [`Journal::reconfigure`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconfigured {
+    /// Readers that the journal did not have.
+    pub added: Vec<String>,
+    /// Readers it has no more.
+    pub removed: Vec<Removed>,
+}
+
+/// A reader that left the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Its name.
+    pub reader: String,
+    /// What it had not delivered, now dropped with [`super::DropReason::Removed`].
+    pub dropped: Count,
+}
+
+impl Journal {
+    /// Opens or makes the journal. Blocks on disk.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the directory is in use, newer than this agent, or cannot be read or written.
+    pub fn open(
+        config: Config,
+        readers: Vec<ReaderConfig>,
+        deps: Deps,
+    ) -> Result<(Self, Recovery), OpenError> {
+        check_names(&readers)?;
+        let mut state = State::new(config.tail_size, 1);
+        memory::prepare(&mut state);
+        for reader in readers {
+            add_lane(&mut state, reader);
+        }
+        let shared = Shared { config, deps, state: Mutex::new(state) };
+        Ok((Self { shared: Arc::new(shared) }, Recovery::default()))
+    }
+
+    /// Appends a record; resolves with its sequence once it is as durable as the mode says.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was acknowledged and the sender should try again, except after
+    /// [`AppendError::TooLarge`].
+    ///
+    /// # Cancel safety
+    /// A record whose append was cancelled may or may not be in the journal.
+    pub async fn append(&self, record: Record) -> Result<u64, AppendError> {
+        match self.shared.config.durability {
+            Durability::Memory => memory::append(&self.shared, record),
+            Durability::Fsync | Durability::Os => memory::append(&self.shared, record),
+        }
+    }
+
+    /// The reader of this name, unless it is unknown or taken. Dropping it gives it back: what it
+    /// has not settled is then handed out again, marked `redelivered`.
+    #[must_use]
+    pub fn reader(&self, name: &str) -> Option<Reader> {
+        let mut state = self.shared.lock();
+        let mut lanes = state.lanes.iter_mut();
+        let (&id, lane) = lanes.find(|(_, lane)| lane.config.name == name && !lane.taken)?;
+        lane.taken = true;
+        Some(Reader::new(Arc::clone(&self.shared), id))
+    }
+
+    /// Adds the readers that are new and removes those that are gone; the others keep their
+    /// cursors, and take over `durable` and `when_full`. A removed reader's [`Reader`] ends. Of two
+    /// with one name the later holds.
+    #[must_use]
+    pub fn reconfigure(&self, readers: Vec<ReaderConfig>) -> Reconfigured {
+        let mut done = Reconfigured::default();
+        let mut bells = Vec::new();
+        {
+            let mut state = self.shared.lock();
+            let same = |lane: &Lane, reader: &ReaderConfig| {
+                lane.config.name == reader.name && lane.config.signals == reader.signals
+            };
+            let gone: Vec<LaneId> = state
+                .lanes
+                .iter()
+                .filter(|(_, lane)| !readers.iter().any(|reader| same(lane, reader)))
+                .map(|(&id, _)| id)
+                .collect();
+            for id in gone {
+                let Some(lane) = state.lanes.remove(&id) else { continue };
+                bells.push(lane.any_bell());
+                let dropped = state.queued(&lane);
+                done.removed.push(Removed { reader: lane.config.name, dropped });
+            }
+            for reader in readers {
+                match state.lanes.values_mut().find(|lane| same(lane, &reader)) {
+                    Some(lane) => lane.config = reader,
+                    None => {
+                        done.added.push(reader.name.clone());
+                        add_lane(&mut state, reader);
+                    }
+                }
+            }
+        }
+        bells.iter().for_each(|bell| bell.notify_one());
+        done
+    }
+
+    /// The conservation ledger at this instant.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.lock().ledger()
+    }
+
+    /// How full the journal is, and how each reader does.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.shared)
+    }
+
+    /// Takes no more appends, makes the last acknowledgements durable, and ends the readers.
+    pub async fn close(&self) {
+        let bells: Vec<_> = {
+            let mut state = self.shared.lock();
+            state.closed = true;
+            state.lanes.values().map(Lane::any_bell).collect()
+        };
+        bells.iter().for_each(|bell| bell.notify_one());
+    }
+}
+
+fn check_names(readers: &[ReaderConfig]) -> Result<(), OpenError> {
+    let mut names = BTreeSet::new();
+    match readers.iter().find(|r| r.name.len() > 255 || !names.insert(&r.name)) {
+        Some(bad) => Err(OpenError::ReaderName(bad.name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Adds a reader that the journal does not know.
+pub(super) fn add_lane(state: &mut State, config: ReaderConfig) {
+    let oldest = state.segments.front().map_or(state.next_seq, |s| s.first_seq);
+    let from_oldest = config.durable && config.start == Start::Oldest;
+    let begin = if from_oldest { oldest } else { state.next_seq };
+    let mut kept = PerSignal::default();
+    state.segments.iter().for_each(|s| kept.add(&s.counts));
+    let before = if from_oldest { state.accepted.minus(&kept) } else { state.accepted };
+    let totals = Signal::ALL.map(|s| Totals { before: before.get(s), ..Totals::default() });
+    let mut lane = Lane::new(config, Acks::below(begin), totals);
+    lane.progress = state.progress;
+    for segment in &state.segments {
+        lane.adopt(segment, if from_oldest { PerSignal::default() } else { segment.counts });
+    }
+    state.lanes.insert(state.next_lane, lane);
+    state.next_lane += 1;
+}
+
+/// How long ago, at `now`.
+pub(super) fn ago(now: Duration, then: Duration) -> Duration {
+    now.saturating_sub(then)
+}

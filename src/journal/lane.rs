@@ -1,0 +1,263 @@
+//! One reader's bookkeeping: cursor, what is in flight, what is settled, its part of the ledger. Pure.
+//!
+//! ```text
+//! settled … settled │ watermark … in flight and settled ranges … │ cursor … unread … │ head
+//! ```
+//!
+//! Invariants: `unread.records` counts own records at or above the cursor that are not settled;
+//! per segment, own records − settled = held. Records of foreign signals are passed, never held.
+//! Cost: O(log) per record handed out or settled. Limits: `in_flight` holds what the reader took
+//! and did not settle, so the reader's own byte limit bounds it; see also [`super::acks`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::acks::Acks;
+use super::ledger::{Count, PerSignal, Totals};
+use super::segment::Segment;
+use super::{DropReason, ReaderConfig, Settled};
+use crate::signal::Signal;
+use crate::time::UnixNano;
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) config: ReaderConfig,
+    /// The next sequence to look at; everything below is settled or in flight.
+    pub(super) cursor: u64,
+    pub(super) acks: Acks,
+    pub(super) totals: [Totals; 4],
+    /// Own records not handed out.
+    pub(super) unread: Unread,
+    in_flight: BTreeMap<u64, InFlight>,
+    /// Own records settled, by the first sequence of their segment. Absent = none.
+    settled: BTreeMap<u64, PerSignal>,
+    /// Records below may have been delivered before the last start.
+    pub(super) redelivered_below: u64,
+    /// Something was settled that no ack record on disk says.
+    pub(super) dirty: bool,
+    /// Whether a [`super::Reader`] exists.
+    pub(super) taken: bool,
+    /// Monotonic time of the last settlement.
+    pub(super) progress: Duration,
+    /// Unread bytes that the sleeping reader waits for.
+    wanted: Option<usize>,
+    wake: Arc<Notify>,
+}
+
+/// Records and payload bytes not handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    signal: Signal,
+    items: u32,
+    bytes: usize,
+    received: UnixNano,
+}
+
+impl Lane {
+    /// A reader that begins at `start`; what is settled below it is `acks`.
+    pub(super) fn new(config: ReaderConfig, acks: Acks, totals: [Totals; 4]) -> Self {
+        Self {
+            config,
+            cursor: acks.watermark(),
+            acks,
+            totals,
+            unread: Unread::default(),
+            in_flight: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            redelivered_below: 0,
+            dirty: true,
+            taken: false,
+            progress: Duration::ZERO,
+            wanted: None,
+            wake: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Takes note of own records that lie in `segment`, of which `settled` need nothing more.
+    pub(super) fn adopt(&mut self, segment: &Segment, settled: PerSignal) {
+        let signals = self.config.signals;
+        let held = segment.counts.minus(&settled).sum(signals);
+        self.unread.records += held.requests;
+        if held.requests > 0 {
+            self.unread.bytes += signals.iter().map(|s| segment.bytes_of(s)).sum::<u64>();
+        }
+        if settled != PerSignal::default() {
+            self.settled.insert(segment.first_seq, settled);
+        }
+    }
+
+    /// Own records of `segment` that are not settled.
+    pub(super) fn held(&self, segment: &Segment) -> Count {
+        self.held_per_signal(segment).sum(self.config.signals)
+    }
+
+    /// Like [`Lane::held`], of one signal.
+    pub(super) fn held_of(&self, segment: &Segment, signal: Signal) -> Count {
+        self.held_per_signal(segment).get(signal)
+    }
+
+    fn held_per_signal(&self, segment: &Segment) -> PerSignal {
+        let settled = self.settled.get(&segment.first_seq).copied().unwrap_or_default();
+        segment.counts.minus(&settled)
+    }
+
+    /// A record of its signals became durable at `seq`.
+    pub(super) fn arrived(&mut self, seq: u64, bytes: usize) {
+        if self.unread.records == 0 {
+            self.pass_to(seq);
+        }
+        self.unread.records += 1;
+        self.unread.bytes += bytes as u64;
+    }
+
+    /// Moves the cursor over records that are not its own.
+    pub(super) fn pass_to(&mut self, seq: u64) {
+        self.acks.insert(self.cursor..seq);
+        self.cursor = self.cursor.max(seq);
+    }
+
+    /// Hands out the own record at the cursor.
+    pub(super) fn hand_out(
+        &mut self,
+        seq: u64,
+        signal: Signal,
+        items: u32,
+        received: UnixNano,
+        bytes: usize,
+    ) {
+        self.in_flight.insert(seq, InFlight { signal, items, bytes, received });
+        self.cursor = self.cursor.max(seq + 1);
+        self.read(1, bytes as u64);
+    }
+
+    fn read(&mut self, records: u64, bytes: u64) {
+        self.unread.records = self.unread.records.saturating_sub(records);
+        self.unread.bytes = self.unread.bytes.saturating_sub(bytes);
+        if self.unread.records == 0 {
+            self.unread.bytes = 0;
+        }
+    }
+
+    /// The reader was dropped: what is in flight becomes unread again.
+    pub(super) fn release(&mut self) {
+        self.taken = false;
+        self.wanted = None;
+        if let Some((&oldest, _)) = self.in_flight.first_key_value() {
+            self.redelivered_below = self.redelivered_below.max(self.cursor);
+            self.cursor = oldest;
+        }
+        for record in std::mem::take(&mut self.in_flight).into_values() {
+            self.unread.records += 1;
+            self.unread.bytes += record.bytes as u64;
+        }
+    }
+
+    /// Settles one record; `segment` is the first sequence of the segment it lies in. False when
+    /// it is not in flight: settled before, or dropped at the cap meanwhile.
+    pub(super) fn settle(&mut self, settled: &Settled, segment: u64) -> bool {
+        let Some(record) = self.in_flight.remove(&settled.seq) else { return false };
+        self.acks.insert(settled.seq..settled.seq + 1);
+        self.settled.entry(segment).or_default().get_mut(record.signal).add_one(record.items);
+        self.totals_of(record.signal).settle(record.items, &settled.dropped);
+        self.dirty = true;
+        true
+    }
+
+    fn totals_of(&mut self, signal: Signal) -> &mut Totals {
+        let [traces, metrics, logs, profiles] = &mut self.totals;
+        match signal {
+            Signal::Traces => traces,
+            Signal::Metrics => metrics,
+            Signal::Logs => logs,
+            Signal::Profiles => profiles,
+        }
+    }
+
+    /// Lets go of everything it holds in `segment`; returns what that was.
+    pub(super) fn drop_segment(&mut self, segment: &Segment, reason: DropReason) -> Count {
+        let held = self.held_per_signal(segment);
+        let range = segment.first_seq..segment.end_seq;
+        let in_flight: Vec<u64> = self.in_flight.range(range.clone()).map(|(&s, _)| s).collect();
+        for seq in &in_flight {
+            self.in_flight.remove(seq);
+        }
+        let lost = held.sum(self.config.signals);
+        for signal in self.config.signals.iter() {
+            self.totals_of(signal).drop_all(reason, held.get(signal));
+            let all = segment.counts.get(signal);
+            *self.settled.entry(segment.first_seq).or_default().get_mut(signal) = all;
+        }
+        let unread = lost.requests.saturating_sub(in_flight.len() as u64);
+        self.read(unread, segment.mean_bytes(self.config.signals).saturating_mul(unread));
+        self.acks.insert(range);
+        self.cursor = self.acks.next_unsettled(self.cursor);
+        self.dirty |= lost.requests > 0;
+        lost
+    }
+
+    /// Counts unreadable records of one signal as dropped.
+    pub(super) fn lose(&mut self, segment: &Segment, signal: Signal, lost: Count) {
+        if lost.requests > 0 && self.config.signals.contains(signal) {
+            self.totals_of(signal).drop_all(DropReason::Corrupt, lost);
+            self.settled.entry(segment.first_seq).or_default().get_mut(signal).add(lost);
+            self.read(lost.requests, segment.mean_bytes(self.config.signals) * lost.requests);
+            self.dirty = true;
+        }
+    }
+
+    /// Own records of `segment`, per signal, that are neither settled nor in flight.
+    pub(super) fn unread_in(&self, segment: &Segment) -> PerSignal {
+        let mut unread = self.held_per_signal(segment);
+        for record in self.in_flight.range(segment.first_seq..segment.end_seq).map(|(_, r)| r) {
+            let left =
+                unread.get(record.signal).minus(Count { requests: 1, items: record.items.into() });
+            *unread.get_mut(record.signal) = left;
+        }
+        unread
+    }
+
+    /// Forgets a segment that no longer exists.
+    pub(super) fn forget(&mut self, segment: u64) {
+        self.settled.remove(&segment);
+    }
+
+    /// When the oldest record in flight was received.
+    pub(super) fn oldest_in_flight(&self) -> Option<UnixNano> {
+        self.in_flight.first_key_value().map(|(_, r)| r.received)
+    }
+
+    /// Whether a reader that waits for `bytes` may go on.
+    pub(super) fn is_ready(&self, bytes: usize) -> bool {
+        self.unread.records > 0 && self.unread.bytes >= bytes as u64 && !self.acks.is_crowded()
+    }
+
+    /// Goes to sleep until `bytes` are unread.
+    pub(super) fn want(&mut self, bytes: usize) -> Arc<Notify> {
+        self.wanted = Some(bytes);
+        Arc::clone(&self.wake)
+    }
+
+    /// The sleeping reader's bell, when what it waits for is there. Rings once.
+    pub(super) fn bell(&mut self) -> Option<Arc<Notify>> {
+        let wanted = self.wanted?;
+        if !self.is_ready(wanted) {
+            return None;
+        }
+        self.wanted = None;
+        Some(Arc::clone(&self.wake))
+    }
+
+    /// The bell, whatever the reader waits for.
+    pub(super) fn any_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+}

@@ -1,0 +1,71 @@
+//! `memory` mode: the same interface on a bounded ring of chunks. Survives nothing.
+//!
+//! A chunk is a segment without a file, a sixteenth of `memory_size`; the rules of retention are
+//! those of the disk, so delivered records stay until room is needed.
+
+use super::handle::Shared;
+use super::retention::{self, Step};
+use super::segment::Segment;
+use super::state::State;
+use super::{AppendError, Entry, tail};
+use crate::signal::Record;
+
+/// Gives an empty state its first chunk.
+pub(super) fn prepare(state: &mut State) {
+    let mut chunk = Segment::starting_at(state.next_seq);
+    chunk.file.incompressible = true;
+    state.segments.push_back(chunk);
+}
+
+/// Appends at once, on the caller's thread.
+pub(super) fn append(shared: &Shared, record: Record) -> Result<u64, AppendError> {
+    let limit = shared.config.memory_size;
+    let now = shared.deps.clock.unix_nano();
+    let mut state = shared.lock();
+    if state.closed {
+        return Err(AppendError::Closing);
+    }
+    let entry = state.number(0, now, record);
+    let cost = tail::cost(&entry);
+    if cost > limit / 2 {
+        return Err(AppendError::TooLarge { bytes: cost, max: limit / 2 });
+    }
+    let room = make_room(&mut state, cost as u64, limit as u64);
+    state.full = room.is_err();
+    room?;
+    let seq = entry.seq;
+    publish(&mut state, entry, limit);
+    state.progress = shared.deps.clock.monotonic();
+    let bells = state.bells();
+    drop(state);
+    bells.iter().for_each(|bell| bell.notify_one());
+    Ok(seq)
+}
+
+fn publish(state: &mut State, entry: Entry, limit: usize) {
+    let chunk = (limit / 16) as u64;
+    if state.segments.back().is_some_and(|active| active.size >= chunk) {
+        rotate(state);
+    }
+    state.commit(entry, true);
+}
+
+fn rotate(state: &mut State) {
+    if let Some(active) = state.segments.back_mut() {
+        active.file.sealed = true;
+    }
+    prepare(state);
+}
+
+fn make_room(state: &mut State, cost: u64, limit: u64) -> Result<(), AppendError> {
+    while state.size() + cost > limit {
+        if state.segments.back().is_some_and(|active| active.size > 0) {
+            rotate(state);
+        }
+        match retention::make_room(&state.candidates()) {
+            Some(Step::Shed(chunk) | Step::DropOldest(chunk)) => drop(state.remove(chunk)),
+            Some(Step::Compact(_)) | None => return Err(AppendError::Full),
+        }
+    }
+    Ok(())
+}

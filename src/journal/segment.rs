@@ -1,0 +1,92 @@
+//! What is kept in memory about one segment: counts per signal, never an index per record.
+
+use super::ledger::{Count, PerSignal};
+use super::{Entry, SignalSet};
+use crate::signal::Signal;
+use crate::time::UnixNano;
+
+/// A segment's summary. In `memory` mode also its records.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Segment {
+    /// Its name: no record in it is older.
+    pub(super) first_seq: u64,
+    /// One past its last record.
+    pub(super) end_seq: u64,
+    /// Records and items per signal.
+    pub(super) counts: PerSignal,
+    /// Payload bytes per signal.
+    pub(super) bytes: [u64; 4],
+    /// When its first record was received.
+    pub(super) first_received: UnixNano,
+    /// When its last record was received.
+    pub(super) last_received: UnixNano,
+    /// What it takes of the cap: bytes allocated on disk, or held in memory.
+    pub(super) size: u64,
+    /// Bytes of the file that hold durable records; readers go no further.
+    pub(super) len: u64,
+    /// How the file stands.
+    pub(super) file: File,
+    /// The records, in `memory` mode.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// How a segment's file stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct File {
+    /// Rewritten as zstd blocks.
+    pub(super) compressed: bool,
+    /// Compaction was tried and gained nothing, or failed.
+    pub(super) incompressible: bool,
+    /// Something in it cannot be read; kept as `.corrupt` when it goes.
+    pub(super) damaged: bool,
+    /// Written to for good; only the active segment is not.
+    pub(super) sealed: bool,
+}
+
+impl Segment {
+    /// An empty segment whose first record will be `first_seq`.
+    pub(super) fn starting_at(first_seq: u64) -> Self {
+        Self { first_seq, end_seq: first_seq, ..Self::default() }
+    }
+
+    /// Takes note of a record that follows the ones it has.
+    pub(super) fn record(
+        &mut self,
+        seq: u64,
+        signal: Signal,
+        items: u32,
+        bytes: usize,
+        received: UnixNano,
+    ) {
+        if self.counts == PerSignal::default() {
+            self.first_received = received;
+        }
+        self.last_received = self.last_received.max(received);
+        self.end_seq = seq + 1;
+        self.counts.get_mut(signal).add_one(items);
+        if let Some(sum) = self.bytes.get_mut(signal.index()) {
+            *sum += bytes as u64;
+        }
+    }
+
+    pub(super) fn bytes_of(&self, signal: Signal) -> u64 {
+        self.bytes.get(signal.index()).copied().unwrap_or(0)
+    }
+
+    /// The mean payload size over a set of signals; 0 when it has none.
+    pub(super) fn mean_bytes(&self, signals: SignalSet) -> u64 {
+        let Count { requests, .. } = self.counts.sum(signals);
+        let bytes: u64 = signals.iter().map(|s| self.bytes_of(s)).sum();
+        bytes.checked_div(requests).unwrap_or(0)
+    }
+
+    /// The summary alone.
+    pub(super) fn without_entries(&self) -> Self {
+        Self { entries: Vec::new(), ..*self }
+    }
+
+    /// The record `seq`, in `memory` mode.
+    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(seq.checked_sub(self.first_seq)?).ok()?)
+    }
+}

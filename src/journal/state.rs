@@ -1,0 +1,265 @@
+//! The truth in memory, behind one lock: segments' summaries, readers, tail, ledger. No I/O.
+//!
+//! The writer changes it after a group is durable; readers and settlers change their own lane.
+//! Nothing waits while the lock is held. Cost per appended record: O(readers).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::lane::Lane;
+use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
+use super::retention::Candidate;
+use super::segment::Segment;
+use super::tail::{self, Tail};
+use super::{DropReason, Entry, Settled, WhenFull};
+use crate::signal::{Record, Signal};
+use crate::time::UnixNano;
+
+/// Names a lane for as long as the process lives.
+pub(super) type LaneId = u32;
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Oldest first; the last is active.
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) lanes: BTreeMap<LaneId, Lane>,
+    pub(super) next_lane: LaneId,
+    pub(super) tail: Tail,
+    pub(super) accepted: PerSignal,
+    /// The sequence of the next record; all below are durable.
+    pub(super) next_seq: u64,
+    pub(super) last_received: UnixNano,
+    pub(super) closed: bool,
+    /// Whether the last append was refused for want of room.
+    pub(super) full: bool,
+    /// Monotonic time of the last durable append.
+    pub(super) progress: Duration,
+    /// Records that cannot be read.
+    pub(super) lost_records: u64,
+}
+
+/// What [`State::take`] found.
+pub(super) enum Taken {
+    /// Records in memory; empty when nothing is unread or the reader must settle first.
+    Entries(Vec<Entry>),
+    /// The record at `seq` is on disk only, in this segment.
+    Disk { seq: u64, segment: Box<Segment> },
+}
+
+impl State {
+    pub(super) fn new(tail_size: usize, next_seq: u64) -> Self {
+        Self {
+            segments: VecDeque::new(),
+            lanes: BTreeMap::new(),
+            next_lane: 0,
+            tail: Tail::new(tail_size),
+            accepted: PerSignal::default(),
+            next_seq,
+            last_received: UnixNano(0),
+            closed: false,
+            full: false,
+            progress: Duration::ZERO,
+            lost_records: 0,
+        }
+    }
+
+    /// Gives a record its sequence and time; nothing is remembered until [`State::commit`].
+    pub(super) fn number(&self, nth: u64, now: UnixNano, record: Record) -> Entry {
+        let received = now.max(self.last_received);
+        Entry { seq: self.next_seq + nth, received, redelivered: false, record }
+    }
+
+    /// Publishes a durable record of the active segment.
+    pub(super) fn commit(&mut self, entry: Entry, keep_in_segment: bool) {
+        let (seq, received) = (entry.seq, entry.received);
+        let (signal, items) = (entry.record.signal, entry.record.items);
+        let bytes = entry.record.payload.len();
+        let Some(active) = self.segments.back_mut() else { return };
+        active.record(seq, signal, items, bytes, received);
+        self.accepted.get_mut(signal).add_one(items);
+        self.next_seq = seq + 1;
+        self.last_received = received;
+        for lane in self.lanes.values_mut() {
+            if lane.config.signals.contains(signal) {
+                lane.arrived(seq, bytes);
+            }
+        }
+        if keep_in_segment {
+            active.size += tail::cost(&entry) as u64;
+            active.entries.push(entry);
+        } else {
+            self.tail.push(entry);
+        }
+    }
+
+    /// After a group: lets idle lanes pass it, and collects the bells to ring.
+    pub(super) fn bells(&mut self) -> Vec<Arc<Notify>> {
+        let head = self.next_seq;
+        let mut bells = Vec::new();
+        for lane in self.lanes.values_mut() {
+            if lane.unread.records == 0 {
+                lane.pass_to(head);
+            }
+            bells.extend(lane.bell());
+        }
+        bells
+    }
+
+    /// Hands out a lane's next records, at least one if there is one.
+    pub(super) fn take(
+        &mut self,
+        id: LaneId,
+        max_bytes: usize,
+        max_records: usize,
+    ) -> Option<Taken> {
+        let Self { segments, lanes, tail, next_seq, .. } = self;
+        let lane = lanes.get_mut(&id)?;
+        let mut out = Vec::new();
+        let mut bytes = 0_usize;
+        while lane.unread.records > 0 && out.len() < max_records && !lane.acks.is_crowded() {
+            let seq = lane.acks.next_unsettled(lane.cursor);
+            lane.cursor = seq;
+            let at = segments.partition_point(|s| s.end_seq <= seq);
+            let Some(segment) = segments.get(at) else { break };
+            if seq < segment.first_seq {
+                lane.pass_to(segment.first_seq);
+                continue;
+            }
+            let Some(entry) = tail.get(seq).or_else(|| segment.entry(seq)) else {
+                if !out.is_empty() {
+                    break;
+                }
+                if lane.unread_in(segment).sum(lane.config.signals).requests == 0 {
+                    lane.pass_to(segment.end_seq);
+                    continue;
+                }
+                return Some(Taken::Disk { seq, segment: Box::new(segment.without_entries()) });
+            };
+            let record = &entry.record;
+            if !lane.config.signals.contains(record.signal) {
+                lane.pass_to(seq + 1);
+                continue;
+            }
+            if !out.is_empty() && bytes + record.payload.len() > max_bytes {
+                break;
+            }
+            bytes += record.payload.len();
+            out.push(Entry { redelivered: seq < lane.redelivered_below, ..entry.clone() });
+            lane.hand_out(seq, record.signal, record.items, entry.received, record.payload.len());
+        }
+        if lane.unread.records == 0 {
+            lane.pass_to(*next_seq);
+        }
+        Some(Taken::Entries(out))
+    }
+
+    /// Settles records of one lane. Returns the reader's bell when it may go on.
+    pub(super) fn settle(
+        &mut self,
+        id: LaneId,
+        settled: impl IntoIterator<Item = Settled>,
+        now: Duration,
+    ) -> Option<Arc<Notify>> {
+        let Self { segments, lanes, .. } = self;
+        let lane = lanes.get_mut(&id)?;
+        for one in settled {
+            let at = segments.partition_point(|s| s.end_seq <= one.seq);
+            if let Some(segment) = segments.get(at)
+                && lane.settle(&one, segment.first_seq)
+            {
+                lane.progress = now;
+            }
+        }
+        lane.bell()
+    }
+
+    /// The sealed segments as retention sees them, oldest first.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let sealed = self.segments.iter().filter(|s| s.file.sealed);
+        sealed.map(|segment| self.candidate(segment)).collect()
+    }
+
+    fn candidate(&self, segment: &Segment) -> Candidate {
+        let holders = || {
+            let durable = self.lanes.values().filter(|lane| lane.config.durable);
+            durable.filter(|lane| lane.held(segment).requests > 0)
+        };
+        Candidate {
+            first_seq: segment.first_seq,
+            size: segment.size,
+            last_received: segment.last_received,
+            free: holders().next().is_none(),
+            blocked: holders().any(|lane| lane.config.when_full == WhenFull::Reject),
+            compressible: segment.entries.is_empty()
+                && !segment.file.compressed
+                && !segment.file.incompressible
+                && !segment.file.damaged,
+        }
+    }
+
+    /// Removes a segment's summary; what lanes hold in it is dropped, counted.
+    pub(super) fn remove(&mut self, first_seq: u64) -> Option<Segment> {
+        let at = self.segments.iter().position(|s| s.first_seq == first_seq)?;
+        let segment = self.segments.remove(at)?;
+        for lane in self.lanes.values_mut() {
+            lane.drop_segment(&segment, DropReason::QueueFull);
+            lane.forget(first_seq);
+        }
+        Some(segment)
+    }
+
+    /// Bytes of the cap in use.
+    pub(super) fn size(&self) -> u64 {
+        self.segments.iter().map(|s| s.size).sum()
+    }
+
+    pub(super) fn queued(&self, lane: &Lane) -> Count {
+        self.segments.iter().fold(Count::default(), |sum, s| sum.plus(lane.held(s)))
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        let readers = self
+            .lanes
+            .values()
+            .flat_map(|lane| lane.config.signals.iter().map(|signal| self.row(lane, signal)));
+        Ledger { accepted: self.accepted, readers: readers.collect() }
+    }
+
+    fn row(&self, lane: &Lane, signal: Signal) -> ReaderLedger {
+        let totals = lane.totals.get(signal.index()).cloned().unwrap_or_default();
+        let name = &lane.config.name;
+        let held = self.segments.iter().map(|s| lane.held_of(s, signal));
+        ReaderLedger {
+            reader: name.clone(),
+            exporter: name.rsplit_once(':').map_or(name.as_str(), |(exporter, _)| exporter).into(),
+            signal,
+            accepted: self.accepted.get(signal).minus(totals.before),
+            delivered: totals.delivered,
+            queued: held.fold(Count::default(), Count::plus),
+            dropped_requests: totals.dropped_requests,
+            dropped: totals.dropped,
+        }
+    }
+
+    /// When the oldest record that `lane` has not settled was received; exact in memory, to the
+    /// segment's first record on disk.
+    pub(super) fn oldest(&self, lane: &Lane) -> Option<UnixNano> {
+        if let Some(in_flight) = lane.oldest_in_flight() {
+            return Some(in_flight);
+        }
+        if lane.unread.records == 0 {
+            return None;
+        }
+        let at = self.segments.partition_point(|s| s.end_seq <= lane.cursor);
+        let mut held = self.segments.range(at..).filter(|s| lane.held(s).requests > 0);
+        let segment = held.next()?;
+        let in_memory = |seq| self.tail.get(seq).or_else(|| segment.entry(seq));
+        let from = lane.cursor.max(segment.first_seq);
+        let own = |e: &&Entry| lane.config.signals.contains(e.record.signal);
+        let exact = (from..segment.end_seq).map_while(in_memory).find(own);
+        Some(exact.map_or(segment.first_received, |e| e.received))
+    }
+}

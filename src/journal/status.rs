@@ -1,0 +1,83 @@
+//! [`Status`]: how full the journal is and how each reader does; for /readyz, metrics and the CLI.
+
+use std::time::Duration;
+
+use super::handle::{Shared, ago};
+use super::ledger::Count;
+use super::{Durability, ReaderConfig};
+
+/// The journal at one instant.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// Bytes in use: allocated on disk, or held in memory.
+    pub size: u64,
+    /// The cap on `size` in bytes.
+    pub max_size: u64,
+    /// Segments kept.
+    pub segments: usize,
+    /// Whether the last append was refused for want of room.
+    pub full: bool,
+    /// At the rate of the last minute, how long until the cap is reached; `None` when nothing
+    /// arrives. Delivered data is shed first, so this is a lower bound.
+    pub time_left: Option<Duration>,
+    /// Segments given up after a failed write or fsync.
+    pub poisoned: u64,
+    /// Records that cannot be read.
+    pub lost_records: u64,
+    /// Since the last durable append; compare with `waiting`.
+    pub since_append: Duration,
+    /// How long the oldest append has been waiting for the disk; `None` when none is.
+    pub waiting: Option<Duration>,
+    /// Bytes of the newest records held in memory.
+    pub tail_size: usize,
+    /// Per reader.
+    pub readers: Vec<ReaderStatus>,
+}
+
+/// One reader at one instant.
+#[derive(Clone, Debug)]
+pub struct ReaderStatus {
+    /// What it was given.
+    pub config: ReaderConfig,
+    /// Requests and items not settled.
+    pub queued: Count,
+    /// Payload bytes not handed out.
+    pub unread_bytes: u64,
+    /// How long ago its oldest unsettled record was received; `None` when there is none.
+    pub oldest_age: Option<Duration>,
+    /// Since it last settled a record, or since the start.
+    pub since_progress: Duration,
+    /// The first sequence it has not settled.
+    pub watermark: u64,
+}
+
+impl Status {
+    pub(super) fn of(shared: &Shared) -> Self {
+        let (now, wall) = (shared.deps.clock.monotonic(), shared.deps.clock.unix_nano());
+        let state = shared.lock();
+        let readers = state.lanes.values().map(|lane| ReaderStatus {
+            config: lane.config.clone(),
+            queued: state.queued(lane),
+            unread_bytes: lane.unread.bytes,
+            oldest_age: state.oldest(lane).map(|received| wall.since(received)),
+            since_progress: ago(now, lane.progress),
+            watermark: lane.acks.watermark(),
+        });
+        Self {
+            durability: shared.config.durability,
+            size: state.size(),
+            max_size: shared.config.memory_size as u64,
+            segments: state.segments.len(),
+            full: state.full,
+            time_left: None,
+            poisoned: 0,
+            lost_records: state.lost_records,
+            since_append: ago(now, state.progress),
+            waiting: None,
+            tail_size: state.tail.bytes(),
+            readers: readers.collect(),
+        }
+    }
+}
