@@ -75,6 +75,12 @@ impl Account {
         }
     }
 
+    /// Bytes of the memory budget that open records hold.
+    #[must_use]
+    pub fn charged(&self) -> usize {
+        self.open.values().map(|open| open.charged).sum()
+    }
+
     /// Records that are open.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -60,10 +60,14 @@ pub struct Batch {
 pub struct History {
     /// When it was first sent.
     pub first_sent: Option<Instant>,
+    /// When it was last sent.
+    pub last_sent: Option<Instant>,
     /// Failed attempts.
     pub failures: u32,
-    /// Failed attempts while the lane delivered others.
+    /// Failed attempts while the lane delivered others …
     pub lone_failures: u32,
+    /// … and when that began.
+    pub lone_since: Option<Instant>,
     /// The lane's count of deliveries at the last failure.
     pub deliveries_seen: u64,
     /// Its own schedule, while the lane delivers others.
@@ -71,6 +75,12 @@ pub struct History {
 }
 
 impl Batch {
+    /// A part of a record, to be sent by itself.
+    #[must_use]
+    pub fn single(headers: &Headers, seq: u64, items: u32, payload: Bytes) -> Self {
+        Self::of(headers.clone(), Piece { seq, items, payload }, true)
+    }
+
     fn of(headers: Headers, piece: Piece, alone: bool) -> Self {
         let bytes = piece.payload.len();
         Self { headers, pieces: vec![piece], bytes, alone, history: History::default(), body: None }

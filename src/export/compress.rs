@@ -51,6 +51,12 @@ impl Compressor {
         Self { compression, idle: Arc::default() }
     }
 
+    /// Whether bodies stay as they are.
+    #[must_use]
+    pub const fn is_identity(&self) -> bool {
+        matches!(self.compression, Compression::None)
+    }
+
     /// Compresses `chunks` into one member or frame.
     ///
     /// # Errors

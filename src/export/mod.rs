@@ -1,4 +1,16 @@
 //! OTLP out: one lane per signal and destination.
+//!
+//! ```text
+//! journal ──▶ lane otlp_grpc/tempo:traces ──▶ client ──▶ destination
+//!        ╲──▶ lane otlp_grpc/tempo:metrics ─▶   …
+//!         ╲─▶ lane otlp_http/backend:logs ──▶   …
+//! ```
+//! A lane has its own reader, slots, backoff and connections: none waits for another. What they hold in memory is
+//! one [budget](budget). The cores are pure: [`batch`] says what is sent together, [`disposition`] what an
+//! answer means, [`schedule`] and [`retry`] when something is sent again; [`lane`] and [`client`] do the work.
+//!
+//! Invariant: accepted = delivered + queued + dropped{reason} for every lane, since each record that a lane
+//! reads is settled once, or is still the journal's.
 
 pub mod account;
 pub mod batch;
@@ -8,7 +20,271 @@ pub mod compress;
 pub mod config;
 pub mod disposition;
 pub mod endpoint;
+pub mod lane;
+mod metrics;
 pub mod refused;
+mod report;
 pub mod retry;
+pub mod schedule;
+pub mod status;
+mod target;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use client::ClientError;
 pub use config::Config;
+pub use lane::Intake;
+pub use status::Handle;
+
+use crate::journal::{ReaderConfig, SignalSet};
+use crate::signal::Signal;
+use crate::telemetry::Registry;
+use crate::time::Clock;
+use budget::Budget;
+use config::{Destination, Target};
+use lane::{Carry, Lane, Mode, Parts};
+use metrics::LaneMetrics;
+use report::Report;
+use status::LaneCell;
+use target::Sink;
+
+/// What lanes need besides their configuration.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Wall and monotonic time.
+    pub clock: Arc<dyn Clock>,
+    /// Where self-metrics live.
+    pub registry: Registry,
+    /// Bytes that all lanes together may hold.
+    pub memory: usize,
+}
+
+/// A configuration that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A destination's own configuration.
+    #[error("exporter {exporter}")]
+    Client {
+        /// Its name.
+        exporter: String,
+        /// What is wrong.
+        source: ClientError,
+    },
+    /// The journal has no reader of that name, or it is taken.
+    #[error("the journal has no reader {0}")]
+    NoReader(String),
+}
+
+/// The name of a lane's journal reader.
+#[must_use]
+pub fn reader_name(exporter: &str, signal: Signal) -> String {
+    format!("{exporter}:{signal}")
+}
+
+/// The journal readers that `config` needs.
+#[must_use]
+pub fn readers(config: &Config) -> Vec<ReaderConfig> {
+    let of = |(destination, signal): (&Destination, Signal)| ReaderConfig {
+        name: reader_name(&destination.name, signal),
+        signals: SignalSet::only(signal),
+        durable: true,
+        start: destination.queue.start,
+        when_full: destination.queue.when_full,
+    };
+    lanes_of(config).map(of).collect()
+}
+
+fn lanes_of(config: &Config) -> impl Iterator<Item = (&Destination, Signal)> {
+    config.destinations.iter().flat_map(|destination| {
+        let of_it = Signal::ALL.into_iter().filter(|&s| destination.signals.contains(s));
+        of_it.map(move |signal| (destination, signal))
+    })
+}
+
+/// Every lane, running.
+#[derive(Debug)]
+pub struct Exporters<I> {
+    config: Config,
+    deps: Deps,
+    budget: Budget,
+    handle: Handle,
+    lanes: Vec<Running<I>>,
+    released: Vec<(String, Carry<I>)>,
+}
+
+#[derive(Debug)]
+struct Running<I> {
+    name: String,
+    exporter: String,
+    signal: Signal,
+    mode: watch::Sender<Mode>,
+    cell: Arc<LaneCell>,
+    task: JoinHandle<Carry<I>>,
+}
+
+/// What lanes left behind when they ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Per lane: its reader's name, and the records that it had read and not settled. They stay in the
+    /// journal, like everything that it had not read.
+    pub lanes: Vec<(String, usize)>,
+}
+
+impl<I: Intake> Exporters<I> {
+    /// Starts every lane; `open` gives the journal reader of a name.
+    ///
+    /// # Errors
+    /// [`StartError`]: show it, start nothing.
+    pub fn start(
+        config: Config,
+        deps: Deps,
+        open: impl FnMut(&str) -> Option<I>,
+    ) -> Result<Self, StartError> {
+        let mut exporters = Self {
+            config: Config::default(),
+            budget: Budget::new(deps.memory),
+            deps,
+            handle: Handle::default(),
+            lanes: Vec::new(),
+            released: Vec::new(),
+        };
+        exporters.apply(config, open)?;
+        Ok(exporters)
+    }
+
+    /// Looks at every lane.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Whether `config` can be applied.
+    ///
+    /// # Errors
+    /// [`StartError::Client`].
+    pub fn check(&self, config: &Config) -> Result<(), StartError> {
+        config.destinations.iter().try_for_each(|d| sink(d, &self.deps).map(drop))
+    }
+
+    /// The first half of a reload: ends the lanes that `config` changes or does not have. What they have in
+    /// flight is awaited (at most their timeout), the rest is kept for their successors. Then
+    /// reconfigure the journal and call [`Exporters::apply`].
+    pub async fn release(&mut self, config: &Config) {
+        let old = self.config.destinations.iter();
+        let changed: Vec<_> =
+            old.filter(|d| !config.destinations.contains(d)).map(|d| d.name.clone()).collect();
+        let (ending, staying): (Vec<_>, Vec<_>) = std::mem::take(&mut self.lanes)
+            .into_iter()
+            .partition(|l| changed.contains(&l.exporter));
+        self.lanes = staying;
+        for lane in &ending {
+            lane.mode.send_replace(Mode::Release);
+        }
+        let kept: Vec<_> = readers(config).into_iter().map(|r| r.name).collect();
+        for lane in ending {
+            let Ok(carry) = lane.task.await else { continue };
+            if kept.contains(&lane.name) {
+                self.released.push((lane.name, carry));
+            } else {
+                metrics::remove(&self.deps.registry, &lane.exporter, lane.signal);
+            }
+        }
+    }
+
+    /// Starts the lanes of `config` that do not run.
+    ///
+    /// # Errors
+    /// [`StartError`]; lanes before the one that failed run.
+    pub fn apply(
+        &mut self,
+        config: Config,
+        mut open: impl FnMut(&str) -> Option<I>,
+    ) -> Result<(), StartError> {
+        for (destination, signal) in lanes_of(&config) {
+            let name = reader_name(&destination.name, signal);
+            if self.lanes.iter().any(|lane| lane.name == name) {
+                continue;
+            }
+            let sink = Arc::new(sink(destination, &self.deps)?);
+            let released = self.released.iter().position(|(n, _)| *n == name);
+            let carry = match released {
+                Some(at) => self.released.swap_remove(at).1,
+                None => match open(&name) {
+                    Some(intake) => Carry::fresh(intake),
+                    None => return Err(StartError::NoReader(name)),
+                },
+            };
+            let lane = self.spawn(destination, signal, sink, carry);
+            self.lanes.push(lane);
+        }
+        self.handle.set(self.lanes.iter().map(|lane| Arc::clone(&lane.cell)).collect());
+        self.config = config;
+        Ok(())
+    }
+
+    fn spawn(
+        &self,
+        destination: &Destination,
+        signal: Signal,
+        sink: Arc<Sink>,
+        carry: Carry<I>,
+    ) -> Running<I> {
+        let exporter = destination.name.clone();
+        let cell = Arc::new(LaneCell::new(&exporter, signal));
+        let (mode, told) = watch::channel(Mode::Run);
+        let parts = Parts {
+            signal,
+            sink,
+            share: self.budget.share(),
+            metrics: LaneMetrics::new(&self.deps.registry, &exporter, signal),
+            report: Report::new(Arc::clone(&cell), Arc::clone(&self.deps.clock)),
+            clock: Arc::clone(&self.deps.clock),
+            mode: told,
+        };
+        let task = tokio::spawn(Lane::new(parts, destination, carry).run());
+        let name = reader_name(&exporter, signal);
+        Running { name, exporter, signal, mode, cell, task }
+    }
+
+    /// Sends what is there until nothing is left or `deadline` has passed, then ends every lane. A lane whose
+    /// destination takes nothing ends at once. What is left stays in the journal.
+    pub async fn shutdown(self, deadline: Duration) -> Undelivered {
+        let until = tokio::time::Instant::now() + deadline;
+        for lane in &self.lanes {
+            lane.mode.send_replace(Mode::Drain);
+        }
+        let mut undelivered = Undelivered::default();
+        for mut lane in self.lanes {
+            let ended = match tokio::time::timeout_at(until, &mut lane.task).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    lane.mode.send_replace(Mode::Stop);
+                    lane.task.await
+                }
+            };
+            let left = ended.map_or(0, |carry| carry.unsettled());
+            if left > 0 {
+                undelivered.lanes.push((lane.name, left));
+            }
+        }
+        undelivered
+    }
+}
+
+fn sink(destination: &Destination, deps: &Deps) -> Result<Sink, StartError> {
+    let exporter = destination.name.clone();
+    match &destination.target {
+        Target::Otlp(config) => {
+            let client = client::Client::new(config, Arc::clone(&deps.clock));
+            let client = client.map_err(|source| StartError::Client { exporter, source })?;
+            Ok(Sink::Otlp(Box::new(client)))
+        }
+        Target::Debug(_) | Target::File(_) => {
+            Err(StartError::Client { exporter, source: ClientError::Header("not yet".to_owned()) })
+        }
+    }
+}

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use base64::Engine as _;
 use bytes::Bytes;
-
-use crate::time::UnixNano;
+use serde::{Serialize, Serializer};
 
 /// Samples kept per lane.
 pub const SAMPLES_MAX: usize = 50;
@@ -15,10 +15,10 @@ pub const PAYLOAD_BYTES_MAX: usize = 1024;
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// One refused record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
-    /// When it was refused.
-    pub at: UnixNano,
+    /// When it was refused, in nanoseconds since 1970.
+    pub at_unix_nano: u64,
     /// Its sequence number in the journal.
     pub seq: u64,
     /// Items in it.
@@ -29,8 +29,13 @@ pub struct Sample {
     pub message: String,
     /// The size of the payload.
     pub payload_bytes: usize,
-    /// The beginning of the payload.
+    /// The beginning of the payload, in base64.
+    #[serde(serialize_with = "as_base64")]
     pub payload_head: Bytes,
+}
+
+fn as_base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
 /// A ring of [`SAMPLES_MAX`] samples.
@@ -91,7 +96,7 @@ mod tests {
         let refused = Refused::default();
         for seq in 0..60 {
             refused.push(Sample {
-                at: UnixNano(seq),
+                at_unix_nano: seq,
                 seq,
                 items: 1,
                 status: String::new(),

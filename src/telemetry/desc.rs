@@ -142,6 +142,161 @@ pub const RECEIVER_RELOADS: Desc = Desc {
 
 // export
 
+/// Spans that a destination took.
+pub const EXPORTER_SENT_SPANS: Desc = Desc {
+    name: "otelcol_exporter_sent_spans",
+    kind: Kind::Counter,
+    help: "Spans that the destination acknowledged.",
+    labels: &["exporter"],
+};
+/// Spans that a destination will never get.
+pub const EXPORTER_SEND_FAILED_SPANS: Desc = Desc {
+    name: "otelcol_exporter_send_failed_spans",
+    kind: Kind::Counter,
+    help: "Spans given up: refused for good, rejected, too large or expired.",
+    labels: &["exporter"],
+};
+/// Spans dropped before they were sent.
+pub const EXPORTER_ENQUEUE_FAILED_SPANS: Desc = Desc {
+    name: "otelcol_exporter_enqueue_failed_spans",
+    kind: Kind::Counter,
+    help: "Spans that the journal dropped for this exporter at its cap (when_full: drop_oldest).",
+    labels: &["exporter"],
+};
+/// Data points that a destination took.
+pub const EXPORTER_SENT_METRIC_POINTS: Desc = Desc {
+    name: "otelcol_exporter_sent_metric_points",
+    kind: Kind::Counter,
+    help: "Data points that the destination acknowledged.",
+    labels: &["exporter"],
+};
+/// Data points that a destination will never get.
+pub const EXPORTER_SEND_FAILED_METRIC_POINTS: Desc = Desc {
+    name: "otelcol_exporter_send_failed_metric_points",
+    kind: Kind::Counter,
+    help: "Data points given up: refused for good, rejected, too large or expired.",
+    labels: &["exporter"],
+};
+/// Data points dropped before they were sent.
+pub const EXPORTER_ENQUEUE_FAILED_METRIC_POINTS: Desc = Desc {
+    name: "otelcol_exporter_enqueue_failed_metric_points",
+    kind: Kind::Counter,
+    help: "Data points that the journal dropped for this exporter at its cap (when_full: drop_oldest).",
+    labels: &["exporter"],
+};
+/// Log records that a destination took.
+pub const EXPORTER_SENT_LOG_RECORDS: Desc = Desc {
+    name: "otelcol_exporter_sent_log_records",
+    kind: Kind::Counter,
+    help: "Log records that the destination acknowledged.",
+    labels: &["exporter"],
+};
+/// Log records that a destination will never get.
+pub const EXPORTER_SEND_FAILED_LOG_RECORDS: Desc = Desc {
+    name: "otelcol_exporter_send_failed_log_records",
+    kind: Kind::Counter,
+    help: "Log records given up: refused for good, rejected, too large or expired.",
+    labels: &["exporter"],
+};
+/// Log records dropped before they were sent.
+pub const EXPORTER_ENQUEUE_FAILED_LOG_RECORDS: Desc = Desc {
+    name: "otelcol_exporter_enqueue_failed_log_records",
+    kind: Kind::Counter,
+    help: "Log records that the journal dropped for this exporter at its cap (when_full: drop_oldest).",
+    labels: &["exporter"],
+};
+/// Profiles that a destination took.
+pub const EXPORTER_SENT_PROFILES: Desc = Desc {
+    name: "sidelight_exporter_sent_profiles",
+    kind: Kind::Counter,
+    help: "Profiles that the destination acknowledged.",
+    labels: &["exporter"],
+};
+/// Profiles that a destination will never get.
+pub const EXPORTER_SEND_FAILED_PROFILES: Desc = Desc {
+    name: "sidelight_exporter_send_failed_profiles",
+    kind: Kind::Counter,
+    help: "Profiles given up: refused for good, rejected, too large or expired.",
+    labels: &["exporter"],
+};
+/// Profiles dropped before they were sent.
+pub const EXPORTER_ENQUEUE_FAILED_PROFILES: Desc = Desc {
+    name: "sidelight_exporter_enqueue_failed_profiles",
+    kind: Kind::Counter,
+    help: "Profiles that the journal dropped for this exporter at its cap (when_full: drop_oldest).",
+    labels: &["exporter"],
+};
+/// What waits in the journal for a lane.
+pub const EXPORTER_QUEUE_SIZE: Desc = Desc {
+    name: "otelcol_exporter_queue_size",
+    kind: Kind::Gauge,
+    help: "Bytes in the journal that the exporter has not delivered.",
+    labels: &["exporter", "data_type"],
+};
+/// What the journal may hold.
+pub const EXPORTER_QUEUE_CAPACITY: Desc = Desc {
+    name: "otelcol_exporter_queue_capacity",
+    kind: Kind::Gauge,
+    help: "Bytes that the journal may hold, shared by all exporters.",
+    labels: &["exporter", "data_type"],
+};
+/// The age of a lane's oldest undelivered record.
+pub const EXPORTER_OLDEST_UNDELIVERED_SECONDS: Desc = Desc {
+    name: "sidelight_exporter_oldest_undelivered_seconds",
+    kind: Kind::Gauge,
+    help: "Age of the oldest record that the exporter has not delivered; 0 when there is none. The number to alert on.",
+    labels: &["exporter", "signal"],
+};
+/// Requests that went out.
+pub const EXPORTER_REQUESTS: Desc = Desc {
+    name: "sidelight_exporter_requests",
+    kind: Kind::Counter,
+    help: "Requests sent, whatever became of them.",
+    labels: &["exporter", "signal"],
+};
+/// Requests that will be sent again.
+pub const EXPORTER_RETRIES: Desc = Desc {
+    name: "sidelight_exporter_retries",
+    kind: Kind::Counter,
+    help: "Requests that failed and wait to be sent again.",
+    labels: &["exporter", "signal"],
+};
+/// Bytes of bodies that a destination took.
+pub const EXPORTER_SENT_BYTES: Desc = Desc {
+    name: "sidelight_exporter_sent_bytes",
+    kind: Kind::Counter,
+    help: "Bytes of acknowledged request bodies, as compressed.",
+    labels: &["exporter", "signal"],
+};
+/// Items rejected in a partial success.
+pub const EXPORTER_REJECTED_ITEMS: Desc = Desc {
+    name: "sidelight_exporter_rejected_items",
+    kind: Kind::Counter,
+    help: "Items that the destination rejected while it took their request (partial success).",
+    labels: &["exporter", "signal"],
+};
+/// Requests in flight.
+pub const EXPORTER_IN_FLIGHT: Desc = Desc {
+    name: "sidelight_exporter_in_flight",
+    kind: Kind::Gauge,
+    help: "Requests that wait for their answer.",
+    labels: &["exporter", "signal"],
+};
+/// Whether a lane backs off.
+pub const EXPORTER_BACKING_OFF: Desc = Desc {
+    name: "sidelight_exporter_backing_off",
+    kind: Kind::Gauge,
+    help: "1 while the destination takes nothing and is probed.",
+    labels: &["exporter", "signal"],
+};
+/// Whether a lane is held.
+pub const EXPORTER_HELD: Desc = Desc {
+    name: "sidelight_exporter_held",
+    kind: Kind::Gauge,
+    help: "1 while the destination's answers condemn the configuration (credentials, path) and nothing but probes is sent.",
+    labels: &["exporter", "signal"],
+};
+
 // the ledger: accepted = delivered + queued + dropped, per signal and exporter
 
 /// What senders were told is durable.

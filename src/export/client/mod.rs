@@ -184,6 +184,19 @@ impl Client {
         })
     }
 
+    /// Memory that a byte of payload and the body made of it hold, in percent. JSON is some 2.3 times as
+    /// large as protobuf, compressed bodies a fifth.
+    #[must_use]
+    pub const fn weight_percent(&self) -> usize {
+        let plain = self.compressor.is_identity();
+        match (self.encoding, plain) {
+            (Encoding::Proto, true) => 100,
+            (Encoding::Proto, false) => 130,
+            (Encoding::Json, true) => 350,
+            (Encoding::Json, false) => 150,
+        }
+    }
+
     /// Sends one request, given as protobuf in any number of chunks.
     ///
     /// # Errors

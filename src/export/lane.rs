@@ -1,0 +1,431 @@
+//! One lane: a signal on its way to a destination, at its own pace.
+//!
+//! ```text
+//! journal reader ─ next ─▶ plan ─▶ Schedule ─ take ─▶ request task (one per slot)
+//!        ▲                            ▲                     │
+//!        └── settle ◀── Account ◀─────┴───── result ◀───────┘
+//! ```
+//! The loop is one `select!` over a closed set of events; every decision is in [`Schedule`],
+//! [`plan`](super::batch::plan) and [`Account`]. Invariant: a record is settled once, with
+//! delivered + dropped = its items. Limits: batches held count against the export [`Share`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::account::{Account, Closed};
+use super::batch::{Batch, Limits, plan, split};
+use super::budget::Share;
+use super::client::{Partial, Response, SendError};
+use super::config::Destination;
+use super::disposition::Disposition;
+use super::metrics::LaneMetrics;
+use super::refused::{Sample, escaped, payload_head};
+use super::report::Report;
+use super::schedule::{Failure, Schedule, Verdict};
+use super::target::Sink;
+use crate::journal::{DropReason, Entry, Settled};
+use crate::signal::Signal;
+use crate::time::Clock;
+
+/// Records read at a time.
+const READ_RECORDS_MAX: usize = 16_384;
+/// How long a draining lane waits to see that nothing is left.
+const DRAINED_AFTER: Duration = Duration::from_millis(50);
+/// The wait after a read that failed.
+const READ_RETRY: Duration = Duration::from_secs(1);
+
+/// Where a lane's records come from and where it says what became of them: a journal reader.
+pub trait Intake: Send + 'static {
+    /// Waits until `min_bytes` are there, or anything and `max_wait` has passed. `false` when there
+    /// will be nothing more.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    fn wait(&mut self, min_bytes: usize, max_wait: Duration) -> impl Future<Output = bool> + Send;
+
+    /// The next records: at most `max_bytes` of payload, but one at least when there is one.
+    ///
+    /// # Errors
+    /// What the disk said, in words; it is tried again.
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        max_records: usize,
+    ) -> impl Future<Output = Result<Vec<Entry>, String>> + Send;
+
+    /// Says what became of records, in any order.
+    fn settle(&self, settled: Vec<Settled>);
+}
+
+/// What a lane should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Send what comes.
+    Run,
+    /// Send what is there, then end. During an outage, end.
+    Drain,
+    /// Send nothing more, wait for what is in flight, then end.
+    Release,
+    /// End.
+    Stop,
+}
+
+/// What an ended lane leaves for one that goes on in its place.
+#[derive(Debug)]
+pub(super) struct Carry<I> {
+    pub(super) intake: I,
+    batches: Vec<Batch>,
+    account: Account,
+    charged: usize,
+}
+
+impl<I> Carry<I> {
+    pub(super) fn fresh(intake: I) -> Self {
+        Self { intake, batches: Vec::new(), account: Account::default(), charged: 0 }
+    }
+
+    /// Records read from the journal and not settled.
+    pub(super) fn unsettled(&self) -> usize {
+        self.account.len()
+    }
+}
+
+/// What a lane is made of.
+pub(super) struct Parts {
+    pub(super) signal: Signal,
+    pub(super) sink: Arc<Sink>,
+    pub(super) share: Share,
+    pub(super) metrics: LaneMetrics,
+    pub(super) report: Report,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) mode: watch::Receiver<Mode>,
+}
+
+type Attempt = (Batch, Result<Response, SendError>);
+type Freed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A lane while it runs.
+pub(super) struct Lane<I> {
+    parts: Parts,
+    intake: I,
+    retry: super::config::Retry,
+    limits: Limits,
+    linger: Duration,
+    /// Memory that a byte of payload holds until it is settled, in percent.
+    weight: usize,
+    schedule: Schedule,
+    account: Account,
+    flight: JoinSet<Attempt>,
+    starved: Option<Freed>,
+    closed: bool,
+}
+
+impl<I: Intake> Lane<I> {
+    pub(super) fn new(parts: Parts, destination: &Destination, carry: Carry<I>) -> Self {
+        let ordered = parts.signal == Signal::Metrics;
+        let queue = &destination.queue;
+        let max_request_size = queue.batch.max_request_size.min(super::config::REQUEST_BYTES_MAX);
+        let limits = Limits {
+            max_size: queue.batch.max_size,
+            max_request_size,
+            ordered,
+            pass_headers: destination.headers_from_context.clone(),
+        };
+        let mut schedule = Schedule::new(destination.retry.clone(), ordered, queue.num_consumers);
+        schedule.offer(carry.batches);
+        parts.share.adjust(0, carry.charged);
+        Self {
+            intake: carry.intake,
+            retry: destination.retry.clone(),
+            linger: queue.batch.flush_timeout,
+            weight: parts.sink.weight_percent(),
+            schedule,
+            account: carry.account,
+            flight: JoinSet::new(),
+            starved: None,
+            closed: false,
+            limits,
+            parts,
+        }
+    }
+
+    /// Runs until told to end.
+    pub(super) async fn run(mut self) -> Carry<I> {
+        loop {
+            let mode = *self.parts.mode.borrow_and_update();
+            let now = Instant::now();
+            if matches!(mode, Mode::Run | Mode::Drain) {
+                self.fill(now);
+            }
+            if self.is_done(mode) {
+                break;
+            }
+            self.show();
+            let reads = !self.closed && matches!(mode, Mode::Run | Mode::Drain);
+            let wants = reads && self.starved.is_none() && self.schedule.wants_more(now);
+            let wake = self.schedule.wake().filter(|_| mode == Mode::Run);
+            let (min_bytes, linger) = match mode {
+                Mode::Run => (self.limits.max_size, self.linger),
+                _ => (1, Duration::ZERO),
+            };
+            let drained = mode == Mode::Drain && self.flight.is_empty() && wants;
+            tokio::select! {
+                biased;
+                changed = self.parts.mode.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+                Some(attempt) = self.flight.join_next() => self.finish(attempt),
+                () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                () = freed(&mut self.starved), if self.starved.is_some() => self.starved = None,
+                open = self.intake.wait(min_bytes, linger), if wants => {
+                    if open {
+                        self.read().await;
+                    } else {
+                        self.closed = true;
+                    }
+                }
+                () = tokio::time::sleep(DRAINED_AFTER), if drained => break,
+            }
+        }
+        self.end()
+    }
+
+    fn is_done(&self, mode: Mode) -> bool {
+        let idle = self.flight.is_empty();
+        match mode {
+            Mode::Stop => true,
+            Mode::Release => idle,
+            Mode::Drain => idle && (self.schedule.outage().is_some() || self.finished()),
+            Mode::Run => idle && self.finished(),
+        }
+    }
+
+    fn finished(&self) -> bool {
+        self.closed && !self.schedule.holds_any()
+    }
+
+    fn end(self) -> Carry<I> {
+        self.parts.report.stopped();
+        let charged = self.account.charged();
+        let batches = self.schedule.into_batches();
+        let batches = batches.into_iter().map(|b| Batch { body: None, ..b }).collect();
+        Carry { intake: self.intake, batches, account: self.account, charged }
+    }
+
+    /// Starts as many requests as there are slots for.
+    fn fill(&mut self, now: Instant) {
+        while let Some(mut batch) = self.schedule.take(now) {
+            let (sink, signal) = (Arc::clone(&self.parts.sink), self.parts.signal);
+            self.parts.metrics.requests.add(1);
+            self.flight.spawn(async move {
+                let result = sink.send(signal, &mut batch).await;
+                (batch, result)
+            });
+        }
+    }
+
+    /// Reads and plans; when the memory for it is taken, waits until some is given back.
+    async fn read(&mut self) {
+        let freed = self.parts.share.freed();
+        let wanted = self.charge(self.limits.max_size);
+        if !self.parts.share.try_take(wanted) {
+            self.starved = Some(Box::pin(freed));
+            return;
+        }
+        let entries = match self.intake.next(self.limits.max_size, READ_RECORDS_MAX).await {
+            Ok(entries) => entries,
+            Err(why) => {
+                self.parts.report.unreadable(&why);
+                self.starved = Some(Box::pin(tokio::time::sleep(READ_RETRY)));
+                Vec::new()
+            }
+        };
+        let (batches, records) = plan(self.parts.signal, entries, &self.limits);
+        let (mut charged, mut closed) = (0, Vec::new());
+        for record in &records {
+            let bytes = self.charge(record.bytes);
+            charged += bytes;
+            closed.extend(self.account.open(record, bytes));
+        }
+        self.parts.share.adjust(wanted, charged);
+        self.schedule.offer(batches);
+        self.settle(closed);
+    }
+
+    const fn charge(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(self.weight) / 100
+    }
+
+    fn finish(&mut self, attempt: Result<Attempt, tokio::task::JoinError>) {
+        let (batch, result) = match attempt {
+            Ok(attempt) => attempt,
+            // A panic is a defect: it ends this task too, and with it the agent.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
+        };
+        let error = match result {
+            Ok(response) => return self.delivered(&batch, response.partial),
+            Err(error) => error,
+        };
+        match (error.disposition(&self.retry), &error) {
+            (Disposition::Delivered, _) => self.delivered(&batch, None),
+            (_, SendError::RequestTooLarge { .. }) => self.too_large(batch),
+            (Disposition::Refused, _) => self.refused(batch, &error),
+            (Disposition::Retry, _) => self.retry(batch, &error, false),
+            (Disposition::Hold, _) => self.retry(batch, &error, true),
+        }
+    }
+
+    /// Counts a batch as delivered but for the items that the receiver rejected. Those cannot be
+    /// attributed to records; the first ones bear them.
+    fn delivered(&mut self, batch: &Batch, partial: Option<Partial>) {
+        let metrics = &self.parts.metrics;
+        metrics.sent_bytes.add(batch.body.as_ref().map_or(0, |body| body.bytes as u64));
+        let mut rejected = 0;
+        if let Some(partial) = partial {
+            rejected = partial.rejected.min(batch.items());
+            metrics.rejected.add(rejected);
+            self.parts.report.partial(&partial);
+            if rejected > 0 {
+                self.sample(batch, "partial success", &partial.message);
+            }
+        }
+        self.schedule.delivered(Instant::now());
+        self.parts.report.delivered();
+        let mut closed = Vec::new();
+        for piece in &batch.pieces {
+            let lost = u32::try_from(rejected).unwrap_or(u32::MAX).min(piece.items);
+            rejected -= u64::from(lost);
+            let dropped = Some((DropReason::PartialSuccess, lost));
+            closed.extend(self.account.end_piece(piece.seq, piece.items - lost, dropped));
+        }
+        self.settle(closed);
+    }
+
+    /// Refused for good. Merged records go again, each as its sender sent it: that request was never sent.
+    fn refused(&mut self, batch: Batch, error: &SendError) {
+        self.schedule.ended();
+        self.parts.report.failed(error);
+        if batch.pieces.len() > 1 {
+            self.schedule.offer_first(batch.into_singles());
+            return;
+        }
+        self.parts.report.refused(error, &batch);
+        let (status, message) = match error {
+            SendError::Answered { status, message, .. } => (status.to_string(), message.clone()),
+            other => ("not sent".to_owned(), other.chain()),
+        };
+        self.sample(&batch, &status, &message);
+        self.drop_batch(&batch, DropReason::Permanent);
+    }
+
+    /// Larger than any request may be: divided as far as possible.
+    fn too_large(&mut self, mut batch: Batch) {
+        self.schedule.ended();
+        if batch.pieces.len() > 1 {
+            self.schedule.offer_first(batch.into_singles());
+            return;
+        }
+        let Some(piece) = batch.pieces.pop() else { return };
+        let half = piece.payload.len() / 2;
+        let parts = split(self.parts.signal, piece.payload, piece.items, half);
+        self.account.divide_piece(piece.seq, u32::try_from(parts.pieces.len()).unwrap_or(0));
+        let headers = batch.headers;
+        let halves = parts.pieces.into_iter();
+        let batches =
+            halves.map(|(payload, items)| Batch::single(&headers, piece.seq, items, payload));
+        self.schedule.offer_first(batches.collect());
+        let dropped = Some((DropReason::TooLarge, parts.too_large));
+        let closed = self.account.end_piece(piece.seq, 0, dropped);
+        self.settle(closed.into_iter().collect());
+    }
+
+    fn retry(&mut self, batch: Batch, error: &SendError, held: bool) {
+        let failure = Failure { held, asked: error.retry_after(), random: fastrand::f64() };
+        let verdict = self.schedule.failed(Instant::now(), batch, failure);
+        self.parts.report.failed(error);
+        if let Some(outage) = self.schedule.outage() {
+            self.parts.report.outage(outage, error);
+        }
+        match verdict {
+            Verdict::Waits | Verdict::Divided => self.parts.metrics.retries.add(1),
+            Verdict::Expired(batch) => {
+                self.parts.report.refused(error, &batch);
+                self.drop_batch(&batch, DropReason::Expired);
+            }
+            Verdict::Rejected(batch) => {
+                self.sample(&batch, "rejected", &error.chain());
+                self.parts.report.refused(error, &batch);
+                self.drop_batch(&batch, DropReason::Rejected);
+            }
+        }
+    }
+
+    fn drop_batch(&mut self, batch: &Batch, reason: DropReason) {
+        let end = |account: &mut Account, piece: &super::batch::Piece| {
+            account.end_piece(piece.seq, 0, Some((reason, piece.items)))
+        };
+        let closed =
+            batch.pieces.iter().filter_map(|piece| end(&mut self.account, piece)).collect();
+        self.settle(closed);
+    }
+
+    /// Tells the journal, counts, and gives the memory back.
+    fn settle(&mut self, closed: Vec<Closed>) {
+        if closed.is_empty() {
+            return;
+        }
+        let (mut freed, mut settled) = (0, Vec::with_capacity(closed.len()));
+        for record in closed {
+            freed += record.charged;
+            self.parts.metrics.sent.add(record.settled.delivered_items.into());
+            let lost: u64 = record.settled.dropped.iter().map(|(_, n)| u64::from(*n)).sum();
+            self.parts.metrics.failed.add(lost);
+            settled.push(record.settled);
+        }
+        self.intake.settle(settled);
+        self.parts.share.give_back(freed);
+    }
+
+    fn sample(&self, batch: &Batch, status: &str, message: &str) {
+        for piece in &batch.pieces {
+            self.parts.report.sample(Sample {
+                at_unix_nano: self.parts.clock.unix_nano().0,
+                seq: piece.seq,
+                items: piece.items,
+                status: status.to_owned(),
+                message: escaped(message),
+                payload_bytes: piece.payload.len(),
+                payload_head: payload_head(&piece.payload),
+            });
+        }
+    }
+
+    fn show(&self) {
+        let (in_flight, waiting) = (self.schedule.in_flight(), self.schedule.waiting());
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        self.parts.metrics.in_flight.set(in_flight as f64);
+        let outage = self.schedule.outage();
+        self.parts.metrics.held.set(f64::from(u8::from(outage.is_some_and(|o| o.held))));
+        self.parts.metrics.backing_off.set(f64::from(u8::from(outage.is_some_and(|o| !o.held))));
+        self.parts.report.show(in_flight, waiting);
+    }
+}
+
+/// Completes when memory was given back; never when none is wanted.
+async fn freed(starved: &mut Option<Freed>) {
+    match starved {
+        Some(freed) => freed.await,
+        None => std::future::pending().await,
+    }
+}

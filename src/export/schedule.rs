@@ -1,0 +1,325 @@
+//! What a lane sends next, pure: batches, results and `now` in, decisions out.
+//!
+//! ```text
+//! offer ─▶ ready ─ take ─▶ in flight ─ delivered ─▶ gone
+//!            ▲                │ failed
+//!            │ (singles)      ▼
+//!            └───────────── waiting ─ take (when due, or as the probe)
+//! ```
+//! Invariants: at most `slots` batches are in flight, one when the lane is ordered; during an outage at most
+//! one, not before its time; a batch that waits holds no slot; in an ordered lane nothing passes a
+//! waiting batch, but for one that fails again and again while others do not.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::batch::Batch;
+use super::config::Retry;
+use super::retry::{Backoff, jittered};
+
+/// Failures, while its lane delivers others, after which a batch is set aside …
+pub const LONE_FAILURES_MAX: u32 = 20;
+/// … but not before they have lasted this long.
+pub const LONE_TIME_MIN: Duration = Duration::from_secs(600);
+
+/// A destination that asks for no wait at all gets this one.
+const WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// The order of one lane's sending.
+#[derive(Debug)]
+pub struct Schedule {
+    policy: Retry,
+    ordered: bool,
+    slots: usize,
+    ready: VecDeque<Batch>,
+    waiting: Vec<Waiting>,
+    in_flight: usize,
+    deliveries: u64,
+    outage: Option<Outage>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    due: Instant,
+    batch: Batch,
+}
+
+/// The destination takes nothing at present.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outage {
+    /// When the first failure was seen.
+    pub since: Instant,
+    /// When the next probe goes out.
+    pub until: Instant,
+    /// Probes that failed.
+    pub failures: u32,
+    /// Whether the answers condemn the configuration.
+    pub held: bool,
+    backoff: Backoff,
+    last_failure: Instant,
+}
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// Whether the answer condemns the configuration.
+    pub held: bool,
+    /// The delay that was asked for.
+    pub asked: Option<Duration>,
+    /// Drawn from 0 to 1, for jitter.
+    pub random: f64,
+}
+
+/// What becomes of a failed batch.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It waits for its next attempt.
+    Waits,
+    /// Its records are sent one by one: together they fail, while others do not.
+    Divided,
+    /// It failed for longer than `max_elapsed_time`.
+    Expired(Batch),
+    /// It failed again and again while its lane delivered others.
+    Rejected(Batch),
+}
+
+impl Schedule {
+    /// A schedule without batches.
+    #[must_use]
+    pub fn new(policy: Retry, ordered: bool, slots: usize) -> Self {
+        Self {
+            policy,
+            ordered,
+            slots: if ordered { 1 } else { slots.max(1) },
+            ready: VecDeque::new(),
+            waiting: Vec::new(),
+            in_flight: 0,
+            deliveries: 0,
+            outage: None,
+        }
+    }
+
+    /// Adds batches behind those that are ready.
+    pub fn offer(&mut self, batches: impl IntoIterator<Item = Batch>) {
+        self.ready.extend(batches);
+    }
+
+    /// Puts batches in front: they were part of one that was sent.
+    pub fn offer_first(&mut self, batches: Vec<Batch>) {
+        for batch in batches.into_iter().rev() {
+            self.ready.push_front(batch);
+        }
+    }
+
+    /// The batch to send now. It is in flight until [`Schedule::delivered`], [`Schedule::failed`] or
+    /// [`Schedule::ended`].
+    pub fn take(&mut self, now: Instant) -> Option<Batch> {
+        if self.in_flight >= self.slots {
+            return None;
+        }
+        let mut batch = match &self.outage {
+            Some(outage) if self.in_flight > 0 || now < outage.until => return None,
+            Some(_) => self.probe(now)?,
+            None => self.next(now)?,
+        };
+        batch.history.first_sent.get_or_insert(now);
+        batch.history.last_sent = Some(now);
+        self.in_flight += 1;
+        Some(batch)
+    }
+
+    /// During an outage: a batch that has failed least, so that one poisoned batch never stands for a
+    /// destination that takes others.
+    fn probe(&mut self, now: Instant) -> Option<Batch> {
+        let pass = match self.first_waiting() {
+            Some(first) if self.ordered => self.suspect(&first.batch, now),
+            _ => true,
+        };
+        if pass && let Some(batch) = self.ready.pop_front() {
+            return Some(batch);
+        }
+        let best = self.waiting.iter().enumerate().min_by_key(|(_, w)| {
+            let history = &w.batch.history;
+            let failed = (history.lone_failures, history.failures);
+            (if self.ordered { (0, 0) } else { failed }, w.batch.first_seq())
+        });
+        let (at, _) = best?;
+        Some(self.waiting.swap_remove(at).batch)
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Batch> {
+        let due = self.waiting.iter().enumerate().filter(|(_, w)| w.due <= now);
+        if let Some((at, _)) = due.min_by_key(|(_, w)| w.batch.first_seq()) {
+            return Some(self.waiting.swap_remove(at).batch);
+        }
+        if self.blocked() {
+            return None;
+        }
+        self.ready.pop_front()
+    }
+
+    /// Whether a waiting batch keeps its place in front of everything else.
+    fn blocked(&self) -> bool {
+        self.ordered && self.waiting.iter().any(|w| w.batch.history.lone_failures == 0)
+    }
+
+    fn first_waiting(&self) -> Option<&Waiting> {
+        self.waiting.iter().min_by_key(|w| w.batch.first_seq())
+    }
+
+    /// Whether an ordered lane should try what comes after `batch`.
+    fn suspect(&self, batch: &Batch, now: Instant) -> bool {
+        let tried = batch.history.first_sent.map_or(Duration::ZERO, |first| now - first);
+        batch.history.failures >= LONE_FAILURES_MAX && tried >= LONE_TIME_MIN
+    }
+
+    /// The in-flight batch arrived: the destination is there.
+    pub fn delivered(&mut self, now: Instant) {
+        self.in_flight -= 1;
+        self.deliveries += 1;
+        if self.outage.take().is_some() {
+            for waiting in &mut self.waiting {
+                if waiting.batch.history.lone_failures == 0 {
+                    waiting.due = now;
+                }
+            }
+        }
+    }
+
+    /// The in-flight batch was refused for good: the destination is there, and reads.
+    pub fn ended(&mut self) {
+        self.in_flight -= 1;
+        self.outage = None;
+    }
+
+    /// The in-flight batch may be sent again.
+    pub fn failed(&mut self, now: Instant, mut batch: Batch, failure: Failure) -> Verdict {
+        self.in_flight -= 1;
+        let history = &mut batch.history;
+        let lone = history.failures > 0 && self.deliveries > history.deliveries_seen;
+        history.failures += 1;
+        history.deliveries_seen = self.deliveries;
+        if lone {
+            history.lone_failures += 1;
+            history.lone_since.get_or_insert(now);
+        }
+        let tried = history.first_sent.map_or(Duration::ZERO, |first| now - first);
+        let lone_time = history.lone_since.map_or(Duration::ZERO, |since| now - since);
+        let limit = self.policy.max_elapsed_time;
+        let due = if lone && self.outage.is_none() {
+            now + history.backoff.next(&self.policy, failure.asked, failure.random)
+        } else {
+            self.note_outage(now, history.last_sent, failure)
+        };
+        if !limit.is_zero() && tried >= limit {
+            return Verdict::Expired(batch);
+        }
+        if batch.history.lone_failures >= LONE_FAILURES_MAX && lone_time >= LONE_TIME_MIN {
+            if batch.pieces.len() == 1 {
+                return Verdict::Rejected(batch);
+            }
+            self.offer_first(batch.into_singles());
+            return Verdict::Divided;
+        }
+        self.waiting.push(Waiting { due, batch });
+        Verdict::Waits
+    }
+
+    /// Begins or prolongs an outage; failures of requests that were already under way when the last one
+    /// was seen do not add to it.
+    fn note_outage(&mut self, now: Instant, sent: Option<Instant>, failure: Failure) -> Instant {
+        let policy = &self.policy;
+        let first = self.outage.is_none();
+        let outage = self.outage.get_or_insert(Outage {
+            since: now,
+            until: now,
+            failures: 0,
+            held: failure.held,
+            backoff: Backoff::default(),
+            last_failure: now,
+        });
+        outage.held = failure.held;
+        if first || sent.is_none_or(|sent| sent > outage.last_failure) {
+            outage.failures += 1;
+            let wait = outage.backoff.next(policy, failure.asked, failure.random);
+            let wait = if failure.held {
+                wait.max(jittered(policy.max_interval, policy, failure.random))
+            } else {
+                wait
+            };
+            outage.until = now + wait.max(WAIT_MIN);
+        } else if let Some(asked) = failure.asked {
+            outage.until = outage.until.max(now + asked.min(super::retry::ASKED_MAX));
+        }
+        outage.last_failure = now;
+        outage.until
+    }
+
+    /// When [`Schedule::take`] may have more to give, if nothing else happens.
+    #[must_use]
+    pub fn wake(&self) -> Option<Instant> {
+        if self.in_flight >= self.slots {
+            return None;
+        }
+        match &self.outage {
+            Some(_) if self.in_flight > 0 => None,
+            Some(outage) if self.holds_any() => Some(outage.until),
+            Some(_) => None,
+            None => self.waiting.iter().map(|w| w.due).min(),
+        }
+    }
+
+    /// Whether more should be read: there is a slot to fill and nothing at hand to fill it.
+    #[must_use]
+    pub fn wants_more(&self, now: Instant) -> bool {
+        if !self.ready.is_empty() || self.in_flight >= self.slots {
+            return false;
+        }
+        match &self.outage {
+            Some(_) if self.in_flight > 0 => false,
+            Some(_) if self.ordered => {
+                self.first_waiting().is_none_or(|first| self.suspect(&first.batch, now))
+            }
+            Some(_) => self.waiting.len() < 2,
+            None => !self.blocked(),
+        }
+    }
+
+    /// The outage, if there is one.
+    #[must_use]
+    pub const fn outage(&self) -> Option<&Outage> {
+        self.outage.as_ref()
+    }
+
+    /// Batches in flight.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Batches that wait for another attempt.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether there is a batch that is not in flight.
+    #[must_use]
+    pub fn holds_any(&self) -> bool {
+        !self.ready.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Everything that is not in flight, in journal order.
+    #[must_use]
+    pub fn into_batches(self) -> Vec<Batch> {
+        let waiting = self.waiting.into_iter().map(|w| w.batch);
+        let mut batches: Vec<_> = waiting.chain(self.ready).collect();
+        batches.sort_by_key(Batch::first_seq);
+        batches
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::export::batch::{Headers, History, Piece};
+
+const DOWN: Failure = Failure { held: false, asked: None, random: 0.5 };
+const S: fn(u64) -> Duration = Duration::from_secs;
+
+fn batch(seqs: &[u64]) -> Batch {
+    let payload = Bytes::from_static(b"x");
+    let pieces: Vec<_> =
+        seqs.iter().map(|&seq| Piece { seq, items: 1, payload: payload.clone() }).collect();
+    Batch {
+        headers: Headers::new(),
+        bytes: pieces.len(),
+        pieces,
+        alone: false,
+        history: History::default(),
+        body: None,
+    }
+}
+
+fn schedule(ordered: bool) -> Schedule {
+    let policy = Retry { multiplier: 2.0, ..Retry::default() };
+    let mut schedule = Schedule::new(policy, ordered, 4);
+    schedule.offer((1..=9).map(|seq| batch(&[seq])));
+    schedule
+}
+
+fn taken(schedule: &mut Schedule, now: Instant) -> Vec<Batch> {
+    std::iter::from_fn(|| schedule.take(now)).collect()
+}
+
+fn seqs(batches: &[Batch]) -> Vec<u64> {
+    batches.iter().map(Batch::first_seq).collect()
+}
+
+#[test]
+fn slots_are_filled_and_an_ordered_lane_has_one() {
+    let now = Instant::now();
+    assert_eq!(seqs(&taken(&mut schedule(false), now)), [1, 2, 3, 4]);
+    let mut ordered = schedule(true);
+    assert_eq!(seqs(&taken(&mut ordered, now)), [1]);
+    ordered.delivered(now);
+    assert_eq!(seqs(&taken(&mut ordered, now)), [2]);
+}
+
+#[test]
+fn a_destination_that_is_down_gets_one_probe_at_a_growing_distance() {
+    let mut lane = schedule(false);
+    let mut now = Instant::now();
+    for batch in taken(&mut lane, now) {
+        assert!(matches!(lane.failed(now, batch, DOWN), Verdict::Waits));
+    }
+    assert_eq!(lane.outage().unwrap().failures, 1, "four at once are one failure");
+    let mut distances = Vec::new();
+    for _ in 0..7 {
+        let until = lane.wake().unwrap();
+        distances.push(until - now);
+        assert!(lane.take(until - Duration::from_millis(1)).is_none());
+        now = until;
+        let probes = taken(&mut lane, now);
+        assert_eq!(probes.len(), 1);
+        assert!(lane.wake().is_none(), "no second probe while one is out");
+        for probe in probes {
+            let _ = lane.failed(now, probe, DOWN);
+        }
+    }
+    assert_eq!(distances, [1, 2, 4, 8, 16, 30, 30].map(S));
+    assert!(!lane.wants_more(now), "an outage reads no further");
+    now = lane.wake().unwrap();
+    let probe = taken(&mut lane, now);
+    lane.delivered(now);
+    drop(probe);
+    assert_eq!(taken(&mut lane, now).len(), 4, "all slots again, at once");
+    assert!(lane.outage().is_none());
+}
+
+#[test]
+fn an_ordered_lane_sends_the_failed_batch_again_before_any_other() {
+    let mut lane = schedule(true);
+    let mut now = Instant::now();
+    for _ in 0..5 {
+        let batch = lane.take(now).unwrap();
+        assert_eq!(batch.first_seq(), 1);
+        let _ = lane.failed(now, batch, DOWN);
+        assert!(lane.take(now).is_none());
+        now = lane.wake().unwrap();
+    }
+    let _ = lane.take(now).unwrap();
+    lane.delivered(now);
+    assert_eq!(lane.take(now).unwrap().first_seq(), 2);
+}
+
+#[test]
+fn a_held_lane_probes_every_max_interval() {
+    let mut lane = schedule(false);
+    let now = Instant::now();
+    let batch = lane.take(now).unwrap();
+    let _ = lane.failed(now, batch, Failure { held: true, ..DOWN });
+    assert!(lane.outage().unwrap().held);
+    assert_eq!(lane.wake().unwrap() - now, S(30));
+}
+
+#[test]
+fn a_delay_that_was_asked_for_is_kept_even_by_late_answers() {
+    let mut lane = schedule(false);
+    let now = Instant::now();
+    let mut batches = taken(&mut lane, now);
+    let (first, second) = (batches.remove(0), batches.remove(0));
+    let _ = lane.failed(now, first, DOWN);
+    let _ = lane.failed(now, second, Failure { asked: Some(S(50)), ..DOWN });
+    assert_eq!(lane.outage().unwrap().until - now, S(50));
+    let third = batches.remove(0);
+    let _ = lane.failed(now, third, Failure { asked: Some(S(5)), ..DOWN });
+    assert_eq!(lane.outage().unwrap().until - now, S(50), "and not shortened");
+}
+
+/// Runs a lane in which the batch of `poison` always fails, until that is given up.
+fn run_poisoned(ordered: bool, poison: &[u64]) -> (Vec<u64>, Duration, Verdict) {
+    let mut lane = schedule(ordered);
+    let held = lane.ready.iter().position(|b| b.first_seq() == poison[0]).unwrap();
+    lane.ready[held] = batch(poison);
+    let start = Instant::now();
+    let (mut now, mut delivered, mut next_seq) = (start, Vec::new(), 100);
+    loop {
+        while let Some(batch) = lane.take(now) {
+            if batch.first_seq() != poison[0] {
+                delivered.push(batch.first_seq());
+                lane.delivered(now);
+                continue;
+            }
+            match lane.failed(now, batch, DOWN) {
+                Verdict::Waits => {}
+                verdict => return (delivered, now - start, verdict),
+            }
+        }
+        if lane.wants_more(now) {
+            lane.offer([batch(&[next_seq])]);
+            next_seq += 1;
+        }
+        now += S(1);
+        assert!(now - start < S(7200), "{delivered:?}");
+    }
+}
+
+#[test]
+fn a_poisoned_batch_is_rejected_while_the_lane_goes_on() {
+    for ordered in [false, true] {
+        let (delivered, took, verdict) = run_poisoned(ordered, &[3]);
+        assert!(matches!(verdict, Verdict::Rejected(_)), "{verdict:?}");
+        assert!(took >= LONE_TIME_MIN && took < S(2400), "{took:?}");
+        assert!(delivered.len() > 500, "{}", delivered.len());
+        let mut sorted = delivered.clone();
+        sorted.sort_unstable();
+        assert_eq!(delivered, sorted);
+    }
+}
+
+#[test]
+fn a_poisoned_merged_batch_is_divided_first() {
+    let (_, _, verdict) = run_poisoned(false, &[3, 30]);
+    assert!(matches!(verdict, Verdict::Divided), "{verdict:?}");
+}
+
+#[test]
+fn an_outage_alone_rejects_nothing() {
+    let mut lane = schedule(false);
+    let mut now = Instant::now();
+    let start = now;
+    while now - start < S(7200) {
+        for batch in taken(&mut lane, now) {
+            assert!(matches!(lane.failed(now, batch, DOWN), Verdict::Waits));
+        }
+        now = lane.wake().unwrap();
+    }
+    let probe = taken(&mut lane, now);
+    assert_eq!(probe.len(), 1);
+    lane.delivered(now);
+    for batch in taken(&mut lane, now) {
+        assert!(matches!(lane.failed(now, batch, DOWN), Verdict::Waits));
+    }
+}
+
+#[test]
+fn a_batch_expires_when_a_limit_is_set() {
+    let policy = Retry { max_elapsed_time: S(10), ..Retry::default() };
+    let mut lane = Schedule::new(policy, false, 1);
+    lane.offer([batch(&[1])]);
+    let mut now = Instant::now();
+    let start = now;
+    loop {
+        let batch = lane.take(now).unwrap();
+        match lane.failed(now, batch, DOWN) {
+            Verdict::Waits => now = lane.wake().unwrap(),
+            Verdict::Expired(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(now - start >= S(10));
+    assert!(!lane.holds_any());
+}
+
+#[test]
+fn refused_batches_come_back_in_front_as_singles() {
+    let mut lane = Schedule::new(Retry::default(), true, 1);
+    lane.offer([batch(&[1, 2, 3]), batch(&[4])]);
+    let now = Instant::now();
+    let merged = lane.take(now).unwrap();
+    lane.ended();
+    lane.offer_first(merged.into_singles());
+    let mut order = Vec::new();
+    while let Some(batch) = lane.take(now) {
+        order.push(batch.first_seq());
+        lane.delivered(now);
+    }
+    assert_eq!(order, [1, 2, 3, 4]);
+}
