@@ -1,1 +1,97 @@
-//! YAML to typed to resolved configuration, with every finding at once.
+//! YAML, variables and flags to one resolved configuration, with every finding at once.
+//!
+//! ```text
+//! texts ─▶ yaml (tree with places) ─▶ load (overlay by precedence) ─▶ check (against table: keys,
+//! types, ranges, ${env:…}) ─▶ resolve (defaults of each module, checks across values) ─▶ Config
+//! ```
+//!
+//! [`Config`] only composes the configuration of each module. The [`table`] holds every option once;
+//! docs/config.md is written from it. Nothing here keeps a value that is not resolved.
+
+mod addresses;
+mod check;
+pub mod docs;
+mod exporters;
+mod finding;
+mod load;
+mod option;
+mod receivers;
+mod resolve;
+mod surroundings;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+mod yaml;
+
+use std::time::Duration;
+
+pub use addresses::is_own;
+pub use finding::{
+    Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, render,
+};
+pub use load::{Inputs, Loaded, Origin, ReadError, VARIABLE_PREFIX, load, read_file};
+pub use surroundings::Surroundings;
+
+use crate::memory::Budget;
+use crate::{aggregate, api, export, journal, receive, telemetry};
+
+/// Everything that the agent is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Listeners.
+    pub receive: receive::Config,
+    /// The journal.
+    pub journal: journal::Config,
+    /// Destinations.
+    pub export: export::Config,
+    /// The admin endpoint.
+    pub api: api::Config,
+    /// Span metrics.
+    pub aggregate: aggregate::Config,
+    /// The agent's own logs, traces and metrics.
+    pub telemetry: telemetry::Config,
+    /// `limits.memory`, split.
+    pub memory: Budget,
+    /// From SIGTERM to the end of the process.
+    pub shutdown_timeout: Duration,
+}
+
+impl Config {
+    /// The documented defaults in these surroundings.
+    #[must_use]
+    pub fn with_surroundings(surroundings: &Surroundings) -> Self {
+        let total = usize::try_from(surroundings.memory_default()).unwrap_or(usize::MAX);
+        let memory = Budget::split(total);
+        Self {
+            receive: receive::Config::with_budget(&memory),
+            journal: journal::Config {
+                directory: surroundings.journal_directory(),
+                tail_size: memory.tail,
+                memory_size: memory.memory_journal,
+                ..journal::Config::default()
+            },
+            export: export::Config::default(),
+            api: api::Config::default(),
+            aggregate: aggregate::Config::default(),
+            telemetry: telemetry::Config::default(),
+            memory,
+            shutdown_timeout: Duration::from_secs(12),
+        }
+    }
+}
+
+#[doc(hidden)]
+pub mod fuzz {
+    //! The entry of the fuzz target.
+
+    /// Loads arbitrary bytes as a file; nothing may panic.
+    pub fn any_bytes(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let files = vec![("fuzz.yaml".to_owned(), text)];
+        let inputs = super::Inputs { files, ..super::Inputs::default() };
+        if let Err(findings) = super::load(&inputs) {
+            let _ = findings.render(&super::Style::COLOUR);
+        }
+    }
+}

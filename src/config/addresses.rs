@@ -1,0 +1,129 @@
+//! Addresses against each other: two listeners on one, and exporters that point at the agent itself.
+//!
+//! Only what is written is looked at; names are resolved when the agent starts, which then asks
+//! [`is_own`] again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use super::Config;
+use super::check::Values;
+use super::finding::{Finding, Span};
+use super::resolve::reaches;
+use crate::export::config::Target;
+use crate::export::endpoint::{Address, Endpoint};
+use crate::receive::Bind;
+
+pub(super) fn check(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
+    duplicates(values, config, findings);
+    own(values, config, findings);
+}
+
+/// The OTLP listeners' addresses.
+fn receivers(config: &Config) -> Vec<SocketAddr> {
+    let addresses = config.receive.listeners.iter().filter_map(|listener| match &listener.bind {
+        Bind::Tcp(address) => address.parse().ok(),
+        Bind::Unix { .. } => None,
+    });
+    addresses.collect()
+}
+
+fn duplicates(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
+    let keys = [
+        ("receivers.otlp.protocols.grpc.endpoint", "127.0.0.1:4317"),
+        ("receivers.otlp.protocols.http.endpoint", "127.0.0.1:4318"),
+        ("admin.endpoint", "127.0.0.1:9464"),
+    ];
+    let bound = receivers(config);
+    let mut seen: Vec<(&str, SocketAddr, Option<Span>)> = Vec::new();
+    for (key, default) in keys {
+        let given = values.given.get(key);
+        let mut address = default.parse().ok();
+        values.at("").set(key, &mut address);
+        let Some(address) = address else { continue };
+        if key != "admin.endpoint" && !bound.contains(&address) {
+            continue;
+        }
+        let span = given.map(|given| given.span);
+        let clash = seen.iter().find(|(_, other, _)| {
+            reaches(address, other.ip(), other.port())
+                || reaches(*other, address.ip(), address.port())
+        });
+        if let Some((other, _, other_span)) = clash
+            && let Some(span) = span.or(*other_span)
+        {
+            let message = format!("`{key}` and `{other}` are both {address}");
+            findings.push(Finding::error(span, message).help("give each a port of its own"));
+        }
+        seen.push((key, address, span));
+    }
+}
+
+fn own(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
+    let listeners = receivers(config);
+    let sockets = config.receive.listeners.iter().filter_map(|listener| match &listener.bind {
+        Bind::Unix { path, .. } => Some(path.as_path()),
+        Bind::Tcp(_) => None,
+    });
+    let sockets: Vec<&Path> = sockets.collect();
+    for destination in &config.export.destinations {
+        let Target::Otlp(client) = &destination.target else { continue };
+        let others = client.signal_endpoints.iter().map(|(_, endpoint)| endpoint);
+        let Some(endpoint) = std::iter::once(&client.endpoint).chain(others).find(|endpoint| {
+            literal(endpoint).is_some_and(|(ip, port)| is_own(&listeners, ip, port))
+                || matches!(&endpoint.address, Address::Unix(path) if sockets.contains(&path.as_path()))
+        }) else {
+            continue;
+        };
+        let place = format!("exporters.{}", destination.name);
+        let at = values.at(&place);
+        let keys = ["endpoint", "traces_endpoint", "metrics_endpoint", "logs_endpoint"];
+        let span = keys.iter().find_map(|key| at.given(key)).map(|given| given.span);
+        let exporter = values.exporters.iter().find(|e| e.name == destination.name);
+        if let Some(span) = span.or(exporter.map(|exporter| exporter.span)) {
+            let (name, shown) = (&destination.name, endpoint.authority());
+            let message = format!("`{name}` exports to this agent itself ({shown})");
+            let help =
+                "everything would go round for ever: name the backend or collector behind it";
+            findings.push(Finding::error(span, message).help(help));
+        }
+    }
+}
+
+/// The address of an endpoint whose host is an IP address or `localhost`.
+fn literal(endpoint: &Endpoint) -> Option<(IpAddr, u16)> {
+    match &endpoint.address {
+        Address::Tcp { host, port } if host.eq_ignore_ascii_case("localhost") => {
+            Some((IpAddr::from([127, 0, 0, 1]), *port))
+        }
+        Address::Tcp { host, port } => Some((host.parse().ok()?, *port)),
+        Address::Unix(_) => None,
+    }
+}
+
+/// Whether connecting to `ip` and `port` reaches one of `listeners` on this machine, as far as the
+/// addresses alone tell.
+#[must_use]
+pub fn is_own(listeners: &[SocketAddr], ip: IpAddr, port: u16) -> bool {
+    listeners.iter().any(|listener| reaches(*listener, ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_our_own_when_a_listener_takes_its_connections() {
+        let is = |listener: &str, address: &str| {
+            let address: SocketAddr = address.parse().unwrap();
+            is_own(&[listener.parse().unwrap()], address.ip(), address.port())
+        };
+        assert!(is("127.0.0.1:4317", "127.0.0.1:4317"));
+        assert!(is("0.0.0.0:4317", "127.0.0.1:4317"));
+        assert!(is("10.0.0.1:4317", "10.0.0.1:4317"));
+        assert!(is("127.0.0.1:4317", "0.0.0.0:4317"));
+        assert!(!is("127.0.0.1:4317", "127.0.0.1:14317"));
+        assert!(!is("127.0.0.1:4317", "10.0.0.1:4317"));
+        assert!(!is("127.0.0.1:0", "127.0.0.1:0"));
+    }
+}

@@ -1,0 +1,226 @@
+//! `exporters`: destinations, each with the defaults of its type.
+
+use http::HeaderName;
+
+use super::check::{Exporter, Given, Val, Values};
+use super::finding::{Finding, Span};
+use super::resolve::{At, when_full};
+use crate::export::config::{
+    ClientConfig, Compression, Config, DebugConfig, Destination, Encoding, FileConfig, Protocol,
+    Secret, Target,
+};
+use crate::export::endpoint::Endpoint;
+use crate::journal::{SignalSet, Start, WhenFull};
+use crate::signal::Signal;
+
+pub(super) fn resolve(values: &Values, findings: &mut Vec<Finding>) -> Config {
+    let journal = when_full(&values.at("journal"), "when_full").unwrap_or(WhenFull::Reject);
+    let destinations = values.exporters.iter().filter_map(|exporter| {
+        let at = values.at(&format!("exporters.{}", exporter.name));
+        let target = target(exporter, &at, findings)?;
+        let mut destination = Destination::new(exporter.name.clone(), target);
+        destination.queue.when_full = journal;
+        common(&at, &mut destination, findings);
+        Some(destination)
+    });
+    Config { destinations: destinations.collect() }
+}
+
+/// Every header that some destination passes on, once.
+pub(super) fn headers_from_context(config: &Config) -> Vec<HeaderName> {
+    let names = config.destinations.iter().flat_map(|d| &d.headers_from_context);
+    let mut names: Vec<&String> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().filter_map(|name| HeaderName::try_from(name).ok()).collect()
+}
+
+fn common(at: &At<'_>, it: &mut Destination, findings: &mut Vec<Finding>) {
+    if let Some(Given { value: Val::List(words), span, .. }) = at.given("signals") {
+        let named =
+            |signal: &Signal| words.iter().any(|word| *word == Val::Text(signal.name().to_owned()));
+        it.signals = SignalSet(Signal::ALL.map(|signal| named(&signal)));
+        if words.is_empty() {
+            let message = format!("`{}` gets no signals", it.name);
+            findings.push(Finding::error(*span, message).help("remove the exporter, or name one"));
+        }
+    }
+    at.set("headers_from_context", &mut it.headers_from_context);
+    let queue = &mut it.queue;
+    at.set("sending_queue.num_consumers", &mut queue.num_consumers);
+    if let Some(when_full) = when_full(at, "sending_queue.when_full") {
+        queue.when_full = when_full;
+    }
+    if at.word("sending_queue.start") == Some("oldest") {
+        queue.start = Start::Oldest;
+    }
+    let batch = &mut queue.batch;
+    at.set("sending_queue.batch.max_size", &mut batch.max_size);
+    at.set("sending_queue.batch.max_request_size", &mut batch.max_request_size);
+    at.set("sending_queue.batch.flush_timeout", &mut batch.flush_timeout);
+    if batch.max_size > batch.max_request_size {
+        let keys = ["sending_queue.batch.max_size", "sending_queue.batch.max_request_size"];
+        if let Some(given) = keys.iter().find_map(|key| at.given(key)) {
+            let message = "`batch.max_size` is above `batch.max_request_size`";
+            let help = "requests are merged up to the first and never sent above the second";
+            findings.push(Finding::error(given.span, message).help(help));
+        }
+    }
+    let retry = &mut it.retry;
+    at.set("retry_on_failure.enabled", &mut retry.enabled);
+    at.set("retry_on_failure.initial_interval", &mut retry.initial_interval);
+    at.set("retry_on_failure.max_interval", &mut retry.max_interval);
+    at.set("retry_on_failure.multiplier", &mut retry.multiplier);
+    at.set("retry_on_failure.randomization_factor", &mut retry.randomization_factor);
+    at.set("retry_on_failure.max_elapsed_time", &mut retry.max_elapsed_time);
+    at.set("retry_on_failure.hold_on_config_error", &mut retry.hold_on_config_error);
+    at.set("retry_on_failure.extra_http_statuses", &mut retry.extra_http_statuses);
+    if retry.initial_interval > retry.max_interval {
+        let keys = ["retry_on_failure.initial_interval", "retry_on_failure.max_interval"];
+        if let Some(given) = keys.iter().find_map(|key| at.given(key)) {
+            let message = "`initial_interval` is above `max_interval`";
+            findings.push(Finding::error(given.span, message));
+        }
+    }
+}
+
+fn target(exporter: &Exporter, at: &At<'_>, findings: &mut Vec<Finding>) -> Option<Target> {
+    match exporter.kind {
+        "otlp_grpc" => client(exporter, Protocol::Grpc, at, findings),
+        "otlp_http" => client(exporter, Protocol::Http, at, findings),
+        "debug" => {
+            let detailed = at.word("verbosity") == Some("detailed");
+            Some(Target::Debug(DebugConfig { detailed }))
+        }
+        _ => {
+            let Some(path) = at.word("path") else {
+                findings.push(missing(exporter, "path", "path: /var/lib/sidelight/out.jsonl"));
+                return None;
+            };
+            let mut file = FileConfig::new(path);
+            at.set("rotation.max_size", &mut file.max_size);
+            at.set("rotation.max_backups", &mut file.max_backups);
+            Some(Target::File(file))
+        }
+    }
+}
+
+fn missing(exporter: &Exporter, key: &str, example: &str) -> Finding {
+    let message = format!("`{}` has no `{key}`", exporter.name);
+    Finding::error(exporter.span, message).help(format!("add one, for example `{example}`"))
+}
+
+fn client(
+    exporter: &Exporter,
+    protocol: Protocol,
+    at: &At<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<Target> {
+    let mut insecure = false;
+    at.set("tls.insecure", &mut insecure);
+    let mut own = Vec::new();
+    for signal in Signal::ALL {
+        let key = format!("{}_endpoint", signal.name());
+        if let Some(endpoint) = endpoint(at, &key, insecure, protocol, findings) {
+            own.push((signal, endpoint));
+        }
+    }
+    let main = endpoint(at, "endpoint", insecure, protocol, findings);
+    // With endpoints of single signals alone, the first stands for the rest, which are then not sent.
+    let Some(main) = main.or_else(|| own.first().map(|(_, endpoint)| endpoint.clone())) else {
+        if at.given("endpoint").is_none() {
+            findings.push(missing(exporter, "endpoint", "endpoint: http://127.0.0.1:14317"));
+        }
+        return None;
+    };
+    let mut it = ClientConfig::new(protocol, main);
+    it.signal_endpoints = own;
+    it.compression = compression(at, findings);
+    if at.word("encoding") == Some("json") {
+        it.encoding = Encoding::Json;
+    }
+    if let Some(Given { value: Val::Headers(headers), .. }) = at.given("headers") {
+        it.headers = headers.iter().map(|(n, v)| (n.clone(), Secret::new(v.as_str()))).collect();
+    }
+    at.set("timeout", &mut it.timeout);
+    at.set("keepalive.time", &mut it.keepalive_time);
+    at.set("keepalive.timeout", &mut it.keepalive_timeout);
+    at.set("tls.ca_file", &mut it.tls.ca_file);
+    at.set("tls.cert_file", &mut it.tls.cert_file);
+    at.set("tls.key_file", &mut it.tls.key_file);
+    at.set("tls.server_name_override", &mut it.tls.server_name_override);
+    at.set("tls.insecure", &mut it.tls.insecure);
+    at.set("tls.insecure_skip_verify", &mut it.tls.insecure_skip_verify);
+    if it.tls.cert_file.is_some() != it.tls.key_file.is_some()
+        && let Some(given) = at.given("tls.cert_file").or_else(|| at.given("tls.key_file"))
+    {
+        let message = "a client certificate needs both `cert_file` and `key_file`";
+        findings.push(Finding::error(given.span, message));
+    }
+    warn_of_tls(at, &it, findings);
+    Some(Target::Otlp(Box::new(it)))
+}
+
+fn endpoint(
+    at: &At<'_>,
+    key: &str,
+    insecure: bool,
+    protocol: Protocol,
+    findings: &mut Vec<Finding>,
+) -> Option<Endpoint> {
+    let given = at.given(key)?;
+    match Endpoint::parse(at.word(key)?, insecure, Some(protocol)) {
+        Ok(endpoint) if protocol == Protocol::Grpc && endpoint.path != "/" => {
+            let message = "a gRPC endpoint has no path";
+            let help = "remove the path, or use `otlp_http`";
+            findings.push(Finding::error(given.span, message).help(help));
+            None
+        }
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => {
+            let help = format!("expected {}", given.option.kind.describe());
+            findings.push(Finding::error(given.span, error.to_string()).help(help));
+            None
+        }
+    }
+}
+
+fn compression(at: &At<'_>, findings: &mut Vec<Finding>) -> Compression {
+    let mut level = 1_u32;
+    at.set("compression_params.level", &mut level);
+    let too_high = |max: u32, span: Span| {
+        let message = format!("{level} is not a compression level of gzip");
+        Finding::error(span, message).help(format!("from 1 to {max}"))
+    };
+    match (at.word("compression").unwrap_or("gzip"), at.given("compression_params.level")) {
+        ("none", Some(given)) => {
+            let message = "a compression level without compression has no effect";
+            findings.push(Finding::warning(given.span, message));
+            Compression::None
+        }
+        ("none", None) => Compression::None,
+        ("zstd", _) => Compression::Zstd(i32::try_from(level).unwrap_or(1)),
+        (_, Some(given)) if level > 9 => {
+            findings.push(too_high(9, given.span));
+            Compression::Gzip(9)
+        }
+        _ => Compression::Gzip(level),
+    }
+}
+
+fn warn_of_tls(at: &At<'_>, it: &ClientConfig, findings: &mut Vec<Finding>) {
+    if let Some(given) = at.given("tls.insecure_skip_verify")
+        && it.tls.insecure_skip_verify
+    {
+        let message = "the server's certificate is not verified";
+        let help = "for tests only; name its authority with `tls.ca_file`";
+        findings.push(Finding::warning(given.span, message).help(help));
+    }
+    if let (Some(given), Some(endpoint)) = (at.given("tls.insecure"), at.word("endpoint"))
+        && it.tls.insecure
+        && endpoint.starts_with("https://")
+    {
+        let message = "`tls.insecure` has no effect on an https:// endpoint: TLS is used";
+        findings.push(Finding::warning(given.span, message).help("write http:// for plain text"));
+    }
+}

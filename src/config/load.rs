@@ -1,0 +1,285 @@
+//! From texts to a resolved configuration: parse, overlay in order of precedence, check, resolve.
+//!
+//! Precedence, the last wins: defaults, files in order, `SIDELIGHT__A__B` variables, `--set a.b=c`.
+//! Mappings are merged key by key, lists and single values are replaced.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::check::{Val, Values, check};
+use super::finding::{Finding, Findings, Severity, SourceKind, Sources, Span};
+use super::option::Reload;
+use super::surroundings::Surroundings;
+use super::yaml::{self, Entry, Node, Value};
+use super::{Config, resolve};
+
+/// The prefix of variables that set options.
+pub const VARIABLE_PREFIX: &str = "SIDELIGHT__";
+
+/// What a configuration is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Names and texts of files, in order.
+    pub files: Vec<(String, String)>,
+    /// `a.b=c`, in order.
+    pub set: Vec<String>,
+    /// The process around it.
+    pub surroundings: Surroundings,
+}
+
+/// A configuration file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the configuration `{name}`")]
+pub struct ReadError {
+    /// The path, or `-`.
+    pub name: String,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Reads the file at `path`, or standard input for `-`, as (name, text).
+///
+/// # Errors
+/// [`ReadError`] when it cannot be read or is not UTF-8. Files above 1 MiB are cut just after it, and
+/// refused when loaded.
+pub fn read_file(path: &Path) -> Result<(String, String), ReadError> {
+    let stdin = path == Path::new("-");
+    let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
+    let limit = yaml::TEXT_BYTES_MAX as u64 + 4;
+    let mut text = String::new();
+    let read = if stdin {
+        std::io::stdin().lock().take(limit).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok((name, text)),
+        Err(source) => Err(ReadError { name, source }),
+    }
+}
+
+/// A configuration that can be used, and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The resolved configuration.
+    pub config: Config,
+    /// Everything that was read.
+    pub sources: Sources,
+    /// What works but is probably not meant.
+    pub warnings: Vec<Finding>,
+    values: Values,
+}
+
+/// One value that is not a default, and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The full key, for example `journal.durability`.
+    pub key: String,
+    /// The value; secrets are redacted.
+    pub value: String,
+    /// `file:line:column`, the name of the variable, or `--set`.
+    pub place: String,
+}
+
+impl Loaded {
+    /// Every value that was written somewhere, by key.
+    #[must_use]
+    pub fn origins(&self) -> Vec<Origin> {
+        let origin = |(key, given): (&String, &super::check::Given)| Origin {
+            key: key.clone(),
+            value: show(&given.value),
+            place: self.sources.place(given.span),
+        };
+        self.values.given.iter().map(origin).collect()
+    }
+
+    /// Keys that differ between this configuration, which runs, and `newer`, and that a reload cannot
+    /// take up.
+    #[must_use]
+    pub fn needs_restart(&self, newer: &Self) -> Vec<String> {
+        let (old, new) = (&self.values.given, &newer.values.given);
+        let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let changed = |key: &&&String| {
+            let (before, after) = (old.get(**key), new.get(**key));
+            let fixed = before.or(after).is_some_and(|g| g.option.reload == Reload::Restart);
+            fixed && before.map(|g| &g.value) != after.map(|g| &g.value)
+        };
+        keys.iter().filter(changed).map(|key| (*key).clone()).collect()
+    }
+}
+
+fn show(value: &Val) -> String {
+    match value {
+        Val::Bool(it) => it.to_string(),
+        Val::Int(it) => it.to_string(),
+        Val::Float(it) => it.to_string(),
+        Val::Time(it) => super::value::show_duration(*it),
+        Val::Text(it) => it.clone(),
+        Val::Listen(it) => it.to_string(),
+        Val::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Val::Headers(headers) => {
+            let shown: Vec<_> =
+                headers.iter().map(|(name, _)| format!("{name}: [redacted]")).collect();
+            format!("{{{}}}", shown.join(", "))
+        }
+    }
+}
+
+/// Makes a configuration.
+///
+/// # Errors
+/// [`Findings`]: everything that is wrong, at once.
+pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
+    let mut sources = Sources::default();
+    let mut findings = Vec::new();
+    let start = Span { source: super::finding::SourceId(0), line: 1, column: 1, length: 0 };
+    let mut root = Node { span: start, value: Value::Mapping(Vec::new()) };
+    for (name, text) in &inputs.files {
+        let source = sources.add(SourceKind::File, name, text.clone());
+        if let Some(node) = yaml::parse(text, source, &mut findings) {
+            overlay(&mut root, node, &mut findings);
+        }
+    }
+    let variables = &inputs.surroundings.variables;
+    for (name, value) in variables {
+        if let Some(path) = name.strip_prefix(VARIABLE_PREFIX) {
+            let path = path.to_ascii_lowercase();
+            let assignment = Assignment {
+                kind: SourceKind::Environment,
+                name,
+                keys: path.split("__").collect(),
+                separator: 2,
+                offset: VARIABLE_PREFIX.len(),
+                text: format!("{name}={value}"),
+                value,
+            };
+            assignment.apply(&mut root, &mut sources, &mut findings);
+        }
+    }
+    for flag in &inputs.set {
+        let (path, value) = flag.split_once('=').unwrap_or((flag, ""));
+        let assignment = Assignment {
+            kind: SourceKind::Flag,
+            name: "--set",
+            keys: path.split('.').collect(),
+            separator: 1,
+            offset: 0,
+            text: flag.clone(),
+            value,
+        };
+        assignment.apply(&mut root, &mut sources, &mut findings);
+    }
+    let values = check(&root, &sources, variables, &mut findings);
+    let config = resolve::resolve(&values, &inputs.surroundings, &mut findings);
+    findings.sort_by_key(|finding| finding.span);
+    findings.dedup();
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(Findings { sources, list: findings });
+    }
+    Ok(Loaded { config, sources, warnings: findings, values })
+}
+
+/// A variable or a flag: one value at one path.
+struct Assignment<'a> {
+    kind: SourceKind,
+    name: &'a str,
+    keys: Vec<&'a str>,
+    /// Characters between two keys.
+    separator: usize,
+    /// Characters before the first key.
+    offset: usize,
+    /// `NAME=value`, for messages.
+    text: String,
+    value: &'a str,
+}
+
+impl Assignment<'_> {
+    fn apply(self, root: &mut Node, sources: &mut Sources, findings: &mut Vec<Finding>) {
+        let column = self.text.chars().take_while(|c| *c != '=').count() + 1;
+        let whole = self.text.chars().count();
+        let is_assignment = self.text.contains('=');
+        let source = sources.add(self.kind, self.name, self.text);
+        if !is_assignment || self.keys.iter().any(|key| key.is_empty()) {
+            let span = Span { source, line: 1, column: 1, length: whole };
+            let message = "this is not an assignment";
+            let help =
+                "write `--set key.of.option=value`, for example `--set journal.durability=os`";
+            return findings.push(Finding::error(span, message).help(help));
+        }
+        let length = self.value.chars().count();
+        let span = Span { source, line: 1, column: column + 1, length };
+        // A list or mapping is written as YAML; anything else is taken as it is.
+        let mut node = if self.value.starts_with(['[', '{']) {
+            let mut own = Vec::new();
+            let parsed = yaml::parse(self.value, source, &mut own);
+            findings.extend(own.into_iter().map(|f| Finding { span, ..f }));
+            let Some(mut node) = parsed else { return };
+            shift(&mut node, column);
+            node
+        } else {
+            Node { span, value: Value::Scalar(self.value.to_owned()) }
+        };
+        let mut column = column.saturating_sub(1);
+        for key in self.keys.iter().rev() {
+            let length = key.chars().count();
+            column = column.saturating_sub(length);
+            let key_span = Span { source, line: 1, column: column + 1, length };
+            let entry = Entry { key: (*key).to_owned(), key_span, node };
+            node = Node { span: key_span, value: Value::Mapping(vec![entry]) };
+            column = column.saturating_sub(self.separator).max(self.offset);
+        }
+        overlay(root, node, findings);
+    }
+}
+
+/// Moves everything right by `by` columns, where it stands in `NAME=value`.
+fn shift(node: &mut Node, by: usize) {
+    node.span.column += by;
+    match &mut node.value {
+        Value::Null | Value::Scalar(_) => {}
+        Value::Sequence(nodes) => nodes.iter_mut().for_each(|node| shift(node, by)),
+        Value::Mapping(entries) => {
+            for entry in entries {
+                entry.key_span.column += by;
+                shift(&mut entry.node, by);
+            }
+        }
+    }
+}
+
+/// Puts `over` on `base`: mappings merge, anything else replaces; what is not set changes nothing.
+fn overlay(base: &mut Node, over: Node, findings: &mut Vec<Finding>) {
+    match (&mut base.value, over.value) {
+        (_, Value::Null) => {}
+        (Value::Mapping(entries), Value::Mapping(more)) => {
+            base.span = over.span;
+            for entry in more {
+                match entries.iter_mut().find(|e| e.key == entry.key) {
+                    Some(below) => {
+                        below.key_span = entry.key_span;
+                        overlay(&mut below.node, entry.node, findings);
+                    }
+                    None => entries.push(entry),
+                }
+            }
+        }
+        (Value::Mapping(entries), other) if !entries.is_empty() => {
+            let message = format!("this is {}; a mapping stands below it", other.kind());
+            findings.push(Finding::error(over.span, message));
+        }
+        (value, other) => {
+            *value = other;
+            base.span = over.span;
+        }
+    }
+}
+
+/// The environment variables that are UTF-8.
+pub(super) fn variables_of_process() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}

@@ -1,0 +1,212 @@
+//! Typed values to the configuration of every module, and the checks that need more than one value.
+//!
+//! Each module's own `Default` is what is not written; a value that is written replaces it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::check::{Given, Val, Values};
+use super::finding::Finding;
+use super::surroundings::Surroundings;
+use super::{Config, receivers};
+use crate::journal::{self, Durability, WhenFull};
+use crate::memory::Budget;
+use crate::telemetry;
+
+/// Makes the configuration. What is wrong goes to `findings`; then the result is not to be used.
+pub(super) fn resolve(
+    values: &Values,
+    surroundings: &Surroundings,
+    findings: &mut Vec<Finding>,
+) -> Config {
+    let mut config = Config::with_surroundings(surroundings);
+    let limits = values.at("limits");
+    let mut total = config.memory.total as u64;
+    limits.set("memory", &mut total);
+    if let Some(given) = limits.given("memory")
+        && surroundings.memory_limit.is_some_and(|limit| total > limit)
+    {
+        let message = "`limits.memory` is above the cgroup's memory limit";
+        let help = "the process would be killed first: leave it out for 75 % of the limit";
+        findings.push(Finding::warning(given.span, message).help(help));
+    }
+    config.memory = Budget::split(usize::try_from(total).unwrap_or(usize::MAX));
+    config.receive = receivers::resolve(values, &config.memory, findings);
+    config.journal = journal(values, &config, findings);
+    config.export = super::exporters::resolve(values, findings);
+    config.receive.headers_from_context = super::exporters::headers_from_context(&config.export);
+    let admin = values.at("admin");
+    admin.set("endpoint", &mut config.api.endpoint);
+    admin.set("token_file", &mut config.api.token_file);
+    admin.set("allowed_hosts", &mut config.api.allowed_hosts);
+    admin.set("connections_max", &mut config.api.connections_max);
+    admin.set("header_size_max", &mut config.api.header_bytes_max);
+    admin.set("header_timeout", &mut config.api.header_timeout);
+    admin.set("response_timeout", &mut config.api.response_timeout);
+    let aggregate = values.at("aggregate");
+    aggregate.set("series_max", &mut config.aggregate.series_max);
+    aggregate.set("series_per_service_max", &mut config.aggregate.series_per_service_max);
+    aggregate.set("series_ttl", &mut config.aggregate.series_ttl);
+    aggregate.set("label_value_size_max", &mut config.aggregate.label_value_bytes_max);
+    config.telemetry = telemetry(values);
+    values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
+    super::addresses::check(values, &config, findings);
+    config
+}
+
+fn journal(values: &Values, config: &Config, findings: &mut Vec<Finding>) -> journal::Config {
+    let at = values.at("journal");
+    let mut journal = config.journal.clone();
+    journal.tail_size = config.memory.tail;
+    journal.memory_size = config.memory.memory_journal;
+    at.set("directory", &mut journal.directory);
+    match at.word("durability") {
+        Some("os") => journal.durability = Durability::Os,
+        Some("memory") => journal.durability = Durability::Memory,
+        _ => {}
+    }
+    at.set("group_window", &mut journal.group_window);
+    at.set("max_size", &mut journal.max_size);
+    at.set("retention.age", &mut journal.retention_age);
+    at.set("retention.size", &mut journal.retention_size);
+    at.set("memory_size", &mut journal.memory_size);
+    if let Some(given) = at.given("memory_size") {
+        if journal.memory_size > config.memory.total / 2 {
+            let message = "`journal.memory_size` is more than half of `limits.memory`";
+            findings.push(Finding::error(given.span, message).help("lower it, or raise the limit"));
+        } else if journal.durability != Durability::Memory {
+            let message = "`journal.memory_size` has no effect without `durability: memory`";
+            findings.push(Finding::warning(given.span, message));
+        }
+    }
+    if let (Some(given), Some(max)) = (at.given("retention.size"), journal.max_size)
+        && journal.retention_size > max
+    {
+        let message = "`journal.retention.size` is above `journal.max_size`";
+        findings.push(Finding::error(given.span, message).help("it is a part of it"));
+    }
+    journal
+}
+
+/// The word of an option that is `reject` or `drop_oldest`.
+pub(super) fn when_full(at: &At<'_>, key: &str) -> Option<WhenFull> {
+    at.word(key).map(|word| match word {
+        "drop_oldest" => WhenFull::DropOldest,
+        _ => WhenFull::Reject,
+    })
+}
+
+fn telemetry(values: &Values) -> telemetry::Config {
+    let at = values.at("telemetry");
+    let mut config = telemetry::Config::default();
+    at.set("logs.level", &mut config.logs.level);
+    match at.word("logs.format") {
+        Some("pretty") => config.logs.format = telemetry::config::LogFormat::Pretty,
+        Some("json") => config.logs.format = telemetry::config::LogFormat::Json,
+        _ => {}
+    }
+    let otlp = |signal: &str| {
+        let at = values.at(&format!("telemetry.{signal}"));
+        let mut otlp = telemetry::config::Otlp::default();
+        at.set("endpoint", &mut otlp.endpoint);
+        at.set("timeout", &mut otlp.timeout);
+        at.set("interval", &mut otlp.interval);
+        (at.word("exporter") == Some("otlp")).then_some(otlp)
+    };
+    config.traces = otlp("traces");
+    config.metrics = otlp("metrics");
+    config
+}
+
+/// Options below one place.
+#[derive(Clone)]
+pub(super) struct At<'a> {
+    values: &'a Values,
+    place: String,
+}
+
+impl Values {
+    pub(super) fn at(&self, place: &str) -> At<'_> {
+        At { values: self, place: place.to_owned() }
+    }
+}
+
+impl At<'_> {
+    /// What was written for `key`.
+    pub(super) fn given(&self, key: &str) -> Option<&Given> {
+        self.values.given.get(&super::check::join(&self.place, key))
+    }
+
+    /// Puts what was written for `key` into `field`.
+    pub(super) fn set<T: FromVal>(&self, key: &str, field: &mut T) {
+        if let Some(value) = self.given(key).and_then(|given| T::from_val(&given.value)) {
+            *field = value;
+        }
+    }
+
+    /// A word of an enumeration.
+    pub(super) fn word(&self, key: &str) -> Option<&str> {
+        match &self.given(key)?.value {
+            Val::Text(word) => Some(word),
+            _ => None,
+        }
+    }
+}
+
+/// What a [`Val`] can become.
+pub(super) trait FromVal: Sized {
+    fn from_val(value: &Val) -> Option<Self>;
+}
+
+macro_rules! from_val {
+    ($($type:ty: $pattern:pat => $value:expr,)*) => {
+        $(impl FromVal for $type {
+            fn from_val(value: &Val) -> Option<Self> {
+                match value {
+                    $pattern => $value,
+                    _ => None,
+                }
+            }
+        })*
+    };
+}
+
+from_val! {
+    bool: Val::Bool(it) => Some(*it),
+    u64: Val::Int(it) => Some(*it),
+    usize: Val::Int(it) => usize::try_from(*it).ok(),
+    u32: Val::Int(it) => u32::try_from(*it).ok(),
+    u16: Val::Int(it) => u16::try_from(*it).ok(),
+    f64: Val::Float(it) => Some(*it),
+    Duration: Val::Time(it) => Some(*it),
+    String: Val::Text(it) => Some(it.clone()),
+    PathBuf: Val::Text(it) => Some(it.into()),
+    SocketAddr: Val::Listen(it) => Some(*it),
+}
+
+impl<T: FromVal> FromVal for Option<T> {
+    fn from_val(value: &Val) -> Option<Self> {
+        T::from_val(value).map(Some)
+    }
+}
+
+impl<T: FromVal> FromVal for Vec<T> {
+    fn from_val(value: &Val) -> Option<Self> {
+        match value {
+            Val::List(items) => items.iter().map(T::from_val).collect(),
+            _ => None,
+        }
+    }
+}
+
+/// Whether `address` is reached by connecting to `listener`.
+pub(super) fn reaches(listener: SocketAddr, ip: IpAddr, port: u16) -> bool {
+    let own = listener.ip();
+    port != 0
+        && listener.port() == port
+        && (own == ip
+            || ip.is_unspecified()
+            || (own.is_unspecified() && ip.is_loopback())
+            || (own.is_loopback() && ip.is_loopback()))
+}

@@ -1,0 +1,140 @@
+//! What the process finds around it: variables, the memory limit of its cgroup, its directories.
+//!
+//! Source: Linux admin guide, cgroup v1 memory and cgroup v2; XDG Base Directory Specification;
+//! systemd.exec (`STATE_DIRECTORY`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The most memory that is used unless configured.
+const MEMORY_DEFAULT: u64 = 128 << 20;
+
+/// What the process finds around it.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The environment variables that are UTF-8.
+    pub variables: BTreeMap<String, String>,
+    /// The smallest memory limit of the cgroups that the process is in, in bytes.
+    pub memory_limit: Option<u64>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            variables: super::load::variables_of_process(),
+            memory_limit: cgroup_memory_limit(|path| std::fs::read_to_string(path).ok()),
+        }
+    }
+
+    /// The default of `limits.memory`: min(128 MiB, 75 % of the cgroup's limit), in bytes.
+    #[must_use]
+    pub fn memory_default(&self) -> u64 {
+        self.memory_limit.map_or(MEMORY_DEFAULT, |limit| MEMORY_DEFAULT.min(limit / 4 * 3))
+    }
+
+    /// The default of `journal.directory`.
+    #[must_use]
+    pub fn journal_directory(&self) -> PathBuf {
+        let absolute = |name: &str| {
+            let value = self.variables.get(name)?;
+            // systemd separates several state directories by colons.
+            let first = value.split(':').next().map(PathBuf::from)?;
+            first.is_absolute().then_some(first)
+        };
+        let state = absolute("STATE_DIRECTORY")
+            .or_else(|| Some(absolute("XDG_STATE_HOME")?.join("sidelight")))
+            .or_else(|| Some(absolute("HOME")?.join(".local/state/sidelight")))
+            .unwrap_or_else(|| PathBuf::from("/var/lib/sidelight"));
+        state.join("journal")
+    }
+}
+
+/// The smallest memory limit of the process's cgroup and those above it, v2 or v1, in bytes.
+fn cgroup_memory_limit(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
+    let memberships = read(Path::new("/proc/self/cgroup"))?;
+    let mut limits = Vec::new();
+    for line in memberships.lines() {
+        let mut parts = line.splitn(3, ':');
+        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let (mount, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            all if all.split(',').any(|c| c == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        // In a container the path may be the host's: then only the mount itself is there.
+        for above in Path::new(path.trim_start_matches('/')).ancestors() {
+            limits.push(read(&Path::new(mount).join(above).join(file)));
+        }
+    }
+    // Without a limit v2 says `max`; v1 says the largest page-aligned i64.
+    let bytes = |text: String| text.trim().parse().ok().filter(|&limit: &u64| limit < 1 << 60);
+    limits.into_iter().flatten().filter_map(bytes).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(files: &[(&str, &str)]) -> Option<u64> {
+        cgroup_memory_limit(|path| {
+            let found = files.iter().find(|(name, _)| Path::new(name) == path)?;
+            Some(found.1.to_owned())
+        })
+    }
+
+    #[test]
+    fn the_smallest_limit_of_a_v2_cgroup_and_those_above_holds() {
+        let files = [
+            ("/proc/self/cgroup", "0::/kubepods/pod1/c1\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/c1/memory.max", "max\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/memory.max", "67108864\n"),
+            ("/sys/fs/cgroup/kubepods/memory.max", "1073741824\n"),
+        ];
+        assert_eq!(limit(&files), Some(64 << 20));
+    }
+
+    #[test]
+    fn a_v1_cgroup_in_a_container_is_read_at_its_mount() {
+        let files = [
+            ("/proc/self/cgroup", "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "134217728\n"),
+        ];
+        assert_eq!(limit(&files), Some(128 << 20));
+    }
+
+    #[test]
+    fn no_limit_is_no_limit() {
+        let v1 = [
+            ("/proc/self/cgroup", "4:memory:/\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        ];
+        assert_eq!(limit(&v1), None);
+        assert_eq!(limit(&[("/proc/self/cgroup", "0::/\n")]), None);
+        assert_eq!(limit(&[]), None);
+    }
+
+    #[test]
+    fn memory_is_three_quarters_of_a_small_cgroup() {
+        let small = Surroundings { memory_limit: Some(64 << 20), ..Surroundings::default() };
+        assert_eq!(small.memory_default(), 48 << 20);
+        assert_eq!(Surroundings::default().memory_default(), 128 << 20);
+    }
+
+    #[test]
+    fn the_journal_stands_in_the_state_directory() {
+        let with = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let surroundings = Surroundings { variables: pairs.collect(), memory_limit: None };
+            surroundings.journal_directory().display().to_string()
+        };
+        assert_eq!(with(&[("STATE_DIRECTORY", "/a:/b"), ("HOME", "/h")]), "/a/journal");
+        assert_eq!(with(&[("XDG_STATE_HOME", "/x"), ("HOME", "/h")]), "/x/sidelight/journal");
+        let relative = with(&[("XDG_STATE_HOME", "x"), ("HOME", "/h")]);
+        assert_eq!(relative, "/h/.local/state/sidelight/journal");
+        assert_eq!(with(&[]), "/var/lib/sidelight/journal");
+    }
+}
