@@ -43,6 +43,80 @@ impl<'a> RawValue<'a> {
     }
 }
 
+/// The key of field `number` as `wire`.
+pub(crate) const fn key(number: u32, wire: WireType) -> u32 {
+    number << 3 | wire as u32
+}
+
+/// Reads keys and values one after another: for hot loops that match on the key and read only what it announces.
+///
+/// After any `None` the message is over or broken: stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    pub(crate) pos: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, pos: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn key(&mut self) -> Option<u32> {
+        u32::try_from(self.varint()?).ok()
+    }
+
+    /// Whether the one-byte `key` follows, which is then read.
+    #[inline(always)]
+    pub(crate) fn key_again(&mut self, key: u32) -> bool {
+        let again = self.bytes.get(self.pos).is_some_and(|byte| u32::from(*byte) == key);
+        self.pos += usize::from(again);
+        again
+    }
+
+    #[inline(always)]
+    pub(crate) fn varint(&mut self) -> Option<u64> {
+        let (value, next) = varint::read(self.bytes, self.pos)?;
+        self.pos = next;
+        Some(value)
+    }
+
+    #[inline(always)]
+    pub(crate) fn delimited(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        let end = self.pos.checked_add(len)?;
+        let content = self.bytes.get(self.pos..end)?;
+        self.pos = end;
+        Some(content)
+    }
+
+    #[inline(always)]
+    pub(crate) fn fixed64(&mut self) -> Option<u64> {
+        let value = self.bytes.get(self.pos..)?.first_chunk()?;
+        self.pos += 8;
+        Some(u64::from_le_bytes(*value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn fixed32(&mut self) -> Option<u32> {
+        let value = self.bytes.get(self.pos..)?.first_chunk()?;
+        self.pos += 4;
+        Some(u32::from_le_bytes(*value))
+    }
+
+    /// Steps over the value that `key` announces.
+    pub(crate) fn skip(&mut self, key: u32) -> Option<()> {
+        match WireType::of_key(key)? {
+            WireType::Varint => drop(self.varint()?),
+            WireType::Fixed64 => drop(self.fixed64()?),
+            WireType::Len => drop(self.delimited()?),
+            WireType::Fixed32 => drop(self.fixed32()?),
+        }
+        Some(())
+    }
+}
+
 /// Iterates over the fields of a message in the order of writing.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
@@ -55,6 +129,19 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub const fn new(bytes: &'a [u8], pos: usize) -> Self {
         Self { bytes, pos }
+    }
+
+    /// The content of the next field, if it is length-delimited with the one-byte key `key` and shorter than 128
+    /// bytes; otherwise nothing is read.
+    #[inline(always)]
+    pub(crate) fn next_short(&mut self, key: u32) -> Option<&'a [u8]> {
+        let (&[next_key, len @ 0..0x80], rest) = self.bytes.get(self.pos..)?.split_first_chunk()?
+        else {
+            return None;
+        };
+        let content = rest.get(..usize::from(len)).filter(|_| u32::from(next_key) == key)?;
+        self.pos += 2 + usize::from(len);
+        Some(content)
     }
 
     /// Position of the next key, or where the walk ended.

@@ -41,6 +41,35 @@ pub(crate) fn is_ascii(text: &[u8]) -> bool {
     text.iter().fold(0, |seen, byte| seen | byte) < 0x80
 }
 
+/// As [`is_ascii`] of `bytes[start..end]`, without a branch that depends on the length where it is at most
+/// 64 and 64 bytes follow `start`: lengths of telemetry text defeat branch prediction.
+#[inline(always)]
+pub(crate) fn is_ascii_within(bytes: &[u8], start: usize, end: usize) -> bool {
+    let Some(rest) = bytes.get(start..) else { return false };
+    let len = end.wrapping_sub(start);
+    if let (Some(window), Some(mask)) =
+        (rest.first_chunk::<WINDOW>(), WINDOW.checked_sub(len).and_then(|skip| MASKS.get(skip..)))
+        && let Some(mask) = mask.first_chunk::<WINDOW>()
+    {
+        return window.iter().zip(mask).fold(0, |seen, (byte, mask)| seen | (byte & mask)) == 0;
+    }
+    rest.get(..len).is_some_and(is_ascii)
+}
+
+const WINDOW: usize = 64;
+
+/// High bits for `WINDOW` bytes, then nothing: read from `WINDOW - len`, it selects the first `len` bytes.
+static MASKS: [u8; 2 * WINDOW] = {
+    let mut masks = [0; 2 * WINDOW];
+    let (selected, _) = masks.split_at_mut(WINDOW);
+    let mut rest = selected;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = 0x80;
+        rest = others;
+    }
+    masks
+};
+
 /// Replaces every byte that is not part of a UTF-8 sequence by `?`, keeping the length, and returns how many
 /// were replaced.
 pub fn repair(text: &mut [u8]) -> u32 {
@@ -71,6 +100,32 @@ mod tests {
                 assert!(!is_ascii(&text), "{position} of {len}");
                 assert!(!is_valid(&text));
                 text[position] = b'a';
+            }
+        }
+    }
+
+    #[test]
+    fn a_high_bit_outside_the_range_is_not_seen() {
+        for total in [10, 64, 65, 130, 200] {
+            let mut bytes = vec![b'a'; total];
+            for start in 0..total {
+                for end in [start, start + 1, start + 17, start + 64, start + 65, total] {
+                    if end > total || end < start {
+                        continue;
+                    }
+                    for (position, expected) in [
+                        (start.wrapping_sub(1), true),
+                        (end, true),
+                        (start, false),
+                        (end.wrapping_sub(1), false),
+                    ] {
+                        let Some(byte) = bytes.get_mut(position) else { continue };
+                        *byte = 0xff;
+                        let empty = start == end;
+                        assert_eq!(is_ascii_within(&bytes, start, end), expected || empty);
+                        bytes[position] = b'a';
+                    }
+                }
             }
         }
     }

@@ -14,8 +14,10 @@
 mod locate;
 mod ops;
 mod scan;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 use crate::{Signal, utf8};
 use scan::{Fault, Input, Scan};
@@ -120,7 +122,7 @@ pub fn validate(signal: Signal, bytes: &[u8], limits: &Limits) -> Result<Summary
     let input = Reading { bytes, refuse: limits.refuse_invalid_utf8 };
     let mut scan = Scan::new(signal, input, limits);
     match scan.run() {
-        Ok(()) => Ok(scan.summary),
+        Ok(()) => Ok(scan.tally.summary),
         Err(fault) => Err(invalid(signal, bytes, &fault)),
     }
 }

@@ -137,8 +137,21 @@ impl<'a> KeyValueList<'a> {
 
 impl<'a> AnyValue<'a> {
     /// What the value holds: of several members the last.
+    #[inline]
     #[must_use]
     pub fn get(self) -> Value<'a> {
+        self.short_text().map_or_else(|| self.resolve(), Value::String)
+    }
+
+    /// The usual case: one string shorter than 128 bytes.
+    #[inline(always)]
+    fn short_text(self) -> Option<Text<'a>> {
+        let Message::Whole(bytes) = self.0 else { return None };
+        let (&[0x0a, len @ 0..0x80], text) = bytes.split_first_chunk()? else { return None };
+        (usize::from(len) == text.len()).then_some(Text(text))
+    }
+
+    fn resolve(self) -> Value<'a> {
         let mut value = Value::Empty;
         let mut oneof = OneofMessage::default();
         for field in self.0.fields() {

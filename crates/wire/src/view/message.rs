@@ -3,7 +3,8 @@
 //! Every singular submessage of OTLP is at most two levels below an element of a repeated field, which is
 //! contiguous: so a split one is named by that element and a path of two field numbers, without allocation.
 
-use crate::field::{Fields, RawField};
+use crate::field::{Fields, RawField, key};
+use crate::schema::WireType;
 
 /// A message: one slice, or several found again by their path.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +136,9 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
+        if let Some(bytes) = self.fields.current.next_short(key(self.number, WireType::Len)) {
+            return Some(bytes);
+        }
         loop {
             let field = self.fields.next()?;
             if field.number == self.number
@@ -156,10 +160,15 @@ pub(crate) struct Run {
 impl Run {
     #[inline(always)]
     pub(crate) fn extend(&mut self, field: &RawField<'_>) {
+        self.extend_to(field.start, field.end);
+    }
+
+    #[inline(always)]
+    pub(crate) fn extend_to(&mut self, start: usize, end: usize) {
         if self.end == 0 {
-            self.start = field.start;
+            self.start = start;
         }
-        self.end = field.end;
+        self.end = end;
     }
 
     #[inline]

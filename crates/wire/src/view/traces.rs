@@ -21,9 +21,27 @@
 
 use super::scope::{envelope, last_text};
 use super::{Attributes, Message, Resource, Run, Scope, Text, set};
-use crate::field::{Fields, RawValue};
+use crate::field::{Fields, RawValue, Reader, key};
+use crate::schema::WireType;
 
 envelope!(Request, ResourceSpans, ScopeSpans, scope_spans, Span, spans);
+
+const TRACE_ID: u32 = key(1, WireType::Len);
+const SPAN_ID: u32 = key(2, WireType::Len);
+const TRACE_STATE: u32 = key(3, WireType::Len);
+const PARENT_SPAN_ID: u32 = key(4, WireType::Len);
+const NAME: u32 = key(5, WireType::Len);
+const KIND: u32 = key(6, WireType::Varint);
+const START_TIME: u32 = key(7, WireType::Fixed64);
+const END_TIME: u32 = key(8, WireType::Fixed64);
+const ATTRIBUTES: u32 = key(9, WireType::Len);
+const DROPPED_ATTRIBUTES: u32 = key(10, WireType::Varint);
+const EVENTS: u32 = key(11, WireType::Len);
+const DROPPED_EVENTS: u32 = key(12, WireType::Varint);
+const LINKS: u32 = key(13, WireType::Len);
+const DROPPED_LINKS: u32 = key(14, WireType::Varint);
+const STATUS: u32 = key(15, WireType::Len);
+const FLAGS: u32 = key(16, WireType::Fixed32);
 
 /// A span: its scalar fields, read in one pass when the view is made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,28 +105,49 @@ impl<'a> Span<'a> {
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         let mut span = Self { bytes, ..Self::default() };
-        for field in Fields::new(bytes, 0) {
-            match (field.number, field.value) {
-                (1, RawValue::Len(id)) => span.trace_id = id,
-                (2, RawValue::Len(id)) => span.span_id = id,
-                (3, RawValue::Len(text)) => span.trace_state = Text(text),
-                (4, RawValue::Len(id)) => span.parent_span_id = id,
-                (5, RawValue::Len(text)) => span.name = Text(text),
-                (6, RawValue::Varint(kind)) => span.kind = kind as i32,
-                (7, RawValue::Fixed64(time)) => span.start_time_unix_nano = time,
-                (8, RawValue::Fixed64(time)) => span.end_time_unix_nano = time,
-                (9, RawValue::Len(_)) => span.attributes.extend(&field),
-                (10, RawValue::Varint(count)) => span.dropped_attributes_count = count as u32,
-                (11, RawValue::Len(_)) => span.events.extend(&field),
-                (12, RawValue::Varint(count)) => span.dropped_events_count = count as u32,
-                (13, RawValue::Len(_)) => span.links.extend(&field),
-                (14, RawValue::Varint(count)) => span.dropped_links_count = count as u32,
-                (15, RawValue::Len(status)) => span.status.merge(status),
-                (16, RawValue::Fixed32(flags)) => span.flags = flags,
-                _ => {}
+        // A broken span keeps what was read before the break.
+        let _ = span.read(bytes);
+        span
+    }
+
+    #[inline]
+    fn read(&mut self, bytes: &'a [u8]) -> Option<()> {
+        let mut reader = Reader::new(bytes);
+        loop {
+            let start = reader.pos;
+            let key = reader.key()?;
+            match key {
+                TRACE_ID => self.trace_id = reader.delimited()?,
+                SPAN_ID => self.span_id = reader.delimited()?,
+                TRACE_STATE => self.trace_state = Text(reader.delimited()?),
+                PARENT_SPAN_ID => self.parent_span_id = reader.delimited()?,
+                NAME => self.name = Text(reader.delimited()?),
+                KIND => self.kind = reader.varint()? as i32,
+                START_TIME => self.start_time_unix_nano = reader.fixed64()?,
+                END_TIME => self.end_time_unix_nano = reader.fixed64()?,
+                ATTRIBUTES => {
+                    reader.delimited()?;
+                    while reader.key_again(ATTRIBUTES) {
+                        reader.delimited()?;
+                    }
+                    self.attributes.extend_to(start, reader.pos);
+                }
+                DROPPED_ATTRIBUTES => self.dropped_attributes_count = reader.varint()? as u32,
+                EVENTS => {
+                    reader.delimited()?;
+                    self.events.extend_to(start, reader.pos);
+                }
+                DROPPED_EVENTS => self.dropped_events_count = reader.varint()? as u32,
+                LINKS => {
+                    reader.delimited()?;
+                    self.links.extend_to(start, reader.pos);
+                }
+                DROPPED_LINKS => self.dropped_links_count = reader.varint()? as u32,
+                STATUS => self.status.merge(reader.delimited()?),
+                FLAGS => self.flags = reader.fixed32()?,
+                unknown => reader.skip(unknown)?,
             }
         }
-        span
     }
 
     /// The attributes in order.
