@@ -1,19 +1,208 @@
-//! Serving one connection.
-use std::sync::Arc;
+//! One connection: handshake, HTTP version, requests, and every reason to end.
+//!
+//! | what | ends it |
+//! |---|---|
+//! | TLS handshake, then the first bytes | after `timeouts.header` |
+//! | headers of a request | after one to two `timeouts.header` |
+//! | nothing asked | GOAWAY after `timeouts.idle` and up to a `timeouts.header` more |
+//! | a silent HTTP/2 peer | a ping each `keepalive.time`, cut when unanswered |
+//! | age, if limited | GOAWAY, cut after `max_connection_age_grace` |
+//! | the server drains | GOAWAY, cut at its deadline |
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Append;
+use super::activity::{Activity, Stalled, Watch};
+use super::config::{
+    CONNECTION_WINDOW_BYTES, FRAME_BYTES_MAX, HEADER_BYTES_MAX, Keepalive, STREAM_WINDOW_BYTES,
+    STREAMS_MAX,
+};
 use super::server::Phase;
 use super::service::Service;
-use super::stream::Socket;
+use super::stream::{Socket, Stream, Transport, Version};
 
+/// Streams that a peer may reset before they were accepted (CVE-2023-44487 and its kin).
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams that the peer's errors may make us reset.
+const LOCAL_RESETS_MAX: usize = 1024;
+/// Longer than any process lives.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Serves a connection until it ends.
 pub(super) async fn serve<A: Append>(
     socket: Socket,
     tls: Option<TlsAcceptor>,
     service: Arc<Service<A>>,
-    phase: watch::Receiver<Phase>,
+    mut phase: watch::Receiver<Phase>,
 ) {
-    let _ = (socket, tls, service, phase);
+    let activity = Arc::new(Activity::default());
+    let opened = tokio::select! {
+        opened = open(socket, tls, &service, &activity) => opened,
+        // Nothing was asked yet, so nothing is lost.
+        _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
+    };
+    let Ok((stream, version)) = opened else { return };
+    let io = TokioIo::new(stream);
+    let (requests, begin) = (Arc::clone(&service), Arc::clone(&activity));
+    let answer = service_fn(move |request| {
+        let (service, active) = (Arc::clone(&requests), begin.begin());
+        async move { Ok::<_, Infallible>(service.call(request, active).await) }
+    });
+    let watch = Watch::new(version, &service.listener.timeouts);
+    let ended = match version {
+        Version::Http1 => {
+            let connection = http1_builder().serve_connection(io, answer);
+            drive(connection, &service, &activity, watch, phase).await
+        }
+        Version::Http2 => {
+            let builder = http2_builder(&service.listener.keepalive);
+            let connection = builder.serve_connection(io, answer);
+            drive(connection, &service, &activity, watch, phase).await
+        }
+    };
+    if let Some(error) = ended.err() {
+        if error.is_parse_too_large() {
+            service.metrics().limit("header_bytes");
+        }
+        tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
+    }
+}
+
+/// The handshake and the first bytes, each within the header timeout.
+async fn open<A>(
+    socket: Socket,
+    tls: Option<TlsAcceptor>,
+    service: &Service<A>,
+    activity: &Arc<Activity>,
+) -> io::Result<(Stream, Version)> {
+    let limit = service.listener.timeouts.header;
+    let transport = match tls {
+        None => Transport::Plain(socket),
+        Some(acceptor) => {
+            let handshake = timeout(limit, acceptor.accept(socket)).await.map_err(|_| {
+                service.metrics().limit_tls_handshake.add(1);
+                io::ErrorKind::TimedOut
+            })?;
+            let handshake = handshake.inspect_err(|error| {
+                service.metrics().tls_failures.add(1);
+                tracing::debug!(error = error as &dyn std::error::Error, "TLS handshake failed");
+            });
+            Transport::Tls(handshake?.into())
+        }
+    };
+    timeout(limit, Stream::open(transport, Arc::clone(activity))).await.map_err(|_| {
+        service.metrics().limit_header_time.add(1);
+        io::ErrorKind::TimedOut
+    })?
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The time for headers is watched by `drive`: hyper's own timer would also end idle connections.
+    builder
+        .header_read_timeout(None)
+        .max_header_size(HEADER_BYTES_MAX as usize)
+        .max_buf_size(FRAME_BYTES_MAX as usize)
+        .timer(TokioTimer::new());
+    builder
+}
+
+fn http2_builder(keepalive: &Keepalive) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+        .max_send_buf_size(FRAME_BYTES_MAX as usize)
+        .keep_alive_interval(keepalive.time)
+        .keep_alive_timeout(keepalive.timeout)
+        .timer(TokioTimer::new());
+    builder
+}
+
+/// Polls the connection and ends it when it is time.
+async fn drive<A, C>(
+    connection: C,
+    service: &Service<A>,
+    activity: &Activity,
+    mut watch: Watch,
+    mut phase: watch::Receiver<Phase>,
+) -> Result<(), hyper::Error>
+where
+    C: GracefulConnection<Error = hyper::Error> + Future<Output = Result<(), hyper::Error>>,
+{
+    let timeouts = &service.listener.timeouts;
+    let keepalive = &service.listener.keepalive;
+    let metrics = service.metrics();
+    let mut connection = pin!(connection);
+    let mut look = pin!(sleep(Watch::step(timeouts)));
+    let mut age = pin!(sleep(keepalive.max_connection_age.map_or(NEVER, jittered)));
+    let mut cut = pin!(sleep(NEVER));
+    let mut seen = Phase::Serving;
+    loop {
+        let mut goodbye = None;
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return ended,
+            changed = phase.wait_for(|phase| *phase > seen) => match changed.map(|phase| *phase) {
+                Ok(Phase::Draining) => {
+                    seen = Phase::Draining;
+                    goodbye = Some(NEVER);
+                }
+                Ok(_) | Err(_) => return Ok(()),
+            },
+            () = &mut look => {
+                let next = look.deadline() + Watch::step(timeouts);
+                look.as_mut().reset(next);
+                match watch.look(activity) {
+                    Some(Stalled::Header) => {
+                        metrics.limit_header_time.add(1);
+                        return Ok(());
+                    }
+                    Some(Stalled::Idle) => {
+                        metrics.limit_idle.add(1);
+                        goodbye = Some(timeouts.header);
+                    }
+                    None => {}
+                }
+            }
+            () = &mut age => {
+                metrics.limit_connection_age.add(1);
+                goodbye = Some(keepalive.max_connection_age_grace);
+            }
+            () = &mut cut => return Ok(()),
+        }
+        if let Some(grace) = goodbye {
+            connection.as_mut().graceful_shutdown();
+            let at = tokio::time::Instant::now() + grace;
+            if at < cut.deadline() {
+                cut.as_mut().reset(at);
+            }
+            let never = at + NEVER;
+            look.as_mut().reset(never);
+            age.as_mut().reset(never);
+        }
+    }
+}
+
+/// ±10 %, so that connections that were made together do not end together.
+fn jittered(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

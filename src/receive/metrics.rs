@@ -29,6 +29,7 @@ pub(super) struct Metrics {
     grpc: ByTransport,
     http: ByTransport,
     pub(super) connections: Counter,
+    pub(super) tls_failures: Counter,
     pub(super) repaired_utf8_bytes: Counter,
     pub(super) odd_ids: Counter,
     pub(super) high_ratio: Counter,
@@ -56,6 +57,7 @@ impl Metrics {
             grpc: ByTransport::new(registry, Transport::Grpc),
             http: ByTransport::new(registry, Transport::Http),
             connections: plain(&desc::RECEIVER_CONNECTIONS),
+            tls_failures: plain(&desc::RECEIVER_TLS_FAILURES),
             repaired_utf8_bytes: plain(&desc::RECEIVER_REPAIRED_UTF8_BYTES),
             odd_ids: plain(&desc::RECEIVER_ODD_IDS),
             high_ratio: plain(&desc::RECEIVER_HIGH_INFLATE_RATIO),
@@ -99,6 +101,11 @@ impl Metrics {
             let labels = [RECEIVER, transport.label(), reason];
             self.registry.counter(refused_items(signal), &labels).add(items.into());
         }
+    }
+
+    /// A secret's file changed, or could not be used.
+    pub(super) fn reloaded(&self, file: &str, outcome: &str) {
+        self.registry.counter(&desc::RECEIVER_RELOADS, &[RECEIVER, file, outcome]).add(1);
     }
 
     /// A limit of one request was reached.

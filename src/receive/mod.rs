@@ -18,10 +18,19 @@
 
 mod accept;
 mod activity;
+mod admission;
 mod auth;
+mod body;
 mod config;
 mod connection;
+mod cors;
+mod grpc;
+mod health;
+mod http;
+mod inflate;
+mod ingest;
 mod metrics;
+mod reply;
 mod server;
 mod service;
 mod status;

@@ -1,26 +1,38 @@
-//! What every request of a listener shares.
+//! What every request of a listener shares, and which protocol answers it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
 use tokio::sync::{Semaphore, watch};
 
+use super::Append;
+use super::activity::Active;
+use super::admission::Admission;
 use super::auth::Token;
 use super::config::{Config, Listener};
-use super::metrics::Metrics;
+use super::grpc::is_grpc;
+use super::ingest::Refused;
+use super::metrics::{Metrics, Transport};
+use super::reply::Reply;
 use super::server::Deps;
+use super::status::Refusal;
 use super::tls::TlsFiles;
 use crate::memory::InFlight;
+use crate::signal::Signal;
 
 /// What every request of the receiver shares.
 pub(super) struct Shared<A> {
     pub(super) append: A,
-    pub(super) in_flight: InFlight,
-    pub(super) large_request_bytes: usize,
-    pub(super) large_request: Semaphore,
+    in_flight: InFlight,
+    large_request_bytes: usize,
+    large_request: Semaphore,
     pub(super) headers_from_context: Vec<http::HeaderName>,
     pub(super) serving: watch::Receiver<bool>,
-    pub(super) metrics: Metrics,
+    metrics: Metrics,
 }
 
 impl<A> Shared<A> {
@@ -62,9 +74,86 @@ impl<A> Service<A> {
         &self.shared.metrics
     }
 
+    /// An admission that holds nothing yet.
+    pub(super) fn admission(&self) -> Admission<'_> {
+        let Shared { in_flight, large_request_bytes, large_request, .. } = &*self.shared;
+        let limit = self.listener.message_bytes_max;
+        Admission::new(in_flight, limit, *large_request_bytes, large_request)
+    }
+
+    /// Whether the sender may send.
+    pub(super) fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.token.as_ref().map_or(Ok(()), |token| token.check(headers))
+    }
+
+    /// Counts a refusal and the limit behind it.
+    pub(super) fn count_refused(
+        &self,
+        transport: Transport,
+        signal: Option<Signal>,
+        refused: &Refused,
+    ) {
+        let Refused { refusal, items } = refused;
+        let code = match transport {
+            Transport::Grpc => (refusal.code() as u8).to_string(),
+            Transport::Http => refusal.http().as_u16().to_string(),
+        };
+        self.metrics().refused(transport, signal, *items, &code, refusal.reason());
+        if let Some(limit) = refusal.limit() {
+            self.metrics().limit(limit);
+        }
+        tracing::debug!(?transport, ?signal, %refusal, "request refused");
+    }
+
     /// Looks at the token's and certificates' files for changes, forever.
     pub(super) async fn keep_secrets_fresh(&self, tls: Option<Arc<TlsFiles>>) -> Infallible {
-        let _ = (&self.token, tls);
-        std::future::pending().await
+        let token = self.token.as_ref();
+        let token_loop = self.keep_fresh(
+            "bearer_token",
+            token.map(|token| (token.config.reload_interval, || token.reload())),
+        );
+        let tls = tls.as_deref();
+        let tls_loop = self
+            .keep_fresh("tls", tls.map(|files| (files.config.reload_interval, || files.reload())));
+        tokio::select! { never = token_loop => never, never = tls_loop => never }
+    }
+
+    async fn keep_fresh<E: std::error::Error + 'static>(
+        &self,
+        file: &'static str,
+        source: Option<(Duration, impl Fn() -> Result<bool, E>)>,
+    ) -> Infallible {
+        let Some((interval, reload)) = source else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(interval).await;
+            match reload() {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::info!(file, "reloaded");
+                    self.metrics().reloaded(file, "loaded");
+                }
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(file, error, "cannot reload; the one in use stays");
+                    self.metrics().reloaded(file, "failed");
+                }
+            }
+        }
+    }
+}
+
+impl<A: Append> Service<A> {
+    /// Answers one request.
+    pub(super) async fn call<B>(&self, request: Request<B>, active: Active) -> Response<Reply>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if is_grpc(request.headers()) {
+            self.call_grpc(request, active).await
+        } else {
+            let response = self.call_http(request).await;
+            drop(active);
+            response
+        }
     }
 }

@@ -43,8 +43,6 @@ pub(super) enum Refusal {
     Malformed { field: String, description: String },
     #[error("the message is larger than {limit} bytes")]
     TooLarge { limit: usize },
-    #[error("the headers are larger than {limit} bytes")]
-    HeadersTooLarge { limit: u32 },
     #[error("{0}")]
     Busy(Busy),
     #[error("the deadline of the request passed")]
@@ -95,7 +93,7 @@ impl Refusal {
     pub(super) const fn code(&self) -> Code {
         match self {
             Self::Malformed { .. } => Code::InvalidArgument,
-            Self::TooLarge { .. } | Self::HeadersTooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } => Code::ResourceExhausted,
             Self::Busy(_) => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Unauthenticated => Code::Unauthenticated,
@@ -115,7 +113,6 @@ impl Refusal {
         match self {
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Busy(_) | Self::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -132,7 +129,6 @@ impl Refusal {
         match self {
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
-            Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::Busy(Busy::JournalFull) => "queue_full",
             Self::Busy(Busy::JournalDisk) => "disk",
             Self::Busy(Busy::Draining) => "draining",
@@ -149,6 +145,17 @@ impl Refusal {
             | Self::HealthService => "unimplemented",
             Self::Internal(_) => "internal",
         }
+    }
+
+    /// The limit that was reached, as self-metrics name it.
+    pub(super) const fn limit(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::TooLarge { .. } => "message_bytes",
+            Self::Busy(Busy::InFlight) => "in_flight_bytes",
+            Self::Busy(Busy::LargeRequest) => "large_requests",
+            Self::Busy(Busy::BodyTimeout) => "body_time",
+            _ => return None,
+        })
     }
 
     /// How long the sender should wait before it sends the same again; `None` = never, or its own
@@ -256,7 +263,6 @@ mod tests {
         let table: &[(Refusal, u8, u16, bool)] = &[
             (Refusal::malformed("x"), 3, 400, false),
             (Refusal::TooLarge { limit: 1 }, 8, 413, false),
-            (Refusal::HeadersTooLarge { limit: 1 }, 8, 431, false),
             (Refusal::Busy(Busy::JournalFull), 14, 503, true),
             (Refusal::Busy(Busy::JournalDisk), 14, 503, true),
             (Refusal::Busy(Busy::Draining), 14, 503, true),

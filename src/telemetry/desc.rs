@@ -95,6 +95,13 @@ pub const RECEIVER_CONNECTIONS: Desc = Desc {
     help: "Connections served.",
     labels: &["receiver"],
 };
+/// Handshakes that failed.
+pub const RECEIVER_TLS_FAILURES: Desc = Desc {
+    name: "sidelight_receiver_tls_failures",
+    kind: Kind::Counter,
+    help: "Connections that ended in the TLS handshake, for example for want of a client certificate.",
+    labels: &["receiver"],
+};
 /// What each limit refused.
 pub const RECEIVER_LIMIT_REFUSALS: Desc = Desc {
     name: "sidelight_receiver_limit_refusals",

@@ -1,0 +1,312 @@
+//! Reading a request's body: one buffer, charged as it fills, within its time.
+//!
+//! ```text
+//! gRPC: compressed u8 │ length u32 BE │ message …     exactly one message
+//! HTTP: message …
+//! ```
+//!
+//! A body that comes in one frame is not copied: the message is a slice of what was read from the
+//! socket. Further frames are copied once into a buffer that grows with them.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt as _;
+
+use super::admission::Admission;
+use super::status::{Busy, Refusal};
+
+/// A body may take its timeout and, beyond that, what it needs at this rate.
+const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
+const GRPC_HEADER: usize = 5;
+
+/// How the message stands in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Behind a gRPC header.
+    Grpc,
+    /// Alone. A `content-length` is only ever used to refuse early and to stop growing.
+    Plain {
+        /// The `content-length`.
+        declared: Option<u64>,
+    },
+}
+
+/// One message as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) bytes: Bytes,
+    /// The flag of the gRPC header.
+    pub(super) compressed: bool,
+}
+
+/// Reads the whole body.
+pub(super) async fn read<B>(
+    body: &mut B,
+    framing: Framing,
+    timeout: Duration,
+    admission: &mut Admission<'_>,
+) -> Result<Message, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut assembly = Assembly::new(framing, admission)?;
+    let mut timer = pin!(tokio::time::sleep(timeout));
+    let deadline = timer.deadline();
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = &mut timer => {
+                let earned = Duration::from_secs(assembly.len() as u64 / BYTES_PER_SECOND_MIN);
+                if deadline + earned <= timer.deadline() {
+                    return Err(Refusal::Busy(Busy::BodyTimeout));
+                }
+                timer.as_mut().reset(deadline + earned);
+                continue;
+            }
+        };
+        match frame {
+            None => return assembly.finish(),
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    assembly.push(bytes, admission)?;
+                }
+            }
+            Some(Err(_)) => return Err(Refusal::malformed("the body ended early")),
+        }
+    }
+}
+
+/// The bytes so far.
+struct Assembly {
+    framing: Framing,
+    /// All of it, while it is one frame.
+    first: Bytes,
+    /// All of it, once there were two.
+    joined: Vec<u8>,
+    /// Where it ends, if somebody said so; the largest it may become otherwise.
+    expected: usize,
+    /// Whether `expected` comes from a gRPC header.
+    header_seen: bool,
+}
+
+impl Assembly {
+    fn new(framing: Framing, admission: &Admission<'_>) -> Result<Self, Refusal> {
+        let expected = match framing {
+            Framing::Grpc => admission.message_bytes_max().saturating_add(GRPC_HEADER),
+            Framing::Plain { declared: None } => admission.message_bytes_max(),
+            Framing::Plain { declared: Some(length) } => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                admission.check_size(length)?;
+                length
+            }
+        };
+        Ok(Self { framing, first: Bytes::new(), joined: Vec::new(), expected, header_seen: false })
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.joined.len()
+    }
+
+    fn push(&mut self, frame: Bytes, admission: &mut Admission<'_>) -> Result<(), Refusal> {
+        let total = self.len() + frame.len();
+        if self.header_seen && total > self.expected {
+            return Err(Refusal::malformed("more than one message"));
+        }
+        if self.framing != Framing::Grpc {
+            admission.check_size(total)?;
+        }
+        if self.len() == 0 {
+            admission.charge(frame.len())?;
+            self.first = frame;
+        } else {
+            if self.joined.is_empty() {
+                admission.make_room(&mut self.joined, total, self.expected)?;
+                self.joined.extend_from_slice(&self.first);
+                admission.release(self.first.len());
+                self.first = Bytes::new();
+            }
+            admission.make_room(&mut self.joined, frame.len(), self.expected)?;
+            self.joined.extend_from_slice(&frame);
+        }
+        if self.framing == Framing::Grpc && !self.header_seen {
+            self.read_header(admission)?;
+        }
+        Ok(())
+    }
+
+    fn read_header(&mut self, admission: &Admission<'_>) -> Result<(), Refusal> {
+        let so_far = if self.joined.is_empty() { &self.first[..] } else { &self.joined[..] };
+        let Some((&[_, a, b, c, d], _)) = so_far.split_first_chunk::<GRPC_HEADER>() else {
+            return Ok(());
+        };
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+        admission.check_size(length)?;
+        self.expected = length.saturating_add(GRPC_HEADER);
+        self.header_seen = true;
+        if so_far.len() > self.expected {
+            return Err(Refusal::malformed("more than one message"));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Message, Refusal> {
+        let bytes = if self.joined.is_empty() { self.first } else { self.joined.into() };
+        if self.framing != Framing::Grpc {
+            return Ok(Message { bytes, compressed: false });
+        }
+        if !self.header_seen || bytes.len() < self.expected {
+            return Err(Refusal::malformed("the message ends early"));
+        }
+        let compressed = match bytes.first() {
+            Some(0) => false,
+            Some(1) => true,
+            _ => return Err(Refusal::malformed("unknown flags before the message")),
+        };
+        Ok(Message { bytes: bytes.slice(GRPC_HEADER..), compressed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::memory::InFlight;
+
+    /// Frames that come one every `every`; the body never ends if `open`.
+    struct Frames {
+        frames: std::vec::IntoIter<Bytes>,
+        every: Duration,
+        open: bool,
+        wait: Option<Pin<Box<tokio::time::Sleep>>>,
+    }
+
+    fn frames(chunks: &[&[u8]]) -> Frames {
+        let frames: Vec<_> = chunks.iter().map(|c| Bytes::copy_from_slice(c)).collect();
+        Frames { frames: frames.into_iter(), every: Duration::ZERO, open: false, wait: None }
+    }
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let this = self.get_mut();
+            if !this.every.is_zero() {
+                let every = this.every;
+                let wait = this.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(every)));
+                std::task::ready!(wait.as_mut().poll(cx));
+                this.wait = None;
+            }
+            match this.frames.next() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None if this.open => Poll::Pending,
+                None => Poll::Ready(None),
+            }
+        }
+    }
+
+    async fn read_within(
+        body: &mut Frames,
+        framing: Framing,
+        limit: usize,
+    ) -> Result<Message, Refusal> {
+        let in_flight = InFlight::new(1 << 20);
+        let large = Semaphore::new(1);
+        let mut admission = Admission::new(&in_flight, limit, 1 << 20, &large);
+        let message = read(body, framing, Duration::from_secs(30), &mut admission).await;
+        if let Ok(message) = &message {
+            assert!(in_flight.used() >= message.bytes.len(), "charged while held");
+        }
+        drop(admission);
+        assert_eq!(in_flight.used(), 0);
+        message
+    }
+
+    const PLAIN: Framing = Framing::Plain { declared: None };
+
+    #[tokio::test]
+    async fn a_message_is_the_same_however_it_is_cut_into_frames() {
+        let whole = b"\0\0\0\0\x0bhello world";
+        for cut in 1..whole.len() {
+            let (a, b) = whole.split_at(cut);
+            let message = read_within(&mut frames(&[a, b]), Framing::Grpc, 11).await.unwrap();
+            assert_eq!(&message.bytes[..], b"hello world");
+            let message = read_within(&mut frames(&[a, b]), PLAIN, 16).await.unwrap();
+            assert_eq!(&message.bytes[..], whole);
+        }
+        let bytes: Vec<_> = whole.chunks(1).collect();
+        let message = read_within(&mut frames(&bytes), Framing::Grpc, 11).await.unwrap();
+        assert_eq!(&message.bytes[..], b"hello world");
+    }
+
+    #[tokio::test]
+    async fn a_single_frame_is_not_copied() {
+        let frame = Bytes::from_static(b"\x01\0\0\0\x02hi");
+        let mut body = frames(&[]);
+        body.frames = vec![frame.clone()].into_iter();
+        let message = read_within(&mut body, Framing::Grpc, 10).await.unwrap();
+        assert!(message.compressed);
+        assert_eq!(message.bytes.as_ptr(), frame[5..].as_ptr());
+    }
+
+    #[tokio::test]
+    async fn broken_grpc_framing_is_malformed() {
+        let broken: &[&[&[u8]]] = &[
+            &[],
+            &[b"\0\0\0"],
+            &[b"\0\0\0\0\x03hi"],
+            &[b"\0\0\0\0\x02hi", b"x"],
+            &[b"\0\0\0\0\x01hi"],
+            &[b"\0", b"\0\0\0\x01hi"],
+            &[b"\x02\0\0\0\x02hi"],
+        ];
+        for chunks in broken {
+            let result = read_within(&mut frames(chunks), Framing::Grpc, 100).await;
+            assert!(matches!(result, Err(Refusal::Malformed { .. })), "{chunks:?}: {result:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_above_the_limit_is_refused_as_soon_as_that_is_known() {
+        let too_large = Err(Refusal::TooLarge { limit: 4 });
+        let mut open = frames(&[b"\0\0\0\0\x05"]);
+        open.open = true;
+        assert_eq!(read_within(&mut open, Framing::Grpc, 4).await, too_large);
+        let mut open = frames(&[b"hel", b"lo"]);
+        open.open = true;
+        assert_eq!(read_within(&mut open, PLAIN, 4).await, too_large);
+        let mut unread = frames(&[]);
+        unread.open = true;
+        let declared = Framing::Plain { declared: Some(5) };
+        assert_eq!(read_within(&mut unread, declared, 4).await, too_large);
+        assert!(read_within(&mut frames(&[b"hell"]), PLAIN, 4).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_is_given_up_and_one_that_trickles_fast_enough_is_not() {
+        let mut stopped = frames(&[b"hello"]);
+        stopped.open = true;
+        let busy = Err(Refusal::Busy(Busy::BodyTimeout));
+        assert_eq!(read_within(&mut stopped, PLAIN, 1 << 20).await, busy);
+        let kilobyte = [0; 1 << 10];
+        let mut steady = frames(&[&kilobyte[..]; 100]);
+        steady.every = Duration::from_secs(1);
+        assert_eq!(read_within(&mut steady, PLAIN, 1 << 20).await.unwrap().bytes.len(), 100 << 10);
+        let mut slow = frames(&[&kilobyte[..100]; 100]);
+        slow.every = Duration::from_secs(1);
+        assert_eq!(read_within(&mut slow, PLAIN, 1 << 20).await, busy);
+    }
+}

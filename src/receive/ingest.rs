@@ -1,0 +1,201 @@
+//! The data path: what happens to one export request, whichever protocol it came by.
+//!
+//! ```text
+//! read body ─▶ inflate ─▶ JSON to protobuf ─▶ validate ─▶ repair UTF-8 ─▶ Record ─▶ append ─▶ Ok
+//! ```
+//!
+//! Everything between reading and appending is one synchronous stretch on bytes. An uncompressed
+//! protobuf body that came in one frame is neither copied nor changed. The bytes stay charged to the
+//! in-flight budget until the journal has made them durable.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Body;
+
+use sidelight_wire::{FaultKind, Invalid, Limits, Signal, repair_utf8, validate};
+
+use super::Append;
+use super::admission::Admission;
+use super::body::{self, Framing, Message};
+use super::config::InvalidUtf8;
+use super::inflate::{Coding, inflate};
+use super::metrics::Transport;
+use super::service::Service;
+use super::status::{Busy, Refusal};
+use crate::journal::AppendError;
+use crate::signal::{Flags, Meta, Record};
+
+/// An inflated body above this many times its size on the wire is counted.
+const HIGH_RATIO: usize = 200;
+
+/// How the message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Protobuf,
+    Json,
+}
+
+/// What the protocol's headers said about the request.
+#[derive(Debug)]
+pub(super) struct Envelope<'a> {
+    pub(super) transport: Transport,
+    pub(super) signal: Signal,
+    pub(super) framing: Framing,
+    pub(super) coding: Coding,
+    pub(super) format: Format,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// A refusal, and how many items it concerns: 0 when they were not counted.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) items: u32,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, items: 0 }
+    }
+}
+
+impl<A: Append> Service<A> {
+    /// Takes in one request. `Ok` means that it is as durable as promised, or that it was empty.
+    pub(super) async fn ingest<B>(
+        &self,
+        envelope: &Envelope<'_>,
+        body: &mut B,
+    ) -> Result<(), Refused>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut admission = self.admission();
+        let timeout = self.listener.timeouts.body;
+        let message = body::read(body, envelope.framing, timeout, &mut admission).await?;
+        let record = self.examine(envelope, message, &mut admission)?;
+        admission.assembled();
+        let (items, bytes) = (record.items, record.payload.len());
+        // Profiles are opaque here: what counts no items may still say something.
+        if items > 0 || (record.signal == Signal::Profiles && bytes > 0) {
+            let appended = self.shared.append.append(record).await;
+            appended.map_err(|error| Refused { refusal: error.into(), items })?;
+        }
+        self.metrics().accepted(envelope.transport, envelope.signal, items, bytes);
+        Ok(())
+    }
+
+    /// From the body to what the journal keeps.
+    fn examine(
+        &self,
+        envelope: &Envelope<'_>,
+        message: Message,
+        admission: &mut Admission<'_>,
+    ) -> Result<Record, Refusal> {
+        let signal = envelope.signal;
+        let inflated = self.inflated(envelope, message, admission)?;
+        let mut payload = match envelope.format {
+            Format::Protobuf => inflated,
+            Format::Json => transcode(signal, &inflated, admission)?,
+        };
+        let limits = Limits {
+            refuse_invalid_utf8: self.listener.invalid_utf8 == InvalidUtf8::Reject,
+            ..Limits::default()
+        };
+        let summary = validate(signal, &payload, &limits)?;
+        if summary.invalid_utf8 > 0 {
+            let (repaired, replaced) = repair(signal, payload, admission)?;
+            payload = repaired;
+            self.metrics().repaired_utf8_bytes.add(replaced.into());
+        }
+        let mut flags = Flags::default();
+        if summary.odd_ids > 0 {
+            flags = flags.with(Flags::ALONE);
+            self.metrics().odd_ids.add(summary.odd_ids.into());
+        }
+        let meta = self.meta(envelope.headers);
+        Ok(Record { signal, items: summary.items, flags, meta, payload })
+    }
+
+    fn inflated(
+        &self,
+        envelope: &Envelope<'_>,
+        message: Message,
+        admission: &mut Admission<'_>,
+    ) -> Result<Bytes, Refusal> {
+        let Message { bytes, compressed } = message;
+        let coding = match (envelope.framing, compressed) {
+            (Framing::Grpc, true) if envelope.coding == Coding::Identity => {
+                return Err(Refusal::malformed("a compressed message without grpc-encoding"));
+            }
+            (Framing::Grpc, false) => Coding::Identity,
+            _ => envelope.coding,
+        };
+        if coding == Coding::Identity || bytes.is_empty() {
+            return Ok(bytes);
+        }
+        let inflated = inflate(coding, &bytes, admission)?;
+        if inflated.len() / HIGH_RATIO > bytes.len() {
+            self.metrics().high_ratio.add(1);
+        }
+        admission.release(bytes.len());
+        Ok(inflated.into())
+    }
+
+    /// The request headers that some exporter passes on.
+    fn meta(&self, headers: &HeaderMap) -> Meta {
+        let listed = &self.shared.headers_from_context;
+        if listed.is_empty() {
+            return Meta::default();
+        }
+        let present = listed.iter().flat_map(|name| {
+            headers.get_all(name).iter().map(|value| (name.as_str(), value.as_bytes()))
+        });
+        let (meta, left_out) = Meta::from_headers(present);
+        self.metrics().headers_refused.add(left_out.into());
+        meta
+    }
+}
+
+/// JSON as protobuf. The output starts as large as the input, which is nearly always enough.
+fn transcode(signal: Signal, json: &[u8], admission: &mut Admission<'_>) -> Result<Bytes, Refusal> {
+    let _ = (signal, json, admission);
+    Err(Refusal::Internal("JSON is not understood".into()))
+}
+
+/// Mends strings in place; the bytes are copied only if somebody else holds them too.
+fn repair(
+    signal: Signal,
+    payload: Bytes,
+    admission: &mut Admission<'_>,
+) -> Result<(Bytes, u32), Refusal> {
+    let mut owned = match payload.try_into_mut() {
+        Ok(owned) => owned,
+        Err(shared) => {
+            admission.charge(shared.len())?;
+            shared[..].into()
+        }
+    };
+    let replaced = repair_utf8(signal, &mut owned);
+    Ok((owned.freeze(), replaced))
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        let description = match invalid.kind {
+            FaultKind::NoUsableIds => invalid.kind.to_string(),
+            _ => format!("{} at byte {}", invalid.kind, invalid.offset),
+        };
+        Self::Malformed { field: invalid.path, description }
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Full => Self::Busy(Busy::JournalFull),
+            AppendError::Disk(_) => Self::Busy(Busy::JournalDisk),
+            AppendError::Closing => Self::Busy(Busy::Draining),
+            AppendError::TooLarge { max, .. } => Self::TooLarge { limit: max },
+        }
+    }
+}
