@@ -40,7 +40,7 @@ mod unix;
 
 use std::future::Future;
 
-use crate::journal::AppendError;
+use crate::journal::{AppendError, Journal};
 use crate::signal::Record;
 
 pub use auth::TokenError;
@@ -59,4 +59,10 @@ pub trait Append: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`AppendError`]: the sender is told to try again, or, if the record is too large, not to.
     fn append(&self, record: Record) -> impl Future<Output = Result<(), AppendError>> + Send;
+}
+
+impl Append for Journal {
+    async fn append(&self, record: Record) -> Result<(), AppendError> {
+        Self::append(self, record).await.map(drop)
+    }
 }
