@@ -194,14 +194,17 @@ pub struct Pieces {
     pub too_large: u32,
 }
 
-/// Splits `payload` into requests of at most `max` bytes; profiles, whose dictionary is one, fit whole or
-/// not at all.
+/// Splits `payload` into requests of at most `max` bytes.
 #[must_use]
-pub fn split(_signal: Signal, payload: Bytes, items: u32, max: usize) -> Pieces {
+pub fn split(signal: Signal, payload: Bytes, items: u32, max: usize) -> Pieces {
     if payload.len() <= max {
         return Pieces { pieces: vec![(payload, items)], too_large: 0 };
     }
-    Pieces { pieces: Vec::new(), too_large: items }
+    let split = sidelight_wire::frame::split(signal, &payload, max);
+    let pieces: Vec<_> = split.parts.into_iter().map(|part| (part.bytes, part.items)).collect();
+    // What was counted at ingress is what must be settled, whatever splitting finds.
+    let sent = pieces.iter().map(|(_, n)| *n).sum::<u32>();
+    Pieces { pieces, too_large: items.saturating_sub(sent) }
 }
 
 #[cfg(test)]
@@ -286,11 +289,29 @@ mod tests {
         assert_eq!(records.first().map(|r| r.pieces), Some(0));
     }
 
+    /// A traces request: one resource with spans of `name_bytes` each.
+    fn spans(name_bytes: &[usize]) -> Bytes {
+        use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+        use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+        use prost::Message;
+        let span = |&n: &usize| Span { name: "n".repeat(n), ..Span::default() };
+        let spans = name_bytes.iter().map(span).collect();
+        let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec().into()
+    }
+
     #[test]
-    fn a_profile_above_the_limit_is_too_large() {
-        let (batches, records) = plan(Signal::Profiles, vec![entry(1, 1001, "a")], &limits());
-        assert!(batches.is_empty());
-        assert_eq!(records.first().map(|r| (r.items, r.too_large)), Some((2, 2)));
+    fn a_record_above_the_limit_is_split_and_only_items_above_it_are_dropped() {
+        let mut large = entry(1, 0, "a");
+        large.record.payload = spans(&[400, 400, 2000, 400]);
+        large.record.items = 4;
+        let (batches, records) = plan(Signal::Traces, vec![large], &limits());
+        assert_eq!(records.first().map(|r| (r.items, r.too_large)), Some((4, 1)));
+        let sizes: Vec<_> = batches.iter().map(|b| (b.bytes, b.pieces.len())).collect();
+        assert!(sizes.iter().all(|&(bytes, pieces)| bytes <= 1000 && pieces == 1), "{sizes:?}");
+        assert_eq!(batches.iter().map(Batch::items).sum::<u64>(), 3);
+        assert_eq!(records.first().map(|r| r.pieces as usize), Some(batches.len()));
     }
 
     #[test]

@@ -9,7 +9,6 @@
 //! [`plan`](super::batch::plan) and [`Account`]. Invariant: a record is settled once, with
 //! delivered + dropped = its items. Limits: batches held count against the export [`Share`].
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,44 +23,24 @@ use super::budget::Share;
 use super::client::{Partial, Response, SendError};
 use super::config::Destination;
 use super::disposition::Disposition;
+use super::intake::Intake;
 use super::metrics::LaneMetrics;
 use super::refused::{Sample, escaped, payload_head};
 use super::report::Report;
 use super::schedule::{Failure, Schedule, Verdict};
 use super::target::Sink;
-use crate::journal::{DropReason, Entry, Settled};
+use crate::journal::DropReason;
 use crate::signal::Signal;
 use crate::time::Clock;
 
 /// Records read at a time.
 const READ_RECORDS_MAX: usize = 16_384;
-/// How long a draining lane waits to see that nothing is left.
-const DRAINED_AFTER: Duration = Duration::from_millis(50);
+/// How long a lane waits for a first record before it looks again.
+const IDLE_WAIT: Duration = Duration::from_secs(60);
+/// The wait after a read that gave nothing.
+const EMPTY_WAIT: Duration = Duration::from_millis(20);
 /// The wait after a read that failed.
 const READ_RETRY: Duration = Duration::from_secs(1);
-
-/// Where a lane's records come from and where it says what became of them: a journal reader.
-pub trait Intake: Send + 'static {
-    /// Waits until `min_bytes` are there, or anything and `max_wait` has passed. `false` when there
-    /// will be nothing more.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    fn wait(&mut self, min_bytes: usize, max_wait: Duration) -> impl Future<Output = bool> + Send;
-
-    /// The next records: at most `max_bytes` of payload, but one at least when there is one.
-    ///
-    /// # Errors
-    /// What the disk said, in words; it is tried again.
-    fn next(
-        &mut self,
-        max_bytes: usize,
-        max_records: usize,
-    ) -> impl Future<Output = Result<Vec<Entry>, String>> + Send;
-
-    /// Says what became of records, in any order.
-    fn settle(&self, settled: Vec<Settled>);
-}
 
 /// What a lane should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +101,12 @@ pub(super) struct Lane<I> {
     schedule: Schedule,
     account: Account,
     flight: JoinSet<Attempt>,
+    /// Set while nothing can be read: no memory is left, or the last read failed.
     starved: Option<Freed>,
+    /// Set from a batch's first record until it is read.
+    linger_until: Option<Instant>,
+    /// Whether the last read gave nothing.
+    dry: bool,
     closed: bool,
 }
 
@@ -149,6 +133,8 @@ impl<I: Intake> Lane<I> {
             account: carry.account,
             flight: JoinSet::new(),
             starved: None,
+            linger_until: None,
+            dry: false,
             closed: false,
             limits,
             parts,
@@ -167,14 +153,8 @@ impl<I: Intake> Lane<I> {
                 break;
             }
             self.show();
-            let reads = !self.closed && matches!(mode, Mode::Run | Mode::Drain);
-            let wants = reads && self.starved.is_none() && self.schedule.wants_more(now);
             let wake = self.schedule.wake().filter(|_| mode == Mode::Run);
-            let (min_bytes, linger) = match mode {
-                Mode::Run => (self.limits.max_size, self.linger),
-                _ => (1, Duration::ZERO),
-            };
-            let drained = mode == Mode::Drain && self.flight.is_empty() && wants;
+            let (wants, min_bytes, max_wait) = self.appetite(mode, now);
             tokio::select! {
                 biased;
                 changed = self.parts.mode.changed() => {
@@ -185,31 +165,50 @@ impl<I: Intake> Lane<I> {
                 Some(attempt) = self.flight.join_next() => self.finish(attempt),
                 () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
                 () = freed(&mut self.starved), if self.starved.is_some() => self.starved = None,
-                open = self.intake.wait(min_bytes, linger), if wants => {
+                open = self.intake.wait(min_bytes, max_wait), if wants => {
+                    self.closed = !open;
                     if open {
-                        self.read().await;
-                    } else {
-                        self.closed = true;
+                        self.gather(mode).await;
                     }
                 }
-                () = tokio::time::sleep(DRAINED_AFTER), if drained => break,
             }
         }
         self.end()
     }
 
-    fn is_done(&self, mode: Mode) -> bool {
-        let idle = self.flight.is_empty();
+    /// Whether to read, and what to wait for before: a first record, then a full batch or the end of the
+    /// linger.
+    fn appetite(&self, mode: Mode, now: Instant) -> (bool, usize, Duration) {
+        let able = !self.closed && self.starved.is_none() && self.schedule.wants_more(now);
         match mode {
-            Mode::Stop => true,
-            Mode::Release => idle,
-            Mode::Drain => idle && (self.schedule.outage().is_some() || self.finished()),
-            Mode::Run => idle && self.finished(),
+            Mode::Run => match self.linger_until {
+                None => (able, 1, IDLE_WAIT),
+                Some(until) => (able, self.limits.max_size, until.saturating_duration_since(now)),
+            },
+            Mode::Drain => (able && !self.dry, 1, Duration::ZERO),
+            Mode::Release | Mode::Stop => (false, 1, IDLE_WAIT),
         }
     }
 
-    fn finished(&self) -> bool {
-        self.closed && !self.schedule.holds_any()
+    /// Begins to linger at the first record, reads at the end of it.
+    async fn gather(&mut self, mode: Mode) {
+        if mode == Mode::Run && self.linger_until.is_none() && !self.linger.is_zero() {
+            self.linger_until = Some(Instant::now() + self.linger);
+            return;
+        }
+        self.linger_until = None;
+        self.read().await;
+    }
+
+    fn is_done(&self, mode: Mode) -> bool {
+        let idle = self.flight.is_empty();
+        let empty = (self.closed || self.dry) && !self.schedule.holds_any();
+        match mode {
+            Mode::Stop => true,
+            Mode::Release => idle,
+            Mode::Drain => idle && (self.schedule.outage().is_some() || empty),
+            Mode::Run => idle && empty && self.closed,
+        }
     }
 
     fn end(self) -> Carry<I> {
@@ -248,6 +247,10 @@ impl<I: Intake> Lane<I> {
                 Vec::new()
             }
         };
+        self.dry = entries.is_empty();
+        if self.dry && self.starved.is_none() {
+            self.starved = Some(Box::pin(tokio::time::sleep(EMPTY_WAIT)));
+        }
         let (batches, records) = plan(self.parts.signal, entries, &self.limits);
         let (mut charged, mut closed) = (0, Vec::new());
         for record in &records {
@@ -265,6 +268,7 @@ impl<I: Intake> Lane<I> {
     }
 
     fn finish(&mut self, attempt: Result<Attempt, tokio::task::JoinError>) {
+        self.dry = false;
         let (batch, result) = match attempt {
             Ok(attempt) => attempt,
             // A panic is a defect: it ends this task too, and with it the agent.

@@ -7,7 +7,7 @@
 //! ```
 //! A lane has its own reader, slots, backoff and connections: none waits for another. What they hold in memory is
 //! one [budget](budget). The cores are pure: [`batch`] says what is sent together, [`disposition`] what an
-//! answer means, [`schedule`] and [`retry`] when something is sent again; [`lane`] and [`client`] do the work.
+//! answer means, [`schedule`] and [`retry`] when something is sent again; `lane` and [`client`] do the work.
 //!
 //! Invariant: accepted = delivered + queued + dropped{reason} for every lane, since each record that a lane
 //! reads is settled once, or is still the journal's.
@@ -20,8 +20,11 @@ pub mod compress;
 pub mod config;
 pub mod disposition;
 pub mod endpoint;
-pub mod lane;
+pub mod intake;
+pub mod itself;
+mod lane;
 mod metrics;
+pub mod queues;
 pub mod refused;
 mod report;
 pub mod retry;
@@ -37,7 +40,7 @@ use tokio::task::JoinHandle;
 
 pub use client::ClientError;
 pub use config::Config;
-pub use lane::Intake;
+pub use intake::Intake;
 pub use status::Handle;
 
 use crate::journal::{ReaderConfig, SignalSet};

@@ -163,15 +163,13 @@ impl Splitter {
     fn len_with(&self, len: usize, alone: bool) -> usize {
         let mut added = len;
         for level in self.levels.iter().rev() {
-            let (content, before) = if level.open && !alone {
-                (level.content.len(), framed_len(level.number, level.content.len()))
-            } else {
-                (level.header.len(), 0)
-            };
+            // An open level is not yet part of the content above it.
+            let open = level.open && !alone;
+            let content = if open { level.content.len() } else { level.header.len() };
             if level.number == 0 {
                 return content + added;
             }
-            added = framed_len(level.number, content + added) - before;
+            added = framed_len(level.number, content + added);
         }
         added
     }

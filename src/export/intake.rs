@@ -1,0 +1,48 @@
+//! Where a lane's records come from and where it says what became of them: a journal reader, or a test.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::journal::{Entry, ReadError, Reader, Settled, Waited};
+
+/// A source of records that wants to know what became of each.
+pub trait Intake: Send + 'static {
+    /// Waits until `min_bytes` are there or `max_wait` has passed. `false` when there will be nothing
+    /// more.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    fn wait(&mut self, min_bytes: usize, max_wait: Duration) -> impl Future<Output = bool> + Send;
+
+    /// The next records: at most `max_bytes` of payload, but one at least when there is one.
+    ///
+    /// # Errors
+    /// What the disk said, in words; it is tried again.
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        max_records: usize,
+    ) -> impl Future<Output = Result<Vec<Entry>, String>> + Send;
+
+    /// Says what became of records, in any order.
+    fn settle(&self, settled: Vec<Settled>);
+}
+
+impl Intake for Reader {
+    async fn wait(&mut self, min_bytes: usize, max_wait: Duration) -> bool {
+        Self::wait(self, min_bytes, max_wait).await == Waited::Ready
+    }
+
+    async fn next(&mut self, max_bytes: usize, max_records: usize) -> Result<Vec<Entry>, String> {
+        match Self::next(self, max_bytes, max_records).await {
+            Ok(entries) => Ok(entries),
+            // The next wait says so.
+            Err(ReadError::Closed) => Ok(Vec::new()),
+            Err(error @ ReadError::Disk(_)) => Err(error.to_string()),
+        }
+    }
+
+    fn settle(&self, settled: Vec<Settled>) {
+        self.settler().settle(settled);
+    }
+}

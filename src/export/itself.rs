@@ -1,0 +1,114 @@
+//! Whether a destination is this agent: its telemetry would go round for ever.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use super::config::{Config, Target};
+use super::endpoint::{Address, Endpoint};
+
+/// Where this agent listens.
+#[derive(Clone, Debug, Default)]
+pub struct Listeners {
+    /// OTLP listeners, as bound.
+    pub tcp: Vec<SocketAddr>,
+    /// OTLP sockets.
+    pub unix: Vec<PathBuf>,
+}
+
+/// The destinations of `config` that lead back to this agent: name and endpoint. A name that cannot be
+/// resolved leads nowhere, for now.
+pub async fn exports_to_itself(config: &Config, listeners: &Listeners) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for destination in &config.destinations {
+        let Target::Otlp(client) = &destination.target else { continue };
+        let own = client.signal_endpoints.iter().map(|(_, endpoint)| endpoint);
+        for endpoint in std::iter::once(&client.endpoint).chain(own) {
+            if is_itself(endpoint, listeners).await {
+                found.push((destination.name.clone(), endpoint.to_string()));
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Whether `endpoint` leads to one of `listeners`.
+pub async fn is_itself(endpoint: &Endpoint, listeners: &Listeners) -> bool {
+    match &endpoint.address {
+        Address::Unix(path) => listeners.unix.iter().any(|own| same_file(own, path)),
+        Address::Tcp { port, .. } if listeners.tcp.iter().all(|own| own.port() != *port) => false,
+        Address::Tcp { host, port } => {
+            let Ok(resolved) = tokio::net::lookup_host((host.as_str(), *port)).await else {
+                return false;
+            };
+            let resolved: Vec<_> = resolved.collect();
+            resolved.iter().any(|to| listeners.tcp.iter().any(|own| reaches(*own, *to, is_local)))
+        }
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether a connection to `to` arrives at the listener `own`.
+fn reaches(own: SocketAddr, to: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -> bool {
+    if own.port() != to.port() {
+        return false;
+    }
+    let (own, to) = (own.ip().to_canonical(), to.ip().to_canonical());
+    // Connecting to "any address" connects to this host.
+    let to = if to.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { to };
+    if own.is_unspecified() {
+        return to.is_loopback() || is_local(to);
+    }
+    own == to || (own.is_loopback() && to.is_loopback() && own.is_ipv4() == to.is_ipv4())
+}
+
+/// Whether this host has the address: only then can a socket be bound to it.
+fn is_local(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_reached_by_its_addresses_and_its_port() {
+        let local = |ip: IpAddr| ip == IpAddr::from([10, 0, 0, 1]);
+        for (own, to, want) in [
+            ("127.0.0.1:4317", "127.0.0.1:4317", true),
+            ("127.0.0.1:4317", "127.0.0.1:4318", false),
+            ("127.0.0.1:4317", "0.0.0.0:4317", true),
+            ("127.0.0.1:4317", "10.0.0.1:4317", false),
+            ("127.0.0.1:4317", "[::1]:4317", false),
+            ("0.0.0.0:4317", "127.0.0.1:4317", true),
+            ("0.0.0.0:4317", "10.0.0.1:4317", true),
+            ("0.0.0.0:4317", "10.0.0.2:4317", false),
+            ("[::]:4317", "127.0.0.1:4317", true),
+            ("[::]:4317", "10.0.0.1:4317", true),
+            ("10.0.0.1:4317", "[::ffff:10.0.0.1]:4317", true),
+        ] {
+            let got = reaches(own.parse().unwrap(), to.parse().unwrap(), local);
+            assert_eq!(got, want, "{own} ← {to}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_are_resolved_and_sockets_compared() {
+        let listeners = Listeners {
+            tcp: vec!["127.0.0.1:4317".parse().unwrap()],
+            unix: vec!["/run/sidelight/otlp.sock".into()],
+        };
+        for (text, want) in [
+            ("http://localhost:4317", true),
+            ("http://localhost:5317", false),
+            ("unix:///run/sidelight/otlp.sock", true),
+            ("unix:///run/other.sock", false),
+        ] {
+            let endpoint = Endpoint::parse(text, true, None).unwrap();
+            assert_eq!(is_itself(&endpoint, &listeners).await, want, "{text}");
+        }
+    }
+}
