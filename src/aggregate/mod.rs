@@ -1,5 +1,17 @@
 //! Aggregate: spans to calls and latency, read from the journal beside the way to the exporters.
+//!
+//! [`table`] counts, [`snapshot`] shows; both are pure. Names and labels on /metrics are those of
+//! Tempo's span metrics, so that dashboards made for it work.
 
 pub mod config;
+mod key;
+pub mod snapshot;
+pub mod table;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
+pub use key::Labels;
+pub use snapshot::Snapshot;
+pub use table::Table;

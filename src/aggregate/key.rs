@@ -1,0 +1,191 @@
+//! What makes spans one series, read from a span where it lies.
+
+use std::borrow::Cow;
+
+use sidelight_wire::view::Text;
+use sidelight_wire::view::traces::Span;
+
+/// The service of a resource that names none, as SDKs write it.
+pub(super) const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
+
+const KINDS: [&str; 6] = [
+    "SPAN_KIND_UNSPECIFIED",
+    "SPAN_KIND_INTERNAL",
+    "SPAN_KIND_SERVER",
+    "SPAN_KIND_CLIENT",
+    "SPAN_KIND_PRODUCER",
+    "SPAN_KIND_CONSUMER",
+];
+const STATUSES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
+/// RFC 9110, RFC 5789 and QUERY. Anything else is `_OTHER`, as semantic conventions say, so that a
+/// scanner's inventions make no series.
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+const OTHER: &str = "_OTHER";
+
+/// The labels of a span but for its service, borrowed from the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) route: &'a [u8],
+    pub(super) method: &'static str,
+    pub(super) kind: u8,
+    pub(super) status: u8,
+}
+
+impl<'a> Key<'a> {
+    /// The key of `span`, with values cut to `value_bytes_max`.
+    #[inline]
+    pub(super) fn of(span: &Span<'a>, value_bytes_max: usize) -> Self {
+        let (mut route, mut method, mut old_method) = (None, None, None);
+        for attribute in span.attributes() {
+            let slot = match attribute.key.as_bytes() {
+                b"http.route" => &mut route,
+                b"http.request.method" => &mut method,
+                b"http.method" => &mut old_method,
+                _ => continue,
+            };
+            if slot.is_none() {
+                *slot = attribute.value.get().text();
+            }
+            if route.is_some() && method.is_some() {
+                break;
+            }
+        }
+        let known =
+            |code: i32, names: usize| u8::try_from(code).ok().filter(|&c| usize::from(c) < names);
+        Self {
+            name: clip(span.name.as_bytes(), value_bytes_max),
+            route: clip(route.unwrap_or_default().as_bytes(), value_bytes_max),
+            method: method.or(old_method).map_or("", known_method),
+            kind: known(span.kind, KINDS.len()).unwrap_or(0),
+            status: known(span.status.code, STATUSES.len()).unwrap_or(0),
+        }
+    }
+}
+
+fn known_method(method: Text<'_>) -> &'static str {
+    METHODS.into_iter().find(|&known| method == *known).unwrap_or(OTHER)
+}
+
+/// The service of a resource's attributes, cut to `value_bytes_max`.
+pub(super) fn service<'a>(name: Option<Text<'a>>, value_bytes_max: usize) -> &'a [u8] {
+    let name = name.unwrap_or_default().as_bytes();
+    if name.is_empty() { UNKNOWN_SERVICE } else { clip(name, value_bytes_max) }
+}
+
+/// At most `max` bytes of `text`, cut between characters.
+#[inline]
+fn clip(text: &[u8], max: usize) -> &[u8] {
+    let Some(next) = text.get(max) else { return text };
+    let mut end = max;
+    let mut first_left_out = *next;
+    while first_left_out & 0xc0 == 0x80 && end > 0 {
+        end -= 1;
+        first_left_out = text.get(end).copied().unwrap_or(0);
+    }
+    text.get(..end).unwrap_or(text)
+}
+
+/// The labels of a series, owned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Labels {
+    service: Box<[u8]>,
+    name: Box<[u8]>,
+    route: Box<[u8]>,
+    method: &'static str,
+    kind: u8,
+    status: u8,
+}
+
+impl Labels {
+    pub(super) fn new(service: &[u8], key: &Key<'_>) -> Self {
+        let Key { name, route, method, kind, status } = *key;
+        Self {
+            service: service.into(),
+            name: name.into(),
+            route: route.into(),
+            method,
+            kind,
+            status,
+        }
+    }
+
+    #[inline]
+    pub(super) fn are(&self, service: &[u8], key: &Key<'_>) -> bool {
+        *self.name == *key.name
+            && *self.route == *key.route
+            && self.kind == key.kind
+            && self.status == key.status
+            && self.method == key.method
+            && *self.service == *service
+    }
+
+    pub(super) fn service_bytes(&self) -> &[u8] {
+        &self.service
+    }
+
+    /// `service.name`, or `unknown_service`.
+    #[must_use]
+    pub fn service(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.service)
+    }
+
+    /// The span's name.
+    #[must_use]
+    pub fn span_name(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.name)
+    }
+
+    /// `SPAN_KIND_SERVER` and so on.
+    #[must_use]
+    pub fn span_kind(&self) -> &'static str {
+        KINDS.get(usize::from(self.kind)).copied().unwrap_or_default()
+    }
+
+    /// `STATUS_CODE_ERROR` and so on.
+    #[must_use]
+    pub fn status_code(&self) -> &'static str {
+        STATUSES.get(usize::from(self.status)).copied().unwrap_or_default()
+    }
+
+    /// `http.route`, or empty.
+    #[must_use]
+    pub fn http_route(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.route)
+    }
+
+    /// `http.request.method`, `_OTHER`, or empty.
+    #[must_use]
+    pub const fn http_request_method(&self) -> &'static str {
+        self.method
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cut_between_characters() {
+        assert_eq!(clip(b"abc", 3), b"abc");
+        assert_eq!(clip(b"abcd", 3), b"abc");
+        assert_eq!(clip("aé".as_bytes(), 2), b"a");
+        assert_eq!(clip("aé".as_bytes(), 3), "aé".as_bytes());
+        assert_eq!(clip(&[0x80; 9], 4), b"");
+    }
+
+    #[test]
+    fn a_resource_without_a_name_is_the_unknown_service() {
+        assert_eq!(service(None, 9), UNKNOWN_SERVICE);
+        assert_eq!(service(Some(Text(b"")), 9), UNKNOWN_SERVICE);
+        assert_eq!(service(Some(Text(b"shop-front")), 4), b"shop");
+    }
+
+    #[test]
+    fn only_known_methods_make_series() {
+        assert_eq!(known_method(Text(b"GET")), "GET");
+        assert_eq!(known_method(Text(b"get")), "_OTHER");
+        assert_eq!(known_method(Text(b"XYZZY")), "_OTHER");
+    }
+}
