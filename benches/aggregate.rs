@@ -1,1 +1,129 @@
-fn main() {}
+//! The table of span metrics against validation, on the same 1,000-span request of about 550 B per
+//! span, in one run. `cargo bench --bench aggregate`.
+//!
+//! Budget: counting costs at most half of validating.
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message as _;
+use sidelight_agent::aggregate::{Config, Table};
+use sidelight_agent::telemetry::Exposition;
+use sidelight_agent::telemetry::exposition::Format;
+use sidelight_agent::time::UnixNano;
+use sidelight_wire::{Limits, Signal, validate};
+
+const SPANS: usize = 1_000;
+
+fn main() {
+    divan::main();
+}
+
+fn attribute(key: &str, value: any_value::Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, any_value::Value::StringValue(value.to_owned()))
+}
+
+fn span(i: usize, route: &str) -> Span {
+    let i = i as u64;
+    let id = |salt: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ salt;
+    let start = 1_700_000_000_000_000_000 + i * 1_000_003;
+    Span {
+        trace_id: [id(1).to_be_bytes(), id(2).to_be_bytes()].concat(),
+        span_id: id(3).to_be_bytes().to_vec(),
+        parent_span_id: id(4).to_be_bytes().to_vec(),
+        flags: 0x101,
+        name: format!("GET {route}"),
+        kind: 2,
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + 1_000_000 + id(5) % 60_000_000,
+        attributes: vec![
+            text("http.request.method", "GET"),
+            text("url.scheme", "https"),
+            text("server.address", "shop.example.internal"),
+            attribute("server.port", any_value::Value::IntValue(8443)),
+            text("url.path", &format!("/api/v2/orders/{i}/lines")),
+            text("http.route", route),
+            text(
+                "user_agent.original",
+                "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/142.0",
+            ),
+            text("client.address", "10.11.12.13"),
+            attribute("http.response.status_code", any_value::Value::IntValue(200)),
+            text("network.protocol.version", "1.1"),
+            text("thread.name", "worker-3"),
+        ],
+        status: Some(Status { code: i32::from(i % 50 == 0) * 2, ..Status::default() }),
+        ..Span::default()
+    }
+}
+
+fn request(services: usize, routes: usize) -> Vec<u8> {
+    let resource_spans = (0..services).map(|service| {
+        let spans = (0..SPANS / services)
+            .map(|i| span(i, &format!("/api/v2/orders/{{id}}/kind-{}", i % routes)))
+            .collect();
+        let attributes = vec![
+            text("service.name", &format!("service-{service}")),
+            text("host.name", "node-7"),
+            text("telemetry.sdk.language", "rust"),
+        ];
+        ResourceSpans {
+            resource: Some(Resource { attributes, ..Resource::default() }),
+            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+            ..ResourceSpans::default()
+        }
+    });
+    ExportTraceServiceRequest { resource_spans: resource_spans.collect() }.encode_to_vec()
+}
+
+#[divan::bench]
+fn validate_1000_spans(bencher: Bencher<'_, '_>) {
+    let bytes = request(1, 20);
+    println!("{} bytes a span", bytes.len() / SPANS);
+    let limits = Limits::default();
+    bencher
+        .counter(ItemsCount::new(SPANS))
+        .bench_local(|| validate(Signal::Traces, black_box(&bytes), &limits).is_ok());
+}
+
+#[divan::bench(args = [20, 200])]
+fn observe_1000_spans(bencher: Bencher<'_, '_>, routes: usize) {
+    let bytes = request(1, routes);
+    let mut table = Table::new(Config::default(), UnixNano(0));
+    bencher
+        .counter(ItemsCount::new(SPANS))
+        .bench_local(|| table.observe(black_box(&bytes), UnixNano(1)));
+}
+
+/// A scrape of a table at its limit.
+#[divan::bench(sample_count = 10)]
+fn expose_4000_series(bencher: Bencher<'_, '_>) {
+    let mut table = Table::new(Config::default(), UnixNano(0));
+    for service in 0..10 {
+        let spans = (0..400).map(|i| span(i, &format!("/kind-{i}"))).collect();
+        let attributes = vec![text("service.name", &format!("service-{service}"))];
+        let resource_spans = ResourceSpans {
+            resource: Some(Resource { attributes, ..Resource::default() }),
+            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+            ..ResourceSpans::default()
+        };
+        let bytes = ExportTraceServiceRequest { resource_spans: vec![resource_spans] };
+        table.observe(&bytes.encode_to_vec(), UnixNano(1));
+    }
+    bencher.bench_local(|| {
+        let mut out = Exposition::new(Format::Text);
+        table.snapshot().expose(&mut out);
+        out.finish().len()
+    });
+}

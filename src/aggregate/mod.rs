@@ -1,10 +1,11 @@
 //! Aggregate: spans to calls and latency, read from the journal beside the way to the exporters.
 //!
-//! [`table`] counts, [`snapshot`] shows; both are pure. Names and labels on /metrics are those of
+//! [`reader`] feeds it, [`table`] counts, [`snapshot`] shows; the last two are pure. Names and labels on /metrics are those of
 //! Tempo's span metrics, so that dashboards made for it work.
 
 pub mod config;
 mod key;
+pub mod reader;
 pub mod snapshot;
 pub mod table;
 
@@ -13,5 +14,6 @@ mod tests;
 
 pub use config::Config;
 pub use key::Labels;
+pub use reader::{Aggregate, READER, reader_config};
 pub use snapshot::Snapshot;
 pub use table::Table;

@@ -88,6 +88,8 @@ pub struct Table {
     created: UnixNano,
     /// The latest time of receipt.
     now: UnixNano,
+    /// When expired series were looked for.
+    expired: UnixNano,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,7 @@ impl Table {
             started,
             created: started,
             now: started,
+            expired: started,
         }
     }
 
@@ -192,11 +195,16 @@ impl Table {
         Some(slot)
     }
 
-    /// Removes series without a span for `series_ttl`, by the times of receipt.
+    /// Removes series without a span for `series_ttl`, by the times of receipt. Looks at most 16
+    /// times within a `series_ttl`.
     pub fn expire(&mut self) {
         let (now, ttl) = (self.now, self.config.series_ttl);
+        if ttl.is_zero() || now.since(self.expired) < ttl / 16 {
+            return;
+        }
+        self.expired = now;
         let before = self.rows.len();
-        if ttl.is_zero() || self.rows.iter().all(|row| now.since(row.seen) < ttl) {
+        if self.rows.iter().all(|row| now.since(row.seen) < ttl) {
             return;
         }
         let services = &mut self.services;

@@ -1,6 +1,7 @@
 //! The table against requests made by a foreign encoder, and against a naive model.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect;
@@ -12,9 +13,13 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::*;
-use crate::telemetry::Exposition;
+use crate::journal;
+use crate::journal::fs::RealFs;
+use crate::journal::{Deps, Durability, Journal};
+use crate::signal::{Flags, Meta, Record, Signal};
 use crate::telemetry::exposition::Format;
-use crate::time::UnixNano;
+use crate::telemetry::{Exposition, Registry};
+use crate::time::{ManualClock, UnixNano};
 
 const START: UnixNano = UnixNano(1_700_000_000_000_000_000);
 
@@ -128,13 +133,14 @@ fn a_series_without_spans_ends_and_begins_anew_after_its_end() {
     table.observe(&one("new"), at(59));
     table.expire();
     assert_eq!(table.series(), 2);
-    table.observe(&one("new"), at(60));
+    table.observe(&one("new"), at(64));
     table.expire();
     assert_eq!((table.series(), table.totals().expired), (1, 1));
-    table.observe(&one("old"), at(61));
-    table.observe(&one("new"), at(61));
-    let created: Vec<_> = table.snapshot().series.iter().map(|s| (s.figures.calls, s.created)).collect();
-    assert_eq!(created, [(3, START), (1, at(60))]);
+    table.observe(&one("old"), at(65));
+    table.observe(&one("new"), at(65));
+    let created: Vec<_> =
+        table.snapshot().series.iter().map(|s| (s.figures.calls, s.created)).collect();
+    assert_eq!(created, [(3, START), (1, at(64))]);
 }
 
 #[test]
@@ -161,11 +167,8 @@ fn the_method_is_found_under_its_old_name_and_inventions_are_other() {
     ];
     table.observe(&request("shop", spans), at(1));
     let snapshot = table.snapshot();
-    let methods: Vec<_> = snapshot
-        .series
-        .iter()
-        .map(|s| (s.labels.http_request_method(), s.figures.calls))
-        .collect();
+    let methods: Vec<_> =
+        snapshot.series.iter().map(|s| (s.labels.http_request_method(), s.figures.calls)).collect();
     assert_eq!(methods, [("POST", 2), ("PUT", 1), ("_OTHER", 1)]);
 }
 
@@ -184,6 +187,35 @@ fn the_document_has_the_agreed_shape() {
     table.observe(&request("shop", vec![span("x", 1, 1_000_000_000, &[])]), at(1));
     expect![[r#"{"schema_version":1,"started_unix_seconds":1700000000.0,"routes":[{"service":"shop","span_name":"x","span_kind":"SPAN_KIND_INTERNAL","status_code":"STATUS_CODE_UNSET","http_route":"","http_request_method":"","calls":1,"latency_seconds":{"sum":1.0,"min":1.0,"max":1.0,"p50":1.0,"p95":1.0,"p99":1.0}}],"overflow":null}"#]]
     .assert_eq(&table.snapshot().to_json());
+}
+
+#[tokio::test]
+async fn what_the_journal_accepts_is_counted_and_settled() {
+    let config = journal::Config { durability: Durability::Memory, ..journal::Config::default() };
+    let registry = Registry::default();
+    let clock = Arc::new(ManualClock::at(START));
+    let deps = Deps { fs: Arc::new(RealFs), clock, registry: registry.clone() };
+    let (journal, _) = Journal::open(config, vec![reader_config()], deps).unwrap();
+    let aggregate = Aggregate::new(Config::default(), START, &registry);
+    let reading = tokio::spawn(aggregate.clone().run(journal.reader(READER).unwrap()));
+    for _ in 0..10 {
+        let payload = request("shop", vec![span("x", 2, 1_000_000, &[]); 7]).into();
+        let (flags, meta) = (Flags::default(), Meta::default());
+        let record = Record { signal: Signal::Traces, items: 7, flags, meta, payload };
+        journal.append(record).await.unwrap();
+    }
+    let counted = async {
+        while aggregate.snapshot().totals.spans < 70 || journal.status().readers[0].queued.items > 0
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), counted).await.unwrap();
+    let mut out = Exposition::new(Format::Text);
+    registry.write(&mut out);
+    assert!(out.finish().contains("\nsidelight_aggregate_spans_total 70\n"));
+    journal.close().await;
+    tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap();
 }
 
 /// Spans drawn from few enough labels that series repeat.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::journal;
 use crate::signal::Signal;
 use crate::telemetry::{Desc, Exposition, desc};
 
@@ -47,6 +48,12 @@ pub struct Count {
     pub items: u64,
 }
 
+impl From<journal::Count> for Count {
+    fn from(journal::Count { requests, items }: journal::Count) -> Self {
+        Self { requests, items }
+    }
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema_version: u32,
@@ -58,6 +65,26 @@ impl Ledger {
     /// The entry of `signal`, made when absent.
     pub fn flow(&mut self, signal: Signal) -> &mut Flow {
         self.signals.entry(signal.name()).or_default()
+    }
+
+    /// The journal's part: what was accepted and what became of it. Local readers (their names
+    /// have no lane) are left out: they deliver to nobody. The caller adds what was refused at the
+    /// door.
+    #[must_use]
+    pub fn of(journal: &journal::Ledger) -> Self {
+        let mut ledger = Self::default();
+        for signal in Signal::ALL {
+            ledger.flow(signal).accepted = journal.accepted.get(signal).into();
+        }
+        for lane in journal.readers.iter().filter(|lane| lane.reader != lane.exporter) {
+            let outcome = Outcome {
+                delivered: lane.delivered.into(),
+                queued: lane.queued.into(),
+                dropped: lane.dropped.iter().map(|(r, &n)| (r.name().to_owned(), n)).collect(),
+            };
+            ledger.flow(lane.signal).exporters.insert(lane.exporter.clone(), outcome);
+        }
+        ledger
     }
 
     /// The JSON document.
@@ -126,6 +153,29 @@ mod tests {
             r#"{"schema_version":1,"signals":{"traces":{"accepted":{"requests":3,"items":30},"refused":{"queue_full":1},"exporters":{"otlp_grpc/tempo":{"delivered":{"requests":1,"items":10},"queued":{"requests":1,"items":15},"dropped":{"permanent":5}}}}}}"#
         ]];
         expected.assert_eq(&ledger().to_json());
+    }
+
+    #[test]
+    fn lanes_of_the_journal_are_told_apart_from_local_readers() {
+        let row = |reader: &str, exporter: &str| journal::ReaderLedger {
+            reader: reader.to_owned(),
+            exporter: exporter.to_owned(),
+            signal: Signal::Traces,
+            accepted: journal::Count { requests: 2, items: 9 },
+            delivered: journal::Count { requests: 1, items: 6 },
+            queued: journal::Count::default(),
+            dropped_requests: 1,
+            dropped: [(journal::DropReason::TooLarge, 3)].into(),
+        };
+        let mut accepted = journal::PerSignal::default();
+        accepted.0[0] = journal::Count { requests: 2, items: 9 };
+        let readers = vec![row("aggregate", "aggregate"), row("otlp_grpc/x:traces", "otlp_grpc/x")];
+        let ledger = Ledger::of(&journal::Ledger { accepted, readers });
+        let flow = &ledger.signals["traces"];
+        assert_eq!(flow.accepted, Count { requests: 2, items: 9 });
+        assert_eq!(flow.exporters.len(), 1);
+        let lane = &flow.exporters["otlp_grpc/x"];
+        assert_eq!(lane.delivered.items + lane.queued.items + lane.dropped["too_large"], 9);
     }
 
     #[test]

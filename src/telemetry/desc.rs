@@ -389,11 +389,11 @@ pub const AGGREGATE_ODD_SPANS: Desc = Desc {
     help: "Spans that end before they start; counted as calls, not in the latency.",
     labels: &[],
 };
-/// Records that the table could not read.
-pub const AGGREGATE_UNREADABLE_RECORDS: Desc = Desc {
-    name: "sidelight_aggregate_unreadable_records",
+/// Failed reads of the journal.
+pub const AGGREGATE_READ_ERRORS: Desc = Desc {
+    name: "sidelight_aggregate_read_errors",
     kind: Kind::Counter,
-    help: "Records that the table of span metrics could not read; they are forwarded all the same.",
+    help: "Failed reads of the journal by the table of span metrics; each is tried again.",
     labels: &[],
 };
 /// Series that ended for want of spans.
