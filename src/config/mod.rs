@@ -32,6 +32,7 @@ pub use finding::{
 };
 pub use load::{Inputs, Loaded, Origin, ReadError, VARIABLE_PREFIX, load, read_file};
 pub use surroundings::Surroundings;
+pub use value::duration as parse_duration;
 
 use crate::memory::Budget;
 use crate::{aggregate, api, export, journal, receive, telemetry};

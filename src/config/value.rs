@@ -24,7 +24,8 @@ pub(super) fn byte_size(text: &str) -> Option<u64> {
 
 /// A time as Go and Prometheus write it: `4ms`, `1m30s`, `1.5h`, `15d`; also `us`, `ns`, `w`, `y`.
 /// A bare `0` is zero; any other number needs a unit.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest == "0" {
         return Some(Duration::ZERO);

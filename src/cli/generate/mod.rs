@@ -1,0 +1,269 @@
+//! `sidelight gen`: realistic telemetry at a rate or flat out, and an honest account of what became of it.
+//!
+//! ```text
+//! shop → story → template ─ stamp ids and times ─▶ send (retries) ─▶ tally ─▶ report
+//!                 metrics ─ collect ──────────────▶
+//! ```
+//!
+//! Requests are made once and patched (see [`template`]), so a core generates far more than an agent takes.
+//! The schedule is open: a slow receiver does not slow it until every slot (`connections × in-flight`) is
+//! taken. [`demo`] is the same load, small and endless, for `run --demo`.
+
+pub(super) mod ids;
+mod metrics;
+mod protobuf;
+mod report;
+mod send;
+mod shop;
+mod story;
+mod template;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::config::parse_duration;
+use crate::export::config::{ClientConfig, Compression, Encoding, Protocol, Secret};
+use crate::export::endpoint::Endpoint;
+use crate::signal::Signal;
+use crate::time::{Clock, SystemClock};
+
+use self::send::{Load, Plan};
+
+/// What `sidelight gen` was told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// What to send.
+    #[arg(value_enum, default_value_t = What::All)]
+    what: What,
+    /// Where to: http://, https:// or unix://; host:port is plain text.
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    #[arg(long, value_enum, default_value_t = Transport::Grpc)]
+    protocol: Transport,
+    #[arg(long, value_enum, default_value_t = Coding::None)]
+    compression: Coding,
+    /// Spans, data points and log records a second, or `max` for flat out.
+    #[arg(long, default_value = "1000", value_parser = rate, value_name = "N|max")]
+    rate: Rate,
+    /// Items per request.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    batch: u32,
+    /// Connections to open.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    connections: u32,
+    /// Requests that may wait for an answer, per connection.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    in_flight: u32,
+    /// How long, for example 10s or 5m; without it and --count until interrupted.
+    #[arg(long = "for", value_parser = duration, value_name = "TIME")]
+    time: Option<Duration>,
+    /// How many items, rounded up to whole requests.
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// A header of every request; may be given more than once.
+    #[arg(long = "header", value_parser = header, value_name = "NAME=VALUE")]
+    headers: Vec<(String, String)>,
+    /// Certificate authorities in PEM for https:// endpoints.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// How long one request may take.
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    timeout: Duration,
+    /// How long a request is sent again while the answers are retryable.
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "TIME")]
+    retry_for: Duration,
+    /// Write the ids of acknowledged items to this file.
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+    /// Makes the same services, routes, latencies and errors again; ids and times always differ.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How the summary is written.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Neither progress nor warnings.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    Traces,
+    Metrics,
+    Logs,
+    All,
+}
+
+impl What {
+    /// One round of requests.
+    const fn round(self) -> &'static [Signal] {
+        match self {
+            Self::Traces => &[Signal::Traces],
+            Self::Metrics => &[Signal::Metrics],
+            Self::Logs => &[Signal::Logs],
+            Self::All => &[Signal::Traces, Signal::Logs, Signal::Metrics],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    Grpc,
+    Http,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Coding {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// How a summary is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Lines for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Items a second; `None` is flat out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rate(Option<f64>);
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate(None));
+    }
+    let number =
+        text.replace('_', "").parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
+    number.map(|rate| Rate(Some(rate))).ok_or_else(|| "a number above 0, or `max`".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "a time such as 500ms, 10s or 1m30s".to_owned())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a header is NAME=VALUE")?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+impl Args {
+    fn client(&self) -> Result<ClientConfig, String> {
+        let protocol = match self.protocol {
+            Transport::Grpc => Protocol::Grpc,
+            Transport::Http | Transport::Json => Protocol::Http,
+        };
+        let default = match protocol {
+            Protocol::Grpc => "http://127.0.0.1:4317",
+            Protocol::Http => "http://127.0.0.1:4318",
+        };
+        let text = self.endpoint.as_deref().unwrap_or(default);
+        let endpoint = Endpoint::parse(text, true, Some(protocol))
+            .map_err(|error| format!("--endpoint {text}: {error}"))?;
+        let mut client = ClientConfig::new(protocol, endpoint);
+        client.encoding =
+            if self.protocol == Transport::Json { Encoding::Json } else { Encoding::Proto };
+        client.compression = match self.compression {
+            Coding::None => Compression::None,
+            Coding::Gzip => Compression::Gzip(1),
+            Coding::Zstd => Compression::Zstd(1),
+        };
+        client.headers =
+            self.headers.iter().map(|(n, v)| (n.clone(), Secret::new(v.clone()))).collect();
+        client.tls.ca_file.clone_from(&self.ca_file);
+        client.timeout = self.timeout;
+        Ok(client)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            round: self.what.round(),
+            batch: self.batch,
+            items_per_second: self.rate.0,
+            time: self.time,
+            count: self.count,
+            connections: self.connections,
+            in_flight: self.in_flight,
+            retry_for: self.retry_for,
+            template_spans: 20_000,
+            seed: self.seed,
+        }
+    }
+}
+
+/// Runs the command: 0 when everything was acknowledged, 1 when something was refused, rejected or given up,
+/// 2 for arguments that make no sense, 4 when nothing answered at all.
+pub async fn run(args: Args) -> ExitCode {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let load = args.client().and_then(|client| {
+        let ids = match &args.ids {
+            Some(path) => {
+                let file = ids::IdsFile::create(path);
+                Some(file.map_err(|error| format!("--ids {}: {error}", path.display()))?)
+            }
+            None => None,
+        };
+        Load::new(args.plan(), &client, ids, clock).map_err(|error| error.to_string())
+    });
+    let load = match load {
+        Ok(load) => Arc::new(load),
+        Err(error) => {
+            report::complain(&error);
+            return ExitCode::from(2);
+        }
+    };
+    let progress = report::Progress::start(&load, args.quiet);
+    let interrupted = {
+        let load = Arc::clone(&load);
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                load.stop();
+            }
+        })
+    };
+    load.run().await;
+    interrupted.abort();
+    progress.finish();
+    let tally = load.tally();
+    report::summary(&tally, load.elapsed(), args.output);
+    tally.exit_code()
+}
+
+/// Sends a modest mix of everything to a gRPC `endpoint`, until dropped. What is refused is sent again for a
+/// while and then forgotten.
+///
+/// # Errors
+/// An endpoint that cannot be used.
+pub async fn demo(endpoint: &str) -> Result<(), String> {
+    let endpoint =
+        Endpoint::parse(endpoint, true, Some(Protocol::Grpc)).map_err(|error| error.to_string())?;
+    let mut client = ClientConfig::new(Protocol::Grpc, endpoint);
+    client.compression = Compression::None;
+    let plan = Plan {
+        round: What::All.round(),
+        batch: 60,
+        items_per_second: Some(240.0),
+        time: None,
+        count: None,
+        connections: 1,
+        in_flight: 1,
+        retry_for: Duration::from_secs(10),
+        template_spans: 3_000,
+        seed: 1,
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let load = Load::new(plan, &client, None, clock).map_err(|error| error.to_string())?;
+    Arc::new(load).run().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

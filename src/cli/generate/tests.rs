@@ -1,0 +1,58 @@
+use expect_test::expect;
+
+use super::send::Tally;
+use super::*;
+
+fn tally() -> Tally {
+    let mut tally = Tally {
+        requests: 12,
+        items: 1200,
+        bytes: 600_000,
+        acknowledged_requests: 9,
+        acknowledged_items: 900,
+        answered: true,
+        ..Tally::default()
+    };
+    tally.latency.record(0.002);
+    tally
+}
+
+#[test]
+fn the_summary_tells_what_was_lost_and_why() {
+    let mut tally = tally();
+    tally.rejected_items = 3;
+    tally.refused.insert("INVALID_ARGUMENT".to_owned(), (1, 100));
+    tally.given_up.insert("UNAVAILABLE".to_owned(), (2, 200));
+    tally.retried.insert("UNAVAILABLE".to_owned(), 17);
+    tally.words.insert("UNAVAILABLE".to_owned(), "UNAVAILABLE: the journal is full".to_owned());
+    expect![[r"
+        sent          12 requests, 1200 items in 2.0 s (600 items/s, 0.3 MB/s uncompressed)
+        acknowledged  9 requests, 900 items
+        rejected      3 items of acknowledged requests
+        refused       1 requests, 100 items: INVALID_ARGUMENT
+        given up      2 requests, 200 items: UNAVAILABLE
+        sent again    17 times after: UNAVAILABLE
+                      for example: UNAVAILABLE: the journal is full
+        latency       p50 2.0 ms, p99 2.0 ms, max 2.0 ms
+    "]]
+    .assert_eq(&report::text(&tally, Duration::from_secs(2)));
+    assert_eq!(tally.exit_code(), ExitCode::from(1));
+}
+
+#[test]
+fn all_acknowledged_is_success_even_after_retries_and_silence_has_its_own_code() {
+    let mut tally = tally();
+    tally.retried.insert("UNAVAILABLE".to_owned(), 1);
+    assert_eq!(tally.exit_code(), ExitCode::SUCCESS);
+    let silent = Tally { requests: 1, ..Tally::default() };
+    assert_eq!(silent.exit_code(), ExitCode::from(4));
+}
+
+#[test]
+fn a_rate_is_a_positive_number_or_max() {
+    assert_eq!(rate("max"), Ok(Rate(None)));
+    assert_eq!(rate("10_000"), Ok(Rate(Some(10_000.0))));
+    for wrong in ["0", "-1", "NaN", "inf", "fast", ""] {
+        assert!(rate(wrong).is_err(), "{wrong}");
+    }
+}
