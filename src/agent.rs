@@ -1,1 +1,313 @@
 //! The wiring: every queue with its capacity, every task, start and shutdown order.
+//!
+//! ```text
+//! start:  telemetry ─▶ sockets bound ─▶ journal recovered ─▶ readers (lanes, aggregate) ─▶ admin
+//!         ─▶ receivers serve ─▶ ready
+//! stop:   not ready ─▶ late requests, a quarter of the time ─▶ GOAWAY, at most another quarter
+//!         ─▶ lanes flush until the deadline ─▶ journal closed ─▶ own telemetry flushed
+//! ```
+//! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
+
+mod loops;
+mod shown;
+mod started;
+mod stop;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::aggregate;
+use crate::api;
+use crate::config;
+use crate::config::{Config, Loaded};
+use crate::export;
+use crate::journal;
+use crate::journal::Journal;
+use crate::memory;
+use crate::memory::InFlight;
+use crate::receive;
+use crate::telemetry;
+use crate::telemetry::Registry;
+use crate::time::{Clock, SystemClock};
+
+use shown::View;
+use stop::{Event, Events};
+
+pub use started::Started;
+pub use stop::Cause;
+
+/// Reads the configuration again: the new one, or every finding as text.
+pub type Reload = dyn Fn() -> Result<Loaded, String> + Send + Sync;
+
+/// What a run needs besides its configuration.
+pub struct Options {
+    /// For SIGHUP and `POST /-/reload`.
+    pub reload: Box<Reload>,
+    /// Called once, when everything runs.
+    pub started: Box<dyn FnOnce(&Started) + Send>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// As asked, drained.
+    Drained,
+    /// A second signal came before the drain was over.
+    AtOnce(Cause),
+    /// A task panicked.
+    Panicked,
+}
+
+/// Why a run did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The agent's own logs, traces or metrics.
+    #[error("cannot start the agent's own telemetry")]
+    Telemetry(#[from] telemetry::InitError),
+    /// A signal handler.
+    #[error("cannot listen to signals")]
+    Signals(#[source] std::io::Error),
+    /// A destination is the agent itself.
+    #[error(transparent)]
+    Loop(#[from] loops::Loop),
+    /// A listener.
+    #[error("cannot take OTLP in")]
+    Receive(#[from] receive::BindError),
+    /// The admin endpoint.
+    #[error("cannot serve the admin endpoint on {address}")]
+    Admin {
+        /// As configured.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The admin endpoint's token.
+    #[error(transparent)]
+    Token(#[from] config::TokenError),
+    /// The journal.
+    #[error("cannot open the journal")]
+    Journal(#[from] journal::OpenError),
+    /// A destination.
+    #[error("cannot start the exporters")]
+    Export(#[from] export::StartError),
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Requests of operators that wait while one is carried out.
+const CONTROL_CAPACITY: usize = 8;
+
+/// How often the admin token is read again.
+const TOKEN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// [`Error`]: it did not start; nothing was accepted.
+pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
+    let config = loaded.config.clone();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let registry = Registry::default();
+    let own = telemetry::init(&config.telemetry, &registry, Arc::clone(&clock))?;
+    telemetry::process::observe(&registry, Arc::clone(&clock));
+    let (control, controls) = mpsc::channel(CONTROL_CAPACITY);
+    let mut events = Events::listen(controls).map_err(Error::Signals)?;
+
+    // Sockets first: two agents on one port are told so before either touches a journal.
+    let in_flight = InFlight::new(config.memory.in_flight);
+    let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
+    let bound = receive::bind(config.receive.clone(), deps).await?;
+    loops::refuse(&config.export, &bound.endpoints()).await?;
+
+    // Readers before receivers: what is accepted has somewhere to go from the first record on.
+    let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
+    let deps = export::Deps {
+        clock: Arc::clone(&clock),
+        registry: registry.clone(),
+        memory: config.memory.export,
+    };
+    let open = |name: &str| journal.reader(name);
+    let exporters = export::Exporters::start(config.export.clone(), deps, open)?;
+    let table = aggregate::Aggregate::new(config.aggregate, clock.unix_nano(), &registry);
+    count_spans(table.clone(), &journal)?;
+
+    let view = View {
+        journal: journal.clone(),
+        exporters: exporters.handle(),
+        table,
+        in_flight: in_flight.clone(),
+        registry,
+        endpoints: bound.endpoints(),
+        serving: Arc::default(),
+    };
+    let admin = serve_admin(&config, view.sources(control)).await?;
+    let receivers = bound.serve(journal.clone());
+    let mut background = tokio::task::JoinSet::new();
+    background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
+    background.spawn(stop::feed_watchdog());
+
+    let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
+    view.set_serving(true);
+    (options.started)(&started);
+    stop::notify_ready();
+    let mut running = Running { loaded, journal, exporters, admin, own, view };
+    let cause = running.until_stopped(&mut events, &*options.reload).await;
+
+    let drained = running.drain(receivers, cause);
+    let stopped = tokio::select! {
+        () = drained => if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained },
+        cause = events.again() => Stopped::AtOnce(cause),
+    };
+    Ok(stopped)
+}
+
+/// What a reload changes and a drain takes down.
+struct Running {
+    loaded: Loaded,
+    journal: Journal,
+    exporters: export::Exporters<journal::Reader>,
+    admin: api::Api,
+    own: telemetry::Telemetry,
+    view: View,
+}
+
+impl Running {
+    async fn until_stopped(&mut self, events: &mut Events, load: &Reload) -> Cause {
+        let mut minutes = tokio::time::interval(TOKEN_INTERVAL);
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Event::Stop(cause) => return cause,
+                    Event::Reload(answer) => {
+                        let outcome = self.reload(load).await;
+                        if let Some(answer) = answer {
+                            // Whoever asked may have gone; the log says the same.
+                            let _ = answer.send(outcome);
+                        }
+                    }
+                },
+                _ = minutes.tick() => self.refresh_token(),
+            }
+        }
+    }
+
+    fn refresh_token(&self) {
+        match config::admin_token(&self.loaded.config.api) {
+            Ok(token) => self.admin.set_token(token),
+            Err(error) => {
+                let error = telemetry::chain(&error);
+                tracing::error!(error, "keeping the admin token read before");
+            }
+        }
+    }
+
+    /// Applies the configuration as it is on disk now. Listeners keep running, lanes that did not
+    /// change are not touched, and the journal keeps every cursor.
+    async fn reload(&mut self, load: &Reload) -> Result<String, String> {
+        stop::notify_reloading();
+        let outcome = self.try_reload(load).await;
+        match &outcome {
+            Ok(summary) => tracing::info!(%summary, "configuration reloaded"),
+            Err(error) => tracing::error!(%error, "configuration not reloaded: keeping the old"),
+        }
+        stop::notify_ready();
+        outcome
+    }
+
+    async fn try_reload(&mut self, load: &Reload) -> Result<String, String> {
+        let newer = load()?;
+        let export = newer.config.export.clone();
+        self.exporters.check(&export).map_err(|error| telemetry::chain(&error))?;
+        loops::refuse(&export, &self.view.endpoints)
+            .await
+            .map_err(|error| telemetry::chain(&error))?;
+        let level = &newer.config.telemetry.logs.level;
+        self.own.level().set(level).map_err(|error| telemetry::chain(&error))?;
+
+        self.exporters.release(&export).await;
+        let changed = self.journal.reconfigure(readers(&newer.config));
+        let journal = self.journal.clone();
+        let applied = self.exporters.apply(export, |name| journal.reader(name));
+        applied.map_err(|error| telemetry::chain(&error))?;
+        let mut summary = started::changes(&changed);
+        for key in self.loaded.needs_restart(&newer) {
+            summary.push_str(&format!("; {key} takes effect at the next start"));
+        }
+        self.loaded = newer;
+        self.refresh_token();
+        Ok(summary)
+    }
+
+    /// Takes everything down in order within `shutdown_timeout`.
+    async fn drain(self, receivers: receive::Handle, cause: Cause) {
+        let whole = self.loaded.config.shutdown_timeout;
+        let deadline = tokio::time::Instant::now() + whole;
+        tracing::info!(?cause, within = ?whole, "stopping");
+        stop::notify_stopping();
+        self.view.set_serving(false);
+        receivers.set_serving(false);
+        // A supervisor stops us while the applications beside us flush their last spans.
+        if cause == Cause::Terminate {
+            tokio::time::sleep(whole / 4).await;
+        }
+        let drained = receivers.drain(whole / 4).await;
+        if !drained.complete {
+            tracing::warn!("some requests were cut short; their senders will repeat them");
+        }
+        let last = Duration::from_millis(500).min(whole / 8);
+        let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 2);
+        self.exporters.shutdown(left).await;
+        self.journal.close().await;
+        self.view.log_undelivered();
+        self.admin.drain(last).await;
+        self.own.shutdown(last).await;
+    }
+}
+
+async fn open_journal(
+    config: &Config,
+    registry: &Registry,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Journal, journal::Recovery), Error> {
+    let deps = journal::Deps {
+        fs: Arc::new(journal::fs::RealFs),
+        clock: Arc::clone(clock),
+        registry: registry.clone(),
+    };
+    let (config, readers) = (config.journal.clone(), readers(config));
+    let opened = tokio::task::spawn_blocking(move || Journal::open(config, readers, deps)).await;
+    Ok(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?)
+}
+
+/// Every journal reader: the lanes, and the aggregator, which holds nothing and never blocks.
+fn readers(config: &Config) -> Vec<journal::ReaderConfig> {
+    let mut readers = export::readers(&config.export);
+    readers.push(aggregate::reader_config());
+    readers
+}
+
+/// The aggregator counts on a thread of its own, where it cannot hold up a request.
+fn count_spans(table: aggregate::Aggregate, journal: &Journal) -> Result<(), Error> {
+    let Some(reader) = journal.reader(aggregate::READER) else { return Ok(()) };
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("aggregate".to_owned());
+    let spawned = thread.spawn(move || runtime.block_on(table.run(reader)));
+    spawned.map(drop).map_err(Error::Thread)
+}
+
+async fn serve_admin(config: &Config, sources: api::Sources) -> Result<api::Api, Error> {
+    let address = config.api.endpoint;
+    let error = |source| Error::Admin { address, source };
+    let token = config::admin_token(&config.api)?;
+    api::serve(config.api.clone(), token, sources).await.map_err(error)
+}

@@ -21,6 +21,7 @@ mod surroundings;
 mod table;
 #[cfg(test)]
 mod tests;
+mod token;
 mod value;
 mod yaml;
 
@@ -32,6 +33,7 @@ pub use finding::{
 };
 pub use load::{Inputs, Loaded, Origin, ReadError, VARIABLE_PREFIX, load, read_file};
 pub use surroundings::Surroundings;
+pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;
 
 use crate::memory::Budget;

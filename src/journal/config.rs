@@ -52,6 +52,18 @@ pub enum Durability {
     Memory,
 }
 
+impl Durability {
+    /// The name used in configuration and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fsync => "fsync",
+            Self::Os => "os",
+            Self::Memory => "memory",
+        }
+    }
+}
+
 /// What happens to senders and the oldest records when a reader holds too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {

@@ -74,6 +74,13 @@ pub const RECEIVER_REFUSED_PROFILES: Desc = Desc {
     help: "Profiles refused, by reason; those of requests that were not understood are not counted.",
     labels: &["receiver", "transport", "reason"],
 };
+/// Requests that were not taken, whatever was in them.
+pub const RECEIVER_REFUSED_REQUESTS: Desc = Desc {
+    name: "sidelight_receiver_refused_requests",
+    kind: Kind::Counter,
+    help: "Export requests refused, by reason.",
+    labels: &["receiver", "signal", "reason"],
+};
 /// Export requests by answer.
 pub const RECEIVER_REQUESTS: Desc = Desc {
     name: "sidelight_receiver_requests",

@@ -11,5 +11,18 @@ pub mod registry;
 
 pub use config::Config;
 pub use exposition::Exposition;
-pub use otel::{Telemetry, init};
+pub use otel::{InitError, Telemetry, init};
 pub use registry::{Counter, Desc, Gauge, Kind, Registry};
+
+/// An error and what caused it, on one line: `cannot listen on 127.0.0.1:4317: address in use`.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
+}

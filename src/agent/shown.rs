@@ -1,0 +1,191 @@
+//! What the admin endpoint shows of the running agent, put together from every part's own view.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::aggregate;
+use crate::api;
+use crate::api::{Control, Readiness, Sources};
+use crate::export;
+use crate::journal::{self, Journal};
+use crate::memory::InFlight;
+use crate::receive;
+use crate::signal::Signal;
+use crate::telemetry::registry::Value;
+use crate::telemetry::{Registry, desc};
+
+/// An append that has been waiting for the disk for longer makes the agent unready.
+const DISK_STALL: Duration = Duration::from_secs(10);
+
+/// Handles on everything that is shown. Cloning shares them.
+#[derive(Clone)]
+pub(super) struct View {
+    pub(super) journal: Journal,
+    pub(super) exporters: export::Handle,
+    pub(super) table: aggregate::Aggregate,
+    pub(super) in_flight: InFlight,
+    pub(super) registry: Registry,
+    pub(super) endpoints: Vec<receive::Endpoint>,
+    pub(super) serving: Arc<AtomicBool>,
+}
+
+impl View {
+    /// Whether the agent serves: between its start and its drain.
+    pub(super) fn set_serving(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// The sources of every admin route.
+    pub(super) fn sources(&self, control: mpsc::Sender<Control>) -> Sources {
+        self.collect();
+        Sources {
+            registry: self.registry.clone(),
+            readiness: self.source(Self::readiness),
+            ledger: self.source(Self::ledger),
+            routes: self.source(|view| view.table.snapshot().to_json()),
+            rejected: self.source(Self::rejected),
+            status: self.source(Self::status),
+            control,
+        }
+    }
+
+    fn source<T: 'static>(
+        &self,
+        read: impl Fn(&Self) -> T + Send + Sync + 'static,
+    ) -> api::Source<T> {
+        let view = self.clone();
+        Arc::new(move || read(&view))
+    }
+
+    /// Families that are read when scraped.
+    fn collect(&self) {
+        let view = self.clone();
+        self.registry.collect(move |out| {
+            view.ledger().expose(out);
+        });
+    }
+
+    /// Ready means that senders should send here. An unreachable destination is a reason to look,
+    /// never to be unready: that would take down the application beside a sidecar.
+    fn readiness(&self) -> Readiness {
+        let journal = self.journal.status();
+        let mut blocking = Vec::new();
+        if !self.serving.load(Ordering::Relaxed) {
+            blocking.push("the agent is starting or stopping".to_owned());
+        }
+        if journal.full {
+            let (size, max) = (journal.size, journal.max_size);
+            blocking.push(format!(
+                "the journal is full ({size} of {max} bytes): a destination that takes nothing holds \
+                 it; raise journal.max_size, mend the destination, or set when_full: drop_oldest"
+            ));
+        }
+        if let Some(waiting) = journal.waiting.filter(|waiting| *waiting > DISK_STALL) {
+            blocking.push(format!("the disk has not taken a write for {} s", waiting.as_secs()));
+        }
+        let ready = blocking.is_empty();
+        blocking.extend(self.exporters.reasons());
+        Readiness { ready, reasons: blocking }
+    }
+
+    fn ledger(&self) -> api::Ledger {
+        let of =
+            |count: journal::Count| api::Count { requests: count.requests, items: count.items };
+        let journal = self.journal.ledger();
+        let mut ledger = api::Ledger::default();
+        for signal in Signal::ALL {
+            let flow = ledger.flow(signal);
+            flow.accepted = of(journal.accepted.get(signal));
+            flow.refused = self.refused(signal);
+        }
+        for lane in journal.readers {
+            // Local readers are no destinations: they have no lane name.
+            if lane.exporter == lane.reader {
+                continue;
+            }
+            let outcome = api::Outcome {
+                delivered: of(lane.delivered),
+                queued: of(lane.queued),
+                dropped: lane.dropped.iter().map(|(why, &n)| (why.name().to_owned(), n)).collect(),
+            };
+            ledger.flow(lane.signal).exporters.insert(lane.exporter, outcome);
+        }
+        ledger
+    }
+
+    /// Requests refused since the start, by reason.
+    fn refused(&self, signal: Signal) -> std::collections::BTreeMap<String, u64> {
+        let mut refused = std::collections::BTreeMap::new();
+        let family = self.registry.family(desc::RECEIVER_REFUSED_REQUESTS.name);
+        for (labels, value) in family.map(|(_, series)| series).unwrap_or_default() {
+            if let ([_, of, reason], Value::Count(count)) = (labels.as_slice(), value)
+                && of == signal.name()
+            {
+                *refused.entry(reason.clone()).or_default() += count;
+            }
+        }
+        refused
+    }
+
+    fn rejected(&self) -> String {
+        json!({ "schema_version": 1, "lanes": self.exporters.refused() }).to_string()
+    }
+
+    fn status(&self) -> String {
+        let journal = self.journal.status();
+        let listeners: Vec<_> = self
+            .endpoints
+            .iter()
+            .map(|e| json!({ "address": e.address, "tls": e.tls, "auth": e.auth }))
+            .collect();
+        let readers: Vec<_> = journal
+            .readers
+            .iter()
+            .map(|reader| {
+                json!({
+                    "name": reader.config.name,
+                    "durable": reader.config.durable,
+                    "queued": { "requests": reader.queued.requests, "items": reader.queued.items },
+                    "oldest_age_seconds": reader.oldest_age.map(|age| age.as_secs_f64()),
+                    "since_progress_seconds": reader.since_progress.as_secs_f64(),
+                })
+            })
+            .collect();
+        json!({
+            "schema_version": 1,
+            "listeners": listeners,
+            "memory": {
+                "in_flight_bytes": self.in_flight.used(),
+                "in_flight_limit_bytes": self.in_flight.limit(),
+            },
+            "journal": {
+                "durability": journal.durability.name(),
+                "size_bytes": journal.size,
+                "max_size_bytes": journal.max_size,
+                "segments": journal.segments,
+                "full": journal.full,
+                "seconds_left": journal.time_left.map(|left| left.as_secs_f64()),
+                "poisoned_segments": journal.poisoned,
+                "lost_records": journal.lost_records,
+                "readers": readers,
+            },
+            "exporters": self.exporters.lanes(),
+        })
+        .to_string()
+    }
+
+    /// Says what the next start will deliver.
+    pub(super) fn log_undelivered(&self) {
+        for reader in self.journal.status().readers {
+            let journal::Count { requests, items } = reader.queued;
+            if reader.config.durable && requests > 0 {
+                let lane = reader.config.name;
+                tracing::warn!(lane, requests, items, "undelivered; kept in the journal");
+            }
+        }
+    }
+}

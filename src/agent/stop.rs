@@ -1,0 +1,130 @@
+//! What ends or changes a running agent: signals, the admin endpoint, a panic.
+
+use std::io;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::api::Control;
+
+/// Why the agent stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// SIGTERM: a supervisor ends us, and the applications beside us are still flushing.
+    Terminate,
+    /// SIGINT, or `POST /-/quit`: a person waits.
+    Interrupt,
+    /// A task panicked: a bug. What is durable stays so; the process ends non-zero.
+    Panic,
+}
+
+/// What the wiring waits for while everything runs.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Stop.
+    Stop(Cause),
+    /// Read the configuration again, and tell whoever asked.
+    Reload(Option<tokio::sync::oneshot::Sender<Result<String, String>>>),
+}
+
+/// The signals and requests that an agent listens to.
+#[derive(Debug)]
+pub(super) struct Events {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    control: mpsc::Receiver<Control>,
+    panicked: mpsc::Receiver<()>,
+}
+
+impl Events {
+    /// Begins to listen, and takes over the panic hook: a panic on any thread becomes an event
+    /// after it has been reported as before.
+    ///
+    /// # Errors
+    /// The operating system refused a signal handler.
+    pub(super) fn listen(control: mpsc::Receiver<Control>) -> io::Result<Self> {
+        let (panics, panicked) = mpsc::channel(1);
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            report(panic);
+            tracing::error!(%panic, "this is a bug in sidelight: stopping");
+            // Full means that an earlier panic is already on its way.
+            let _ = panics.try_send(());
+        }));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            control,
+            panicked,
+        })
+    }
+
+    /// The next event.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is cancelled.
+    pub(super) async fn next(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            Some(()) = self.panicked.recv() => Event::Stop(Cause::Panic),
+            Some(()) = self.terminate.recv() => Event::Stop(Cause::Terminate),
+            Some(()) = self.interrupt.recv() => Event::Stop(Cause::Interrupt),
+            Some(()) = self.hangup.recv() => Event::Reload(None),
+            Some(control) = self.control.recv() => match control {
+                Control::Quit => Event::Stop(Cause::Interrupt),
+                Control::Reload(answer) => Event::Reload(Some(answer)),
+            },
+            else => Event::Stop(Cause::Interrupt),
+        }
+    }
+
+    /// Resolves when a second signal asks to stop at once.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is cancelled.
+    pub(super) async fn again(&mut self) -> Cause {
+        loop {
+            if let Event::Stop(cause) = self.next().await {
+                return cause;
+            }
+        }
+    }
+}
+
+/// Tells systemd, where it started us, that everything runs (again).
+pub(super) fn notify_ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells systemd that the configuration is being read again; `Type=notify-reload` wants the time.
+pub(super) fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
+    }
+}
+
+/// Tells systemd that the drain has begun.
+pub(super) fn notify_stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// Feeds systemd's watchdog, where one is set, from the runtime that must stay alive.
+pub(super) async fn feed_watchdog() {
+    let Some(timeout) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = tokio::time::interval(timeout / 3);
+    loop {
+        ticks.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // Without systemd there is no socket and nothing to do; with it, a failure is worth a line.
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not notified");
+    }
+}
