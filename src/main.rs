@@ -1,8 +1,31 @@
 //! argv → configuration → agent; the only process exit.
 
+use std::process::ExitCode;
+
+use sidelight_agent::cli::{self, Exit};
+use tokio::runtime::Builder;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(exit) => return exit.into(),
+    };
+    let mut builder = match invocation.workers() {
+        0 => Builder::new_current_thread(),
+        workers => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
+    let Ok(runtime) = builder.enable_all().build() else {
+        return Exit::Failed.into();
+    };
+    let exit = runtime.block_on(invocation.execute());
+    // What still blocks a thread here has been given its time by the command.
+    runtime.shutdown_background();
+    exit
 }

@@ -1,3 +1,140 @@
 //! What was typed, and the commands that are not the agent.
+//!
+//! Every command is a file with its `Args` and `execute`; [`Command`] lists them. What a command
+//! says for programs goes to standard output, what it says for people to standard error
+//! ([`Terminal`]). A command that fails gives a [`Failure`]: what, why, how to fix it, and the exit
+//! code ([`Exit`]).
+//!
+//! Conventions: <https://clig.dev>, <https://no-color.org>.
 
+mod check;
+mod client;
+mod exit;
 pub mod generate;
+mod health;
+mod routes;
+mod run;
+mod start;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+pub use terminal::{ColourChoice, Terminal};
+
+/// An OpenTelemetry-native observability agent: OTLP in, a durable journal, OTLP out.
+///
+/// Without a command it runs, as `sidelight run` does.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sidelight",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Configuration: docs/config.md. Exit codes: 0 ok, 1 failed, 2 usage, 3 findings, \
+                  4 agent unreachable, 5 invalid configuration, 6 not authorised."
+)]
+struct Typed {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::Args,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, clap::Args)]
+struct Global {
+    /// Say less: only errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// When to use colours; `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb` are heeded.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColourChoice,
+}
+
+/// One arm per command.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent.
+    Run(run::Args),
+    /// Check files without running anything.
+    #[command(subcommand)]
+    Check(check::What),
+    /// Tell by the exit code whether the agent is alive, or ready: 0 yes, 1 no, 4 unreachable.
+    Health(health::Args),
+    /// Calls and latency by service, span and route, as the running agent counts them.
+    Routes(routes::Args),
+    /// Send generated telemetry at a rate or flat out, and tell what became of it.
+    Gen(generate::Args),
+    /// Print the version.
+    Version(version::Args),
+}
+
+/// A command that is ready to be executed.
+#[derive(Debug)]
+pub struct Invocation {
+    command: Command,
+    terminal: Terminal,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// The exit code, when there is nothing to execute: help was asked for and printed, or what was
+/// typed is wrong and that was said.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Exit> {
+    match Typed::try_parse_from(args) {
+        Ok(typed) => {
+            let Global { quiet, verbose, color } = typed.global;
+            let terminal = Terminal::of_process(quiet, verbose, color);
+            let command = typed.command.unwrap_or(Command::Run(typed.run));
+            Ok(Invocation { command, terminal })
+        }
+        Err(error) => {
+            // Nothing better can be done when standard error is closed.
+            drop(error.print());
+            Err(if error.use_stderr() { Exit::Usage } else { Exit::Ok })
+        }
+    }
+}
+
+impl Invocation {
+    /// Threads that the command's runtime needs; 0 for one that runs on the calling thread.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        match self.command {
+            Command::Run(_) | Command::Gen(_) => run::workers(),
+            _ => 0,
+        }
+    }
+
+    /// Executes the command and says what went wrong.
+    pub async fn execute(self) -> ExitCode {
+        let Self { command, terminal } = self;
+        let outcome = match command {
+            Command::Run(args) => run::execute(args, &terminal).await,
+            Command::Check(what) => check::execute(&what, &terminal),
+            Command::Health(args) => health::execute(&args, &terminal).await,
+            Command::Routes(args) => routes::execute(&args, &terminal).await,
+            Command::Gen(args) => return generate::run(args).await,
+            Command::Version(args) => version::execute(&args, &terminal),
+        };
+        match outcome {
+            Ok(exit) => exit.into(),
+            Err(failure) => {
+                terminal.failure(&failure);
+                failure.exit.into()
+            }
+        }
+    }
+}

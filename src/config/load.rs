@@ -39,6 +39,62 @@ pub struct ReadError {
     pub source: std::io::Error,
 }
 
+/// How a configuration was asked for, so that a reload can ask again.
+#[derive(Clone, Debug, Default)]
+pub struct Recipe {
+    files: Vec<Wanted>,
+    set: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Wanted {
+    File(std::path::PathBuf),
+    /// Standard input, which can be read once.
+    Text(String, String),
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What was read is not valid.
+    #[error(transparent)]
+    Findings(#[from] Findings),
+}
+
+impl Recipe {
+    /// Files in order, of which `-` is standard input, and `a.b=c` that win over them.
+    ///
+    /// # Errors
+    /// [`ReadError`] when standard input cannot be read; files are read by [`Recipe::load`].
+    pub fn new(files: &[std::path::PathBuf], set: Vec<String>) -> Result<Self, ReadError> {
+        let wanted = |path: &std::path::PathBuf| {
+            if path == Path::new("-") {
+                let (name, text) = read_file(path)?;
+                return Ok(Wanted::Text(name, text));
+            }
+            Ok(Wanted::File(path.clone()))
+        };
+        Ok(Self { files: files.iter().map(wanted).collect::<Result<_, _>>()?, set })
+    }
+
+    /// Reads the files and makes the configuration in this process's surroundings.
+    ///
+    /// # Errors
+    /// [`LoadError`]: show it; on a reload keep the configuration that runs.
+    pub fn load(&self) -> Result<Loaded, LoadError> {
+        let file = |wanted: &Wanted| match wanted {
+            Wanted::File(path) => read_file(path),
+            Wanted::Text(name, text) => Ok((name.clone(), text.clone())),
+        };
+        let files = self.files.iter().map(file).collect::<Result<_, _>>()?;
+        let surroundings = Surroundings::of_process();
+        Ok(load(&Inputs { files, set: self.set.clone(), surroundings })?)
+    }
+}
+
 /// Reads the file at `path`, or standard input for `-`, as (name, text).
 ///
 /// # Errors

@@ -31,7 +31,9 @@ pub use addresses::is_own;
 pub use finding::{
     Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, render,
 };
-pub use load::{Inputs, Loaded, Origin, ReadError, VARIABLE_PREFIX, load, read_file};
+pub use load::{
+    Inputs, LoadError, Loaded, Origin, ReadError, Recipe, VARIABLE_PREFIX, load, read_file,
+};
 pub use surroundings::Surroundings;
 pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;

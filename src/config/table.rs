@@ -586,7 +586,7 @@ const AGGREGATE: &[Opt] = &[
 const OWN_EXPORTER: Kind = Kind::Enum(&["none", "otlp"]);
 
 const TELEMETRY: &[Opt] = &[
-    fixed(
+    live(
         "logs.level",
         Kind::Text,
         is("info"),

@@ -1,0 +1,91 @@
+//! `sidelight check config`: every finding at once, without running anything.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::exit::{Exit, Failure};
+use super::terminal::Terminal;
+use crate::config::{self, Finding, LoadError, Recipe, Severity, Sources};
+
+/// What is checked.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum What {
+    /// Check configuration files, together and in order, as `run -c` takes them.
+    Config(Args),
+}
+
+/// What is checked and how it is said.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// An option that wins over files, as `run` takes it.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Count warnings as errors.
+    #[arg(long)]
+    deny_warnings: bool,
+    /// The format: for people on standard error, or JSON on standard output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(super) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+    let What::Config(args) = what;
+    let recipe = Recipe::new(&args.files, args.set.clone()).map_err(|error| unreadable(&error))?;
+    let (sources, findings) = match recipe.load() {
+        Ok(loaded) => (loaded.sources, loaded.warnings),
+        Err(LoadError::Findings(findings)) => (findings.sources, findings.list),
+        Err(LoadError::Read(error)) => return Err(unreadable(&error)),
+    };
+    let counts = |f: &&Finding| f.severity == Severity::Error || args.deny_warnings;
+    let errors = findings.iter().filter(counts).count();
+    let warnings = findings.len() - errors;
+    match args.output {
+        Format::Json => terminal.data(&document(&sources, &findings, errors == 0))?,
+        Format::Text => {
+            if !findings.is_empty() {
+                terminal.say(&config::render(&sources, &findings, &terminal.style()));
+            }
+            let verdict = if errors == 0 { "valid" } else { "not valid" };
+            let mut summary = format!("the configuration is {verdict}");
+            if !findings.is_empty() {
+                summary += &format!(": {errors} to fix, {warnings} to look at");
+            }
+            terminal.note(&summary);
+        }
+    }
+    Ok(if errors == 0 { Exit::Ok } else { Exit::InvalidConfiguration })
+}
+
+/// A file that cannot be read is no valid configuration.
+pub(super) fn unreadable(error: &config::ReadError) -> Failure {
+    Failure::new(Exit::InvalidConfiguration, error.to_string())
+        .because(&error.source)
+        .help("name an existing file in UTF-8 that this user may read, or `-` for standard input")
+}
+
+fn document(sources: &Sources, findings: &[Finding], valid: bool) -> String {
+    let list = findings.iter().map(|finding| {
+        let span = finding.span;
+        json!({
+            "severity": finding.severity.as_str(),
+            "source": sources.of(span).map(|source| source.name.as_str()),
+            "line": span.line,
+            "column": span.column,
+            "length": span.length,
+            "message": finding.message,
+            "help": finding.help,
+        })
+    });
+    let list: Vec<_> = list.collect();
+    format!("{}\n", json!({"schema_version": 1, "valid": valid, "findings": list}))
+}

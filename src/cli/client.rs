@@ -1,0 +1,166 @@
+//! A client of the running agent's admin endpoint: one GET on one connection.
+//!
+//! Limits: 64 MiB of answer, `--timeout` for all of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::exit::{Exit, Failure};
+
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// How to reach the running agent.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Connection {
+    /// The agent's admin endpoint. Default: http://127.0.0.1:9464, or what
+    /// `SIDELIGHT__ADMIN__ENDPOINT` says.
+    #[arg(long, value_name = "URL", env = "SIDELIGHT_URL")]
+    url: Option<String>,
+    /// A file with the token that the agent asks for (`admin.token_file`).
+    #[arg(long, value_name = "FILE", env = "SIDELIGHT_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// How long to wait for an answer.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::parse_duration(text)
+        .ok_or_else(|| "expected a duration such as `30s`".to_owned())
+}
+
+/// What the agent answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+impl Connection {
+    /// Asks for `path`.
+    ///
+    /// # Errors
+    /// A [`Failure`] when there is no answer, or when it asks for a token.
+    pub(super) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        let url = self.url();
+        let uri = uri(&url)?;
+        let token = self.token()?;
+        let asked = tokio::time::timeout(self.timeout, ask(&uri, path, token));
+        let answer = match asked.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                return Err(Failure::new(
+                    Exit::Unreachable,
+                    format!("cannot reach the agent at {url}"),
+                )
+                .because(&*error)
+                .help("start it with `sidelight run`, or name its address with `--url`"));
+            }
+            Err(_) => {
+                let waited = self.timeout;
+                let what = format!("the agent at {url} did not answer within {waited:?}");
+                return Err(Failure::new(Exit::Unreachable, what));
+            }
+        };
+        if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            let what = format!("the agent at {url} refuses: {}", message(&answer));
+            return Err(Failure::new(Exit::NotAuthorised, what)
+                .help("give the file of its token (`admin.token_file`) with `--token-file`"));
+        }
+        Ok(answer)
+    }
+
+    /// Asks for the JSON document at `path`.
+    ///
+    /// # Errors
+    /// A [`Failure`] when there is none.
+    pub(super) async fn document(&self, path: &str) -> Result<Bytes, Failure> {
+        let answer = self.get(path).await?;
+        if answer.status != StatusCode::OK {
+            let what = format!("the agent answered {}: {}", answer.status, message(&answer));
+            return Err(Failure::new(Exit::Failed, what));
+        }
+        Ok(answer.body)
+    }
+
+    fn url(&self) -> String {
+        let configured = || {
+            let endpoint = std::env::var("SIDELIGHT__ADMIN__ENDPOINT").ok()?;
+            let port = endpoint.rsplit_once(':')?.1;
+            let unspecified = endpoint.starts_with("0.0.0.0:") || endpoint.starts_with("[::]:");
+            Some(if unspecified {
+                format!("http://127.0.0.1:{port}")
+            } else {
+                format!("http://{endpoint}")
+            })
+        };
+        let default = || "http://127.0.0.1:9464".to_owned();
+        self.url.clone().unwrap_or_else(|| configured().unwrap_or_else(default))
+    }
+
+    fn token(&self) -> Result<Option<HeaderValue>, Failure> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let what = || format!("cannot use the token file {}", path.display());
+        let token = std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(Exit::Failed, what()).because(&error))?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+            .map_err(|_| Failure::new(Exit::Failed, what()).help("it holds one line of text"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+fn uri(url: &str) -> Result<Uri, Failure> {
+    let usage = || {
+        let what = format!("`{url}` is not the address of an agent");
+        Failure::new(Exit::Usage, what).help("write http://HOST:PORT")
+    };
+    let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let uri: Uri = text.parse().map_err(|_| usage())?;
+    let plain = uri.scheme_str() == Some("http");
+    if plain && uri.host().is_some() { Ok(uri) } else { Err(usage()) }
+}
+
+async fn ask(
+    uri: &Uri,
+    path: &str,
+    token: Option<HeaderValue>,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(9464);
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get(path).header(header::HOST, format!("{host}:{port}"));
+    let mut request = request.body(Empty::<Bytes>::new())?;
+    if let Some(token) = token {
+        request.headers_mut().insert(header::AUTHORIZATION, token);
+    }
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?;
+        Ok(Answer { status, body: body.to_bytes() })
+    };
+    tokio::pin!(exchange, connection);
+    let mut open = true;
+    loop {
+        tokio::select! {
+            answer = &mut exchange => return answer,
+            _ = &mut connection, if open => open = false,
+        }
+    }
+}
+
+/// The text of a refusal: `message` of its JSON, or the whole of it.
+pub(super) fn message(answer: &Answer) -> String {
+    let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+    let message = document.as_ref().and_then(|document| document.get("message")?.as_str());
+    let text = message.map_or_else(|| String::from_utf8_lossy(&answer.body), Into::into);
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}

@@ -1,0 +1,43 @@
+//! `sidelight health`: for container health checks where there is no curl.
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::client::{Answer, Connection};
+use super::exit::{Exit, Failure};
+use super::terminal::Terminal;
+
+/// What is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ask whether it is ready to take data, not only alive.
+    #[arg(long)]
+    ready: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Deserialize)]
+struct Readiness {
+    #[serde(default)]
+    reasons: Vec<String>,
+}
+
+pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let path = if args.ready { "/readyz" } else { "/healthz" };
+    let answer = args.connection.get(path).await?;
+    if answer.status == StatusCode::OK {
+        return Ok(Exit::Ok);
+    }
+    terminal.note(&reasons(&answer));
+    Ok(Exit::Failed)
+}
+
+fn reasons(answer: &Answer) -> String {
+    match serde_json::from_slice::<Readiness>(&answer.body) {
+        Ok(Readiness { reasons }) if !reasons.is_empty() => {
+            format!("not ready: {}", reasons.join("; "))
+        }
+        _ => format!("not ready: the agent answered {}", answer.status),
+    }
+}

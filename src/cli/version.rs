@@ -1,0 +1,33 @@
+//! `sidelight version`.
+
+use super::exit::{Exit, Failure};
+use super::terminal::Terminal;
+
+/// How it is printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The format.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(super) fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    terminal.data(&match args.output {
+        Format::Text => format!("sidelight {version} ({os} {arch})\n"),
+        Format::Json => {
+            let document = serde_json::json!({
+                "schema_version": 1, "version": version, "os": os, "arch": arch,
+            });
+            format!("{document}\n")
+        }
+    })?;
+    Ok(Exit::Ok)
+}
