@@ -13,6 +13,7 @@ pub mod realistic;
 
 use sidelight_wire::field::{Fields, RawValue};
 use sidelight_wire::schema::{Field, Kind, MessageId};
+use sidelight_wire::view::{AnyValue, Attributes, Value, logs, metrics, traces};
 use sidelight_wire::{Signal, tables, varint};
 
 /// A small deterministic generator (splitmix64).
@@ -177,6 +178,70 @@ fn scalar(rng: &mut Rng, field: &Field, out: &mut Vec<u8>) {
         Kind::Fixed32 | Kind::Sfixed32 => out.extend((rng.next() as u32).to_le_bytes()),
         Kind::Float => out.extend(((rng.next() >> 48) as f32).to_le_bytes()),
         Kind::Message(_) => {}
+    }
+}
+
+/// Looks at everything that the views show of `bytes`, whatever they are; the number of values seen.
+pub fn walk_views(bytes: &[u8]) -> usize {
+    let mut seen = 0;
+    for resource in traces::Request::new(bytes).resources() {
+        seen += attributes(resource.resource().attributes());
+        for scope in resource.scope_spans() {
+            seen += attributes(scope.scope().attributes()) + scope.schema_url().as_bytes().len();
+            for span in scope.spans() {
+                seen += attributes(span.attributes());
+                seen += span.events().map(|event| attributes(event.attributes())).sum::<usize>();
+                seen += span.links().map(|link| attributes(link.attributes())).sum::<usize>();
+            }
+        }
+    }
+    for resource in logs::Request::new(bytes).resources() {
+        for record in resource.scope_logs().flat_map(|scope| scope.log_records()) {
+            seen += attributes(record.attributes()) + any(record.body);
+        }
+    }
+    for resource in metrics::Request::new(bytes).resources() {
+        for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+            seen += attributes(metric.metadata()) + points(metric.data);
+        }
+    }
+    seen
+}
+
+fn points(data: metrics::Data<'_>) -> usize {
+    use metrics::Data;
+    let (Data::Gauge(points)
+    | Data::Sum(points)
+    | Data::Histogram(points)
+    | Data::ExponentialHistogram(points)
+    | Data::Summary(points)) = data
+    else {
+        return 0;
+    };
+    // Of any kind: the bytes may be anything.
+    let numbers = points.numbers().map(|p| attributes(p.attributes()) + p.exemplars().count());
+    let histograms = points.histograms().map(|p| {
+        attributes(p.attributes()) + p.bucket_counts().count() + p.explicit_bounds().count()
+    });
+    let exponential = points
+        .exponential_histograms()
+        .map(|p| p.positive().bucket_counts().count() + p.negative().bucket_counts().count());
+    let summaries = points.summaries().map(|p| p.quantile_values().count());
+    numbers.chain(histograms).chain(exponential).chain(summaries).sum()
+}
+
+fn attributes(attributes: Attributes<'_>) -> usize {
+    attributes.map(|attribute| attribute.key.as_bytes().len() + any(attribute.value)).sum()
+}
+
+fn any(value: AnyValue<'_>) -> usize {
+    match value.get() {
+        Value::Empty => 0,
+        Value::Array(array) => array.values().count(),
+        Value::KeyValueList(list) => list.entries().count(),
+        Value::String(text) => text.to_string_lossy().len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Bool(_) | Value::Int(_) | Value::Double(_) => 1,
     }
 }
 
