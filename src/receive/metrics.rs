@@ -100,6 +100,8 @@ impl Metrics {
         if let Some(signal) = signal {
             let labels = [RECEIVER, transport.label(), reason];
             self.registry.counter(refused_items(signal), &labels).add(items.into());
+            let labels = [RECEIVER, signal.name(), reason];
+            self.registry.counter(&desc::RECEIVER_REFUSED_REQUESTS, &labels).add(1);
         }
     }
 
