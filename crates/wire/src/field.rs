@@ -105,7 +105,19 @@ impl<'a> Reader<'a> {
         Some(u32::from_le_bytes(*value))
     }
 
+    /// Reads the next `N` bytes if they are there and `accept` them.
+    #[inline(always)]
+    pub(crate) fn take_if<const N: usize>(
+        &mut self,
+        accept: impl FnOnce(&[u8; N]) -> bool,
+    ) -> Option<&'a [u8; N]> {
+        let bytes = self.bytes.get(self.pos..)?.first_chunk().filter(|bytes| accept(bytes))?;
+        self.pos += N;
+        Some(bytes)
+    }
+
     /// Steps over the value that `key` announces.
+    #[inline(always)]
     pub(crate) fn skip(&mut self, key: u32) -> Option<()> {
         match WireType::of_key(key)? {
             WireType::Varint => drop(self.varint()?),

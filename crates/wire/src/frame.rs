@@ -71,7 +71,7 @@ const fn shape(signal: Signal) -> &'static [&'static [u32]] {
 /// An open message above the items.
 #[derive(Default)]
 struct Level {
-    /// Its field number in the message above.
+    /// Its field number in the message above; 0 for the request itself.
     number: u32,
     /// The fields that do not lead to items.
     header: Vec<u8>,
@@ -161,17 +161,12 @@ impl Splitter {
 
     /// The length of the current part, or of a new one (`alone`), with `len` more bytes at the deepest level.
     fn len_with(&self, len: usize, alone: bool) -> usize {
-        let mut added = len;
-        for level in self.levels.iter().rev() {
-            // An open level is not yet part of the content above it.
-            let open = level.open && !alone;
-            let content = if open { level.content.len() } else { level.header.len() };
-            if level.number == 0 {
-                return content + added;
-            }
-            added = framed_len(level.number, content + added);
-        }
-        added
+        // An open message is written into the one around it only when it is closed.
+        self.levels.iter().rev().fold(len, |inner, level| {
+            let own = if level.open && !alone { &level.content } else { &level.header };
+            let content = own.len() + inner;
+            if level.number == 0 { content } else { framed_len(level.number, content) }
+        })
     }
 
     /// Writes what the current part holds of the message at `depth` into the one above.

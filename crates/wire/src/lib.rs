@@ -6,10 +6,12 @@
 //! - [`validate()`]: whether a request may be accepted, and what it holds; [`repair_utf8`].
 //! - [`view`]: reading resources, spans, metrics and log records where they lie.
 //! - [`frame`]: splitting at item boundaries; merging is concatenation.
+//! - [`json`]: OTLP/JSON to protobuf and back.
 //! - [`field`] and [`varint`]: walking the fields of any message.
 
 pub mod field;
 pub mod frame;
+pub mod json;
 pub mod schema;
 mod signal;
 pub mod tables;

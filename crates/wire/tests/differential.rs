@@ -102,7 +102,7 @@ fn random_requests_are_accepted_with_the_counts_of_prost() {
 fn mutated_requests_are_accepted_or_refused_as_prost_does() {
     let mut rng = Rng(2);
     let (mut accepted, mut refused) = (0, 0);
-    for round in 0..600 {
+    for round in 0..420 {
         let signal = Signal::ALL[round % 4];
         let style = Style { wild: rng.one_in(2), unknown: rng.one_in(2) };
         let original = request(&mut rng, signal, style);
@@ -121,7 +121,7 @@ fn mutated_requests_are_accepted_or_refused_as_prost_does() {
         }
     }
     assert!(
-        accepted + refused == 30_000 && accepted > 3_000 && refused > 3_000,
+        accepted + refused == 21_000 && accepted > 2_000 && refused > 2_000,
         "{accepted} {refused}"
     );
 }

@@ -64,7 +64,7 @@ pub struct Summary {
 pub struct Invalid {
     /// What is wrong.
     pub kind: FaultKind,
-    /// Where, in bytes from the start of the request.
+    /// The first byte of the field, in bytes from the start of the request; for text that is not UTF-8, of the text.
     pub offset: usize,
     /// The field around `offset`, such as `resource_spans[0].scope_spans[0].spans[7].name`; empty for the request
     /// as a whole.

@@ -37,7 +37,7 @@ impl<'l, I: Input> Scan<'l, I> {
     /// Scans to the end of the request.
     pub(super) fn run(&mut self) -> Result<(), Fault> {
         let Self { input, tally, root } = self;
-        let mut at = Cursor { pos: 0, end: input.bytes().len() };
+        let mut at = Cursor { pos: 0, end: input.bytes().len(), field: 0 };
         let mut open = Open { stack: [(0, *root); NESTING_MAX], depth: 0, row: root };
         loop {
             while at.pos == at.end {
@@ -46,11 +46,10 @@ impl<'l, I: Input> Scan<'l, I> {
                     None => return tally.finish(),
                 }
             }
-            let start = at.pos;
             let bytes = input.bytes();
             let (key, op) = at.key(bytes, open.row)?;
             match op.code {
-                Code::Refuse => return Err(refusal(start, key)),
+                Code::Refuse => return Err(refusal(at.field, key)),
                 Code::Varint => drop(at.varint(bytes)?),
                 Code::Fixed64 => at.skip(8)?,
                 Code::Fixed32 => at.skip(4)?,
@@ -81,7 +80,7 @@ impl<'l, I: Input> Scan<'l, I> {
                 Code::Message | Code::Item | Code::MetricData => {
                     let (start, end) = at.delimited(bytes)?;
                     at.pos = start;
-                    tally.descend(op, key, start)?;
+                    tally.descend(op, key, at.field)?;
                     open.enter(&mut at, bytes, op, end)?;
                     if op.child == tables::TRACE_SPAN.0 {
                         at.pos = usual::skip_span_start(bytes, start, end, tally);
@@ -156,12 +155,15 @@ fn refusal(offset: usize, key: u64) -> Fault {
 struct Cursor {
     pos: usize,
     end: usize,
+    /// Where the current field's key begins: what a fault is reported at.
+    field: usize,
 }
 
 impl Cursor {
     /// Reads the key at `pos`, which is before `end`, and looks up what to do with its value.
     #[inline(always)]
     fn key(&mut self, bytes: &[u8], row: &Row) -> Result<(u64, Op), Fault> {
+        self.field = self.pos;
         if let Some(&byte) = bytes.get(self.pos)
             && byte < 0x80
         {
@@ -180,7 +182,7 @@ impl Cursor {
                 self.pos = next;
                 Ok(value)
             }
-            _ => Err(bad_varint(bytes, self.pos, self.end)),
+            _ => Err(self.bad_varint(bytes)),
         }
     }
 
@@ -208,14 +210,14 @@ impl Cursor {
     fn packed(&mut self, bytes: &[u8], width: usize) -> Result<(), Fault> {
         let (start, end) = self.delimited(bytes)?;
         if !(end - start).is_multiple_of(width) {
-            return Err(Fault { offset: start, kind: FaultKind::PackedLength });
+            return Err(self.fault(FaultKind::PackedLength));
         }
         Ok(())
     }
 
     fn packed_varints(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let (start, end) = self.delimited(bytes)?;
-        let mut values = Self { pos: start, end };
+        let mut values = Self { pos: start, end, field: self.field };
         while values.pos < end {
             values.varint(bytes)?;
         }
@@ -224,14 +226,13 @@ impl Cursor {
 
     #[inline(always)]
     fn fault(self, kind: FaultKind) -> Fault {
-        Fault { offset: self.pos, kind }
+        Fault { offset: self.field, kind }
     }
-}
 
-#[cold]
-fn bad_varint(bytes: &[u8], pos: usize, end: usize) -> Fault {
-    let within = bytes.get(pos..end).unwrap_or_default();
-    let unended = within.len() < varint::LEN_MAX && within.iter().all(|byte| *byte >= 0x80);
-    let kind = if unended { FaultKind::Truncated } else { FaultKind::VarintOverflow };
-    Fault { offset: pos, kind }
+    #[cold]
+    fn bad_varint(self, bytes: &[u8]) -> Fault {
+        let within = bytes.get(self.pos..self.end).unwrap_or_default();
+        let unended = within.len() < varint::LEN_MAX && within.iter().all(|byte| *byte >= 0x80);
+        self.fault(if unended { FaultKind::Truncated } else { FaultKind::VarintOverflow })
+    }
 }

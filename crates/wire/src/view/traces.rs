@@ -110,9 +110,37 @@ impl<'a> Span<'a> {
         span
     }
 
+    /// Ids, name, kind and times as most writers put them: at constant offsets but for the name's length.
+    #[inline(always)]
+    fn read_usual_start(&mut self, reader: &mut Reader<'a>) -> Option<()> {
+        if let Some(id) = reader.take_if::<18>(|field| matches!(field, [0x0a, 16, ..])) {
+            self.trace_id = id.get(2..)?;
+        }
+        if let Some(id) = reader.take_if::<10>(|field| matches!(field, [0x12, 8, ..])) {
+            self.span_id = id.get(2..)?;
+        }
+        if let Some(id) = reader.take_if::<10>(|field| matches!(field, [0x22, 8, ..])) {
+            self.parent_span_id = id.get(2..)?;
+        }
+        if reader.key_again(NAME) {
+            self.name = Text(reader.delimited()?);
+        }
+        if let Some([_, kind]) = reader.take_if(|field| matches!(field, [0x30, 0..0x80])) {
+            self.kind = i32::from(*kind);
+        }
+        if let Some(time) = reader.take_if::<9>(|field| field.starts_with(&[0x39])) {
+            self.start_time_unix_nano = u64::from_le_bytes(*time.last_chunk()?);
+        }
+        if let Some(time) = reader.take_if::<9>(|field| field.starts_with(&[0x41])) {
+            self.end_time_unix_nano = u64::from_le_bytes(*time.last_chunk()?);
+        }
+        Some(())
+    }
+
     #[inline]
     fn read(&mut self, bytes: &'a [u8]) -> Option<()> {
         let mut reader = Reader::new(bytes);
+        self.read_usual_start(&mut reader)?;
         loop {
             let start = reader.pos;
             let key = reader.key()?;
