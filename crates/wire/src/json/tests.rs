@@ -386,148 +386,129 @@ fn what_is_wrong_is_said_with_its_place_and_its_remedy() {
     }
 }
 
+const UNSIGNED_64: &str =
+    "write a whole number from 0 to 18446744073709551615, as a string or a number";
+
+/// Members of a span, the path to what is wrong in them, why, and the remedy.
+const WRONG_VALUES: &[(&str, &str, Reason, &str)] = &[
+    (r#""startTimeUnixNano":"12x""#, "startTimeUnixNano", Reason::MalformedNumber, UNSIGNED_64),
+    (r#""startTimeUnixNano":-1"#, "startTimeUnixNano", Reason::OutOfRange, UNSIGNED_64),
+    (r#""startTimeUnixNano":1.5"#, "startTimeUnixNano", Reason::NotWhole, UNSIGNED_64),
+    (r#""startTimeUnixNano":"""#, "startTimeUnixNano", Reason::MalformedNumber, UNSIGNED_64),
+    (r#""startTimeUnixNano":true"#, "startTimeUnixNano", Reason::ExpectedInteger, UNSIGNED_64),
+    (
+        r#""flags":4294967296"#,
+        "flags",
+        Reason::OutOfRange,
+        "write a whole number from 0 to 4294967295",
+    ),
+    (
+        r#""kind":2147483648"#,
+        "kind",
+        Reason::OutOfRange,
+        "write a whole number from -2147483648 to 2147483647",
+    ),
+    (
+        r#""kind":"SPAN_KIND_SERVER""#,
+        "kind",
+        Reason::EnumName,
+        "write the enum as an integer: OTLP/JSON has no enum names",
+    ),
+    (
+        r#""traceId":"W47/95gDgQPSabYzgT/GDA==""#,
+        "traceId",
+        Reason::MalformedHex,
+        "ids are hex digits in pairs, never base64",
+    ),
+    (
+        r#""traceId":"abc""#,
+        "traceId",
+        Reason::MalformedHex,
+        "ids are hex digits in pairs, never base64",
+    ),
+    (
+        r#""traceId":17"#,
+        "traceId",
+        Reason::ExpectedString,
+        "write the id as a string of hex digits",
+    ),
+    (r#""name":["a"]"#, "name", Reason::ExpectedString, "write a string in double quotes"),
+    ("\"name\":\"a\nb\"", "name", Reason::ControlCharacter, "escape it: \\n, \\t or \\u00XX"),
+    (
+        r#""name":"\x""#,
+        "name",
+        Reason::MalformedEscape,
+        "only \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX are escapes",
+    ),
+    (
+        r#""name":'a'"#,
+        "name",
+        Reason::ExpectedValue,
+        "write a JSON value, and no comma after the last element",
+    ),
+    (
+        r#""attributes":[{"key":"k","value":{"stringValue":"a","intValue":1}}]"#,
+        "attributes[0].value.intValue",
+        Reason::TwoOfOneof,
+        "give exactly one of them",
+    ),
+    (
+        r#""attributes":[{"value":{"bytesValue":"A"}}]"#,
+        "attributes[0].value.bytesValue",
+        Reason::MalformedBase64,
+        "write base64, standard or URL-safe",
+    ),
+    (
+        r#""attributes":[{"value":{"boolValue":"true"}}]"#,
+        "attributes[0].value.boolValue",
+        Reason::ExpectedBool,
+        "write true or false without quotes",
+    ),
+    (
+        r#""attributes":[{"value":{"doubleValue":1e999}}]"#,
+        "attributes[0].value.doubleValue",
+        Reason::OutOfRange,
+        "write a number, or one of \"NaN\", \"Infinity\", \"-Infinity\"",
+    ),
+    (
+        r#""attributes":[{"value":{"doubleValue":"nan"}}]"#,
+        "attributes[0].value.doubleValue",
+        Reason::MalformedNumber,
+        "write a number, or one of \"NaN\", \"Infinity\", \"-Infinity\"",
+    ),
+    (
+        r#""attributes":[{"value":{"intValue":9223372036854775808}}]"#,
+        "attributes[0].value.intValue",
+        Reason::OutOfRange,
+        "write a whole number from -9223372036854775808 to 9223372036854775807, as a string or a number",
+    ),
+    (
+        r#""events":[{},{"name":5}]"#,
+        "events[1].name",
+        Reason::ExpectedString,
+        "write a string in double quotes",
+    ),
+    (
+        r#""name":"a" "kind":1"#,
+        "name",
+        Reason::ExpectedCommaOrBrace,
+        "separate members by commas and close the object with }",
+    ),
+    (
+        r#""links":[{} {}]"#,
+        "links[0]",
+        Reason::ExpectedCommaOrBracket,
+        "separate elements by commas and close the array with ]",
+    ),
+];
+
 #[test]
 fn a_wrong_value_is_refused_with_what_its_field_takes() {
     let prefix = "resourceSpans[0].scopeSpans[0].spans[0].";
-    for (given, path, reason, mend) in [
-        (
-            r#""startTimeUnixNano":"12x""#,
-            "startTimeUnixNano",
-            Reason::MalformedNumber,
-            "write a whole number from 0 to 18446744073709551615, as a string or a number",
-        ),
-        (
-            r#""startTimeUnixNano":-1"#,
-            "startTimeUnixNano",
-            Reason::OutOfRange,
-            "write a whole number from 0 to 18446744073709551615, as a string or a number",
-        ),
-        (
-            r#""startTimeUnixNano":1.5"#,
-            "startTimeUnixNano",
-            Reason::NotWhole,
-            "write a whole number from 0 to 18446744073709551615, as a string or a number",
-        ),
-        (
-            r#""startTimeUnixNano":"""#,
-            "startTimeUnixNano",
-            Reason::MalformedNumber,
-            "write a whole number from 0 to 18446744073709551615, as a string or a number",
-        ),
-        (
-            r#""startTimeUnixNano":true"#,
-            "startTimeUnixNano",
-            Reason::ExpectedInteger,
-            "write a whole number from 0 to 18446744073709551615, as a string or a number",
-        ),
-        (
-            r#""flags":4294967296"#,
-            "flags",
-            Reason::OutOfRange,
-            "write a whole number from 0 to 4294967295",
-        ),
-        (
-            r#""kind":2147483648"#,
-            "kind",
-            Reason::OutOfRange,
-            "write a whole number from -2147483648 to 2147483647",
-        ),
-        (
-            r#""kind":"SPAN_KIND_SERVER""#,
-            "kind",
-            Reason::EnumName,
-            "write the enum as an integer: OTLP/JSON has no enum names",
-        ),
-        (
-            r#""traceId":"W47/95gDgQPSabYzgT/GDA==""#,
-            "traceId",
-            Reason::MalformedHex,
-            "ids are hex digits in pairs, never base64",
-        ),
-        (
-            r#""traceId":"abc""#,
-            "traceId",
-            Reason::MalformedHex,
-            "ids are hex digits in pairs, never base64",
-        ),
-        (
-            r#""traceId":17"#,
-            "traceId",
-            Reason::ExpectedString,
-            "write the id as a string of hex digits",
-        ),
-        (r#""name":["a"]"#, "name", Reason::ExpectedString, "write a string in double quotes"),
-        ("\"name\":\"a\nb\"", "name", Reason::ControlCharacter, "escape it: \\n, \\t or \\u00XX"),
-        (
-            r#""name":"\x""#,
-            "name",
-            Reason::MalformedEscape,
-            "only \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX are escapes",
-        ),
-        (
-            r#""name":'a'"#,
-            "name",
-            Reason::ExpectedValue,
-            "write a JSON value, and no comma after the last element",
-        ),
-        (
-            r#""attributes":[{"key":"k","value":{"stringValue":"a","intValue":1}}]"#,
-            "attributes[0].value.intValue",
-            Reason::TwoOfOneof,
-            "give exactly one of them",
-        ),
-        (
-            r#""attributes":[{"value":{"bytesValue":"A"}}]"#,
-            "attributes[0].value.bytesValue",
-            Reason::MalformedBase64,
-            "write base64, standard or URL-safe",
-        ),
-        (
-            r#""attributes":[{"value":{"boolValue":"true"}}]"#,
-            "attributes[0].value.boolValue",
-            Reason::ExpectedBool,
-            "write true or false without quotes",
-        ),
-        (
-            r#""attributes":[{"value":{"doubleValue":1e999}}]"#,
-            "attributes[0].value.doubleValue",
-            Reason::OutOfRange,
-            "write a number, or one of \"NaN\", \"Infinity\", \"-Infinity\"",
-        ),
-        (
-            r#""attributes":[{"value":{"doubleValue":"nan"}}]"#,
-            "attributes[0].value.doubleValue",
-            Reason::MalformedNumber,
-            "write a number, or one of \"NaN\", \"Infinity\", \"-Infinity\"",
-        ),
-        (
-            r#""attributes":[{"value":{"intValue":9223372036854775808}}]"#,
-            "attributes[0].value.intValue",
-            Reason::OutOfRange,
-            "write a whole number from -9223372036854775808 to 9223372036854775807, as a string or a number",
-        ),
-        (
-            r#""events":[{},{"name":5}]"#,
-            "events[1].name",
-            Reason::ExpectedString,
-            "write a string in double quotes",
-        ),
-        (
-            r#""name":"a" "kind":1"#,
-            "name",
-            Reason::ExpectedCommaOrBrace,
-            "separate members by commas and close the object with }",
-        ),
-        (
-            r#""links":[{} {}]"#,
-            "links[0]",
-            Reason::ExpectedCommaOrBracket,
-            "separate elements by commas and close the array with ]",
-        ),
-    ] {
+    for (given, path, reason, mend) in WRONG_VALUES {
         let error = refusal(Signal::Traces, span(given).as_bytes(), &JsonOptions::default());
         assert_eq!(error.path, format!("{prefix}{path}"), "{given}");
-        assert_eq!((error.reason, error.mend), (reason, mend), "{given}");
+        assert_eq!((error.reason, error.mend), (*reason, *mend), "{given}");
     }
     let error = refusal(
         Signal::Metrics,
