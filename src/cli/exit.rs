@@ -23,6 +23,8 @@ pub enum Exit {
     NotAuthorised = 6,
     /// SIGINT.
     Interrupted = 130,
+    /// SIGTERM, twice.
+    Terminated = 143,
     /// Nobody reads standard output any more; as if killed by SIGPIPE.
     BrokenPipe = 141,
 }

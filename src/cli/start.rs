@@ -1,34 +1,21 @@
 //! The start block: what a person wants to know once the agent runs.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
+use crate::agent::Started;
 use crate::config::Config;
 use crate::export::config::{Protocol, Target};
 use crate::journal::Durability;
-use crate::receive::Bind;
-
-/// Where the agent listens, as bound: port 0 has become a port.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Bound {
-    /// Of each of the configuration's listeners, in order; `None` for a Unix socket.
-    pub(super) receivers: Vec<Option<SocketAddr>>,
-    /// The admin endpoint.
-    pub(super) admin: Option<SocketAddr>,
-}
 
 /// The start block, with a line end after each line.
 #[must_use]
-pub(super) fn block(config: &Config, bound: &Bound) -> String {
+pub(super) fn block(started: &Started) -> String {
+    let config = &started.loaded.config;
     let mut lines = vec![("sidelight", env!("CARGO_PKG_VERSION").to_owned())];
-    for (i, listener) in config.receive.listeners.iter().enumerate() {
-        let address = match (&listener.bind, bound.receivers.get(i).copied().flatten()) {
-            (Bind::Unix { path, .. }, _) => format!("unix://{}", path.display()),
-            (Bind::Tcp(_), Some(address)) => address.to_string(),
-            (Bind::Tcp(address), None) => address.clone(),
-        };
-        let tls = if listener.tls.is_some() { ", TLS" } else { "" };
-        let auth = if listener.auth.is_some() { ", token" } else { "" };
+    for receiver in &started.receivers {
+        let tls = if receiver.tls { ", TLS" } else { "" };
+        let auth = if receiver.auth { ", token" } else { "" };
+        let address = &receiver.address;
         lines.push(("receiving", format!("OTLP on {address} (gRPC and HTTP{tls}{auth})")));
     }
     lines.push(("journal", journal(config)));
@@ -41,9 +28,9 @@ pub(super) fn block(config: &Config, bound: &Bound) -> String {
             format!("{} to {}", destination.name, target(&destination.target)),
         ));
     }
-    let admin = bound.admin.unwrap_or(config.api.endpoint);
+    let admin = started.admin;
     lines.push(("look at", format!("http://{admin}/metrics, /readyz, /api/sidelight/v1/ledger")));
-    lines.push(("next", next(config, admin)));
+    lines.push(("next", next(started)));
     lines.iter().fold(String::new(), |mut out, (what, text)| {
         let _ = writeln!(out, "{what:<10} {text}");
         out
@@ -76,12 +63,9 @@ fn target(target: &Target) -> String {
     }
 }
 
-fn next(config: &Config, admin: SocketAddr) -> String {
-    let standard =
-        config.receive.listeners.iter().any(
-            |listener| matches!(&listener.bind, Bind::Tcp(address) if address.ends_with(":4317")),
-        );
-    if standard {
+fn next(started: &Started) -> String {
+    let admin = started.admin;
+    if started.receivers.iter().any(|receiver| receiver.address.ends_with(":4317")) {
         format!("point an OpenTelemetry SDK here, then: curl {admin}/metrics")
     } else {
         format!("set OTEL_EXPORTER_OTLP_ENDPOINT to an address above, then: curl {admin}/metrics")
@@ -92,15 +76,23 @@ fn next(config: &Config, admin: SocketAddr) -> String {
 mod tests {
     use super::*;
     use crate::config::{Inputs, load};
+    use crate::journal::Recovery;
+    use crate::receive::Endpoint;
 
     fn shown(text: &str) -> String {
         let files = vec![("x".to_owned(), text.to_owned())];
         let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
-        let bound = Bound {
-            receivers: vec![Some(([127, 0, 0, 1], 4317).into())],
-            admin: Some(([127, 0, 0, 1], 9464).into()),
-        };
-        block(&loaded.config, &bound)
+        let receivers = ["127.0.0.1:4317", "127.0.0.1:4318"].map(|address| Endpoint {
+            address: address.to_owned(),
+            tls: false,
+            auth: false,
+        });
+        block(&Started {
+            loaded,
+            receivers: receivers.into(),
+            admin: ([127, 0, 0, 1], 9464).into(),
+            recovery: Recovery::default(),
+        })
     }
 
     #[test]
