@@ -6,4 +6,5 @@
 
 mod kill;
 mod lifecycle;
+mod receive;
 mod support;

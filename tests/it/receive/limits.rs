@@ -1,0 +1,237 @@
+//! Every limit, and its count.
+
+use std::time::Duration;
+
+use sidelight_agent::memory::InFlight;
+use sidelight_agent::receive::{self, Bind, Config, Deps, Listener, Timeouts};
+use sidelight_agent::telemetry::{Registry, desc};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{
+    PROTOBUF, Server, TRACES, call, eventually, framed, gzip, h2c, post, send, traces_bytes,
+};
+
+/// What comes until the peer closes.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset instead of an orderly end is an end, too.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_declared_length_above_the_limit_is_413_before_the_body() {
+    let server = Server::start(|listener, _| listener.message_bytes_max = 1000).await;
+    let mut stream = server.connect().await;
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                content-length: 1001\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    assert_eq!(server.refused_by_limit("message_bytes"), 1);
+}
+
+#[tokio::test]
+async fn a_body_above_the_limit_is_413_when_it_gets_there() {
+    let server = Server::start(|listener, _| listener.message_bytes_max = 1000).await;
+    let mut stream = server.connect().await;
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                transfer-encoding: chunked\r\n\r\n3e9\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&[0; 1001]).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn a_bomb_is_413_and_never_held() {
+    let server = Server::start(|listener, _| listener.message_bytes_max = 1 << 20).await;
+    let bomb = gzip(&vec![0; 32 << 20]);
+    assert!(bomb.len() < 64 << 10);
+    let headers = [PROTOBUF, ("content-encoding", "gzip")];
+    let response = send(&server, post("/v1/traces", bomb, &headers)).await;
+    assert_eq!(response.status(), 413);
+    assert_eq!(server.in_flight.used(), 0);
+}
+
+#[tokio::test]
+async fn a_ratio_above_200_is_only_counted() {
+    let server = Server::plain().await;
+    // Field 2047 of the request is unknown, and may hold a million zeros.
+    let zeros = [&traces_bytes(1)[..], b"\xfa\x7f\xc0\x84\x3d", &vec![0; 1_000_000]].concat();
+    let headers = [PROTOBUF, ("content-encoding", "gzip")];
+    let response = send(&server, post("/v1/traces", gzip(&zeros), &headers)).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(server.count(&desc::RECEIVER_HIGH_INFLATE_RATIO, &["otlp"]), 1);
+}
+
+#[tokio::test]
+async fn bytes_are_refused_when_the_budget_is_used_and_taken_when_it_is_free_again() {
+    let server = Server::plain().await;
+    server.in_flight.set_limit(600);
+    let body = traces_bytes(10);
+    assert!((301..600).contains(&body.len()), "{}", body.len());
+    let gate = server.journal.hold();
+    let mut first = h2c(server.connect().await).await;
+    let request = post("http://localhost/v1/traces", body.clone(), &[PROTOBUF]);
+    let first = tokio::spawn(async move { first.send_request(request).await });
+    eventually("the first is with the journal", || server.journal.records().len() == 1).await;
+    let mut sender = h2c(server.connect().await).await;
+    let answer = call(&mut sender, TRACES, framed(false, &body), &[]).await;
+    assert_eq!((answer.code, answer.details.kinds()), (14, vec!["RetryInfo"]));
+    assert_eq!(server.refused_by_limit("in_flight_bytes"), 1);
+    gate.add_permits(2);
+    assert_eq!(first.await.unwrap().unwrap().status(), 200);
+    assert_eq!(call(&mut sender, TRACES, framed(false, &body), &[]).await.code, 0);
+    assert_eq!(server.in_flight.used(), 0);
+}
+
+#[tokio::test]
+async fn one_large_request_assembles_at_a_time() {
+    let server = Server::start(|_, config| config.large_request_bytes = 1000).await;
+    let mut slow = server.connect().await;
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                content-length: 5000\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    slow.write_all(&[0; 2000]).await.unwrap();
+    eventually("2000 bytes are charged", || server.in_flight.used() >= 2000).await;
+    let large = [&traces_bytes(1)[..], b"\xfa\x7f\xe8\x07", &[0; 1000]].concat();
+    let response = send(&server, post("/v1/traces", large.clone(), &[PROTOBUF])).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(server.refused_by_limit("large_requests"), 1);
+    let small = send(&server, post("/v1/traces", traces_bytes(1), &[PROTOBUF])).await;
+    assert_eq!(small.status(), 200);
+    drop(slow);
+    eventually("its bytes are given back", || server.in_flight.used() == 0).await;
+    let response = send(&server, post("/v1/traces", large, &[PROTOBUF])).await;
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_closed_and_a_place_that_is_free_is_taken() {
+    let server = Server::start(|_, config| config.connections_max = 1).await;
+    let first = server.connect().await;
+    let second = server.connect().await;
+    assert_eq!(rest(second).await, "");
+    assert_eq!(server.refused_by_limit("connections"), 1);
+    drop(first);
+    eventually("the place is free", || server.count(&desc::RECEIVER_CONNECTIONS, &["otlp"]) == 1)
+        .await;
+    let place_is_free = async {
+        loop {
+            let mut stream = server.connect().await;
+            let request = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\
+                           content-type: application/x-protobuf\r\nconnection: close\r\n\r\n";
+            if stream.write_all(request.as_bytes()).await.is_ok()
+                && rest(stream).await.starts_with("HTTP/1.1 200")
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), place_is_free).await.unwrap();
+}
+
+#[tokio::test]
+async fn headers_above_16_kib_are_431() {
+    let server = Server::plain().await;
+    let long = "x".repeat(17 << 10);
+    let response = send(&server, post("/v1/traces", "", &[PROTOBUF, ("x-long", &long)])).await;
+    assert_eq!(response.status(), 431);
+    eventually("it is counted", || server.refused_by_limit("header_bytes") == 1).await;
+    let mut sender = h2c(server.connect().await).await;
+    let request = post("http://localhost/v1/traces", "", &[PROTOBUF, ("x-long", &long)]);
+    let refused = sender.send_request(request).await;
+    assert!(refused.is_err() || refused.unwrap().status() == 431);
+}
+
+const QUICK: Timeouts = Timeouts {
+    header: Duration::from_millis(50),
+    body: Duration::from_millis(50),
+    idle: Duration::from_millis(50),
+};
+
+#[tokio::test]
+async fn a_peer_that_says_nothing_or_never_ends_its_headers_is_closed() {
+    let server = Server::start(|listener, _| {
+        listener.timeouts = Timeouts { idle: Duration::from_secs(60), ..QUICK };
+    })
+    .await;
+    assert_eq!(rest(server.connect().await).await, "");
+    let mut slow = server.connect().await;
+    slow.write_all(b"POST /v1/traces HTTP/1.1\r\nhost: ").await.unwrap();
+    assert_eq!(rest(slow).await, "");
+    assert_eq!(server.refused_by_limit("header_time"), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_answered_retryably() {
+    let server = Server::start(|listener, _| {
+        listener.timeouts = Timeouts { body: QUICK.body, ..Timeouts::default() };
+    })
+    .await;
+    let mut stream = server.connect().await;
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                content-length: 100\r\n\r\nabc";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    assert_eq!(server.refused_by_limit("body_time"), 1);
+    assert_eq!(server.in_flight.used(), 0);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_told_to_go_away() {
+    let server = Server::start(|listener, _| listener.timeouts = QUICK).await;
+    let mut http1 = server.connect().await;
+    http1
+        .write_all(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+              content-length: 0\r\n\r\n",
+        )
+        .await
+        .unwrap();
+    assert!(rest(http1).await.starts_with("HTTP/1.1 200"));
+    let sender = h2c(server.connect().await).await;
+    eventually("the HTTP/2 connection ends", || sender.is_closed()).await;
+    assert_eq!(server.refused_by_limit("idle_time"), 2);
+}
+
+#[tokio::test]
+async fn an_old_connection_finishes_its_requests_and_goes_away() {
+    let server = Server::start(|listener, _| {
+        listener.keepalive.max_connection_age = Some(Duration::from_millis(50));
+    })
+    .await;
+    let gate = server.journal.hold();
+    let mut sender = h2c(server.connect().await).await;
+    let request = post("http://localhost/v1/traces", traces_bytes(1), &[PROTOBUF]);
+    let answer = sender.send_request(request);
+    eventually("it is old", || server.refused_by_limit("connection_age") == 1).await;
+    gate.add_permits(1);
+    assert_eq!(answer.await.unwrap().status(), 200);
+    eventually("it is closed", || sender.is_closed()).await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let listeners = vec![Listener::new(Bind::Tcp(address.clone()))];
+    let config = Config { listeners, ..Config::default() };
+    let deps = Deps { in_flight: InFlight::new(1), registry: Registry::default() };
+    let error = receive::bind(config, deps).await.unwrap_err();
+    assert!(error.to_string().contains(&address), "{error}");
+}
+
+#[tokio::test]
+async fn the_default_listeners_are_on_the_loopback() {
+    let binds: Vec<_> = Config::default().listeners.into_iter().map(|l| l.bind).collect();
+    let tcp = |address: &str| Bind::Tcp(address.to_owned());
+    assert_eq!(binds, [tcp("127.0.0.1:4317"), tcp("127.0.0.1:4318")]);
+    assert_eq!(Config::default().connections_max, 64, "16 MiB at 256 KiB each");
+}
