@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 
+use sidelight_wire::json::{InvalidText, JsonError, JsonOptions, Reason, to_protobuf};
 use sidelight_wire::{FaultKind, Invalid, Limits, Signal, repair_utf8, validate};
 
 use super::Append;
@@ -27,6 +28,10 @@ use crate::signal::{Flags, Meta, Record};
 
 /// An inflated body above this many times its size on the wire is counted.
 const HIGH_RATIO: usize = 200;
+/// How many times its input the protobuf of JSON can be: an array of `0,` becomes doubles.
+const JSON_GROWTH_MAX: usize = 4;
+/// So that a tiny request is not transcoded twice.
+const JSON_SLACK: usize = 1 << 10;
 
 /// How the message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +100,12 @@ impl<A: Append> Service<A> {
         let inflated = self.inflated(envelope, message, admission)?;
         let mut payload = match envelope.format {
             Format::Protobuf => inflated,
-            Format::Json => transcode(signal, &inflated, admission)?,
+            Format::Json => {
+                let reading = self.listener.invalid_utf8;
+                let (protobuf, repaired) = transcode(signal, &inflated, reading, admission)?;
+                self.metrics().repaired_json_strings.add(repaired.into());
+                protobuf
+            }
         };
         let limits = Limits {
             refuse_invalid_utf8: self.listener.invalid_utf8 == InvalidUtf8::Reject,
@@ -156,10 +166,44 @@ impl<A: Append> Service<A> {
     }
 }
 
-/// JSON as protobuf. The output starts as large as the input, which is nearly always enough.
-fn transcode(signal: Signal, json: &[u8], admission: &mut Admission<'_>) -> Result<Bytes, Refusal> {
-    let _ = (signal, json, admission);
-    Err(Refusal::Internal("JSON is not understood".into()))
+/// JSON as protobuf. The output rarely outgrows the input, and never fills more than was charged for: where
+/// it would, it is made again with the room that the worst case needs.
+fn transcode(
+    signal: Signal,
+    json: &[u8],
+    invalid_utf8: InvalidUtf8,
+    admission: &mut Admission<'_>,
+) -> Result<(Bytes, u32), Refusal> {
+    let limit = admission.message_bytes_max();
+    let mut options = JsonOptions {
+        output_bytes_max: json.len().saturating_add(JSON_SLACK).min(limit),
+        invalid_text: match invalid_utf8 {
+            InvalidUtf8::Repair => InvalidText::Repair,
+            InvalidUtf8::Reject => InvalidText::Refuse,
+        },
+        ..JsonOptions::default()
+    };
+    let mut out = Vec::new();
+    admission.make_room(&mut out, options.output_bytes_max, options.output_bytes_max)?;
+    let mut result = to_protobuf(signal, json, &mut out, &options);
+    if options.output_bytes_max < limit
+        && result.as_ref().is_err_and(|error| error.reason == Reason::TooLarge)
+    {
+        options.output_bytes_max = json.len().saturating_mul(JSON_GROWTH_MAX).min(limit);
+        admission.make_room(&mut out, options.output_bytes_max, options.output_bytes_max)?;
+        result = to_protobuf(signal, json, &mut out, &options);
+    }
+    let transcoded = result.map_err(|error| refuse_json(error, limit))?;
+    admission.trim(&mut out);
+    admission.release(json.len());
+    Ok((out.into(), transcoded.invalid_utf8))
+}
+
+fn refuse_json(error: JsonError, limit: usize) -> Refusal {
+    if error.reason == Reason::TooLarge {
+        return Refusal::TooLarge { limit };
+    }
+    Refusal::Malformed { description: error.to_string(), field: error.path }
 }
 
 /// Mends strings in place; the bytes are copied only if somebody else holds them too.

@@ -123,6 +123,13 @@ pub const RECEIVER_REPAIRED_UTF8_BYTES: Desc = Desc {
     help: "Bytes of strings that were not UTF-8 and were replaced by a question mark.",
     labels: &["receiver"],
 };
+/// What `invalid_utf8: repair` changed in JSON.
+pub const RECEIVER_REPAIRED_JSON_STRINGS: Desc = Desc {
+    name: "sidelight_receiver_repaired_json_strings",
+    kind: Kind::Counter,
+    help: "Strings of JSON requests that were not Unicode and were repaired.",
+    labels: &["receiver"],
+};
 /// Ids of odd length.
 pub const RECEIVER_ODD_IDS: Desc = Desc {
     name: "sidelight_receiver_odd_ids",

@@ -7,7 +7,9 @@ use sidelight_agent::signal::{Flags, Signal};
 use sidelight_agent::telemetry::desc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{PROTOBUF, Response, RpcStatus, Server, gzip, h2c, post, send, traces, traces_bytes};
+use super::{
+    JSON, PROTOBUF, Response, RpcStatus, Server, gzip, h2c, post, send, traces, traces_bytes,
+};
 
 fn status(response: &Response) -> RpcStatus {
     assert_eq!(response.headers()["content-type"], "application/x-protobuf");
@@ -242,4 +244,77 @@ async fn only_listed_headers_travel_with_a_record() {
     let record = &server.journal.records()[0];
     let travelling: Vec<_> = record.meta.headers().collect();
     assert_eq!(travelling, [("x-scope-orgid", &b"shop"[..])]);
+}
+
+#[tokio::test]
+async fn json_becomes_the_same_protobuf_and_is_answered_in_json() {
+    let server = Server::plain().await;
+    let trace_id = "01".repeat(16);
+    let json = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{trace_id}",
+        "spanId":"0101010101010101","name":"span 0","unknown":[1]}}]}}]}}]}}"#
+    );
+    for headers in [
+        &[JSON][..],
+        &[("content-type", "Application/JSON; charset=UTF-8")],
+        &[JSON, ("content-encoding", "gzip")],
+    ] {
+        let zipped = headers.len() > 1;
+        let body = if zipped { gzip(json.as_bytes()) } else { json.clone().into() };
+        let response = send(&server, post("/v1/traces", body, headers)).await;
+        assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &b"{}"[..]));
+        assert_eq!(response.headers()["content-type"], "application/json");
+    }
+    let records = server.journal.records();
+    assert_eq!(records.len(), 3);
+    let decode = |bytes: &[u8]| {
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest::decode(bytes)
+    };
+    for record in records {
+        assert_eq!(decode(&record.payload).unwrap(), traces(1));
+    }
+    let envelope = send(&server, post("/v1/traces", "{}", &[JSON])).await;
+    assert_eq!((envelope.status().as_u16(), &envelope.body()[..]), (200, &b"{}"[..]));
+}
+
+#[tokio::test]
+async fn broken_json_is_a_bad_request_with_its_place() {
+    let server = Server::plain().await;
+    for body in ["{", "[]", "{}x", r#"{"resourceSpans":7}"#, "\u{feff}{}"] {
+        let response = send(&server, post("/v1/traces", body, &[JSON])).await;
+        assert_eq!(response.status(), 400, "{body}");
+        let status: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(status["code"], 3, "{body}");
+        assert!(status["message"].as_str().unwrap().contains("line 1"), "{status}");
+    }
+    let path = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SERVER"}]}]}]}"#;
+    let response = send(&server, post("/v1/traces", path, &[JSON])).await;
+    let status: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    let field = &status["details"][0]["fieldViolations"][0]["field"];
+    assert_eq!(field, "resourceSpans[0].scopeSpans[0].spans[0].kind");
+}
+
+#[tokio::test]
+async fn json_that_grows_beyond_the_limit_is_413_and_below_it_is_taken() {
+    let bounds = "0,".repeat(10_000);
+    let json = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","histogram":
+        {{"dataPoints":[{{"explicitBounds":[{bounds}0]}}]}}}}]}}]}}]}}"#
+    );
+    let large = Server::start(|listener, _| listener.message_bytes_max = 100_000).await;
+    assert_eq!(send(&large, post("/v1/metrics", json.clone(), &[JSON])).await.status(), 200);
+    assert!(large.journal.records()[0].payload.len() > 80_000);
+    let small = Server::start(|listener, _| listener.message_bytes_max = 50_000).await;
+    assert_eq!(send(&small, post("/v1/metrics", json, &[JSON])).await.status(), 413);
+    assert_eq!((large.in_flight.used(), small.in_flight.used()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_empty_json_body_has_a_defined_answer() {
+    let server = Server::plain().await;
+    let response = send(&server, post("/v1/traces", "", &[JSON])).await;
+    assert_eq!(response.status(), 400);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(body["code"], 3);
 }

@@ -154,6 +154,7 @@ pub fn post(path: &str, body: impl Into<Bytes>, headers: &[(&str, &str)]) -> Req
     request.body(Full::new(body.into())).unwrap()
 }
 
+pub const JSON: (&str, &str) = ("content-type", "application/json");
 pub const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
 /// Sends over HTTP/1.1 on a connection of its own.
