@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use sidelight_wire::view::Text;
 use sidelight_wire::view::traces::Span;
 
+use super::usual;
+use super::usual::Fields;
+
 /// The service of a resource that names none, as SDKs write it.
 pub(super) const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
 
@@ -34,38 +37,56 @@ pub(super) struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// The key of `span`, with values cut to `value_bytes_max`.
+    /// The key of a span's fields, with values cut to `value_bytes_max`.
     #[inline]
-    pub(super) fn of(span: &Span<'a>, value_bytes_max: usize) -> Self {
-        let (mut route, mut method, mut old_method) = (None, None, None);
-        for attribute in span.attributes() {
-            let slot = match attribute.key.as_bytes() {
-                b"http.route" => &mut route,
-                b"http.request.method" => &mut method,
-                b"http.method" => &mut old_method,
-                _ => continue,
-            };
-            if slot.is_none() {
-                *slot = attribute.value.get().text();
-            }
-            if route.is_some() && method.is_some() {
-                break;
-            }
-        }
-        let known =
-            |code: i32, names: usize| u8::try_from(code).ok().filter(|&c| usize::from(c) < names);
+    pub(super) fn of(span: &Fields<'a>, value_bytes_max: usize) -> Self {
+        let known = |code: i32, names: usize| {
+            u8::try_from(code).ok().filter(|&code| usize::from(code) < names).unwrap_or(0)
+        };
         Self {
-            name: clip(span.name.as_bytes(), value_bytes_max),
-            route: clip(route.unwrap_or_default().as_bytes(), value_bytes_max),
-            method: method.or(old_method).map_or("", known_method),
-            kind: known(span.kind, KINDS.len()).unwrap_or(0),
-            status: known(span.status.code, STATUSES.len()).unwrap_or(0),
+            name: clip(span.name, value_bytes_max),
+            route: clip(span.route.unwrap_or_default(), value_bytes_max),
+            method: span.method.or(span.old_method).map_or("", known_method),
+            kind: known(span.kind, KINDS.len()),
+            status: known(span.status, STATUSES.len()),
         }
     }
 }
 
-fn known_method(method: Text<'_>) -> &'static str {
-    METHODS.into_iter().find(|&known| method == *known).unwrap_or(OTHER)
+impl<'a> Fields<'a> {
+    /// The fields of a span in any legal form.
+    #[inline]
+    pub(super) fn of(span: &'a [u8]) -> Self {
+        usual::read(span).unwrap_or_else(|| Self::of_view(&Span::new(span)))
+    }
+
+    /// The same by way of the view.
+    pub(super) fn of_view(span: &Span<'a>) -> Self {
+        let mut fields = Self {
+            name: span.name.as_bytes(),
+            kind: span.kind,
+            status: span.status.code,
+            start_unix_nano: span.start_time_unix_nano,
+            end_unix_nano: span.end_time_unix_nano,
+            ..Self::default()
+        };
+        for attribute in span.attributes() {
+            let slot = match attribute.key.as_bytes() {
+                b"http.route" => &mut fields.route,
+                b"http.request.method" => &mut fields.method,
+                b"http.method" => &mut fields.old_method,
+                _ => continue,
+            };
+            if slot.is_none() {
+                *slot = attribute.value.get().text().map(Text::as_bytes);
+            }
+        }
+        fields
+    }
+}
+
+fn known_method(method: &[u8]) -> &'static str {
+    METHODS.into_iter().find(|known| method == known.as_bytes()).unwrap_or(OTHER)
 }
 
 /// The service of a resource's attributes, cut to `value_bytes_max`.
@@ -184,8 +205,8 @@ mod tests {
 
     #[test]
     fn only_known_methods_make_series() {
-        assert_eq!(known_method(Text(b"GET")), "GET");
-        assert_eq!(known_method(Text(b"get")), "_OTHER");
-        assert_eq!(known_method(Text(b"XYZZY")), "_OTHER");
+        assert_eq!(known_method(b"GET"), "GET");
+        assert_eq!(known_method(b"get"), "_OTHER");
+        assert_eq!(known_method(b"XYZZY"), "_OTHER");
     }
 }

@@ -8,6 +8,7 @@ mod key;
 pub mod reader;
 pub mod snapshot;
 pub mod table;
+mod usual;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,13 @@ use crate::schema::WireType;
 
 envelope!(Request, ResourceSpans, ScopeSpans, scope_spans, Span, spans);
 
+impl<'a> ScopeSpans<'a> {
+    /// The bytes of each span in order, for readers that need few of its fields.
+    pub fn span_bytes(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        Message::Whole(self.0).elements(2)
+    }
+}
+
 const TRACE_ID: u32 = key(1, WireType::Len);
 const SPAN_ID: u32 = key(2, WireType::Len);
 const TRACE_STATE: u32 = key(3, WireType::Len);
