@@ -27,5 +27,5 @@ fn main() -> ExitCode {
     let exit = runtime.block_on(invocation.execute());
     // What still blocks a thread here has been given its time by the command.
     runtime.shutdown_background();
-    exit
+    exit.into()
 }

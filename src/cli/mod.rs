@@ -12,8 +12,10 @@ mod client;
 mod exit;
 pub mod generate;
 mod health;
+mod ids;
 mod routes;
 mod run;
+mod sink;
 mod start;
 mod terminal;
 #[cfg(test)]
@@ -21,7 +23,6 @@ mod tests;
 mod version;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -76,6 +77,8 @@ enum Command {
     Routes(routes::Args),
     /// Send generated telemetry at a rate or flat out, and tell what became of it.
     Gen(generate::Args),
+    /// Receive OTLP, count it and keep nothing: the other end of tests and benchmarks.
+    Sink(sink::Args),
     /// Print the version.
     Version(version::Args),
 }
@@ -113,27 +116,28 @@ impl Invocation {
     #[must_use]
     pub fn workers(&self) -> usize {
         match self.command {
-            Command::Run(_) | Command::Gen(_) => run::workers(),
+            Command::Run(_) | Command::Gen(_) | Command::Sink(_) => run::workers(),
             _ => 0,
         }
     }
 
     /// Executes the command and says what went wrong.
-    pub async fn execute(self) -> ExitCode {
+    pub async fn execute(self) -> Exit {
         let Self { command, terminal } = self;
         let outcome = match command {
             Command::Run(args) => run::execute(args, &terminal).await,
             Command::Check(what) => check::execute(&what, &terminal),
             Command::Health(args) => health::execute(&args, &terminal).await,
             Command::Routes(args) => routes::execute(&args, &terminal).await,
-            Command::Gen(args) => return generate::run(args).await,
+            Command::Gen(args) => generate::execute(args, &terminal).await,
+            Command::Sink(args) => sink::execute(args, &terminal).await,
             Command::Version(args) => version::execute(&args, &terminal),
         };
         match outcome {
-            Ok(exit) => exit.into(),
+            Ok(exit) => exit,
             Err(failure) => {
                 terminal.failure(&failure);
-                failure.exit.into()
+                failure.exit
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Metric requests: every series of as many instances as give the wanted number of data points, cumulative,
 //! growing from request to request.
 //!
-//! The time of each point is unique within a run and serves as its id, see [`super::ids`].
+//! The time of each point is unique within a run and serves as its id, see [`crate::cli::ids`].
 
 use bytes::Bytes;
 use sidelight_exphist::{Histogram, MAX_BUCKETS};

@@ -9,7 +9,6 @@
 //! The schedule is open: a slow receiver does not slow it until every slot (`connections × in-flight`) is
 //! taken. [`demo`] is the same load, small and endless, for `run --demo`.
 
-pub(super) mod ids;
 mod metrics;
 mod protobuf;
 mod report;
@@ -19,7 +18,6 @@ mod story;
 mod template;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +29,15 @@ use crate::export::endpoint::Endpoint;
 use crate::signal::Signal;
 use crate::time::{Clock, SystemClock};
 
+use super::exit::{Exit, Failure};
+use super::ids::IdsFile;
+use super::terminal::Terminal;
+
 use self::send::{Load, Plan};
 
 /// What `sidelight gen` was told.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What to send.
     #[arg(value_enum, default_value_t = What::All)]
     what: What,
@@ -85,9 +87,6 @@ pub struct Args {
     /// How the summary is written.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Neither progress nor warnings.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -199,28 +198,19 @@ impl Args {
     }
 }
 
-/// Runs the command: 0 when everything was acknowledged, 1 when something was refused, rejected or given up,
-/// 2 for arguments that make no sense, 4 when nothing answered at all.
-pub async fn run(args: Args) -> ExitCode {
+/// Runs the command. [`Exit::Failed`] when something was refused, rejected or given up,
+/// [`Exit::Unreachable`] when nothing answered at all.
+pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let client = args.client().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let ids = args.ids.as_deref().map(IdsFile::create).transpose().map_err(|error| {
+        Failure::new(Exit::Failed, "cannot write the file of ids").because(&error)
+    })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let load = args.client().and_then(|client| {
-        let ids = match &args.ids {
-            Some(path) => {
-                let file = ids::IdsFile::create(path);
-                Some(file.map_err(|error| format!("--ids {}: {error}", path.display()))?)
-            }
-            None => None,
-        };
-        Load::new(args.plan(), &client, ids, clock).map_err(|error| error.to_string())
-    });
-    let load = match load {
-        Ok(load) => Arc::new(load),
-        Err(error) => {
-            report::complain(&error);
-            return ExitCode::from(2);
-        }
-    };
-    let progress = report::Progress::start(&load, args.quiet);
+    let load = Load::new(args.plan(), &client, ids, clock).map_err(|error| {
+        Failure::new(Exit::Usage, "these arguments do not work").because(&error)
+    })?;
+    let load = Arc::new(load);
+    let progress = report::Progress::start(&load, *terminal);
     let interrupted = {
         let load = Arc::clone(&load);
         tokio::spawn(async move {
@@ -233,8 +223,8 @@ pub async fn run(args: Args) -> ExitCode {
     interrupted.abort();
     progress.finish();
     let tally = load.tally();
-    report::summary(&tally, load.elapsed(), args.output);
-    tally.exit_code()
+    terminal.data(&report::summary(&tally, load.elapsed(), args.output))?;
+    Ok(tally.exit())
 }
 
 /// Sends a modest mix of everything to a gRPC `endpoint`, until dropped. What is refused is sent again for a

@@ -1,13 +1,14 @@
 //! What the generator shows: progress while it runs, a summary at the end.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::super::terminal::Terminal;
 use super::Output;
 use super::send::{Load, Tally};
 
@@ -21,13 +22,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(load: &Arc<Load>, quiet: bool) -> Self {
+    pub(super) fn start(load: &Arc<Load>, terminal: Terminal) -> Self {
         let load = Arc::clone(load);
-        let terminal = std::io::stderr().is_terminal();
-        let task = (!quiet).then(|| {
-            tokio::spawn(
-                async move { if terminal { bar(&load).await } else { lines(&load).await } },
-            )
+        let on_screen = std::io::stderr().is_terminal();
+        let task = (!terminal.quiet()).then(|| {
+            tokio::spawn(async move {
+                if on_screen { bar(&load).await } else { lines(&load, terminal).await }
+            })
         });
         Self { task }
     }
@@ -71,10 +72,10 @@ async fn bar(load: &Load) {
     }
 }
 
-async fn lines(load: &Load) {
+async fn lines(load: &Load, terminal: Terminal) {
     loop {
         tokio::time::sleep(BETWEEN_LINES).await;
-        complain(&format!("{} s: {}", load.elapsed().as_secs(), line(&load.tally())));
+        terminal.note(&format!("{} s: {}", load.elapsed().as_secs(), line(&load.tally())));
     }
 }
 
@@ -94,18 +95,12 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Writes a line to standard error. That it cannot be written is nobody's concern.
-pub(super) fn complain(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
-}
-
-/// Writes the account to standard output.
-pub(super) fn summary(tally: &Tally, elapsed: Duration, output: Output) {
-    let text = match output {
+/// The account, as standard output gets it.
+pub(super) fn summary(tally: &Tally, elapsed: Duration, output: Output) -> String {
+    match output {
         Output::Text => text(tally, elapsed),
         Output::Json => format!("{:#}\n", json_of(tally, elapsed)),
-    };
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    }
 }
 
 pub(super) fn text(tally: &Tally, elapsed: Duration) -> String {

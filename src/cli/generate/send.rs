@@ -5,7 +5,6 @@
 //! asked for or a growing one.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +20,8 @@ use crate::export::disposition::Disposition;
 use crate::signal::Signal;
 use crate::time::Clock;
 
-use super::ids::{Ids, IdsFile};
+use super::super::exit::Exit;
+use super::super::ids::{Ids, IdsFile};
 use super::metrics::Metrics;
 use super::story;
 use super::template::{Pair, Stamp};
@@ -95,14 +95,14 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn exit_code(&self) -> ExitCode {
+    pub(super) fn exit(&self) -> Exit {
         let lost = !self.refused.is_empty() || !self.given_up.is_empty() || self.rejected_items > 0;
-        if !self.answered && self.requests > 0 {
-            ExitCode::from(4)
+        if !self.answered && self.requests > 0 && self.refused.is_empty() {
+            Exit::Unreachable
         } else if lost || self.ids_error.is_some() {
-            ExitCode::from(1)
+            Exit::Failed
         } else {
-            ExitCode::SUCCESS
+            Exit::Ok
         }
     }
 }

@@ -36,16 +36,16 @@ fn the_summary_tells_what_was_lost_and_why() {
         latency       p50 2.0 ms, p99 2.0 ms, max 2.0 ms
     "]]
     .assert_eq(&report::text(&tally, Duration::from_secs(2)));
-    assert_eq!(tally.exit_code(), ExitCode::from(1));
+    assert_eq!(tally.exit(), Exit::Failed);
 }
 
 #[test]
 fn all_acknowledged_is_success_even_after_retries_and_silence_has_its_own_code() {
     let mut tally = tally();
     tally.retried.insert("UNAVAILABLE".to_owned(), 1);
-    assert_eq!(tally.exit_code(), ExitCode::SUCCESS);
+    assert_eq!(tally.exit(), Exit::Ok);
     let silent = Tally { requests: 1, ..Tally::default() };
-    assert_eq!(silent.exit_code(), ExitCode::from(4));
+    assert_eq!(silent.exit(), Exit::Unreachable);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The ids of items, so that two ends of a path can be compared.
+//! The ids of generated items, so that two ends of a path can be compared.
 //!
 //! An item's id is 8 bytes: a span's and a log record's span id, and a data point's time. They are handed out
 //! in runs of consecutive numbers, one run per request. A file of ids has one line per run:
@@ -38,7 +38,7 @@ impl Ids {
 
 /// A file of ids. Lines appear in it at once, so that they survive the end of this process.
 #[derive(Debug)]
-pub(in crate::cli) struct IdsFile {
+pub(super) struct IdsFile {
     file: Mutex<BufWriter<File>>,
 }
 
@@ -47,7 +47,7 @@ impl IdsFile {
     ///
     /// # Errors
     /// That of creating it.
-    pub(in crate::cli) fn create(path: &Path) -> io::Result<Self> {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self { file: Mutex::new(BufWriter::new(File::create(path)?)) })
     }
 
@@ -55,7 +55,7 @@ impl IdsFile {
     ///
     /// # Errors
     /// That of writing: the file is no oracle any more.
-    pub(in crate::cli) fn add(
+    pub(super) fn add(
         &self,
         signal: Signal,
         runs: impl IntoIterator<Item = (u64, u64)>,
@@ -68,9 +68,27 @@ impl IdsFile {
     }
 }
 
+/// Runs of consecutive numbers among `ids`: first and length, ascending.
+pub(super) fn runs(mut ids: Vec<u64>) -> Vec<(u64, u64)> {
+    ids.sort_unstable();
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for id in ids {
+        match runs.last_mut() {
+            Some((first, count)) if first.checked_add(*count) == Some(id) => *count += 1,
+            _ => runs.push((id, 1)),
+        }
+    }
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_join_what_is_consecutive_and_keep_what_came_twice() {
+        assert_eq!(runs(vec![7, 5, 6, 9, 6]), [(5, 2), (6, 2), (9, 1)]);
+    }
 
     #[test]
     fn ids_never_repeat_and_never_fall_behind_the_clock() {
