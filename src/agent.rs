@@ -160,7 +160,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     view.set_serving(true);
     (options.started)(&started);
     stop::notify_ready();
-    let mut running = Running { loaded, journal, exporters, admin, own, view };
+    let context_headers = receivers.context_headers();
+    let mut running = Running { loaded, journal, exporters, context_headers, admin, own, view };
     let cause = running.until_stopped(&mut events, &*options.reload).await;
 
     let drained = running.drain(receivers, cause);
@@ -176,6 +177,7 @@ struct Running {
     loaded: Loaded,
     journal: Journal,
     exporters: export::Exporters<journal::Reader>,
+    context_headers: receive::ContextHeaders,
     admin: api::Api,
     own: telemetry::Telemetry,
     view: View,
@@ -234,6 +236,8 @@ impl Running {
         let level = &newer.config.telemetry.logs.level;
         self.own.level().set(level).map_err(|error| telemetry::chain(&error))?;
 
+        // Before the lanes that pass them on, so that no request reaches a lane without them.
+        self.context_headers.set(newer.config.receive.headers_from_context.clone());
         self.exporters.release(&export).await;
         let changed = self.journal.reconfigure(readers(&newer.config));
         let journal = self.journal.clone();

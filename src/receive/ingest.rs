@@ -153,7 +153,7 @@ impl<A: Append> Service<A> {
 
     /// The request headers that some exporter passes on.
     fn meta(&self, headers: &HeaderMap) -> Meta {
-        let listed = &self.shared.headers_from_context;
+        let listed = self.shared.context_headers.names();
         if listed.is_empty() {
             return Meta::default();
         }

@@ -49,6 +49,7 @@ pub use config::{
     InvalidUtf8, Keepalive, Listener, Paths, STREAM_WINDOW_BYTES, STREAMS_MAX, Timeouts, Tls,
 };
 pub use server::{BindError, Bound, Deps, Drained, Endpoint, Handle, bind};
+pub use service::ContextHeaders;
 pub use tls::TlsError;
 pub use unix::UnixError;
 

@@ -18,7 +18,7 @@ use super::accept::{Acceptor, accept};
 use super::auth::{Token, TokenError};
 use super::config::{Bind, Config, Listener};
 use super::connection;
-use super::service::{Service, Shared};
+use super::service::{ContextHeaders, Service, Shared};
 use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
 use crate::memory::InFlight;
@@ -130,7 +130,10 @@ impl Bound {
         let phase = watch::Sender::new(Phase::Serving);
         let serving = watch::Sender::new(true);
         let permits = Arc::new(Semaphore::new(self.config.connections_max));
-        let shared = Arc::new(Shared::new(append, &self.config, &self.deps, serving.subscribe()));
+        let context_headers = ContextHeaders::new(self.config.headers_from_context.clone());
+        let passed = context_headers.clone();
+        let shared = Shared::new(append, &self.config, &self.deps, passed, serving.subscribe());
+        let shared = Arc::new(shared);
         for socket in self.sockets {
             warn_if_open(&socket);
             let context = AcceptContext {
@@ -142,7 +145,7 @@ impl Bound {
             };
             tokio::spawn(context.run());
         }
-        Handle { endpoints, phase, serving }
+        Handle { endpoints, phase, serving, context_headers }
     }
 }
 
@@ -206,6 +209,7 @@ pub struct Handle {
     endpoints: Vec<Endpoint>,
     phase: watch::Sender<Phase>,
     serving: watch::Sender<bool>,
+    context_headers: ContextHeaders,
 }
 
 /// How a drain ended.
@@ -220,6 +224,12 @@ impl Handle {
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// The headers that travel with records, to be changed when the exporters change.
+    #[must_use]
+    pub fn context_headers(&self) -> ContextHeaders {
+        self.context_headers.clone()
     }
 
     /// What health checks answer; requests are taken all the same.

@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use tokio::sync::{Semaphore, watch};
 
@@ -24,13 +25,32 @@ use super::tls::TlsFiles;
 use crate::memory::InFlight;
 use crate::signal::Signal;
 
+/// The request headers that travel with a record, changed by a reload. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct ContextHeaders(Arc<ArcSwap<Vec<HeaderName>>>);
+
+impl ContextHeaders {
+    pub(super) fn new(names: Vec<HeaderName>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(names)))
+    }
+
+    /// Requests that come from here on keep these headers.
+    pub fn set(&self, names: Vec<HeaderName>) {
+        self.0.store(Arc::new(names));
+    }
+
+    pub(super) fn names(&self) -> impl std::ops::Deref<Target = Arc<Vec<HeaderName>>> {
+        self.0.load()
+    }
+}
+
 /// What every request of the receiver shares.
 pub(super) struct Shared<A> {
     pub(super) append: A,
     in_flight: InFlight,
     large_request_bytes: usize,
     large_request: Semaphore,
-    pub(super) headers_from_context: Vec<http::HeaderName>,
+    pub(super) context_headers: ContextHeaders,
     pub(super) serving: watch::Receiver<bool>,
     metrics: Metrics,
 }
@@ -40,6 +60,7 @@ impl<A> Shared<A> {
         append: A,
         config: &Config,
         deps: &Deps,
+        context_headers: ContextHeaders,
         serving: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -47,7 +68,7 @@ impl<A> Shared<A> {
             in_flight: deps.in_flight.clone(),
             large_request_bytes: config.large_request_bytes,
             large_request: Semaphore::new(1),
-            headers_from_context: config.headers_from_context.clone(),
+            context_headers,
             serving,
             metrics: Metrics::new(&deps.registry),
         }

@@ -244,6 +244,9 @@ async fn only_listed_headers_travel_with_a_record() {
     let record = &server.journal.records()[0];
     let travelling: Vec<_> = record.meta.headers().collect();
     assert_eq!(travelling, [("x-scope-orgid", &b"shop"[..])]);
+    server.handle.context_headers().set(Vec::new());
+    send(&server, post("/v1/traces", traces_bytes(1), &headers)).await;
+    assert_eq!(server.journal.records()[1].meta.headers().count(), 0, "after a reload");
 }
 
 #[tokio::test]

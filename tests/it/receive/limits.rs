@@ -47,6 +47,22 @@ async fn a_body_above_the_limit_is_413_when_it_gets_there() {
 }
 
 #[tokio::test]
+async fn a_sender_in_the_middle_of_a_large_body_still_reads_its_refusal() {
+    let server = Server::start(|listener, _| listener.message_bytes_max = 1 << 20).await;
+    let body = vec![0; 8 << 20];
+    for _ in 0..10 {
+        let response = send(&server, post("/v1/traces", body.clone(), &[PROTOBUF])).await;
+        assert_eq!(response.status(), 413);
+        let mut sender = h2c(server.connect().await).await;
+        let answer = call(&mut sender, TRACES, framed(false, &body), &[]).await;
+        assert_eq!(answer.code, 8);
+        assert!(answer.details.kinds().is_empty());
+        let small = call(&mut sender, TRACES, framed(false, &traces_bytes(1)), &[]).await;
+        assert_eq!(small.code, 0, "the connection lives on");
+    }
+}
+
+#[tokio::test]
 async fn a_bomb_is_413_and_never_held() {
     let server = Server::start(|listener, _| listener.message_bytes_max = 1 << 20).await;
     let bomb = gzip(&vec![0; 32 << 20]);
