@@ -50,6 +50,7 @@ mod scan;
 mod tests;
 mod text;
 mod to_protobuf;
+mod values;
 
 pub use error::{JsonError, Reason};
 pub use from_protobuf::{Unreadable, from_protobuf, response_from_protobuf};

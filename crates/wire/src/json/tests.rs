@@ -670,3 +670,8 @@ fn malformed_protobuf_is_refused_without_a_trace() {
         assert_eq!(out, b"before");
     }
 }
+
+#[test]
+fn every_field_of_a_message_has_a_bit_to_be_seen_by() {
+    assert!(crate::tables::MESSAGES.iter().all(|message| message.fields.len() <= 64));
+}
