@@ -210,13 +210,18 @@ impl<'a> Reader<'a, '_> {
     /// Reads a key and its value, or the value's beginning if that is a message.
     #[inline]
     fn member(&mut self) -> Result<Step, Fault> {
-        let (key, after) = scan::key(self.input, self.pos)?;
-        let Some(field) = self.find(&key)? else {
+        let field = if let Some(field) = self.likely() {
+            field
+        } else {
+            let (key, after) = scan::key(self.input, self.pos)?;
+            let field = self.find(&key)?;
             self.pos = after;
-            self.skip()?;
-            return Ok(Step::AfterMember);
+            let Some(field) = field else {
+                self.skip()?;
+                return Ok(Step::AfterMember);
+            };
+            field
         };
-        self.pos = after;
         let byte = self.peek()?;
         if byte == b'n' {
             self.pos = scan::literal(self.input, self.pos, b"null")?;
@@ -236,21 +241,31 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// The field after the last one, which becomes the current one if the key at `pos` is its name: writers
+    /// have an order, so it usually is. `pos` is moved past the colon.
+    #[inline]
+    fn likely(&mut self) -> Option<&'static Field> {
+        let frame = self.stack.last_mut()?;
+        let index = frame.current.wrapping_add(1);
+        let field = frame.message.fields.get(index)?;
+        let rest = self.input.get(self.pos..)?.strip_prefix(b"\"")?;
+        if !rest.strip_prefix(field.json_name.as_bytes())?.starts_with(b"\":") {
+            return None;
+        }
+        frame.current = index;
+        self.pos += field.json_name.len() + 3;
+        Some(field)
+    }
+
     /// The field that `key` names, which becomes the current one.
     #[inline]
     fn find(&mut self, key: &Quoted<'a>) -> Result<Option<&'static Field>, Fault> {
         let Some(frame) = self.stack.last_mut() else { return Ok(None) };
-        if !key.escaped {
-            // Writers have an order: the field after the last one is the likeliest.
-            let likely = frame.current.wrapping_add(1);
-            let found = match frame.message.fields.get(likely) {
-                Some(field) if field.json_name.as_bytes() == key.raw => Some(likely),
-                _ => position(frame.message, key.raw, false),
-            };
-            if let Some(index) = found {
-                frame.current = index;
-                return Ok(frame.message.fields.get(index));
-            }
+        if !key.escaped
+            && let Some(index) = position(frame.message, key.raw, false)
+        {
+            frame.current = index;
+            return Ok(frame.message.fields.get(index));
         }
         self.find_unusual(key)
     }
