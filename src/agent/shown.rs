@@ -41,7 +41,6 @@ impl View {
 
     /// The sources of every admin route.
     pub(super) fn sources(&self, control: mpsc::Sender<Control>) -> Sources {
-        self.collect();
         Sources {
             registry: self.registry.clone(),
             readiness: self.source(Self::readiness),
@@ -59,14 +58,6 @@ impl View {
     ) -> api::Source<T> {
         let view = self.clone();
         Arc::new(move || read(&view))
-    }
-
-    /// Families that are read when scraped.
-    fn collect(&self) {
-        let view = self.clone();
-        self.registry.collect(move |out| {
-            view.ledger().expose(out);
-        });
     }
 
     /// Ready means that senders should send here. An unreachable destination is a reason to look,

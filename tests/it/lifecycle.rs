@@ -35,3 +35,24 @@ async fn a_second_agent_on_the_same_journal_is_refused_with_its_directory_named(
     assert!(log.contains("journal") && log.contains("in use"), "{log}");
     drop(first);
 }
+
+#[tokio::test]
+async fn every_admin_document_can_be_read_and_names_no_family_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let agent = Agent::start(directory.path(), &config(directory.path(), admin), admin).await;
+    let (status, metrics) = agent.get("/metrics").unwrap();
+    assert_eq!(status, 200);
+    let mut families: Vec<_> = metrics.lines().filter(|l| l.starts_with("# TYPE")).collect();
+    assert!(families.len() > 20, "{metrics}");
+    families.sort_unstable();
+    let count = families.len();
+    families.dedup();
+    assert_eq!(families.len(), count);
+    for path in ["ledger", "routes", "rejected", "status"] {
+        let (status, document) = agent.get(&format!("/api/sidelight/v1/{path}")).unwrap();
+        assert_eq!(status, 200, "{path}");
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        assert_eq!(document["schema_version"], 1, "{path}");
+    }
+}
