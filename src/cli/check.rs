@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
-use crate::config::{self, Finding, LoadError, Recipe, Severity, Sources};
+use crate::config;
+use crate::config::{Finding, LoadError, Recipe, Severity, Sources};
 
 /// What is checked.
 #[derive(Debug, clap::Subcommand)]

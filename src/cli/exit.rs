@@ -21,12 +21,12 @@ pub enum Exit {
     InvalidConfiguration = 5,
     /// The agent asks for a token, or for another one.
     NotAuthorised = 6,
-    /// SIGINT.
+    /// SIGINT, a second time.
     Interrupted = 130,
-    /// SIGTERM, twice.
-    Terminated = 143,
     /// Nobody reads standard output any more; as if killed by SIGPIPE.
     BrokenPipe = 141,
+    /// SIGTERM, a second time.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {

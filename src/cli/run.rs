@@ -9,8 +9,9 @@ use super::start;
 use super::terminal::Terminal;
 use crate::agent;
 use crate::agent::{Cause, Started, Stopped};
-use crate::config::{self, LoadError, Loaded, Recipe, Style};
-use crate::telemetry;
+use crate::config;
+use crate::config::{LoadError, Loaded, Recipe, Style};
+use crate::receive::BindError;
 
 /// What runs.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -41,54 +42,72 @@ pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     set.extend(args.set);
     let recipe = Recipe::new(&args.config, set).map_err(|error| unreadable(&error))?;
     let loaded = load(&recipe, terminal)?;
+    let (say, demo) = (*terminal, args.demo);
     let options = agent::Options {
-        reload: Box::new(move || match recipe.load() {
-            Ok(loaded) => Ok(loaded),
-            Err(LoadError::Read(error)) => Err(telemetry::chain(&error)),
-            Err(LoadError::Findings(findings)) => Err(findings.render(&Style::default())),
+        reload: Box::new(move || recipe.load().map_err(|error| reload_failure(&error))),
+        started: Box::new(move |started| {
+            say.note(&start::block(started));
+            if demo {
+                start_demo(started, &say);
+            }
         }),
-        started: started(terminal.clone(), args.demo),
     };
     match agent::run(loaded, options).await {
         Ok(Stopped::Drained) => Ok(Exit::Ok),
+        Ok(Stopped::AtOnce(Cause::Terminate)) => Ok(Exit::Terminated),
         Ok(Stopped::AtOnce(Cause::Interrupt)) => Ok(Exit::Interrupted),
-        Ok(Stopped::AtOnce(Cause::Terminate | Cause::Panic)) => Ok(Exit::Terminated),
-        Ok(Stopped::Panicked) => Err(Failure::new(Exit::Failed, "the agent panicked").help(
-            "this is a bug: please report the log lines above; what was acknowledged is kept",
-        )),
-        Err(error) => Err(not_started(&error)),
+        Ok(Stopped::AtOnce(Cause::Panic) | Stopped::Panicked) => {
+            Err(Failure::new(Exit::Failed, "the agent panicked").help(
+                "this is a bug: please report the log lines above; what was acknowledged is kept",
+            ))
+        }
+        Err(error) => Err(start_failure(&error)),
     }
 }
 
-/// Shows the start block, and begins the demonstration when it was asked for.
-fn started(terminal: Terminal, demo: bool) -> Box<dyn FnOnce(&Started) + Send> {
-    Box::new(move |started| {
-        terminal.note(&start::block(started));
-        let receiver = started.receivers.iter().find(|r| !r.address.starts_with("unix:") && !r.tls);
-        match receiver.map(|receiver| format!("http://{}", receiver.address)) {
-            Some(endpoint) if demo => drop(tokio::spawn(async move {
-                if let Err(error) = generate::demo(&endpoint).await {
-                    tracing::warn!(error, "the demonstration ended");
-                }
-            })),
-            None if demo => terminal.note("no demonstration: no listener without TLS\n"),
-            _ => {}
+/// Sends generated traffic to the first listener, for as long as the agent runs.
+fn start_demo(started: &Started, terminal: &Terminal) {
+    let open = started.receivers.iter().find(|endpoint| !endpoint.tls && !endpoint.auth);
+    let Some(endpoint) = open else {
+        return terminal.say("--demo sends nothing: every listener asks for TLS or a token");
+    };
+    let address = endpoint.address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+    terminal.note(
+        "demo       making 240 spans, points and log records a second; watch: sidelight routes",
+    );
+    let terminal = *terminal;
+    tokio::spawn(async move {
+        if let Err(error) = generate::demo(&address).await {
+            terminal.say(&format!("--demo sends nothing: {error}"));
         }
-    })
+    });
 }
 
-fn not_started(error: &agent::Error) -> Failure {
-    let help = match error {
-        agent::Error::Receive(_) | agent::Error::Admin { .. } => {
-            "is another agent, or a collector, running? choose other addresses with \
-             receivers.otlp.protocols.*.endpoint and admin.endpoint"
+fn start_failure(error: &agent::Error) -> Failure {
+    let failure = Failure::new(Exit::Failed, "the agent did not start").because(error);
+    let in_use = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    let (key, address) = match error {
+        agent::Error::Receive(BindError::Tcp { endpoint, source }) if in_use(source) => {
+            ("receivers.otlp.protocols.<protocol>.endpoint", endpoint.clone())
         }
-        agent::Error::Journal(_) => {
-            "one agent a directory: set journal.directory, or stop the other agent"
+        agent::Error::Admin { address, source } if in_use(source) => {
+            ("admin.endpoint", address.to_string())
         }
-        _ => "docs/config.md describes every option",
+        _ => return failure,
     };
-    Failure::new(Exit::Failed, "the agent did not start").because(error).help(help)
+    let host = address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+    failure.help(format!(
+        "another agent or collector has {address}: stop it, or take a free port with \
+         `--set {key}={host}:0`"
+    ))
+}
+
+/// A failed reload, as text for whoever asked and for the log.
+fn reload_failure(error: &LoadError) -> String {
+    match error {
+        LoadError::Read(error) => format!("{error}: {}", error.source),
+        LoadError::Findings(findings) => findings.render(&Style::default()),
+    }
 }
 
 fn load(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failure> {

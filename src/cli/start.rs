@@ -5,28 +5,26 @@ use std::fmt::Write as _;
 use crate::agent::Started;
 use crate::config::Config;
 use crate::export::config::{Protocol, Target};
-use crate::journal::Durability;
+use crate::journal::{Durability, Recovery};
+use crate::receive::Endpoint;
 
 /// The start block, with a line end after each line.
-#[must_use]
 pub(super) fn block(started: &Started) -> String {
     let config = &started.loaded.config;
     let mut lines = vec![("sidelight", env!("CARGO_PKG_VERSION").to_owned())];
-    for receiver in &started.receivers {
-        let tls = if receiver.tls { ", TLS" } else { "" };
-        let auth = if receiver.auth { ", token" } else { "" };
-        let address = &receiver.address;
+    for Endpoint { address, tls, auth } in &started.receivers {
+        let tls = if *tls { ", TLS" } else { "" };
+        let auth = if *auth { ", with the token" } else { "" };
         lines.push(("receiving", format!("OTLP on {address} (gRPC and HTTP{tls}{auth})")));
     }
     lines.push(("journal", journal(config)));
+    lines.extend(found(&started.recovery).map(|text| ("", text)));
     if config.export.destinations.is_empty() {
         lines.push(("exporting", "nowhere: no exporters, everything stays here".to_owned()));
     }
     for destination in &config.export.destinations {
-        lines.push((
-            "exporting",
-            format!("{} to {}", destination.name, target(&destination.target)),
-        ));
+        let target = target(&destination.target);
+        lines.push(("exporting", format!("{} to {target}", destination.name)));
     }
     let admin = started.admin;
     lines.push(("look at", format!("http://{admin}/metrics, /readyz, /api/sidelight/v1/ledger")));
@@ -48,6 +46,24 @@ fn journal(config: &Config) -> String {
     }
 }
 
+/// What the journal held, where there is something to say.
+fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
+    let undelivered: u64 = recovery.undelivered.iter().map(|(_, count)| count.items).sum();
+    let held = (recovery.records > 0).then(|| {
+        format!("with {} requests, {undelivered} items still to be delivered", recovery.records)
+    });
+    let removed =
+        recovery.removed.iter().filter(|removed| removed.dropped.items > 0).map(|removed| {
+            let items = removed.dropped.items;
+            format!("dropped {items} items of {}, which is not configured any more", removed.reader)
+        });
+    let quarantined = recovery
+        .quarantined
+        .iter()
+        .map(|path| format!("set aside as unreadable: {}", path.display()));
+    held.into_iter().chain(removed).chain(quarantined).collect::<Vec<_>>().into_iter()
+}
+
 fn target(target: &Target) -> String {
     match target {
         Target::Otlp(client) => {
@@ -65,7 +81,7 @@ fn target(target: &Target) -> String {
 
 fn next(started: &Started) -> String {
     let admin = started.admin;
-    if started.receivers.iter().any(|receiver| receiver.address.ends_with(":4317")) {
+    if started.receivers.iter().any(|endpoint| endpoint.address.ends_with(":4317")) {
         format!("point an OpenTelemetry SDK here, then: curl {admin}/metrics")
     } else {
         format!("set OTEL_EXPORTER_OTLP_ENDPOINT to an address above, then: curl {admin}/metrics")
@@ -76,23 +92,16 @@ fn next(started: &Started) -> String {
 mod tests {
     use super::*;
     use crate::config::{Inputs, load};
-    use crate::journal::Recovery;
-    use crate::receive::Endpoint;
+    use crate::journal::Count;
 
-    fn shown(text: &str) -> String {
+    fn shown(text: &str, recovery: Recovery) -> String {
         let files = vec![("x".to_owned(), text.to_owned())];
         let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
-        let receivers = ["127.0.0.1:4317", "127.0.0.1:4318"].map(|address| Endpoint {
-            address: address.to_owned(),
-            tls: false,
-            auth: false,
-        });
-        block(&Started {
-            loaded,
-            receivers: receivers.into(),
-            admin: ([127, 0, 0, 1], 9464).into(),
-            recovery: Recovery::default(),
-        })
+        let endpoint =
+            |address: &str, auth| Endpoint { address: address.to_owned(), tls: false, auth };
+        let receivers = vec![endpoint("127.0.0.1:4317", false), endpoint("unix:///s", true)];
+        let admin = ([127, 0, 0, 1], 9464).into();
+        block(&Started { loaded, receivers, admin, recovery })
     }
 
     #[test]
@@ -100,20 +109,34 @@ mod tests {
         expect_test::expect![[r#"
             sidelight  0.1.0
             receiving  OTLP on 127.0.0.1:4317 (gRPC and HTTP)
-            receiving  OTLP on 127.0.0.1:4318 (gRPC and HTTP)
+            receiving  OTLP on unix:///s (gRPC and HTTP, with the token)
             journal    /var/lib/sidelight/journal (fsync: acknowledged data survives power loss)
             exporting  nowhere: no exporters, everything stays here
             look at    http://127.0.0.1:9464/metrics, /readyz, /api/sidelight/v1/ledger
             next       point an OpenTelemetry SDK here, then: curl 127.0.0.1:9464/metrics
         "#]]
-        .assert_eq(&shown(""));
+        .assert_eq(&shown("", Recovery::default()));
+    }
+
+    #[test]
+    fn what_the_journal_held_is_said() {
+        let count = Count { requests: 2, items: 30 };
+        let recovery = Recovery {
+            records: 7,
+            undelivered: vec![("otlp_grpc:traces".to_owned(), count)],
+            quarantined: vec!["/j/1.corrupt".into()],
+            ..Recovery::default()
+        };
+        let shown = shown("", recovery);
+        assert!(shown.contains("with 7 requests, 30 items still to be delivered"), "{shown}");
+        assert!(shown.contains("/j/1.corrupt"), "{shown}");
     }
 
     #[test]
     fn a_memory_journal_says_that_it_keeps_nothing_and_exporters_are_listed() {
         let text = "journal: {durability: memory}\nexporters:\n  debug:\n  \
                     otlp_grpc/t: {endpoint: 'https://tempo.example:4317', headers: {a: hunter2}}\n";
-        let shown = shown(text);
+        let shown = shown(text, Recovery::default());
         assert!(shown.contains("survives nothing"), "{shown}");
         assert!(shown.contains("otlp_grpc/t to tempo.example:4317 (gRPC, TLS)"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");

@@ -16,6 +16,7 @@ use crate::receive::Bind;
 
 pub(super) fn check(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
     duplicates(values, config, findings);
+    open(values, config, findings);
     own(values, config, findings);
 }
 
@@ -56,6 +57,34 @@ fn duplicates(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
             findings.push(Finding::error(span, message).help("give each a port of its own"));
         }
         seen.push((key, address, span));
+    }
+}
+
+/// Warns of listeners that other machines reach and that ask for nothing.
+fn open(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
+    let mut warn = |key: &str, what: &str, help: &str| {
+        if let Some(given) = values.given.get(key) {
+            let message = format!("everybody who reaches this address may {what}");
+            findings.push(Finding::warning(given.span, message).help(help));
+        }
+    };
+    for protocol in ["grpc", "http"] {
+        let key = format!("receivers.otlp.protocols.{protocol}.endpoint");
+        let mut address = None::<SocketAddr>;
+        values.at("").set(&key, &mut address);
+        let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { continue };
+        let text = address.to_string();
+        let open = config.receive.listeners.iter().any(|listener| {
+            let asks = listener.auth.is_some()
+                || listener.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+            !asks && matches!(&listener.bind, Bind::Tcp(bound) if *bound == text)
+        });
+        if open {
+            warn(&key, "send", "set `auth.bearer_token_file` or `tls.client_ca_file`");
+        }
+    }
+    if !config.api.endpoint.ip().is_loopback() && config.api.token_file.is_none() {
+        warn("admin.endpoint", "read metrics and logs of refusals", "set `admin.token_file`");
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::check::{Given, Val, Values};
 use super::finding::Finding;
+use super::option::nearest;
 use super::surroundings::Surroundings;
 use super::{Config, receivers};
 use crate::journal::{self, Durability, WhenFull};
@@ -49,7 +50,7 @@ pub(super) fn resolve(
     aggregate.set("series_per_service_max", &mut config.aggregate.series_per_service_max);
     aggregate.set("series_ttl", &mut config.aggregate.series_ttl);
     aggregate.set("label_value_size_max", &mut config.aggregate.label_value_bytes_max);
-    config.telemetry = telemetry(values);
+    config.telemetry = telemetry(values, findings);
     values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
     super::addresses::check(values, &config, findings);
     config
@@ -97,10 +98,24 @@ pub(super) fn when_full(at: &At<'_>, key: &str) -> Option<WhenFull> {
     })
 }
 
-fn telemetry(values: &Values) -> telemetry::Config {
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+fn telemetry(values: &Values, findings: &mut Vec<Finding>) -> telemetry::Config {
     let at = values.at("telemetry");
     let mut config = telemetry::Config::default();
     at.set("logs.level", &mut config.logs.level);
+    if let Some(given) = at.given("logs.level") {
+        let level = config.logs.level.as_str();
+        // A lone word that is no level would be read as a target's name, and silence the rest.
+        let word = !level.contains(['=', ',', ':', '[']);
+        if (word && !LEVELS.contains(&level)) || telemetry::logs::parse(level).is_err() {
+            let message = format!("`{level}` is not a log level");
+            let meant = nearest(level, LEVELS.iter().copied());
+            let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
+            let help = format!("{meant}one of {}, or directives", LEVELS.join(", "));
+            findings.push(Finding::error(given.span, message).help(help));
+        }
+    }
     match at.word("logs.format") {
         Some("pretty") => config.logs.format = telemetry::config::LogFormat::Pretty,
         Some("json") => config.logs.format = telemetry::config::LogFormat::Json,

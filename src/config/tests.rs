@@ -337,12 +337,42 @@ fn what_needs_more_than_one_value_is_checked() {
             "receivers: {otlp: {protocols: {http: {traces_url_path: v1}}}}",
             "does not begin with `/`",
         ),
+        ("telemetry: {logs: {level: wran}}", "not a log level"),
+        ("telemetry: {logs: {level: 'a=b=c'}}", "not a log level"),
         ("journal: {memory_size: 100MiB}", "more than half"),
         ("journal: {max_size: 64MiB, retention: {size: 1GiB}}", "above `journal.max_size`"),
     ];
     for (text, expected) in cases {
         let found = messages(text);
         assert!(found.iter().any(|m| m.contains(expected)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn what_works_but_is_probably_not_meant_is_a_warning() {
+    let cases = [
+        ("admin: {endpoint: 0.0.0.0:9464}", Some("may read")),
+        ("receivers: {otlp: {protocols: {grpc: {endpoint: 0.0.0.0:4317}}}}", Some("may send")),
+        (
+            "receivers: {otlp: {auth: {bearer_token_file: /t}, \
+             protocols: {grpc: {endpoint: 0.0.0.0:4317}}}}",
+            None,
+        ),
+        (
+            "receivers: {otlp: {protocols: {http: {max_request_body_size: 60MiB}}}}",
+            Some("lowered to a quarter"),
+        ),
+        ("journal: {memory_size: 10MiB}", Some("no effect")),
+        (
+            "exporters: {otlp_grpc: {endpoint: 'https://a', tls: {insecure_skip_verify: true}}}",
+            Some("not verified"),
+        ),
+    ];
+    for (text, expected) in cases {
+        let warnings = loaded(&[text], &[], &[]).warnings;
+        let found: Vec<&str> = warnings.iter().map(|f| f.message.as_str()).collect();
+        assert_eq!(found.len(), usize::from(expected.is_some()), "{text}: {found:?}");
+        assert!(expected.is_none_or(|e| found[0].contains(e)), "{text}: {found:?}");
     }
 }
 
@@ -442,6 +472,7 @@ fn other_than_default(option: &Opt) -> &'static str {
         (Kind::List(Kind::Integer { .. }), _) => "[418]",
         (Kind::List(_) | Kind::HeaderNames, _) => "[x-y]",
         (Kind::Headers, _) => "{x-y: z}",
+        (Kind::Text, _) if option.key == "logs.level" => "debug",
         (Kind::Text, _) if option.key.ends_with("path") => "/other",
         (Kind::Text | Kind::Path, _) => "/other",
     }
