@@ -24,7 +24,7 @@ mod version;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 pub use terminal::{ColourChoice, Terminal};
@@ -36,7 +36,6 @@ pub use terminal::{ColourChoice, Terminal};
 #[command(
     name = "sidelight",
     version,
-    args_conflicts_with_subcommands = true,
     after_help = "Configuration: docs/config.md. Exit codes: 0 ok, 1 failed, 2 usage, 3 findings, \
                   4 agent unreachable, 5 invalid configuration, 6 not authorised."
 )]
@@ -96,7 +95,7 @@ pub struct Invocation {
 /// The exit code, when there is nothing to execute: help was asked for and printed, or what was
 /// typed is wrong and that was said.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Exit> {
-    match Typed::try_parse_from(args) {
+    match Typed::try_parse_from(args).and_then(refuse_both) {
         Ok(typed) => {
             let Global { quiet, verbose, color } = typed.global;
             let terminal = Terminal::of_process(quiet, verbose, color);
@@ -109,6 +108,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Exi
             Err(if error.use_stderr() { Exit::Usage } else { Exit::Ok })
         }
     }
+}
+
+/// Flags of `run` stand after `run`, or without any command.
+fn refuse_both(typed: Typed) -> Result<Typed, clap::Error> {
+    if typed.command.is_some() && typed.run.any() {
+        let message = "flags of `run` stand after `run`, or without any command";
+        return Err(Typed::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+    }
+    Ok(typed)
 }
 
 impl Invocation {

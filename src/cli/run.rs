@@ -27,6 +27,13 @@ pub(super) struct Args {
     demo: bool,
 }
 
+impl Args {
+    /// Whether anything was given.
+    pub(super) fn any(&self) -> bool {
+        !self.config.is_empty() || !self.set.is_empty() || self.demo
+    }
+}
+
 /// At most two worker threads: a sidecar gets a core or less.
 pub(super) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(2)

@@ -27,6 +27,15 @@ fn without_a_command_it_runs() {
 }
 
 #[test]
+fn global_flags_stand_before_or_after_the_command_but_those_of_run_do_not() {
+    assert!(matches!(typed("sidelight -q health --ready"), Ok(Command::Health(_))));
+    assert!(matches!(typed("sidelight health -q"), Ok(Command::Health(_))));
+    assert!(matches!(typed("sidelight --color never gen traces -q"), Ok(Command::Gen(_))));
+    assert_eq!(typed("sidelight -c a.yaml health").unwrap_err(), Exit::Usage);
+    assert_eq!(typed("sidelight --demo run").unwrap_err(), Exit::Usage);
+}
+
+#[test]
 fn what_is_typed_wrong_is_a_usage_error_and_help_is_not() {
     assert_eq!(typed("sidelight rnu").unwrap_err(), Exit::Usage);
     assert_eq!(typed("sidelight check config").unwrap_err(), Exit::Usage);
