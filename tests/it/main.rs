@@ -7,4 +7,5 @@
 mod kill;
 mod lifecycle;
 mod receive;
+mod reload;
 mod support;
