@@ -84,26 +84,9 @@ impl View {
     }
 
     fn ledger(&self) -> api::Ledger {
-        let of =
-            |count: journal::Count| api::Count { requests: count.requests, items: count.items };
-        let journal = self.journal.ledger();
-        let mut ledger = api::Ledger::default();
+        let mut ledger = api::Ledger::of(&self.journal.ledger());
         for signal in Signal::ALL {
-            let flow = ledger.flow(signal);
-            flow.accepted = of(journal.accepted.get(signal));
-            flow.refused = self.refused(signal);
-        }
-        for lane in journal.readers {
-            // Local readers are no destinations: they have no lane name.
-            if lane.exporter == lane.reader {
-                continue;
-            }
-            let outcome = api::Outcome {
-                delivered: of(lane.delivered),
-                queued: of(lane.queued),
-                dropped: lane.dropped.iter().map(|(why, &n)| (why.name().to_owned(), n)).collect(),
-            };
-            ledger.flow(lane.signal).exporters.insert(lane.exporter, outcome);
+            ledger.flow(signal).refused = self.refused(signal);
         }
         ledger
     }

@@ -123,7 +123,6 @@ fn metrics(from: &Sources, request: &HeaderMap) -> Reply {
     let format = Format::negotiate(Some(&accept.join(",")));
     let mut out = Exposition::new(format);
     from.registry.write(&mut out);
-    (from.ledger)().expose(&mut out);
     Reply::new(StatusCode::OK, format.content_type(), out.finish())
 }
 

@@ -16,7 +16,8 @@ pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
 /// Everything behind the routes.
 #[derive(Clone)]
 pub struct Sources {
-    /// The self-metrics of /metrics, with the collectors of other modules.
+    /// Everything that /metrics shows: self-metrics and, as collectors, span metrics and the
+    /// ledger's series.
     pub registry: Registry,
     /// What /readyz answers.
     pub readiness: Source<Readiness>,

@@ -24,6 +24,12 @@ async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running
     change(&mut config);
     let registry = Registry::default();
     registry.counter(&desc::RECEIVER_ACCEPTED_SPANS, &["otlp", "grpc"]).add(41);
+    let ledger = || {
+        let mut ledger = Ledger::default();
+        ledger.flow(Signal::Logs).accepted = Count { requests: 1, items: 7 };
+        ledger
+    };
+    registry.collect(move |out| ledger().expose(out));
     let (sender, control) = mpsc::channel(1);
     let ready = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&ready);
@@ -33,11 +39,7 @@ async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running
             ready: flag.load(Ordering::Relaxed),
             reasons: vec!["the journal makes no progress".to_owned()],
         }),
-        ledger: Arc::new(|| {
-            let mut ledger = Ledger::default();
-            ledger.flow(Signal::Logs).accepted = Count { requests: 1, items: 7 };
-            ledger
-        }),
+        ledger: Arc::new(ledger),
         routes: Arc::new(|| r#"{"schema_version":1,"routes":[]}"#.to_owned()),
         rejected: Arc::new(|| format!("[\"{}\"]", "x".repeat(500_000))),
         status: Arc::new(|| "{}".to_owned()),
