@@ -45,8 +45,9 @@ pub(super) fn read(span: &[u8]) -> Option<Fields<'_>> {
             rest = after;
             continue;
         }
-        if key & 7 == 2 && key != EVENT && key != LINK || key == KIND || key & 7 == 1 {
-            let bit = 1 << (key >> 3);
+        // Fields 1 to 8 and the status are singular.
+        if key < ATTRIBUTE & !7 || key == STATUS {
+            let bit = 1_u16 << (key >> 3);
             if seen & bit != 0 {
                 return None;
             }
