@@ -143,16 +143,18 @@ impl<'a> Fields<'a> {
         Self { bytes, pos }
     }
 
-    /// The content of the next field, if it is length-delimited with the one-byte key `key` and shorter than 128
-    /// bytes; otherwise nothing is read.
+    /// The content of the next field, if it is length-delimited with the one-byte key `key`; otherwise nothing is
+    /// read.
     #[inline(always)]
-    pub(crate) fn next_short(&mut self, key: u32) -> Option<&'a [u8]> {
-        let (&[next_key, len @ 0..0x80], rest) = self.bytes.get(self.pos..)?.split_first_chunk()?
-        else {
+    pub(crate) fn next_content(&mut self, key: u32) -> Option<&'a [u8]> {
+        let next_key = self.bytes.get(self.pos)?;
+        if u32::from(*next_key) != key {
             return None;
-        };
-        let content = rest.get(..usize::from(len)).filter(|_| u32::from(next_key) == key)?;
-        self.pos += 2 + usize::from(len);
+        }
+        let (len, start) = varint::read(self.bytes, self.pos + 1)?;
+        let end = start.checked_add(usize::try_from(len).ok()?)?;
+        let content = self.bytes.get(start..end)?;
+        self.pos = end;
         Some(content)
     }
 

@@ -232,12 +232,10 @@ pub struct Message {
     pub name: &'static str,
     /// Fields by ascending number.
     pub fields: &'static [Field],
-    /// Indices into `fields`, ordered by JSON name (bytewise).
-    pub by_json_name: &'static [u8],
 }
 
 impl Message {
-    const NONE: Self = Self { name: "", fields: &[], by_json_name: &[] };
+    const NONE: Self = Self { name: "", fields: &[] };
 
     /// The field numbered `number`.
     #[must_use]

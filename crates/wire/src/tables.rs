@@ -146,7 +146,6 @@ pub static MESSAGES: [Message; 56] = [
         name: "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest",
         fields: &[Field::new(1, "resource_spans", "resourceSpans", Kind::Message(MessageId(1)))
             .repeated()],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.trace.v1.ResourceSpans",
@@ -155,7 +154,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "scope_spans", "scopeSpans", Kind::Message(MessageId(8))).repeated(),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[0, 2, 1],
     },
     Message {
         name: "opentelemetry.proto.resource.v1.Resource",
@@ -164,7 +162,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "dropped_attributes_count", "droppedAttributesCount", Kind::Uint32),
             Field::new(3, "entity_refs", "entityRefs", Kind::Message(MessageId(7))).repeated(),
         ],
-        by_json_name: &[0, 1, 2],
     },
     Message {
         name: "opentelemetry.proto.common.v1.KeyValue",
@@ -173,7 +170,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "value", "value", Kind::Message(MessageId(4))),
             Field::new(3, "key_strindex", "keyStrindex", Kind::Int32),
         ],
-        by_json_name: &[0, 2, 1],
     },
     Message {
         name: "opentelemetry.proto.common.v1.AnyValue",
@@ -187,17 +183,14 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(7, "bytes_value", "bytesValue", Kind::Bytes).oneof(0),
             Field::new(8, "string_value_strindex", "stringValueStrindex", Kind::Int32).oneof(0),
         ],
-        by_json_name: &[4, 1, 6, 3, 2, 5, 0, 7],
     },
     Message {
         name: "opentelemetry.proto.common.v1.ArrayValue",
         fields: &[Field::new(1, "values", "values", Kind::Message(MessageId(4))).repeated()],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.common.v1.KeyValueList",
         fields: &[Field::new(1, "values", "values", Kind::Message(MessageId(3))).repeated()],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.common.v1.EntityRef",
@@ -207,7 +200,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(3, "id_keys", "idKeys", Kind::String).repeated(),
             Field::new(4, "description_keys", "descriptionKeys", Kind::String).repeated(),
         ],
-        by_json_name: &[3, 2, 0, 1],
     },
     Message {
         name: "opentelemetry.proto.trace.v1.ScopeSpans",
@@ -218,7 +210,6 @@ pub static MESSAGES: [Message; 56] = [
                 .mark(Mark::Item),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[2, 0, 1],
     },
     Message {
         name: "opentelemetry.proto.common.v1.InstrumentationScope",
@@ -228,7 +219,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(3, "attributes", "attributes", Kind::Message(MessageId(3))).repeated(),
             Field::new(4, "dropped_attributes_count", "droppedAttributesCount", Kind::Uint32),
         ],
-        by_json_name: &[2, 3, 0, 1],
     },
     Message {
         name: "opentelemetry.proto.trace.v1.Span",
@@ -250,7 +240,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(15, "status", "status", Kind::Message(MessageId(13))),
             Field::new(16, "flags", "flags", Kind::Fixed32),
         ],
-        by_json_name: &[8, 9, 11, 13, 7, 10, 15, 5, 12, 4, 3, 1, 6, 14, 0, 2],
     },
     Message {
         name: "opentelemetry.proto.trace.v1.Span.Event",
@@ -260,7 +249,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(3, "attributes", "attributes", Kind::Message(MessageId(3))).repeated(),
             Field::new(4, "dropped_attributes_count", "droppedAttributesCount", Kind::Uint32),
         ],
-        by_json_name: &[2, 3, 1, 0],
     },
     Message {
         name: "opentelemetry.proto.trace.v1.Span.Link",
@@ -272,7 +260,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(5, "dropped_attributes_count", "droppedAttributesCount", Kind::Uint32),
             Field::new(6, "flags", "flags", Kind::Fixed32),
         ],
-        by_json_name: &[3, 4, 5, 1, 0, 2],
     },
     Message {
         name: "opentelemetry.proto.trace.v1.Status",
@@ -280,7 +267,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "message", "message", Kind::String),
             Field::new(3, "code", "code", Kind::Enum(EnumId(1))),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest",
@@ -291,7 +277,6 @@ pub static MESSAGES: [Message; 56] = [
             Kind::Message(MessageId(15)),
         )
         .repeated()],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.ResourceMetrics",
@@ -300,7 +285,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "scope_metrics", "scopeMetrics", Kind::Message(MessageId(16))).repeated(),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[0, 2, 1],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.ScopeMetrics",
@@ -309,7 +293,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "metrics", "metrics", Kind::Message(MessageId(17))).repeated(),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[1, 2, 0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.Metric",
@@ -330,14 +313,12 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(11, "summary", "summary", Kind::Message(MessageId(27))).oneof(0),
             Field::new(12, "metadata", "metadata", Kind::Message(MessageId(3))).repeated(),
         ],
-        by_json_name: &[1, 6, 3, 5, 8, 0, 4, 7, 2],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.Gauge",
         fields: &[Field::new(1, "data_points", "dataPoints", Kind::Message(MessageId(19)))
             .repeated()
             .mark(Mark::Item)],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.NumberDataPoint",
@@ -350,7 +331,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(7, "attributes", "attributes", Kind::Message(MessageId(3))).repeated(),
             Field::new(8, "flags", "flags", Kind::Uint32),
         ],
-        by_json_name: &[2, 4, 5, 3, 6, 0, 1],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.Exemplar",
@@ -363,7 +343,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(7, "filtered_attributes", "filteredAttributes", Kind::Message(MessageId(3)))
                 .repeated(),
         ],
-        by_json_name: &[1, 4, 5, 2, 0, 3],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.Sum",
@@ -379,7 +358,6 @@ pub static MESSAGES: [Message; 56] = [
             ),
             Field::new(3, "is_monotonic", "isMonotonic", Kind::Bool),
         ],
-        by_json_name: &[1, 0, 2],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.Histogram",
@@ -394,7 +372,6 @@ pub static MESSAGES: [Message; 56] = [
                 Kind::Enum(EnumId(2)),
             ),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.HistogramDataPoint",
@@ -411,7 +388,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(11, "min", "min", Kind::Double).optional(),
             Field::new(12, "max", "max", Kind::Double).optional(),
         ],
-        by_json_name: &[7, 4, 2, 6, 5, 8, 10, 9, 0, 3, 1],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.ExponentialHistogram",
@@ -426,7 +402,6 @@ pub static MESSAGES: [Message; 56] = [
                 Kind::Enum(EnumId(2)),
             ),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.ExponentialHistogramDataPoint",
@@ -446,7 +421,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(13, "max", "max", Kind::Double).optional(),
             Field::new(14, "zero_threshold", "zeroThreshold", Kind::Double),
         ],
-        by_json_name: &[0, 3, 10, 9, 12, 11, 8, 7, 5, 1, 4, 2, 6, 13],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.ExponentialHistogramDataPoint.Buckets",
@@ -454,14 +428,12 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "offset", "offset", Kind::Sint32),
             Field::new(2, "bucket_counts", "bucketCounts", Kind::Uint64).repeated().packed(),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.Summary",
         fields: &[Field::new(1, "data_points", "dataPoints", Kind::Message(MessageId(28)))
             .repeated()
             .mark(Mark::Item)],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.SummaryDataPoint",
@@ -475,7 +447,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(7, "attributes", "attributes", Kind::Message(MessageId(3))).repeated(),
             Field::new(8, "flags", "flags", Kind::Uint32),
         ],
-        by_json_name: &[5, 2, 6, 4, 0, 3, 1],
     },
     Message {
         name: "opentelemetry.proto.metrics.v1.SummaryDataPoint.ValueAtQuantile",
@@ -483,14 +454,12 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "quantile", "quantile", Kind::Double),
             Field::new(2, "value", "value", Kind::Double),
         ],
-        by_json_name: &[0, 1],
     },
     Message {
         name: "opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest",
         fields: &[
             Field::new(1, "resource_logs", "resourceLogs", Kind::Message(MessageId(31))).repeated()
         ],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.logs.v1.ResourceLogs",
@@ -499,7 +468,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "scope_logs", "scopeLogs", Kind::Message(MessageId(32))).repeated(),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[0, 2, 1],
     },
     Message {
         name: "opentelemetry.proto.logs.v1.ScopeLogs",
@@ -510,7 +478,6 @@ pub static MESSAGES: [Message; 56] = [
                 .mark(Mark::Item),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[1, 2, 0],
     },
     Message {
         name: "opentelemetry.proto.logs.v1.LogRecord",
@@ -527,7 +494,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(11, "observed_time_unix_nano", "observedTimeUnixNano", Kind::Fixed64),
             Field::new(12, "event_name", "eventName", Kind::String),
         ],
-        by_json_name: &[4, 3, 5, 10, 6, 9, 1, 2, 8, 0, 7],
     },
     Message {
         name: "opentelemetry.proto.collector.profiles.v1development.ExportProfilesServiceRequest",
@@ -536,7 +502,6 @@ pub static MESSAGES: [Message; 56] = [
                 .repeated(),
             Field::new(2, "dictionary", "dictionary", Kind::Message(MessageId(40))),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.ResourceProfiles",
@@ -546,7 +511,6 @@ pub static MESSAGES: [Message; 56] = [
                 .repeated(),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[0, 2, 1],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.ScopeProfiles",
@@ -557,7 +521,6 @@ pub static MESSAGES: [Message; 56] = [
                 .mark(Mark::Item),
             Field::new(3, "schema_url", "schemaUrl", Kind::String),
         ],
-        by_json_name: &[1, 2, 0],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Profile",
@@ -576,7 +539,6 @@ pub static MESSAGES: [Message; 56] = [
                 .repeated()
                 .packed(),
         ],
-        by_json_name: &[10, 7, 3, 9, 8, 5, 4, 6, 0, 1, 2],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.ValueType",
@@ -584,7 +546,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "type_strindex", "typeStrindex", Kind::Int32),
             Field::new(2, "unit_strindex", "unitStrindex", Kind::Int32),
         ],
-        by_json_name: &[0, 1],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Sample",
@@ -597,7 +558,6 @@ pub static MESSAGES: [Message; 56] = [
                 .repeated()
                 .packed(),
         ],
-        by_json_name: &[1, 2, 0, 4, 3],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.ProfilesDictionary",
@@ -613,7 +573,6 @@ pub static MESSAGES: [Message; 56] = [
                 .repeated(),
             Field::new(7, "stack_table", "stackTable", Kind::Message(MessageId(47))).repeated(),
         ],
-        by_json_name: &[5, 2, 3, 1, 0, 6, 4],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Mapping",
@@ -624,7 +583,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(4, "filename_strindex", "filenameStrindex", Kind::Int32),
             Field::new(5, "attribute_indices", "attributeIndices", Kind::Int32).repeated().packed(),
         ],
-        by_json_name: &[4, 2, 3, 1, 0],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Location",
@@ -634,7 +592,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(3, "lines", "lines", Kind::Message(MessageId(43))).repeated(),
             Field::new(4, "attribute_indices", "attributeIndices", Kind::Int32).repeated().packed(),
         ],
-        by_json_name: &[1, 3, 2, 0],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Line",
@@ -643,7 +600,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "line", "line", Kind::Int64),
             Field::new(3, "column", "column", Kind::Int64),
         ],
-        by_json_name: &[2, 0, 1],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Function",
@@ -653,7 +609,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(3, "filename_strindex", "filenameStrindex", Kind::Int32),
             Field::new(4, "start_line", "startLine", Kind::Int64),
         ],
-        by_json_name: &[2, 0, 3, 1],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Link",
@@ -661,7 +616,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "trace_id", "traceId", Kind::Bytes).mark(Mark::Id16),
             Field::new(2, "span_id", "spanId", Kind::Bytes).mark(Mark::Id8),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.KeyValueAndUnit",
@@ -670,19 +624,16 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(2, "value", "value", Kind::Message(MessageId(4))),
             Field::new(3, "unit_strindex", "unitStrindex", Kind::Int32),
         ],
-        by_json_name: &[0, 2, 1],
     },
     Message {
         name: "opentelemetry.proto.profiles.v1development.Stack",
         fields: &[Field::new(1, "location_indices", "locationIndices", Kind::Int32)
             .repeated()
             .packed()],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse",
         fields: &[Field::new(1, "partial_success", "partialSuccess", Kind::Message(MessageId(49)))],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.collector.trace.v1.ExportTracePartialSuccess",
@@ -690,12 +641,10 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "rejected_spans", "rejectedSpans", Kind::Int64),
             Field::new(2, "error_message", "errorMessage", Kind::String),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceResponse",
         fields: &[Field::new(1, "partial_success", "partialSuccess", Kind::Message(MessageId(51)))],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.collector.metrics.v1.ExportMetricsPartialSuccess",
@@ -703,12 +652,10 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "rejected_data_points", "rejectedDataPoints", Kind::Int64),
             Field::new(2, "error_message", "errorMessage", Kind::String),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse",
         fields: &[Field::new(1, "partial_success", "partialSuccess", Kind::Message(MessageId(53)))],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.collector.logs.v1.ExportLogsPartialSuccess",
@@ -716,12 +663,10 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "rejected_log_records", "rejectedLogRecords", Kind::Int64),
             Field::new(2, "error_message", "errorMessage", Kind::String),
         ],
-        by_json_name: &[1, 0],
     },
     Message {
         name: "opentelemetry.proto.collector.profiles.v1development.ExportProfilesServiceResponse",
         fields: &[Field::new(1, "partial_success", "partialSuccess", Kind::Message(MessageId(55)))],
-        by_json_name: &[0],
     },
     Message {
         name: "opentelemetry.proto.collector.profiles.v1development.ExportProfilesPartialSuccess",
@@ -729,7 +674,6 @@ pub static MESSAGES: [Message; 56] = [
             Field::new(1, "rejected_profiles", "rejectedProfiles", Kind::Int64),
             Field::new(2, "error_message", "errorMessage", Kind::String),
         ],
-        by_json_name: &[1, 0],
     },
 ];
 

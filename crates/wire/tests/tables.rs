@@ -103,13 +103,11 @@ fn render_field(out: &mut String, all: &Reachable, field: &FieldDescriptor) {
 
 fn render_message(out: &mut String, all: &Reachable, message: &MessageDescriptor) {
     let fields = by_number(message);
-    let mut by_json: Vec<usize> = (0..fields.len()).collect();
-    by_json.sort_by_key(|&i| fields[i].json_name().to_owned());
     write!(out, "Message {{ name: {:?}, fields: &[", message.full_name()).unwrap();
     for field in &fields {
         render_field(out, all, field);
     }
-    writeln!(out, "], by_json_name: &{by_json:?} }},").unwrap();
+    writeln!(out, "] }},").unwrap();
 }
 
 /// `opentelemetry.proto.trace.v1.Span.Event` becomes `TRACE_SPAN_EVENT`.

@@ -136,9 +136,16 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        if let Some(bytes) = self.fields.current.next_short(key(self.number, WireType::Len)) {
+        if let Some(bytes) = self.fields.current.next_content(key(self.number, WireType::Len)) {
             return Some(bytes);
         }
+        self.next_after_others()
+    }
+}
+
+impl<'a> Elements<'a> {
+    #[inline(never)]
+    fn next_after_others(&mut self) -> Option<&'a [u8]> {
         loop {
             let field = self.fields.next()?;
             if field.number == self.number
@@ -153,8 +160,8 @@ impl<'a> Iterator for Elements<'a> {
 /// From the first to the last occurrence of a repeated field, so that iterating passes over little else.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Run {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
 }
 
 impl Run {
@@ -166,13 +173,20 @@ impl Run {
     #[inline(always)]
     pub(crate) fn extend_to(&mut self, start: usize, end: usize) {
         if self.end == 0 {
-            self.start = start;
+            self.start = position(start);
         }
-        self.end = end;
+        self.end = position(end);
     }
 
     #[inline]
     pub(crate) fn within(self, bytes: &[u8]) -> Message<'_> {
-        Message::Whole(bytes.get(self.start..self.end).unwrap_or_default())
+        let range = self.start as usize..self.end as usize;
+        Message::Whole(bytes.get(range).unwrap_or_default())
     }
+}
+
+/// A position within one item: an item beyond 4 GiB, which no limit admits, shows nothing there.
+#[inline(always)]
+fn position(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(0)
 }

@@ -72,6 +72,7 @@ macro_rules! envelope {
             }
 
             /// The resources with their telemetry.
+            #[inline]
             pub fn resources(self) -> impl Iterator<Item = $resource<'a>> + Clone {
                 Message::Whole(self.0).elements(1).map($resource)
             }
@@ -89,6 +90,7 @@ macro_rules! envelope {
             }
 
             /// The scopes with their telemetry.
+            #[inline]
             pub fn $scopes(self) -> impl Iterator<Item = $scope<'a>> + Clone {
                 Message::Whole(self.0).elements(2).map($scope)
             }
@@ -112,6 +114,7 @@ macro_rules! envelope {
             }
 
             #[doc = concat!("The ", stringify!($items), " in order.")]
+            #[inline]
             pub fn $items(self) -> impl Iterator<Item = $item<'a>> + Clone {
                 Message::Whole(self.0).elements(2).map($item::new)
             }
