@@ -11,6 +11,7 @@ and metric, unknown fields included, byte for byte. The whole is done once per k
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import shutil
@@ -35,6 +36,9 @@ DESTINATIONS = {
     "http/json": "{{otlp_http/judge: {{endpoint: 'http://127.0.0.1:{http}', encoding: json}}}}",
 }
 DEADLINE_SECONDS = 60
+# Failures that are shown in full, and how much of each.
+DETAILED = 3
+CHARACTERS = 3000
 
 
 class Agent:
@@ -116,8 +120,8 @@ class Results:
         self.passed += not problems
         self.failed += bool(problems)
         print(f"{'ok  ' if not problems else 'FAIL'}  {name:<44}  {detail}", flush=True)
-        for problem in problems:
-            print("      " + problem.replace("\n", "\n      "), flush=True)
+        for problem in problems if self.failed <= DETAILED else []:
+            print("      " + problem[:CHARACTERS].replace("\n", "\n      "), flush=True)
 
 
 def run_clients(commands, reference: Receiver, grpc: str, http: str) -> tuple[dict, list[str]]:
@@ -151,11 +155,20 @@ def compare(results: Results, label: str, made: dict, reference: Receiver, outco
                 problems.append("the reference received nothing")
             if kind in made[run] and made[run][kind] != expected.total():
                 problems.append(f"the client made {made[run][kind]}, the reference received {expected.total()}")
-            for verb, difference in (("missing", expected - delivered), ("not sent", delivered - expected)):
-                if difference:
-                    sample = describe(kind, next(iter(difference)))
-                    problems.append(f"{difference.total()} items {verb}, for example\n{sample[:3000]}")
+            missing, strange = expected - delivered, delivered - expected
+            if missing or strange:
+                problems.append(f"{missing.total()} items missing, {strange.total()} not sent\n{explain(kind, missing, strange)}")
             results.add(f"{run} {kind} -> {label}", f"{delivered.total():>4} of {expected.total():>4} equal", problems)
+
+
+def explain(kind: str, missing: Counter, strange: Counter) -> str:
+    """How one missing item differs from the item that is most like it among those that nobody sent."""
+    texts = [[describe(kind, item).splitlines() for item in list(items)[:50]] for items in (missing, strange)]
+    if not all(texts):
+        return "for example\n" + "\n".join((texts[0] or texts[1])[0])
+    one = texts[0][0]
+    likest = min(texts[1], key=lambda other: sum(a != b for a, b in zip(one, other)))
+    return "\n".join(difflib.unified_diff(one, likest, "sent", "delivered", lineterm="", n=2))
 
 
 def check_ledger(agent: Agent, reference: Receiver) -> list[str]:

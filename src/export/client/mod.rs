@@ -337,8 +337,14 @@ fn add_passed(headers: &mut HeaderMap, passed: &[(String, Bytes)]) {
 }
 
 fn to_json(signal: Signal, chunks: &[Bytes]) -> Result<Bytes, SendError> {
-    let _ = (signal, chunks);
-    Err(SendError::Encode("JSON".to_owned()))
+    let joined = match chunks {
+        [single] => single.clone(),
+        several => several.concat().into(),
+    };
+    let mut json = Vec::with_capacity(2 * joined.len());
+    sidelight_wire::json::from_protobuf(signal, &joined, &mut json)
+        .map_err(|error| SendError::Encode(error.to_string()))?;
+    Ok(json.into())
 }
 
 #[cfg(test)]

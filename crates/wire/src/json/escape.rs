@@ -60,7 +60,8 @@ pub(super) fn signed(value: i64, out: &mut Vec<u8>) {
     unsigned(value.unsigned_abs(), out);
 }
 
-/// Appends the shortest decimal that reads back as `value`, or its name in quotes if it has none.
+/// Appends the shortest decimal that reads back as `value`, or its name in quotes if it has none. Negative zero keeps its
+/// fraction: decoders that read `-0` as a whole number lose its sign.
 pub(super) fn double(value: f64, out: &mut Vec<u8>) {
     if value.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
@@ -70,7 +71,8 @@ pub(super) fn double(value: f64, out: &mut Vec<u8>) {
         let start = out.len();
         // Writing to a Vec cannot fail.
         let _ = write!(out, "{value:?}");
-        if out.get(start..).is_some_and(|text| text.ends_with(b".0")) {
+        let text = out.get(start..).unwrap_or_default();
+        if text.ends_with(b".0") && text != b"-0.0" {
             out.truncate(out.len() - 2);
         }
     }
@@ -107,7 +109,7 @@ mod tests {
     fn numbers_are_as_short_as_they_can_be() {
         for (value, expected) in [
             (0.0, "0"),
-            (-0.0, "-0"),
+            (-0.0, "-0.0"),
             (1.0, "1"),
             (0.1, "0.1"),
             (1e16, "1e16"),

@@ -132,7 +132,7 @@ fn doubles_are_numbers_or_strings_and_have_names_beyond_the_finite() {
         &[
             (r#""asDouble":1"#, r#""asDouble":1"#),
             (r#""asDouble":"1.50""#, r#""asDouble":1.5"#),
-            (r#""asDouble":-0.0"#, r#""asDouble":-0"#),
+            (r#""asDouble":-0"#, r#""asDouble":-0.0"#),
             (r#""asDouble":"NaN""#, r#""asDouble":"NaN""#),
             (r#""asDouble":"Infinity""#, r#""asDouble":"Infinity""#),
             (r#""asDouble":"-Infinity""#, r#""asDouble":"-Infinity""#),
