@@ -9,9 +9,12 @@
 //! temporality of a metric, the dictionary of profiles, and fields unknown to this version. Items keep their bytes and their
 //! order. Resources, scopes and metrics without items are left out, as the protocol allows.
 //!
-//! Limits: a part is never longer than asked for; an item that cannot be framed within the limit even alone is
-//! counted and left out. Cost: allocates, and copies each byte once per level (at most 5 times): only requests above
-//! the limit of a destination pay for it. `bytes` must have passed [`crate::validate()`].
+//! Limits: a part is never longer than asked for. An item is counted and left out if it cannot be framed within
+//! the limit even alone, or if what would be repeated around it takes more than half of the limit: so the parts
+//! together are at most about three times the request, whatever a sender puts around small items.
+//!
+//! Cost: allocates, and copies each byte once per level (at most 5 times): only requests above the limit of a
+//! destination pay for it. `bytes` must have passed [`crate::validate()`].
 
 use bytes::Bytes;
 
@@ -23,7 +26,7 @@ use crate::{Signal, varint};
 pub struct Split {
     /// The parts in order, each a request of its own.
     pub parts: Vec<Part>,
-    /// Items longer than the limit, framing included, which are in no part.
+    /// Items that are in no part, since with what is around them they do not fit the limit.
     pub oversize_items: u32,
 }
 
@@ -140,7 +143,8 @@ impl Splitter {
             return;
         }
         let len = framed_len(number, item.len());
-        if self.len_with(len, true) > self.max_bytes {
+        let alone = self.len_with(len, true);
+        if alone > self.max_bytes || alone - len > self.max_bytes / 2 {
             self.split.oversize_items += 1;
             return;
         }

@@ -192,6 +192,20 @@ fn only_the_item_that_cannot_fit_is_left_out() {
 }
 
 #[test]
+fn what_surrounds_small_items_does_not_multiply_the_request() {
+    let mut request = realistic::traces(&mut Rng(24), 200);
+    for percent in [20, 45, 60, 95] {
+        request.resource_spans[0].schema_url = "x".repeat(1_000 * percent);
+        let bytes = Bytes::from(request.encode_to_vec());
+        let result = split(Signal::Traces, &bytes, 100_000);
+        let sum: usize = result.parts.iter().map(|part| part.bytes.len()).sum();
+        assert!(sum <= 3 * bytes.len(), "{percent}: {sum} of {}", bytes.len());
+        assert_eq!(total(&result), 200);
+        assert_eq!(result.oversize_items == 200, percent > 50);
+    }
+}
+
+#[test]
 fn a_metric_with_many_points_is_split_between_its_points() {
     let point = "\x19\x01\0\0\0\0\0\0\0\x21\0\0\0\0\0\0\0\0";
     let frame = |number: u8, content: &[u8]| {
