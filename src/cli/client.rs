@@ -164,3 +164,69 @@ pub(super) fn message(answer: &Answer) -> String {
     let text = message.map_or_else(|| String::from_utf8_lossy(&answer.body), Into::into);
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers one request, and what it was asked.
+    async fn answering(response: &'static str) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(response.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        (url, asked)
+    }
+
+    fn connection(url: &str) -> Connection {
+        Connection { url: Some(url.to_owned()), token_file: None, timeout: Duration::from_secs(10) }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_given_with_its_status_and_the_token_is_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, "s3cret\n").unwrap();
+        let (url, asked) = answering("HTTP/1.1 503 no\r\ncontent-length: 2\r\n\r\n{}").await;
+        let connection = Connection { token_file: Some(file), ..connection(&url) };
+        let answer = connection.get("/readyz").await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (503, &b"{}"[..]));
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("GET /readyz HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("authorization: Bearer s3cret\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_an_absent_agent_and_a_bad_address_have_their_exit_codes() {
+        let refusal = "HTTP/1.1 401 no\r\ncontent-length: 26\r\n\r\n{\"message\":\"token needed\"}";
+        let (url, _asked) = answering(refusal).await;
+        let failure = connection(&url).get("/metrics").await.err().unwrap();
+        assert_eq!(failure.exit, Exit::NotAuthorised);
+        assert!(failure.what.contains("token needed"), "{}", failure.what);
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", nobody.local_addr().unwrap());
+        drop(nobody);
+        let failure = connection(&url).get("/healthz").await.err().unwrap();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        for url in ["https://127.0.0.1:1", "http://", "ftp://x", "a b"] {
+            let failure = connection(url).get("/").await.err().unwrap();
+            assert_eq!(failure.exit, Exit::Usage, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_does_not_answer_in_time_is_unreachable() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let hasty = Connection { timeout: Duration::from_millis(20), ..connection(&url) };
+        assert_eq!(hasty.get("/healthz").await.err().unwrap().exit, Exit::Unreachable);
+    }
+}
