@@ -41,6 +41,8 @@ impl View {
 
     /// The sources of every admin route.
     pub(super) fn sources(&self, control: mpsc::Sender<Control>) -> Sources {
+        let view = self.clone();
+        self.registry.collect(move |out| view.ledger().expose(out));
         Sources {
             registry: self.registry.clone(),
             readiness: self.source(Self::readiness),

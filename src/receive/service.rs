@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use tokio::sync::{Semaphore, watch};
+use tracing::{Instrument as _, Span};
 
 use super::Append;
 use super::activity::Active;
@@ -24,6 +25,7 @@ use super::status::Refusal;
 use super::tls::TlsFiles;
 use crate::memory::InFlight;
 use crate::signal::Signal;
+use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// The request headers that travel with a record, changed by a reload. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -169,12 +171,25 @@ impl<A: Append> Service<A> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        if is_grpc(request.headers()) {
-            self.call_grpc(request, active).await
-        } else {
-            let response = self.call_http(request).await;
-            drop(active);
-            response
-        }
+        let span = own_span(&request);
+        let answer = async {
+            if is_grpc(request.headers()) {
+                self.call_grpc(request, active).await
+            } else {
+                let response = self.call_http(request).await;
+                drop(active);
+                response
+            }
+        };
+        answer.instrument(span).await
     }
+}
+
+/// A span of the agent's own for a request, unless the request brings the agent's own telemetry:
+/// its spans would beget spans for ever.
+fn own_span<B>(request: &Request<B>) -> Span {
+    if request.headers().contains_key(INTERNAL_HEADER) {
+        return Span::none();
+    }
+    tracing::debug_span!("receive", otel.kind = "server", url.path = request.uri().path())
 }

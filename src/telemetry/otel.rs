@@ -153,8 +153,10 @@ fn tracer_provider(
 }
 
 fn span_layer(provider: &SdkTracerProvider) -> Extra {
+    // Spans are made at DEBUG, where they cost nothing unless this layer wants them.
     let own = filter_fn(|metadata| {
-        metadata.target().starts_with("sidelight") && *metadata.level() <= tracing::Level::INFO
+        let level = if metadata.is_span() { tracing::Level::DEBUG } else { tracing::Level::INFO };
+        metadata.target().starts_with("sidelight") && *metadata.level() <= level
     });
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("sidelight"))
@@ -276,6 +278,13 @@ impl ShouldSample for Limited {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+        MetricsService, MetricsServiceServer,
+    };
+    use opentelemetry_proto::tonic::collector::metrics::v1::{
+        ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    };
+
     use super::*;
     use crate::time::{ManualClock, UnixNano};
 
@@ -297,5 +306,42 @@ mod tests {
         let to = Otlp { endpoint: "https://collector:4317".to_owned(), ..Otlp::default() };
         let error = plain(&to).unwrap_err().to_string();
         assert!(error.contains("https://collector:4317"), "{error}");
+    }
+
+    struct Sink(tokio::sync::mpsc::Sender<tonic::Request<ExportMetricsServiceRequest>>);
+
+    #[tonic::async_trait]
+    impl MetricsService for Sink {
+        async fn export(
+            &self,
+            request: tonic::Request<ExportMetricsServiceRequest>,
+        ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+            self.0.send(request).await.map_err(|_| tonic::Status::unavailable("test over"))?;
+            Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn self_metrics_leave_over_otlp_and_are_marked() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, mut received) = tokio::sync::mpsc::channel(8);
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        let service = MetricsServiceServer::new(Sink(sender));
+        let server = tonic::transport::Server::builder().add_service(service);
+        let server = tokio::spawn(server.serve_with_incoming(incoming));
+
+        let registry = Registry::default();
+        registry.counter(&desc::RECEIVER_ACCEPTED_SPANS, &["otlp", "grpc"]).add(41);
+        let provider = meter_provider(&Otlp { endpoint, ..Otlp::default() }, &registry).unwrap();
+        tokio::task::spawn_blocking(move || provider.shutdown()).await.unwrap().unwrap();
+        let request = received.recv().await.unwrap();
+        assert!(request.metadata().contains_key(INTERNAL_HEADER));
+        let resource_metrics = &request.get_ref().resource_metrics[0];
+        let mut metrics = resource_metrics.scope_metrics.iter().flat_map(|scope| &scope.metrics);
+        let spans = metrics.find(|m| m.name == "otelcol_receiver_accepted_spans").unwrap();
+        let shown = format!("{:?}", spans.data);
+        assert!(shown.contains("AsInt(41)") && shown.contains("is_monotonic: true"), "{shown}");
+        server.abort();
     }
 }
