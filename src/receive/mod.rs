@@ -30,6 +30,8 @@ mod http;
 mod inflate;
 mod ingest;
 mod metrics;
+#[doc(hidden)]
+pub mod probe;
 mod reply;
 mod server;
 mod service;
