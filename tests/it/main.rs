@@ -6,6 +6,7 @@
 
 mod kill;
 mod lifecycle;
+mod load;
 mod receive;
 mod reload;
 mod support;
