@@ -125,7 +125,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
 
     // Sockets first: two agents on one port are told so before either touches a journal.
     let in_flight = InFlight::new(config.memory.in_flight);
-    memory::observe(&registry, &config.memory, &in_flight);
+    telemetry::process::observe_memory(&registry, &config.memory, &in_flight);
     let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
     let bound = receive::bind(config.receive.clone(), deps).await?;
     loops::refuse(&config.export, &bound.endpoints()).await?;

@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::telemetry::{Registry, desc};
-
 /// What each part of the agent may hold, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -156,20 +154,6 @@ pub fn limit_for(rss: u64, budget: &Budget) -> usize {
     budget.in_flight - cut
 }
 
-/// Shows the ceiling and what requests hold of it.
-pub fn observe(registry: &Registry, budget: &Budget, in_flight: &InFlight) {
-    registry.gauge(&desc::MEMORY_LIMIT_BYTES, &[]).set(level(budget.total));
-    let held = in_flight.clone();
-    registry.observe(&desc::MEMORY_IN_FLIGHT_BYTES, &[], move || level(held.used()));
-    let held = in_flight.clone();
-    registry.observe(&desc::MEMORY_IN_FLIGHT_LIMIT_BYTES, &[], move || level(held.limit()));
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a display value below 2^53")]
-fn level(bytes: usize) -> f64 {
-    bytes as f64
-}
-
 /// How often the resident memory is sampled.
 pub const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -255,20 +239,5 @@ mod tests {
             assert_eq!(in_flight.limit(), budget.in_flight);
         };
         tokio::select! { () = task => {}, () = watch => {} }
-    }
-
-    #[test]
-    fn the_ceiling_and_what_is_held_are_shown() {
-        let registry = Registry::default();
-        let budget = Budget::split(128 << 20);
-        let in_flight = InFlight::new(budget.in_flight);
-        observe(&registry, &budget, &in_flight);
-        let mut held = in_flight.reserve_none();
-        held.grow(4_096).unwrap();
-        let shown: Vec<_> =
-            registry.snapshot().into_iter().map(|(d, s)| (d.name, s[0].1)).collect();
-        let level = |bytes: usize| crate::telemetry::registry::Value::Level(bytes as f64);
-        assert_eq!(shown[0], (desc::MEMORY_IN_FLIGHT_BYTES.name, level(4_096)));
-        assert_eq!(shown[2], (desc::MEMORY_LIMIT_BYTES.name, level(128 << 20)));
     }
 }

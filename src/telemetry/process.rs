@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::desc;
 use super::registry::Registry;
+use crate::memory::{Budget, InFlight};
 use crate::time::Clock;
 
 /// The kernel reports times in this unit on every architecture that Rust's std supports.
@@ -44,6 +45,15 @@ pub fn observe(registry: &Registry, clock: Arc<dyn Clock>) {
     });
 }
 
+/// Shows the memory ceiling and what requests hold of it.
+pub fn observe_memory(registry: &Registry, budget: &Budget, in_flight: &InFlight) {
+    registry.gauge(&desc::MEMORY_LIMIT_BYTES, &[]).set(level(budget.total as u64));
+    let held = in_flight.clone();
+    registry.observe(&desc::MEMORY_IN_FLIGHT_BYTES, &[], move || level(held.used() as u64));
+    let held = in_flight.clone();
+    registry.observe(&desc::MEMORY_IN_FLIGHT_LIMIT_BYTES, &[], move || level(held.limit() as u64));
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a display value below 2^53")]
 fn level(count: u64) -> f64 {
     count as f64
@@ -65,6 +75,7 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::super::exposition::{Exposition, Format};
+    use super::super::registry::{Desc, Value};
     use super::*;
     use crate::time::SystemClock;
 
@@ -90,5 +101,18 @@ mod tests {
             assert!(text.contains(&format!("\notelcol_process_{name}")), "{name} in {text}");
         }
         assert!(rss_bytes().unwrap() > 1 << 20);
+    }
+
+    #[test]
+    fn the_ceiling_and_what_is_held_are_shown() {
+        let registry = Registry::default();
+        let budget = Budget::split(128 << 20);
+        let in_flight = InFlight::new(budget.in_flight);
+        observe_memory(&registry, &budget, &in_flight);
+        let mut held = in_flight.reserve_none();
+        held.grow(4_096).unwrap();
+        let level = |desc: &Desc| registry.family(desc.name).unwrap().1[0].1;
+        assert_eq!(level(&desc::MEMORY_IN_FLIGHT_BYTES), Value::Level(4_096.0));
+        assert_eq!(level(&desc::MEMORY_LIMIT_BYTES), Value::Level(134_217_728.0));
     }
 }
