@@ -6,7 +6,7 @@
 //!         ╲─▶ lane otlp_http/backend:logs ──▶   …
 //! ```
 //! A lane has its own reader, slots, backoff and connections: none waits for another. What they hold in memory is
-//! one [budget](budget). The cores are pure: [`batch`] says what is sent together, [`disposition`] what an
+//! one [`budget`]. The cores are pure: [`batch`] says what is sent together, [`disposition`] what an
 //! answer means, [`schedule`] and [`retry`] when something is sent again; `lane` and [`client`] do the work.
 //!
 //! Invariant: accepted = delivered + queued + dropped{reason} for every lane, since each record that a lane
