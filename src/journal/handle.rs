@@ -8,9 +8,13 @@ use super::acks::Acks;
 use super::fs::Fs;
 use super::lane::Lane;
 use super::ledger::{Count, Ledger, PerSignal, Totals};
+use super::log::Log;
+use super::metrics::Metrics;
 use super::state::{LaneId, State};
+use super::writer::{self, Inbox};
 use super::{
     AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Start, Status, memory,
+    recovery,
 };
 use crate::signal::{Record, Signal};
 use crate::telemetry::Registry;
@@ -27,20 +31,43 @@ pub struct Deps {
     pub registry: Registry,
 }
 
-/// One append-only log with named readers. Cloning shares it.
+/// One append-only log with named readers. Cloning shares it; when the last clone is dropped the
+/// writer ends.
 #[derive(Clone, Debug)]
 pub struct Journal {
     pub(super) shared: Arc<Shared>,
+    _writer: Arc<Writer>,
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) deps: Deps,
+    pub(super) metrics: Metrics,
+    /// What waits for the writer; unused by `memory`.
+    pub(super) inbox: Arc<Inbox>,
+    /// The cap, in bytes.
+    pub(super) max_size: u64,
     state: Mutex<State>,
 }
 
+/// Ends the writer when nobody can append any more.
+#[derive(Debug)]
+struct Writer(Arc<Inbox>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Shared {
+    fn new(config: Config, deps: Deps, max_size: u64, state: State) -> Self {
+        let metrics = Metrics::new(&deps.registry);
+        let inbox = Arc::new(Inbox::new());
+        Self { config, deps, metrics, inbox, max_size, state: Mutex::new(state) }
+    }
+
     /// The state. A panic elsewhere ends the process, so a poisoned lock is not looked at.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -54,8 +81,8 @@ pub struct Recovery {
     pub segments: usize,
     /// Records in them, delivered or not.
     pub records: u64,
-    /// Bytes of the newest segment's torn tail, cut off. They were never acknowledged.
-    pub torn_bytes: u64,
+    /// Whether the newest segment ended in something that was never acknowledged; it is cut off.
+    pub torn_tail: bool,
     /// Records that cannot be read, found at the start.
     pub lost_records: u64,
     /// Files set aside as `.corrupt`.
@@ -95,13 +122,57 @@ impl Journal {
         deps: Deps,
     ) -> Result<(Self, Recovery), OpenError> {
         check_names(&readers)?;
+        match config.durability {
+            Durability::Memory => Ok((Self::in_memory(config, readers, deps), Recovery::default())),
+            Durability::Fsync | Durability::Os => Self::on_disk(config, readers, deps),
+        }
+    }
+
+    fn in_memory(config: Config, readers: Vec<ReaderConfig>, deps: Deps) -> Self {
         let mut state = State::new(config.tail_size, 1);
         memory::prepare(&mut state);
         for reader in readers {
             add_lane(&mut state, reader);
         }
-        let shared = Shared { config, deps, state: Mutex::new(state) };
-        Ok((Self { shared: Arc::new(shared) }, Recovery::default()))
+        let max_size = config.memory_size as u64;
+        Self::over(Shared::new(config, deps, max_size, state))
+    }
+
+    fn on_disk(
+        config: Config,
+        readers: Vec<ReaderConfig>,
+        deps: Deps,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let directory = config.directory.clone();
+        let io = |operation| {
+            let path = directory.clone();
+            move |source| OpenError::Io { operation, path, source }
+        };
+        deps.fs.create_dir(&directory).map_err(io("make"))?;
+        let lock = deps.fs.lock(&directory.join(LOCK)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => OpenError::InUse { directory: directory.clone() },
+            _ => io("lock")(error),
+        })?;
+        let (state, recovery) = recovery::recover(&config, readers, &deps)?;
+        let max_size = match config.max_size {
+            Some(max_size) => max_size,
+            None => {
+                let space = deps.fs.space(&directory).map_err(io("look at the room of"))?;
+                default_max_size(space.free.saturating_add(state.size()))
+            }
+        };
+        let shared = Arc::new(Shared::new(config, deps, max_size, state));
+        shared.metrics.quarantined.add(recovery.quarantined.len() as u64);
+        shared.metrics.lost.add(recovery.lost_records);
+        let log = Log::new(Arc::clone(&shared), max_size, lock);
+        writer::start(log, Arc::clone(&shared.inbox)).map_err(io("start the writer of"))?;
+        Ok((Self::over(shared), recovery))
+    }
+
+    fn over(shared: impl Into<Arc<Shared>>) -> Self {
+        let shared = shared.into();
+        let writer = Arc::new(Writer(Arc::clone(&shared.inbox)));
+        Self { shared, _writer: writer }
     }
 
     /// Appends a record; resolves with its sequence once it is as durable as the mode says.
@@ -115,7 +186,10 @@ impl Journal {
     pub async fn append(&self, record: Record) -> Result<u64, AppendError> {
         match self.shared.config.durability {
             Durability::Memory => memory::append(&self.shared, record),
-            Durability::Fsync | Durability::Os => memory::append(&self.shared, record),
+            Durability::Fsync | Durability::Os => {
+                let now = self.shared.deps.clock.monotonic();
+                self.shared.inbox.append(record, now).await
+            }
         }
     }
 
@@ -188,7 +262,20 @@ impl Journal {
             state.lanes.values().map(Lane::any_bell).collect()
         };
         bells.iter().for_each(|bell| bell.notify_one());
+        if self.shared.config.durability != Durability::Memory {
+            self.shared.inbox.close();
+            self.shared.inbox.ended().await;
+        }
     }
+}
+
+/// The file that is locked while an agent has the journal.
+const LOCK: &str = "lock";
+
+/// The cap when none is configured: 512 MiB, or a tenth of the room that there is, and never so
+/// little that nothing fits.
+fn default_max_size(room: u64) -> u64 {
+    (512 << 20).min(room / 10).max(1 << 20)
 }
 
 fn check_names(readers: &[ReaderConfig]) -> Result<(), OpenError> {

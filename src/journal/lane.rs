@@ -214,6 +214,22 @@ impl Lane {
         }
     }
 
+    /// Accepted before it began, or settled: everything of a signal but what it holds.
+    pub(super) fn accounted(&self, signal: Signal) -> Count {
+        let Some(totals) = self.totals.get(signal.index()) else { return Count::default() };
+        let dropped =
+            Count { requests: totals.dropped_requests, items: totals.dropped.values().sum() };
+        totals.before.plus(totals.delivered).plus(dropped)
+    }
+
+    /// Counts records as dropped that are in no segment any more.
+    pub(super) fn write_off(&mut self, signal: Signal, missing: Count) {
+        if (missing.requests > 0 || missing.items > 0) && self.config.signals.contains(signal) {
+            self.totals_of(signal).drop_all(DropReason::Corrupt, missing);
+            self.dirty = true;
+        }
+    }
+
     /// Own records of `segment`, per signal, that are neither settled nor in flight.
     pub(super) fn unread_in(&self, segment: &Segment) -> PerSignal {
         let mut unread = self.held_per_signal(segment);

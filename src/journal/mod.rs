@@ -18,18 +18,27 @@
 //! - One bad record or file never blocks the start; what is lost is counted.
 
 mod acks;
+mod compact;
 mod config;
+mod disk;
+mod format;
 pub mod fs;
 mod handle;
 mod lane;
 mod ledger;
+mod log;
 mod memory;
+mod metrics;
 mod reader;
+mod recovery;
 mod retention;
+mod scan;
 mod segment;
+mod snapshot;
 mod state;
 mod status;
 mod tail;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;

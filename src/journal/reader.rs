@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::disk::{self, Batch, Place, Wanted};
 use super::handle::Shared;
 use super::state::{LaneId, Taken};
 use super::{Entry, ReadError, Settled};
@@ -15,7 +16,14 @@ use super::{Entry, ReadError, Settled};
 pub struct Reader {
     shared: Arc<Shared>,
     id: LaneId,
+    /// Where it reads on disk.
+    place: Option<Place>,
+    /// Reads that failed since one succeeded.
+    failures: u32,
 }
+
+/// After so many failures in a row, what cannot be read is given up, counted.
+const FAILURES_MAX: u32 = 5;
 
 /// Why [`Reader::wait`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +36,7 @@ pub enum Waited {
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, id: LaneId) -> Self {
-        Self { shared, id }
+        Self { shared, id, place: None, failures: 0 }
     }
 
     /// Waits until `min_bytes` of payload are unread (at least one record) or `max_wait` is over.
@@ -69,17 +77,56 @@ impl Reader {
         max_bytes: usize,
         max_records: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let taken = {
+        loop {
+            let taken = {
+                let mut state = self.shared.lock();
+                if state.closed {
+                    return Err(ReadError::Closed);
+                }
+                state.take(self.id, max_bytes, max_records)
+            };
+            let wanted = match taken {
+                None => return Err(ReadError::Closed),
+                Some(Taken::Entries(entries)) => return Ok(entries),
+                Some(Taken::Disk { seq, signals, segment }) => {
+                    let give_up = self.failures >= FAILURES_MAX;
+                    Wanted { signals, segment, seq, max_bytes, max_records, give_up }
+                }
+            };
+            let seq = wanted.seq;
+            let batch = self.read(wanted).await?;
+            let passed = batch.passed;
             let mut state = self.shared.lock();
-            if state.closed {
-                return Err(ReadError::Closed);
+            match state.take_read(self.id, batch) {
+                None => return Err(ReadError::Closed),
+                Some(entries) if entries.is_empty() && passed > seq => {}
+                Some(entries) => return Ok(entries),
             }
-            state.take(self.id, max_bytes, max_records)
+        }
+    }
+
+    /// Reads from disk where that may block.
+    async fn read(&mut self, wanted: Wanted) -> Result<Batch, ReadError> {
+        let (shared, place) = (Arc::clone(&self.shared), self.place.take());
+        let read = tokio::task::spawn_blocking(move || disk::read(&shared, &wanted, place)).await;
+        let read = match read {
+            Ok(read) => read,
+            // A panic ends the process; a runtime that shuts down ends this reader.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return Err(ReadError::Closed),
+            },
         };
-        match taken {
-            None => Err(ReadError::Closed),
-            Some(Taken::Entries(entries)) => Ok(entries),
-            Some(Taken::Disk { .. }) => Ok(Vec::new()),
+        match read {
+            Ok(mut batch) => {
+                self.failures = 0;
+                self.place = batch.place.take();
+                Ok(batch)
+            }
+            Err(error) => {
+                self.failures += 1;
+                Err(ReadError::Disk(Arc::new(error)))
+            }
         }
     }
 

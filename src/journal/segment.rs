@@ -22,8 +22,6 @@ pub(super) struct Segment {
     pub(super) last_received: UnixNano,
     /// What it takes of the cap: bytes allocated on disk, or held in memory.
     pub(super) size: u64,
-    /// Bytes of the file that hold durable records; readers go no further.
-    pub(super) len: u64,
     /// How the file stands.
     pub(super) file: File,
     /// The records, in `memory` mode.

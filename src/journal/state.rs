@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::disk::Batch;
 use super::lane::Lane;
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
 use super::retention::Candidate;
 use super::segment::Segment;
 use super::tail::{self, Tail};
-use super::{DropReason, Entry, Settled, WhenFull};
+use super::{DropReason, Entry, Settled, SignalSet, WhenFull};
 use crate::signal::{Record, Signal};
 use crate::time::UnixNano;
 
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) progress: Duration,
     /// Records that cannot be read.
     pub(super) lost_records: u64,
+    /// Segments given up after a failed write or fsync.
+    pub(super) poisoned: u64,
 }
 
 /// What [`State::take`] found.
@@ -46,7 +49,7 @@ pub(super) enum Taken {
     /// Records in memory; empty when nothing is unread or the reader must settle first.
     Entries(Vec<Entry>),
     /// The record at `seq` is on disk only, in this segment.
-    Disk { seq: u64, segment: Box<Segment> },
+    Disk { seq: u64, signals: SignalSet, segment: Box<Segment> },
 }
 
 impl State {
@@ -63,6 +66,7 @@ impl State {
             full: false,
             progress: Duration::ZERO,
             lost_records: 0,
+            poisoned: 0,
         }
     }
 
@@ -136,7 +140,8 @@ impl State {
                     lane.pass_to(segment.end_seq);
                     continue;
                 }
-                return Some(Taken::Disk { seq, segment: Box::new(segment.without_entries()) });
+                let (signals, segment) = (lane.config.signals, segment.without_entries());
+                return Some(Taken::Disk { seq, signals, segment: Box::new(segment) });
             };
             let record = &entry.record;
             if !lane.config.signals.contains(record.signal) {
@@ -154,6 +159,29 @@ impl State {
             lane.pass_to(*next_seq);
         }
         Some(Taken::Entries(out))
+    }
+
+    /// Hands out what was read from disk for a lane, but for what was settled or dropped meanwhile.
+    pub(super) fn take_read(&mut self, id: LaneId, batch: Batch) -> Option<Vec<Entry>> {
+        let lane = self.lanes.get_mut(&id)?;
+        let mut out = Vec::with_capacity(batch.entries.len());
+        for entry in batch.entries {
+            if entry.seq < lane.cursor || lane.acks.contains(entry.seq) {
+                continue;
+            }
+            lane.pass_to(entry.seq);
+            let record = &entry.record;
+            lane.hand_out(
+                entry.seq,
+                record.signal,
+                record.items,
+                entry.received,
+                record.payload.len(),
+            );
+            out.push(Entry { redelivered: entry.seq < lane.redelivered_below, ..entry });
+        }
+        lane.pass_to(batch.passed);
+        Some(out)
     }
 
     /// Settles records of one lane. Returns the reader's bell when it may go on.
@@ -176,10 +204,11 @@ impl State {
         lane.bell()
     }
 
-    /// The sealed segments as retention sees them, oldest first.
+    /// The segments as retention sees them, oldest first; never the newest, whose name is the floor
+    /// of sequences.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let sealed = self.segments.iter().filter(|s| s.file.sealed);
-        sealed.map(|segment| self.candidate(segment)).collect()
+        let newest = self.segments.len().saturating_sub(1);
+        self.segments.iter().take(newest).map(|segment| self.candidate(segment)).collect()
     }
 
     fn candidate(&self, segment: &Segment) -> Candidate {
@@ -200,14 +229,22 @@ impl State {
         }
     }
 
+    /// Drops, counted, what lanes hold in a segment.
+    pub(super) fn release(&mut self, first_seq: u64) {
+        let Self { segments, lanes, .. } = self;
+        if let Some(segment) = segments.iter().find(|s| s.first_seq == first_seq) {
+            for lane in lanes.values_mut() {
+                lane.drop_segment(segment, DropReason::QueueFull);
+            }
+        }
+    }
+
     /// Removes a segment's summary; what lanes hold in it is dropped, counted.
     pub(super) fn remove(&mut self, first_seq: u64) -> Option<Segment> {
+        self.release(first_seq);
         let at = self.segments.iter().position(|s| s.first_seq == first_seq)?;
         let segment = self.segments.remove(at)?;
-        for lane in self.lanes.values_mut() {
-            lane.drop_segment(&segment, DropReason::QueueFull);
-            lane.forget(first_seq);
-        }
+        self.lanes.values_mut().for_each(|lane| lane.forget(first_seq));
         Some(segment)
     }
 

@@ -68,14 +68,14 @@ impl Status {
         Self {
             durability: shared.config.durability,
             size: state.size(),
-            max_size: shared.config.memory_size as u64,
+            max_size: shared.max_size,
             segments: state.segments.len(),
             full: state.full,
             time_left: None,
-            poisoned: 0,
+            poisoned: state.poisoned,
             lost_records: state.lost_records,
             since_append: ago(now, state.progress),
-            waiting: None,
+            waiting: shared.inbox.waiting_since().map(|since| ago(now, since)),
             tail_size: state.tail.bytes(),
             readers: readers.collect(),
         }

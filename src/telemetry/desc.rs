@@ -161,6 +161,98 @@ pub const RECEIVER_RELOADS: Desc = Desc {
 
 // journal
 
+/// Bytes the journal takes of its cap: allocated on disk, or held in memory.
+pub const JOURNAL_BYTES: Desc = Desc {
+    name: "sidelight_journal_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes the journal takes of its cap: allocated on disk, or held in memory.",
+    labels: &[],
+};
+/// The cap on the journal, in bytes.
+pub const JOURNAL_CAPACITY_BYTES: Desc = Desc {
+    name: "sidelight_journal_capacity_bytes",
+    kind: Kind::Gauge,
+    help: "The cap on the journal, in bytes.",
+    labels: &[],
+};
+/// Segments kept.
+pub const JOURNAL_SEGMENTS: Desc = Desc {
+    name: "sidelight_journal_segments",
+    kind: Kind::Gauge,
+    help: "Segments kept.",
+    labels: &[],
+};
+/// Bytes of the newest records held in memory for readers that keep up.
+pub const JOURNAL_TAIL_BYTES: Desc = Desc {
+    name: "sidelight_journal_tail_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of the newest records held in memory for readers that keep up.",
+    labels: &[],
+};
+/// Groups of records written and made durable together.
+pub const JOURNAL_GROUPS: Desc = Desc {
+    name: "sidelight_journal_append_groups",
+    kind: Kind::Counter,
+    help: "Groups of records written and made durable together.",
+    labels: &[],
+};
+/// Syncs of the active segment.
+pub const JOURNAL_FSYNCS: Desc = Desc {
+    name: "sidelight_journal_fsyncs",
+    kind: Kind::Counter,
+    help: "Syncs of the active segment.",
+    labels: &[],
+};
+/// Time spent in syncs of the active segment, in microseconds.
+pub const JOURNAL_FSYNC_MICROSECONDS: Desc = Desc {
+    name: "sidelight_journal_fsync_microseconds",
+    kind: Kind::Counter,
+    help: "Time spent in syncs of the active segment, in microseconds.",
+    labels: &[],
+};
+/// Segments given up after a failed write or sync.
+pub const JOURNAL_POISONED: Desc = Desc {
+    name: "sidelight_journal_poisoned_segments",
+    kind: Kind::Counter,
+    help: "Segments given up after a failed write or sync.",
+    labels: &[],
+};
+/// Files set aside as .corrupt because they cannot be read.
+pub const JOURNAL_QUARANTINED: Desc = Desc {
+    name: "sidelight_journal_quarantined_files",
+    kind: Kind::Counter,
+    help: "Files set aside as .corrupt because they cannot be read.",
+    labels: &[],
+};
+/// Records in the journal that cannot be read.
+pub const JOURNAL_LOST_RECORDS: Desc = Desc {
+    name: "sidelight_journal_lost_records",
+    kind: Kind::Counter,
+    help: "Records in the journal that cannot be read.",
+    labels: &[],
+};
+/// Segments deleted because the cap pressed, before retention let them go.
+pub const JOURNAL_SHED: Desc = Desc {
+    name: "sidelight_journal_shed_segments",
+    kind: Kind::Counter,
+    help: "Segments deleted because the cap pressed, before retention let them go.",
+    labels: &[],
+};
+/// Segments rewritten compressed because the cap pressed.
+pub const JOURNAL_COMPACTED: Desc = Desc {
+    name: "sidelight_journal_compacted_segments",
+    kind: Kind::Counter,
+    help: "Segments rewritten compressed because the cap pressed.",
+    labels: &[],
+};
+/// Records refused because the journal was full or the disk failed.
+pub const JOURNAL_REFUSED: Desc = Desc {
+    name: "sidelight_journal_refused_records",
+    kind: Kind::Counter,
+    help: "Records refused because the journal was full or the disk failed.",
+    labels: &[],
+};
+
 // export
 
 /// Spans that a destination took.

@@ -1,0 +1,190 @@
+//! Reads a reader's records from segment files, on a thread that may block.
+//!
+//! A jump in sequences, a bad checksum or an early end is damage: the segment is then walked once,
+//! and what every reader lost in it is counted exactly, as records that exist no more. Memory: the
+//! entries asked for and the scanner's window.
+
+use std::io;
+
+use super::format::Kind;
+use super::handle::Shared;
+use super::ledger::PerSignal;
+use super::log::segment_path;
+use super::recovery::{Walked, walk};
+use super::scan::{self, Scanner, Step, Unscannable};
+use super::segment::Segment;
+use super::{Entry, SignalSet};
+use crate::signal::Signal;
+
+/// Where in a segment a reader stands.
+#[derive(Debug)]
+pub(super) struct Place {
+    segment: u64,
+    scanner: Scanner,
+    /// Records below were passed.
+    next: u64,
+    /// Read, but one too many for the caller.
+    spare: Option<Entry>,
+}
+
+/// What to read.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) signals: SignalSet,
+    pub(super) segment: Box<Segment>,
+    pub(super) seq: u64,
+    pub(super) max_bytes: usize,
+    pub(super) max_records: usize,
+    /// The disk failed at this place several times: what cannot be read is lost.
+    pub(super) give_up: bool,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) entries: Vec<Entry>,
+    /// Everything below was looked at.
+    pub(super) passed: u64,
+    pub(super) place: Option<Place>,
+}
+
+/// Reads the next records of a lane from one segment.
+///
+/// # Errors
+/// The disk's; nothing was skipped.
+pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io::Result<Batch> {
+    let place = place.filter(|p| p.segment == wanted.segment.first_seq && p.next <= wanted.seq);
+    let place = match place {
+        Some(place) => Ok(place),
+        None => open(shared, wanted),
+    };
+    let read = place.and_then(|place| collect(wanted, place));
+    match read {
+        Ok(Found { batch, damaged: false }) => Ok(batch),
+        Ok(Found { batch, damaged: true }) => {
+            if !wanted.segment.file.damaged {
+                assess(shared, &wanted.segment);
+            }
+            Ok(batch)
+        }
+        Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
+            tracing::warn!(error = %error, segment = wanted.segment.first_seq, "records are lost");
+            assess(shared, &wanted.segment);
+            Ok(Batch { passed: wanted.segment.end_seq, ..Batch::default() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn open(shared: &Shared, wanted: &Wanted) -> io::Result<Place> {
+    let path = segment_path(&shared.config.directory, wanted.segment.first_seq);
+    let scanner = Scanner::open(shared.deps.fs.open(&path)?).map_err(|error| match error {
+        Unscannable::Io(error) => error,
+        Unscannable::Header(_) => io::ErrorKind::NotFound.into(),
+    })?;
+    let segment = wanted.segment.first_seq;
+    Ok(Place { segment, scanner, next: segment, spare: None })
+}
+
+struct Found {
+    batch: Batch,
+    damaged: bool,
+}
+
+fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
+    let Wanted { signals, segment, max_bytes, max_records, .. } = wanted;
+    let own = |code: u8| Signal::from_code(code).is_some_and(|s| signals.contains(s));
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut bytes = 0_usize;
+    let mut damaged = false;
+    place.scanner.refresh()?;
+    let mut spare = place.spare.take().filter(|entry| entry.seq >= wanted.seq);
+    loop {
+        let entry = match spare.take() {
+            Some(entry) => Some(entry),
+            None if place.next >= segment.end_seq => break,
+            None => {
+                let step = place.scanner.step(|header| {
+                    header.kind == Kind::Data && header.seq >= wanted.seq && own(header.signal)
+                })?;
+                match step {
+                    Step::Record { header, meta, payload, .. } if header.kind == Kind::Data => {
+                        if header.seq >= segment.end_seq {
+                            damaged = true;
+                            place.next = segment.end_seq;
+                            break;
+                        }
+                        damaged |= header.seq > place.next && header.seq > wanted.seq;
+                        place.next = place.next.max(header.seq + 1);
+                        let read = header.seq >= wanted.seq && own(header.signal);
+                        scan::entry(&header, meta, payload).filter(|_| read)
+                    }
+                    Step::Record { header, .. } if header.kind == Kind::Seal => {
+                        damaged |= place.next < segment.end_seq;
+                        place.next = segment.end_seq;
+                        break;
+                    }
+                    Step::Record { .. } => None,
+                    Step::BadBody | Step::Gap => {
+                        damaged = true;
+                        None
+                    }
+                    Step::End => {
+                        damaged = true;
+                        place.next = segment.end_seq;
+                        break;
+                    }
+                }
+            }
+        };
+        let Some(entry) = entry else { continue };
+        let len = entry.record.payload.len();
+        if !entries.is_empty() && (entries.len() >= *max_records || bytes + len > *max_bytes) {
+            place.spare = Some(entry);
+            break;
+        }
+        bytes += len;
+        entries.push(entry);
+    }
+    let passed = place.spare.as_ref().map_or(place.next, |entry| entry.seq);
+    Ok(Found { batch: Batch { entries, passed, place: Some(place) }, damaged })
+}
+
+/// Walks a damaged segment once and counts for every reader what it can never get.
+fn assess(shared: &Shared, segment: &Segment) {
+    let path = segment_path(&shared.config.directory, segment.first_seq);
+    let mut records: Vec<(u64, Signal, u32)> = Vec::new();
+    if let Some(mut scanner) = shared.deps.fs.open(&path).ok().and_then(|f| Scanner::open(f).ok()) {
+        let visit = |header: &super::format::Header, _: &[u8]| {
+            if let Some(signal) = Signal::from_code(header.signal)
+                && header.kind == Kind::Data
+            {
+                records.push((header.seq, signal, header.items));
+            }
+        };
+        // What it finds before the disk fails is what there is.
+        drop(walk(&mut scanner, Some(segment.end_seq), true, &mut Walked::default(), visit));
+    }
+    let mut state = shared.lock();
+    let state = &mut *state;
+    let known = state.segments.iter_mut().find(|s| s.first_seq == segment.first_seq);
+    let Some(known) = known.filter(|s| !s.file.damaged) else { return };
+    known.file.damaged = true;
+    let lost = (segment.end_seq - segment.first_seq).saturating_sub(records.len() as u64);
+    state.lost_records += lost;
+    shared.metrics.lost.add(lost);
+    let newer = known.counts.minus(&segment.counts);
+    for lane in state.lanes.values_mut() {
+        let mut found = PerSignal::default();
+        for &(seq, signal, items) in &records {
+            if seq >= lane.cursor && !lane.acks.contains(seq) {
+                found.get_mut(signal).add_one(items);
+            }
+        }
+        let lost = lane.unread_in(known).minus(&newer).minus(&found);
+        for signal in Signal::ALL {
+            lane.lose(known, signal, lost.get(signal));
+        }
+    }
+    tracing::error!(segment = segment.first_seq, lost, "records in the journal cannot be read");
+}

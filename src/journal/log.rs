@@ -1,0 +1,488 @@
+//! The active segment and the path of a group to disk. One owner: the writer thread. Synchronous.
+//!
+//! ```text
+//! group ─▶ fits? ─no─▶ make room ─▶ seal ─▶ create next (tmp, state record, sync, rename, sync dir)
+//!           │yes
+//!           ▼
+//! [ack record] record record … ─▶ one vectored write ─▶ fdatasync ─▶ publish in State
+//!           │ error
+//!           ▼
+//! poison the segment, create the next, write the group there once more with the same sequences;
+//! a second error is answered to its senders
+//! ```
+//!
+//! Invariants: what is published is durable in the sense of the mode; a sequence that was not
+//! published may be given out again, and only then; a poisoned file is never written to or synced
+//! again. Payloads above [`COPY_MAX`] bytes are written from where they are.
+
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::format::{
+    Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, Salt, SegmentHeader, crc32c, encode_seal,
+};
+use super::fs::{FsFile, write_all_at};
+use super::handle::Shared;
+use super::retention::{self, JumpGuard, Step};
+use super::segment::Segment;
+use super::{AppendError, Durability, Entry, snapshot};
+use crate::signal::Record;
+
+/// The largest record, encoded. A segment is made as large as one record needs.
+pub(super) const RECORD_MAX: usize = 128 << 20;
+/// Smaller payloads are gathered in one buffer; larger ones are written from where they are.
+const COPY_MAX: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) shared: Arc<Shared>,
+    pub(super) directory: PathBuf,
+    active: Option<Active>,
+    /// Bytes of a segment that no single record makes larger.
+    segment_size: u64,
+    max_size: u64,
+    pub(super) jumps: JumpGuard,
+    /// Held until the log is dropped.
+    _lock: Box<dyn std::fmt::Debug + Send + Sync>,
+}
+
+#[derive(Debug)]
+struct Active {
+    file: Arc<dyn FsFile>,
+    salt: Salt,
+    /// Where the next record begins.
+    offset: u64,
+    /// Data records end below this; ack and seal records may go beyond.
+    room: u64,
+    /// Something was written since the last sync.
+    unsynced: bool,
+}
+
+/// A group's fate.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// One per record, in order.
+    pub(super) results: Vec<Result<u64, AppendError>>,
+    /// Readers to wake.
+    pub(super) bells: Vec<Arc<Notify>>,
+}
+
+impl Log {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        max_size: u64,
+        lock: Box<dyn std::fmt::Debug + Send + Sync>,
+    ) -> Self {
+        let directory = shared.config.directory.clone();
+        let segment_size = (max_size / 8).clamp(64 << 10, 16 << 20);
+        let jumps = JumpGuard::new(shared.config.retention_age);
+        Self { shared, directory, active: None, segment_size, max_size, jumps, _lock: lock }
+    }
+
+    /// Makes a group durable and publishes it.
+    pub(super) fn commit(&mut self, records: Vec<Record>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut rest = records.into_iter().peekable();
+        while let Some(first) = rest.peek() {
+            let first_len = encoded_len(first);
+            let max = RECORD_MAX.min(usize::try_from(self.max_size / 2).unwrap_or(usize::MAX));
+            if first_len > max as u64 {
+                let bytes = usize::try_from(first_len).unwrap_or(usize::MAX);
+                outcome.results.push(Err(AppendError::TooLarge { bytes, max }));
+                rest.next();
+                continue;
+            }
+            let mut left = match self.room_for(first_len) {
+                Ok(room) => room,
+                Err(error) => {
+                    outcome.results.extend(rest.map(|_| Err(error.clone())));
+                    break;
+                }
+            };
+            let mut group = Vec::new();
+            while let Some(record) = rest.next_if(|r| encoded_len(r) <= left) {
+                left -= encoded_len(&record);
+                group.push(record);
+            }
+            self.write_group(group, &mut outcome);
+        }
+        let mut state = self.shared.lock();
+        state.full = outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
+        outcome.bells = state.bells();
+        outcome
+    }
+
+    /// Bytes left in the active segment, which is made anew when `len` does not fit.
+    fn room_for(&mut self, len: u64) -> Result<u64, AppendError> {
+        if let Some(active) = &self.active {
+            let left = active.room.saturating_sub(active.offset);
+            if len <= left {
+                return Ok(left);
+            }
+        }
+        self.rotate(len)?;
+        let active = self.active.as_ref().ok_or(AppendError::Closing)?;
+        Ok(active.room.saturating_sub(active.offset))
+    }
+
+    fn write_group(&mut self, group: Vec<Record>, outcome: &mut Outcome) {
+        let now = self.shared.deps.clock.unix_nano();
+        let entries: Vec<Entry> = {
+            let state = self.shared.lock();
+            (0..).zip(group).map(|(nth, record)| state.number(nth, now, record)).collect()
+        };
+        let mut written = self.try_write(&entries);
+        if let Err(error) = &written {
+            tracing::warn!(error = %error, "journal write failed: the segment is given up");
+            self.poison();
+            let len = entries.iter().map(|e| encoded_len(&e.record)).sum();
+            written = match self.rotate(len) {
+                Ok(()) => self.try_write(&entries),
+                Err(refused) => {
+                    outcome.results.extend(entries.iter().map(|_| Err(refused.clone())));
+                    return;
+                }
+            };
+        }
+        match written {
+            Ok(()) => self.publish(entries, outcome),
+            Err(error) => {
+                self.poison();
+                let error = AppendError::Disk(Arc::new(error));
+                outcome.results.extend(entries.iter().map(|_| Err(error.clone())));
+            }
+        }
+    }
+
+    fn publish(&self, entries: Vec<Entry>, outcome: &mut Outcome) {
+        self.shared.metrics.groups.add(1);
+        let now = self.shared.deps.clock.monotonic();
+        let mut state = self.shared.lock();
+        if let (Some(segment), Some(active)) = (state.segments.back_mut(), &self.active) {
+            segment.size = segment.size.max(active.offset);
+        }
+        for entry in entries {
+            outcome.results.push(Ok(entry.seq));
+            state.commit(entry, false);
+        }
+        state.progress = now;
+    }
+
+    /// Writes and, in `fsync` mode, syncs a group.
+    fn try_write(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let (ack, durable_seq) = self.pending_ack();
+        let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotConnected.into()) };
+        let mut group = Group::new(active.salt, active.offset);
+        if let Some(payload) = &ack {
+            group.push(Header::of(Kind::Ack, durable_seq, payload), &[], payload);
+        }
+        for Entry { seq, received, record, .. } in entries {
+            let meta = record.meta.as_tlv();
+            let header = Header {
+                signal: record.signal as u8,
+                flags: record.flags.0,
+                received: *received,
+                durable_seq,
+                items: record.items,
+                meta_len: u16::try_from(meta.len()).unwrap_or(u16::MAX),
+                body_crc: crc32c(&[meta, &record.payload]),
+                payload_len: u32::try_from(record.payload.len()).unwrap_or(u32::MAX),
+                ..Header::of(Kind::Data, *seq, &[])
+            };
+            group.push(header, meta, &record.payload);
+        }
+        active.unsynced = true;
+        group.write(&*active.file, active.offset)?;
+        active.offset = group.end;
+        if self.shared.config.durability == Durability::Fsync {
+            sync(&self.shared, active)?;
+        }
+        Ok(())
+    }
+
+    /// The payload of an ack record, if a durable reader settled anything since the last.
+    fn pending_ack(&self) -> (Option<Vec<u8>>, u64) {
+        let mut state = self.shared.lock();
+        let durable_seq = state.next_seq.saturating_sub(1);
+        let dirty: Vec<_> = state.lanes.values().filter(|l| l.dirty && l.config.durable).collect();
+        let ack = (!dirty.is_empty()).then(|| snapshot::encode(&state.accepted, dirty.into_iter()));
+        state.lanes.values_mut().for_each(|lane| lane.dirty = false);
+        (ack, durable_seq)
+    }
+
+    /// Writes what readers settled, if anything, and with `durable` makes sure that it is on disk
+    /// as the mode says.
+    pub(super) fn write_acks(&mut self, durable: bool) -> io::Result<()> {
+        if self.active.is_none() {
+            return Ok(());
+        }
+        let (ack, durable_seq) = self.pending_ack();
+        let fsync = self.shared.config.durability == Durability::Fsync;
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let mut write = || {
+            if let Some(payload) = &ack {
+                let mut group = Group::new(active.salt, active.offset);
+                group.push(Header::of(Kind::Ack, durable_seq, payload), &[], payload);
+                active.unsynced = true;
+                group.write(&*active.file, active.offset)?;
+                active.offset = group.end;
+            }
+            if durable && fsync && active.unsynced {
+                sync(&self.shared, active)?;
+            }
+            Ok(())
+        };
+        let written = write();
+        if written.is_err() {
+            self.poison();
+        }
+        written
+    }
+
+    /// Never writes to the active segment again.
+    fn poison(&mut self) {
+        if self.active.take().is_some() {
+            self.shared.metrics.poisoned.add(1);
+            let mut state = self.shared.lock();
+            state.poisoned += 1;
+            if let Some(segment) = state.segments.back_mut() {
+                segment.file.sealed = true;
+            }
+        }
+    }
+
+    /// Makes room for and creates the next segment, with room for `need` bytes of records.
+    pub(super) fn rotate(&mut self, need: u64) -> Result<(), AppendError> {
+        let size = self.segment_size.max(need + SEGMENT_HEADER as u64 + (64 << 10));
+        self.make_room(size)?;
+        self.seal();
+        loop {
+            match self.create(size) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    if self.step_towards_room().is_err() {
+                        return Err(AppendError::Disk(Arc::new(error)));
+                    }
+                }
+                Err(error) => return Err(AppendError::Disk(Arc::new(error))),
+            }
+        }
+    }
+
+    /// Ends the active segment. Nothing acknowledged depends on it, so errors do not matter.
+    pub(super) fn seal(&mut self) {
+        if self.active.is_none() || self.write_acks(false).is_err() {
+            return;
+        }
+        let Some(active) = self.active.take() else { return };
+        let (end_seq, seal) = {
+            let mut state = self.shared.lock();
+            let Some(segment) = state.segments.back_mut() else { return };
+            segment.file.sealed = true;
+            segment.size = active.offset + SEAL as u64;
+            (segment.end_seq, encode_seal(segment))
+        };
+        let mut group = Group::new(active.salt, active.offset);
+        group.push(Header::of(Kind::Seal, end_seq, &seal), &[], &seal);
+        let sealed =
+            group.write(&*active.file, active.offset).and_then(|()| active.file.set_len(group.end));
+        if let Err(error) = sealed {
+            tracing::debug!(error = %error, "a segment was not sealed; the next start reads it whole");
+        }
+    }
+
+    fn create(&mut self, size: u64) -> io::Result<()> {
+        let fs = Arc::clone(&self.shared.deps.fs);
+        let (first_seq, payload) = {
+            let state = self.shared.lock();
+            let durable: Vec<_> = state.lanes.values().filter(|l| l.config.durable).collect();
+            (state.next_seq, snapshot::encode(&state.accepted, durable.into_iter()))
+        };
+        let salt: Salt = std::array::from_fn(|_| fastrand::u8(..));
+        let created = self.shared.deps.clock.unix_nano();
+        let header = SegmentHeader { first_seq, created, salt, blocks: false };
+        let room = size.max((SEGMENT_HEADER + RECORD_HEADER + payload.len()) as u64 + (64 << 10));
+        let path = segment_path(&self.directory, first_seq);
+        let temporary = path.with_extension("seg.tmp");
+        let fsync = self.shared.config.durability == Durability::Fsync;
+        let make = || -> io::Result<Active> {
+            let file = fs.create(&temporary)?;
+            file.allocate(room)?;
+            let mut group = Group::new(salt, SEGMENT_HEADER as u64);
+            group.push(Header::of(Kind::State, first_seq, &payload), &[], &payload);
+            write_all_at(&*file, &mut [IoSlice::new(&header.encode())], 0)?;
+            group.write(&*file, SEGMENT_HEADER as u64)?;
+            if fsync {
+                file.sync()?;
+            }
+            fs.rename(&temporary, &path)?;
+            if fsync {
+                fs.sync_dir(&self.directory)?;
+            }
+            Ok(Active { file, salt, offset: group.end, room, unsynced: false })
+        };
+        let active = make().inspect_err(|_| drop(fs.remove(&temporary)))?;
+        let mut state = self.shared.lock();
+        // A poisoned segment in which nothing was published had the same name.
+        state.segments.pop_back_if(|last| last.first_seq == first_seq);
+        state.segments.push_back(Segment { size: room, ..Segment::starting_at(first_seq) });
+        drop(state);
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// Sheds, compacts or drops until a segment of `size` bytes fits under the cap.
+    fn make_room(&mut self, size: u64) -> Result<(), AppendError> {
+        loop {
+            let used = self.shared.lock().size();
+            let space = self.shared.deps.fs.space(&self.directory);
+            let disk = space.is_ok_and(|s| s.free < size.saturating_add(s.total / 20));
+            if used.saturating_add(size) <= self.max_size && !disk {
+                return Ok(());
+            }
+            self.step_towards_room()?;
+        }
+    }
+
+    fn step_towards_room(&mut self) -> Result<(), AppendError> {
+        let step = retention::make_room(&self.shared.lock().candidates());
+        match step {
+            None => return Err(AppendError::Full),
+            Some(Step::Compact(segment)) => super::compact::compact(self, segment),
+            Some(Step::Shed(segment) | Step::DropOldest(segment)) => {
+                self.shared.metrics.shed.add(1);
+                self.delete(segment).map_err(|e| AppendError::Disk(Arc::new(e)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a segment after what allows it is durable. What readers hold in it is dropped.
+    fn delete(&mut self, first_seq: u64) -> io::Result<()> {
+        self.shared.lock().release(first_seq);
+        self.write_acks(true)?;
+        let removed = self.shared.lock().remove(first_seq);
+        let path = segment_path(&self.directory, first_seq);
+        let fs = &self.shared.deps.fs;
+        let gone = match removed {
+            Some(segment) if segment.file.damaged => {
+                fs.rename(&path, &path.with_extension("corrupt"))
+            }
+            _ => fs.remove(&path),
+        };
+        if let Err(error) = gone {
+            tracing::warn!(error = %error, path = %path.display(), "cannot delete a segment");
+        }
+        Ok(())
+    }
+
+    /// Once a second: settled records reach the disk, and delivered segments their end.
+    pub(super) fn tick(&mut self) {
+        let clock = &self.shared.deps.clock;
+        let (now, monotonic) = (clock.unix_nano(), clock.monotonic());
+        let config = &self.shared.config;
+        let age = self.jumps.trusted(now, monotonic).then_some(config.retention_age);
+        let limits = retention::Limits { age, size: config.retention_size };
+        let (expired, dirty) = {
+            let state = self.shared.lock();
+            let dirty = state.lanes.values().any(|lane| lane.dirty && lane.config.durable);
+            (retention::expired(&state.candidates(), now, limits), dirty)
+        };
+        if dirty && let Err(error) = self.write_acks(false) {
+            tracing::warn!(error = %error, "cannot write acknowledgements");
+        }
+        for segment in expired {
+            if let Err(error) = self.delete(segment) {
+                tracing::warn!(error = %error, "cannot let a delivered segment go");
+                break;
+            }
+        }
+        let state = self.shared.lock();
+        self.shared.metrics.show(&state, self.max_size);
+    }
+
+    /// Makes everything durable and ends the active segment.
+    pub(super) fn close(&mut self) {
+        if let Err(error) = self.write_acks(true) {
+            tracing::warn!(error = %error, "the last acknowledgements are not durable");
+        }
+    }
+}
+
+fn sync(shared: &Shared, active: &mut Active) -> io::Result<()> {
+    let started = shared.deps.clock.monotonic();
+    active.file.sync()?;
+    active.unsynced = false;
+    let took = shared.deps.clock.monotonic().saturating_sub(started);
+    shared.metrics.synced(took);
+    Ok(())
+}
+
+/// Bytes of a record in a segment.
+pub(super) fn encoded_len(record: &Record) -> u64 {
+    (RECORD_HEADER + record.meta.as_tlv().len() + record.payload.len()) as u64
+}
+
+/// The file of the segment that begins with `first_seq`.
+pub(super) fn segment_path(directory: &std::path::Path, first_seq: u64) -> PathBuf {
+    directory.join(format!("{first_seq:020}.seg"))
+}
+
+/// Records on their way to one vectored write.
+pub(super) struct Group<'a> {
+    salt: Salt,
+    /// The file offset after the last record.
+    pub(super) end: u64,
+    scratch: Vec<u8>,
+    parts: Vec<Part<'a>>,
+}
+
+enum Part<'a> {
+    /// Up to here in the scratch buffer.
+    Scratch(usize),
+    Payload(&'a [u8]),
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(salt: Salt, offset: u64) -> Self {
+        Self { salt, end: offset, scratch: Vec::new(), parts: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, header: Header, meta: &[u8], payload: &'a [u8]) {
+        self.scratch.extend_from_slice(&header.encode(&self.salt, self.end));
+        self.scratch.extend_from_slice(meta);
+        if payload.len() <= COPY_MAX {
+            self.scratch.extend_from_slice(payload);
+        } else {
+            self.parts.push(Part::Scratch(self.scratch.len()));
+            self.parts.push(Part::Payload(payload));
+        }
+        self.end += header.len();
+    }
+
+    /// Everything in one buffer.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        debug_assert!(self.parts.is_empty(), "only for small payloads");
+        self.scratch
+    }
+
+    pub(super) fn write(&self, file: &dyn FsFile, offset: u64) -> io::Result<()> {
+        let mut slices = Vec::with_capacity(self.parts.len() + 1);
+        let mut from = 0;
+        for part in self.parts.iter().chain([&Part::Scratch(self.scratch.len())]) {
+            let bytes = match part {
+                Part::Scratch(to) => {
+                    let bytes = self.scratch.get(from..*to).unwrap_or_default();
+                    from = *to;
+                    bytes
+                }
+                Part::Payload(payload) => payload,
+            };
+            slices.push(IoSlice::new(bytes));
+        }
+        write_all_at(file, &mut slices, offset)
+    }
+}

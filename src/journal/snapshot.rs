@@ -1,0 +1,132 @@
+//! What state and ack records say: the ledger's accepted counts and readers' settled records. Pure.
+//!
+//! ```text
+//! accepted: 4 × (requests u64, items u64), by signal │ readers u16 │ per reader:
+//!   name_len u16 │ name │ signals u8 (bit = signal) │ watermark u64 │ ranges u32 × (start u64, end u64)
+//!   per signal of the set: before, delivered: 2 × (requests u64, items u64) │ dropped_requests u64
+//!                          reasons u8 × (reason u8, items u64)
+//! ```
+//!
+//! A state record has every durable reader, an ack record those that changed. Counts and ranges of
+//! one reader are of one instant: a lost ack record loses both, so the ledger stays true.
+
+use super::acks::Acks;
+use super::format::Input;
+use super::lane::Lane;
+use super::ledger::{Count, PerSignal, Totals};
+use super::{DropReason, SignalSet};
+use crate::signal::Signal;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub(super) accepted: PerSignal,
+    pub(super) readers: Vec<SavedReader>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SavedReader {
+    pub(super) name: String,
+    pub(super) signals: SignalSet,
+    pub(super) acks: Acks,
+    pub(super) totals: [Totals; 4],
+}
+
+impl Snapshot {
+    /// Takes over what a later record says.
+    pub(super) fn update(&mut self, later: Self) {
+        self.accepted = later.accepted;
+        for reader in later.readers {
+            match self.readers.iter_mut().find(|r| r.name == reader.name) {
+                Some(known) => *known = reader,
+                None => self.readers.push(reader),
+            }
+        }
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+        let mut input = Input(payload);
+        let mut accepted = PerSignal::default();
+        for count in &mut accepted.0 {
+            *count = read_count(&mut input)?;
+        }
+        let readers = input.u16()?;
+        let readers = (0..readers).map(|_| read_reader(&mut input)).collect::<Option<_>>()?;
+        Some(Self { accepted, readers })
+    }
+}
+
+/// Encodes the payload of a state or ack record.
+pub(super) fn encode<'a>(
+    accepted: &PerSignal,
+    lanes: impl ExactSizeIterator<Item = &'a Lane>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    accepted.0.iter().for_each(|count| put_count(&mut out, *count));
+    out.extend_from_slice(&u16::try_from(lanes.len()).unwrap_or(u16::MAX).to_le_bytes());
+    for lane in lanes.take(u16::MAX.into()) {
+        put_reader(&mut out, lane);
+    }
+    out
+}
+
+fn put_reader(out: &mut Vec<u8>, lane: &Lane) {
+    let (name, signals) = (lane.config.name.as_bytes(), lane.config.signals);
+    out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(name);
+    out.push(signals.iter().fold(0, |bits, signal| bits | 1 << signal.index()));
+    out.extend_from_slice(&lane.acks.watermark().to_le_bytes());
+    let ranges = lane.acks.ranges();
+    out.extend_from_slice(&u32::try_from(ranges.len()).unwrap_or(0).to_le_bytes());
+    for range in ranges {
+        out.extend_from_slice(&range.start.to_le_bytes());
+        out.extend_from_slice(&range.end.to_le_bytes());
+    }
+    for totals in signals.iter().filter_map(|signal| lane.totals.get(signal.index())) {
+        put_count(out, totals.before);
+        put_count(out, totals.delivered);
+        out.extend_from_slice(&totals.dropped_requests.to_le_bytes());
+        out.push(u8::try_from(totals.dropped.len()).unwrap_or(0));
+        for (&reason, items) in &totals.dropped {
+            out.push(reason as u8);
+            out.extend_from_slice(&items.to_le_bytes());
+        }
+    }
+}
+
+fn read_reader(input: &mut Input<'_>) -> Option<SavedReader> {
+    let name_len = input.u16()?;
+    let name = String::from_utf8(input.bytes(name_len.into())?.to_vec()).ok()?;
+    let bits = input.u8()?;
+    let signals = SignalSet(Signal::ALL.map(|signal| bits & 1 << signal.index() != 0));
+    let mut acks = Acks::below(input.u64()?);
+    for _ in 0..input.u32()? {
+        let (start, end) = (input.u64()?, input.u64()?);
+        acks.insert(start..end);
+    }
+    let mut totals: [Totals; 4] = Default::default();
+    for signal in signals.iter() {
+        let (before, delivered) = (read_count(input)?, read_count(input)?);
+        let dropped_requests = input.u64()?;
+        let mut dropped = std::collections::BTreeMap::new();
+        for _ in 0..input.u8()? {
+            let (reason, items) = (input.u8()?, input.u64()?);
+            // A reason of a newer agent is kept in the sum under the nearest one this agent knows.
+            let reason = DropReason::from_code(reason).unwrap_or(DropReason::Permanent);
+            let sum: &mut u64 = dropped.entry(reason).or_default();
+            *sum = sum.saturating_add(items);
+        }
+        if let Some(slot) = totals.get_mut(signal.index()) {
+            *slot = Totals { before, delivered, dropped_requests, dropped };
+        }
+    }
+    Some(SavedReader { name, signals, acks, totals })
+}
+
+fn put_count(out: &mut Vec<u8>, count: Count) {
+    out.extend_from_slice(&count.requests.to_le_bytes());
+    out.extend_from_slice(&count.items.to_le_bytes());
+}
+
+fn read_count(input: &mut Input<'_>) -> Option<Count> {
+    Some(Count { requests: input.u64()?, items: input.u64()? })
+}

@@ -1,0 +1,236 @@
+//! The writer: one OS thread that turns what arrives into groups.
+//!
+//! ```text
+//! append ─▶ inbox (bounded) ─▶ writer thread ─▶ log.commit ─▶ one message ─▶ completer task ─▶ waiters
+//! ```
+//!
+//! What arrives during a sync is the next group; an idle writer syncs at once; `group_window` is the
+//! least time between two sync starts. The thread wakes one runtime task per group, which completes
+//! all of its waiters and wakes its readers. Limits: [`INBOX_MAX`] records wait, [`GROUP_MAX`] bytes
+//! are one group.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::handle::Shared;
+use super::log::{Log, Outcome, encoded_len};
+use super::{AppendError, Durability};
+use crate::signal::Record;
+
+/// Records that wait for the writer; further appends wait for room.
+const INBOX_MAX: usize = 4096;
+/// Bytes of a group; what is beyond is the next.
+const GROUP_MAX: u64 = 16 << 20;
+/// Groups whose waiters are not answered yet.
+const COMPLETIONS_MAX: usize = 64;
+/// How often an idle writer looks at acknowledgements and retention.
+const TICK: Duration = Duration::from_secs(1);
+
+type Answer = Result<u64, AppendError>;
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    slots: Semaphore,
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: std::collections::VecDeque<Waiting>,
+    closed: bool,
+    /// When the group that is being written began, monotonic.
+    busy_since: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    record: Record,
+    answer: oneshot::Sender<Answer>,
+    since: Duration,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            slots: Semaphore::new(INBOX_MAX),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a record to the writer and waits for its answer.
+    pub(super) async fn append(&self, record: Record, now: Duration) -> Answer {
+        let slot = self.slots.acquire().await.map_err(|_| AppendError::Closing)?;
+        slot.forget();
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut queue = self.lock();
+            if queue.closed {
+                return Err(AppendError::Closing);
+            }
+            queue.waiting.push_back(Waiting { record, answer, since: now });
+        }
+        self.arrived.notify_one();
+        answered.await.unwrap_or(Err(AppendError::Closing))
+    }
+
+    /// Takes no more records; the writer finishes what it has and ends.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.slots.close();
+        self.arrived.notify_one();
+    }
+
+    /// Waits until the writer has ended.
+    pub(super) async fn ended(&self) {
+        // An error means that the sender is gone, and with it the writer.
+        drop(self.ended.subscribe().wait_for(|&ended| ended).await);
+    }
+
+    /// When the oldest record that waits for the disk arrived, monotonic.
+    pub(super) fn waiting_since(&self) -> Option<Duration> {
+        let queue = self.lock();
+        queue.busy_since.or_else(|| queue.waiting.front().map(|w| w.since))
+    }
+
+    /// The next group; empty after [`TICK`] without one, `None` when closed and empty.
+    fn group(&self) -> Option<Vec<Waiting>> {
+        let mut queue = self.lock();
+        if queue.waiting.is_empty() && !queue.closed {
+            let waited = self.arrived.wait_timeout(queue, TICK);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if queue.waiting.is_empty() && queue.closed {
+            return None;
+        }
+        let mut bytes = 0;
+        let fits = |waiting: &Waiting| {
+            bytes += encoded_len(&waiting.record);
+            bytes <= GROUP_MAX
+        };
+        let count = queue.waiting.iter().take_while({
+            let mut fits = fits;
+            move |w| fits(w)
+        });
+        let count = count.count().max(1).min(queue.waiting.len());
+        let group: Vec<_> = queue.waiting.drain(..count).collect();
+        queue.busy_since = group.first().map(|w| w.since);
+        drop(queue);
+        self.slots.add_permits(group.len());
+        Some(group)
+    }
+
+    /// Lets more records arrive for `pause`; returns early when closed.
+    fn pause(&self, pause: Duration) {
+        let queue = self.lock();
+        let waited = self.arrived.wait_timeout_while(queue, pause, |queue| !queue.closed);
+        drop(waited);
+    }
+
+    fn idle(&self) {
+        self.lock().busy_since = None;
+    }
+}
+
+/// A group's answers on their way to the runtime.
+struct Completion {
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    outcome: Outcome,
+}
+
+impl Completion {
+    fn complete(self) {
+        for (waiter, answer) in self.answers {
+            // A sender that went away does not want its answer.
+            drop(waiter.send(answer));
+        }
+        self.outcome.bells.iter().for_each(|bell| bell.notify_one());
+    }
+}
+
+/// Starts the thread, and the task that answers for it when there is a runtime.
+pub(super) fn start(log: Log, inbox: Arc<Inbox>) -> std::io::Result<()> {
+    let (completions, mut groups) = mpsc::channel::<Completion>(COMPLETIONS_MAX);
+    let completions = tokio::runtime::Handle::try_current().ok().map(|runtime| {
+        runtime.spawn(async move {
+            while let Some(group) = groups.recv().await {
+                group.complete();
+            }
+        });
+        completions
+    });
+    let thread = std::thread::Builder::new().name("journal".into());
+    thread.spawn(move || run(log, &inbox, completions.as_ref())).map(drop)
+}
+
+fn run(mut log: Log, inbox: &Inbox, completions: Option<&mpsc::Sender<Completion>>) {
+    let shared: Arc<Shared> = Arc::clone(&log.shared);
+    let clock = Arc::clone(&shared.deps.clock);
+    let window = match shared.config.durability {
+        Durability::Fsync => shared.config.group_window,
+        Durability::Os | Durability::Memory => Duration::ZERO,
+    };
+    // A panic or return below must not leave anyone waiting.
+    let _ended = Ended(inbox);
+    let mut last_tick = clock.monotonic();
+    let mut last_start = None;
+    loop {
+        let since_start = last_start.map_or(window, |t| clock.monotonic().saturating_sub(t));
+        if since_start < window {
+            inbox.pause(window - since_start);
+        }
+        let Some(group) = inbox.group() else { break };
+        if !group.is_empty() {
+            last_start = Some(clock.monotonic());
+            let (records, waiters): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|w| (w.record, w.answer)).unzip();
+            let mut outcome = log.commit(records);
+            let results = std::mem::take(&mut outcome.results);
+            let refused = results.iter().filter(|r| r.is_err()).count();
+            shared.metrics.refused.add(refused as u64);
+            let answers = waiters.into_iter().zip(results).collect();
+            send(completions, Completion { answers, outcome });
+            inbox.idle();
+        }
+        let now = clock.monotonic();
+        if now.saturating_sub(last_tick) >= TICK {
+            last_tick = now;
+            log.tick();
+        }
+    }
+    log.close();
+    // The directory is given up before anyone is told that it is.
+    drop(log);
+}
+
+fn send(completions: Option<&mpsc::Sender<Completion>>, completion: Completion) {
+    match completions {
+        None => completion.complete(),
+        // The runtime is shutting down: answer from here.
+        Some(sender) => {
+            if let Err(refused) = sender.blocking_send(completion) {
+                refused.0.complete();
+            }
+        }
+    }
+}
+
+struct Ended<'a>(&'a Inbox);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.lock().waiting.clear();
+        self.0.ended.send_replace(true);
+    }
+}
