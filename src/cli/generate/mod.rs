@@ -63,7 +63,7 @@ pub(super) struct Args {
     /// How long, for example 10s or 5m; without it and --count until interrupted.
     #[arg(long = "for", value_parser = duration, value_name = "TIME")]
     time: Option<Duration>,
-    /// How many items, rounded up to whole requests.
+    /// How many items, rounded up to a whole request of each kind.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// A header of every request; may be given more than once.
