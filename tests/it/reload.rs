@@ -93,7 +93,7 @@ async fn a_reload_adds_and_removes_destinations_and_keeps_the_others() {
     setup.send(2).await;
     received(&kept, 2).await;
     received(&added, 2).await;
-    assert!(!added.spans().contains_key(&1_u64.to_be_bytes().to_vec()), "it starts at the end");
+    assert!(!added.spans().contains_key(&1_u64.to_be_bytes()[..]), "it starts at the end");
 
     setup.rewrite(&setup.config(&format!("{{otlp_grpc/a: {{endpoint: 'http://{first}'}}}}")));
     agent.signal("HUP");
