@@ -211,7 +211,7 @@ impl Load {
             Some(rate) => Duration::try_from_secs_f64(items as f64 / rate).ok()?,
             None => self.elapsed(),
         };
-        if self.plan.time.is_some_and(|time| due >= time) {
+        if self.plan.time.is_some_and(|time| due.max(self.elapsed()) >= time) {
             return None;
         }
         self.sleep(due.saturating_sub(self.elapsed())).await;
