@@ -60,7 +60,7 @@ const FILES: &[&str] = &[
     "src/config/",
     "src/receive/",
     "src/export/client/tls.rs",
-    "src/export/file",
+    "src/export/target/file",
     "src/telemetry/process.rs",
     "src/cli/",
     "src/agent",

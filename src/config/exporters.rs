@@ -1,5 +1,7 @@
 //! `exporters`: destinations, each with the defaults of its type.
 
+use std::collections::BTreeMap;
+
 use http::HeaderName;
 
 use super::check::{Exporter, Given, Val, Values};
@@ -23,7 +25,25 @@ pub(super) fn resolve(values: &Values, findings: &mut Vec<Finding>) -> Config {
         common(&at, &mut destination, findings);
         Some(destination)
     });
-    Config { destinations: destinations.collect() }
+    let config = Config { destinations: destinations.collect() };
+    one_writer_per_file(&config, values, findings);
+    config
+}
+
+/// Two destinations that rotate one file would lose each other's lines.
+fn one_writer_per_file(config: &Config, values: &Values, findings: &mut Vec<Finding>) {
+    let files = config.destinations.iter().filter_map(|destination| match &destination.target {
+        Target::File(file) => Some((&file.path, &destination.name)),
+        Target::Otlp(_) | Target::Debug(_) => None,
+    });
+    let mut writers = BTreeMap::new();
+    for (path, name) in files {
+        let Some(first) = writers.insert(path, name) else { continue };
+        if let Some(given) = values.at(&format!("exporters.{name}")).given("path") {
+            let message = format!("`{first}` writes to the same file");
+            findings.push(Finding::error(given.span, message).help("give each its own `path`"));
+        }
+    }
 }
 
 /// Every header that some destination passes on, once.

@@ -117,7 +117,7 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Exporters: debug",
-        intro: "Writes to standard error, for looking.",
+        intro: "A log line per batch (level info), for looking. What standard error does not take is passed over.",
         places: &["exporters.debug"],
         options: EXPORT_DEBUG,
     },
@@ -484,22 +484,27 @@ const EXPORT_DEBUG: &[Opt] = &[live(
     "verbosity",
     Kind::Enum(&["basic", "detailed"]),
     is("basic"),
-    "`basic` writes counts, `detailed` the payloads as OTLP/JSON.",
+    "`basic` logs counts; `detailed` also writes each request to standard error, as a line of OTLP/JSON.",
 )];
 
 const EXPORT_FILE: &[Opt] = &[
-    live("path", Kind::Path, unset("required"), "The file."),
+    live(
+        "path",
+        Kind::Path,
+        unset("required"),
+        "The file, made with mode 0600. Its directory is made with mode 0700 if it is missing.",
+    ),
     live(
         "rotation.max_size",
         size(KIB, u64::MAX),
         is("100MiB"),
-        "A file of at least this size is rotated to `.1`.",
+        "Before a file would grow beyond this, it is rotated to `.1`; only a larger batch is written beyond it.",
     ),
     live(
         "rotation.max_backups",
         Kind::Integer { min: 0, max: 10_000 },
         is("3"),
-        "Rotated files kept.",
+        "Rotated files kept, `.1` is the newest; 0 keeps none.",
     ),
 ];
 

@@ -320,6 +320,7 @@ fn what_needs_more_than_one_value_is_checked() {
         ("exporters: {file: {}}", "has no `path`"),
         ("exporters: {otlp_grpc: {endpoint: 'http://a:1/x'}}", "a gRPC endpoint has no path"),
         ("exporters: {debug: {signals: []}}", "gets no signals"),
+        ("exporters: {file/a: {path: /a}, file/b: {path: /a}}", "writes to the same file"),
         ("exporters: {'debug/a b': {}}", "not an exporter name"),
         (
             "exporters: {debug: {sending_queue: {batch: {max_size: 32MiB}}}}",

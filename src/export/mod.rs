@@ -53,7 +53,7 @@ use lane::{Carry, Lane, Mode, Parts};
 use metrics::LaneMetrics;
 use report::Report;
 use status::LaneCell;
-use target::Sink;
+use target::{Debug, File, Sink};
 
 /// What lanes need besides their configuration.
 #[derive(Clone, Debug)]
@@ -207,12 +207,20 @@ impl<I: Intake> Exporters<I> {
         config: Config,
         mut open: impl FnMut(&str) -> Option<I>,
     ) -> Result<(), StartError> {
+        let mut shared: Option<(&str, Arc<Sink>)> = None;
         for (destination, signal) in lanes_of(&config) {
             let name = reader_name(&destination.name, signal);
             if self.lanes.iter().any(|lane| lane.name == name) {
                 continue;
             }
-            let sink = Arc::new(sink(destination, &self.deps)?);
+            let sink = match &shared {
+                Some((of, sink)) if *of == destination.name => Arc::clone(sink),
+                _ => Arc::new(sink(destination, &self.deps)?),
+            };
+            // Lanes have their own connections, but one file has one writer.
+            if matches!(*sink, Sink::File(_)) {
+                shared = Some((&destination.name, Arc::clone(&sink)));
+            }
             let released = self.released.iter().position(|(n, _)| *n == name);
             let carry = match released {
                 Some(at) => self.released.swap_remove(at).1,
@@ -286,8 +294,7 @@ fn sink(destination: &Destination, deps: &Deps) -> Result<Sink, StartError> {
             let client = client.map_err(|source| StartError::Client { exporter, source })?;
             Ok(Sink::Otlp(Box::new(client)))
         }
-        Target::Debug(_) | Target::File(_) => {
-            Err(StartError::Client { exporter, source: ClientError::Header("not yet".to_owned()) })
-        }
+        Target::Debug(config) => Ok(Sink::Debug(Debug::new(exporter, config))),
+        Target::File(config) => Ok(Sink::File(Arc::new(File::new(config)))),
     }
 }

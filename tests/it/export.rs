@@ -2,6 +2,7 @@
 //! test every item was delivered, is queued, or was dropped with a reason.
 
 mod destination;
+mod local;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

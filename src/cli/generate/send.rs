@@ -339,5 +339,6 @@ fn label(error: &SendError) -> String {
         SendError::ResponseTooLarge => "response too large".to_owned(),
         SendError::RequestTooLarge { .. } => "request too large".to_owned(),
         SendError::Encode(_) => "cannot be encoded".to_owned(),
+        SendError::Write(_) => "cannot be written".to_owned(),
     }
 }

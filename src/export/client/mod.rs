@@ -79,6 +79,9 @@ pub enum SendError {
     /// The request cannot be written in the configured encoding.
     #[error("the request cannot be encoded: {0}")]
     Encode(String),
+    /// A file does not take it.
+    #[error("cannot write")]
+    Write(#[source] std::io::Error),
 }
 
 impl SendError {
@@ -89,7 +92,11 @@ impl SendError {
             Self::Answered { status, retry_after, .. } => {
                 status.disposition(retry_after.is_some(), policy)
             }
-            Self::Timeout(_) | Self::Connect(_) | Self::Transport(_) | Self::NoStatus
+            Self::Timeout(_)
+            | Self::Connect(_)
+            | Self::Transport(_)
+            | Self::NoStatus
+            | Self::Write(_)
                 if policy.enabled =>
             {
                 Disposition::Retry
@@ -389,6 +396,7 @@ mod tests {
             SendError::Timeout(Duration::from_secs(1)),
             SendError::NoStatus,
             SendError::Connect(ConnectError::NoAddress),
+            SendError::Write(std::io::ErrorKind::StorageFull.into()),
         ] {
             assert_eq!(error.disposition(&policy), Disposition::Retry, "{error}");
         }
