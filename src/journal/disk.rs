@@ -62,14 +62,12 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
     match read {
         Ok(Found { batch, damaged: false }) => Ok(batch),
         Ok(Found { batch, damaged: true }) => {
-            if !wanted.segment.file.damaged {
-                assess(shared, &wanted.segment);
-            }
+            assess(shared, &wanted.segment, None);
             Ok(batch)
         }
         Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
             tracing::warn!(error = %error, segment = wanted.segment.first_seq, "records are lost");
-            assess(shared, &wanted.segment);
+            assess(shared, &wanted.segment, Some(wanted.seq));
             Ok(Batch { passed: wanted.segment.end_seq, ..Batch::default() })
         }
         Err(error) => Err(error),
@@ -106,7 +104,15 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
             None => {
                 let step = place.scanner.step(|header| {
                     header.kind == Kind::Data && header.seq >= wanted.seq && own(header.signal)
-                })?;
+                });
+                let step = match step {
+                    Ok(step) => step,
+                    Err(_) if !entries.is_empty() => {
+                        let batch = Batch { entries, passed: place.next, place: None };
+                        return Ok(Found { batch, damaged });
+                    }
+                    Err(error) => return Err(error),
+                };
                 match step {
                     Step::Record { header, meta, payload, .. } if header.kind == Kind::Data => {
                         if header.seq >= segment.end_seq {
@@ -151,7 +157,14 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
 }
 
 /// Walks a damaged segment once and counts for every reader what it can never get.
-fn assess(shared: &Shared, segment: &Segment) {
+///
+/// What lies from `given_up` on counts as unreadable, whatever the disk says by now, and is no part
+/// of the segment any more.
+fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
+    if segment.file.assessed && given_up.is_none() {
+        return;
+    }
+
     let path = segment_path(&shared.config.directory, segment.first_seq);
     let mut records: Vec<(u64, Signal, u32)> = Vec::new();
     if let Some(mut scanner) = shared.deps.fs.open(&path).ok().and_then(|f| Scanner::open(f).ok()) {
@@ -165,12 +178,19 @@ fn assess(shared: &Shared, segment: &Segment) {
         // What it finds before the disk fails is what there is.
         drop(walk(&mut scanner, Some(segment.end_seq), true, &mut Walked::default(), visit));
     }
+    records.retain(|&(seq, ..)| given_up.is_none_or(|from| seq < from));
     let mut state = shared.lock();
     let state = &mut *state;
     let known = state.segments.iter_mut().find(|s| s.first_seq == segment.first_seq);
-    let Some(known) = known.filter(|s| !s.file.damaged) else { return };
+    let known = known.filter(|s| !s.file.assessed || given_up.is_some_and(|from| from < s.end_seq));
+    let Some(known) = known else { return };
+    let again = std::mem::replace(&mut known.file.assessed, true);
     known.file.damaged = true;
-    let lost = (segment.end_seq - segment.first_seq).saturating_sub(records.len() as u64);
+    if let Some(from) = given_up {
+        known.end_seq = known.end_seq.min(from.max(known.first_seq));
+    }
+    let had = segment.counts.sum(SignalSet::ALL).requests;
+    let lost = if again { 0 } else { had.saturating_sub(records.len() as u64) };
     state.lost_records += lost;
     shared.metrics.lost.add(lost);
     let newer = known.counts.minus(&segment.counts);

@@ -230,7 +230,10 @@ impl Journal {
             }
             for reader in readers {
                 match state.lanes.values_mut().find(|lane| same(lane, &reader)) {
-                    Some(lane) => lane.config = reader,
+                    Some(lane) => {
+                        lane.dirty = true;
+                        lane.config = reader;
+                    }
                     None => {
                         done.added.push(reader.name.clone());
                         add_lane(&mut state, reader);

@@ -36,6 +36,10 @@ impl Count {
         }
     }
 
+    pub(super) fn min(self, other: Self) -> Self {
+        Self { requests: self.requests.min(other.requests), items: self.items.min(other.items) }
+    }
+
     pub(super) fn plus(mut self, other: Self) -> Self {
         self.add(other);
         self

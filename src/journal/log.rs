@@ -28,11 +28,19 @@ use super::fs::{FsFile, write_all_at};
 use super::handle::Shared;
 use super::retention::{self, JumpGuard, Step};
 use super::segment::Segment;
+use super::state::State;
 use super::{AppendError, Durability, Entry, snapshot};
 use crate::signal::Record;
 
 /// The largest record, encoded. A segment is made as large as one record needs.
 pub(super) const RECORD_MAX: usize = 128 << 20;
+/// Bytes beyond the records that a segment has room for: ack records and the seal.
+const SLACK: u64 = 64 << 10;
+/// So many segments are written even where less than [`KEPT_FREE`] of the disk is free: an agent
+/// that starts on an almost full disk works.
+const SEGMENTS_MIN: u64 = 2;
+/// One in so many bytes of the disk is left to others.
+const KEPT_FREE: u64 = 20;
 /// Smaller payloads are gathered in one buffer; larger ones are written from where they are.
 const COPY_MAX: usize = 16 << 10;
 
@@ -88,7 +96,7 @@ impl Log {
         let mut rest = records.into_iter().peekable();
         while let Some(first) = rest.peek() {
             let first_len = encoded_len(first);
-            let max = RECORD_MAX.min(usize::try_from(self.max_size / 2).unwrap_or(usize::MAX));
+            let max = self.record_max();
             if first_len > max as u64 {
                 let bytes = usize::try_from(first_len).unwrap_or(usize::MAX);
                 outcome.results.push(Err(AppendError::TooLarge { bytes, max }));
@@ -113,6 +121,13 @@ impl Log {
         state.full = outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
         outcome.bells = state.bells();
         outcome
+    }
+
+    /// The largest record of which two fit under the cap, each in a segment of its own: the newest
+    /// segment is never deleted, so one more must always find room.
+    fn record_max(&self) -> usize {
+        let half = (self.max_size / 2).saturating_sub(2 * SLACK);
+        RECORD_MAX.min(usize::try_from(half).unwrap_or(usize::MAX))
     }
 
     /// Bytes left in the active segment, which is made anew when `len` does not fit.
@@ -217,7 +232,8 @@ impl Log {
     /// as the mode says.
     pub(super) fn write_acks(&mut self, durable: bool) -> io::Result<()> {
         if self.active.is_none() {
-            return Ok(());
+            // A new segment begins with all that readers settled.
+            return if self.shared.lock().has_unsaved_acks() { self.create(0) } else { Ok(()) };
         }
         let (ack, durable_seq) = self.pending_ack();
         let fsync = self.shared.config.durability == Durability::Fsync;
@@ -236,8 +252,14 @@ impl Log {
             Ok(())
         };
         let written = write();
-        if written.is_err() {
-            self.poison();
+        match (&written, &self.active) {
+            (Err(_), _) => self.poison(),
+            (Ok(()), Some(active)) => {
+                if let Some(segment) = self.shared.lock().segments.back_mut() {
+                    segment.size = segment.size.max(active.offset);
+                }
+            }
+            (Ok(()), None) => {}
         }
         written
     }
@@ -248,6 +270,8 @@ impl Log {
             self.shared.metrics.poisoned.add(1);
             let mut state = self.shared.lock();
             state.poisoned += 1;
+            // What its last ack records say may not be on disk.
+            state.lanes.values_mut().for_each(|lane| lane.dirty = true);
             if let Some(segment) = state.segments.back_mut() {
                 segment.file.sealed = true;
             }
@@ -256,11 +280,11 @@ impl Log {
 
     /// Makes room for and creates the next segment, with room for `need` bytes of records.
     pub(super) fn rotate(&mut self, need: u64) -> Result<(), AppendError> {
-        let size = self.segment_size.max(need + SEGMENT_HEADER as u64 + (64 << 10));
+        let (size, _) = self.next_segment(&self.shared.lock(), need);
         self.make_room(size)?;
         self.seal();
         loop {
-            match self.create(size) {
+            match self.create(need) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                     if self.step_towards_room().is_err() {
@@ -294,17 +318,26 @@ impl Log {
         }
     }
 
-    fn create(&mut self, size: u64) -> io::Result<()> {
+    /// The size of a segment made at this instant with room for `need` bytes of records, and its
+    /// state record.
+    fn next_segment(&self, state: &State, need: u64) -> (u64, Vec<u8>) {
+        let durable: Vec<_> = state.lanes.values().filter(|l| l.config.durable).collect();
+        let payload = snapshot::encode(&state.accepted, durable.into_iter());
+        let fixed = (SEGMENT_HEADER + RECORD_HEADER + payload.len()) as u64 + SLACK;
+        (self.segment_size.max(fixed + need), payload)
+    }
+
+    fn create(&mut self, need: u64) -> io::Result<()> {
         let fs = Arc::clone(&self.shared.deps.fs);
-        let (first_seq, payload) = {
-            let state = self.shared.lock();
-            let durable: Vec<_> = state.lanes.values().filter(|l| l.config.durable).collect();
-            (state.next_seq, snapshot::encode(&state.accepted, durable.into_iter()))
+        let (first_seq, room, payload) = {
+            let mut state = self.shared.lock();
+            let (room, payload) = self.next_segment(&state, need);
+            state.lanes.values_mut().for_each(|lane| lane.dirty = false);
+            (state.next_seq, room, payload)
         };
         let salt: Salt = std::array::from_fn(|_| fastrand::u8(..));
         let created = self.shared.deps.clock.unix_nano();
         let header = SegmentHeader { first_seq, created, salt, blocks: false };
-        let room = size.max((SEGMENT_HEADER + RECORD_HEADER + payload.len()) as u64 + (64 << 10));
         let path = segment_path(&self.directory, first_seq);
         let temporary = path.with_extension("seg.tmp");
         let fsync = self.shared.config.durability == Durability::Fsync;
@@ -324,8 +357,17 @@ impl Log {
             }
             Ok(Active { file, salt, offset: group.end, room, unsynced: false })
         };
-        let active = make().inspect_err(|_| drop(fs.remove(&temporary)))?;
+        let made = make();
         let mut state = self.shared.lock();
+        let active = match made {
+            Ok(active) => active,
+            Err(error) => {
+                state.lanes.values_mut().for_each(|lane| lane.dirty = true);
+                drop(state);
+                drop(fs.remove(&temporary));
+                return Err(error);
+            }
+        };
         // A poisoned segment in which nothing was published had the same name.
         state.segments.pop_back_if(|last| last.first_seq == first_seq);
         state.segments.push_back(Segment { size: room, ..Segment::starting_at(first_seq) });
@@ -339,7 +381,8 @@ impl Log {
         loop {
             let used = self.shared.lock().size();
             let space = self.shared.deps.fs.space(&self.directory);
-            let disk = space.is_ok_and(|s| s.free < size.saturating_add(s.total / 20));
+            let scarce = space.is_ok_and(|s| s.free < size.saturating_add(s.total / KEPT_FREE));
+            let disk = scarce && used.saturating_add(size) > SEGMENTS_MIN * self.segment_size;
             if used.saturating_add(size) <= self.max_size && !disk {
                 return Ok(());
             }
@@ -363,7 +406,11 @@ impl Log {
     /// Deletes a segment after what allows it is durable. What readers hold in it is dropped.
     fn delete(&mut self, first_seq: u64) -> io::Result<()> {
         self.shared.lock().release(first_seq);
-        self.write_acks(true)?;
+        match self.write_acks(true) {
+            // Only deleting makes room for what says that it may be deleted.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.active.is_none() => {}
+            written => written?,
+        }
         let removed = self.shared.lock().remove(first_seq);
         let path = segment_path(&self.directory, first_seq);
         let fs = &self.shared.deps.fs;
@@ -388,11 +435,15 @@ impl Log {
         let limits = retention::Limits { age, size: config.retention_size };
         let (expired, dirty) = {
             let state = self.shared.lock();
-            let dirty = state.lanes.values().any(|lane| lane.dirty && lane.config.durable);
-            (retention::expired(&state.candidates(), now, limits), dirty)
+            (retention::expired(&state.candidates(), now, limits), state.has_unsaved_acks())
         };
         if dirty && let Err(error) = self.write_acks(false) {
             tracing::warn!(error = %error, "cannot write acknowledgements");
+        }
+        if self.active.as_ref().is_some_and(|active| active.offset > active.room)
+            && let Err(error) = self.rotate(0)
+        {
+            tracing::debug!(error = %error, "ack records go on in a segment that is full");
         }
         for segment in expired {
             if let Err(error) = self.delete(segment) {

@@ -37,7 +37,7 @@ pub(super) struct Walked {
     sealed: bool,
     /// Where intact records end.
     good_end: u64,
-    /// Something that was never acknowledged follows.
+    /// Something follows of which nothing says that it was acknowledged.
     torn: bool,
     /// Records that are missing in between.
     pub(super) lost: u64,
@@ -54,56 +54,89 @@ pub(super) fn walk(
     walked: &mut Walked,
     mut visit: impl FnMut(&Header, &[u8]),
 ) -> io::Result<()> {
-    let first_seq = scanner.header.first_seq;
-    walked.segment = Segment::starting_at(first_seq);
+    walked.segment = Segment::starting_at(scanner.header.first_seq);
+    walked.segment.file.compressed = scanner.header.blocks;
+    walked.segment.file.sealed = true;
     walked.good_end = SEGMENT_HEADER as u64;
-    let mut bad: Option<u64> = None;
+    let certain = end.is_some();
     let end = end.unwrap_or(u64::MAX);
-    while walked.segment.end_seq < end {
+    // Intact data records after a bad one, of which it is not known yet that they were acknowledged.
+    let mut doubtful: Vec<(Header, u64)> = Vec::new();
+    while walked.segment.end_seq < end && !walked.sealed {
         let step = scanner.step(|header| verify || header.kind != Kind::Data)?;
         let (header, payload, offset) = match step {
             Step::Record { header, payload, offset, .. } => (header, payload, offset),
             Step::BadBody | Step::Gap => {
-                bad.get_or_insert(walked.segment.end_seq);
+                walked.torn = true;
                 continue;
             }
             Step::End => break,
         };
-        if bad.is_some_and(|expected| header.kind == Kind::Data && header.durable_seq < expected) {
+        let expected = walked.segment.end_seq;
+        if walked.torn && !certain && acknowledged(&header).is_none_or(|seq| seq < expected) {
+            match header.kind {
+                Kind::Data => doubtful.push((header, offset + header.len())),
+                // True in itself, wherever it stands.
+                _ => visit(&header, &payload),
+            }
             continue;
         }
-        bad = bad.filter(|_| header.kind == Kind::Ack);
+        walked.torn = false;
+        doubtful.drain(..).for_each(|(header, _)| walked.take(&header, end, &mut visit));
         match header.kind {
             Kind::Data if header.seq >= end => break,
-            Kind::Data if header.seq < walked.segment.end_seq => continue,
-            Kind::Data => {
-                walked.lost += header.seq - walked.segment.end_seq;
-                let Some(signal) = Signal::from_code(header.signal) else { continue };
-                let bytes = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
-                walked.segment.record(header.seq, signal, header.items, bytes, header.received);
+            Kind::Data => walked.take(&header, end, &mut visit),
+            Kind::Seal | Kind::Ack => {
+                walked.sealed = header.kind == Kind::Seal;
+                let known = acknowledged(&header).map_or(0, |seq| (seq + 1).min(end));
+                walked.miss(known);
+                visit(&header, &payload);
             }
-            Kind::Seal => {
-                walked.sealed = true;
-                if let Some(seal) = decode_seal(first_seq, &payload) {
-                    walked.lost += seal.end_seq.saturating_sub(walked.segment.end_seq);
-                    walked.segment.end_seq = walked.segment.end_seq.max(seal.end_seq.min(end));
-                }
-            }
-            Kind::Ack | Kind::State | Kind::Block => {}
+            Kind::State | Kind::Block => visit(&header, &payload),
         }
-        visit(&header, &payload);
         if !scanner.header.blocks {
             walked.good_end = offset + header.len();
         }
-        if walked.sealed {
-            break;
+    }
+    // Between them and what is certain no record is missing.
+    for (header, header_end) in doubtful {
+        if header.seq == walked.segment.end_seq {
+            walked.take(&header, end, &mut visit);
+            walked.good_end = header_end;
         }
     }
-    walked.torn = bad.is_some();
-    walked.segment.file.damaged = walked.lost > 0;
-    walked.segment.file.compressed = scanner.header.blocks;
-    walked.segment.file.sealed = true;
     Ok(())
+}
+
+/// The last sequence of which a record says that it had been acknowledged when it was written.
+fn acknowledged(header: &Header) -> Option<u64> {
+    match header.kind {
+        Kind::Data => Some(header.durable_seq),
+        Kind::Ack => Some(header.seq),
+        Kind::Seal => header.seq.checked_sub(1),
+        Kind::State | Kind::Block => None,
+    }
+}
+
+impl Walked {
+    fn take(&mut self, header: &Header, end: u64, visit: &mut impl FnMut(&Header, &[u8])) {
+        let Some(signal) = Signal::from_code(header.signal) else { return };
+        if header.seq < self.segment.end_seq || header.seq >= end {
+            return;
+        }
+        self.miss(header.seq);
+        let bytes = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
+        self.segment.record(header.seq, signal, header.items, bytes, header.received);
+        visit(header, &[]);
+    }
+
+    /// What is missing up to `seq` is lost.
+    fn miss(&mut self, seq: u64) {
+        let lost = seq.saturating_sub(self.segment.end_seq);
+        self.lost += lost;
+        self.segment.file.damaged |= lost > 0;
+        self.segment.end_seq = self.segment.end_seq.max(seq);
+    }
 }
 
 /// Makes every restored lane's ledger balance. Records that were lost on disk are known by what is
@@ -132,6 +165,11 @@ fn balance(state: &mut State) {
     }
 }
 
+/// The sequence in the name of a file of that kind.
+fn first_seq_of(name: &str, suffix: &str) -> Option<u64> {
+    name.strip_suffix(suffix).filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
 /// The state that the files say, and the report of the start. The directory is locked.
 pub(super) fn recover(
     config: &Config,
@@ -143,8 +181,13 @@ pub(super) fn recover(
     let (files, floor) = start.files()?;
     let (segments, snapshot) = start.segments(&files);
     let end = segments.last().map_or(1, |s| s.end_seq).max(floor);
-    let watermarks = snapshot.readers.iter().map(|r| r.acks.watermark()).max();
-    let mut state = State::new(config.tail_size, end.max(watermarks.unwrap_or(0)));
+    let settled = |acks: &super::acks::Acks| acks.ranges().map(|r| r.end).max();
+    let settled = snapshot
+        .readers
+        .iter()
+        .map(|r| settled(&r.acks).unwrap_or(0).max(r.acks.watermark()))
+        .max();
+    let mut state = State::new(config.tail_size, end.max(settled.unwrap_or(0)));
     state.accepted = snapshot.accepted;
     state.last_received = segments.iter().map(|s| s.last_received).max().unwrap_or_default();
     state.progress = deps.clock.monotonic();
@@ -169,7 +212,17 @@ struct Start<'a> {
 struct Found {
     path: PathBuf,
     first_seq: u64,
+    /// Where the next file begins, readable or not.
+    end: Option<u64>,
     file: Arc<dyn FsFile>,
+}
+
+/// Whether an error says something about this process or its rights rather than about a file.
+fn is_our_own(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::OutOfMemory)
+        || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 impl Start<'_> {
@@ -183,39 +236,47 @@ impl Start<'_> {
         };
         let mut names = fs.list(directory).map_err(io("list", directory))?;
         names.sort();
-        let (mut found, mut bad) = (Vec::new(), Vec::new());
+        let (mut found, mut bad, mut floor) = (Vec::new(), Vec::new(), 1);
+        let starts: Vec<u64> = names.iter().filter_map(|name| first_seq_of(name, ".seg")).collect();
         for name in &names {
             let path = directory.join(name);
-            let Some(first_seq) = name.strip_suffix(".seg").and_then(|n| n.parse::<u64>().ok())
-            else {
-                continue;
-            };
+            if let Some(first_seq) = first_seq_of(name, ".corrupt") {
+                floor = floor.max(self.beyond(&path, first_seq));
+            }
+            let Some(first_seq) = first_seq_of(name, ".seg") else { continue };
+            let end = starts.iter().copied().find(|&start| start > first_seq);
             let opened = fs.open(&path).map_err(Unscannable::Io);
             match opened.and_then(|file| Ok((Scanner::open(Arc::clone(&file))?.header, file))) {
                 Ok((header, file)) if header.first_seq == first_seq => {
-                    found.push(Found { path, first_seq, file });
+                    found.push(Found { path, first_seq, end, file });
+                }
+                Err(Unscannable::Io(source)) if is_our_own(&source) => {
+                    return Err(OpenError::Io { operation: "open", path, source });
                 }
                 Err(Unscannable::Header(BadHeader::Newer(version))) => {
                     let known = super::format::VERSION;
                     return Err(OpenError::Newer { path, version, known });
                 }
-                Ok(_) | Err(_) => bad.push((path, first_seq)),
+                Ok(_) | Err(_) => bad.push((path, first_seq, end)),
             }
         }
         for name in names.iter().filter(|name| name.ends_with(".seg.tmp")) {
             let path = directory.join(name);
             fs.remove(&path).map_err(io("remove", &path))?;
         }
-        let mut floor = 1;
-        for (path, first_seq) in bad {
-            let next = found.iter().map(|f| f.first_seq).find(|&next| next > first_seq);
-            self.recovery.lost_records += next.map_or(0, |next| next - first_seq);
-            let len = fs.open(&path).and_then(|file| file.len()).unwrap_or(0);
-            floor = floor.max(first_seq + len / super::format::RECORD_HEADER as u64 + 1);
+        for (path, first_seq, end) in bad {
+            self.recovery.lost_records += end.map_or(0, |end| end - first_seq);
+            floor = floor.max(end.unwrap_or_else(|| self.beyond(&path, first_seq)));
             self.quarantine(&path);
         }
         floor = floor.max(found.last().map_or(1, |f| f.first_seq));
         Ok((found, floor))
+    }
+
+    /// A sequence that no record of an unreadable file can have reached.
+    fn beyond(&self, path: &Path, first_seq: u64) -> u64 {
+        let len = self.deps.fs.open(path).and_then(|file| file.len()).unwrap_or(0);
+        first_seq.saturating_add(len / super::format::RECORD_HEADER as u64 + 1)
     }
 
     fn quarantine(&mut self, path: &Path) {
@@ -242,7 +303,7 @@ impl Start<'_> {
         let (from, mut snapshot) = newest_state.unwrap_or_default();
         let mut segments = Vec::new();
         for (at, found) in files.iter().enumerate() {
-            let end = files.get(at + 1).map(|next| next.first_seq);
+            let end = found.end;
             let sealed = if at < from { self.sealed(found, end) } else { None };
             let segment = sealed.unwrap_or_else(|| {
                 let newest = end.is_none();
@@ -292,13 +353,16 @@ impl Start<'_> {
         let Ok(mut scanner) = Scanner::open(Arc::clone(&found.file)) else {
             return Segment::starting_at(found.first_seq);
         };
-        if let Err(error) = walk(&mut scanner, end, newest, &mut walked, visit) {
-            tracing::warn!(error = %error, path = %found.path.display(), "a segment cannot be read");
-            walked.segment.file.damaged = true;
-        }
+        let whole = walk(&mut scanner, end, newest, &mut walked, visit);
         self.recovery.lost_records += walked.lost;
         walked.segment.size = scanner.file_len();
-        if newest && !walked.sealed {
+        if let Err(error) = whole {
+            // What follows may be acknowledged: it stays, and its sequences are not given out.
+            tracing::warn!(error = %error, path = %found.path.display(), "a segment cannot be read");
+            walked.segment.file.damaged = true;
+            let beyond = self.beyond(&found.path, found.first_seq);
+            walked.segment.end_seq = end.unwrap_or(beyond).max(walked.segment.end_seq);
+        } else if newest && !walked.sealed {
             self.recovery.torn_tail |= walked.torn;
             match self.seal(found, &scanner, &walked) {
                 Ok(size) => walked.segment.size = size,
@@ -325,9 +389,9 @@ impl Start<'_> {
         let mut saved = snapshot.readers;
         let mut unknown = Vec::new();
         for reader in readers {
-            let known = saved.iter().position(|s| s.name == reader.name);
-            let known = known.map(|at| saved.swap_remove(at));
-            match known.filter(|s| s.signals == reader.signals && reader.durable) {
+            let same = |s: &SavedReader| s.name == reader.name && s.signals == reader.signals;
+            let known = saved.iter().position(|s| same(s) && reader.durable);
+            match known.map(|at| saved.remove(at)) {
                 Some(known) => self.restore(state, reader, known),
                 None => unknown.push(reader),
             }
@@ -355,37 +419,62 @@ impl Start<'_> {
         let mut lane = Lane::new(config, saved.acks, saved.totals);
         lane.redelivered_below = state.next_seq;
         lane.progress = state.progress;
-        for segment in &state.segments {
-            let settled = self.settled(segment, &lane);
-            lane.adopt(segment, settled);
+        let mut settled: Vec<_> = state.segments.iter().map(|s| self.settled(s, &lane)).collect();
+        for signal in lane.config.signals.iter() {
+            let held = state
+                .segments
+                .iter()
+                .zip(&settled)
+                .map(|(s, known)| s.counts.get(signal).minus(known.settled.get(signal)));
+            let all = held.fold(lane.accounted(signal), Count::plus);
+            let mut surplus = all.minus(state.accepted.get(signal));
+            // It was settled before it became unreadable.
+            for known in &mut settled {
+                let part = known.missing.get(signal).min(surplus);
+                known.settled.get_mut(signal).add(part);
+                surplus = surplus.minus(part);
+            }
+        }
+        for (segment, known) in state.segments.iter().zip(settled) {
+            lane.adopt(segment, known.settled);
         }
         state.lanes.insert(state.next_lane, lane);
         state.next_lane += 1;
     }
 
     /// What of a segment's records `lane` has settled.
-    fn settled(&self, segment: &Segment, lane: &Lane) -> PerSignal {
+    fn settled(&self, segment: &Segment, lane: &Lane) -> Known {
         let (first, end) = (segment.first_seq, segment.end_seq);
         if end <= lane.acks.watermark() {
-            return segment.counts;
+            return Known { settled: segment.counts, ..Known::default() };
         }
         let ranges_touch = || lane.acks.ranges().any(|r| r.start < end && r.end > first);
         if lane.acks.watermark() <= first && !ranges_touch() {
-            return PerSignal::default();
+            return Known::default();
         }
         let path = segment_path(&self.config.directory, first);
-        let mut settled = PerSignal::default();
+        let (mut settled, mut found) = (PerSignal::default(), PerSignal::default());
         let scanner = self.deps.fs.open(&path).ok().and_then(|file| Scanner::open(file).ok());
         if let Some(mut scanner) = scanner {
             let visit = |header: &Header, _: &[u8]| {
                 let signal = Signal::from_code(header.signal).filter(|_| header.kind == Kind::Data);
-                if let Some(signal) = signal.filter(|_| lane.acks.contains(header.seq)) {
+                let Some(signal) = signal else { return };
+                found.get_mut(signal).add_one(header.items);
+                if lane.acks.contains(header.seq) {
                     settled.get_mut(signal).add_one(header.items);
                 }
             };
             // What a failing disk hides is found again, as damage, when it is read.
             drop(walk(&mut scanner, Some(end), false, &mut Walked::default(), visit));
         }
-        settled
+        Known { settled, missing: segment.counts.minus(&found) }
     }
+}
+
+/// What of one segment's records a lane needs no more.
+#[derive(Default)]
+struct Known {
+    settled: PerSignal,
+    /// Unreadable: settled or not.
+    missing: PerSignal,
 }

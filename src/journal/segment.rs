@@ -37,6 +37,8 @@ pub(super) struct File {
     pub(super) incompressible: bool,
     /// Something in it cannot be read; kept as `.corrupt` when it goes.
     pub(super) damaged: bool,
+    /// What is damaged in it was counted for every reader.
+    pub(super) assessed: bool,
     /// Written to for good; only the active segment is not.
     pub(super) sealed: bool,
 }

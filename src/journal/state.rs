@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::disk::Batch;
-use super::lane::Lane;
+use super::lane::{Lane, Unread};
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
-use super::retention::Candidate;
+use super::retention::{self, Candidate};
 use super::segment::Segment;
 use super::tail::{self, Tail};
 use super::{DropReason, Entry, Settled, SignalSet, WhenFull};
@@ -127,7 +127,11 @@ impl State {
             let seq = lane.acks.next_unsettled(lane.cursor);
             lane.cursor = seq;
             let at = segments.partition_point(|s| s.end_seq <= seq);
-            let Some(segment) = segments.get(at) else { break };
+            let Some(segment) = segments.get(at) else {
+                // Nothing lies there: a reader must not wait for it.
+                lane.unread = Unread::default();
+                break;
+            };
             if seq < segment.first_seq {
                 lane.pass_to(segment.first_seq);
                 continue;
@@ -204,6 +208,11 @@ impl State {
         lane.bell()
     }
 
+    /// Whether a durable reader settled something that no record on disk says.
+    pub(super) fn has_unsaved_acks(&self) -> bool {
+        self.lanes.values().any(|lane| lane.dirty && lane.config.durable)
+    }
+
     /// The segments as retention sees them, oldest first; never the newest, whose name is the floor
     /// of sequences.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
@@ -246,6 +255,11 @@ impl State {
         let segment = self.segments.remove(at)?;
         self.lanes.values_mut().for_each(|lane| lane.forget(first_seq));
         Some(segment)
+    }
+
+    /// Whether the last append was refused for want of room, and nobody settled enough since.
+    pub(super) fn is_full(&self) -> bool {
+        self.full && retention::make_room(&self.candidates()).is_none()
     }
 
     /// Bytes of the cap in use.

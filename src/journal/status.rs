@@ -17,7 +17,7 @@ pub struct Status {
     pub max_size: u64,
     /// Segments kept.
     pub segments: usize,
-    /// Whether the last append was refused for want of room.
+    /// Whether the last append was refused for want of room that still is not there.
     pub full: bool,
     /// At the rate of the last minute, how long until the cap is reached; `None` when nothing
     /// arrives. Delivered data is shed first, so this is a lower bound.
@@ -70,7 +70,7 @@ impl Status {
             size: state.size(),
             max_size: shared.max_size,
             segments: state.segments.len(),
-            full: state.full,
+            full: state.is_full(),
             time_left: None,
             poisoned: state.poisoned,
             lost_records: state.lost_records,

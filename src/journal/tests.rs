@@ -1,4 +1,5 @@
 //! Tests of the journal as its users see it.
 
+mod crash;
 mod memory;
 mod support;

@@ -16,7 +16,7 @@ pub use real::RealFs;
 
 /// A file system.
 pub trait Fs: Debug + Send + Sync + 'static {
-    /// Makes `directory` and its missing parents, mode 0700.
+    /// Makes `directory` and its missing parents, mode 0700, durably.
     ///
     /// # Errors
     /// As the operating system's.

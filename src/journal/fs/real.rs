@@ -24,7 +24,14 @@ struct RealFile(OwnedFd);
 
 impl Fs for RealFs {
     fn create_dir(&self, directory: &Path) -> io::Result<()> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+        let missing = directory.ancestors().take_while(|d| !d.as_os_str().is_empty());
+        let missing: Vec<_> = missing.take_while(|d| std::fs::metadata(d).is_err()).collect();
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        for made in missing {
+            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+            self.sync_dir(parent.unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {

@@ -1,13 +1,16 @@
 //! Records, readers and journals for tests.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::journal::fs::RealFs;
+use crate::journal::fs::sim::SimFs;
 use crate::journal::{
-    Config, Deps, Durability, Entry, Journal, ReaderConfig, Settled, SignalSet, Start, WhenFull,
+    Config, Deps, Durability, Entry, Journal, OpenError, Reader, ReaderConfig, Recovery, Settled,
+    SignalSet, Start, WhenFull,
 };
 use crate::signal::{Flags, Meta, Record, Signal};
 use crate::telemetry::Registry;
@@ -62,3 +65,93 @@ pub(super) fn assert_balanced(journal: &Journal) {
 }
 
 pub(super) const LONG: Duration = Duration::from_hours(1);
+
+/// A journal on a simulated disk.
+pub(super) struct Setup {
+    pub(super) fs: SimFs,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) config: Config,
+    pub(super) readers: Vec<ReaderConfig>,
+}
+
+impl Setup {
+    /// 1 MiB in segments of 128 KiB, hardly any tail, so that readers read from disk.
+    pub(super) fn new(seed: u64, readers: Vec<ReaderConfig>) -> Self {
+        let clock = Arc::new(ManualClock::at(T0));
+        let config = Config {
+            directory: "/journal".into(),
+            durability: Durability::Fsync,
+            group_window: Duration::ZERO,
+            max_size: Some(1 << 20),
+            retention_size: 0,
+            tail_size: 0,
+            ..Config::default()
+        };
+        Self { fs: SimFs::new(seed).with_clock(Arc::clone(&clock)), clock, config, readers }
+    }
+
+    pub(super) fn try_open(&self) -> Result<(Journal, Recovery), OpenError> {
+        let deps = Deps {
+            fs: Arc::new(self.fs.clone()),
+            clock: Arc::clone(&self.clock) as _,
+            registry: Registry::default(),
+        };
+        Journal::open(self.config.clone(), self.readers.clone(), deps)
+    }
+
+    pub(super) fn open(&self) -> Journal {
+        self.try_open().unwrap().0
+    }
+
+    pub(super) fn report(&self) -> (Journal, Recovery) {
+        self.try_open().unwrap()
+    }
+
+    /// Ends a journal, then takes the power away and gives it back.
+    pub(super) async fn crash(&mut self, journal: Journal) {
+        self.fs = self.fs.crash();
+        journal.close().await;
+    }
+
+    /// Ends a journal as SIGKILL does.
+    pub(super) async fn kill(&mut self, journal: Journal) {
+        self.fs = self.fs.kill();
+        journal.close().await;
+    }
+
+    pub(super) fn segments(&self) -> Vec<PathBuf> {
+        self.with_extension("seg")
+    }
+
+    pub(super) fn with_extension(&self, extension: &str) -> Vec<PathBuf> {
+        let paths = self.fs.paths().into_iter();
+        paths.filter(|p| p.extension().is_some_and(|e| e == extension)).collect()
+    }
+
+    /// Changes a file as a failing disk would.
+    pub(super) fn edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = self.fs.bytes(path).unwrap();
+        change(&mut bytes);
+        self.fs.put(path, bytes);
+    }
+}
+
+/// A record whose payload no other has: `nth` and pseudorandom bytes.
+pub(super) fn unique(signal: Signal, nth: u32, size: usize) -> Record {
+    let mut payload = nth.to_le_bytes().to_vec();
+    let mut rng = fastrand::Rng::with_seed(nth.into());
+    payload.extend(std::iter::repeat_with(|| rng.u8(..)).take(size));
+    Record { payload: payload.into(), items: nth % 7 + 1, ..record(signal, 1, 0) }
+}
+
+/// Everything a reader has, read until there is no more.
+pub(super) async fn drain(reader: &mut Reader) -> Vec<Entry> {
+    let mut all = Vec::new();
+    loop {
+        let entries = reader.next(64 << 10, 7).await.unwrap();
+        if entries.is_empty() {
+            return all;
+        }
+        all.extend(entries);
+    }
+}
