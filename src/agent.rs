@@ -8,7 +8,6 @@
 //! ```
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
-mod loops;
 mod shown;
 mod started;
 mod stop;
@@ -77,7 +76,7 @@ pub enum Error {
     Signals(#[source] std::io::Error),
     /// A destination is the agent itself.
     #[error(transparent)]
-    Loop(#[from] loops::Loop),
+    Loop(#[from] export::Loop),
     /// A listener.
     #[error("cannot take OTLP in")]
     Receive(#[from] receive::BindError),
@@ -128,7 +127,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     telemetry::process::observe_memory(&registry, &config.memory, &in_flight);
     let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
     let bound = receive::bind(config.receive.clone(), deps).await?;
-    loops::refuse(&config.export, &bound.endpoints()).await?;
+    export::itself::refuse(&config.export, &listeners(&bound.endpoints())).await?;
 
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
@@ -231,7 +230,7 @@ impl Running {
         let newer = load()?;
         let export = newer.config.export.clone();
         self.exporters.check(&export).map_err(|error| telemetry::chain(&error))?;
-        loops::refuse(&export, &self.view.endpoints)
+        export::itself::refuse(&export, &listeners(&self.view.endpoints))
             .await
             .map_err(|error| telemetry::chain(&error))?;
         let level = &newer.config.telemetry.logs.level;
@@ -292,6 +291,17 @@ async fn open_journal(
     let (config, readers) = (config.journal.clone(), readers(config));
     let opened = tokio::task::spawn_blocking(move || Journal::open(config, readers, deps)).await;
     Ok(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?)
+}
+
+/// Where OTLP is taken, as the exporters want to know it.
+fn listeners(endpoints: &[receive::Endpoint]) -> export::Listeners {
+    let address = |endpoint: &receive::Endpoint| endpoint.address.parse().ok();
+    let path =
+        |endpoint: &receive::Endpoint| endpoint.address.strip_prefix("unix://").map(Into::into);
+    export::Listeners {
+        tcp: endpoints.iter().filter_map(address).collect(),
+        unix: endpoints.iter().filter_map(path).collect(),
+    }
 }
 
 /// Every journal reader: the lanes, and the aggregator, which holds nothing and never blocks.

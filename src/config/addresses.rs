@@ -1,17 +1,16 @@
 //! Addresses against each other: two listeners on one, and exporters that point at the agent itself.
 //!
-//! Only what is written is looked at; names are resolved when the agent starts, which then asks
-//! [`is_own`] again.
+//! Only what is written is looked at; names are resolved when the agent starts, which asks again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use super::Config;
 use super::check::Values;
 use super::finding::{Finding, Span};
-use super::resolve::reaches;
 use crate::export::config::Target;
 use crate::export::endpoint::{Address, Endpoint};
+use crate::export::itself::reaches;
 use crate::receive::Bind;
 
 pub(super) fn check(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
@@ -47,8 +46,8 @@ fn duplicates(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
         }
         let span = given.map(|given| given.span);
         let clash = seen.iter().find(|(_, other, _)| {
-            reaches(address, other.ip(), other.port())
-                || reaches(*other, address.ip(), address.port())
+            // Two listeners clash when either takes the other's connections.
+            reaches(address, *other) || reaches(*other, address)
         });
         if let Some((other, _, other_span)) = clash
             && let Some(span) = span.or(*other_span)
@@ -99,7 +98,7 @@ fn own(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
         let Target::Otlp(client) = &destination.target else { continue };
         let others = client.signal_endpoints.iter().map(|(_, endpoint)| endpoint);
         let Some(endpoint) = std::iter::once(&client.endpoint).chain(others).find(|endpoint| {
-            literal(endpoint).is_some_and(|(ip, port)| is_own(&listeners, ip, port))
+            literal(endpoint).is_some_and(|to| listeners.iter().any(|own| reaches(*own, to)))
                 || matches!(&endpoint.address, Address::Unix(path) if sockets.contains(&path.as_path()))
         }) else {
             continue;
@@ -120,39 +119,12 @@ fn own(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
 }
 
 /// The address of an endpoint whose host is an IP address or `localhost`.
-fn literal(endpoint: &Endpoint) -> Option<(IpAddr, u16)> {
+fn literal(endpoint: &Endpoint) -> Option<SocketAddr> {
     match &endpoint.address {
         Address::Tcp { host, port } if host.eq_ignore_ascii_case("localhost") => {
-            Some((IpAddr::from([127, 0, 0, 1]), *port))
+            Some((Ipv4Addr::LOCALHOST, *port).into())
         }
-        Address::Tcp { host, port } => Some((host.parse().ok()?, *port)),
+        Address::Tcp { host, port } => Some((host.parse::<IpAddr>().ok()?, *port).into()),
         Address::Unix(_) => None,
-    }
-}
-
-/// Whether connecting to `ip` and `port` reaches one of `listeners` on this machine, as far as the
-/// addresses alone tell.
-#[must_use]
-pub fn is_own(listeners: &[SocketAddr], ip: IpAddr, port: u16) -> bool {
-    listeners.iter().any(|listener| reaches(*listener, ip, port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_our_own_when_a_listener_takes_its_connections() {
-        let is = |listener: &str, address: &str| {
-            let address: SocketAddr = address.parse().unwrap();
-            is_own(&[listener.parse().unwrap()], address.ip(), address.port())
-        };
-        assert!(is("127.0.0.1:4317", "127.0.0.1:4317"));
-        assert!(is("0.0.0.0:4317", "127.0.0.1:4317"));
-        assert!(is("10.0.0.1:4317", "10.0.0.1:4317"));
-        assert!(is("127.0.0.1:4317", "0.0.0.0:4317"));
-        assert!(!is("127.0.0.1:4317", "127.0.0.1:14317"));
-        assert!(!is("127.0.0.1:4317", "10.0.0.1:4317"));
-        assert!(!is("127.0.0.1:0", "127.0.0.1:0"));
     }
 }

@@ -27,7 +27,6 @@ mod yaml;
 
 use std::time::Duration;
 
-pub use addresses::is_own;
 pub use finding::{
     Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, render,
 };

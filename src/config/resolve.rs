@@ -2,7 +2,7 @@
 //!
 //! Each module's own `Default` is what is not written; a value that is written replaces it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -213,15 +213,4 @@ impl<T: FromVal> FromVal for Vec<T> {
             _ => None,
         }
     }
-}
-
-/// Whether `address` is reached by connecting to `listener`.
-pub(super) fn reaches(listener: SocketAddr, ip: IpAddr, port: u16) -> bool {
-    let own = listener.ip();
-    port != 0
-        && listener.port() == port
-        && (own == ip
-            || ip.is_unspecified()
-            || (own.is_unspecified() && ip.is_loopback())
-            || (own.is_loopback() && ip.is_loopback()))
 }

@@ -1,4 +1,7 @@
 //! Whether a destination is this agent: its telemetry would go round for ever.
+//!
+//! `check config` compares what is written ([`reaches`]); a start and a reload resolve names and
+//! know this host's addresses too ([`refuse`]).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -15,25 +18,40 @@ pub struct Listeners {
     pub unix: Vec<PathBuf>,
 }
 
-/// The destinations of `config` that lead back to this agent: name and endpoint. A name that cannot be
+/// A destination is one of our own listeners.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "exporter {exporter} sends to {endpoint}, which is this agent's own receiver: every request \
+     would come back for ever; name the backend's address, or remove the exporter"
+)]
+pub struct Loop {
+    /// The destination's name.
+    pub exporter: String,
+    /// Where it leads.
+    pub endpoint: String,
+}
+
+/// Refuses a configuration of which a destination leads back to this agent. A name that cannot be
 /// resolved leads nowhere, for now.
-pub async fn exports_to_itself(config: &Config, listeners: &Listeners) -> Vec<(String, String)> {
-    let mut found = Vec::new();
+///
+/// # Errors
+/// [`Loop`], naming the first.
+pub async fn refuse(config: &Config, listeners: &Listeners) -> Result<(), Loop> {
     for destination in &config.destinations {
         let Target::Otlp(client) = &destination.target else { continue };
         let own = client.signal_endpoints.iter().map(|(_, endpoint)| endpoint);
         for endpoint in std::iter::once(&client.endpoint).chain(own) {
             if is_itself(endpoint, listeners).await {
-                found.push((destination.name.clone(), endpoint.to_string()));
-                break;
+                let exporter = destination.name.clone();
+                return Err(Loop { exporter, endpoint: endpoint.to_string() });
             }
         }
     }
-    found
+    Ok(())
 }
 
 /// Whether `endpoint` leads to one of `listeners`.
-pub async fn is_itself(endpoint: &Endpoint, listeners: &Listeners) -> bool {
+async fn is_itself(endpoint: &Endpoint, listeners: &Listeners) -> bool {
     match &endpoint.address {
         Address::Unix(path) => listeners.unix.iter().any(|own| same_file(own, path)),
         Address::Tcp { port, .. } if listeners.tcp.iter().all(|own| own.port() != *port) => false,
@@ -42,7 +60,7 @@ pub async fn is_itself(endpoint: &Endpoint, listeners: &Listeners) -> bool {
                 return false;
             };
             let resolved: Vec<_> = resolved.collect();
-            resolved.iter().any(|to| listeners.tcp.iter().any(|own| reaches(*own, *to, is_local)))
+            resolved.iter().any(|to| listeners.tcp.iter().any(|own| arrives(*own, *to, is_local)))
         }
     }
 }
@@ -51,9 +69,14 @@ fn same_file(a: &Path, b: &Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Whether a connection to `to` arrives at the listener `own`.
-fn reaches(own: SocketAddr, to: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -> bool {
-    if own.port() != to.port() {
+/// Whether a connection to `to` arrives at the listener `own`, as far as the addresses alone tell.
+#[must_use]
+pub fn reaches(own: SocketAddr, to: SocketAddr) -> bool {
+    arrives(own, to, |_| false)
+}
+
+fn arrives(own: SocketAddr, to: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -> bool {
+    if own.port() != to.port() || own.port() == 0 {
         return false;
     }
     let (own, to) = (own.ip().to_canonical(), to.ip().to_canonical());
@@ -89,8 +112,9 @@ mod tests {
             ("[::]:4317", "127.0.0.1:4317", true),
             ("[::]:4317", "10.0.0.1:4317", true),
             ("10.0.0.1:4317", "[::ffff:10.0.0.1]:4317", true),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
         ] {
-            let got = reaches(own.parse().unwrap(), to.parse().unwrap(), local);
+            let got = arrives(own.parse().unwrap(), to.parse().unwrap(), local);
             assert_eq!(got, want, "{own} ← {to}");
         }
     }

@@ -41,6 +41,7 @@ use tokio::task::JoinHandle;
 pub use client::ClientError;
 pub use config::Config;
 pub use intake::Intake;
+pub use itself::{Listeners, Loop};
 pub use status::Handle;
 
 use crate::journal::{ReaderConfig, SignalSet};

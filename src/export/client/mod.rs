@@ -29,6 +29,7 @@ use super::config::{ClientConfig, Encoding, Protocol, REQUEST_BYTES_MAX, Retry};
 use super::disposition::{Disposition, Status};
 use super::endpoint::grpc_path;
 use crate::signal::Signal;
+use crate::telemetry;
 use crate::time::Clock;
 use connect::Pool;
 
@@ -117,14 +118,7 @@ impl SendError {
     /// The whole chain in one line, not escaped.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        telemetry::chain(self)
     }
 }
 
