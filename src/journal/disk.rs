@@ -53,7 +53,8 @@ pub(super) struct Batch {
 /// # Errors
 /// The disk's; nothing was skipped.
 pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io::Result<Batch> {
-    let place = place.filter(|p| p.segment == wanted.segment.first_seq && p.next <= wanted.seq);
+    let at = |p: &Place| p.spare.as_ref().map_or(p.next, |entry| entry.seq);
+    let place = place.filter(|p| p.segment == wanted.segment.first_seq && at(p) <= wanted.seq);
     let place = match place {
         Some(place) => Ok(place),
         None => open(shared, wanted),
@@ -190,9 +191,11 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
         known.end_seq = known.end_seq.min(from.max(known.first_seq));
     }
     let had = segment.counts.sum(SignalSet::ALL).requests;
-    let lost = if again { 0 } else { had.saturating_sub(records.len() as u64) };
-    state.lost_records += lost;
-    shared.metrics.lost.add(lost);
+    let mut lost = match (again, given_up) {
+        (false, None) => had.saturating_sub(records.len() as u64),
+        // Not known, but for what readers wait for.
+        _ => 0,
+    };
     let newer = known.counts.minus(&segment.counts);
     for lane in state.lanes.values_mut() {
         let mut found = PerSignal::default();
@@ -201,10 +204,13 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
                 found.get_mut(signal).add_one(items);
             }
         }
-        let lost = lane.unread_in(known).minus(&newer).minus(&found);
+        let missing = lane.unread_in(known).minus(&newer).minus(&found);
         for signal in Signal::ALL {
-            lane.lose(known, signal, lost.get(signal));
+            lane.lose(known, signal, missing.get(signal));
         }
+        lost = lost.max(missing.sum(lane.config.signals).requests);
     }
+    state.lost_records += lost;
+    shared.metrics.lost.add(lost);
     tracing::error!(segment = segment.first_seq, lost, "records in the journal cannot be read");
 }

@@ -245,8 +245,16 @@ impl Start<'_> {
             }
             let Some(first_seq) = first_seq_of(name, ".seg") else { continue };
             let end = starts.iter().copied().find(|&start| start > first_seq);
-            let opened = fs.open(&path).map_err(Unscannable::Io);
-            match opened.and_then(|file| Ok((Scanner::open(Arc::clone(&file))?.header, file))) {
+            let open = || {
+                let file = fs.open(&path).map_err(Unscannable::Io)?;
+                Ok((Scanner::open(Arc::clone(&file))?.header, file))
+            };
+            let again = |error| match error {
+                Unscannable::Io(_) => open(),
+                Unscannable::Header(_) => Err(error),
+            };
+            // An error of the disk may pass; to set a file aside for it would cost its records.
+            match open().or_else(again).or_else(again) {
                 Ok((header, file)) if header.first_seq == first_seq => {
                     found.push(Found { path, first_seq, end, file });
                 }

@@ -1,5 +1,8 @@
 //! Tests of the journal as its users see it.
 
 mod crash;
+mod damage;
+mod faults;
 mod memory;
+mod room;
 mod support;

@@ -1,0 +1,254 @@
+//! Files that are not what they were: nothing blocks the start, and what is lost is counted.
+
+use super::support::{Setup, assert_balanced, delivered, drain, lane, record, seqs, unique};
+use crate::journal::format::{Header, Kind, RECORD_HEADER, SEGMENT_HEADER, crc32c};
+use crate::journal::{DropReason, Journal, OpenError, ReaderConfig};
+use crate::signal::{Record, Signal};
+
+const SIZE: usize = 1_000;
+/// Bytes of one record: its payload begins with a number of four.
+const WHOLE: usize = RECORD_HEADER + 4 + SIZE;
+
+fn readers() -> Vec<ReaderConfig> {
+    vec![lane("a:traces", Signal::Traces)]
+}
+
+/// A journal of `records` traces, ended by a kill.
+async fn written(seed: u64, records: u32) -> Setup {
+    let mut setup = Setup::new(seed, readers());
+    let journal = setup.open();
+    fill(&journal, 1..=records).await;
+    setup.kill(journal).await;
+    setup
+}
+
+async fn fill(journal: &Journal, numbers: impl IntoIterator<Item = u32>) {
+    for nth in numbers {
+        let seq = journal.append(unique(Signal::Traces, nth, SIZE)).await.unwrap();
+        assert_eq!(seq, u64::from(nth));
+    }
+}
+
+async fn read(journal: &Journal) -> Vec<u64> {
+    let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+    for entry in &entries {
+        let nth = u32::from_le_bytes(*entry.record.payload.first_chunk().unwrap());
+        assert_eq!(entry.record, unique(Signal::Traces, nth, SIZE));
+    }
+    assert_balanced(journal);
+    seqs(&entries)
+}
+
+/// Where the record with that payload begins in a file.
+fn find(bytes: &[u8], record: &Record) -> usize {
+    let at = bytes.windows(100).position(|w| *w == record.payload[..100]).unwrap();
+    at - RECORD_HEADER
+}
+
+#[tokio::test]
+async fn a_record_torn_at_any_sector_is_cut_off_and_costs_no_other() {
+    for sector in 0.. {
+        let setup = written(1, 5).await;
+        let path = setup.segments().pop().unwrap();
+        let (mut torn, mut done) = (false, false);
+        setup.edit(&path, |bytes| {
+            let start = find(bytes, &unique(Signal::Traces, 5, SIZE));
+            let at = (start / 512 + sector) * 512;
+            done = at >= start + WHOLE;
+            torn = !done;
+            let range = at.max(start)..(at + 512).min(start + WHOLE);
+            if torn {
+                bytes[range].fill(0);
+            }
+        });
+        if done {
+            assert!(sector >= 2);
+            break;
+        }
+        let (journal, recovery) = setup.report();
+        assert_eq!((recovery.torn_tail, recovery.lost_records, recovery.records), (torn, 0, 4));
+        assert_eq!(read(&journal).await, [1, 2, 3, 4]);
+        fill(&journal, [5, 6]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_costs_one_record_and_it_is_counted() {
+    for (target, offset) in [(2, 3), (2, 20), (3, RECORD_HEADER + 50), (1, WHOLE - 1)] {
+        let setup = written(2, 5).await;
+        let path = setup.segments().pop().unwrap();
+        setup.edit(&path, |bytes| {
+            let at = find(bytes, &unique(Signal::Traces, target, SIZE)) + offset;
+            bytes[at] ^= 1;
+        });
+        let (journal, recovery) = setup.report();
+        assert_eq!((recovery.lost_records, recovery.torn_tail), (1, false), "{recovery:?}");
+        let others: Vec<u64> = (1..=5).filter(|&seq| seq != u64::from(target)).collect();
+        assert_eq!(read(&journal).await, others);
+        let row = journal.ledger().readers.remove(0);
+        assert_eq!(row.dropped.get(&DropReason::Corrupt).copied().unwrap_or(0), 0, "{row:?}");
+        fill(&journal, [6]).await;
+        assert_eq!(journal.status().lost_records, 1);
+    }
+}
+
+#[tokio::test]
+async fn damage_in_an_older_segment_is_found_when_it_is_read_and_counted_for_each_reader() {
+    let mut setup = written(3, 300).await;
+    setup.readers.push(lane("b:traces", Signal::Traces));
+    let path = setup.segments().remove(0);
+    setup.edit(&path, |bytes| {
+        for (nth, offset) in [(10, 100), (11, 5), (50, 900)] {
+            let at = find(bytes, &unique(Signal::Traces, nth, SIZE)) + offset;
+            bytes[at] ^= 64;
+        }
+    });
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(entries.len(), 297);
+    assert_balanced(&journal);
+    reader.settler().settle(entries.iter().map(delivered));
+    drop(reader);
+    assert_eq!(drain(&mut journal.reader("b:traces").unwrap()).await.len(), 297);
+    assert_balanced(&journal);
+    assert_eq!(journal.status().lost_records, 3);
+    let row = journal.ledger().readers.remove(0);
+    assert_eq!((row.delivered.requests, row.dropped_requests, row.queued.requests), (297, 3, 0));
+    assert!(row.dropped[&DropReason::Corrupt] >= 3, "{row:?}");
+    setup.kill(journal).await;
+    let journal = setup.open();
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn records_settled_before_they_became_unreadable_stay_settled() {
+    let mut setup =
+        Setup::new(4, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)]);
+    let journal = setup.open();
+    fill(&journal, 1..=300).await;
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = reader.next(usize::MAX, 60).await.unwrap();
+    reader.settler().settle(entries.iter().map(delivered));
+    fill(&journal, [301]).await;
+    setup.kill(journal).await;
+    setup.edit(&setup.segments()[0], |bytes| {
+        let at = find(bytes, &unique(Signal::Traces, 10, SIZE)) + 5;
+        bytes[at] ^= 64;
+    });
+    let journal = setup.open();
+    assert_balanced(&journal);
+    let rows = journal.ledger().readers;
+    assert_eq!((rows[0].delivered.requests, rows[0].queued.requests), (60, 241));
+    assert_eq!(rows[1].dropped_requests, 0, "not known to be lost before it is read");
+    assert_eq!(drain(&mut journal.reader("a:traces").unwrap()).await.len(), 241);
+    assert_eq!(drain(&mut journal.reader("b:traces").unwrap()).await.len(), 300);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_segment_without_a_header_is_set_aside_and_its_sequences_are_counted() {
+    let mut setup = written(5, 300).await;
+    let segments = setup.segments();
+    let first_of =
+        |at: usize| segments[at].file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    let gone = first_of(1)..first_of(2);
+    setup.edit(&segments[1], |bytes| bytes[20] ^= 1);
+    setup.fs.put("/journal/00000000000000009000.seg".as_ref(), b"garbage".to_vec());
+    let (journal, recovery) = setup.report();
+    assert_eq!(recovery.quarantined.len(), 2);
+    assert_eq!(recovery.lost_records, gone.end - gone.start);
+    let expected: Vec<u64> = (1..=300).filter(|seq| !gone.contains(seq)).collect();
+    assert_eq!(read(&journal).await, expected);
+    setup.kill(journal).await;
+    let journal = setup.open();
+    let seq = journal.append(record(Signal::Traces, 1, 10)).await.unwrap();
+    assert!(seq > 9000, "{seq} may have been in the file set aside");
+    assert_eq!(setup.with_extension("corrupt").len(), 2, "kept for a human to look at");
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_and_nothing_is_touched() {
+    let setup = written(6, 300).await;
+    let path = setup.segments().pop().unwrap();
+    setup.edit(&path, |bytes| {
+        bytes[8] = 2;
+        let crc = crc32c(&[&bytes[..60]]);
+        bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+    });
+    setup.fs.put("/journal/00000000000000000400.seg.tmp".as_ref(), vec![0; 10]);
+    setup.fs.put("/journal/00000000000000000001.seg".as_ref(), b"garbage".to_vec());
+    let before = (setup.fs.paths(), setup.fs.steps());
+    assert!(matches!(setup.try_open(), Err(OpenError::Newer { version: 2, known: 1, .. })));
+    assert_eq!((setup.fs.paths(), setup.fs.steps()), before);
+}
+
+#[tokio::test]
+async fn foreign_files_are_left_alone_and_half_made_segments_removed() {
+    let setup = written(7, 3).await;
+    let foreign = ["notes.txt", "1.seg.bak", "x.seg", "12.seg", "rejected"];
+    for name in foreign {
+        setup.fs.put(&setup.config.directory.join(name), b"mine".to_vec());
+    }
+    setup.fs.put("/journal/00000000000000000400.seg.tmp".as_ref(), vec![0; 10]);
+    let (journal, recovery) = setup.report();
+    assert_eq!((recovery.lost_records, recovery.quarantined.len()), (0, 0));
+    assert_eq!(read(&journal).await, [1, 2, 3]);
+    for name in foreign {
+        assert_eq!(setup.fs.bytes(&setup.config.directory.join(name)).unwrap(), b"mine");
+    }
+    assert!(setup.with_extension("tmp").is_empty());
+}
+
+#[tokio::test]
+async fn a_payload_that_holds_a_well_formed_record_is_not_taken_for_one() {
+    let mut setup = written(8, 1).await;
+    let path = setup.segments().pop().unwrap();
+    let bytes = setup.fs.bytes(&path).unwrap();
+    let at = find(&bytes, &unique(Signal::Traces, 1, SIZE));
+    // Once as it stands there, once made with the right salt for the wrong place.
+    let salt: [u8; 16] = bytes[32..48].try_into().unwrap();
+    let forged = Header { items: 9, ..Header::of(Kind::Data, 77, b"") };
+    let mut payload = bytes[at..at + WHOLE].to_vec();
+    payload.extend(forged.encode(&salt, (SEGMENT_HEADER + at) as u64));
+    let record = Record { payload: payload.into(), ..record(Signal::Traces, 1, 0) };
+    let journal = setup.open();
+    journal.append(record.clone()).await.unwrap();
+    journal.append(unique(Signal::Traces, 3, SIZE)).await.unwrap();
+    setup.kill(journal).await;
+    // The header before it is bad, so that the walk looks into the payload.
+    setup.edit(&setup.segments().pop().unwrap(), |bytes| {
+        let at = find(bytes, &record);
+        bytes[at] ^= 1;
+    });
+    let (journal, recovery) = setup.report();
+    assert_eq!(recovery.lost_records, 1);
+    assert_eq!(read(&journal).await, [1, 3]);
+}
+
+#[tokio::test]
+async fn any_byte_may_be_wrong_and_the_journal_starts_and_balances() {
+    for seed in 0..150 {
+        let setup = written(seed, 200).await;
+        let mut rng = fastrand::Rng::with_seed(seed);
+        for path in setup.segments() {
+            setup.edit(&path, |bytes| {
+                for _ in 0..rng.usize(0..4) {
+                    let at = rng.usize(..bytes.len());
+                    bytes[at] = rng.u8(..);
+                }
+                if rng.u8(..8) == 0 {
+                    bytes.truncate(rng.usize(..bytes.len()));
+                }
+            });
+        }
+        let journal = setup.open();
+        let got = read(&journal).await;
+        assert!(got.is_sorted() && got.iter().all(|&seq| seq <= 200));
+        assert!(
+            journal.append(record(Signal::Traces, 1, 10)).await.unwrap()
+                > *got.last().unwrap_or(&0)
+        );
+        assert_balanced(&journal);
+    }
+}

@@ -1,0 +1,219 @@
+//! Disks that fail, fill up and lie.
+
+use super::support::{Setup, assert_balanced, delivered, drain, lane, seqs, unique};
+use crate::journal::fs::sim::{Fault, Operation};
+use crate::journal::{AppendError, Durability, Journal, ReaderConfig};
+use crate::signal::Signal;
+
+fn readers() -> Vec<ReaderConfig> {
+    vec![lane("a:traces", Signal::Traces)]
+}
+
+async fn append(journal: &Journal, nth: u32) -> Result<u64, AppendError> {
+    journal.append(unique(Signal::Traces, nth, 1_000)).await
+}
+
+#[tokio::test]
+async fn one_failed_sync_poisons_the_segment_and_loses_no_record() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        for seed in 0..20 {
+            let mut setup = Setup::new(seed, readers());
+            setup.config.durability = durability;
+            let journal = setup.open();
+            for nth in 1..=3 {
+                append(&journal, nth).await.unwrap();
+            }
+            let broken = match durability {
+                Durability::Os => Operation::Write,
+                _ => Operation::Sync,
+            };
+            setup.fs.fail_after(broken, 0, Fault::Io);
+            assert_eq!(append(&journal, 4).await.unwrap(), 4, "written again in the next segment");
+            assert_eq!(append(&journal, 5).await.unwrap(), 5);
+            assert_eq!((journal.status().poisoned, setup.segments().len()), (1, 2));
+            let mut reader = journal.reader("a:traces").unwrap();
+            assert_eq!(seqs(&drain(&mut reader).await), [1, 2, 3, 4, 5]);
+            assert_eq!(setup.fs.touched_after_failure(), 0, "a poisoned file was used again");
+            match durability {
+                Durability::Os => setup.kill(journal).await,
+                _ => setup.crash(journal).await,
+            }
+            let (journal, recovery) = setup.report();
+            assert_eq!(recovery.lost_records, 0);
+            let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+            assert_eq!(seqs(&entries), [1, 2, 3, 4, 5]);
+            assert!(
+                entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, 1_000))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_for_good_acknowledges_nothing_and_works_again_when_it_does() {
+    let mut setup = Setup::new(1, readers());
+    let journal = setup.open();
+    append(&journal, 1).await.unwrap();
+    setup.fs.fail_one_in(Operation::Sync, 1, Fault::Io);
+    for nth in 2..6 {
+        assert!(matches!(append(&journal, nth).await, Err(AppendError::Disk(_))));
+    }
+    setup.fs.heal();
+    assert_eq!(append(&journal, 6).await.unwrap(), 2, "a sequence is given out when it is durable");
+    assert_eq!(setup.fs.touched_after_failure(), 0);
+    setup.crash(journal).await;
+    let journal = setup.open();
+    let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+    assert_eq!(seqs(&entries), [1, 2]);
+    assert_eq!(entries[1].record, unique(Signal::Traces, 6, 1_000));
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn what_a_poisoned_segment_holds_unpublished_is_never_given_twice() {
+    for seed in 0..30 {
+        let mut setup = Setup::new(seed, readers());
+        let journal = setup.open();
+        append(&journal, 1).await.unwrap();
+        // The group is written, its sync fails, and no successor can be made.
+        setup.fs.fail_after(Operation::Sync, 0, Fault::Io);
+        setup.fs.fail_after(Operation::Create, 0, Fault::Full);
+        assert!(append(&journal, 2).await.is_err());
+        if seed % 2 == 0 {
+            setup.kill(journal).await
+        } else {
+            setup.crash(journal).await
+        }
+        let journal = setup.open();
+        let seq = append(&journal, 3).await.unwrap();
+        let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+        let last = entries.last().unwrap();
+        assert_eq!((last.seq, &last.record), (seq, &unique(Signal::Traces, 3, 1_000)));
+        // The refused record may have made it; then it has a sequence of its own.
+        assert_eq!(seqs(&entries), (1..=seq).collect::<Vec<_>>());
+        assert_balanced(&journal);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
+    for operation in [Operation::Create, Operation::Allocate, Operation::Write] {
+        let setup = Setup::new(2, readers());
+        let journal = setup.open();
+        append(&journal, 1).await.unwrap();
+        setup.fs.fail_one_in(Operation::Create, 1, Fault::Full);
+        setup.fs.fail_one_in(operation, 1, Fault::Full);
+        let mut nth = 2;
+        while append(&journal, nth).await.is_ok() {
+            nth += 1;
+        }
+        assert!(append(&journal, nth).await.is_err());
+        setup.fs.heal();
+        assert_eq!(append(&journal, nth).await.unwrap(), u64::from(nth));
+        let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+        assert_eq!(entries.len(), nth as usize);
+        assert_balanced(&journal);
+    }
+}
+
+#[tokio::test]
+async fn acks_that_find_no_room_are_written_later() {
+    let mut setup = Setup::new(3, readers());
+    let journal = setup.open();
+    for nth in 1..=3 {
+        append(&journal, nth).await.unwrap();
+    }
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries[..2].iter().map(delivered));
+    setup.fs.fail_after(Operation::Write, 0, Fault::Full);
+    append(&journal, 4).await.unwrap();
+    setup.crash(journal).await;
+    let journal = setup.open();
+    let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+    assert_eq!(seqs(&entries), [3, 4]);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn acks_of_a_start_without_traffic_are_durable_at_its_end() {
+    let mut setup = Setup::new(4, readers());
+    let journal = setup.open();
+    append(&journal, 1).await.unwrap();
+    setup.crash(journal).await;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(entries.iter().map(|e| (e.seq, e.redelivered)).collect::<Vec<_>>(), [(1, true)]);
+    reader.settler().settle(entries.iter().map(delivered));
+    journal.close().await;
+    setup.fs = setup.fs.crash();
+    let (journal, recovery) = setup.report();
+    assert_eq!(recovery.undelivered[0].1.requests, 0, "delivered, and not sent again");
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn short_writes_and_reads_are_completed_and_slow_ones_change_nothing() {
+    let setup = Setup::new(5, readers());
+    let journal = setup.open();
+    setup.fs.fail_one_in(Operation::Write, 2, Fault::Short);
+    setup.fs.fail_one_in(Operation::Read, 2, Fault::Short);
+    setup.fs.fail_one_in(Operation::Sync, 2, Fault::Slow(std::time::Duration::from_secs(3)));
+    for nth in 1..=50 {
+        append(&journal, nth).await.unwrap();
+    }
+    let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+    assert_eq!(entries.len(), 50);
+    assert!(entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, 1_000)));
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_read_error_skips_nothing_until_it_is_given_up_and_counted() {
+    let setup = Setup::new(6, readers());
+    let journal = setup.open();
+    for nth in 1..=5 {
+        append(&journal, nth).await.unwrap();
+    }
+    let mut reader = journal.reader("a:traces").unwrap();
+    setup.fs.fail_after(Operation::Read, 0, Fault::Io);
+    assert!(reader.next(1, 1).await.is_err());
+    assert_eq!(seqs(&reader.next(usize::MAX, 2).await.unwrap()), [1, 2]);
+    setup.fs.fail_one_in(Operation::Read, 1, Fault::Io);
+    let (mut failed, mut got) = (0, Vec::new());
+    while journal.status().lost_records == 0 {
+        match reader.next(usize::MAX, 2).await {
+            Ok(entries) => got.extend(seqs(&entries)),
+            Err(_) => failed += 1,
+        }
+    }
+    assert_eq!((failed, got, journal.status().lost_records), (5, vec![3], 2));
+    assert_balanced(&journal);
+    setup.fs.heal();
+    append(&journal, 6).await.unwrap();
+    assert_eq!(seqs(&drain(&mut reader).await), [6]);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn an_error_of_the_disk_at_the_start_cuts_nothing_off() {
+    let mut setup = Setup::new(7, readers());
+    let journal = setup.open();
+    for nth in 1..=400 {
+        append(&journal, nth).await.unwrap();
+    }
+    setup.kill(journal).await;
+    for reads in 1..30 {
+        setup.fs.fail_after(Operation::Read, reads, Fault::Io);
+        if let Ok((journal, _)) = setup.try_open() {
+            assert!(append(&journal, 1000).await.unwrap() > 400);
+            journal.close().await;
+        }
+        setup.fs.heal();
+    }
+    let journal = setup.open();
+    let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+    let kept: Vec<u64> = seqs(&entries).into_iter().filter(|&seq| seq <= 400).collect();
+    assert_eq!(kept, (1..=400).collect::<Vec<_>>());
+}

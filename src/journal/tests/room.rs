@@ -1,0 +1,291 @@
+//! The cap, retention, compaction and what readers are owed meanwhile.
+
+use std::time::Duration;
+
+use super::support::{
+    LONG, Setup, T0, assert_balanced, delivered, drain, lane, reader, record, seqs, unique,
+};
+use crate::journal::{
+    AppendError, DropReason, Durability, Entry, Journal, OpenError, ReaderConfig, Settled,
+    SignalSet, Waited, WhenFull,
+};
+use crate::signal::Signal;
+use crate::time::UnixNano;
+
+async fn append(journal: &Journal, nth: u32) -> Result<u64, AppendError> {
+    journal.append(unique(Signal::Traces, nth, 1_000)).await
+}
+
+/// Appends until the journal refuses; returns how many it took.
+async fn fill(journal: &Journal) -> u64 {
+    for nth in 1.. {
+        match append(journal, nth).await {
+            Ok(_) => {}
+            Err(AppendError::Full) => return u64::from(nth) - 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    0
+}
+
+#[tokio::test]
+async fn only_a_rejecting_reader_makes_the_journal_full_and_reading_makes_it_ready() {
+    let setup = Setup::new(1, vec![lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    let taken = fill(&journal).await;
+    assert!(taken > 800 && journal.status().full && journal.status().size <= 1 << 20);
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(entries.len() as u64, taken);
+    assert!(journal.status().full, "read, not settled");
+    reader.settler().settle(entries.iter().map(delivered));
+    assert!(!journal.status().full, "ready again without an append, which unready would not get");
+    append(&journal, 0).await.unwrap();
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn drop_oldest_loses_exactly_the_oldest_counted_by_signal_and_reader() {
+    let config = ReaderConfig { when_full: WhenFull::DropOldest, ..reader("a", SignalSet::ALL) };
+    let mut setup = Setup::new(2, vec![config]);
+    let journal = setup.open();
+    for nth in 1..=2000 {
+        let signal = if nth % 3 == 0 { Signal::Logs } else { Signal::Traces };
+        journal.append(unique(signal, nth, 1_000)).await.unwrap();
+    }
+    let entries = drain(&mut journal.reader("a").unwrap()).await;
+    let oldest = 2001 - entries.len() as u64;
+    assert!(oldest > 1000 && oldest < 1300);
+    assert_eq!(seqs(&entries), (oldest..=2000).collect::<Vec<_>>());
+    let check = |journal: &Journal| {
+        for row in journal.ledger().readers {
+            let of = |nth: &u64| (nth % 3 == 0) == (row.signal == Signal::Logs);
+            let known = matches!(row.signal, Signal::Logs | Signal::Traces);
+            let lost: Vec<u64> = (1..oldest).filter(|nth| known && of(nth)).collect();
+            assert_eq!(row.dropped_requests, lost.len() as u64);
+            let items = row.dropped.get(&DropReason::QueueFull).copied().unwrap_or(0);
+            assert_eq!(items, lost.iter().map(|nth| nth % 7 + 1).sum::<u64>());
+        }
+        assert_balanced(journal);
+    };
+    check(&journal);
+    setup.crash(journal).await;
+    check(&setup.open());
+}
+
+#[tokio::test]
+async fn delivered_segments_are_shed_before_anything_undelivered() {
+    let logs = ReaderConfig { when_full: WhenFull::DropOldest, ..lane("b:logs", Signal::Logs) };
+    let mut setup = Setup::new(3, vec![lane("a:traces", Signal::Traces), logs]);
+    setup.config.retention_size = u64::MAX;
+    let journal = setup.open();
+    journal.append(unique(Signal::Logs, 0, 1_000)).await.unwrap();
+    let mut traces = journal.reader("a:traces").unwrap();
+    for nth in 1..=3000 {
+        append(&journal, nth).await.unwrap();
+        if nth % 50 == 0 {
+            let entries = drain(&mut traces).await;
+            traces.settler().settle(entries.iter().map(delivered));
+        }
+    }
+    let logs = drain(&mut journal.reader("b:logs").unwrap()).await;
+    assert_eq!(seqs(&logs), [1], "held through all that, though it may be dropped");
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn compaction_keeps_sequences_and_content() {
+    let mut setup = Setup::new(4, vec![lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    let soft = |nth: u32| record(Signal::Traces, nth, 1_000 + nth as usize % 13);
+    for nth in 1..=3000 {
+        journal.append(soft(nth)).await.unwrap();
+    }
+    let check = |entries: &[Entry]| {
+        assert_eq!(seqs(entries), (1..=3000).collect::<Vec<_>>());
+        assert!(entries.iter().zip(1..).all(|(e, nth)| e.record == soft(nth)));
+    };
+    assert!(journal.status().size <= 1 << 20, "3 MB in one");
+    check(&drain(&mut journal.reader("a:traces").unwrap()).await);
+    setup.crash(journal).await;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    check(&entries);
+    reader.settler().settle(entries[..1500].iter().map(delivered));
+    journal.append(soft(1)).await.unwrap();
+    setup.crash(journal).await;
+    let (journal, recovery) = setup.report();
+    assert_eq!(recovery.undelivered[0].1.requests, 1501);
+    assert_eq!(drain(&mut journal.reader("a:traces").unwrap()).await.len(), 1501);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn the_largest_record_always_fits_once_what_is_before_it_is_delivered() {
+    let setup = Setup::new(5, vec![lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    let max = match journal.append(unique(Signal::Traces, 1, 1 << 20)).await {
+        Err(AppendError::TooLarge { max, .. }) => max,
+        other => panic!("{other:?}"),
+    };
+    assert!(max > 300_000);
+    let mut reader = journal.reader("a:traces").unwrap();
+    for nth in 1..10 {
+        journal.append(unique(Signal::Traces, nth, max - 56)).await.unwrap();
+        let entries = drain(&mut reader).await;
+        assert_eq!(entries.len(), 1);
+        reader.settler().settle(entries.iter().map(delivered));
+    }
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_state_record_larger_than_a_segment_makes_a_larger_segment() {
+    let setup = Setup::new(6, vec![lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    for nth in 0..24_000 {
+        drop(journal.append(record(Signal::Traces, nth, 0)).await);
+        if nth == 20_000 {
+            let mut reader = journal.reader("a:traces").unwrap();
+            let entries = reader.next(usize::MAX, 20_000).await.unwrap();
+            reader.settler().settle(entries.iter().filter(|e| e.seq % 2 == 0).map(delivered));
+        }
+    }
+    assert!(journal.status().size <= 2 << 20);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn an_almost_full_disk_takes_two_segments_and_then_what_is_delivered_makes_room() {
+    let setup = Setup::new(7, vec![lane("a:traces", Signal::Traces)]);
+    setup.fs.put("/var/other".as_ref(), vec![0; 9_700_000]);
+    setup.fs.set_capacity(10_000_000);
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    for _ in 0..5 {
+        assert!(fill(&journal).await > 100);
+        let entries = drain(&mut reader).await;
+        reader.settler().settle(entries.iter().map(delivered));
+    }
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn retention_lets_delivered_segments_go_by_age_unless_the_clock_leapt() {
+    let mut setup = Setup::new(8, vec![lane("a:traces", Signal::Traces)]);
+    setup.config.retention_size = u64::MAX;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    for nth in 1..=500 {
+        append(&journal, nth).await.unwrap();
+    }
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    let tick = |nth| {
+        setup.clock.advance(Duration::from_secs(2));
+        append(&journal, nth)
+    };
+    tick(501).await.unwrap();
+    let kept = journal.status().segments;
+    assert!(kept >= 4);
+    setup.clock.set_unix(UnixNano(T0.0 + 400 * 86_400_000_000_000));
+    tick(502).await.unwrap();
+    tick(503).await.unwrap();
+    assert_eq!(journal.status().segments, kept, "a leap of the clock is no age");
+    setup.clock.set_unix(UnixNano(T0.0 + 4_000_000_000));
+    setup.clock.advance(Duration::from_hours(25));
+    append(&journal, 504).await.unwrap();
+    append(&journal, 505).await.unwrap();
+    let deadline = std::time::Duration::from_secs(20);
+    let gone = async {
+        while setup.segments().len() > 1 {
+            setup.clock.advance(Duration::from_secs(2));
+            drop(append(&journal, 506).await);
+        }
+    };
+    tokio::time::timeout(deadline, gone).await.unwrap();
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_reader_far_behind_gets_everything_in_order_while_appends_go_on() {
+    let mut setup = Setup::new(9, vec![lane("a:traces", Signal::Traces)]);
+    setup.config.max_size = Some(8 << 20);
+    setup.config.tail_size = 50_000;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let (mut nth, mut got) = (0, Vec::new());
+    while nth < 3000 {
+        for _ in 0..10 {
+            nth += 1;
+            append(&journal, nth).await.unwrap();
+        }
+        assert_eq!(reader.wait(1, LONG).await, Waited::Ready);
+        got.extend(reader.next(20_000, 7).await.unwrap());
+    }
+    got.extend(drain(&mut reader).await);
+    assert_eq!(seqs(&got), (1..=3000).collect::<Vec<_>>());
+    assert!(got.iter().zip(1..).all(|(e, nth)| e.record == unique(Signal::Traces, nth, 1_000)));
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_silent_lane_holds_no_segment_of_other_signals() {
+    let setup =
+        Setup::new(10, vec![lane("a:traces", Signal::Traces), lane("b:logs", Signal::Logs)]);
+    let journal = setup.open();
+    journal.append(unique(Signal::Logs, 1, 100)).await.unwrap();
+    let mut traces = journal.reader("a:traces").unwrap();
+    for nth in 1..=3000 {
+        append(&journal, nth).await.unwrap();
+        if nth % 100 == 0 {
+            let entries = drain(&mut traces).await;
+            traces.settler().settle(entries.iter().map(delivered));
+        }
+    }
+    let status = journal.status();
+    assert_eq!((status.readers[1].queued.requests, status.full), (1, false));
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn readers_that_left_the_configuration_are_reported_with_what_they_held() {
+    let mut setup =
+        Setup::new(11, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)]);
+    let journal = setup.open();
+    for nth in 1..=10 {
+        append(&journal, nth).await.unwrap();
+    }
+    let mut reader = journal.reader("b:traces").unwrap();
+    let entries = reader.next(usize::MAX, 4).await.unwrap();
+    let refused = |e: &Entry| Settled { dropped: vec![(DropReason::Permanent, 1)], ..delivered(e) };
+    reader.settler().settle(entries.iter().map(refused));
+    append(&journal, 11).await.unwrap();
+    setup.crash(journal).await;
+    let gone = setup.readers.pop().unwrap();
+    let (journal, recovery) = setup.report();
+    let removed: Vec<_> =
+        recovery.removed.iter().map(|r| (r.reader.as_str(), r.dropped.requests)).collect();
+    assert_eq!(removed, [("b:traces", 7)]);
+    append(&journal, 12).await.unwrap();
+    assert_balanced(&journal);
+    journal.close().await;
+    setup.readers.push(ReaderConfig { start: crate::journal::Start::End, ..gone });
+    let (journal, recovery) = setup.report();
+    assert!(recovery.removed.is_empty());
+    assert_eq!(journal.status().readers[1].queued.requests, 0, "it begins anew, at the end");
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_refused_until_it_is_given_up() {
+    let mut setup = Setup::new(12, vec![lane("a:traces", Signal::Traces)]);
+    for durability in [Durability::Fsync, Durability::Os] {
+        setup.config.durability = durability;
+        let journal = setup.open();
+        assert!(matches!(setup.try_open(), Err(OpenError::InUse { .. })));
+        journal.close().await;
+        setup.open().close().await;
+    }
+}
