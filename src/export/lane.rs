@@ -146,14 +146,15 @@ impl<I: Intake> Lane<I> {
         loop {
             let mode = *self.parts.mode.borrow_and_update();
             let now = Instant::now();
-            if matches!(mode, Mode::Run | Mode::Drain) {
+            let sends = matches!(mode, Mode::Run | Mode::Drain);
+            if sends {
                 self.fill(now);
             }
             if self.is_done(mode) {
                 break;
             }
             self.show();
-            let wake = self.schedule.wake().filter(|_| mode == Mode::Run);
+            let wake = self.schedule.wake().filter(|_| sends);
             let (wants, min_bytes, max_wait) = self.appetite(mode, now);
             tokio::select! {
                 biased;
@@ -161,6 +162,8 @@ impl<I: Intake> Lane<I> {
                     if changed.is_err() {
                         break;
                     }
+                    // An empty read says nothing about what came after it.
+                    self.dry = false;
                 }
                 Some(attempt) = self.flight.join_next() => self.finish(attempt),
                 () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
@@ -316,11 +319,12 @@ impl<I: Intake> Lane<I> {
         self.settle(closed);
     }
 
-    /// Refused for good. Merged records go again, each as its sender sent it: that request was never sent.
+    /// Refused for good. Merged records whose bytes are at fault go again, each as its sender sent it: that
+    /// request was never sent.
     fn refused(&mut self, batch: Batch, error: &SendError) {
         self.schedule.ended();
         self.parts.report.failed(error);
-        if batch.pieces.len() > 1 {
+        if batch.pieces.len() > 1 && error.faults_the_data() {
             self.schedule.offer_first(batch.into_singles());
             return;
         }

@@ -6,7 +6,7 @@ mod local;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,9 +21,11 @@ use sidelight_agent::export::config::{
 };
 use sidelight_agent::export::endpoint::Endpoint;
 use sidelight_agent::export::status::State;
-use sidelight_agent::export::{self, Exporters};
+use sidelight_agent::export::{self, Exporters, Intake};
 use sidelight_agent::journal::fs::RealFs;
-use sidelight_agent::journal::{self, DropReason, Durability, Journal, Reader, SignalSet};
+use sidelight_agent::journal::{
+    self, DropReason, Durability, Entry, Journal, Reader, Settled, SignalSet,
+};
 use sidelight_agent::signal::{Flags, Meta, Record, Signal};
 use sidelight_agent::telemetry::Registry;
 use sidelight_agent::time::SystemClock;
@@ -34,9 +36,9 @@ use destination::{Answer, Destination};
 const SOON: Duration = Duration::from_secs(20);
 
 /// A journal in memory with the lanes of one destination behind it.
-struct Pipe {
+struct Pipe<I = Reader> {
     journal: Journal,
-    exporters: Exporters<Reader>,
+    exporters: Exporters<I>,
     registry: Registry,
     signal: Signal,
 }
@@ -65,6 +67,12 @@ fn client_of(destination: &mut Configured) -> &mut ClientConfig {
 
 impl Pipe {
     fn start(destination: Configured) -> Self {
+        Self::start_with(destination, |reader| reader)
+    }
+}
+
+impl<I: Intake> Pipe<I> {
+    fn start_with(destination: Configured, wrap: impl Fn(Reader) -> I) -> Self {
         let signal = Signal::ALL.into_iter().find(|s| destination.signals.contains(*s)).unwrap();
         let config = Config { destinations: vec![destination] };
         let clock = Arc::new(SystemClock::new());
@@ -81,7 +89,8 @@ impl Pipe {
         };
         let (journal, _) = Journal::open(memory, export::readers(&config), deps).unwrap();
         let deps = export::Deps { clock, registry: registry.clone(), memory: 16 << 20 };
-        let exporters = Exporters::start(config, deps, |name| journal.reader(name)).unwrap();
+        let exporters =
+            Exporters::start(config, deps, |name| journal.reader(name).map(&wrap)).unwrap();
         Self { journal, exporters, registry, signal }
     }
 
@@ -447,6 +456,93 @@ async fn a_shutdown_delivers_what_is_there_and_leaves_the_rest_in_the_journal() 
     assert_eq!(undelivered.lanes, [("otlp/test:traces".to_owned(), 1)]);
     let ledger = pipe.journal.ledger();
     assert_eq!((ledger.readers[0].queued.items, ledger.readers[0].delivered.items), (1, 0));
+}
+
+/// A journal reader whose first waits end with nothing there, as after an idle minute.
+struct IdleAtFirst {
+    reader: Reader,
+    idle_waits: u32,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Intake for IdleAtFirst {
+    async fn wait(&mut self, min_bytes: usize, max_wait: Duration) -> bool {
+        if let Some(left) = self.idle_waits.checked_sub(1) {
+            self.idle_waits = left;
+            return true;
+        }
+        Intake::wait(&mut self.reader, min_bytes, max_wait).await
+    }
+
+    async fn next(&mut self, max_bytes: usize, max_records: usize) -> Result<Vec<Entry>, String> {
+        let read = Intake::next(&mut self.reader, max_bytes, max_records).await;
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        read
+    }
+
+    fn settle(&self, settled: Vec<Settled>) {
+        Intake::settle(&self.reader, settled);
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_delivers_what_came_after_an_idle_time() {
+    let destination = Destination::serve(|_, _| Answer::Ok).await;
+    let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
+    config.queue.batch.flush_timeout = SOON;
+    let reads = Arc::new(AtomicUsize::new(0));
+    let pipe = Pipe::start_with(config, |reader| IdleAtFirst {
+        reader,
+        idle_waits: 2,
+        reads: Arc::clone(&reads),
+    });
+    let read = || (reads.load(Ordering::Relaxed) > 0).then_some(());
+    wait_for("an empty read", SOON, read).await;
+    pipe.append("last").await;
+    let undelivered = pipe.exporters.shutdown(SOON).await;
+    assert!(undelivered.lanes.is_empty(), "{undelivered:?}");
+    assert_eq!(destination.taken(), ["last"]);
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_a_batch_that_fails_while_others_arrive() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&attempts);
+    let destination = Destination::serve(move |_, names| {
+        let unlucky = names.iter().any(|name| name == "unlucky");
+        match unlucky.then(|| seen.fetch_add(1, Ordering::Relaxed)) {
+            Some(0 | 1) => Answer::TrailersOnly(14),
+            _ => Answer::Ok,
+        }
+    })
+    .await;
+    let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
+    config.queue.batch.max_size = 1;
+    config.retry.initial_interval = Duration::from_millis(300);
+    config.retry.max_interval = Duration::from_millis(300);
+    let pipe = Pipe::start(config);
+    pipe.append("unlucky").await;
+    let tried = |n| (attempts.load(Ordering::Relaxed) >= n).then_some(());
+    wait_for("a first attempt", SOON, || tried(1)).await;
+    pipe.append("lucky").await;
+    wait_for("a second attempt", SOON, || tried(2)).await;
+    let undelivered = pipe.exporters.shutdown(SOON).await;
+    assert!(undelivered.lanes.is_empty(), "{undelivered:?}");
+    assert_eq!(destination.taken(), ["lucky", "unlucky"]);
+}
+
+#[tokio::test]
+async fn a_merged_batch_is_not_divided_for_what_is_not_its_fault() {
+    for (answer, enabled) in [(Answer::TrailersOnly(14), false), (Answer::Huge(5 << 20), true)] {
+        let destination = Destination::serve(move |_, _| answer.clone()).await;
+        let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
+        config.retry.enabled = enabled;
+        config.queue.batch.flush_timeout = Duration::from_secs(2);
+        let pipe = Pipe::start(config);
+        pipe.append_all(3).await;
+        assert_eq!(pipe.settled().await, (0, vec![(DropReason::Permanent, 3)]));
+        assert_eq!(destination.received().len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -106,6 +106,14 @@ impl SendError {
         }
     }
 
+    /// Whether it condemns these bytes, not the destination, the connection or the answer: then a part of
+    /// them may be taken, whatever the policy says of the rest.
+    #[must_use]
+    pub fn faults_the_data(&self) -> bool {
+        matches!(self, Self::Answered { .. } | Self::Encode(_))
+            && self.disposition(&Retry::default()) == Disposition::Refused
+    }
+
     /// The delay that the receiver asked for.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -395,5 +403,25 @@ mod tests {
             assert_eq!(error.disposition(&policy), Disposition::Retry, "{error}");
         }
         assert_eq!(SendError::ResponseTooLarge.disposition(&policy), Disposition::Refused);
+    }
+
+    #[test]
+    fn only_an_answer_about_the_bytes_faults_them() {
+        let answered = |status| {
+            let message = String::new();
+            SendError::Answered { status, message, retry_after: None }.faults_the_data()
+        };
+        for status in [Status::Grpc(2), Status::Grpc(3), Status::Grpc(8), Status::Grpc(13)] {
+            assert!(answered(status), "{status}");
+        }
+        for status in [Status::Http(400), Status::Http(413), Status::Http(500)] {
+            assert!(answered(status), "{status}");
+        }
+        for status in [Status::Grpc(14), Status::Grpc(16), Status::Http(503), Status::Http(401)] {
+            assert!(!answered(status), "{status}");
+        }
+        assert!(SendError::Encode(String::new()).faults_the_data());
+        assert!(!SendError::ResponseTooLarge.faults_the_data());
+        assert!(!SendError::Timeout(Duration::from_secs(1)).faults_the_data());
     }
 }
