@@ -81,7 +81,18 @@ impl Inbox {
             queue.waiting.push_back(Waiting { record, answer, since: now });
         }
         self.arrived.notify_one();
-        answered.await.unwrap_or(Err(AppendError::Closing))
+        let mut withdrawal = Withdrawal { inbox: self, answered };
+        (&mut withdrawal.answered).await.unwrap_or(Err(AppendError::Closing))
+    }
+
+    /// Takes back what waits for senders that went away: nobody accounts for its memory any more.
+    fn withdraw(&self) {
+        let mut queue = self.lock();
+        let before = queue.waiting.len();
+        queue.waiting.retain(|waiting| !waiting.answer.is_closed());
+        let withdrawn = before - queue.waiting.len();
+        drop(queue);
+        self.slots.add_permits(withdrawn);
     }
 
     /// Takes no more records; the writer finishes what it has and ends.
@@ -139,6 +150,21 @@ impl Inbox {
 
     fn idle(&self) {
         self.lock().busy_since = None;
+    }
+}
+
+/// Withdraws a record from the inbox when its sender stops waiting for the answer.
+struct Withdrawal<'a> {
+    inbox: &'a Inbox,
+    answered: oneshot::Receiver<Answer>,
+}
+
+impl Drop for Withdrawal<'_> {
+    fn drop(&mut self) {
+        if !self.answered.is_terminated() {
+            self.answered.close();
+            self.inbox.withdraw();
+        }
     }
 }
 
@@ -232,5 +258,40 @@ impl Drop for Ended<'_> {
         self.0.close();
         self.0.lock().waiting.clear();
         self.0.ended.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::signal::{Flags, Meta, Signal};
+
+    #[test]
+    fn a_record_whose_sender_went_away_leaves_the_inbox() {
+        let inbox = Inbox::new();
+        let append = || {
+            let record = Record {
+                signal: Signal::Logs,
+                items: 1,
+                flags: Flags::default(),
+                meta: Meta::default(),
+                payload: Bytes::from_static(b"x"),
+            };
+            Box::pin(inbox.append(record, Duration::ZERO))
+        };
+        let (mut gone, mut stays) = (append(), append());
+        assert!(gone.as_mut().now_or_never().is_none());
+        assert!(stays.as_mut().now_or_never().is_none());
+        drop(gone);
+        assert_eq!(inbox.lock().waiting.len(), 1);
+        assert_eq!(inbox.slots.available_permits(), INBOX_MAX - 1);
+        for waiting in inbox.group().unwrap() {
+            waiting.answer.send(Ok(7)).unwrap();
+        }
+        assert_eq!(stays.now_or_never().unwrap().unwrap(), 7);
+        assert_eq!(inbox.slots.available_permits(), INBOX_MAX);
     }
 }
