@@ -269,9 +269,11 @@ impl Running {
             tracing::warn!("some requests were cut short; their senders will repeat them");
         }
         let last = Duration::from_millis(500).min(whole / 8);
-        let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 2);
+        let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 3);
         self.exporters.shutdown(left).await;
-        self.journal.close().await;
+        if tokio::time::timeout(last, self.journal.close()).await.is_err() {
+            tracing::warn!("the disk does not answer: what was delivered last may be sent again");
+        }
         self.view.log_undelivered();
         self.admin.drain(last).await;
         self.own.shutdown(last).await;
