@@ -36,7 +36,7 @@ fn write(out: &mut Exposition, journal: &Journal, handle: &Handle) {
     #[expect(clippy::cast_precision_loss, reason = "a display value")]
     let capacity = status.max_size as f64;
     #[expect(clippy::cast_precision_loss, reason = "a display value")]
-    gauge(&desc::EXPORTER_QUEUE_SIZE, &|reader| reader.unread_bytes as f64);
+    gauge(&desc::EXPORTER_QUEUE_SIZE, &|reader| reader.queued_bytes as f64);
     gauge(&desc::EXPORTER_QUEUE_CAPACITY, &|_| capacity);
     gauge(&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, &|reader| {
         reader.oldest_age.map_or(0.0, |age| age.as_secs_f64())

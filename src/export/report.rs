@@ -1,7 +1,6 @@
 //! What a lane says to people: its status, and log lines when something changes, not at every attempt.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::batch::Batch;
@@ -9,7 +8,8 @@ use super::client::{Partial, SendError};
 use super::refused::{Sample, escaped};
 use super::schedule::Outage;
 use super::status::{LaneCell, State};
-use crate::time::{Clock, UnixNano};
+use crate::telemetry::logs::Seldom;
+use crate::time::Clock;
 
 /// The least time between two log lines of one kind from one lane.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,15 +21,15 @@ pub(super) struct Report {
     clock: Arc<dyn Clock>,
     exporter: String,
     signal: &'static str,
-    partial: RateLimit,
-    refused: RateLimit,
-    unreadable: RateLimit,
+    partial: Seldom,
+    refused: Seldom,
+    unreadable: Seldom,
 }
 
 impl Report {
     pub(super) fn new(cell: Arc<LaneCell>, clock: Arc<dyn Clock>) -> Self {
         let (exporter, signal) = cell.update(|s| (s.exporter.clone(), s.signal));
-        let limit = RateLimit::default;
+        let limit = || Seldom::every(LOG_INTERVAL);
         Self {
             cell,
             clock,
@@ -98,7 +98,7 @@ impl Report {
     }
 
     pub(super) fn partial(&self, partial: &Partial) {
-        if let Some(more) = self.partial.pass(self.clock.monotonic()) {
+        if let Some(more) = self.partial.pass_at(self.clock.monotonic()) {
             let (exporter, signal, rejected) = (&self.exporter, self.signal, partial.rejected);
             let message = escaped(&partial.message);
             tracing::warn!(exporter, signal, rejected, message, more, "partial success");
@@ -106,7 +106,7 @@ impl Report {
     }
 
     pub(super) fn refused(&self, error: &SendError, batch: &Batch) {
-        if let Some(more) = self.refused.pass(self.clock.monotonic()) {
+        if let Some(more) = self.refused.pass_at(self.clock.monotonic()) {
             let (exporter, signal, items) = (&self.exporter, self.signal, batch.items());
             let reason = escaped(&error.chain());
             tracing::warn!(exporter, signal, items, reason, more, "dropped");
@@ -115,7 +115,7 @@ impl Report {
 
     pub(super) fn unreadable(&self, why: &str) {
         self.cell.note_error(self.clock.unix_nano(), &escaped(why));
-        if let Some(more) = self.unreadable.pass(self.clock.monotonic()) {
+        if let Some(more) = self.unreadable.pass_at(self.clock.monotonic()) {
             let (exporter, signal) = (&self.exporter, self.signal);
             tracing::error!(exporter, signal, why, more, "cannot read the journal");
         }
@@ -130,39 +130,5 @@ impl Report {
             status.state = State::Stopped;
             status.in_flight = 0;
         });
-    }
-}
-
-/// Lets one line pass per [`LOG_INTERVAL`].
-#[derive(Debug, Default)]
-struct RateLimit {
-    next: AtomicU64,
-    suppressed: AtomicU64,
-}
-
-impl RateLimit {
-    /// How many were held back since the last one that passed, or `None` when this one is held back too.
-    fn pass(&self, now: Duration) -> Option<u64> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        if now < self.next.load(Ordering::Relaxed) {
-            self.suppressed.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        let next = UnixNano(now).0.saturating_add(10_u64.pow(9) * LOG_INTERVAL.as_secs());
-        self.next.store(next, Ordering::Relaxed);
-        Some(self.suppressed.swap(0, Ordering::Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_line_passes_at_a_time_and_says_how_many_did_not() {
-        let limit = RateLimit::default();
-        let at = Duration::from_secs;
-        let passed: Vec<_> = [1, 2, 3, 12, 13, 30].map(|s| limit.pass(at(s))).into();
-        assert_eq!(passed, [Some(0), None, None, Some(2), None, Some(1)]);
     }
 }

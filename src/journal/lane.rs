@@ -251,6 +251,12 @@ impl Lane {
         self.in_flight.first_key_value().map(|(_, r)| r.received)
     }
 
+    /// Payload bytes that are not settled.
+    pub(super) fn queued_bytes(&self) -> u64 {
+        let in_flight: usize = self.in_flight.values().map(|record| record.bytes).sum();
+        self.unread.bytes.saturating_add(in_flight as u64)
+    }
+
     /// Whether a reader that waits for `bytes` may go on.
     pub(super) fn is_ready(&self, bytes: usize) -> bool {
         self.unread.records > 0 && self.unread.bytes >= bytes as u64 && !self.acks.is_crowded()

@@ -43,8 +43,8 @@ pub struct ReaderStatus {
     pub config: ReaderConfig,
     /// Requests and items not settled.
     pub queued: Count,
-    /// Payload bytes not handed out.
-    pub unread_bytes: u64,
+    /// Payload bytes not settled; an upper bound for segments that were partly settled at the start.
+    pub queued_bytes: u64,
     /// How long ago its oldest unsettled record was received; `None` when there is none.
     pub oldest_age: Option<Duration>,
     /// Since it last settled a record, or since the start.
@@ -60,7 +60,7 @@ impl Status {
         let readers = state.lanes.values().map(|lane| ReaderStatus {
             config: lane.config.clone(),
             queued: state.queued(lane),
-            unread_bytes: lane.unread.bytes,
+            queued_bytes: lane.queued_bytes(),
             oldest_age: state.oldest(lane).map(|received| wall.since(received)),
             since_progress: ago(now, lane.progress),
             watermark: lane.acks.watermark(),

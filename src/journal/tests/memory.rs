@@ -20,7 +20,10 @@ async fn each_lane_gets_its_signal_and_foreign_records_hold_nothing() {
     assert_eq!(traces.wait(1, LONG).await, Waited::Ready);
     let entries = traces.next(usize::MAX, 3).await.unwrap();
     assert_eq!(seqs(&entries), [1, 3, 5]);
+    let queued_bytes = || journal.status().readers[0].queued_bytes;
+    assert_eq!(queued_bytes(), 500, "what is handed out is queued still");
     traces.settler().settle(entries.iter().map(delivered));
+    assert_eq!(queued_bytes(), 200);
     let rest = traces.next(usize::MAX, usize::MAX).await.unwrap();
     assert_eq!(seqs(&rest), [7, 9]);
     traces.settler().settle(rest.iter().rev().map(delivered));
