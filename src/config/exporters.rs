@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use http::HeaderName;
 
+use super::at::At;
 use super::check::{Exporter, Given, Val, Values};
 use super::finding::{Finding, Span};
-use super::resolve::{At, when_full};
 use crate::export::config::{
     ClientConfig, Compression, Config, DebugConfig, Destination, Encoding, FileConfig, Protocol,
     Secret, Target,
@@ -16,7 +16,7 @@ use crate::journal::{SignalSet, Start, WhenFull};
 use crate::signal::Signal;
 
 pub(super) fn resolve(values: &Values, findings: &mut Vec<Finding>) -> Config {
-    let journal = when_full(&values.at("journal"), "when_full").unwrap_or(WhenFull::Reject);
+    let journal = values.at("journal").when_full("when_full").unwrap_or(WhenFull::Reject);
     let destinations = values.exporters.iter().filter_map(|exporter| {
         let at = values.at(&format!("exporters.{}", exporter.name));
         let target = target(exporter, &at, findings)?;
@@ -68,7 +68,7 @@ fn common(at: &At<'_>, it: &mut Destination, findings: &mut Vec<Finding>) {
     at.set("headers_from_context", &mut it.headers_from_context);
     let queue = &mut it.queue;
     at.set("sending_queue.num_consumers", &mut queue.num_consumers);
-    if let Some(when_full) = when_full(at, "sending_queue.when_full") {
+    if let Some(when_full) = at.when_full("sending_queue.when_full") {
         queue.when_full = when_full;
     }
     if at.word("sending_queue.start") == Some("oldest") {

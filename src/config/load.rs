@@ -3,7 +3,6 @@
 //! Precedence, the last wins: defaults, files in order, `SIDELIGHT__A__B` variables, `--set a.b=c`.
 //! Mappings are merged key by key, lists and single values are replaced.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -330,12 +329,4 @@ fn overlay(base: &mut Node, over: Node, findings: &mut Vec<Finding>) {
             base.span = over.span;
         }
     }
-}
-
-/// The environment variables that are UTF-8.
-pub(super) fn variables_of_process() -> BTreeMap<String, String> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text).collect()
 }

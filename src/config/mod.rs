@@ -9,6 +9,7 @@
 //! docs/config.md is written from it. Nothing here keeps a value that is not resolved.
 
 mod addresses;
+mod at;
 mod check;
 pub mod docs;
 mod exporters;

@@ -1,8 +1,8 @@
 //! `receivers.otlp`: three listeners of one shape.
 
+use super::at::At;
 use super::check::Values;
 use super::finding::Finding;
-use super::resolve::At;
 use crate::memory::Budget;
 use crate::receive::{Auth, Bind, Config, InvalidUtf8, Listener, Tls};
 

@@ -23,7 +23,7 @@ impl Surroundings {
     #[must_use]
     pub fn of_process() -> Self {
         Self {
-            variables: super::load::variables_of_process(),
+            variables: variables_of_process(),
             memory_limit: cgroup_memory_limit(|path| std::fs::read_to_string(path).ok()),
         }
     }
@@ -73,6 +73,14 @@ fn cgroup_memory_limit(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     // Without a limit v2 says `max`; v1 says the largest page-aligned i64.
     let bytes = |text: String| text.trim().parse().ok().filter(|&limit: &u64| limit < 1 << 60);
     limits.into_iter().flatten().filter_map(bytes).min()
+}
+
+/// The environment variables that are UTF-8.
+fn variables_of_process() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 #[cfg(test)]

@@ -310,7 +310,10 @@ fn what_needs_more_than_one_value_is_checked() {
         ("admin: {endpoint: 127.0.0.1:4317}", "both 127.0.0.1:4317"),
         ("admin: {endpoint: 0.0.0.0:4318}", "both 0.0.0.0:4318"),
         ("exporters: {otlp_grpc: {endpoint: 'localhost:4317'}}", "this agent itself"),
-        ("exporters: {otlp_http: {traces_endpoint: 'http://127.0.0.1:4318/x'}}", "this agent itself"),
+        (
+            "exporters: {otlp_http: {traces_endpoint: 'http://127.0.0.1:4318/x'}}",
+            "this agent itself",
+        ),
         (
             "receivers: {otlp: {protocols: {unix: {path: /s}}}}\n\
              exporters: {otlp_grpc: {endpoint: 'unix:///s'}}",

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::endpoint::Protocol;
+
 use super::endpoint::Endpoint;
 use crate::journal::{SignalSet, Start, WhenFull};
 use crate::signal::Signal;
@@ -152,27 +154,6 @@ impl ClientConfig {
     pub fn endpoint_of(&self, signal: Signal) -> (&Endpoint, bool) {
         let own = self.signal_endpoints.iter().find(|(s, _)| *s == signal);
         own.map_or((&self.endpoint, false), |(_, endpoint)| (endpoint, true))
-    }
-}
-
-/// How requests are framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// gRPC over HTTP/2.
-    Grpc,
-    /// OTLP/HTTP.
-    Http,
-}
-
-impl Protocol {
-    /// The default of `batch.max_request_size` in bytes: below the 4 MiB that gRPC servers take
-    /// unless told otherwise, or 16 MiB.
-    #[must_use]
-    pub const fn max_request_size(self) -> usize {
-        match self {
-            Self::Grpc => 3_670_016,
-            Self::Http => 16 << 20,
-        }
     }
 }
 

@@ -12,8 +12,28 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::config::Protocol;
 use crate::signal::Signal;
+
+/// How requests are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// OTLP/HTTP.
+    Http,
+}
+
+impl Protocol {
+    /// The default of `batch.max_request_size` in bytes: below the 4 MiB that gRPC servers take
+    /// unless told otherwise, or 16 MiB.
+    #[must_use]
+    pub const fn max_request_size(self) -> usize {
+        match self {
+            Self::Grpc => 3_670_016,
+            Self::Http => 16 << 20,
+        }
+    }
+}
 
 /// Where a receiver listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -20,7 +20,8 @@ mod tests;
 mod usual;
 
 use crate::{Signal, utf8};
-use scan::{Fault, Input, Scan};
+use scan::{Input, Scan};
+use tally::Fault;
 
 /// How many messages may be nested below the request.
 pub const NESTING_MAX: usize = 100;

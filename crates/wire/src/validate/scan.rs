@@ -5,15 +5,9 @@
 //! at once where it has its usual form, see [`super::usual`]; the table decides about everything else.
 
 use super::ops::{Code, Op, Row, row};
-use super::tally::Tally;
+use super::tally::{Fault, Tally};
 use super::{FaultKind, Limits, NESTING_MAX, usual};
 use crate::{Signal, tables, utf8, varint};
-
-/// What is wrong and where; the path is looked up afterwards.
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) kind: FaultKind,
-}
 
 /// The request under the scanner, and what becomes of text that is not UTF-8.
 pub(super) trait Input {

@@ -1,9 +1,14 @@
 //! What the scanner counts: items, their ids, text that is not UTF-8.
 
 use super::ops::{Code, Op};
-use super::scan::Fault;
 use super::{FaultKind, Limits, Summary};
 use crate::{Signal, tables};
+
+/// What is wrong and where; the path is looked up afterwards.
+pub(super) struct Fault {
+    pub(super) offset: usize,
+    pub(super) kind: FaultKind,
+}
 
 const TRACE_USABLE: u8 = 1;
 const SPAN_USABLE: u8 = 2;
