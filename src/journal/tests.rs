@@ -4,5 +4,6 @@ mod crash;
 mod damage;
 mod faults;
 mod memory;
+mod model;
 mod room;
 mod support;

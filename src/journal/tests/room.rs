@@ -59,7 +59,7 @@ async fn drop_oldest_loses_exactly_the_oldest_counted_by_signal_and_reader() {
     assert_eq!(seqs(&entries), (oldest..=2000).collect::<Vec<_>>());
     let check = |journal: &Journal| {
         for row in journal.ledger().readers {
-            let of = |nth: &u64| (nth % 3 == 0) == (row.signal == Signal::Logs);
+            let of = |nth: &u64| nth.is_multiple_of(3) == (row.signal == Signal::Logs);
             let known = matches!(row.signal, Signal::Logs | Signal::Traces);
             let lost: Vec<u64> = (1..oldest).filter(|nth| known && of(nth)).collect();
             assert_eq!(row.dropped_requests, lost.len() as u64);

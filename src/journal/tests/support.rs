@@ -140,7 +140,8 @@ impl Setup {
 pub(super) fn unique(signal: Signal, nth: u32, size: usize) -> Record {
     let mut payload = nth.to_le_bytes().to_vec();
     let mut rng = fastrand::Rng::with_seed(nth.into());
-    payload.extend(std::iter::repeat_with(|| rng.u8(..)).take(size));
+    payload.resize(4 + size, 0);
+    rng.fill(&mut payload[4..]);
     Record { payload: payload.into(), items: nth % 7 + 1, ..record(signal, 1, 0) }
 }
 
