@@ -10,7 +10,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 #[path = "../it/export/destination.rs"]
-#[allow(dead_code, reason = "shared with tests/it, which looks at more of it")]
+#[expect(dead_code, reason = "shared with tests/it, which looks at more of it")]
 mod destination;
 mod disk;
 
