@@ -191,7 +191,13 @@ impl Running {
                 event = events.next() => match event {
                     Event::Stop(cause) => return cause,
                     Event::Reload(answer) => {
-                        let outcome = self.reload(load).await;
+                        // Lanes that it ended may wait for an answer for longer than a stop can. What
+                        // they had taken is the journal's again.
+                        let outcome = tokio::select! {
+                            biased;
+                            outcome = self.reload(load) => outcome,
+                            cause = events.signalled() => return cause,
+                        };
                         if let Some(answer) = answer {
                             // Whoever asked may have gone; the log says the same.
                             let _ = answer.send(outcome);
@@ -217,6 +223,7 @@ impl Running {
     /// change are not touched, and the journal keeps every cursor.
     async fn reload(&mut self, load: &Reload) -> Result<String, String> {
         stop::notify_reloading();
+        tracing::info!("reading the configuration again");
         let outcome = self.try_reload(load).await;
         match &outcome {
             Ok(summary) => tracing::info!(%summary, "configuration reloaded"),

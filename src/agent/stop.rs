@@ -81,6 +81,21 @@ impl Events {
         }
     }
 
+    /// Resolves when a signal or a panic asks to stop; reloads and what the admin endpoint was asked
+    /// wait their turn.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is cancelled.
+    pub(super) async fn signalled(&mut self) -> Cause {
+        tokio::select! {
+            biased;
+            Some(()) = self.panicked.recv() => Cause::Panic,
+            Some(()) = self.terminate.recv() => Cause::Terminate,
+            Some(()) = self.interrupt.recv() => Cause::Interrupt,
+            else => std::future::pending().await,
+        }
+    }
+
     /// Resolves when a second signal asks to stop at once.
     ///
     /// # Cancel safety

@@ -119,6 +119,22 @@ async fn an_invalid_configuration_is_named_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_reload_that_waits_for_a_destination() {
+    let setup = Setup::new();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = silent.local_addr().unwrap();
+    let exporter = format!("endpoint: 'http://{endpoint}', timeout: 10m");
+    let agent = setup.start(&format!("{{otlp_grpc/a: {{{exporter}}}}}")).await;
+    setup.send(1).await;
+    let _held_open = silent.accept().await.unwrap();
+    setup.rewrite(&setup.config(&format!("{{otlp_grpc/a: {{{exporter}, compression: none}}}}")));
+    agent.signal("HUP");
+    logged(&agent, "reading the configuration again").await;
+    agent.signal("TERM");
+    assert_eq!(agent.ended(SOON).await, Some(0));
+}
+
+#[tokio::test]
 async fn a_destination_that_is_the_agent_itself_is_refused_at_start() {
     let setup = Setup::new();
     let exporters =
