@@ -157,16 +157,22 @@ pub fn limit_for(rss: u64, budget: &Budget) -> usize {
 /// How often the resident memory is sampled.
 pub const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// The least time between two warnings of one ceiling.
+const WARN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Keeps `in_flight` at what [`limit_for`] allows, sampling `rss` every [`SAMPLE_INTERVAL`], for as
 /// long as it is polled. A sample that cannot be read leaves the limit.
 pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() -> Option<u64>) {
     let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut warned = None;
     loop {
-        ticks.tick().await;
+        let now = ticks.tick().await;
         if let Some(limit) = rss().map(|rss| limit_for(rss, &budget)) {
-            let before = in_flight.limit();
-            if limit < before && before == budget.in_flight {
+            // Resident memory hovers around the line for as long as the load does.
+            let silent = warned.is_some_and(|at| now - at < WARN_INTERVAL);
+            if limit < budget.in_flight && !silent {
+                warned = Some(now);
                 tracing::warn!(
                     limit,
                     "near the memory ceiling: taking in less until there is room"
