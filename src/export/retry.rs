@@ -33,11 +33,6 @@ impl Backoff {
         self.nominal = Some(grown(own, policy));
         jittered(own, policy, random)
     }
-
-    /// Starts again from the initial interval.
-    pub fn reset(&mut self) {
-        self.nominal = None;
-    }
 }
 
 /// `nominal` spread by the policy's randomization factor.
@@ -82,13 +77,11 @@ mod tests {
     const S: fn(u64) -> Duration = Duration::from_secs;
 
     #[test]
-    fn waits_grow_up_to_the_cap_and_start_again_after_a_reset() {
+    fn waits_grow_up_to_the_cap() {
         let policy = Retry { multiplier: 2.0, ..Retry::default() };
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..8).map(|_| backoff.next(&policy, None, 0.5)).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30].map(S));
-        backoff.reset();
-        assert_eq!(backoff.next(&policy, None, 0.5), S(1));
     }
 
     #[test]
