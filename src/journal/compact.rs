@@ -10,7 +10,8 @@ use super::format::{
     Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, SegmentHeader, encode_seal,
 };
 use super::fs::write_all_at;
-use super::log::{Group, Log, segment_path};
+use super::group::Group;
+use super::log::{Log, segment_path};
 use super::scan::{Scanner, Step, Unscannable};
 use super::segment::Segment;
 

@@ -13,7 +13,7 @@
 //!
 //! Invariants: what is published is durable in the sense of the mode; a sequence that was not
 //! published may be given out again, and only then; a poisoned file is never written to or synced
-//! again. Payloads above [`COPY_MAX`] bytes are written from where they are.
+//! again.
 
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
@@ -25,6 +25,7 @@ use super::format::{
     Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, Salt, SegmentHeader, crc32c, encode_seal,
 };
 use super::fs::{FsFile, write_all_at};
+use super::group::Group;
 use super::handle::Shared;
 use super::retention::{self, JumpGuard, Step};
 use super::segment::Segment;
@@ -41,8 +42,6 @@ const SLACK: u64 = 64 << 10;
 const SEGMENTS_MIN: u64 = 2;
 /// One in so many bytes of the disk is left to others.
 const KEPT_FREE: u64 = 20;
-/// Smaller payloads are gathered in one buffer; larger ones are written from where they are.
-const COPY_MAX: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(super) struct Log {
@@ -480,60 +479,4 @@ pub(super) fn encoded_len(record: &Record) -> u64 {
 /// The file of the segment that begins with `first_seq`.
 pub(super) fn segment_path(directory: &std::path::Path, first_seq: u64) -> PathBuf {
     directory.join(format!("{first_seq:020}.seg"))
-}
-
-/// Records on their way to one vectored write.
-pub(super) struct Group<'a> {
-    salt: Salt,
-    /// The file offset after the last record.
-    pub(super) end: u64,
-    scratch: Vec<u8>,
-    parts: Vec<Part<'a>>,
-}
-
-enum Part<'a> {
-    /// Up to here in the scratch buffer.
-    Scratch(usize),
-    Payload(&'a [u8]),
-}
-
-impl<'a> Group<'a> {
-    pub(super) fn new(salt: Salt, offset: u64) -> Self {
-        Self { salt, end: offset, scratch: Vec::new(), parts: Vec::new() }
-    }
-
-    pub(super) fn push(&mut self, header: Header, meta: &[u8], payload: &'a [u8]) {
-        self.scratch.extend_from_slice(&header.encode(&self.salt, self.end));
-        self.scratch.extend_from_slice(meta);
-        if payload.len() <= COPY_MAX {
-            self.scratch.extend_from_slice(payload);
-        } else {
-            self.parts.push(Part::Scratch(self.scratch.len()));
-            self.parts.push(Part::Payload(payload));
-        }
-        self.end += header.len();
-    }
-
-    /// Everything in one buffer.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        debug_assert!(self.parts.is_empty(), "only for small payloads");
-        self.scratch
-    }
-
-    pub(super) fn write(&self, file: &dyn FsFile, offset: u64) -> io::Result<()> {
-        let mut slices = Vec::with_capacity(self.parts.len() + 1);
-        let mut from = 0;
-        for part in self.parts.iter().chain([&Part::Scratch(self.scratch.len())]) {
-            let bytes = match part {
-                Part::Scratch(to) => {
-                    let bytes = self.scratch.get(from..*to).unwrap_or_default();
-                    from = *to;
-                    bytes
-                }
-                Part::Payload(payload) => payload,
-            };
-            slices.push(IoSlice::new(bytes));
-        }
-        write_all_at(file, &mut slices, offset)
-    }
 }

@@ -23,6 +23,7 @@ mod config;
 mod disk;
 mod format;
 pub mod fs;
+mod group;
 mod handle;
 mod lane;
 mod ledger;

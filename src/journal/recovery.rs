@@ -17,10 +17,11 @@ use std::sync::Arc;
 
 use super::format::{BadHeader, Header, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal};
 use super::fs::{FsFile, write_all_at};
+use super::group::Group;
 use super::handle::{Deps, Recovery, Removed, add_lane};
 use super::lane::Lane;
 use super::ledger::{Count, PerSignal};
-use super::log::{Group, segment_path};
+use super::log::segment_path;
 use super::scan::{Scanner, Step, Unscannable};
 use super::segment::Segment;
 use super::snapshot::{SavedReader, Snapshot};
