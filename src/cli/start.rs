@@ -50,7 +50,7 @@ fn journal(config: &Config) -> String {
 fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
     let undelivered: u64 = recovery.undelivered.iter().map(|(_, count)| count.items).sum();
     let held = (recovery.records > 0).then(|| {
-        format!("with {} requests, {undelivered} items still to be delivered", recovery.records)
+        format!("{} requests kept, {undelivered} items still to be delivered", recovery.records)
     });
     let removed =
         recovery.removed.iter().filter(|removed| removed.dropped.items > 0).map(|removed| {
@@ -128,7 +128,7 @@ mod tests {
             ..Recovery::default()
         };
         let shown = shown("", recovery);
-        assert!(shown.contains("with 7 requests, 30 items still to be delivered"), "{shown}");
+        assert!(shown.contains("7 requests kept, 30 items still to be delivered"), "{shown}");
         assert!(shown.contains("/j/1.corrupt"), "{shown}");
     }
 
