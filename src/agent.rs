@@ -139,18 +139,19 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let open = |name: &str| journal.reader(name);
     let exporters = export::Exporters::start(config.export.clone(), deps, open)?;
     let table = aggregate::Aggregate::new(config.aggregate, clock.unix_nano(), &registry);
-    count_spans(table.clone(), &journal)?;
 
     let view = View {
         journal: journal.clone(),
         exporters: exporters.handle(),
-        table,
+        table: table.clone(),
         in_flight: in_flight.clone(),
         registry,
         endpoints: bound.endpoints(),
         serving: Arc::default(),
     };
     let admin = serve_admin(&config, view.sources(control)).await?;
+    // The last that can fail: its thread outlives this function until the journal closes.
+    count_spans(table, &journal)?;
     let receivers = bound.serve(journal.clone());
     let mut background = tokio::task::JoinSet::new();
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));

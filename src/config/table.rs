@@ -627,7 +627,11 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("rules", "rules are not in this version"),
     ("slos", "SLOs are not in this version"),
     ("alerting", "alerting is not in this version"),
-    ("processors", "processors are not in this version: bytes leave as they came"),
+    (
+        "processors",
+        "processors are not in this version: bytes leave as they came; what `batch` and `memory_limiter` do is \
+         `sending_queue.batch` of each exporter and `limits.memory`",
+    ),
     ("extensions", "there are no extensions: health is on the `admin` endpoint"),
     ("connectors", "there are no connectors: span metrics are on the `admin` endpoint's /metrics"),
     (

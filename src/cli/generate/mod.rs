@@ -41,7 +41,8 @@ pub(super) struct Args {
     /// What to send.
     #[arg(value_enum, default_value_t = What::All)]
     what: What,
-    /// Where to: http://, https:// or unix://; host:port is plain text.
+    /// Where to: http://, https:// or unix://; host:port is plain text. Without it 127.0.0.1, port 4317 for
+    /// gRPC and 4318 for the others.
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     #[arg(long, value_enum, default_value_t = Transport::Grpc)]

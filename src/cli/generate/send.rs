@@ -335,7 +335,9 @@ fn label(error: &SendError) -> String {
         SendError::Answered { status, .. } => status.to_string(),
         SendError::Timeout(_) => "timeout".to_owned(),
         SendError::Connect(_) => "no connection".to_owned(),
-        SendError::Transport(_) | SendError::NoStatus => "connection lost".to_owned(),
+        SendError::Transport(_) | SendError::HungUp(_) | SendError::NoStatus => {
+            "connection lost".to_owned()
+        }
         SendError::ResponseTooLarge => "response too large".to_owned(),
         SendError::RequestTooLarge { .. } => "request too large".to_owned(),
         SendError::Encode(_) => "cannot be encoded".to_owned(),

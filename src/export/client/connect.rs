@@ -105,6 +105,11 @@ impl Pool {
         self.endpoint.address == endpoint.address && self.endpoint.tls == endpoint.tls
     }
 
+    /// Whether it is neither TLS nor a Unix socket.
+    pub(super) const fn is_plain_tcp(&self) -> bool {
+        self.tls.is_none() && matches!(self.endpoint.address, Address::Tcp { .. })
+    }
+
     /// After a timeout: the next request makes a new connection, to whatever address the name has then.
     pub(super) fn distrust(&self) {
         self.distrusted.store(true, Ordering::Relaxed);

@@ -65,6 +65,9 @@ pub enum SendError {
     /// The connection ended before the answer did.
     #[error("the connection was lost before the answer")]
     Transport(#[source] hyper::Error),
+    /// The same on a connection without TLS on which nothing was ever answered.
+    #[error("the peer hung up without an answer (wrong port, or does it want TLS, `https://`?)")]
+    HungUp(#[source] hyper::Error),
     /// The connection ended properly, but without a status.
     #[error("the answer ended without a status")]
     NoStatus,
@@ -96,6 +99,7 @@ impl SendError {
             Self::Timeout(_)
             | Self::Connect(_)
             | Self::Transport(_)
+            | Self::HungUp(_)
             | Self::NoStatus
             | Self::Write(_)
                 if policy.enabled =>
@@ -282,6 +286,9 @@ impl Client {
                 Err(SendError::Transport(_)) if reused && again => {
                     again = false;
                     route.pool.distrust();
+                }
+                Err(SendError::Transport(error)) if !reused && route.pool.is_plain_tcp() => {
+                    return Err(SendError::HungUp(error));
                 }
                 outcome => return outcome,
             }

@@ -49,6 +49,25 @@ pub enum TlsError {
     /// The handshake failed.
     #[error("handshake")]
     Handshake(#[source] std::io::Error),
+    /// What answers is not TLS.
+    #[error(
+        "the peer does not speak TLS at this port (did you mean `http://`, or `tls.insecure: true`?)"
+    )]
+    PlainText,
+    /// Nobody known signed for the peer.
+    #[error("no known authority signed the peer's certificate (is it the one in `tls.ca_file`?)")]
+    UnknownAuthority,
+}
+
+fn refused(error: std::io::Error) -> TlsError {
+    use rustls::{CertificateError, Error, InvalidMessage};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => TlsError::PlainText,
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            TlsError::UnknownAuthority
+        }
+        _ => TlsError::Handshake(error),
+    }
 }
 
 /// What a handshake needs.
@@ -75,7 +94,7 @@ impl Tls {
             .map_err(|_| TlsError::ServerName(name.to_owned()))?;
         let config = self.current().await?;
         let connector = tokio_rustls::TlsConnector::from(config);
-        connector.connect(server, tcp).await.map_err(TlsError::Handshake)
+        connector.connect(server, tcp).await.map_err(refused)
     }
 
     async fn current(&self) -> Result<Arc<rustls::ClientConfig>, TlsError> {
