@@ -5,7 +5,6 @@
 //! sequence numbers, never of telemetry.
 
 mod real;
-pub mod sim;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};

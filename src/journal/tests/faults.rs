@@ -1,7 +1,7 @@
 //! Disks that fail, fill up and lie.
 
+use super::disk::{Fault, Operation};
 use super::support::{Setup, assert_balanced, delivered, drain, lane, seqs, unique};
-use crate::journal::fs::sim::{Fault, Operation};
 use crate::journal::{AppendError, Durability, Journal, ReaderConfig};
 use crate::signal::Signal;
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::disk::{Fault, Operation};
 use super::support::{Setup, assert_balanced, delivered, lane, unique};
-use crate::journal::fs::sim::{Fault, Operation};
 use crate::journal::{AppendError, DropReason, Entry, Journal, Reader, ReaderConfig, WhenFull};
 use crate::signal::{Record, Signal};
 
@@ -113,11 +113,11 @@ impl Model {
                 self.owed[which].last = 0;
             }
             Act::Tick => self.setup.clock.advance(std::time::Duration::from_secs(2)),
-            Act::Crash => self.restart(crate::journal::fs::sim::SimFs::crash).await,
-            Act::Kill => self.restart(crate::journal::fs::sim::SimFs::kill).await,
+            Act::Crash => self.restart(super::disk::SimFs::crash).await,
+            Act::Kill => self.restart(super::disk::SimFs::kill).await,
             Act::Close => {
                 self.journal.close().await;
-                self.restart(crate::journal::fs::sim::SimFs::crash).await;
+                self.restart(super::disk::SimFs::crash).await;
             }
             Act::Fail(operation, fault) => self.setup.fs.fail_after(operation, 0, fault),
             Act::Heal => self.setup.fs.heal(),
@@ -175,10 +175,7 @@ impl Model {
         }
     }
 
-    async fn restart(
-        &mut self,
-        stop: fn(&crate::journal::fs::sim::SimFs) -> crate::journal::fs::sim::SimFs,
-    ) {
+    async fn restart(&mut self, stop: fn(&super::disk::SimFs) -> super::disk::SimFs) {
         self.setup.fs = stop(&self.setup.fs);
         self.readers = [None, None];
         self.journal.close().await;
@@ -195,7 +192,7 @@ impl Model {
     /// Reads everything that is left and compares.
     async fn end(mut self) {
         self.setup.fs.heal();
-        self.restart(crate::journal::fs::sim::SimFs::crash).await;
+        self.restart(super::disk::SimFs::crash).await;
         for which in 0..2 {
             while self.read(which, 100).await > 0 {}
             let seen: BTreeSet<u64> = self.owed[which].in_flight.iter().map(|e| e.seq).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::disk::SimFs;
 use crate::journal::fs::RealFs;
-use crate::journal::fs::sim::SimFs;
 use crate::journal::{
     Config, Deps, Durability, Entry, Journal, OpenError, Reader, ReaderConfig, Recovery, Settled,
     SignalSet, Start, WhenFull,

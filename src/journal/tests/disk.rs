@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::{Fs, FsFile, Space};
+use crate::journal::fs::{Fs, FsFile, Space};
 use crate::time::ManualClock;
 
 /// What a power loss keeps or takes as one.
@@ -27,13 +27,13 @@ const ENOSPC: i32 = 28;
 
 /// A simulated disk. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct SimFs {
+pub(super) struct SimFs {
     disk: Arc<Mutex<Disk>>,
 }
 
 /// What can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(super) enum Operation {
     /// [`Fs::create`]
     Create,
     /// [`Fs::open`]
@@ -58,7 +58,7 @@ pub enum Operation {
 
 /// How it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     /// An error of the device; a write may have been done in part.
     Io,
     /// No space left on the device.
@@ -124,7 +124,7 @@ struct Inode {
 impl SimFs {
     /// An empty disk of 1 GiB.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self::over(Disk {
             rng: Rng::with_seed(seed),
             files: BTreeMap::new(),
@@ -153,65 +153,59 @@ impl SimFs {
 
     /// Lets [`Fault::Slow`] advance `clock`.
     #[must_use]
-    pub fn with_clock(self, clock: Arc<ManualClock>) -> Self {
+    pub(super) fn with_clock(self, clock: Arc<ManualClock>) -> Self {
         self.lock_disk().clock = Some(clock);
         self
     }
 
     /// Makes the disk `bytes` large. Less than is in use: nothing more can be allocated.
-    pub fn set_capacity(&self, bytes: u64) {
+    pub(super) fn set_capacity(&self, bytes: u64) {
         self.lock_disk().capacity = bytes;
-    }
-
-    /// Bytes of all files.
-    #[must_use]
-    pub fn used(&self) -> u64 {
-        self.lock_disk().used()
     }
 
     /// Calls so far that change the disk.
     #[must_use]
-    pub fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         self.lock_disk().steps
     }
 
     /// Takes the power away at that step (the first is 1): it and every later call fail.
-    pub fn power_off_at(&self, step: u64) {
+    pub(super) fn power_off_at(&self, step: u64) {
         self.lock_disk().off_at = Some(step);
     }
 
     /// Whether the power went away.
     #[must_use]
-    pub fn is_off(&self) -> bool {
+    pub(super) fn is_off(&self) -> bool {
         self.lock_disk().off
     }
 
     /// Lets one `operation` fail, after `after` more that do not.
-    pub fn fail_after(&self, operation: Operation, after: u64, fault: Fault) {
+    pub(super) fn fail_after(&self, operation: Operation, after: u64, fault: Fault) {
         let when = When::After(after);
         self.lock_disk().faults.push(Planned { operation, fault, when });
     }
 
     /// Lets each `operation` fail with odds of one in `one_in`.
-    pub fn fail_one_in(&self, operation: Operation, one_in: u32, fault: Fault) {
+    pub(super) fn fail_one_in(&self, operation: Operation, one_in: u32, fault: Fault) {
         let when = When::OneIn(one_in.max(1));
         self.lock_disk().faults.push(Planned { operation, fault, when });
     }
 
     /// Takes back every fault that was set.
-    pub fn heal(&self) {
+    pub(super) fn heal(&self) {
         self.lock_disk().faults.clear();
     }
 
     /// Writes and syncs of files whose sync had failed before.
     #[must_use]
-    pub fn touched_after_failure(&self) -> u64 {
+    pub(super) fn touched_after_failure(&self) -> u64 {
         self.lock_disk().touched_after_failure
     }
 
     /// The disk after a loss of power. Every file and lock of this one is gone.
     #[must_use]
-    pub fn crash(&self) -> Self {
+    pub(super) fn crash(&self) -> Self {
         let mut disk = self.next();
         let Disk { rng, durable_names, changes, .. } = &mut disk;
         let all = Keep::choose(rng);
@@ -229,7 +223,7 @@ impl SimFs {
 
     /// The disk after the process was killed: everything written is there.
     #[must_use]
-    pub fn kill(&self) -> Self {
+    pub(super) fn kill(&self) -> Self {
         Self::over(self.next())
     }
 
@@ -257,19 +251,19 @@ impl SimFs {
 
     /// Every file's path, sorted.
     #[must_use]
-    pub fn paths(&self) -> Vec<PathBuf> {
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.lock_disk().names.keys().cloned().collect()
     }
 
     /// A file's bytes.
     #[must_use]
-    pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(super) fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let disk = self.lock_disk();
         disk.files.get(disk.names.get(path)?).map(|file| file.bytes.clone())
     }
 
     /// Puts a file there, durably, as another program would.
-    pub fn put(&self, path: &Path, bytes: Vec<u8>) {
+    pub(super) fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut disk = self.lock_disk();
         let id = disk.next_file;
         disk.next_file += 1;
