@@ -43,6 +43,8 @@ pub(super) struct Inbox {
 struct Queue {
     waiting: std::collections::VecDeque<Waiting>,
     closed: bool,
+    /// The writer sleeps until something arrives: the first record wakes it, and only that one.
+    awaited: bool,
     /// When the group that is being written began, monotonic.
     busy_since: Option<Duration>,
 }
@@ -73,14 +75,17 @@ impl Inbox {
         let slot = self.slots.acquire().await.map_err(|_| AppendError::Closing)?;
         slot.forget();
         let (answer, answered) = oneshot::channel();
-        {
+        let awaited = {
             let mut queue = self.lock();
             if queue.closed {
                 return Err(AppendError::Closing);
             }
             queue.waiting.push_back(Waiting { record, answer, since: now });
+            std::mem::take(&mut queue.awaited)
+        };
+        if awaited {
+            self.arrived.notify_one();
         }
-        self.arrived.notify_one();
         let mut withdrawal = Withdrawal { inbox: self, answered };
         (&mut withdrawal.answered).await.unwrap_or(Err(AppendError::Closing))
     }
@@ -118,8 +123,10 @@ impl Inbox {
     fn group(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.lock();
         if queue.waiting.is_empty() && !queue.closed {
+            queue.awaited = true;
             let waited = self.arrived.wait_timeout(queue, TICK);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            queue.awaited = false;
         }
         if queue.waiting.is_empty() && queue.closed {
             return None;
@@ -141,7 +148,7 @@ impl Inbox {
         Some(group)
     }
 
-    /// Lets more records arrive for `pause`; returns early when closed.
+    /// Lets more records arrive for `pause`, undisturbed by them; returns early when closed.
     fn pause(&self, pause: Duration) {
         let queue = self.lock();
         let waited = self.arrived.wait_timeout_while(queue, pause, |queue| !queue.closed);
