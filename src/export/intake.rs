@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::journal::{Entry, ReadError, Reader, Settled, Waited};
+use crate::journal::{Entry, ReadError, Reader, Rejected, Settled, Waited};
 
 /// A source of records that wants to know what became of each.
 pub trait Intake: Send + 'static {
@@ -26,6 +26,9 @@ pub trait Intake: Send + 'static {
 
     /// Says what became of records, in any order.
     fn settle(&self, settled: Vec<Settled>);
+
+    /// Keeps what is given up, for people. Says itself when it cannot; the record is settled after.
+    fn keep_rejected(&self, rejected: Rejected) -> impl Future<Output = ()> + Send + 'static;
 }
 
 impl Intake for Reader {
@@ -44,5 +47,9 @@ impl Intake for Reader {
 
     fn settle(&self, settled: Vec<Settled>) {
         self.settler().settle(settled);
+    }
+
+    fn keep_rejected(&self, rejected: Rejected) -> impl Future<Output = ()> + Send + 'static {
+        Self::keep_rejected(self, rejected)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::account::{Account, Closed};
@@ -29,8 +29,8 @@ use super::refused::{Sample, escaped, payload_head};
 use super::report::Report;
 use super::schedule::{Failure, Schedule, Verdict};
 use super::target::Sink;
-use crate::journal::DropReason;
-use crate::signal::Signal;
+use crate::journal::{DropReason, Rejected};
+use crate::signal::{Flags, Meta, Record, Signal};
 use crate::time::Clock;
 
 /// Records read at a time.
@@ -101,6 +101,8 @@ pub(super) struct Lane<I> {
     schedule: Schedule,
     account: Account,
     flight: JoinSet<Attempt>,
+    /// Given up, on their way to `journal/rejected/`.
+    kept: JoinSet<Batch>,
     /// Set while nothing can be read: no memory is left, or the last read failed.
     starved: Option<Freed>,
     /// Set from a batch's first record until it is read.
@@ -132,6 +134,7 @@ impl<I: Intake> Lane<I> {
             schedule,
             account: carry.account,
             flight: JoinSet::new(),
+            kept: JoinSet::new(),
             starved: None,
             linger_until: None,
             dry: false,
@@ -166,6 +169,7 @@ impl<I: Intake> Lane<I> {
                     self.dry = false;
                 }
                 Some(attempt) = self.flight.join_next() => self.finish(attempt),
+                Some(kept) = self.kept.join_next() => self.finish_kept(kept),
                 () = tokio::time::sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
                 () = freed(&mut self.starved), if self.starved.is_some() => self.starved = None,
                 open = self.intake.wait(min_bytes, max_wait), if wants => {
@@ -204,7 +208,7 @@ impl<I: Intake> Lane<I> {
     }
 
     fn is_done(&self, mode: Mode) -> bool {
-        let idle = self.flight.is_empty();
+        let idle = self.flight.is_empty() && self.kept.is_empty();
         let empty = (self.closed || self.dry) && !self.schedule.holds_any();
         match mode {
             Mode::Stop => true,
@@ -270,16 +274,9 @@ impl<I: Intake> Lane<I> {
         bytes.saturating_mul(self.weight) / 100
     }
 
-    fn finish(&mut self, attempt: Result<Attempt, tokio::task::JoinError>) {
+    fn finish(&mut self, attempt: Result<Attempt, JoinError>) {
         self.dry = false;
-        let (batch, result) = match attempt {
-            Ok(attempt) => attempt,
-            // A panic is a defect: it ends this task too, and with it the agent.
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => return,
-            },
-        };
+        let Some((batch, result)) = joined(attempt) else { return };
         let error = match result {
             Ok(response) => return self.delivered(&batch, response.partial),
             Err(error) => error,
@@ -374,8 +371,45 @@ impl<I: Intake> Lane<I> {
             Verdict::Rejected(batch) => {
                 self.sample(&batch, "rejected", &error.chain());
                 self.parts.report.refused(error, &batch);
-                self.drop_batch(&batch, DropReason::Rejected);
+                self.keep(batch, error);
             }
+        }
+    }
+
+    /// Keeps a rejected batch where people can look at it and send it again; only then is it settled.
+    fn keep(&mut self, batch: Batch, error: &SendError) {
+        let headers = batch.headers.iter().map(|(name, value)| (name.as_str(), &value[..]));
+        let (meta, _) = Meta::from_headers(headers);
+        let keeping: Vec<_> = batch
+            .pieces
+            .iter()
+            .map(|piece| {
+                self.intake.keep_rejected(Rejected {
+                    exporter: self.parts.report.exporter().to_owned(),
+                    status: escaped(&error.chain()),
+                    seq: piece.seq,
+                    at: self.parts.clock.unix_nano(),
+                    record: Record {
+                        signal: self.parts.signal,
+                        items: piece.items,
+                        flags: Flags::ALONE,
+                        meta: meta.clone(),
+                        payload: piece.payload.clone(),
+                    },
+                })
+            })
+            .collect();
+        self.kept.spawn(async move {
+            for one in keeping {
+                one.await;
+            }
+            batch
+        });
+    }
+
+    fn finish_kept(&mut self, kept: Result<Batch, JoinError>) {
+        if let Some(batch) = joined(kept) {
+            self.drop_batch(&batch, DropReason::Rejected);
         }
     }
 
@@ -430,6 +464,18 @@ impl<I: Intake> Lane<I> {
     }
 }
 
+/// What a task gave; `None` when the runtime is shutting down.
+fn joined<T>(ended: Result<T, JoinError>) -> Option<T> {
+    match ended {
+        Ok(value) => Some(value),
+        // A panic is a defect: it ends this task too, and with it the agent.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
+    }
+}
+
 /// Completes when memory was given back; never when none is wanted.
 async fn freed(starved: &mut Option<Freed>) {
     match starved {
@@ -437,3 +483,6 @@ async fn freed(starved: &mut Option<Freed>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,11 @@ impl Report {
         }
     }
 
+    /// The destination's configured name.
+    pub(super) fn exporter(&self) -> &str {
+        &self.exporter
+    }
+
     pub(super) fn show(&self, in_flight: usize, waiting: usize) {
         self.cell.update(|status| {
             status.in_flight = in_flight;

@@ -10,11 +10,12 @@ use super::lane::Lane;
 use super::ledger::{Count, Ledger, PerSignal, Totals};
 use super::log::Log;
 use super::metrics::Metrics;
+use super::rejected::Keep;
 use super::state::{LaneId, State};
 use super::writer::{self, Inbox};
 use super::{
-    AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Start, Status, memory,
-    recovery,
+    AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Rejected, RejectedFile,
+    Start, Status, memory, recovery,
 };
 use crate::signal::{Record, Signal};
 use crate::telemetry::Registry;
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub(super) inbox: Arc<Inbox>,
     /// The cap, in bytes.
     pub(super) max_size: u64,
+    pub(super) rejected: Keep,
     state: Mutex<State>,
 }
 
@@ -65,7 +67,8 @@ impl Shared {
     fn new(config: Config, deps: Deps, max_size: u64, state: State) -> Self {
         let metrics = Metrics::new(&deps.registry);
         let inbox = Arc::new(Inbox::new());
-        Self { config, deps, metrics, inbox, max_size, state: Mutex::new(state) }
+        let (rejected, state) = (Keep::default(), Mutex::new(state));
+        Self { config, deps, metrics, inbox, max_size, rejected, state }
     }
 
     /// The state. A panic elsewhere ends the process, so a poisoned lock is not looked at.
@@ -164,6 +167,7 @@ impl Journal {
         let shared = Arc::new(Shared::new(config, deps, max_size, state));
         shared.metrics.quarantined.add(recovery.quarantined.len() as u64);
         shared.metrics.lost.add(recovery.lost_records);
+        shared.rejected.load(&shared);
         let log = Log::new(Arc::clone(&shared), max_size, lock);
         writer::start(log, Arc::clone(&shared.inbox)).map_err(io("start the writer of"))?;
         Ok((Self::over(shared), recovery))
@@ -255,6 +259,18 @@ impl Journal {
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(&self.shared)
+    }
+
+    /// Keeps a record that a destination did not take. What cannot be kept is logged and counted.
+    /// Blocks on disk.
+    pub fn keep_rejected(&self, rejected: &Rejected) {
+        self.shared.rejected.keep(&self.shared, rejected);
+    }
+
+    /// The rejected records that are kept, oldest first.
+    #[must_use]
+    pub fn rejected(&self) -> Vec<RejectedFile> {
+        self.shared.rejected.list()
     }
 
     /// Takes no more appends, makes the last acknowledgements durable, and ends the readers.

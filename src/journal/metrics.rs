@@ -20,6 +20,9 @@ pub(super) struct Metrics {
     pub(super) shed: Counter,
     pub(super) compacted: Counter,
     pub(super) refused: Counter,
+    pub(super) rejected_kept: Counter,
+    pub(super) rejected_evicted: Counter,
+    pub(super) rejected_not_kept: Counter,
 }
 
 impl Metrics {
@@ -40,6 +43,9 @@ impl Metrics {
             shed: counter(&desc::JOURNAL_SHED),
             compacted: counter(&desc::JOURNAL_COMPACTED),
             refused: counter(&desc::JOURNAL_REFUSED),
+            rejected_kept: counter(&desc::JOURNAL_REJECTED_KEPT),
+            rejected_evicted: counter(&desc::JOURNAL_REJECTED_EVICTED),
+            rejected_not_kept: counter(&desc::JOURNAL_REJECTED_NOT_KEPT),
         }
     }
 

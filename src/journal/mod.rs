@@ -32,6 +32,7 @@ mod memory;
 mod metrics;
 mod reader;
 mod recovery;
+mod rejected;
 mod retention;
 mod scan;
 mod segment;
@@ -48,6 +49,7 @@ pub use config::{Config, Durability, ReaderConfig, SignalSet, Start, WhenFull};
 pub use handle::{Deps, Journal, Reconfigured, Recovery, Removed};
 pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
 pub use reader::{Reader, Settler, Waited};
+pub use rejected::{REJECTED_BYTES_MAX, REJECTED_FILES_MAX, Rejected, RejectedFile};
 pub use status::{ReaderStatus, Status};
 
 use crate::signal::Record;

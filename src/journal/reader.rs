@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::disk::{self, Batch, Place, Wanted};
 use super::handle::Shared;
 use super::state::{LaneId, Taken};
-use super::{Entry, ReadError, Settled};
+use super::{Entry, ReadError, Rejected, Settled};
 
 /// One reader's way in. Exists once per name.
 #[derive(Debug)]
@@ -126,6 +126,25 @@ impl Reader {
             Err(error) => {
                 self.failures += 1;
                 Err(ReadError::Disk(Arc::new(error)))
+            }
+        }
+    }
+
+    /// Like [`Journal::keep_rejected`](super::Journal::keep_rejected), where it may block.
+    ///
+    /// # Cancel safety
+    /// The record may or may not be kept.
+    pub fn keep_rejected(
+        &self,
+        rejected: Rejected,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let keep = move || shared.rejected.keep(&shared, &rejected);
+            if let Err(error) = tokio::task::spawn_blocking(keep).await
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
             }
         }
     }

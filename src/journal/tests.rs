@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod disk;
 mod faults;
+mod document;
 mod memory;
 mod model;
 mod room;

@@ -252,6 +252,27 @@ pub const JOURNAL_REFUSED: Desc = Desc {
     help: "Records refused because the journal was full or the disk failed.",
     labels: &[],
 };
+/// Rejected records written to journal/rejected.
+pub const JOURNAL_REJECTED_KEPT: Desc = Desc {
+    name: "sidelight_journal_rejected_kept_files",
+    kind: Kind::Counter,
+    help: "Rejected records written to journal/rejected.",
+    labels: &[],
+};
+/// Files of journal/rejected that went to make room for later ones.
+pub const JOURNAL_REJECTED_EVICTED: Desc = Desc {
+    name: "sidelight_journal_rejected_evicted_files",
+    kind: Kind::Counter,
+    help: "Files of journal/rejected that went to make room for later ones.",
+    labels: &[],
+};
+/// Rejected records that could not be written to journal/rejected.
+pub const JOURNAL_REJECTED_NOT_KEPT: Desc = Desc {
+    name: "sidelight_journal_rejected_not_kept_records",
+    kind: Kind::Counter,
+    help: "Rejected records that could not be written to journal/rejected.",
+    labels: &[],
+};
 
 // export
 

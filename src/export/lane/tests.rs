@@ -1,0 +1,80 @@
+//! A lane on a journal on disk, without a destination.
+
+use super::*;
+use crate::export::budget::Budget;
+use crate::export::client::Client;
+use crate::export::config::{ClientConfig, Protocol, Target};
+use crate::export::endpoint::Endpoint;
+use crate::export::status::LaneCell;
+use crate::journal::fs::RealFs;
+use crate::journal::{Config, Deps, Durability, Journal, ReaderConfig, SignalSet, Start, WhenFull};
+use crate::telemetry::Registry;
+use crate::time::{SystemClock, UnixNano};
+
+const READER: &str = "otlp_grpc/a:logs";
+
+fn open(directory: &std::path::Path, clock: &Arc<dyn Clock>) -> Journal {
+    let config =
+        Config { directory: directory.into(), durability: Durability::Os, ..Config::default() };
+    let reader = ReaderConfig {
+        name: READER.to_owned(),
+        signals: SignalSet::only(Signal::Logs),
+        durable: true,
+        start: Start::Oldest,
+        when_full: WhenFull::Reject,
+    };
+    let (fs, registry) = (Arc::new(RealFs), Registry::default());
+    let deps = Deps { fs, clock: Arc::clone(clock), registry };
+    Journal::open(config, vec![reader], deps).unwrap().0
+}
+
+#[tokio::test]
+async fn a_rejected_batch_is_kept_with_its_headers_before_it_is_settled() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let journal = open(directory.path(), &clock);
+    let (meta, _) = Meta::from_headers([("x-noise", &b"1"[..]), ("x-tenant", &b"shop"[..])]);
+    let payload = bytes::Bytes::from_static(&[10, 0]);
+    let record = Record { signal: Signal::Logs, items: 3, flags: Flags::default(), meta, payload };
+    let seq = journal.append(record).await.unwrap();
+
+    let endpoint = Endpoint::parse("http://127.0.0.1:9", false, Some(Protocol::Grpc)).unwrap();
+    let client = ClientConfig::new(Protocol::Grpc, endpoint);
+    let sink = Sink::Otlp(Box::new(Client::new(&client, Arc::clone(&clock)).unwrap()));
+    let mut destination = Destination::new("otlp_grpc/a", Target::Otlp(Box::new(client)));
+    destination.headers_from_context = vec!["x-tenant".to_owned()];
+    let cell = Arc::new(LaneCell::new("otlp_grpc/a", Signal::Logs));
+    let parts = Parts {
+        signal: Signal::Logs,
+        sink: Arc::new(sink),
+        share: Budget::new(1 << 20).share(),
+        metrics: LaneMetrics::new(&Registry::default(), "otlp_grpc/a", Signal::Logs),
+        report: Report::new(cell, Arc::clone(&clock)),
+        clock,
+        mode: watch::channel(Mode::Run).1,
+    };
+    let intake = journal.reader(READER).unwrap();
+    let mut lane = Lane::new(parts, &destination, Carry::fresh(intake));
+    lane.limits.max_size = 1 << 10;
+    lane.read().await;
+    let batch = lane.schedule.take(Instant::now()).unwrap();
+
+    lane.keep(batch, &SendError::NoStatus);
+    assert!(!lane.is_done(Mode::Drain), "it is waited for");
+    assert_eq!(journal.ledger().readers[0].queued.items, 3);
+    let kept = lane.kept.join_next().await.unwrap();
+    assert_eq!(journal.ledger().readers[0].queued.items, 3, "kept first");
+    lane.finish_kept(kept);
+    let row = journal.ledger().readers.remove(0);
+    assert_eq!(row.dropped, [(DropReason::Rejected, 3)].into());
+    assert!(row.balances());
+
+    let file = journal.rejected().remove(0);
+    assert_eq!((file.seq, file.items, &*file.exporter), (seq, 3, "otlp_grpc/a"));
+    let path = directory.path().join("rejected").join(&file.name);
+    let whole = Rejected::decode(&std::fs::read(path).unwrap().into()).unwrap();
+    assert_eq!(whole.status, "the answer ended without a status");
+    assert_eq!(whole.record.payload[..], [10, 0]);
+    assert_eq!(whole.record.meta.headers().collect::<Vec<_>>(), [("x-tenant", &b"shop"[..])]);
+    assert!(whole.at > UnixNano(0));
+}
