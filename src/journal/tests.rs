@@ -3,8 +3,8 @@
 mod crash;
 mod damage;
 mod disk;
-mod faults;
 mod document;
+mod faults;
 mod memory;
 mod model;
 mod room;

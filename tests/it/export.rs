@@ -24,7 +24,7 @@ use sidelight_agent::export::status::State;
 use sidelight_agent::export::{self, Exporters, Intake};
 use sidelight_agent::journal::fs::RealFs;
 use sidelight_agent::journal::{
-    self, DropReason, Durability, Entry, Journal, Reader, Settled, SignalSet,
+    self, DropReason, Durability, Entry, Journal, Reader, Rejected, Settled, SignalSet,
 };
 use sidelight_agent::signal::{Flags, Meta, Record, Signal};
 use sidelight_agent::telemetry::Registry;
@@ -482,6 +482,10 @@ impl Intake for IdleAtFirst {
 
     fn settle(&self, settled: Vec<Settled>) {
         Intake::settle(&self.reader, settled);
+    }
+
+    fn keep_rejected(&self, rejected: Rejected) -> impl Future<Output = ()> + Send + 'static {
+        Intake::keep_rejected(&self.reader, rejected)
     }
 }
 
