@@ -155,15 +155,16 @@ impl Drop for Reservation {
     }
 }
 
-/// The in-flight budget while the process holds `rss` bytes: whole below 90 % of the ceiling, then
-/// falling in a straight line to a sixteenth at the ceiling and above.
+/// The in-flight budget while the process holds `rss` bytes: whole below three quarters of the
+/// ceiling, then falling in a straight line to a sixteenth at the ceiling and above. What arrives
+/// between two samples, and what the allocator keeps, needs the last quarter.
 ///
 /// Never zero: an allocator may keep what was freed, and an agent that takes nothing can never show
 /// that it has room again.
 #[must_use]
 pub fn limit_for(rss: u64, budget: &Budget) -> usize {
     let rss = usize::try_from(rss).unwrap_or(usize::MAX);
-    let soft = budget.total / 10 * 9;
+    let soft = budget.total / 4 * 3;
     let least = budget.in_flight / 16;
     let over = rss.saturating_sub(soft);
     let span = budget.total.saturating_sub(soft).max(1);
@@ -239,12 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn the_in_flight_budget_shrinks_above_nine_tenths_of_the_ceiling_and_never_to_zero() {
+    fn the_in_flight_budget_shrinks_above_three_quarters_of_the_ceiling_and_never_to_zero() {
         let budget = Budget::split(160 << 20);
         let limit_at = |percent: u64| limit_for((160 << 20) * percent / 100, &budget);
         assert_eq!(limit_at(0), budget.in_flight);
-        assert_eq!(limit_at(90), budget.in_flight);
-        assert!(limit_at(95) < budget.in_flight && limit_at(95) > budget.in_flight / 2);
+        assert_eq!(limit_at(75), budget.in_flight);
+        assert!(limit_at(85) < budget.in_flight && limit_at(85) > budget.in_flight / 2);
         assert_eq!(limit_at(100), budget.in_flight / 16);
         assert_eq!(limit_for(u64::MAX, &budget), budget.in_flight / 16);
     }

@@ -178,10 +178,12 @@ impl Log {
         if let (Some(segment), Some(active)) = (state.segments.back_mut(), &self.active) {
             segment.size = segment.size.max(active.offset);
         }
+        let bytes = entries.iter().map(|entry| encoded_len(&entry.record)).sum();
         for entry in entries {
             outcome.results.push(Ok(entry.seq));
             state.commit(entry, false);
         }
+        state.rate.add(bytes, now);
         state.progress = now;
     }
 

@@ -36,6 +36,8 @@ pub(super) fn append(shared: &Shared, record: Record) -> Result<u64, AppendError
     let seq = entry.seq;
     publish(&mut state, entry, limit);
     state.progress = shared.deps.clock.monotonic();
+    let progress = state.progress;
+    state.rate.add(cost as u64, progress);
     let bells = state.bells();
     drop(state);
     bells.iter().for_each(|bell| bell.notify_one());

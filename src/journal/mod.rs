@@ -30,6 +30,7 @@ mod ledger;
 mod log;
 mod memory;
 mod metrics;
+mod rate;
 mod reader;
 mod recovery;
 mod rejected;

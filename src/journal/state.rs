@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::disk::Batch;
 use super::lane::{Lane, Unread};
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
+use super::rate::Rate;
 use super::retention::{self, Candidate};
 use super::segment::Segment;
 use super::tail::{self, Tail};
@@ -38,6 +39,7 @@ pub(super) struct State {
     pub(super) full: bool,
     /// Monotonic time of the last durable append.
     pub(super) progress: Duration,
+    pub(super) rate: Rate,
     /// Records that cannot be read.
     pub(super) lost_records: u64,
     /// Segments given up after a failed write or fsync.
@@ -65,6 +67,7 @@ impl State {
             closed: false,
             full: false,
             progress: Duration::ZERO,
+            rate: Rate::default(),
             lost_records: 0,
             poisoned: 0,
         }
@@ -260,6 +263,12 @@ impl State {
     /// Whether the last append was refused for want of room, and nobody settled enough since.
     pub(super) fn is_full(&self) -> bool {
         self.full && retention::make_room(&self.candidates()).is_none()
+    }
+
+    /// Bytes of the cap that delivered data does not give back when room is needed.
+    pub(super) fn held(&self) -> u64 {
+        let free = self.candidates().into_iter().filter(|segment| segment.free);
+        self.size().saturating_sub(free.map(|segment| segment.size).sum())
     }
 
     /// Bytes of the cap in use.

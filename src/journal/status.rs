@@ -19,8 +19,9 @@ pub struct Status {
     pub segments: usize,
     /// Whether the last append was refused for want of room that still is not there.
     pub full: bool,
-    /// At the rate of the last minute, how long until the cap is reached; `None` when nothing
-    /// arrives. Delivered data is shed first, so this is a lower bound.
+    /// At the rate of the last minute, and when nothing is delivered meanwhile, how long until the
+    /// cap is reached; `None` when nothing arrives. A lower bound: when the cap presses, segments
+    /// are compressed before anything is refused.
     pub time_left: Option<Duration>,
     /// Segments given up after a failed write or fsync.
     pub poisoned: u64,
@@ -71,7 +72,7 @@ impl Status {
             max_size: shared.max_size,
             segments: state.segments.len(),
             full: state.is_full(),
-            time_left: None,
+            time_left: state.rate.time_left(shared.max_size.saturating_sub(state.held()), now),
             poisoned: state.poisoned,
             lost_records: state.lost_records,
             since_append: ago(now, state.progress),

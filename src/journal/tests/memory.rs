@@ -28,6 +28,7 @@ async fn each_lane_gets_its_signal_and_foreign_records_hold_nothing() {
     assert_eq!(seqs(&rest), [7, 9]);
     traces.settler().settle(rest.iter().rev().map(delivered));
     let status = journal.status();
+    assert!(status.time_left.is_some(), "something arrived");
     assert_eq!(status.readers[0].watermark, 11);
     assert_eq!(status.readers[1].queued.requests, 5);
     assert_balanced(&journal);
