@@ -85,7 +85,9 @@ impl Log {
     ) -> Self {
         let directory = shared.config.directory.clone();
         let segment_size = (max_size / 8).clamp(64 << 10, 16 << 20);
-        let jumps = JumpGuard::new(shared.config.retention_age);
+        let mut jumps = JumpGuard::new(shared.config.retention_age);
+        // The clocks as they are at the start are what a leap is measured against.
+        jumps.trusted(shared.deps.clock.unix_nano(), shared.deps.clock.monotonic());
         Self { shared, directory, active: None, segment_size, max_size, jumps, _lock: lock }
     }
 
