@@ -1,0 +1,303 @@
+//! Expressions as written, with the place of everything in the text.
+
+/// A range of bytes of the expression's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// `1.5`, `0x1f`, `Inf`, `5m` where a number stands.
+    Number(NumberLiteral),
+    /// `"text"`.
+    String(StringLiteral),
+    /// `metric{label="value"} offset 5m @ 12`.
+    Vector(VectorSelector),
+    /// `metric[5m]`.
+    Matrix(MatrixSelector),
+    /// `expr[1h:1m]`.
+    Subquery(Box<Subquery>),
+    /// `rate(...)`.
+    Call(Call),
+    /// `sum by (job) (...)`.
+    Aggregate(Box<Aggregate>),
+    /// `a + on (job) b`.
+    Binary(Box<Binary>),
+    /// `-a`, `+a`.
+    Unary(Box<Unary>),
+    /// `(a)`.
+    Paren(Box<Paren>),
+}
+
+/// What an expression gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// One number at each time.
+    Scalar,
+    /// A text.
+    String,
+    /// At most one sample per series at each time.
+    Vector,
+    /// Many samples per series.
+    Matrix,
+}
+
+/// A number as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberLiteral {
+    /// Its value; of a duration the seconds.
+    pub value: f64,
+    /// Whether it was written as a duration.
+    pub duration: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A text as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StringLiteral {
+    /// Without quotes and escapes.
+    pub value: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Regex,
+    /// `!~`
+    NotRegex,
+}
+
+/// One condition on one label.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The label.
+    pub name: String,
+    /// How it compares.
+    pub op: MatchOp,
+    /// With what.
+    pub value: String,
+    /// `value` compiled, anchored at both ends, for the two that need it.
+    pub(crate) regex: Option<regex::Regex>,
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.op, &self.value) == (&other.name, other.op, &other.value)
+    }
+}
+
+impl Matcher {
+    /// Whether a label of this value (empty: absent) meets the condition.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        match (self.op, &self.regex) {
+            (MatchOp::Equal, _) => self.value == value,
+            (MatchOp::NotEqual, _) => self.value != value,
+            (MatchOp::Regex, regex) => regex.as_ref().is_some_and(|regex| regex.is_match(value)),
+            (MatchOp::NotRegex, regex) => {
+                !regex.as_ref().is_some_and(|regex| regex.is_match(value))
+            }
+        }
+    }
+}
+
+/// A modifier of time: `@ 12.5`, `@ start()`, `@ end()`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum At {
+    /// Milliseconds since the Unix epoch.
+    Time(i64),
+    /// The start of the query.
+    Start,
+    /// The end of the query.
+    End,
+}
+
+/// `metric{label="value"} offset 5m @ 12`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSelector {
+    /// The name before the braces, if any. It is among `matchers` too.
+    pub name: Option<String>,
+    /// Every condition, that of the name included.
+    pub matchers: Vec<Matcher>,
+    /// Milliseconds back; negative is ahead.
+    pub offset: i64,
+    /// A fixed time.
+    pub at: Option<At>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `metric[5m]`. Offset and `@` are the selector's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSelector {
+    /// Whose samples.
+    pub selector: VectorSelector,
+    /// How far back, in milliseconds; positive.
+    pub range: i64,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `expr[1h:1m]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subquery {
+    /// What is evaluated again and again.
+    pub expr: Expr,
+    /// How far back, in milliseconds; positive.
+    pub range: i64,
+    /// The distance of two evaluations in milliseconds; `None` is the evaluator's default.
+    pub step: Option<i64>,
+    /// Milliseconds back; negative is ahead.
+    pub offset: i64,
+    /// A fixed time.
+    pub at: Option<At>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `rate(...)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Its name as in the table of functions.
+    pub function: &'static crate::functions::Function,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `sum by (job) (...)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// What it does.
+    pub op: AggregateOp,
+    /// The parameter of topk, bottomk, limitk, limit_ratio, quantile and count_values.
+    pub param: Option<Expr>,
+    /// What is aggregated.
+    pub expr: Expr,
+    /// The labels named, in the order written.
+    pub grouping: Vec<String>,
+    /// Whether the labels named are those that go.
+    pub without: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// An aggregation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the keyword of its name")]
+pub enum AggregateOp {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    Quantile,
+    CountValues,
+    Limitk,
+    LimitRatio,
+}
+
+/// A binary operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the operator of its name")]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+    Unless,
+}
+
+/// Which side of a match may have many partners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cardinality {
+    /// Neither.
+    #[default]
+    OneToOne,
+    /// The left: `group_left`.
+    ManyToOne,
+    /// The right: `group_right`.
+    OneToMany,
+    /// Both: set operators.
+    ManyToMany,
+}
+
+/// How the series of two vectors find each other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matching {
+    /// Which side may have many partners.
+    pub cardinality: Cardinality,
+    /// Whether `labels` are those compared (`on`) or those left out (`ignoring`, and the default).
+    pub on: bool,
+    /// The labels named, in the order written.
+    pub labels: Vec<String>,
+    /// The labels that `group_left` or `group_right` takes from the one side.
+    pub include: Vec<String>,
+}
+
+/// `a + on (job) b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binary {
+    /// What it does.
+    pub op: BinaryOp,
+    /// The left side.
+    pub lhs: Expr,
+    /// The right side.
+    pub rhs: Expr,
+    /// How series match; of no meaning unless both sides are vectors.
+    pub matching: Matching,
+    /// Whether a comparison gives 0 or 1 instead of filtering.
+    pub return_bool: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `-a`, `+a`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unary {
+    /// Whether it is `-`.
+    pub negative: bool,
+    /// Of what.
+    pub expr: Expr,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `(a)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paren {
+    /// What is in it.
+    pub expr: Expr,
+    /// Where it stands.
+    pub span: Span,
+}

@@ -1,0 +1,80 @@
+//! Where series come from: what an evaluation asks of a store.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::ast::Matcher;
+use crate::{Histogram, Labels};
+
+/// What a selector of an expression needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// Every one must hold. Among them at least one that does not match the empty value.
+    pub matchers: &'a [Matcher],
+    /// Samples after this time are wanted, in milliseconds since the Unix epoch …
+    pub after: i64,
+    /// … up to and with this one. Offset, `@`, lookback, range and subquery are in both already.
+    pub until: i64,
+    /// The distance of two evaluations in milliseconds; 0 for an instant query. A store with several
+    /// resolutions may answer from one not finer than this …
+    pub step: i64,
+    /// … but for a range selector not coarser than this, in milliseconds; 0 for an instant selector.
+    pub range: i64,
+}
+
+/// The samples of one series in ascending time; a time is in one of the two lists only.
+#[derive(Clone, Debug, Default)]
+pub struct Points {
+    /// Time and value. Staleness markers ([`crate::source::STALE_BITS`]) are among them.
+    pub floats: Vec<(i64, f64)>,
+    /// Time and native histogram. A stale one has a stale `sum`.
+    pub histograms: Vec<(i64, Arc<Histogram>)>,
+}
+
+impl Points {
+    /// Forgets every sample and keeps the memory.
+    pub fn clear(&mut self) {
+        self.floats.clear();
+        self.histograms.clear();
+    }
+}
+
+/// The bits of the NaN that says that a series ended here.
+pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Whether `value` is the staleness marker.
+#[must_use]
+pub fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_BITS
+}
+
+/// Gives the series of a selection.
+pub trait Queryable {
+    /// Hands every matching series with at least one sample in the wanted time to `each`, in any
+    /// order, each label set once, until it breaks. The points belong to the store: `each` takes what it
+    /// needs out of them, so that one buffer serves all series.
+    ///
+    /// # Errors
+    /// [`SourceError`]: the store cannot answer; what was handed over is void.
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError>;
+}
+
+/// A store that cannot answer.
+#[derive(Debug)]
+pub struct SourceError(pub Box<dyn std::error::Error + Send + Sync>);
+
+impl std::fmt::Display for SourceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
