@@ -47,6 +47,66 @@ pub enum Type {
     Matrix,
 }
 
+impl Type {
+    /// The name in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        }
+    }
+}
+
+impl Expr {
+    /// What it gives.
+    #[must_use]
+    pub fn value_type(&self) -> Type {
+        match self {
+            Self::Number(_) => Type::Scalar,
+            Self::String(_) => Type::String,
+            Self::Vector(_) | Self::Aggregate(_) => Type::Vector,
+            Self::Matrix(_) | Self::Subquery(_) => Type::Matrix,
+            Self::Call(call) => call.function.returns,
+            Self::Binary(binary) => match (binary.lhs.value_type(), binary.rhs.value_type()) {
+                (Type::Scalar, Type::Scalar) => Type::Scalar,
+                _ => Type::Vector,
+            },
+            Self::Unary(unary) => unary.expr.value_type(),
+            Self::Paren(paren) => paren.expr.value_type(),
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Number(number) => number.span,
+            Self::String(string) => string.span,
+            Self::Vector(selector) => selector.span,
+            Self::Matrix(selector) => selector.span,
+            Self::Subquery(subquery) => subquery.span,
+            Self::Call(call) => call.span,
+            Self::Aggregate(aggregate) => aggregate.span,
+            Self::Binary(binary) => binary.span,
+            Self::Unary(unary) => unary.span,
+            Self::Paren(paren) => paren.span,
+        }
+    }
+
+    /// The expression within any parentheses.
+    #[must_use]
+    pub fn inner(&self) -> &Self {
+        let mut expr = self;
+        while let Self::Paren(paren) = expr {
+            expr = &paren.expr;
+        }
+        expr
+    }
+}
+
 /// A number as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NumberLiteral {
@@ -100,6 +160,24 @@ impl PartialEq for Matcher {
 }
 
 impl Matcher {
+    /// The condition that label `name` compares so with `value`. A regular expression must match the whole
+    /// label, and its dot matches a line feed as well.
+    ///
+    /// # Errors
+    /// `value` is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
+    pub fn new(
+        name: impl Into<String>,
+        op: MatchOp,
+        value: impl Into<String>,
+    ) -> Result<Self, regex::Error> {
+        let value = value.into();
+        let regex = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(&value)?),
+        };
+        Ok(Self { name: name.into(), op, value, regex })
+    }
+
     /// Whether a label of this value (empty: absent) meets the condition.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
@@ -112,6 +190,21 @@ impl Matcher {
             }
         }
     }
+}
+
+/// The largest size of a compiled regular expression, and of what it may hold while it matches.
+pub const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// `pattern` compiled as Prometheus does: it matches a whole text, and its dot any character.
+///
+/// # Errors
+/// It is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
+pub fn anchored(pattern: &str) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
+        .size_limit(REGEX_BYTES_MAX)
+        .dfa_size_limit(REGEX_BYTES_MAX)
+        .nest_limit(100)
+        .build()
 }
 
 /// A modifier of time: `@ 12.5`, `@ start()`, `@ end()`.
@@ -216,6 +309,65 @@ pub enum AggregateOp {
     LimitRatio,
 }
 
+impl AggregateOp {
+    /// Every aggregation.
+    pub const ALL: [Self; 14] = [
+        Self::Sum,
+        Self::Avg,
+        Self::Min,
+        Self::Max,
+        Self::Count,
+        Self::Group,
+        Self::Stddev,
+        Self::Stdvar,
+        Self::Topk,
+        Self::Bottomk,
+        Self::Quantile,
+        Self::CountValues,
+        Self::Limitk,
+        Self::LimitRatio,
+    ];
+
+    /// As written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Count => "count",
+            Self::Group => "group",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Topk => "topk",
+            Self::Bottomk => "bottomk",
+            Self::Quantile => "quantile",
+            Self::CountValues => "count_values",
+            Self::Limitk => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// The type of its parameter, if it has one.
+    #[must_use]
+    pub fn param(self) -> Option<Type> {
+        match self {
+            Self::Topk | Self::Bottomk | Self::Quantile | Self::Limitk | Self::LimitRatio => {
+                Some(Type::Scalar)
+            }
+            Self::CountValues => Some(Type::String),
+            _ => None,
+        }
+    }
+
+    /// Whether Prometheus has it behind `--enable-feature=promql-experimental-functions`.
+    #[must_use]
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
+}
+
 /// A binary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the operator of its name")]
@@ -236,6 +388,57 @@ pub enum BinaryOp {
     And,
     Or,
     Unless,
+}
+
+impl BinaryOp {
+    /// As written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+
+    /// Whether it compares.
+    #[must_use]
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+        matches!(self, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual)
+    }
+
+    /// Whether it is `and`, `or` or `unless`.
+    #[must_use]
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+
+    /// How strongly it binds: more is stronger. Only `^` binds to the right.
+    #[must_use]
+    pub fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And | Self::Unless => 2,
+            op if op.is_comparison() => 3,
+            Self::Add | Self::Sub => 4,
+            Self::Pow => 6,
+            _ => 5,
+        }
+    }
 }
 
 /// Which side of a match may have many partners.

@@ -16,8 +16,8 @@ pub struct Function {
     pub args: &'static [Type],
     /// How many of them, from the last, may be left out.
     pub optional: usize,
-    /// Whether the last may be repeated.
-    pub variadic: bool,
+    /// How many arguments there may be; `usize::MAX` where the last may be repeated without end.
+    pub args_max: usize,
     /// What it gives.
     pub returns: Type,
     /// Whether Prometheus has it behind `--enable-feature=promql-experimental-functions`.
@@ -67,6 +67,7 @@ pub enum Id {
     Delta,
     Deriv,
     DoubleExponentialSmoothing,
+    End,
     Exp,
     FirstOverTime,
     Floor,
@@ -90,7 +91,9 @@ pub enum Id {
     Log10,
     Log2,
     MadOverTime,
+    MaxOf,
     MaxOverTime,
+    MinOf,
     MinOverTime,
     Minute,
     Month,
@@ -99,6 +102,7 @@ pub enum Id {
     PresentOverTime,
     QuantileOverTime,
     Rad,
+    Range,
     Rate,
     Resets,
     Round,
@@ -111,8 +115,10 @@ pub enum Id {
     SortByLabelDesc,
     SortDesc,
     Sqrt,
+    Start,
     StddevOverTime,
     StdvarOverTime,
+    Step,
     SumOverTime,
     Tan,
     Tanh,
@@ -127,7 +133,8 @@ pub enum Id {
 }
 
 const fn stable(id: Id, name: &'static str, args: &'static [Type], returns: Type) -> Function {
-    Function { id, name, args, optional: 0, variadic: false, returns, experimental: false }
+    let args_max = args.len();
+    Function { id, name, args, optional: 0, args_max, returns, experimental: false }
 }
 
 impl Function {
@@ -136,8 +143,8 @@ impl Function {
         self
     }
 
-    const fn variadic(mut self) -> Self {
-        self.variadic = true;
+    const fn at_most(mut self, args: usize) -> Self {
+        self.args_max = args;
         self
     }
 
@@ -181,6 +188,7 @@ pub static FUNCTIONS: &[Function] = &[
         Vector,
     )
     .experimental(),
+    stable(Id::End, "end", &[], Scalar).experimental(),
     stable(Id::Exp, "exp", &[Vector], Vector),
     stable(Id::FirstOverTime, "first_over_time", &[Matrix], Vector).experimental(),
     stable(Id::Floor, "floor", &[Vector], Vector),
@@ -189,7 +197,7 @@ pub static FUNCTIONS: &[Function] = &[
     stable(Id::HistogramFraction, "histogram_fraction", &[Scalar, Scalar, Vector], Vector),
     stable(Id::HistogramQuantile, "histogram_quantile", &[Scalar, Vector], Vector),
     stable(Id::HistogramQuantiles, "histogram_quantiles", &[Vector, String, Scalar], Vector)
-        .variadic()
+        .at_most(12)
         .experimental(),
     stable(Id::HistogramStddev, "histogram_stddev", &[Vector], Vector),
     stable(Id::HistogramStdvar, "histogram_stdvar", &[Vector], Vector),
@@ -201,14 +209,16 @@ pub static FUNCTIONS: &[Function] = &[
     stable(Id::Irate, "irate", &[Matrix], Vector),
     stable(Id::LabelJoin, "label_join", &[Vector, String, String, String], Vector)
         .optional(1)
-        .variadic(),
+        .at_most(usize::MAX),
     stable(Id::LabelReplace, "label_replace", &[Vector, String, String, String, String], Vector),
     stable(Id::LastOverTime, "last_over_time", &[Matrix], Vector),
     stable(Id::Ln, "ln", &[Vector], Vector),
     stable(Id::Log10, "log10", &[Vector], Vector),
     stable(Id::Log2, "log2", &[Vector], Vector),
     stable(Id::MadOverTime, "mad_over_time", &[Matrix], Vector).experimental(),
+    stable(Id::MaxOf, "max_of", &[Scalar, Scalar], Scalar).experimental(),
     stable(Id::MaxOverTime, "max_over_time", &[Matrix], Vector),
+    stable(Id::MinOf, "min_of", &[Scalar, Scalar], Scalar).experimental(),
     stable(Id::MinOverTime, "min_over_time", &[Matrix], Vector),
     stable(Id::Minute, "minute", &[Vector], Vector).optional(1),
     stable(Id::Month, "month", &[Vector], Vector).optional(1),
@@ -217,6 +227,7 @@ pub static FUNCTIONS: &[Function] = &[
     stable(Id::PresentOverTime, "present_over_time", &[Matrix], Vector),
     stable(Id::QuantileOverTime, "quantile_over_time", &[Scalar, Matrix], Vector),
     stable(Id::Rad, "rad", &[Vector], Vector),
+    stable(Id::Range, "range", &[], Scalar).experimental(),
     stable(Id::Rate, "rate", &[Matrix], Vector),
     stable(Id::Resets, "resets", &[Matrix], Vector),
     stable(Id::Round, "round", &[Vector, Scalar], Vector).optional(1),
@@ -225,14 +236,20 @@ pub static FUNCTIONS: &[Function] = &[
     stable(Id::Sin, "sin", &[Vector], Vector),
     stable(Id::Sinh, "sinh", &[Vector], Vector),
     stable(Id::Sort, "sort", &[Vector], Vector),
-    stable(Id::SortByLabel, "sort_by_label", &[Vector, String], Vector).variadic().experimental(),
+    stable(Id::SortByLabel, "sort_by_label", &[Vector, String], Vector)
+        .optional(1)
+        .at_most(usize::MAX)
+        .experimental(),
     stable(Id::SortByLabelDesc, "sort_by_label_desc", &[Vector, String], Vector)
-        .variadic()
+        .optional(1)
+        .at_most(usize::MAX)
         .experimental(),
     stable(Id::SortDesc, "sort_desc", &[Vector], Vector),
     stable(Id::Sqrt, "sqrt", &[Vector], Vector),
+    stable(Id::Start, "start", &[], Scalar).experimental(),
     stable(Id::StddevOverTime, "stddev_over_time", &[Matrix], Vector),
     stable(Id::StdvarOverTime, "stdvar_over_time", &[Matrix], Vector),
+    stable(Id::Step, "step", &[], Scalar).experimental(),
     stable(Id::SumOverTime, "sum_over_time", &[Matrix], Vector),
     stable(Id::Tan, "tan", &[Vector], Vector),
     stable(Id::Tanh, "tanh", &[Vector], Vector),
@@ -245,3 +262,16 @@ pub static FUNCTIONS: &[Function] = &[
     stable(Id::Vector, "vector", &[Scalar], Vector),
     stable(Id::Year, "year", &[Vector], Vector).optional(1),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{FUNCTIONS, find};
+
+    #[test]
+    fn every_function_is_found_by_its_name() {
+        for function in FUNCTIONS {
+            assert_eq!(find(function.name), Some(function));
+        }
+        assert!(find("rat").is_none());
+    }
+}
