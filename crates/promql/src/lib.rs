@@ -19,4 +19,4 @@ pub use annotations::Annotations;
 pub use ast::Expr;
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
-pub use source::{Points, Queryable, Selection, SourceError};
+pub use source::{Points, Queryable, Reads, Selection, SourceError};

@@ -20,6 +20,32 @@ pub struct Selection<'a> {
     pub step: i64,
     /// … but for a range selector not coarser than this, in milliseconds; 0 for an instant selector.
     pub range: i64,
+    /// How far an instant selector looks back from each evaluation, in milliseconds; 0 for a range
+    /// selector. The first evaluation is at `after` plus this plus `range`, the others follow by `step`.
+    pub lookback: i64,
+    /// What is made of the samples. A store that keeps only aggregates of old samples answers with the
+    /// one that is meant; one that keeps every sample need not look.
+    pub reads: Reads,
+}
+
+/// What an expression makes of the samples of a selector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// The samples themselves: an instant selector, and every range function that is not below.
+    #[default]
+    Last,
+    /// Their growth, resets counted: `rate`, `increase`, `irate`.
+    Increase,
+    /// `min_over_time`.
+    Min,
+    /// `max_over_time`.
+    Max,
+    /// `avg_over_time`.
+    Average,
+    /// `sum_over_time`.
+    Sum,
+    /// `count_over_time`.
+    Count,
 }
 
 /// The samples of one series in ascending time; a time is in one of the two lists only.
