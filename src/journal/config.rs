@@ -83,7 +83,7 @@ pub enum Start {
 }
 
 /// A set of signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalSet(pub [bool; 4]);
 
 impl SignalSet {

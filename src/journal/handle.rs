@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::acks::Acks;
 use super::fs::Fs;
 use super::lane::Lane;
-use super::ledger::{Count, Ledger, PerSignal, Totals};
+use super::ledger::{Count, Ledger, PerSignal};
 use super::log::Log;
 use super::metrics::Metrics;
 use super::rejected::Keep;
@@ -17,7 +17,7 @@ use super::{
     AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Rejected, RejectedFile,
     Start, Status, memory, recovery,
 };
-use crate::signal::{Record, Signal};
+use crate::signal::Record;
 use crate::telemetry::Registry;
 use crate::time::Clock;
 
@@ -229,8 +229,8 @@ impl Journal {
             for id in gone {
                 let Some(lane) = state.lanes.remove(&id) else { continue };
                 bells.push(lane.any_bell());
-                let dropped = state.queued(&lane);
-                done.removed.push(Removed { reader: lane.config.name, dropped });
+                let reader = lane.config.name.clone();
+                done.removed.push(Removed { reader, dropped: state.depart(lane) });
             }
             for reader in readers {
                 match state.lanes.values_mut().find(|lane| same(lane, &reader)) {
@@ -313,7 +313,7 @@ pub(super) fn add_lane(state: &mut State, config: ReaderConfig) {
     let mut kept = PerSignal::default();
     state.segments.iter().for_each(|s| kept.add(&s.counts));
     let before = if from_oldest { state.accepted.minus(&kept) } else { state.accepted };
-    let totals = Signal::ALL.map(|s| Totals { before: before.get(s), ..Totals::default() });
+    let totals = state.departed.take(&config.name, config.signals, &before);
     let mut lane = Lane::new(config, Acks::below(begin), totals);
     lane.progress = state.progress;
     for segment in &state.segments {

@@ -217,9 +217,7 @@ impl Lane {
     /// Accepted before it began, or settled: everything of a signal but what it holds.
     pub(super) fn accounted(&self, signal: Signal) -> Count {
         let Some(totals) = self.totals.get(signal.index()) else { return Count::default() };
-        let dropped =
-            Count { requests: totals.dropped_requests, items: totals.dropped.values().sum() };
-        totals.before.plus(totals.delivered).plus(dropped)
+        totals.before.plus(totals.ended())
     }
 
     /// Counts records as dropped that are in no segment any more.

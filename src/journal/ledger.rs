@@ -87,7 +87,8 @@ impl PerSignal {
 pub struct Ledger {
     /// Accepted since the journal was made, per signal.
     pub accepted: PerSignal,
-    /// One entry per reader and signal it reads, in the order of the configuration.
+    /// One entry per reader and signal it reads, in the order of the configuration; then those that left it, the
+    /// last 32 by name and the older ones summed as `removed:older`, with nothing queued.
     pub readers: Vec<ReaderLedger>,
 }
 
@@ -150,6 +151,12 @@ impl Totals {
         } else {
             self.dropped_requests += 1;
         }
+    }
+
+    /// Settled: delivered or dropped.
+    pub(super) fn ended(&self) -> Count {
+        let items = self.dropped.values().sum();
+        self.delivered.plus(Count { requests: self.dropped_requests, items })
     }
 
     /// Counts whole records as dropped.

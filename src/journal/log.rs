@@ -226,8 +226,10 @@ impl Log {
         let mut state = self.shared.lock();
         let durable_seq = state.next_seq.saturating_sub(1);
         let dirty: Vec<_> = state.lanes.values().filter(|l| l.dirty && l.config.durable).collect();
-        let ack = (!dirty.is_empty()).then(|| snapshot::encode(&state.accepted, dirty.into_iter()));
-        state.lanes.values_mut().for_each(|lane| lane.dirty = false);
+        let departed = Some(&state.departed).filter(|departed| departed.dirty);
+        let ack = (!dirty.is_empty() || departed.is_some())
+            .then(|| snapshot::encode(&state.accepted, dirty.into_iter(), departed));
+        state.set_unsaved(false);
         (ack, durable_seq)
     }
 
@@ -274,7 +276,7 @@ impl Log {
             let mut state = self.shared.lock();
             state.poisoned += 1;
             // What its last ack records say may not be on disk.
-            state.lanes.values_mut().for_each(|lane| lane.dirty = true);
+            state.set_unsaved(true);
             if let Some(segment) = state.segments.back_mut() {
                 segment.file.sealed = true;
             }
@@ -325,7 +327,7 @@ impl Log {
     /// state record.
     fn next_segment(&self, state: &State, need: u64) -> (u64, Vec<u8>) {
         let durable: Vec<_> = state.lanes.values().filter(|l| l.config.durable).collect();
-        let payload = snapshot::encode(&state.accepted, durable.into_iter());
+        let payload = snapshot::encode(&state.accepted, durable.into_iter(), Some(&state.departed));
         let fixed = (SEGMENT_HEADER + RECORD_HEADER + payload.len()) as u64 + SLACK;
         (self.segment_size.max(fixed + need), payload)
     }
@@ -335,7 +337,7 @@ impl Log {
         let (first_seq, room, payload) = {
             let mut state = self.shared.lock();
             let (room, payload) = self.next_segment(&state, need);
-            state.lanes.values_mut().for_each(|lane| lane.dirty = false);
+            state.set_unsaved(false);
             (state.next_seq, room, payload)
         };
         let salt: Salt = std::array::from_fn(|_| fastrand::u8(..));
@@ -365,7 +367,7 @@ impl Log {
         let active = match made {
             Ok(active) => active,
             Err(error) => {
-                state.lanes.values_mut().for_each(|lane| lane.dirty = true);
+                state.set_unsaved(true);
                 drop(state);
                 drop(fs.remove(&temporary));
                 return Err(error);

@@ -20,6 +20,7 @@
 mod acks;
 mod compact;
 mod config;
+mod departed;
 mod disk;
 mod format;
 pub mod fs;

@@ -190,6 +190,7 @@ pub(super) fn recover(
         .max();
     let mut state = State::new(config.tail_size, end.max(settled.unwrap_or(0)));
     state.accepted = snapshot.accepted;
+    state.departed.rows = snapshot.departed.clone().unwrap_or_default().into();
     state.last_received = segments.iter().map(|s| s.last_received).max().unwrap_or_default();
     state.progress = deps.clock.monotonic();
     state.segments = segments.into();
@@ -418,8 +419,8 @@ impl Start<'_> {
                 when_full: super::WhenFull::Reject,
             };
             self.restore(state, config, gone);
-            let removed = state.lanes.pop_last().map(|(_, lane)| state.queued(&lane));
-            let dropped = removed.unwrap_or_default();
+            let Some((_, lane)) = state.lanes.pop_last() else { continue };
+            let dropped = state.depart(lane);
             self.recovery.removed.push(Removed { reader, dropped });
         }
     }

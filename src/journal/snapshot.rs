@@ -5,12 +5,15 @@
 //!   name_len u16 │ name │ signals u8 (bit = signal) │ watermark u64 │ ranges u32 × (start u64, end u64)
 //!   per signal of the set: before, delivered: 2 × (requests u64, items u64) │ dropped_requests u64
 //!                          reasons u8 × (reason u8, items u64)
+//! departed u16 │ per reader: name_len u16 │ name │ signals u8 │ per signal of the set: as above
 //! ```
 //!
-//! A state record has every durable reader, an ack record those that changed. Counts and ranges of
+//! A state record has every durable reader and all that left, an ack record those that changed; it ends
+//! before `departed` when none left or came back. Counts and ranges of
 //! one reader are of one instant: a lost ack record loses both, so the ledger stays true.
 
 use super::acks::Acks;
+use super::departed::{Departed, Row};
 use super::format::Input;
 use super::lane::Lane;
 use super::ledger::{Count, PerSignal, Totals};
@@ -21,6 +24,8 @@ use crate::signal::Signal;
 pub(super) struct Snapshot {
     pub(super) accepted: PerSignal,
     pub(super) readers: Vec<SavedReader>,
+    /// Absent when nothing changed.
+    pub(super) departed: Option<Vec<Row>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,10 @@ impl Snapshot {
     /// Takes over what a later record says.
     pub(super) fn update(&mut self, later: Self) {
         self.accepted = later.accepted;
+        if let Some(departed) = later.departed {
+            self.readers.retain(|r| !departed.iter().any(|d| d.name == r.name));
+            self.departed = Some(departed);
+        }
         for reader in later.readers {
             match self.readers.iter_mut().find(|r| r.name == reader.name) {
                 Some(known) => *known = reader,
@@ -51,7 +60,11 @@ impl Snapshot {
         }
         let readers = input.u16()?;
         let readers = (0..readers).map(|_| read_reader(&mut input)).collect::<Option<_>>()?;
-        Some(Self { accepted, readers })
+        let departed = match input.u16() {
+            Some(rows) => Some((0..rows).map(|_| read_row(&mut input)).collect::<Option<_>>()?),
+            None => None,
+        };
+        Some(Self { accepted, readers, departed })
     }
 }
 
@@ -59,6 +72,7 @@ impl Snapshot {
 pub(super) fn encode<'a>(
     accepted: &PerSignal,
     lanes: impl ExactSizeIterator<Item = &'a Lane>,
+    departed: Option<&Departed>,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     accepted.0.iter().for_each(|count| put_count(&mut out, *count));
@@ -66,14 +80,19 @@ pub(super) fn encode<'a>(
     for lane in lanes.take(u16::MAX.into()) {
         put_reader(&mut out, lane);
     }
+    if let Some(departed) = departed {
+        let rows = u16::try_from(departed.rows.len()).unwrap_or(u16::MAX);
+        out.extend_from_slice(&rows.to_le_bytes());
+        for row in departed.rows.iter().take(rows.into()) {
+            put_name(&mut out, &row.name, row.signals);
+            put_totals(&mut out, row.signals, &row.totals);
+        }
+    }
     out
 }
 
 fn put_reader(out: &mut Vec<u8>, lane: &Lane) {
-    let (name, signals) = (lane.config.name.as_bytes(), lane.config.signals);
-    out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(0).to_le_bytes());
-    out.extend_from_slice(name);
-    out.push(signals.iter().fold(0, |bits, signal| bits | 1 << signal.index()));
+    put_name(out, &lane.config.name, lane.config.signals);
     out.extend_from_slice(&lane.acks.watermark().to_le_bytes());
     let ranges = lane.acks.ranges();
     out.extend_from_slice(&u32::try_from(ranges.len()).unwrap_or(0).to_le_bytes());
@@ -81,7 +100,17 @@ fn put_reader(out: &mut Vec<u8>, lane: &Lane) {
         out.extend_from_slice(&range.start.to_le_bytes());
         out.extend_from_slice(&range.end.to_le_bytes());
     }
-    for totals in signals.iter().filter_map(|signal| lane.totals.get(signal.index())) {
+    put_totals(out, lane.config.signals, &lane.totals);
+}
+
+fn put_name(out: &mut Vec<u8>, name: &str, signals: SignalSet) {
+    out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(name.as_bytes());
+    out.push(signals.iter().fold(0, |bits, signal| bits | 1 << signal.index()));
+}
+
+fn put_totals(out: &mut Vec<u8>, signals: SignalSet, totals: &[Totals; 4]) {
+    for totals in signals.iter().filter_map(|signal| totals.get(signal.index())) {
         put_count(out, totals.before);
         put_count(out, totals.delivered);
         out.extend_from_slice(&totals.dropped_requests.to_le_bytes());
@@ -94,15 +123,29 @@ fn put_reader(out: &mut Vec<u8>, lane: &Lane) {
 }
 
 fn read_reader(input: &mut Input<'_>) -> Option<SavedReader> {
-    let name_len = input.u16()?;
-    let name = String::from_utf8(input.bytes(name_len.into())?.to_vec()).ok()?;
-    let bits = input.u8()?;
-    let signals = SignalSet(Signal::ALL.map(|signal| bits & 1 << signal.index() != 0));
+    let (name, signals) = read_name(input)?;
     let mut acks = Acks::below(input.u64()?);
     for _ in 0..input.u32()? {
         let (start, end) = (input.u64()?, input.u64()?);
         acks.insert(start..end);
     }
+    let totals = read_totals(input, signals)?;
+    Some(SavedReader { name, signals, acks, totals })
+}
+
+fn read_row(input: &mut Input<'_>) -> Option<Row> {
+    let (name, signals) = read_name(input)?;
+    Some(Row { name, signals, totals: read_totals(input, signals)? })
+}
+
+fn read_name(input: &mut Input<'_>) -> Option<(String, SignalSet)> {
+    let name_len = input.u16()?;
+    let name = String::from_utf8(input.bytes(name_len.into())?.to_vec()).ok()?;
+    let bits = input.u8()?;
+    Some((name, SignalSet(Signal::ALL.map(|signal| bits & 1 << signal.index() != 0))))
+}
+
+fn read_totals(input: &mut Input<'_>, signals: SignalSet) -> Option<[Totals; 4]> {
     let mut totals: [Totals; 4] = Default::default();
     for signal in signals.iter() {
         let (before, delivered) = (read_count(input)?, read_count(input)?);
@@ -119,7 +162,7 @@ fn read_reader(input: &mut Input<'_>) -> Option<SavedReader> {
             *slot = Totals { before, delivered, dropped_requests, dropped };
         }
     }
-    Some(SavedReader { name, signals, acks, totals })
+    Some(totals)
 }
 
 fn put_count(out: &mut Vec<u8>, count: Count) {

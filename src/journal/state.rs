@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::departed::{Departed, Row};
 use super::disk::Batch;
 use super::lane::{Lane, Unread};
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) segments: VecDeque<Segment>,
     pub(super) lanes: BTreeMap<LaneId, Lane>,
     pub(super) next_lane: LaneId,
+    pub(super) departed: Departed,
     pub(super) tail: Tail,
     pub(super) accepted: PerSignal,
     /// The sequence of the next record; all below are durable.
@@ -60,6 +62,7 @@ impl State {
             segments: VecDeque::new(),
             lanes: BTreeMap::new(),
             next_lane: 0,
+            departed: Departed::default(),
             tail: Tail::new(tail_size),
             accepted: PerSignal::default(),
             next_seq,
@@ -213,7 +216,24 @@ impl State {
 
     /// Whether a durable reader settled something that no record on disk says.
     pub(super) fn has_unsaved_acks(&self) -> bool {
-        self.lanes.values().any(|lane| lane.dirty && lane.config.durable)
+        self.departed.dirty || self.lanes.values().any(|lane| lane.dirty && lane.config.durable)
+    }
+
+    /// Says whether a record on disk has all that was settled.
+    pub(super) fn set_unsaved(&mut self, unsaved: bool) {
+        self.departed.dirty = unsaved;
+        self.lanes.values_mut().for_each(|lane| lane.dirty = unsaved);
+    }
+
+    /// Takes leave of a lane: what it holds is dropped. Returns what that was.
+    pub(super) fn depart(&mut self, mut lane: Lane) -> Count {
+        let drop = |segment| lane.drop_segment(segment, DropReason::Removed);
+        let dropped = self.segments.iter().map(drop).fold(Count::default(), Count::plus);
+        let Lane { config, totals, .. } = lane;
+        if config.durable {
+            self.departed.push(Row { name: config.name, signals: config.signals, totals });
+        }
+        dropped
     }
 
     /// The segments as retention sees them, oldest first; never the newest, whose name is the floor
@@ -285,7 +305,7 @@ impl State {
             .lanes
             .values()
             .flat_map(|lane| lane.config.signals.iter().map(|signal| self.row(lane, signal)));
-        Ledger { accepted: self.accepted, readers: readers.collect() }
+        Ledger { accepted: self.accepted, readers: readers.chain(self.departed.ledger()).collect() }
     }
 
     fn row(&self, lane: &Lane, signal: Signal) -> ReaderLedger {

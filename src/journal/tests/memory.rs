@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::support::{LONG, assert_balanced, delivered, in_memory, lane, reader, record, seqs};
 use crate::journal::{
-    AppendError, DropReason, ReadError, ReaderConfig, Settled, SignalSet, Waited, WhenFull,
+    AppendError, DropReason, ReadError, ReaderConfig, ReaderLedger, Settled, SignalSet, Start,
+    Waited, WhenFull,
 };
 use crate::signal::Signal;
 
@@ -113,6 +114,34 @@ async fn a_reload_adds_and_removes_readers_and_says_what_a_removed_one_held() {
     assert_eq!((done.removed[0].dropped.requests, done.removed[0].dropped.items), (1, 7));
     assert_eq!(gone.wait(1, LONG).await, Waited::Closed);
     assert_eq!(journal.reader("b:traces").unwrap().next(100, 9).await.unwrap().len(), 1);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_removed_destination_keeps_its_row_and_goes_on_counting_when_it_comes_back() {
+    let end = |name| ReaderConfig { start: Start::End, ..lane(name, Signal::Traces) };
+    let journal = in_memory(1 << 20, vec![end("a:traces"), end("b:traces")]);
+    let mut gone = journal.reader("a:traces").unwrap();
+    for _ in 0..3 {
+        journal.append(record(Signal::Traces, 7, 10)).await.unwrap();
+    }
+    let first = gone.next(1, 1).await.unwrap();
+    gone.settler().settle([delivered(&first[0])]);
+    drop(gone);
+    let _ = journal.reconfigure(vec![end("b:traces")]);
+    journal.append(record(Signal::Traces, 7, 10)).await.unwrap();
+    let row = || {
+        let rows = journal.ledger().readers;
+        rows.into_iter().find(|row| row.reader == "a:traces").unwrap()
+    };
+    let counts = |row: &ReaderLedger| {
+        let removed = row.dropped.get(&DropReason::Removed).copied();
+        (row.accepted.items, row.delivered.items, row.queued.items, removed)
+    };
+    assert_eq!(counts(&row()), (21, 7, 0, Some(14)));
+    let _ = journal.reconfigure(vec![end("a:traces"), end("b:traces")]);
+    journal.append(record(Signal::Traces, 7, 10)).await.unwrap();
+    assert_eq!(counts(&row()), (28, 7, 7, Some(14)));
     assert_balanced(&journal);
 }
 

@@ -271,6 +271,12 @@ async fn readers_that_left_the_configuration_are_reported_with_what_they_held() 
     append(&journal, 12).await.unwrap();
     assert_balanced(&journal);
     journal.close().await;
+    let journal = setup.open();
+    let row = journal.ledger().readers.into_iter().find(|row| row.reader == "b:traces").unwrap();
+    assert_eq!(row.accepted.requests, 11, "what came after it left is not its own");
+    assert_eq!(row.dropped, [(DropReason::Permanent, 4), (DropReason::Removed, 28)].into());
+    assert_balanced(&journal);
+    journal.close().await;
     setup.readers.push(ReaderConfig { start: crate::journal::Start::End, ..gone });
     let (journal, recovery) = setup.report();
     assert!(recovery.removed.is_empty());
