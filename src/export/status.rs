@@ -8,6 +8,9 @@ use super::refused::{Refused, Sample};
 use crate::signal::Signal;
 use crate::time::UnixNano;
 
+/// Failed probes after which an outage is a reason to look.
+pub const WORTH_SAYING: u32 = 3;
+
 /// What one lane does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LaneStatus {
@@ -135,14 +138,19 @@ impl Handle {
         self.cells().iter().map(of).collect()
     }
 
-    /// Why not everything is well, one reason a lane that is held; empty when none is.
+    /// Why not everything is well, one reason a lane that is held or has been backing off for
+    /// [`WORTH_SAYING`] failures; empty when none is.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
-        let reason = |lane: LaneStatus| match lane.state {
-            State::Held { reason, .. } => {
-                Some(format!("{} {}: held, {reason}", lane.exporter, lane.signal))
-            }
-            _ => None,
+        let reason = |lane: LaneStatus| {
+            let (what, why) = match lane.state {
+                State::Held { reason, .. } => ("held", reason),
+                State::BackingOff { failures, .. } if failures >= WORTH_SAYING => {
+                    ("backing off", lane.last_error.map(|error| error.message).unwrap_or_default())
+                }
+                _ => return None,
+            };
+            Some(format!("{} {}: {what}, {why}", lane.exporter, lane.signal))
         };
         self.lanes().into_iter().filter_map(reason).collect()
     }

@@ -77,7 +77,7 @@ pub(super) struct Pool {
     pub(super) endpoint: Endpoint,
     pub(super) authority: String,
     protocol: Protocol,
-    tls: Option<Tls>,
+    pub(super) tls: Option<Tls>,
     keepalive: (Duration, Duration),
     shared: tokio::sync::Mutex<Option<http2::SendRequest<Chunks>>>,
     distrusted: AtomicBool,

@@ -290,6 +290,13 @@ impl Client {
                 Err(SendError::Transport(error)) if !reused && route.pool.is_plain_tcp() => {
                     return Err(SendError::HungUp(error));
                 }
+                Err(SendError::Transport(error)) => {
+                    let tls = route.pool.tls.as_ref().and_then(|tls| tls.lost_for(&error));
+                    return Err(match tls {
+                        Some(refused) => SendError::Connect(refused.into()),
+                        None => SendError::Transport(error),
+                    });
+                }
                 outcome => return outcome,
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{AlertDescription, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
@@ -57,16 +57,53 @@ pub enum TlsError {
     /// Nobody known signed for the peer.
     #[error("no known authority signed the peer's certificate (is it the one in `tls.ca_file`?)")]
     UnknownAuthority,
+    /// It wants a certificate, and none is configured.
+    #[error("the peer wants a client certificate: set tls.cert_file and tls.key_file")]
+    CertificateWanted,
+    /// It does not trust ours.
+    #[error("the peer refused our certificate ({0:?}): did its authority sign tls.cert_file?")]
+    CertificateRefused(AlertDescription),
 }
 
-fn refused(error: std::io::Error) -> TlsError {
+fn refused(error: std::io::Error, shown: bool) -> TlsError {
     use rustls::{CertificateError, Error, InvalidMessage};
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => TlsError::PlainText,
-        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            TlsError::UnknownAuthority
+        // The signature is bad when another authority has the same name.
+        Some(Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => TlsError::UnknownAuthority,
+        Some(Error::AlertReceived(alert)) => {
+            about_certificates(*alert, shown).unwrap_or(TlsError::Handshake(error))
         }
         _ => TlsError::Handshake(error),
+    }
+}
+
+/// Those that may be about our certificate.
+const ALERTS: [AlertDescription; 9] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::DecryptError,
+];
+
+/// What an alert says about our certificate, if it does.
+fn about_certificates(alert: AlertDescription, shown: bool) -> Option<TlsError> {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => Some(TlsError::CertificateWanted),
+        // What TLS 1.2 says of none.
+        Alert::HandshakeFailure | Alert::BadCertificate if !shown => {
+            Some(TlsError::CertificateWanted)
+        }
+        _ if shown && ALERTS.contains(&alert) => Some(TlsError::CertificateRefused(alert)),
+        _ => None,
     }
 }
 
@@ -94,7 +131,23 @@ impl Tls {
             .map_err(|_| TlsError::ServerName(name.to_owned()))?;
         let config = self.current().await?;
         let connector = tokio_rustls::TlsConnector::from(config);
-        connector.connect(server, tcp).await.map_err(refused)
+        connector.connect(server, tcp).await.map_err(|error| refused(error, self.shows()))
+    }
+
+    const fn shows(&self) -> bool {
+        self.config.cert_file.is_some()
+    }
+
+    /// Whether a connection was lost because of our certificate: with TLS 1.3 a client hears of it only after
+    /// the handshake.
+    pub(super) fn lost_for(&self, error: &hyper::Error) -> Option<TlsError> {
+        // h2 keeps an error's words and not its type.
+        let words = crate::telemetry::chain(error);
+        let said = |alert: &&AlertDescription| {
+            words.ends_with(&rustls::Error::AlertReceived(**alert).to_string())
+        };
+        let alert = ALERTS.iter().find(said)?;
+        about_certificates(*alert, self.shows())
     }
 
     async fn current(&self) -> Result<Arc<rustls::ClientConfig>, TlsError> {

@@ -1,4 +1,4 @@
-//! A destination that answers as it is told: gRPC and HTTP on one port, plain text.
+//! A destination that answers as it is told: gRPC and HTTP on one port or socket, plain text or TLS.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 /// One request as it arrived.
@@ -76,15 +77,54 @@ impl Destination {
         address: SocketAddr,
         script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::serve_tcp(address, None, Shared::new(script)).await
+    }
+
+    /// Like [`Destination::serve`], over TLS.
+    pub async fn serve_tls(
+        tls: rustls::ServerConfig,
+        script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let address = "127.0.0.1:0".parse().unwrap();
+        Self::serve_tcp(address, Some(Arc::new(tls)), Shared::new(script)).await
+    }
+
+    async fn serve_tcp(
+        address: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        shared: Shared,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Shared {
-            script: Arc::new(script),
-            received: Arc::default(),
-            connections: Arc::default(),
-        };
-        tokio::spawn(accept(listener, shared.clone()));
+        let served = shared.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Some(tls) = tls.clone() else {
+                    served.serve(stream);
+                    continue;
+                };
+                if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
+                    served.serve(stream);
+                }
+            }
+        });
         Self { address, shared }
+    }
+
+    /// Serves on a Unix socket; its `address` is nowhere.
+    pub fn serve_unix(
+        path: &std::path::Path,
+        script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let shared = Shared::new(script);
+        let served = shared.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                served.serve(stream);
+            }
+        });
+        Self { address: "127.0.0.1:0".parse().unwrap(), shared }
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -101,10 +141,14 @@ impl Destination {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Shared) {
-    while let Ok((stream, _)) = listener.accept().await {
-        *shared.connections.lock().unwrap() += 1;
-        let shared = shared.clone();
+impl Shared {
+    fn new(script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static) -> Self {
+        Self { script: Arc::new(script), received: Arc::default(), connections: Arc::default() }
+    }
+
+    fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        *self.connections.lock().unwrap() += 1;
+        let shared = self.clone();
         let (cut, goodbye) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         tokio::spawn(async move {
             let (cutting, leaving) = (Arc::clone(&cut), Arc::clone(&goodbye));

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sidelight_agent::receive::{Auth, Tls};
@@ -12,6 +11,7 @@ use sidelight_agent::telemetry::desc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::super::support::{Authority, Identity};
 use super::{
     PROTOBUF, Server, TRACES, call, eventually, framed, h2c, post, send, send_over, traces_bytes,
 };
@@ -50,41 +50,6 @@ async fn without_the_token_nothing_is_taken_over_either_protocol() {
     assert_eq!(call(&mut sender, TRACES, message.clone(), &[bearer]).await.code, 16);
     let bearer = ("authorization", "Bearer changed");
     assert_eq!(call(&mut sender, TRACES, message, &[bearer]).await.code, 0);
-}
-
-/// A certificate authority and what it signs.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-struct Identity {
-    cert_pem: String,
-    key_pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
-    }
-
-    fn sign(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Identity { cert_pem: certificate.pem(), key_pem: key.serialize_pem() }
-    }
-
-    fn pem(&self) -> String {
-        self.issuer.pem()
-    }
-}
-
-fn write(dir: &Path, identity: &Identity) {
-    std::fs::write(dir.join("key.pem"), &identity.key_pem).unwrap();
-    std::fs::write(dir.join("cert.pem"), &identity.cert_pem).unwrap();
 }
 
 fn tls(dir: &Path, mutual: bool) -> Tls {
@@ -127,7 +92,7 @@ async fn connect(
 async fn both_http_versions_work_over_tls_with_and_without_alpn() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new();
-    write(dir.path(), &authority.sign("localhost"));
+    authority.sign("localhost").write(dir.path());
     let server = Server::start(|listener, _| listener.tls = Some(tls(dir.path(), false))).await;
     for alpn in [&["h2"][..], &[]] {
         let stream = connect(&server, &authority, None, alpn).await.unwrap();
@@ -147,7 +112,7 @@ async fn both_http_versions_work_over_tls_with_and_without_alpn() {
 async fn a_client_without_a_certificate_of_the_authority_gets_nothing_in() {
     let dir = tempfile::tempdir().unwrap();
     let (authority, clients) = (Authority::new(), Authority::new());
-    write(dir.path(), &authority.sign("localhost"));
+    authority.sign("localhost").write(dir.path());
     std::fs::write(dir.path().join("clients.pem"), clients.pem()).unwrap();
     let server = Server::start(|listener, _| listener.tls = Some(tls(dir.path(), true))).await;
     let (known, stranger) = (clients.sign("app"), authority.sign("app"));
@@ -170,14 +135,14 @@ async fn a_client_without_a_certificate_of_the_authority_gets_nothing_in() {
 async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let (old, new) = (Authority::new(), Authority::new());
-    write(dir.path(), &old.sign("localhost"));
+    old.sign("localhost").write(dir.path());
     let server = Server::start(|listener, _| listener.tls = Some(tls(dir.path(), false))).await;
     let stays = connect(&server, &old, None, &[]).await.unwrap();
     let reloads = |outcome| server.count(&desc::RECEIVER_RELOADS, &["otlp", "tls", outcome]);
     std::fs::write(dir.path().join("cert.pem"), "not a certificate").unwrap();
     eventually("the broken one is seen", || reloads("failed") > 0).await;
     assert!(connect(&server, &old, None, &[]).await.is_ok(), "the old one still serves");
-    write(dir.path(), &new.sign("localhost"));
+    new.sign("localhost").write(dir.path());
     eventually("the new one is loaded", || reloads("loaded") > 0).await;
     assert!(connect(&server, &new, None, &[]).await.is_ok());
     assert!(connect(&server, &old, None, &[]).await.is_err());
@@ -188,7 +153,7 @@ async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
 #[tokio::test]
 async fn a_peer_that_never_shakes_hands_is_closed() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &Authority::new().sign("localhost"));
+    Authority::new().sign("localhost").write(dir.path());
     let server = Server::start(|listener, _| {
         listener.tls = Some(tls(dir.path(), false));
         listener.timeouts.header = Duration::from_millis(50);

@@ -1,9 +1,11 @@
 //! What the integration tests share: the agent as a process, and an OTLP destination that is not
 //! ours (tonic and prost decode what arrives).
 
+mod certificates;
 mod process;
 mod sink;
 
+pub use certificates::{Authority, Identity};
 pub use process::{Agent, free_address};
 pub use sink::{Sink, Spans};
 
