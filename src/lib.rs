@@ -12,7 +12,8 @@
 //! 4. [`export`] runs one lane per destination and signal. A lane is a reader of the journal with a
 //!    cursor; it merges, compresses, sends, retries and settles.
 //! 5. [`aggregate`] is a reader too: spans become calls and latency histograms.
-//! 6. [`api`] shows all of it: health, `/metrics`, the ledger that says where every item is.
+//! 6. [`store`] keeps metrics: the newest in memory, older ones in day files, for PromQL.
+//! 7. [`api`] shows all of it: health, `/metrics`, the ledger that says where every item is.
 //!
 //! [`config`] resolves files, environment and flags to one value; [`agent`] wires everything in one
 //! function; [`cli`] holds the commands. `ARCHITECTURE.md` has the invariants and the layers.
@@ -27,5 +28,6 @@ pub mod journal;
 pub mod memory;
 pub mod receive;
 pub mod signal;
+pub mod store;
 pub mod telemetry;
 pub mod time;

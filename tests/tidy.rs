@@ -15,10 +15,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("memory", &[]),
     ("telemetry", &["signal", "time", "memory"]),
     ("journal", &["signal", "time", "memory", "telemetry"]),
+    ("store", &["signal", "time", "memory", "telemetry"]),
     ("receive", &["signal", "time", "memory", "telemetry", "journal"]),
     ("export", &["signal", "time", "memory", "telemetry", "journal"]),
-    ("aggregate", &["signal", "time", "memory", "telemetry", "journal"]),
-    ("api", &["signal", "time", "memory", "telemetry", "journal"]),
+    ("aggregate", &["signal", "time", "memory", "telemetry", "journal", "store"]),
+    ("api", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     (
         "config",
         &[
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "memory",
             "telemetry",
             "journal",
+            "store",
             "receive",
             "export",
             "aggregate",
@@ -41,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "memory",
             "telemetry",
             "journal",
+            "store",
             "receive",
             "export",
             "aggregate",
@@ -57,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[("exphist", &[]), ("promql", &[]), ("wire",
 /// named. Tests may touch any.
 const FILES: &[&str] = &[
     "src/journal/fs",
+    "src/store/disk/",
     "src/config/",
     "src/receive/",
     "src/export/client/tls.rs",

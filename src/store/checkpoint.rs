@@ -1,0 +1,94 @@
+//! What head and disk say to each other.
+//!
+//! ```text
+//! checkpoint:  Disk::begin(seq, now) ─▶ Commit::series(Record) per series ─▶ removed, state, family ─▶ finish
+//! start:       Disk::open ─▶ Restored: what `finish` last made durable, as it was given
+//! query:       Disk::reader ─▶ Reader::series (those the head does not have) ─▶ Reader::read per series
+//! ```
+//!
+//! - A sealed chunk is given once and never changes. A chunk belongs to the day (UTC) of its start.
+//! - An open chunk is not given as a chunk: it is in `Record::live`, opaque bytes that come back at the
+//!   start in [`Restored::live`]. Day files hold sealed chunks only.
+//! - Chunks first, then the head's state with the journal's sequence: the state is what counts. After a crash
+//!   between the two the same records give the same chunks again; writing one again replaces it (key:
+//!   fingerprint and start).
+//! - For a query the head wins: of a series that the head has chunks of, the disk gives samples before
+//!   the head's first only (`before_ms`).
+
+use std::path::PathBuf;
+
+use sidelight_promql::Labels;
+
+use super::chunk::Chunk;
+use super::metadata::Metadata;
+use super::{Fingerprint, Kind};
+
+/// One series in a checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record<'a> {
+    /// Its identity.
+    pub(super) fingerprint: Fingerprint,
+    /// Its kind.
+    pub(super) kind: Kind,
+    /// Its labels.
+    pub(super) labels: &'a Labels,
+    /// Chunks sealed since the last finished checkpoint, oldest first.
+    pub(super) sealed: &'a [Chunk],
+    /// Its state in the head, to be given back at the start; replaces what was given before. Empty: as
+    /// it was.
+    pub(super) live: &'a [u8],
+}
+
+/// What the last finished checkpoint held.
+#[derive(Debug, Default)]
+pub(super) struct Restored {
+    /// Its sequence; `None` when there is none.
+    pub(super) journal_seq: Option<u64>,
+    /// The time it was made at, in milliseconds since the Unix epoch.
+    pub(super) now_ms: i64,
+    /// Every series in the head then.
+    pub(super) live: Vec<Live>,
+    /// Named state.
+    pub(super) states: Vec<(String, Vec<u8>)>,
+    /// Metadata by family.
+    pub(super) families: Vec<(String, Metadata)>,
+    /// Files set aside.
+    pub(super) quarantined: Vec<PathBuf>,
+}
+
+/// A series of the head, as a checkpoint kept it.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    /// Its identity.
+    pub(super) fingerprint: Fingerprint,
+    /// Its kind.
+    pub(super) kind: Kind,
+    /// Its labels.
+    pub(super) labels: Labels,
+    /// [`Record::live`].
+    pub(super) state: Vec<u8>,
+}
+
+/// The time and resolution that a query wants; see [`sidelight_promql::Selection`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Samples after this, in milliseconds since the Unix epoch …
+    pub(super) after: i64,
+    /// … up to and with this.
+    pub(super) until: i64,
+    /// The distance of evaluations; 0 for an instant.
+    pub(super) step: i64,
+    /// The length of a range selector; 0 for an instant selector.
+    pub(super) range: i64,
+}
+
+/// A series on disk.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Its identity.
+    pub(super) fingerprint: Fingerprint,
+    /// Its kind.
+    pub(super) kind: Kind,
+    /// Its labels.
+    pub(super) labels: Labels,
+}

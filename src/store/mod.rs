@@ -1,0 +1,191 @@
+//! The metric store: the newest samples in memory, older ones in day files, one view over both.
+//!
+//! ```text
+//! aggregate ─▶ Writer ─▶ head: series, open chunks ─ full ─▶ sealed chunks ─ checkpoint ─▶ disk
+//!                          │                                      │                        │
+//! PromQL ◀── Store::select ┴──────────────── merged per series ───┴────────────────────────┘
+//! ```
+//!
+//! Read `head.rs` for what is in memory, `chunk/` for the bytes of samples, `select.rs` for a query,
+//! `disk/` for the files. Rules that hold everywhere:
+//!
+//! - One [`Writer`]; any number of [`Store`]s that read. A reader holds the head's lock for one
+//!   series at a time, never for a query.
+//! - The samples of a series have ascending times. What would break that is refused with a reason.
+//! - The journal is the write-ahead log: a checkpoint says from which record on to read again, and
+//!   holds all that the same records need to give the same head. The only clock is the received time of
+//!   records ([`Writer::set_now`]).
+//! - A histogram with explicit bounds is one series; `_bucket`, `_sum` and `_count` are made of it when
+//!   they are asked for.
+//!
+//! Limits: [`Config`]. Cost: 1 KiB per series, 2 B per sample, below 100 ns per append.
+
+#[expect(dead_code, reason = "the head does not ask for all of it yet")]
+mod checkpoint;
+pub mod chunk;
+mod config;
+#[expect(dead_code, reason = "the head does not ask for all of it yet")]
+mod disk;
+mod exemplars;
+mod fingerprint;
+mod handle;
+mod metadata;
+mod samples;
+mod stats;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use chunk::Chunk;
+pub use config::Config;
+pub use exemplars::{Exemplar, SeriesExemplars};
+pub use fingerprint::Fingerprint;
+pub use handle::{Deps, Store};
+pub use metadata::{Metadata, MetricKind};
+pub use samples::{Classics, Samples};
+pub use stats::{FileSize, Offender, Stats};
+pub use writer::{SeriesId, Stream, Writer};
+
+/// What the samples of a series are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// Numbers.
+    Float = 0,
+    /// Native histograms.
+    Native = 1,
+    /// Histograms with explicit bounds, under their base name.
+    Classic = 2,
+}
+
+impl Kind {
+    /// Every kind, in the order of the discriminants.
+    pub const ALL: [Self; 3] = [Self::Float, Self::Native, Self::Classic];
+
+    /// The kind with discriminant `code`, or `None` for a code this version does not know.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&kind| kind as u8 == code)
+    }
+}
+
+/// A histogram with explicit bounds, as OTLP has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Classic<'a> {
+    /// Upper bounds, ascending, without +Inf.
+    pub bounds: &'a [f64],
+    /// Observations per bucket, one more than bounds; not cumulative.
+    pub counts: &'a [u64],
+    /// The sum of observations, if the sender keeps one.
+    pub sum: Option<f64>,
+    /// How many observations there are. Shown as it is, also where `counts` add up to another.
+    pub count: u64,
+}
+
+/// Why a sample was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Refused {
+    /// Older than the newest sample of its series.
+    #[error("older than the newest sample of its series")]
+    OutOfOrder,
+    /// The same time and value as the newest sample of its series.
+    #[error("the same as the newest sample of its series")]
+    Duplicate,
+    /// The same time as the newest sample of its series, with another value: two writers.
+    #[error("another value at the time of the newest sample of its series")]
+    Conflict,
+    /// Further ahead of the time of receipt than [`Config::future_max`].
+    #[error("too far in the future")]
+    FarFuture,
+    /// Older than the time of receipt by more than [`Config::series_ttl`].
+    #[error("too old")]
+    TooOld,
+    /// Its series is past [`Config::series_max`]; counted in the overflow series.
+    #[error("past the limit of series")]
+    Overflow,
+    /// Of another kind than its series, or with bounds and counts that do not fit each other.
+    #[error("malformed")]
+    Malformed,
+    /// Its series left the head: ask [`Writer::series`] again.
+    #[error("its series is gone")]
+    Gone,
+}
+
+impl Refused {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::OutOfOrder,
+        Self::Duplicate,
+        Self::Conflict,
+        Self::FarFuture,
+        Self::TooOld,
+        Self::Overflow,
+        Self::Malformed,
+        Self::Gone,
+    ];
+
+    /// The name used in labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "out_of_order",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::FarFuture => "far_future",
+            Self::TooOld => "too_old",
+            Self::Overflow => "overflow",
+            Self::Malformed => "malformed",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// What a start found.
+#[derive(Clone, Debug, Default)]
+pub struct Opened {
+    /// The last record of the journal that the store has seen: reading goes on after it. `None` when
+    /// there is no checkpoint.
+    pub journal_seq: Option<u64>,
+    /// Series in the head.
+    pub series: usize,
+    /// Series of the checkpoint that cannot be read, or are past the limit.
+    pub lost_series: usize,
+    /// Files set aside as `.corrupt`.
+    pub quarantined: Vec<PathBuf>,
+}
+
+/// A store that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The operating system refused.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The disk's part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A store that cannot read or write. Nothing that was there is lost: try again later.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file refused.
+    #[error("cannot {operation} {}", path.display())]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
