@@ -115,6 +115,11 @@ impl Buckets {
         self.counts.iter().fold(0, |sum, &n| sum.saturating_add(n))
     }
 
+    /// The sum of all counts, unless it is too large.
+    pub(crate) fn checked_total(&self) -> Option<u64> {
+        self.counts.iter().try_fold(0_u64, |sum, &n| sum.checked_add(n))
+    }
+
     /// Indexes and counts, ascending.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (i32, u64)> {
         let first = self.first;

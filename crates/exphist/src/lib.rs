@@ -11,9 +11,11 @@
 //! Source: OpenTelemetry metrics data model, "ExponentialHistogram"; no dependencies.
 
 mod buckets;
+mod encoding;
 mod mapping;
 mod parts;
 
+pub use encoding::{Corrupt, MAX_BUCKETS_ENCODED};
 pub use mapping::{MAX_SCALE, MIN_SCALE, index_at, lower_bound};
 pub use parts::{Parts, PartsError};
 

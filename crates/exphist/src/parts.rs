@@ -87,8 +87,11 @@ impl Histogram {
         (made.count, made.zero_count) = (parts.count, parts.zero_count);
         made.zero_threshold = parts.zero_threshold;
         made.sum = parts.sum.unwrap_or(0.0);
-        made.min = parts.min.unwrap_or_else(|| made.least());
-        made.max = parts.max.unwrap_or_else(|| made.greatest());
+        // A smallest value above the largest says nothing: the buckets do.
+        let told = parts.min.zip(parts.max).is_none_or(|(min, max)| min <= max);
+        let (least, greatest) = (made.least(), made.greatest());
+        made.min = parts.min.filter(|min| told && *min <= greatest).unwrap_or(least);
+        made.max = parts.max.filter(|max| told && *max >= made.min).unwrap_or(greatest);
         Ok(made)
     }
 
@@ -138,14 +141,19 @@ impl Histogram {
 fn side(scale: i32, (first, counts): (i32, &[u64])) -> Result<Buckets, PartsError> {
     let total = counts.iter().try_fold(0_u64, |sum, &n| sum.checked_add(n));
     let side = Buckets::trimmed(first, counts);
-    let at_scale = |exponent: i64| {
-        if scale < 0 { exponent >> scale.unsigned_abs() } else { exponent << scale }
-    };
-    let finite = at_scale(-1075)..=at_scale(1024) - i64::from(scale >= 0);
+    let finite = finite_indexes(scale);
     let reached = side.iter().next().into_iter().chain(side.iter().next_back());
     match total {
         None => Err(PartsError::Count),
         Some(_) if reached.map(|(i, _)| i64::from(i)).all(|i| finite.contains(&i)) => Ok(side),
         Some(_) => Err(PartsError::Index),
     }
+}
+
+/// The buckets that finite values reach.
+pub(crate) fn finite_indexes(scale: i32) -> std::ops::RangeInclusive<i64> {
+    let at_scale = |exponent: i64| {
+        if scale < 0 { exponent >> scale.unsigned_abs() } else { exponent << scale }
+    };
+    at_scale(-1075)..=at_scale(1024) - i64::from(scale >= 0)
 }

@@ -161,6 +161,63 @@ proptest! {
     }
 
     #[test]
+    fn a_histogram_survives_the_way_to_bytes_and_back(
+        values in values(), max in 4..400_u32, zero in prop_oneof![Just(0.0), 1e-6..10.0_f64],
+        rest in prop::collection::vec(any::<u8>(), 0..4),
+    ) {
+        let mut histogram = Histogram::new(MAX_SCALE, max);
+        histogram.widen_zero(zero);
+        histogram.merge(&recorded(&values, max));
+        let mut bytes = Vec::new();
+        histogram.encode(&mut bytes);
+        bytes.extend(&rest);
+        let mut left = &bytes[..];
+        prop_assert_eq!(Histogram::decode(&mut left), Ok(histogram));
+        prop_assert_eq!(left, &rest[..]);
+    }
+
+    #[test]
+    fn hostile_bytes_are_an_error_or_encode_to_themselves(
+        values in values(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
+        let mut bytes = Vec::new();
+        recorded(&values, 160).encode(&mut bytes);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if cut {
+            bytes.truncate(at);
+        }
+        let mut left = &bytes[..];
+        if let Ok(histogram) = Histogram::decode(&mut left) {
+            let mut again = Vec::new();
+            histogram.encode(&mut again);
+            prop_assert_eq!(&again[..], &bytes[..bytes.len() - left.len()]);
+            let _ = histogram.quantile(0.5);
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_an_error_or_a_histogram(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let with_version = [&[1], &bytes[..]].concat();
+        for mut bytes in [&bytes[..], &with_version] {
+            if let Ok(histogram) = Histogram::decode(&mut bytes) {
+                let _ = (histogram.quantile(0.9), histogram.to_parts());
+            }
+        }
+    }
+
+    #[test]
+    fn odd_extremes_of_a_point_do_not_break_its_quantiles(
+        min in prop::option::of(any::<f64>()), max in prop::option::of(any::<f64>()), q in 0.0..=1.0_f64,
+    ) {
+        let parts = Parts {
+            scale: 0, zero_count: 1, zero_threshold: 0.0, positive: (0, &[3, 1]), negative: (0, &[]),
+            count: 5, sum: None, min, max,
+        };
+        prop_assert!(Histogram::from_parts(&parts, 160).unwrap().quantile(q).is_some());
+    }
+
+    #[test]
     fn any_point_is_taken_bounded_or_refused(
         scale in -12..22_i32,
         first in any::<i32>(),
@@ -256,4 +313,31 @@ fn an_estimate_lies_in_the_bucket_of_the_value() {
     let last = first + counts.len() as i32 - 1;
     assert_eq!(lower_bound(last + 1, histogram.scale()), 1.0);
     assert!((histogram.relative_error() - 0.010_8).abs() < 1e-4);
+}
+
+#[test]
+fn a_latency_takes_60_to_200_bytes() {
+    let mut histogram = Histogram::new(5, 320);
+    let mut seed = 7_u64;
+    for _ in 0..5_000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let uniform = ((seed >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        histogram.record(0.02 / uniform.powf(0.4));
+    }
+    let mut bytes = Vec::new();
+    histogram.encode(&mut bytes);
+    assert!((60..=200).contains(&bytes.len()), "{} bytes", bytes.len());
+}
+
+#[test]
+fn the_bytes_of_a_histogram_do_not_change() {
+    let mut histogram = Histogram::new(0, 160);
+    for value in [1.0, 1.5, 1.5, 100.0, -3.0, 0.0] {
+        histogram.record(value);
+    }
+    let mut bytes = Vec::new();
+    histogram.encode(&mut bytes);
+    let floats = [101.0_f64, -3.0, 100.0].map(f64::to_le_bytes).concat();
+    let heads: [&[u8]; 3] = [&[1, 0, 160, 1, 1, 2], &floats, &[2, 1, 2, 1, 2, 5, 1, 1, 1, 2, 1, 1]];
+    assert_eq!(bytes, heads.concat());
 }
