@@ -68,6 +68,24 @@ impl Labels {
     }
 }
 
+/// As Prometheus writes a label set: `{__name__="up", job="x"}`.
+impl std::fmt::Display for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("{")?;
+        for (at, label) in self.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            let mut letters = label.name.chars();
+            let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+            if first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                write!(f, "{comma}{}={:?}", label.name, label.value)?;
+            } else {
+                write!(f, "{comma}{:?}={:?}", label.name, label.value)?;
+            }
+        }
+        f.write_str("}")
+    }
+}
+
 impl<'a> IntoIterator for &'a Labels {
     type Item = &'a Label;
     type IntoIter = std::slice::Iter<'a, Label>;

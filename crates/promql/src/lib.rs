@@ -10,13 +10,22 @@
 
 pub mod annotations;
 pub mod ast;
+pub mod engine;
+#[expect(dead_code, reason = "functions and aggregations are not evaluated yet")]
+mod eval;
 pub mod functions;
 pub mod histogram;
 pub mod labels;
+mod limits;
+#[expect(dead_code, unused_imports, reason = "functions and aggregations are not evaluated yet")]
+mod plan;
 pub mod source;
+pub mod value;
 
 pub use annotations::Annotations;
 pub use ast::Expr;
+pub use engine::{Engine, Options, QueryError, Stop};
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
 pub use source::{Points, Queryable, Reads, Selection, SourceError};
+pub use value::{Answer, Sample, SampleValue, Series, Value};

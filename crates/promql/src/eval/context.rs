@@ -1,0 +1,92 @@
+//! What every part of an evaluation needs: the times, the limits, where to say something.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use crate::ast::Span;
+use crate::engine::{Options, QueryError, Stop};
+use crate::limits::Budget;
+use crate::{Annotations, Queryable};
+
+/// The times of an evaluation, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// The first.
+    pub(crate) start: i64,
+    /// From one to the next; 0 for an instant query.
+    pub(crate) step: i64,
+    /// How many.
+    pub(crate) len: usize,
+}
+
+impl Steps {
+    /// The time of step `at`.
+    pub(crate) const fn time(self, at: usize) -> i64 {
+        self.start.saturating_add(self.step.saturating_mul(at.cast_signed() as i64))
+    }
+
+    /// Every time.
+    pub(crate) fn times(self) -> impl Iterator<Item = i64> {
+        (0..self.len).map(move |at| self.time(at))
+    }
+
+    /// The last time.
+    pub(crate) const fn end(self) -> i64 {
+        self.time(self.len.saturating_sub(1))
+    }
+
+    /// The first time alone.
+    pub(crate) const fn first(self) -> Self {
+        Self { start: self.start, step: 0, len: 1 }
+    }
+}
+
+/// A query while it is evaluated.
+pub(crate) struct Context<'a> {
+    /// How.
+    pub(crate) options: &'a Options<'a>,
+    /// Where series come from.
+    pub(crate) source: &'a dyn Queryable,
+    /// What there is to say.
+    pub(crate) annotations: RefCell<Annotations>,
+    /// What is in memory.
+    pub(crate) budget: Budget,
+}
+
+impl Context<'_> {
+    /// Warns of something at `span`.
+    pub(crate) fn warn(&self, message: impl Display, span: Span) {
+        self.annotations.borrow_mut().warn(format_args!("{message} ({})", Position(span)));
+    }
+
+    /// Notes something at `span`.
+    pub(crate) fn info(&self, message: impl Display, span: Span) {
+        self.annotations.borrow_mut().info(format_args!("{message} ({})", Position(span)));
+    }
+
+    /// Ends the evaluation if it is to end.
+    ///
+    /// # Errors
+    /// It is.
+    pub(crate) fn proceed(&self) -> Result<(), QueryError> {
+        match (self.options.stop)() {
+            None => Ok(()),
+            Some(Stop::Timeout) => Err(QueryError::Timeout),
+            Some(Stop::Canceled) => Err(QueryError::Canceled),
+        }
+    }
+
+    /// Everything that was said.
+    pub(crate) fn into_annotations(self) -> Annotations {
+        self.annotations.into_inner()
+    }
+}
+
+/// Where a span starts, as if the text were one line.
+struct Position(Span);
+
+impl Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "1:{}", self.0.start + 1)
+    }
+}

@@ -1,0 +1,198 @@
+//! Evaluation of a plan: each part gives its values at every step at once, as columns.
+//!
+//! Labels do not change from step to step, so groups and matches are found once per query, and what is
+//! left are loops over `[f64]`. The other files of this module are functions of columns; only this one
+//! knows the plan as a whole.
+
+pub(crate) mod arithmetic;
+mod binary;
+pub(crate) mod bits;
+pub(crate) mod column;
+pub(crate) mod context;
+pub(crate) mod names;
+pub(crate) mod output;
+mod selector;
+mod window;
+
+use binary::pairs::Pairs;
+use binary::scalar::WithScalar;
+use binary::sets;
+use column::Column;
+use context::{Context, Steps};
+use output::Output;
+use selector::Take;
+use window::Samples;
+
+use crate::engine::QueryError;
+use crate::plan::{self, Node, Subquery, WindowSource};
+use crate::value::Series;
+
+/// The values of `node` at `steps`.
+///
+/// # Errors
+/// [`QueryError`]: why there are none.
+pub(crate) fn evaluate(
+    node: &Node<'_>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Output, QueryError> {
+    let base = context.budget.used();
+    let mut output = part(node, steps, context)?;
+    if let Output::Columns(columns) = &mut output {
+        columns.retain(|column| column.present.any());
+    }
+    context.budget.settle(base, output.samples())?;
+    context.proceed()?;
+    Ok(output)
+}
+
+fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, QueryError> {
+    Ok(match node {
+        Node::Number(value) => {
+            context.budget.take(steps.len)?;
+            Output::Scalar(vec![*value; steps.len])
+        }
+        Node::Text(text) => Output::Text((*text).into()),
+        Node::Once(node) => {
+            let once = evaluate(node, steps.first(), context)?;
+            context.budget.take(once.samples().saturating_mul(steps.len))?;
+            once.repeat(steps.len)
+        }
+        Node::Select(selector) => {
+            Output::Columns(selector::instant(selector, Take::Value, steps, context)?)
+        }
+        Node::Timestamps(selector) => Output::Columns(dropped(
+            selector::instant(selector, Take::Time, steps, context)?,
+            context,
+        )?),
+        Node::Negate(node) => match evaluate(node, steps, context)? {
+            Output::Columns(mut columns) => {
+                for column in &mut columns {
+                    column.map(|value| -value);
+                    column.drop_name = true;
+                }
+                Output::Columns(dropped(columns, context)?)
+            }
+            Output::Scalar(values) => {
+                Output::Scalar(values.into_iter().map(|value| -value).collect())
+            }
+            Output::Text(text) => Output::Text(text),
+        },
+        Node::Binary(binary) => operator(binary, steps, context)?,
+        Node::Call(plan::Call { function, .. }) => return Err(unknown(function.name)),
+        Node::OverTime(over_time) => return Err(unknown(over_time.function.name)),
+        Node::Aggregate(aggregate) => return Err(unknown(aggregate.op.name())),
+    })
+}
+
+fn unknown(name: &str) -> QueryError {
+    QueryError::Execution(format!("unknown function with name \"{name}\""))
+}
+
+/// The samples of a window, by series.
+///
+/// # Errors
+/// [`QueryError`]: why there are none.
+pub(crate) fn window(
+    window: &plan::Window<'_>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Vec<Series>, QueryError> {
+    let mut series = Vec::new();
+    samples(window, steps, context)?.each(steps, context, &mut |samples| {
+        let Some(window) = samples.windows(steps).next() else { return Ok(()) };
+        context.budget.take(window.floats.len() + window.histograms.len())?;
+        let found = Series {
+            labels: samples.labels.clone(),
+            floats: window.floats.to_vec(),
+            histograms: window.histograms.to_vec(),
+        };
+        if !found.floats.is_empty() || !found.histograms.is_empty() {
+            series.push(found);
+        }
+        Ok(())
+    })?;
+    Ok(series)
+}
+
+/// Where the samples of a window come from: those of a subquery are evaluated.
+fn samples<'a>(
+    window: &'a plan::Window<'a>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Samples<'a>, QueryError> {
+    match &window.source {
+        WindowSource::Selector(selector) => Ok(Samples::Selector { selector, range: window.range }),
+        WindowSource::Subquery(subquery) => {
+            let inner = inner_steps(subquery, window.range, steps);
+            let columns = match evaluate(&subquery.node, inner, context)? {
+                Output::Columns(columns) => columns,
+                Output::Scalar(values) => vec![Column::of_scalar(values)],
+                Output::Text(_) => Vec::new(),
+            };
+            Ok(Samples::Subquery { subquery, columns, inner, range: window.range })
+        }
+    }
+}
+
+/// The steps of a subquery: multiples of its step, whatever the steps of the query.
+fn inner_steps(subquery: &Subquery<'_>, range: i64, steps: Steps) -> Steps {
+    let after = subquery.reference(steps.start).saturating_sub(range);
+    let until = subquery.reference(steps.end());
+    let start = (after.div_euclid(subquery.step) + 1).saturating_mul(subquery.step);
+    let len = if start > until { 0 } else { (until - start) / subquery.step + 1 };
+    Steps { start, step: subquery.step, len: usize::try_from(len).unwrap_or(0) }
+}
+
+fn operator(
+    binary: &plan::Binary<'_>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Output, QueryError> {
+    let left = evaluate(&binary.lhs, steps, context)?;
+    let right = evaluate(&binary.rhs, steps, context)?;
+    let plan::Binary { op, return_bool, span, matching, .. } = *binary;
+    let columns = match (left, right) {
+        (Output::Scalar(mut left), Output::Scalar(right)) => {
+            for (left, right) in left.iter_mut().zip(right) {
+                *left = arithmetic::scalars(op, *left, right);
+            }
+            return Ok(Output::Scalar(left));
+        }
+        (Output::Columns(columns), Output::Scalar(scalar)) => {
+            let scalar = &scalar;
+            let with = WithScalar { op, scalar, scalar_left: false, return_bool, span };
+            with_scalar(with, columns, context)
+        }
+        (Output::Scalar(scalar), Output::Columns(columns)) => {
+            let scalar = &scalar;
+            let with = WithScalar { op, scalar, scalar_left: true, return_bool, span };
+            with_scalar(with, columns, context)
+        }
+        (Output::Columns(left), Output::Columns(right)) if op.is_set() => {
+            sets::apply(op, matching, left, right, steps.len)?
+        }
+        (Output::Columns(left), Output::Columns(right)) => {
+            let pairs = Pairs { op, matching, return_bool, span };
+            pairs.apply(&left, &right, steps.len, context)?
+        }
+        (Output::Text(_), _) | (_, Output::Text(_)) => Vec::new(),
+    };
+    Ok(Output::Columns(dropped(columns, context)?))
+}
+
+fn with_scalar(
+    with: WithScalar<'_>,
+    mut columns: Vec<Column>,
+    context: &Context<'_>,
+) -> Vec<Column> {
+    for column in &mut columns {
+        with.apply(column, context);
+    }
+    columns
+}
+
+/// Removes names at once unless that is done at the end of the query.
+fn dropped(columns: Vec<Column>, context: &Context<'_>) -> Result<Vec<Column>, QueryError> {
+    if context.options.delayed_name_removal { Ok(columns) } else { names::settle(columns) }
+}

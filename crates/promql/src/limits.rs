@@ -1,0 +1,49 @@
+//! What a query may hold in memory: samples, of 16 bytes each.
+//!
+//! A step of a column counts as one sample whether or not it holds one, since the memory is taken.
+
+use std::cell::Cell;
+
+use crate::engine::QueryError;
+
+/// The samples that a query holds.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: Cell<usize>,
+    max: usize,
+}
+
+impl Budget {
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { used: Cell::new(0), max }
+    }
+
+    /// What is taken.
+    pub(crate) const fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// Takes `samples` more, before their memory is allocated.
+    ///
+    /// # Errors
+    /// The limit is reached.
+    pub(crate) fn take(&self, samples: usize) -> Result<(), QueryError> {
+        self.settle(self.used.get(), samples)
+    }
+
+    /// Says that, beyond what was taken at `base`, only `samples` are left.
+    ///
+    /// # Errors
+    /// The limit is reached.
+    pub(crate) fn settle(&self, base: usize, samples: usize) -> Result<(), QueryError> {
+        let used = base.saturating_add(samples);
+        if used > self.max {
+            return Err(QueryError::Execution(
+                "query processing would load too many samples into memory in query execution"
+                    .into(),
+            ));
+        }
+        self.used.set(used);
+        Ok(())
+    }
+}
