@@ -3,8 +3,10 @@
 //! [`reader`] feeds it, [`table`] counts, [`snapshot`] shows; the last two are pure. Names and labels on /metrics are those of
 //! Tempo's span metrics, so that dashboards made for it work.
 
+mod codec;
 pub mod config;
 mod key;
+pub mod metrics;
 pub mod reader;
 pub mod snapshot;
 pub mod table;

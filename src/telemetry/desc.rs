@@ -531,6 +531,44 @@ pub const AGGREGATE_EXPIRED_SERIES: Desc = Desc {
     labels: &[],
 };
 
+// store
+
+/// Data points that became samples.
+pub const STORE_POINTS: Desc = Desc {
+    name: "sidelight_store_points",
+    kind: Kind::Counter,
+    help: "Metric data points that became samples of the store.",
+    labels: &[],
+};
+/// Data points that did not.
+pub const STORE_DROPPED_POINTS: Desc = Desc {
+    name: "sidelight_store_dropped_points",
+    kind: Kind::Counter,
+    help: "Metric data points that are not in the store, by reason; forwarding is not touched.",
+    labels: &["reason"],
+};
+/// Two writers on one stream.
+pub const STORE_CONFLICTING_POINTS: Desc = Desc {
+    name: "sidelight_store_conflicting_points",
+    kind: Kind::Counter,
+    help: "Metric data points whose start time lies within time that their series had counted: two writers on one stream.",
+    labels: &[],
+};
+/// Exemplars read from metrics.
+pub const STORE_EXEMPLARS: Desc = Desc {
+    name: "sidelight_store_exemplars",
+    kind: Kind::Counter,
+    help: "Exemplars of metric data points handed to the store.",
+    labels: &[],
+};
+/// What is remembered of points was forgotten.
+pub const STORE_CACHE_RESETS: Desc = Desc {
+    name: "sidelight_store_cache_resets",
+    kind: Kind::Counter,
+    help: "Times that the way from data points to series was forgotten because it had grown to its limit.",
+    labels: &[],
+};
+
 // api
 
 /// Requests answered by the admin listener.

@@ -22,6 +22,12 @@ impl<'a> Attributes<'a> {
     pub fn get(mut self, key: &str) -> Option<Value<'a>> {
         self.find(|attribute| attribute.key == key).map(|attribute| attribute.value.get())
     }
+
+    /// The attributes as they are written, for those that ask whether two sets are the same bytes.
+    #[inline]
+    pub fn bytes(self) -> impl Iterator<Item = &'a [u8]> {
+        self.elements
+    }
 }
 
 impl<'a> Iterator for Attributes<'a> {

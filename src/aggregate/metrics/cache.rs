@@ -1,0 +1,147 @@
+//! Finds what was made for the same bytes before: the steady state builds no strings.
+//!
+//! One map per level: resource, scope, metric, point. A key is the slot of the level above and the bytes that make the
+//! difference, compared in full, so that no hash, chosen or not, gives a point to another's series. Keys are as
+//! written: the same attributes in another order are another entry for the same series.
+//!
+//! Limits: entries and key bytes of a level; what would pass them empties all levels, counted, and they fill again.
+//! Cost: one hash and one comparison of the key; about 60 B an entry and its key.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// The slot of an entry within its level.
+pub(super) type Slot = u32;
+
+/// The level above the highest.
+pub(super) const ROOT: Slot = Slot::MAX;
+
+/// One level: values by the bytes that they were made from.
+#[derive(Debug)]
+pub(super) struct Level<T> {
+    hasher: DefaultHashBuilder,
+    index: HashTable<Slot>,
+    entries: Vec<Entry<T>>,
+    key_bytes: usize,
+    entries_max: usize,
+    key_bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    hash: u64,
+    parent: Slot,
+    part: u64,
+    key: Box<[u8]>,
+    value: T,
+}
+
+/// Where a key was looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(u64);
+
+impl<T> Level<T> {
+    pub(super) fn new(entries_max: usize, key_bytes_max: usize) -> Self {
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            index: HashTable::new(),
+            entries: Vec::new(),
+            key_bytes: 0,
+            entries_max,
+            key_bytes_max,
+        }
+    }
+
+    /// The slot of a key, or where to insert it. `part` tells apart what shares its bytes.
+    #[inline]
+    pub(super) fn find(&self, parent: Slot, part: u64, key: &[u8]) -> Result<Slot, Place> {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(parent);
+        hasher.write_u64(part);
+        hasher.write(key);
+        let hash = hasher.finish();
+        let is = |&slot: &Slot| {
+            self.entries.get(slot as usize).is_some_and(|entry| {
+                entry.parent == parent && entry.part == part && *entry.key == *key
+            })
+        };
+        self.index.find(hash, is).copied().ok_or(Place(hash))
+    }
+
+    /// Whether a key of so many bytes has room.
+    pub(super) fn has_room(&self, key_bytes: usize) -> bool {
+        self.entries.len() < self.entries_max && self.key_bytes + key_bytes <= self.key_bytes_max
+    }
+
+    /// Adds what [`Level::find`] did not find.
+    pub(super) fn insert(
+        &mut self,
+        Place(hash): Place,
+        (parent, part, key): (Slot, u64, &[u8]),
+        value: T,
+    ) -> Slot {
+        let slot = Slot::try_from(self.entries.len()).unwrap_or(ROOT);
+        self.key_bytes += key.len();
+        self.entries.push(Entry { hash, parent, part, key: key.into(), value });
+        let entries = &self.entries;
+        let rehash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |entry| entry.hash);
+        self.index.insert_unique(hash, slot, rehash);
+        slot
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&T> {
+        self.entries.get(slot as usize).map(|entry| &entry.value)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.entries.get_mut(slot as usize).map(|entry| &mut entry.value)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.index.clear();
+        self.entries.clear();
+        self.key_bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(level: &mut Level<u8>, parent: Slot, part: u64, key: &[u8], value: u8) -> Slot {
+        let place = level.find(parent, part, key).unwrap_err();
+        level.insert(place, (parent, part, key), value)
+    }
+
+    #[test]
+    fn keys_differ_by_parent_part_and_bytes() {
+        let mut level = Level::new(10, 100);
+        let a = add(&mut level, 1, 0, b"k", 1);
+        let b = add(&mut level, 2, 0, b"k", 2);
+        let c = add(&mut level, 1, 7, b"k", 3);
+        let d = add(&mut level, 1, 0, b"kk", 4);
+        for (parent, part, key, slot) in
+            [(1, 0, &b"k"[..], a), (2, 0, b"k", b), (1, 7, b"k", c), (1, 0, b"kk", d)]
+        {
+            assert_eq!(level.find(parent, part, key).unwrap(), slot);
+        }
+        assert_eq!([a, b, c, d].map(|slot| *level.get(slot).unwrap()), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_level_is_bounded_by_entries_and_by_bytes() {
+        let mut level = Level::new(2, 10);
+        assert!(level.has_room(10) && !level.has_room(11));
+        add(&mut level, ROOT, 0, b"12345678", 0);
+        assert!(level.has_room(2) && !level.has_room(3));
+        add(&mut level, ROOT, 0, b"", 0);
+        assert!(!level.has_room(0));
+        level.clear();
+        assert!(level.has_room(10) && level.find(ROOT, 0, b"").is_err());
+    }
+}

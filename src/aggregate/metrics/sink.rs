@@ -1,0 +1,123 @@
+//! What translation needs of a store. [`Writer`] is it; tests and benches look at what they were given.
+
+use sidelight_promql::Histogram;
+
+use super::drops::Reason;
+use crate::store::{Classic, Exemplar, Kind, Metadata, Refused, SeriesId, Stream, Writer};
+
+/// Where samples go.
+pub trait Sink {
+    /// Names a series.
+    type Id: Copy + std::fmt::Debug + Eq + std::hash::Hash;
+
+    /// See [`Writer::set_now`].
+    fn set_now(&mut self, received_ms: i64);
+
+    /// See [`Writer::series`]; `None` past the limit, counted.
+    fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<Self::Id>;
+
+    /// See [`Writer::append`].
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    fn append(&mut self, id: Self::Id, time_ms: i64, value: f64) -> Result<(), Refused>;
+
+    /// See [`Writer::append_native`].
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    fn append_native(
+        &mut self,
+        id: Self::Id,
+        time_ms: i64,
+        value: &Histogram,
+    ) -> Result<(), Refused>;
+
+    /// See [`Writer::append_classic`].
+    ///
+    /// # Errors
+    /// Why it is not stored.
+    fn append_classic(
+        &mut self,
+        id: Self::Id,
+        time_ms: i64,
+        value: &Classic<'_>,
+    ) -> Result<(), Refused>;
+
+    /// See [`Writer::stale`].
+    fn stale(&mut self, id: Self::Id, time_ms: i64);
+
+    /// See [`Writer::stream`].
+    fn stream(&mut self, id: Self::Id) -> &mut Stream;
+
+    /// See [`Writer::describe`].
+    fn describe(&mut self, family: &str, metadata: Metadata);
+
+    /// See [`Writer::exemplar`].
+    fn exemplar(&mut self, id: Self::Id, exemplar: Exemplar);
+}
+
+impl Sink for Writer {
+    type Id = SeriesId;
+
+    fn set_now(&mut self, received_ms: i64) {
+        Self::set_now(self, received_ms);
+    }
+
+    fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+        Some(Self::series(self, labels, kind)).filter(|id| !id.is_overflow())
+    }
+
+    fn append(&mut self, id: SeriesId, time_ms: i64, value: f64) -> Result<(), Refused> {
+        Self::append(self, id, time_ms, value)
+    }
+
+    fn append_native(
+        &mut self,
+        id: SeriesId,
+        time_ms: i64,
+        value: &Histogram,
+    ) -> Result<(), Refused> {
+        Self::append_native(self, id, time_ms, value)
+    }
+
+    fn append_classic(
+        &mut self,
+        id: SeriesId,
+        time_ms: i64,
+        value: &Classic<'_>,
+    ) -> Result<(), Refused> {
+        Self::append_classic(self, id, time_ms, value)
+    }
+
+    fn stale(&mut self, id: SeriesId, time_ms: i64) {
+        Self::stale(self, id, time_ms);
+    }
+
+    fn stream(&mut self, id: SeriesId) -> &mut Stream {
+        Self::stream(self, id)
+    }
+
+    fn describe(&mut self, family: &str, metadata: Metadata) {
+        Self::describe(self, family, metadata);
+    }
+
+    fn exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
+        Self::exemplar(self, id, exemplar);
+    }
+}
+
+impl From<Refused> for Reason {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::OutOfOrder => Self::OutOfOrder,
+            Refused::Duplicate => Self::Duplicate,
+            Refused::Conflict => Self::Conflict,
+            Refused::FarFuture => Self::FarFuture,
+            Refused::TooOld => Self::TooOld,
+            Refused::Overflow => Self::Overflow,
+            Refused::Malformed => Self::Malformed,
+            Refused::Gone => Self::Gone,
+        }
+    }
+}
