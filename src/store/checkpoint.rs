@@ -12,12 +12,14 @@
 //! - Chunks first, then the head's state with the journal's sequence: the state is what counts. After a crash
 //!   between the two the same records give the same chunks again; writing one again replaces it (key:
 //!   fingerprint and start).
+//! - Where old samples are further apart than a query looks, the disk puts floats where it looks. Floats
+//!   that are made of histograms get the same from [`Sparse::fill`](super::disk::Sparse::fill).
 //! - For a query the head wins: of a series that the head has chunks of, the disk gives samples before
 //!   the head's first only (`before_ms`).
 
 use std::path::PathBuf;
 
-use sidelight_promql::Labels;
+use sidelight_promql::{Labels, Reads, Selection};
 
 use super::chunk::Chunk;
 use super::metadata::Metadata;
@@ -80,6 +82,18 @@ pub(super) struct Window {
     pub(super) step: i64,
     /// The length of a range selector; 0 for an instant selector.
     pub(super) range: i64,
+    /// How far an instant selector looks back; 0 for a range selector.
+    pub(super) lookback: i64,
+    /// What is made of the samples: rows of old samples give what is meant.
+    pub(super) reads: Reads,
+}
+
+impl Window {
+    /// What `selection` wants.
+    pub(super) const fn of(selection: &Selection<'_>) -> Self {
+        let Selection { after, until, step, range, lookback, reads, .. } = *selection;
+        Self { after, until, step, range, lookback, reads }
+    }
 }
 
 /// A series on disk.

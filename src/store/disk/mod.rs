@@ -65,6 +65,11 @@ impl Commit<'_> {
         Ok(())
     }
 
+    /// Whether nothing is kept, so that the state of every series is wanted, not only what changed.
+    pub(super) fn wants_all(&self) -> bool {
+        false
+    }
+
     /// Makes it durable.
     pub(super) fn finish(self) -> Result<(), StoreError> {
         Ok(())
@@ -79,10 +84,11 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Hands every series with samples in the window, but for those that `known` has, to `each`, once,
-    /// until it breaks. Matchers are the caller's.
+    /// until it breaks. With `name`, only series of that metric. Other matchers are the caller's.
     pub(super) fn series(
         &mut self,
         _window: &Window,
+        _name: Option<&str>,
         _known: &dyn Fn(Fingerprint) -> bool,
         _each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
@@ -98,7 +104,16 @@ impl Reader<'_> {
         _window: &Window,
         _before_ms: i64,
         _into: &mut Samples,
-    ) -> Result<(), StoreError> {
-        Ok(())
+    ) -> Result<Sparse, StoreError> {
+        Ok(Sparse::default())
     }
+}
+
+/// Where the samples of a histogram are further apart than the query looks.
+#[derive(Debug, Default)]
+pub(super) struct Sparse {}
+
+impl Sparse {
+    /// Puts floats where `window` looks, between those that were made of a histogram's samples there.
+    pub(super) fn fill(&self, _window: &Window, _floats: &mut Vec<(i64, f64)>) {}
 }
