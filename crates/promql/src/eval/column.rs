@@ -124,6 +124,16 @@ impl Column {
         }
     }
 
+    /// Negates each float and each histogram.
+    pub(crate) fn negate(&mut self) {
+        for value in &mut self.values {
+            *value = -*value;
+        }
+        for histogram in self.histograms.iter_mut().flatten() {
+            Arc::make_mut(histogram).multiply(-1.0);
+        }
+    }
+
     /// Takes over the samples of `other` at the steps that have none here.
     pub(crate) fn fill_from(&mut self, other: &Self) {
         let mut wanted = other.present.clone();

@@ -9,6 +9,7 @@ mod binary;
 pub(crate) mod bits;
 pub(crate) mod column;
 pub(crate) mod context;
+pub(crate) mod histograms;
 pub(crate) mod names;
 pub(crate) mod output;
 mod selector;
@@ -68,7 +69,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         Node::Negate(node) => match evaluate(node, steps, context)? {
             Output::Columns(mut columns) => {
                 for column in &mut columns {
-                    column.map(|value| -value);
+                    column.negate();
                     column.drop_name = true;
                 }
                 Output::Columns(dropped(columns, context)?)

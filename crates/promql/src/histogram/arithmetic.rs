@@ -146,12 +146,10 @@ impl Sum {
         }
     }
 
-    /// Whether some part of it is infinite.
+    /// Whether the count or the sum would be infinite with `other`.
     #[must_use]
-    pub fn overflows(&self) -> bool {
-        let sides = self.positive.iter().chain(&self.negative).map(|(_, n)| n.sum);
-        let heads = [self.count.sum, self.sum.sum, self.zero_count.sum];
-        sides.chain(heads).any(f64::is_infinite)
+    pub fn overflows_with(&self, other: &Histogram) -> bool {
+        (self.sum.sum + other.sum).is_infinite() || (self.count.sum + other.count).is_infinite()
     }
 
     const fn is_custom(&self) -> bool {

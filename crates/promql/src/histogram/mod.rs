@@ -10,11 +10,13 @@
 mod arithmetic;
 mod bounds;
 mod buckets;
+pub(crate) mod change;
 mod convert;
 mod notation;
 mod quantile;
 mod reset;
 mod text;
+pub(crate) mod total;
 
 #[cfg(test)]
 mod tests;

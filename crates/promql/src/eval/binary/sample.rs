@@ -1,7 +1,11 @@
 //! Binary operators on single samples of which at least one is a native histogram.
 
+use std::sync::Arc;
+
 use super::super::context::Context;
+use crate::Histogram;
 use crate::ast::{BinaryOp, Span};
+use crate::histogram::ResetHint;
 use crate::value::SampleValue;
 
 /// What stands on either side of an operator.
@@ -15,20 +19,76 @@ pub(crate) fn apply(
     span: Span,
     context: &Context<'_>,
 ) -> Option<(SampleValue, bool)> {
-    let name = |side: &SampleValue| match side {
+    use SampleValue::{Float, Histogram};
+    match (left, right, op) {
+        (Histogram(histogram), Float(by), BinaryOp::Mul)
+        | (Float(by), Histogram(histogram), BinaryOp::Mul) => {
+            Some(changed(histogram, |histogram| histogram.multiply(*by)))
+        }
+        (Histogram(histogram), Float(by), BinaryOp::Div) => {
+            Some(changed(histogram, |histogram| histogram.divide(*by)))
+        }
+        (Histogram(left), Histogram(right), BinaryOp::Add | BinaryOp::Sub) => {
+            combined(op, left, right, span, context)
+        }
+        (Histogram(l), Histogram(r), BinaryOp::Equal) => Some((left.clone(), l.same(r))),
+        (Histogram(l), Histogram(r), BinaryOp::NotEqual) => Some((left.clone(), !l.same(r))),
+        _ => {
+            let (left, right, op) = (kind(left), kind(right), op.name());
+            context.info(
+                format_args!(
+                    "incompatible sample types encountered for binary operator \"{op}\": {left} {op} {right}"
+                ),
+                span,
+            );
+            None
+        }
+    }
+}
+
+const fn kind(side: &SampleValue) -> &'static str {
+    match side {
         SampleValue::Float(_) => "float",
         SampleValue::Histogram(_) => "histogram",
+    }
+}
+
+fn changed(histogram: &Histogram, change: impl Fn(&mut Histogram)) -> (SampleValue, bool) {
+    let mut histogram = histogram.clone();
+    change(&mut histogram);
+    histogram.compact();
+    (SampleValue::Histogram(Arc::new(histogram)), true)
+}
+
+fn combined(
+    op: BinaryOp,
+    left: &Histogram,
+    right: &Histogram,
+    span: Span,
+    context: &Context<'_>,
+) -> Option<(SampleValue, bool)> {
+    let mut result = left.clone();
+    let adds = op == BinaryOp::Add;
+    let added = if adds { result.add(right) } else { result.subtract(right) };
+    let Ok(added) = added else {
+        let op = op.name();
+        let message = "incompatible bucket layout encountered for binary operator";
+        context.warn(format_args!("{message} {op}"), span);
+        return None;
     };
-    context.info(
-        format_args!(
-            "incompatible sample types encountered for binary operator \"{op}\": {} {op} {}",
-            name(left),
-            name(right),
-            op = op.name(),
-        ),
-        span,
-    );
-    None
+    let operation = if adds { "addition" } else { "subtraction" };
+    if added.reset_collision {
+        context.warn(format_args!("conflicting counter resets during histogram {operation}"), span);
+    }
+    if added.bounds_reconciled {
+        let message = "mismatched custom buckets were reconciled during";
+        context.info(format_args!("{message} {operation}"), span);
+    }
+    if !adds {
+        result.reset_hint = ResetHint::Gauge;
+    }
+    result.compact();
+    Some((SampleValue::Histogram(Arc::new(result)), true))
 }
 
 /// What of a result goes on: 0 or 1 with `bool`, nothing where a comparison does not hold.

@@ -1,0 +1,172 @@
+//! Native histograms in windows and groups: what comes out, and what there is to say about it.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::context::Context;
+use crate::Histogram;
+use crate::ast::Span;
+use crate::histogram::change::{self, Change, Points};
+use crate::histogram::total::Total;
+use crate::histogram::{Added, Incompatible};
+
+/// Whom an annotation speaks of, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    /// The metric's name; may be empty.
+    pub(crate) metric: &'a str,
+    /// The place.
+    pub(crate) span: Span,
+}
+
+/// The change over a window of two or more histograms, as rate, increase and delta take it.
+pub(crate) fn change(
+    points: &Points,
+    counter: bool,
+    about: About<'_>,
+    context: &Context<'_>,
+) -> Option<Histogram> {
+    said(change::change(points, counter), about, context)
+}
+
+/// The change between the two last histograms, as irate and idelta take it.
+pub(crate) fn last_change(
+    (previous, last): (&Histogram, &Histogram),
+    counter: bool,
+    about: About<'_>,
+    context: &Context<'_>,
+) -> Option<Histogram> {
+    said(change::last_change(previous, last, counter), about, context)
+}
+
+fn said(change: Change, about: About<'_>, context: &Context<'_>) -> Option<Histogram> {
+    let name = about.metric;
+    if change.not_counter {
+        let message = "this native histogram metric is not a counter:";
+        context.warn(format_args!("{message} {name:?}"), about.span);
+    }
+    if change.not_gauge {
+        let message = "this native histogram metric is not a gauge:";
+        context.warn(format_args!("{message} {name:?}"), about.span);
+    }
+    if change.mixed {
+        mixed_layouts(about, context);
+    }
+    if change.subtraction_reconciled {
+        reconciled("subtraction", about.span, context);
+    }
+    if change.addition_reconciled {
+        reconciled("addition", about.span, context);
+    }
+    change.by
+}
+
+/// The sum or the average of the histograms of a window.
+pub(crate) fn total(
+    points: &Points,
+    average: bool,
+    about: About<'_>,
+    context: &Context<'_>,
+) -> Option<Histogram> {
+    let ((_, first), rest) = points.split_first()?;
+    let mut total = Total::new(first, average);
+    for (_, point) in rest {
+        if total.add(point) == Err(Incompatible) {
+            mixed_layouts(about, context);
+            return None;
+        }
+    }
+    let (histogram, added) = total.finish();
+    say_added(added, about.span, context);
+    Some(histogram)
+}
+
+/// What an aggregation of histograms has to say.
+pub(crate) fn say_added(added: Added, span: Span, context: &Context<'_>) {
+    if added.reset_collision {
+        context.warn("conflicting counter resets during histogram aggregation", span);
+    }
+    if added.bounds_reconciled {
+        reconciled("aggregation", span, context);
+    }
+}
+
+fn reconciled(operation: impl Display, span: Span, context: &Context<'_>) {
+    let message = "mismatched custom buckets were reconciled during";
+    context.info(format_args!("{message} {operation}"), span);
+}
+
+/// Warns that exponential and custom buckets do not go together.
+pub(crate) fn mixed_layouts(about: About<'_>, context: &Context<'_>) {
+    let name = about.metric;
+    context.warn(
+        format_args!(
+            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name:?}"
+        ),
+        about.span,
+    );
+}
+
+/// Warns that a window holds floats and histograms.
+pub(crate) fn mixed_samples(about: About<'_>, context: &Context<'_>) {
+    let name = about.metric;
+    context.warn(
+        format_args!("encountered a mix of histograms and floats for metric name {name:?}"),
+        about.span,
+    );
+}
+
+/// Notes that the histograms of a window that has floats too were left out.
+pub(crate) fn ignored_in_range(about: About<'_>, context: &Context<'_>) {
+    let name = about.metric;
+    context.info(
+        format_args!(
+            "ignored histograms in a range containing both floats and histograms for metric name {name:?}"
+        ),
+        about.span,
+    );
+}
+
+/// Notes that an aggregation left histograms out.
+pub(crate) fn ignored_in_aggregation(name: &str, span: Span, context: &Context<'_>) {
+    context.info(format_args!("ignored histogram in {name} aggregation"), span);
+}
+
+/// How often the samples of a window change, and how often they are reset: in the order of time,
+/// between a float and a histogram always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turns {
+    /// Samples that differ from the one before.
+    pub(crate) changes: u32,
+    /// Samples that show a reset of a counter.
+    pub(crate) resets: u32,
+}
+
+/// Counts the [`Turns`] of a window.
+pub(crate) fn turns(floats: &[(i64, f64)], histograms: &Points) -> Turns {
+    let mut turns = Turns::default();
+    let (mut floats, mut histograms) = (floats.iter().peekable(), histograms.iter().peekable());
+    let mut before: Option<(Option<f64>, Option<&Arc<Histogram>>)> = None;
+    loop {
+        let float_next = match (floats.peek(), histograms.peek()) {
+            (Some((float, _)), Some((histogram, _))) => float < histogram,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return turns,
+        };
+        let now = if float_next {
+            (floats.next().map(|(_, value)| *value), None)
+        } else {
+            (None, histograms.next().map(|(_, histogram)| histogram))
+        };
+        let (changed, reset) = match (before, now) {
+            (None, _) => (false, false),
+            (Some((Some(a), _)), (Some(b), _)) => (a != b && !(a.is_nan() && b.is_nan()), b < a),
+            (Some((_, Some(a))), (_, Some(b))) => (!b.same(a), b.is_reset_after(a)),
+            _ => (true, true),
+        };
+        turns.changes += u32::from(changed);
+        turns.resets += u32::from(reset);
+        before = Some(now);
+    }
+}
