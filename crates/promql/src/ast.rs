@@ -1,5 +1,7 @@
 //! Expressions as written, with the place of everything in the text.
 
+pub use crate::matcher::{MatchOp, Matcher, RegexError, anchored};
+
 /// A range of bytes of the expression's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -121,90 +123,12 @@ pub struct NumberLiteral {
 /// A text as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLiteral {
-    /// Without quotes and escapes.
+    /// Without quotes and escapes; where escapes made bytes that are no UTF-8 they are U+FFFD.
     pub value: String,
+    /// The text quoted byte for byte, if it is not UTF-8: such a text is never a label.
+    pub invalid: Option<String>,
     /// Where it stands.
     pub span: Span,
-}
-
-/// How a matcher compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchOp {
-    /// `=`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `=~`
-    Regex,
-    /// `!~`
-    NotRegex,
-}
-
-/// One condition on one label.
-#[derive(Clone, Debug)]
-pub struct Matcher {
-    /// The label.
-    pub name: String,
-    /// How it compares.
-    pub op: MatchOp,
-    /// With what.
-    pub value: String,
-    /// `value` compiled, anchored at both ends, for the two that need it.
-    pub(crate) regex: Option<regex::Regex>,
-}
-
-impl PartialEq for Matcher {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.name, self.op, &self.value) == (&other.name, other.op, &other.value)
-    }
-}
-
-impl Matcher {
-    /// The condition that label `name` compares so with `value`. A regular expression must match the whole
-    /// label, and its dot matches a line feed as well.
-    ///
-    /// # Errors
-    /// `value` is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
-    pub fn new(
-        name: impl Into<String>,
-        op: MatchOp,
-        value: impl Into<String>,
-    ) -> Result<Self, regex::Error> {
-        let value = value.into();
-        let regex = match op {
-            MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(&value)?),
-        };
-        Ok(Self { name: name.into(), op, value, regex })
-    }
-
-    /// Whether a label of this value (empty: absent) meets the condition.
-    #[must_use]
-    pub fn matches(&self, value: &str) -> bool {
-        match (self.op, &self.regex) {
-            (MatchOp::Equal, _) => self.value == value,
-            (MatchOp::NotEqual, _) => self.value != value,
-            (MatchOp::Regex, regex) => regex.as_ref().is_some_and(|regex| regex.is_match(value)),
-            (MatchOp::NotRegex, regex) => {
-                !regex.as_ref().is_some_and(|regex| regex.is_match(value))
-            }
-        }
-    }
-}
-
-/// The largest size of a compiled regular expression, and of what it may hold while it matches.
-pub const REGEX_BYTES_MAX: usize = 1 << 20;
-
-/// `pattern` compiled as Prometheus does: it matches a whole text, and its dot any character.
-///
-/// # Errors
-/// It is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
-pub fn anchored(pattern: &str) -> Result<regex::Regex, regex::Error> {
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
-        .size_limit(REGEX_BYTES_MAX)
-        .dfa_size_limit(REGEX_BYTES_MAX)
-        .nest_limit(100)
-        .build()
 }
 
 /// A modifier of time: `@ 12.5`, `@ start()`, `@ end()`.

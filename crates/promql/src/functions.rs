@@ -190,7 +190,7 @@ pub static FUNCTIONS: &[Function] = &[
     .experimental(),
     stable(Id::End, "end", &[], Scalar).experimental(),
     stable(Id::Exp, "exp", &[Vector], Vector),
-    stable(Id::FirstOverTime, "first_over_time", &[Matrix], Vector).experimental(),
+    stable(Id::FirstOverTime, "first_over_time", &[Matrix], Vector),
     stable(Id::Floor, "floor", &[Vector], Vector),
     stable(Id::HistogramAvg, "histogram_avg", &[Vector], Vector),
     stable(Id::HistogramCount, "histogram_count", &[Vector], Vector),

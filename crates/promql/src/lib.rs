@@ -10,6 +10,7 @@
 
 pub mod annotations;
 pub mod ast;
+pub mod duration;
 pub mod engine;
 #[expect(dead_code, reason = "functions and aggregations are not evaluated yet")]
 mod eval;
@@ -17,8 +18,12 @@ pub mod functions;
 pub mod histogram;
 pub mod labels;
 mod limits;
+mod matcher;
+pub mod parse;
 #[expect(dead_code, unused_imports, reason = "functions and aggregations are not evaluated yet")]
 mod plan;
+mod print;
+pub mod quote;
 pub mod source;
 pub mod value;
 
@@ -27,5 +32,6 @@ pub use ast::Expr;
 pub use engine::{Engine, Options, QueryError, Stop};
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
+pub use parse::{ParseError, parse, parse_selector, parse_with};
 pub use source::{Points, Queryable, Reads, Selection, SourceError};
 pub use value::{Answer, Sample, SampleValue, Series, Value};

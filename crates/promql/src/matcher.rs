@@ -1,0 +1,336 @@
+//! Conditions on labels, compiled.
+//!
+//! A regular expression is Go's RE2: it must match the whole label, its dot matches a line feed as well, and
+//! its classes `\d`, `\s`, `\w` are of ASCII. It is translated to the syntax of the `regex` crate, which differs
+//! in little else. The commonest, `.*`, `.+` and `a|b|c` of plain texts, are compared without one.
+
+use regex::{Regex, RegexBuilder};
+
+/// The largest size of a compiled regular expression, and of what it may hold while it matches.
+pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Regex,
+    /// `!~`
+    NotRegex,
+}
+
+impl MatchOp {
+    /// As written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
+
+    fn is_negative(self) -> bool {
+        matches!(self, Self::NotEqual | Self::NotRegex)
+    }
+}
+
+/// One condition on one label.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The label.
+    pub name: String,
+    /// How it compares.
+    pub op: MatchOp,
+    /// With what.
+    pub value: String,
+    pattern: Pattern,
+}
+
+/// What a label's value must be for the condition, or for its opposite.
+#[derive(Clone, Debug)]
+enum Pattern {
+    Anything,
+    NotEmpty,
+    OneOf(Vec<String>),
+    Regex(Regex),
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.op, &self.value) == (&other.name, other.op, &other.value)
+    }
+}
+
+impl Matcher {
+    /// The condition that label `name` compares so with `value`.
+    ///
+    /// # Errors
+    /// `value` is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
+    pub fn new(
+        name: impl Into<String>,
+        op: MatchOp,
+        value: impl Into<String>,
+    ) -> Result<Self, RegexError> {
+        let value = value.into();
+        let pattern = match op {
+            MatchOp::Equal | MatchOp::NotEqual => Pattern::OneOf(vec![value.clone()]),
+            MatchOp::Regex | MatchOp::NotRegex => Pattern::of(&value)?,
+        };
+        Ok(Self { name: name.into(), op, value, pattern })
+    }
+
+    /// The condition that label `name` is `value`.
+    #[must_use]
+    pub fn equal(name: &str, value: &str) -> Self {
+        let pattern = Pattern::OneOf(vec![value.to_owned()]);
+        Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), pattern }
+    }
+
+    /// Whether a label of this value (empty: absent) meets the condition.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        let found = match &self.pattern {
+            Pattern::Anything => true,
+            Pattern::NotEmpty => !value.is_empty(),
+            Pattern::OneOf(values) => values.iter().any(|one| one == value),
+            Pattern::Regex(regex) => regex.is_match(value),
+        };
+        found != self.op.is_negative()
+    }
+
+    /// The only values that meet the condition, if they are known: of `=`, and of `=~` with plain texts.
+    #[must_use]
+    pub fn values(&self) -> Option<&[String]> {
+        match &self.pattern {
+            Pattern::OneOf(values) if !self.op.is_negative() => Some(values),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_compiled(&self) -> bool {
+        matches!(self.pattern, Pattern::Regex(_))
+    }
+}
+
+impl Pattern {
+    fn of(regex: &str) -> Result<Self, RegexError> {
+        const META: &[char] = &['\\', '.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$'];
+        Ok(match regex {
+            ".*" => Self::Anything,
+            ".+" => Self::NotEmpty,
+            plain if !plain.contains(META) => {
+                Self::OneOf(plain.split('|').map(str::to_owned).collect())
+            }
+            regex => Self::Regex(anchored(regex)?),
+        })
+    }
+}
+
+/// A regular expression that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegexError(String);
+
+impl std::fmt::Display for RegexError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RegexError {}
+
+/// `pattern` compiled so that it matches a whole text, and its dot any character.
+///
+/// # Errors
+/// It is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
+pub fn anchored(pattern: &str) -> Result<Regex, RegexError> {
+    RegexBuilder::new(&format!("^(?s:{})$", translated(pattern)))
+        .size_limit(REGEX_BYTES_MAX)
+        .dfa_size_limit(REGEX_BYTES_MAX)
+        .nest_limit(100)
+        .build()
+        .map_err(|error| {
+            let what = match &error {
+                regex::Error::Syntax(report) => {
+                    let last = report.lines().last().unwrap_or_default();
+                    last.trim_start_matches("error: ").to_owned()
+                }
+                regex::Error::CompiledTooBig(limit) => {
+                    format!("compiled to more than {limit} bytes")
+                }
+                other => other.to_string(),
+            };
+            RegexError(format!("{what}: `{pattern}`"))
+        })
+}
+
+/// `pattern` of Go in the syntax of the `regex` crate.
+fn translated(pattern: &str) -> String {
+    let mut to = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    let mut class = false;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        let taken = match c {
+            '\\' => c.len_utf8() + push_escape(&mut to, after, class),
+            '[' if class => {
+                // Go has no classes within classes but for the named ones.
+                to.push_str(if after.starts_with(':') { "[" } else { "\\[" });
+                1
+            }
+            '[' => {
+                class = true;
+                // What stands first is part of the class, a closing bracket too.
+                let negation = if after.starts_with('^') { "^" } else { "" };
+                let first = after.get(negation.len()..).unwrap_or_default();
+                let bracket = first.starts_with(']');
+                to.push('[');
+                to.push_str(negation);
+                to.push_str(if bracket { "\\]" } else { "" });
+                1 + negation.len() + usize::from(bracket)
+            }
+            ']' if class => {
+                // The end of a named class is not that of the one around it.
+                class = to.ends_with(':')
+                    && to
+                        .rfind("[:")
+                        .is_some_and(|at| !to.get(at..).unwrap_or_default().contains(']'));
+                to.push(']');
+                1
+            }
+            '&' | '~' if class => {
+                to.extend(['\\', c]);
+                1
+            }
+            '{' if !class && !is_repetition(after) => {
+                to.push_str("\\{");
+                1
+            }
+            c => {
+                to.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    to
+}
+
+/// Writes the escape whose backslash stands before `after`, and says how many bytes of `after` it took.
+fn push_escape(to: &mut String, after: &str, class: bool) -> usize {
+    let ascii = match after.chars().next() {
+        Some('d') => "0-9",
+        Some('s') => r"\t\n\f\r ",
+        Some('w') => "0-9A-Za-z_",
+        Some('D') => "^0-9",
+        Some('S') => r"^\t\n\f\r ",
+        Some('W') => "^0-9A-Za-z_",
+        Some('b') if !class => {
+            to.push_str(r"(?-u:\b)");
+            return 1;
+        }
+        Some('Q') if !class => {
+            let quoted = after.get(1..).unwrap_or_default();
+            let end = quoted.find(r"\E");
+            to.push_str(&regex::escape(
+                quoted.get(..end.unwrap_or(quoted.len())).unwrap_or_default(),
+            ));
+            return end.map_or(after.len(), |end| 1 + end + 2);
+        }
+        Some(c) => {
+            to.extend(['\\', c]);
+            return c.len_utf8();
+        }
+        None => {
+            to.push('\\');
+            return 0;
+        }
+    };
+    to.extend(["[", ascii, "]"]);
+    1
+}
+
+/// Whether `after`, what follows a `{`, makes it a repetition; else it is a plain character.
+fn is_repetition(after: &str) -> bool {
+    let Some((count, _)) = after.split_once('}') else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match count.split_once(',') {
+        Some((least, most)) => is_number(least) && (most.is_empty() || is_number(most)),
+        None => is_number(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MatchOp, Matcher};
+
+    fn matches(pattern: &str, value: &str) -> bool {
+        Matcher::new("l", MatchOp::Regex, pattern).unwrap().matches(value)
+    }
+
+    #[test]
+    fn a_pattern_matches_the_whole_value_and_its_dot_everything() {
+        assert!(matches("a.c", "a\nc"));
+        assert!(!matches("a.", "abc"));
+        assert!(!matches("b|ab", "abc"));
+        assert!(matches("b|ab", "ab"));
+        assert!(matches("b|", ""));
+        assert!(matches("(?i)abc", "ABC"));
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_go() {
+        for (pattern, yes, no) in [
+            (r"\d+", "12", "٣"),
+            (r"[\d-]+", "1-2", "a"),
+            (r"\w", "_", "é"),
+            (r"[^\W]", "a", "-"),
+            (r"\S+", "a", "a b"),
+            (r"a{b}", "a{b}", "ab"),
+            (r"a{,2}", "a{,2}", "aa"),
+            (r"a{2,}", "aaa", "a"),
+            (r"[[]x", "[x", "x"),
+            (r"[]]x", "]x", "x"),
+            (r"[^]]x", "ax", "]x"),
+            (r"[[:alpha:]x&&y]+", "a&y", "1"),
+            (r"[a~~b]+", "~", "c"),
+            (r"\Qa.b\E+", "a.bb", "axb"),
+            (r"\Q(", "(", ""),
+            (r"a\bé?", "a", "b"),
+            (r"\pL+", "é", "1"),
+            (r"(?P<x>a)", "a", "b"),
+        ] {
+            assert!(matches(pattern, yes), "{pattern} {yes}");
+            assert!(!matches(pattern, no), "{pattern} {no}");
+        }
+    }
+
+    #[test]
+    fn plain_alternatives_are_known_values() {
+        let matcher = |op, value: &str| Matcher::new("l", op, value).unwrap();
+        assert_eq!(matcher(MatchOp::Regex, "a|b").values().unwrap(), ["a", "b"]);
+        assert_eq!(matcher(MatchOp::Equal, "a|b").values().unwrap(), ["a|b"]);
+        assert!(matcher(MatchOp::NotRegex, "a|b").values().is_none());
+        assert!(!matcher(MatchOp::NotRegex, "a|b").matches("b"));
+        assert!(matcher(MatchOp::NotRegex, ".+").matches(""));
+        assert!(!matcher(MatchOp::NotRegex, ".*").matches(""));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_or_too_large_is_refused_in_one_line() {
+        for (pattern, message) in [
+            ("a(", "unclosed group: `a(`"),
+            (r"\C", r"unrecognized escape sequence: `\C`"),
+            ("(a{1000}){1000}", "compiled to more than 1048576 bytes: `(a{1000}){1000}`"),
+        ] {
+            let error = Matcher::new("l", MatchOp::Regex, pattern).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+        let nested = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
+        assert!(Matcher::new("l", MatchOp::Regex, nested).is_err());
+    }
+}
