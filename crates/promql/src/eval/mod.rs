@@ -4,17 +4,21 @@
 //! left are loops over `[f64]`. The other files of this module are functions of columns; only this one
 //! knows the plan as a whole.
 
+mod aggregate;
 pub(crate) mod arithmetic;
 mod binary;
 pub(crate) mod bits;
 pub(crate) mod column;
 pub(crate) mod context;
 pub(crate) mod histograms;
+mod kahan;
 pub(crate) mod names;
 pub(crate) mod output;
+mod quantile;
 mod selector;
 mod window;
 
+use aggregate::Aggregation;
 use binary::pairs::Pairs;
 use binary::scalar::WithScalar;
 use binary::sets;
@@ -82,7 +86,10 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         Node::Binary(binary) => operator(binary, steps, context)?,
         Node::Call(plan::Call { function, .. }) => return Err(unknown(function.name)),
         Node::OverTime(over_time) => return Err(unknown(over_time.function.name)),
-        Node::Aggregate(aggregate) => return Err(unknown(aggregate.op.name())),
+        Node::Aggregate(aggregate) => {
+            let columns = aggregate_of(aggregate, steps, context)?;
+            Output::Columns(dropped(columns, context)?)
+        }
     })
 }
 
@@ -180,6 +187,32 @@ fn operator(
         (Output::Text(_), _) | (_, Output::Text(_)) => Vec::new(),
     };
     Ok(Output::Columns(dropped(columns, context)?))
+}
+
+fn aggregate_of(
+    aggregate: &plan::Aggregate<'_>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Vec<Column>, QueryError> {
+    let (param, label) = match &aggregate.param {
+        None => (Vec::new(), String::new()),
+        Some(param) => match evaluate(param, steps, context)? {
+            Output::Scalar(values) => (values, String::new()),
+            Output::Text(text) => (Vec::new(), text),
+            Output::Columns(_) => (Vec::new(), String::new()),
+        },
+    };
+    let columns = evaluate(&aggregate.node, steps, context)?.into_columns();
+    let aggregation = Aggregation {
+        op: aggregate.op,
+        grouping: &aggregate.grouping,
+        without: aggregate.without,
+        param,
+        label,
+        param_span: aggregate.param_span,
+        node_span: aggregate.node_span,
+    };
+    aggregation.apply(columns, steps.len, context)
 }
 
 fn with_scalar(
