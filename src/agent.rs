@@ -237,21 +237,23 @@ impl Running {
     async fn try_reload(&mut self, load: &Reload) -> Result<String, String> {
         let newer = load()?;
         let export = newer.config.export.clone();
-        self.exporters.check(&export).map_err(|error| telemetry::chain(&error))?;
         export::itself::refuse(&export, &listeners(&self.view.endpoints))
             .await
             .map_err(|error| telemetry::chain(&error))?;
+        let prepared = self.exporters.prepare(export).map_err(|error| telemetry::chain(&error))?;
         let level = &newer.config.telemetry.logs.level;
         self.own.level().set(level).map_err(|error| telemetry::chain(&error))?;
 
         // Before the lanes that pass them on, so that no request reaches a lane without them.
         self.context_headers.set(newer.config.receive.headers_from_context.clone());
-        self.exporters.release(&export).await;
+        self.exporters.release(&prepared).await;
         let changed = self.journal.reconfigure(readers(&newer.config));
         let journal = self.journal.clone();
-        let applied = self.exporters.apply(export, |name| journal.reader(name));
-        applied.map_err(|error| telemetry::chain(&error))?;
+        let applied = self.exporters.apply(prepared, |name| journal.reader(name));
         let mut summary = started::changes(&changed);
+        if let Err(error) = applied {
+            summary.push_str(&format!("; not all lanes run: {}", telemetry::chain(&error)));
+        }
         for key in self.loaded.needs_restart(&newer) {
             summary.push_str(&format!("; {key} takes effect at the next start"));
         }

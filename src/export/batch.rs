@@ -207,6 +207,22 @@ pub fn split(signal: Signal, payload: Bytes, items: u32, max: usize) -> Pieces {
     Pieces { pieces, too_large: items.saturating_sub(sent) }
 }
 
+/// Divides a payload whose body came to `encoded` bytes so that each part's probably comes to at most `max`. An
+/// item is left out only when it is alone in the payload.
+#[must_use]
+pub fn divide(signal: Signal, payload: &Bytes, items: u32, encoded: usize, max: usize) -> Pieces {
+    if items <= 1 {
+        return Pieces { pieces: Vec::new(), too_large: items };
+    }
+    let whole = payload.len();
+    let fitting = whole.saturating_mul(max) / encoded.max(1);
+    let fitting = (fitting - fitting / 16).min(whole.saturating_sub(1));
+    let parts = |size| split(signal, payload.clone(), items, size);
+    let gentle = [fitting, usize::midpoint(fitting, whole)].into_iter().map(parts);
+    let mut gentle = gentle.filter(|pieces| pieces.too_large == 0);
+    gentle.next().unwrap_or_else(|| parts(whole.saturating_sub(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +328,20 @@ mod tests {
         assert!(sizes.iter().all(|&(bytes, pieces)| bytes <= 1000 && pieces == 1), "{sizes:?}");
         assert_eq!(batches.iter().map(Batch::items).sum::<u64>(), 3);
         assert_eq!(records.first().map(|r| r.pieces as usize), Some(batches.len()));
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_divided_by_what_is_known_and_costs_no_item_that_fits() {
+        let payload = spans(&[600, 100, 100, 100]);
+        let sizes = |encoded, max| {
+            let divided = divide(Signal::Traces, &payload, 4, encoded, max);
+            assert_eq!(divided.too_large, 0);
+            divided.pieces.iter().map(|(bytes, items)| (bytes.len(), *items)).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(2_100, 2_000).len(), 2, "half of it would have dropped the first");
+        assert_eq!(sizes(9_000, 1_000).iter().map(|(_, items)| items).sum::<u32>(), 4);
+        let alone = divide(Signal::Traces, &spans(&[600]), 1, 2_000, 1_000);
+        assert_eq!((alone.pieces.len(), alone.too_large), (0, 1));
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn arrives(own: SocketAddr, to: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -
     if own.is_unspecified() {
         return to.is_loopback() || is_local(to);
     }
-    own == to || (own.is_loopback() && to.is_loopback() && own.is_ipv4() == to.is_ipv4())
+    own == to
 }
 
 /// Whether this host has the address: only then can a socket be bound to it.
@@ -104,6 +104,7 @@ mod tests {
             ("127.0.0.1:4317", "127.0.0.1:4317", true),
             ("127.0.0.1:4317", "127.0.0.1:4318", false),
             ("127.0.0.1:4317", "0.0.0.0:4317", true),
+            ("127.0.0.1:4317", "127.0.0.2:4317", false),
             ("127.0.0.1:4317", "10.0.0.1:4317", false),
             ("127.0.0.1:4317", "[::1]:4317", false),
             ("0.0.0.0:4317", "127.0.0.1:4317", true),

@@ -18,7 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::account::{Account, Closed};
-use super::batch::{Batch, Limits, plan, split};
+use super::batch::{Batch, Limits, divide, plan};
 use super::budget::Share;
 use super::client::{Partial, Response, SendError};
 use super::config::Destination;
@@ -283,7 +283,7 @@ impl<I: Intake> Lane<I> {
         };
         match (error.disposition(&self.retry), &error) {
             (Disposition::Delivered, _) => self.delivered(&batch, None),
-            (_, SendError::RequestTooLarge { .. }) => self.too_large(batch),
+            (_, SendError::RequestTooLarge { bytes }) => self.too_large(batch, *bytes),
             (Disposition::Refused, _) => self.refused(batch, &error),
             (Disposition::Retry, _) => self.retry(batch, &error, false),
             (Disposition::Hold, _) => self.retry(batch, &error, true),
@@ -319,7 +319,7 @@ impl<I: Intake> Lane<I> {
     /// Refused for good. Merged records whose bytes are at fault go again, each as its sender sent it: that
     /// request was never sent.
     fn refused(&mut self, batch: Batch, error: &SendError) {
-        self.schedule.ended();
+        self.schedule.ended(Instant::now());
         self.parts.report.failed(error);
         if batch.pieces.len() > 1 && error.faults_the_data() {
             self.schedule.offer_first(batch.into_singles());
@@ -334,21 +334,21 @@ impl<I: Intake> Lane<I> {
         self.drop_batch(&batch, DropReason::Permanent);
     }
 
-    /// Larger than any request may be: divided as far as possible.
-    fn too_large(&mut self, mut batch: Batch) {
-        self.schedule.ended();
+    /// Its body of `bytes` is larger than any request may be: divided as far as possible.
+    fn too_large(&mut self, mut batch: Batch, bytes: usize) {
+        self.schedule.ended(Instant::now());
         if batch.pieces.len() > 1 {
             self.schedule.offer_first(batch.into_singles());
             return;
         }
         let Some(piece) = batch.pieces.pop() else { return };
-        let half = piece.payload.len() / 2;
-        let parts = split(self.parts.signal, piece.payload, piece.items, half);
+        let (signal, max) = (self.parts.signal, super::config::REQUEST_BYTES_MAX);
+        let parts = divide(signal, &piece.payload, piece.items, bytes, max);
         self.account.divide_piece(piece.seq, u32::try_from(parts.pieces.len()).unwrap_or(0));
         let headers = batch.headers;
-        let halves = parts.pieces.into_iter();
+        let pieces = parts.pieces.into_iter();
         let batches =
-            halves.map(|(payload, items)| Batch::single(&headers, piece.seq, items, payload));
+            pieces.map(|(payload, items)| Batch::single(&headers, piece.seq, items, payload));
         self.schedule.offer_first(batches.collect());
         let dropped = Some((DropReason::TooLarge, parts.too_large));
         let closed = self.account.end_piece(piece.seq, 0, dropped);

@@ -120,6 +120,14 @@ pub struct Exporters<I> {
     released: Vec<(String, Carry<I>)>,
 }
 
+/// A configuration of which nothing can fail any more but the journal's readers.
+#[derive(Debug)]
+pub struct Prepared {
+    config: Config,
+    /// By the name of the lane; those that go on have none.
+    sinks: Vec<(String, Arc<Sink>)>,
+}
+
 #[derive(Debug)]
 struct Running<I> {
     name: String,
@@ -156,7 +164,8 @@ impl<I: Intake> Exporters<I> {
             lanes: Vec::new(),
             released: Vec::new(),
         };
-        exporters.apply(config, open)?;
+        let prepared = exporters.prepare(config)?;
+        exporters.apply(prepared, open)?;
         Ok(exporters)
     }
 
@@ -166,24 +175,42 @@ impl<I: Intake> Exporters<I> {
         self.handle.clone()
     }
 
-    /// Whether `config` can be applied.
+    /// The first step of a reload: makes everything of `config` that can fail, and changes nothing.
     ///
     /// # Errors
     /// [`StartError::Client`].
-    pub fn check(&self, config: &Config) -> Result<(), StartError> {
-        config.destinations.iter().try_for_each(|d| sink(d, &self.deps).map(drop))
+    pub fn prepare(&self, config: Config) -> Result<Prepared, StartError> {
+        let mut sinks: Vec<(String, Arc<Sink>)> = Vec::new();
+        let mut shared: Option<(&str, Arc<Sink>)> = None;
+        for (destination, signal) in lanes_of(&config).filter(|(d, _)| !self.goes_on(d)) {
+            let sink = match &shared {
+                Some((of, sink)) if *of == destination.name => Arc::clone(sink),
+                _ => Arc::new(sink(destination, &self.deps)?),
+            };
+            // Lanes have their own connections, but one file has one writer.
+            if matches!(*sink, Sink::File(_)) {
+                shared = Some((&destination.name, Arc::clone(&sink)));
+            }
+            sinks.push((reader_name(&destination.name, signal), sink));
+        }
+        Ok(Prepared { config, sinks })
     }
 
-    /// The first half of a reload: ends the lanes that `config` changes or does not have. What they have in
+    /// Whether the lanes of `destination` run and need no change.
+    fn goes_on(&self, destination: &Destination) -> bool {
+        self.config.destinations.contains(destination)
+    }
+
+    /// The second step: ends the lanes that the new configuration changes or does not have. What they have in
     /// flight is awaited (at most their timeout), the rest is kept for their successors. Then
     /// reconfigure the journal and call [`Exporters::apply`].
-    pub async fn release(&mut self, config: &Config) {
-        let old = self.config.destinations.iter();
-        let changed: Vec<_> =
-            old.filter(|d| !config.destinations.contains(d)).map(|d| d.name.clone()).collect();
-        let (ending, staying): (Vec<_>, Vec<_>) = std::mem::take(&mut self.lanes)
-            .into_iter()
-            .partition(|l| changed.contains(&l.exporter));
+    pub async fn release(&mut self, prepared: &Prepared) {
+        let config = &prepared.config;
+        let lanes = std::mem::take(&mut self.lanes);
+        let stays =
+            |name: &str| config.destinations.iter().any(|d| d.name == name && self.goes_on(d));
+        let (staying, ending): (Vec<_>, Vec<_>) =
+            lanes.into_iter().partition(|l| stays(&l.exporter));
         self.lanes = staying;
         for lane in &ending {
             lane.mode.send_replace(Mode::Release);
@@ -199,43 +226,39 @@ impl<I: Intake> Exporters<I> {
         }
     }
 
-    /// Starts the lanes of `config` that do not run.
+    /// The last step: starts the lanes that were prepared.
     ///
     /// # Errors
-    /// [`StartError`]; lanes before the one that failed run.
+    /// [`StartError::NoReader`] for a lane without one; every other one runs.
     pub fn apply(
         &mut self,
-        config: Config,
+        prepared: Prepared,
         mut open: impl FnMut(&str) -> Option<I>,
     ) -> Result<(), StartError> {
-        let mut shared: Option<(&str, Arc<Sink>)> = None;
+        let Prepared { mut config, sinks } = prepared;
+        let mut missing = None;
         for (destination, signal) in lanes_of(&config) {
             let name = reader_name(&destination.name, signal);
-            if self.lanes.iter().any(|lane| lane.name == name) {
-                continue;
-            }
-            let sink = match &shared {
-                Some((of, sink)) if *of == destination.name => Arc::clone(sink),
-                _ => Arc::new(sink(destination, &self.deps)?),
-            };
-            // Lanes have their own connections, but one file has one writer.
-            if matches!(*sink, Sink::File(_)) {
-                shared = Some((&destination.name, Arc::clone(&sink)));
-            }
+            let Some((_, sink)) = sinks.iter().find(|(of, _)| *of == name) else { continue };
             let released = self.released.iter().position(|(n, _)| *n == name);
             let carry = match released {
                 Some(at) => self.released.swap_remove(at).1,
                 None => match open(&name) {
                     Some(intake) => Carry::fresh(intake),
-                    None => return Err(StartError::NoReader(name)),
+                    None => {
+                        missing = Some((destination.name.clone(), name));
+                        continue;
+                    }
                 },
             };
-            let lane = self.spawn(destination, signal, sink, carry);
+            let lane = self.spawn(destination, signal, Arc::clone(sink), carry);
             self.lanes.push(lane);
         }
         self.handle.set(self.lanes.iter().map(|lane| Arc::clone(&lane.cell)).collect());
+        // The next reload makes it anew.
+        config.destinations.retain(|d| missing.as_ref().is_none_or(|(name, _)| d.name != *name));
         self.config = config;
-        Ok(())
+        missing.map_or(Ok(()), |(_, lane)| Err(StartError::NoReader(lane)))
     }
 
     fn spawn(

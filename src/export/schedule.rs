@@ -7,15 +7,18 @@
 //!            └───────────── waiting ─ take (when due, or as the probe)
 //! ```
 //! Invariants: at most `slots` batches are in flight, one when the lane is ordered; during an outage at most
-//! one, not before its time; a batch that waits holds no slot; in an ordered lane nothing passes a
-//! waiting batch, but for one that fails again and again while others do not.
+//! one, not before its time; a batch that waits holds no slot; in an ordered lane nothing of equal
+//! pass-through headers passes a waiting batch, but for one that fails again and again while others do not.
+//!
+//! Batches of other pass-through headers may belong to another tenant: when an answer condemns the
+//! configuration, they are tried at once, so that one tenant without rights does not hold the others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch::Batch;
+use super::batch::{Batch, Headers};
 use super::config::Retry;
 use super::retry::{Backoff, jittered};
 
@@ -23,6 +26,11 @@ use super::retry::{Backoff, jittered};
 pub const LONE_FAILURES_MAX: u32 = 20;
 /// … but not before they have lasted this long.
 pub const LONE_TIME_MIN: Duration = Duration::from_secs(600);
+
+/// Batches held while one whose pass-through headers were not refused yet is looked for …
+const HELD_MAX: usize = 64;
+/// … unless this many sets of headers were refused.
+const REFUSED_SETS_MAX: usize = 4;
 
 /// A destination that asks for no wait at all gets this one.
 const WAIT_MIN: Duration = Duration::from_millis(100);
@@ -120,7 +128,11 @@ impl Schedule {
             return None;
         }
         let mut batch = match &self.outage {
-            Some(outage) if self.in_flight > 0 || now < outage.until => return None,
+            Some(_) if self.in_flight > 0 => return None,
+            Some(outage) if now < outage.until => {
+                let at = self.untried().filter(|_| outage.held)?;
+                self.ready.remove(at)?
+            }
             Some(_) => self.probe(now)?,
             None => self.next(now)?,
         };
@@ -133,19 +145,21 @@ impl Schedule {
     /// During an outage: a batch that has failed least, so that one poisoned batch never stands for a
     /// destination that takes others.
     fn probe(&mut self, now: Instant) -> Option<Batch> {
-        let pass = match self.first_waiting() {
-            Some(first) if self.ordered => self.suspect(&first.batch, now),
-            _ => true,
-        };
-        if pass && let Some(batch) = self.ready.pop_front() {
-            return Some(batch);
+        if let Some(at) = self.untried().or_else(|| self.sendable(now)) {
+            return self.ready.remove(at);
         }
-        let best = self.waiting.iter().enumerate().min_by_key(|(_, w)| {
+        let in_turn = |w: &Waiting| {
+            let first = self.first_waiting(&w.batch.headers);
+            !self.ordered
+                || first.is_some_and(|first| first.batch.first_seq() == w.batch.first_seq())
+        };
+        let mut candidates: Vec<_> =
+            self.waiting.iter().enumerate().filter(|(_, w)| in_turn(w)).collect();
+        candidates.sort_by_key(|(_, w)| {
             let history = &w.batch.history;
-            let failed = (history.lone_failures, history.failures);
-            (if self.ordered { (0, 0) } else { failed }, w.batch.first_seq())
+            (history.lone_failures, history.failures, w.batch.first_seq())
         });
-        let (at, _) = best?;
+        let (at, _) = *candidates.first()?;
         Some(self.waiting.swap_remove(at).batch)
     }
 
@@ -154,19 +168,35 @@ impl Schedule {
         if let Some((at, _)) = due.min_by_key(|(_, w)| w.batch.first_seq()) {
             return Some(self.waiting.swap_remove(at).batch);
         }
-        if self.blocked() {
-            return None;
+        let at = self.sendable(now)?;
+        self.ready.remove(at)
+    }
+
+    /// The first ready batch that passes no batch that keeps its place.
+    fn sendable(&self, now: Instant) -> Option<usize> {
+        let free = |b: &Batch| !self.ordered || !self.keeps_place_before(&b.headers, now);
+        self.ready.iter().take(HELD_MAX).position(free)
+    }
+
+    /// The first ready batch with headers that none of those that wait has.
+    fn untried(&self) -> Option<usize> {
+        let tried = |b: &Batch| self.waiting.iter().any(|w| w.batch.headers == b.headers);
+        let mut ready = self.ready.iter().take(HELD_MAX);
+        ready.position(|b| !tried(b)).filter(|_| !self.waiting.is_empty())
+    }
+
+    /// Whether, in an ordered lane, a waiting batch of these headers keeps its place.
+    fn keeps_place_before(&self, headers: &Headers, now: Instant) -> bool {
+        if self.outage.is_some() || !headers.is_empty() {
+            return self.first_waiting(headers).is_some_and(|w| !self.suspect(&w.batch, now));
         }
-        self.ready.pop_front()
+        let mut same = self.waiting.iter().filter(|w| w.batch.headers == *headers);
+        same.any(|w| w.batch.history.lone_failures == 0)
     }
 
-    /// Whether a waiting batch keeps its place in front of everything else.
-    fn blocked(&self) -> bool {
-        self.ordered && self.waiting.iter().any(|w| w.batch.history.lone_failures == 0)
-    }
-
-    fn first_waiting(&self) -> Option<&Waiting> {
-        self.waiting.iter().min_by_key(|w| w.batch.first_seq())
+    fn first_waiting(&self, headers: &Headers) -> Option<&Waiting> {
+        let same = self.waiting.iter().filter(|w| w.batch.headers == *headers);
+        same.min_by_key(|w| w.batch.first_seq())
     }
 
     /// Whether an ordered lane should try what comes after `batch`.
@@ -177,8 +207,14 @@ impl Schedule {
 
     /// The in-flight batch arrived: the destination is there.
     pub fn delivered(&mut self, now: Instant) {
-        self.in_flight -= 1;
         self.deliveries += 1;
+        self.ended(now);
+    }
+
+    /// The in-flight batch was refused for good: the destination is there, and reads. What waited for that
+    /// goes at once.
+    pub fn ended(&mut self, now: Instant) {
+        self.in_flight -= 1;
         if self.outage.take().is_some() {
             for waiting in &mut self.waiting {
                 if waiting.batch.history.lone_failures == 0 {
@@ -188,17 +224,18 @@ impl Schedule {
         }
     }
 
-    /// The in-flight batch was refused for good: the destination is there, and reads.
-    pub fn ended(&mut self) {
-        self.in_flight -= 1;
-        self.outage = None;
-    }
-
     /// The in-flight batch may be sent again.
     pub fn failed(&mut self, now: Instant, mut batch: Batch, failure: Failure) -> Verdict {
         self.in_flight -= 1;
+        // Of a tenant that alone is refused, no batch stands for the destination.
+        let refused = failure.held
+            && !batch.headers.is_empty()
+            && self
+                .waiting
+                .iter()
+                .any(|w| w.batch.headers == batch.headers && w.batch.history.lone_failures > 0);
         let history = &mut batch.history;
-        let lone = history.failures > 0 && self.deliveries > history.deliveries_seen;
+        let lone = refused || history.failures > 0 && self.deliveries > history.deliveries_seen;
         history.failures += 1;
         history.deliveries_seen = self.deliveries;
         if lone {
@@ -244,7 +281,8 @@ impl Schedule {
         if first || sent.is_none_or(|sent| sent > outage.last_failure) {
             outage.failures += 1;
             let wait = outage.backoff.next(policy, failure.asked, failure.random);
-            let wait = if failure.held {
+            // The first may be one tenant's; only what repeats is taken for the configuration.
+            let wait = if failure.held && !first {
                 wait.max(jittered(policy.max_interval, policy, failure.random))
             } else {
                 wait
@@ -274,17 +312,30 @@ impl Schedule {
     /// Whether more should be read: there is a slot to fill and nothing at hand to fill it.
     #[must_use]
     pub fn wants_more(&self, now: Instant) -> bool {
-        if !self.ready.is_empty() || self.in_flight >= self.slots {
+        if self.in_flight >= self.slots {
             return false;
         }
+        let none = self.ready.is_empty();
         match &self.outage {
-            Some(_) if self.in_flight > 0 => false,
-            Some(_) if self.ordered => {
-                self.first_waiting().is_none_or(|first| self.suspect(&first.batch, now))
-            }
-            Some(_) => self.waiting.len() < 2,
-            None => !self.blocked(),
+            Some(_) if self.in_flight > 0 || self.untried().is_some() => false,
+            Some(outage) if outage.held && self.may_find_others() => true,
+            Some(_) if self.ordered => none && !self.any_keeps_place(now),
+            Some(_) => none && self.waiting.len() < 2,
+            None if self.sendable(now).is_some() => false,
+            None => none && !self.any_keeps_place(now) || self.may_find_others(),
         }
+    }
+
+    fn any_keeps_place(&self, now: Instant) -> bool {
+        self.ordered && self.waiting.iter().any(|w| self.keeps_place_before(&w.batch.headers, now))
+    }
+
+    /// Whether batches with headers that were not refused yet may follow.
+    fn may_find_others(&self) -> bool {
+        let sets: BTreeSet<_> = self.waiting.iter().map(|w| &w.batch.headers).collect();
+        sets.iter().any(|headers| !headers.is_empty())
+            && sets.len() < REFUSED_SETS_MAX
+            && self.waiting.len() + self.ready.len() < HELD_MAX
     }
 
     /// The outage, if there is one.

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use sidelight_agent::export::client::Client;
 use sidelight_agent::export::config::{
-    ClientConfig, Compression, Config, Destination as Configured, Protocol, Retry, Target,
+    ClientConfig, Compression, Config, Destination as Configured, Protocol, Retry, Secret, Target,
 };
 use sidelight_agent::export::endpoint::Endpoint;
 use sidelight_agent::export::status::State;
@@ -67,6 +67,14 @@ fn client_of(destination: &mut Configured) -> &mut ClientConfig {
 }
 
 impl Pipe {
+    async fn reload(&mut self, config: Config) -> Result<(), export::StartError> {
+        let readers = export::readers(&config);
+        let prepared = self.exporters.prepare(config)?;
+        self.exporters.release(&prepared).await;
+        let _ = self.journal.reconfigure(readers);
+        self.exporters.apply(prepared, |name| self.journal.reader(name))
+    }
+
     fn start(destination: Configured) -> Self {
         Self::start_with(destination, |reader| reader)
     }
@@ -563,13 +571,70 @@ async fn a_reload_moves_a_lane_with_what_it_holds() {
     let destination = Destination::serve(|_, _| Answer::Ok).await;
     let moved = configured(Protocol::Grpc, destination.address, Signal::Traces);
     let config = Config { destinations: vec![moved] };
-    pipe.exporters.release(&config).await;
-    let _ = pipe.journal.reconfigure(export::readers(&config));
-    let journal = pipe.journal.clone();
-    pipe.exporters.apply(config, |name| journal.reader(name)).unwrap();
+    pipe.reload(config).await.unwrap();
     assert_eq!(pipe.settled().await, (40, vec![]));
     assert_eq!(set(destination.taken()), names);
     assert_eq!(destination.taken().len(), 40, "nothing twice");
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_start_changes_nothing() {
+    let destination = Destination::serve(|_, _| Answer::Ok).await;
+    let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
+    let mut pipe = Pipe::start(config.clone());
+    pipe.append("a").await;
+    assert_eq!(pipe.settled().await, (1, vec![]));
+    config.name = "otlp/other".to_owned();
+    client_of(&mut config).headers.push(("a b".to_owned(), Secret::new("x")));
+    let refused = pipe.reload(Config { destinations: vec![config] }).await;
+    assert!(matches!(refused, Err(export::StartError::Client { .. })), "{refused:?}");
+    pipe.append("b").await;
+    assert_eq!(pipe.settled().await, (2, vec![]));
+    assert_eq!(destination.connections(), 1, "the lane went on");
+}
+
+#[tokio::test]
+async fn a_lane_without_a_reader_keeps_no_other_from_starting() {
+    let destination = Destination::serve(|_, _| Answer::Ok).await;
+    let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
+    let mut pipe = Pipe::start(config.clone());
+    let mut first = config.clone();
+    first.name = "otlp/unknown".to_owned();
+    client_of(&mut config).compression = Compression::None;
+    let config = Config { destinations: vec![first, config] };
+    let prepared = pipe.exporters.prepare(config.clone()).unwrap();
+    pipe.exporters.release(&prepared).await;
+    let applied = pipe.exporters.apply(prepared, |name| pipe.journal.reader(name));
+    assert_eq!(applied.unwrap_err().to_string(), "the journal has no reader otlp/unknown:traces");
+    pipe.append("a").await;
+    assert_eq!(pipe.settled().await, (1, vec![]));
+    pipe.reload(config).await.unwrap();
+    assert_eq!(pipe.exporters.handle().lanes().len(), 2, "the next reload starts it");
+}
+
+#[tokio::test]
+async fn a_tenant_without_rights_does_not_hold_the_others() {
+    for signal in [Signal::Traces, Signal::Metrics] {
+        let destination = Destination::serve(|_, names| match names {
+            [name, ..] if name.starts_with("bad") => Answer::Http(403, &[]),
+            _ => Answer::Ok,
+        })
+        .await;
+        let mut config = configured(Protocol::Http, destination.address, signal);
+        config.headers_from_context = vec!["x-tenant".to_owned()];
+        config.retry = Retry::default();
+        let pipe = Pipe::start(config);
+        for round in 0..10 {
+            pipe.append_with(&[&format!("bad{round}")], Flags::default(), "bad").await;
+            pipe.append_with(&[&format!("good{round}")], Flags::default(), "good").await;
+            let last = format!("good{round}");
+            wait_for("the other tenant is served", Duration::from_secs(8), || {
+                destination.taken().contains(&last).then_some(())
+            })
+            .await;
+        }
+        assert!(destination.taken().iter().all(|name| name.starts_with("good")));
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::export::batch::{Headers, History, Piece};
 
 const DOWN: Failure = Failure { held: false, asked: None, random: 0.5 };
+const HELD: Failure = Failure { held: true, asked: None, random: 0.5 };
 const S: fn(u64) -> Duration = Duration::from_secs;
 
 fn batch(seqs: &[u64]) -> Batch {
@@ -93,13 +94,127 @@ fn an_ordered_lane_sends_the_failed_batch_again_before_any_other() {
 }
 
 #[test]
-fn a_held_lane_probes_every_max_interval() {
+fn a_held_lane_looks_again_soon_and_then_probes_every_max_interval() {
     let mut lane = schedule(false);
-    let now = Instant::now();
-    let batch = lane.take(now).unwrap();
-    let _ = lane.failed(now, batch, Failure { held: true, ..DOWN });
-    assert!(lane.outage().unwrap().held);
-    assert_eq!(lane.wake().unwrap() - now, S(30));
+    let mut now = Instant::now();
+    for wait in [1, 30, 30] {
+        let batch = lane.take(now).unwrap();
+        let _ = lane.failed(now, batch, HELD);
+        assert!(lane.outage().unwrap().held);
+        assert!(lane.take(now).is_none());
+        assert_eq!(lane.wake().unwrap() - now, S(wait));
+        now = lane.wake().unwrap();
+    }
+}
+
+fn of_tenant(tenant: &'static str, seqs: &[u64]) -> Batch {
+    let tenant = Bytes::from_static(tenant.as_bytes());
+    Batch { headers: vec![("x-tenant".to_owned(), tenant)], ..batch(seqs) }
+}
+
+/// A minute in which every second brings a batch of each tenant; `refused` says whose are.
+fn a_minute_of(ordered: bool, refused: fn(&Batch) -> bool) -> Vec<(Duration, u64)> {
+    let policy = Retry { multiplier: 2.0, ..Retry::default() };
+    let mut lane = Schedule::new(policy, ordered, 4);
+    let start = Instant::now();
+    let mut journal = (1..=120).map(|seq| match seq % 2 {
+        0 => of_tenant("good", &[seq]),
+        _ => of_tenant("bad", &[seq]),
+    });
+    let mut delivered = Vec::new();
+    for step in 0..600_u32 {
+        let now = start + Duration::from_millis(100) * step;
+        if step % 10 == 0 {
+            journal.by_ref().take(2).for_each(|batch| {
+                if lane.wants_more(now) || batch.headers == of_tenant("good", &[]).headers {
+                    lane.offer([batch]);
+                }
+            });
+        }
+        while let Some(batch) = lane.take(now) {
+            if refused(&batch) {
+                let _ = lane.failed(now, batch, HELD);
+            } else {
+                delivered.push((now - start, batch.first_seq()));
+                lane.delivered(now);
+            }
+        }
+    }
+    delivered
+}
+
+#[test]
+fn a_tenant_that_is_refused_does_not_hold_the_others() {
+    for ordered in [false, true] {
+        let bad = |batch: &Batch| batch.first_seq() % 2 == 1;
+        let delivered = a_minute_of(ordered, bad);
+        assert_eq!(delivered.len(), 60, "{delivered:?}");
+        for (at, seq) in delivered {
+            let due = S((seq - 1) / 2);
+            assert!(at <= due + S(1), "{seq} at {at:?}");
+        }
+    }
+}
+
+#[test]
+fn credentials_that_are_refused_for_everybody_are_tried_once_each() {
+    for ordered in [false, true] {
+        let mut lane = Schedule::new(Retry::default(), ordered, 4);
+        let now = Instant::now();
+        for tenant in ["a", "b", "c", "d", "e", "f"] {
+            lane.offer([of_tenant(tenant, &[1]), of_tenant(tenant, &[2])]);
+        }
+        let mut tried = 0;
+        while let Some(batch) = lane.take(now) {
+            tried += 1;
+            let _ = lane.failed(now, batch, HELD);
+        }
+        assert_eq!(tried, 6);
+        assert!(!lane.wants_more(now), "nothing more is read");
+    }
+}
+
+#[test]
+fn in_an_ordered_lane_a_tenants_batches_keep_their_order_and_pass_anothers() {
+    let mut lane = Schedule::new(Retry::default(), true, 1);
+    lane.offer([
+        of_tenant("bad", &[1]),
+        of_tenant("bad", &[2]),
+        of_tenant("good", &[3]),
+        of_tenant("bad", &[4]),
+        of_tenant("good", &[5]),
+    ]);
+    let mut now = Instant::now();
+    let (mut order, mut refusals) = (Vec::new(), 0);
+    while order.len() < 5 {
+        let Some(batch) = lane.take(now) else {
+            now += S(1);
+            continue;
+        };
+        if batch.first_seq() == 1 && refusals < 3 {
+            refusals += 1;
+            let _ = lane.failed(now, batch, HELD);
+        } else {
+            order.push(batch.first_seq());
+            lane.delivered(now);
+        }
+    }
+    assert_eq!(order, [3, 5, 1, 2, 4]);
+}
+
+#[test]
+fn what_waited_for_the_destination_goes_at_once_when_it_refuses_a_batch_for_good() {
+    let mut lane = schedule(false);
+    let mut now = Instant::now();
+    for batch in taken(&mut lane, now) {
+        let _ = lane.failed(now, batch, Failure { asked: Some(S(500)), ..DOWN });
+    }
+    now = lane.wake().unwrap();
+    let probe = taken(&mut lane, now);
+    assert_eq!(probe.len(), 1);
+    lane.waiting.iter_mut().for_each(|w| w.due = now + S(100));
+    lane.ended(now);
+    assert_eq!(seqs(&taken(&mut lane, now)), [1, 2, 3, 4]);
 }
 
 #[test]
@@ -207,7 +322,7 @@ fn refused_batches_come_back_in_front_as_singles() {
     lane.offer([batch(&[1, 2, 3]), batch(&[4])]);
     let now = Instant::now();
     let merged = lane.take(now).unwrap();
-    lane.ended();
+    lane.ended(now);
     lane.offer_first(merged.into_singles());
     let mut order = Vec::new();
     while let Some(batch) = lane.take(now) {

@@ -110,10 +110,7 @@ async fn a_reload_goes_on_in_another_file_and_a_shutdown_writes_the_rest() {
     let mut names = pipe.append_all(20).await;
     pipe.settled().await;
     let config = Config { destinations: vec![to_file(&after, only_traces())] };
-    pipe.exporters.release(&config).await;
-    let _ = pipe.journal.reconfigure(export::readers(&config));
-    let journal = pipe.journal.clone();
-    pipe.exporters.apply(config, |name| journal.reader(name)).unwrap();
+    pipe.reload(config).await.unwrap();
     pipe.append("last").await;
     let undelivered = pipe.exporters.shutdown(SOON).await;
     assert_eq!(undelivered.lanes, []);
