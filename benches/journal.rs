@@ -1,8 +1,12 @@
 //! What the journal adds to the disk: 64 senders that each wait for their append, against the same bytes
 //! written one block after the other, in the same run and on the same disk.
 //!
-//! `fsync` stands beside 1 MiB writes each with its own fdatasync, `os` beside 1 MiB writes into the page
-//! cache. Budget: half of the first; 1 GB/s or half of the second. `cargo bench --bench journal`, on the
+//! Every line writes as many bytes as the plain writes beside it, and the rounds take turns, so that what
+//! the disk does meanwhile for others meets both; the median of the rounds is shown. `fsync` stands beside
+//! 1 MiB writes each with its own fdatasync, `os` beside 1 MiB writes into the page cache. 64 senders of
+//! 1 KiB never have more than 64 KiB on their way, so plain writes of 64 KiB are shown, too.
+//!
+//! Budget: half of the first; 1 GB/s or half of the second. `cargo bench --bench journal`, on the
 //! disk of `SIDELIGHT_BENCH_DIR` (default: the build's); without `--bench` a few appends show that it
 //! still runs.
 
@@ -54,19 +58,18 @@ impl Outcome {
     }
 }
 
-/// 1 MiB at a time into a file allocated ahead, as segments are.
-fn sequential(directory: &Path, blocks: usize, sync: bool) -> Outcome {
+/// `bytes` in blocks of `size` into a file allocated ahead, as segments are.
+fn sequential(directory: &Path, size: usize, bytes: usize, sync: bool) -> Outcome {
     let path = directory.join("sequential");
     let file = std::fs::File::create(&path).unwrap();
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, (blocks * MIB) as u64)
-        .unwrap();
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes as u64).unwrap();
     file.sync_all().unwrap();
-    let block = noise(MIB);
+    let block = noise(size);
     let mut latencies = Vec::new();
     let start = Instant::now();
-    for nth in 0..blocks {
+    for at in (0..bytes).step_by(size) {
         let began = Instant::now();
-        file.write_all_at(&block, (nth * MIB) as u64).unwrap();
+        file.write_all_at(&block, at as u64).unwrap();
         if sync {
             file.sync_data().unwrap();
         }
@@ -76,7 +79,7 @@ fn sequential(directory: &Path, blocks: usize, sync: bool) -> Outcome {
     drop(file);
     std::fs::remove_file(path).unwrap();
     latencies.sort_unstable();
-    Outcome { bytes: blocks * MIB, took, latencies }
+    Outcome { bytes: latencies.len() * size, took, latencies }
 }
 
 /// `each` appends of `size` bytes from every sender, after a few that warm it up.
@@ -134,6 +137,13 @@ fn show(name: &str, outcome: &Outcome, base: &Outcome) {
     );
 }
 
+/// The round in the middle, by rate.
+fn median(mut rounds: Vec<Outcome>) -> Outcome {
+    rounds.sort_unstable_by(|a, b| a.rate().total_cmp(&b.rate()));
+    let middle = rounds.len() / 2;
+    rounds.swap_remove(middle)
+}
+
 fn main() {
     let measured = std::env::args().any(|argument| argument == "--bench");
     let disk = std::env::var_os("SIDELIGHT_BENCH_DIR");
@@ -142,16 +152,26 @@ fn main() {
     let directory = directory.path();
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
+    let rounds = if measured { 5 } else { 1 };
     for durability in [Durability::Fsync, Durability::Os] {
-        let blocks = if measured { 256 } else { 2 };
-        let base = sequential(directory, blocks, durability == Durability::Fsync);
-        show(&format!("{} sequential 1 MiB", durability.name()), &base, &base);
-        for (size, each) in [(1 << 10, 256), (64 << 10, 64), (MIB, 8)] {
+        let sync = durability == Durability::Fsync;
+        for (size, each) in [(1 << 10, 512), (64 << 10, 32), (MIB, 2)] {
             let each = if measured { each } else { 1 };
-            let outcome = runtime.block_on(append(directory, durability, size, each));
-            show(&format!("{} 64 x {size} B", durability.name()), &outcome, &base);
+            let bytes = (size * SENDERS * each).max(MIB);
+            let (mut plain, mut small, mut senders) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                plain.push(sequential(directory, MIB, bytes, sync));
+                if size == 1 << 10 {
+                    small.push(sequential(directory, 64 << 10, bytes, sync));
+                }
+                senders.push(runtime.block_on(append(directory, durability, size, each)));
+            }
+            let (base, name) = (median(plain), durability.name());
+            show(&format!("{name} 1 MiB, one by one"), &base, &base);
+            if !small.is_empty() {
+                show(&format!("{name} 64 KiB, one by one"), &median(small), &base);
+            }
+            show(&format!("{name} 64 x {size} B"), &median(senders), &base);
         }
-        let base = sequential(directory, blocks, durability == Durability::Fsync);
-        show(&format!("{} sequential again", durability.name()), &base, &base);
     }
 }

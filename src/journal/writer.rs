@@ -5,9 +5,9 @@
 //! ```
 //!
 //! What arrives during a sync is the next group; an idle writer syncs at once; `group_window` is the
-//! least time between two sync starts. The thread wakes one runtime task per group, which completes
-//! all of its waiters and wakes its readers. Limits: [`INBOX_MAX`] records wait, [`GROUP_MAX`] bytes
-//! are one group.
+//! least time between two sync starts, unless [`GROUP_ENOUGH`] bytes wait: more would not make a sync
+//! cheaper. The thread wakes one runtime task per group, which completes all of its waiters and wakes
+//! its readers. Limits: [`INBOX_MAX`] records wait, [`GROUP_MAX`] bytes are one group.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,8 @@ use crate::signal::Record;
 const INBOX_MAX: usize = 4096;
 /// Bytes of a group; what is beyond is the next.
 const GROUP_MAX: u64 = 16 << 20;
+/// So many bytes do not wait for the window's end.
+const GROUP_ENOUGH: u64 = 1 << 20;
 /// Groups whose waiters are not answered yet.
 const COMPLETIONS_MAX: usize = 64;
 /// How often an idle writer looks at acknowledgements and retention.
@@ -42,9 +44,12 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: std::collections::VecDeque<Waiting>,
+    /// Their encoded bytes.
+    bytes: u64,
     closed: bool,
-    /// The writer sleeps until something arrives: the first record wakes it, and only that one.
-    awaited: bool,
+    /// The writer sleeps until so many bytes wait: the record that reaches them wakes it, and only
+    /// that one.
+    awaited: Option<u64>,
     /// When the group that is being written began, monotonic.
     busy_since: Option<Duration>,
 }
@@ -80,8 +85,10 @@ impl Inbox {
             if queue.closed {
                 return Err(AppendError::Closing);
             }
+            queue.bytes += encoded_len(&record);
             queue.waiting.push_back(Waiting { record, answer, since: now });
-            std::mem::take(&mut queue.awaited)
+            let reached = queue.awaited.is_some_and(|bytes| queue.bytes >= bytes);
+            reached && queue.awaited.take().is_some()
         };
         if awaited {
             self.arrived.notify_one();
@@ -95,6 +102,7 @@ impl Inbox {
         let mut queue = self.lock();
         let before = queue.waiting.len();
         queue.waiting.retain(|waiting| !waiting.answer.is_closed());
+        queue.bytes = queue.waiting.iter().map(|waiting| encoded_len(&waiting.record)).sum();
         let withdrawn = before - queue.waiting.len();
         drop(queue);
         self.slots.add_permits(withdrawn);
@@ -121,38 +129,41 @@ impl Inbox {
 
     /// The next group; empty after [`TICK`] without one, `None` when closed and empty.
     fn group(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.lock();
-        if queue.waiting.is_empty() && !queue.closed {
-            queue.awaited = true;
-            let waited = self.arrived.wait_timeout(queue, TICK);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-            queue.awaited = false;
-        }
+        let mut queue = self.until(1, TICK);
         if queue.waiting.is_empty() && queue.closed {
             return None;
         }
         let mut bytes = 0;
-        let fits = |waiting: &Waiting| {
-            bytes += encoded_len(&waiting.record);
-            bytes <= GROUP_MAX
-        };
-        let count = queue.waiting.iter().take_while({
-            let mut fits = fits;
-            move |w| fits(w)
-        });
-        let count = count.count().max(1).min(queue.waiting.len());
+        let mut count = 0;
+        for waiting in &queue.waiting {
+            let more = bytes + encoded_len(&waiting.record);
+            if count > 0 && more > GROUP_MAX {
+                break;
+            }
+            (bytes, count) = (more, count + 1);
+        }
         let group: Vec<_> = queue.waiting.drain(..count).collect();
+        queue.bytes = queue.bytes.saturating_sub(bytes);
         queue.busy_since = group.first().map(|w| w.since);
         drop(queue);
         self.slots.add_permits(group.len());
         Some(group)
     }
 
-    /// Lets more records arrive for `pause`, undisturbed by them; returns early when closed.
+    /// Lets more records arrive for `pause`; returns early when closed or when there is enough.
     fn pause(&self, pause: Duration) {
-        let queue = self.lock();
-        let waited = self.arrived.wait_timeout_while(queue, pause, |queue| !queue.closed);
-        drop(waited);
+        drop(self.until(GROUP_ENOUGH, pause));
+    }
+
+    /// The queue once `bytes` wait in it, it is closed, or the time is over.
+    fn until(&self, bytes: u64, time: Duration) -> MutexGuard<'_, Queue> {
+        let mut queue = self.lock();
+        queue.awaited = Some(bytes);
+        let short = |queue: &mut Queue| queue.bytes < bytes && !queue.closed;
+        let waited = self.arrived.wait_timeout_while(queue, time, short);
+        queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        queue.awaited = None;
+        queue
     }
 
     fn idle(&self) {
@@ -263,7 +274,11 @@ struct Ended<'a>(&'a Inbox);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         self.0.close();
-        self.0.lock().waiting.clear();
+        {
+            let mut queue = self.0.lock();
+            queue.waiting.clear();
+            queue.bytes = 0;
+        }
         self.0.ended.send_replace(true);
     }
 }
@@ -300,5 +315,25 @@ mod tests {
         }
         assert_eq!(stays.now_or_never().unwrap().unwrap(), 7);
         assert_eq!(inbox.slots.available_permits(), INBOX_MAX);
+    }
+    #[test]
+    fn the_window_ends_as_soon_as_a_mebibyte_waits() {
+        let inbox = Inbox::new();
+        let append = |bytes: usize| {
+            let (flags, meta, payload) = (Flags::default(), Meta::default(), vec![0; bytes].into());
+            let record = Record { signal: Signal::Logs, items: 1, flags, meta, payload };
+            Box::pin(inbox.append(record, Duration::ZERO))
+        };
+        let mut appends = [append(1000), append(1 << 20)];
+        std::thread::scope(|scope| {
+            let paused = scope.spawn(|| inbox.pause(Duration::MAX));
+            for append in &mut appends {
+                assert!(append.as_mut().now_or_never().is_none());
+            }
+            paused.join().unwrap();
+        });
+        let [_, second] = appends;
+        drop(second);
+        assert_eq!(inbox.lock().bytes, 1052, "what is withdrawn waits no more");
     }
 }
