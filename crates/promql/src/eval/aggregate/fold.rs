@@ -180,9 +180,7 @@ fn with_histograms(
                     context.warn(mixed, aggregation.node_span);
                     continue;
                 }
-                let here = members.iter().filter(|member| member.present.get(step));
-                let here = here.filter_map(|member| member.histogram(step));
-                if let Some(histogram) = histograms::fold(aggregation, here, context) {
+                if let Some(histogram) = histograms::fold(aggregation, members, step, context) {
                     column.set(step, SampleValue::Histogram(histogram));
                 }
             }
