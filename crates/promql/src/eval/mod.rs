@@ -15,6 +15,7 @@ mod kahan;
 pub(crate) mod names;
 pub(crate) mod output;
 mod quantile;
+mod range;
 mod selector;
 mod window;
 
@@ -25,6 +26,7 @@ use binary::sets;
 use column::Column;
 use context::{Context, Steps};
 use output::Output;
+use range::OverTime;
 use selector::Take;
 use window::Samples;
 
@@ -85,7 +87,17 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         },
         Node::Binary(binary) => operator(binary, steps, context)?,
         Node::Call(plan::Call { function, .. }) => return Err(unknown(function.name)),
-        Node::OverTime(over_time) => return Err(unknown(over_time.function.name)),
+        Node::OverTime(call) => {
+            let mut params = Vec::with_capacity(call.params.len());
+            for (param, span) in &call.params {
+                params.push((evaluate(param, steps, context)?.into_scalar(), *span));
+            }
+            let span = call.window.span;
+            let over_time =
+                OverTime { function: call.function, params, absent: &call.absent, span };
+            let samples = samples(&call.window, steps, context)?;
+            Output::Columns(dropped(over_time.apply(samples, steps, context)?, context)?)
+        }
         Node::Aggregate(aggregate) => {
             let columns = aggregate_of(aggregate, steps, context)?;
             Output::Columns(dropped(columns, context)?)

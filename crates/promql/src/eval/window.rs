@@ -8,6 +8,7 @@ use super::column::Column;
 use super::context::{Context, Steps};
 use super::selector;
 use crate::engine::QueryError;
+use crate::histogram::change;
 use crate::plan::{Selector, Subquery};
 use crate::source::{Points, is_stale};
 use crate::{Histogram, Labels};
@@ -120,6 +121,27 @@ impl<'a> SeriesSamples<'a> {
             let floats = floats.window(start, end);
             Window { floats, histograms: histograms.window(start, end), start, end, time }
         })
+    }
+}
+
+impl<'a> Window<'a> {
+    /// The last `count` samples, of either kind.
+    pub(crate) fn last(&self, count: usize) -> (&'a [(i64, f64)], &'a change::Points) {
+        let (mut floats, mut histograms) = (self.floats.len(), self.histograms.len());
+        for _ in 0..count {
+            let float = floats.checked_sub(1).and_then(|at| self.floats.get(at));
+            let histogram = histograms.checked_sub(1).and_then(|at| self.histograms.get(at));
+            match (float, histogram) {
+                (Some((time, _)), Some((later, _))) if later > time => histograms -= 1,
+                (Some(_), _) => floats -= 1,
+                (None, Some(_)) => histograms -= 1,
+                (None, None) => break,
+            }
+        }
+        (
+            self.floats.get(floats..).unwrap_or_default(),
+            self.histograms.get(histograms..).unwrap_or_default(),
+        )
     }
 }
 
