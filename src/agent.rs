@@ -146,6 +146,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         table: table.clone(),
         in_flight: in_flight.clone(),
         registry,
+        store: None,
+        clock: Arc::clone(&clock),
         endpoints: bound.endpoints(),
         serving: Arc::default(),
     };

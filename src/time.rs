@@ -21,6 +21,29 @@ impl UnixNano {
     }
 }
 
+impl UnixNano {
+    /// The time in milliseconds, as PromQL counts.
+    #[must_use]
+    pub const fn as_ms(self) -> i64 {
+        // A u64 of nanoseconds is far within an i64 of milliseconds.
+        (self.0 / 1_000_000).cast_signed()
+    }
+}
+
+/// What people write as a time, in milliseconds since the Unix epoch: seconds with a fraction, or RFC
+/// 3339. `None` where it is neither, or hundreds of thousands of years away.
+#[must_use]
+pub fn parse_unix_ms(text: &str) -> Option<i64> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let milliseconds = (seconds * 1e3).round();
+        #[expect(clippy::cast_possible_truncation, reason = "far within i64")]
+        return (milliseconds.abs() < 9e15).then_some(milliseconds as i64);
+    }
+    let format = &::time::format_description::well_known::Rfc3339;
+    let time = ::time::OffsetDateTime::parse(text, format).ok()?;
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
 /// A source of wall-clock and monotonic time.
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     /// The wall clock. May jump in either direction.

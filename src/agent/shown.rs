@@ -15,8 +15,10 @@ use crate::journal::{self, Journal};
 use crate::memory::InFlight;
 use crate::receive;
 use crate::signal::Signal;
+use crate::store::Store;
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
+use crate::time::Clock;
 
 /// An append that has been waiting for the disk for longer makes the agent unready.
 const DISK_STALL: Duration = Duration::from_secs(10);
@@ -29,6 +31,8 @@ pub(super) struct View {
     pub(super) table: aggregate::Aggregate,
     pub(super) in_flight: InFlight,
     pub(super) registry: Registry,
+    pub(super) store: Option<Store>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) endpoints: Vec<receive::Endpoint>,
     pub(super) serving: Arc<AtomicBool>,
 }
@@ -45,6 +49,8 @@ impl View {
         self.registry.collect(move |out| view.ledger().expose(out));
         Sources {
             registry: self.registry.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
             readiness: self.source(Self::readiness),
             ledger: self.source(Self::ledger),
             routes: self.source(|view| view.table.snapshot().to_json()),

@@ -23,6 +23,8 @@ pub struct Config {
     pub header_timeout: Duration,
     /// The time a response may take. Default 30 s.
     pub response_timeout: Duration,
+    /// The time a query may take, where it does not ask for less (`query_timeout`). Default 10 s.
+    pub query_timeout: Duration,
 }
 
 impl Default for Config {
@@ -35,6 +37,7 @@ impl Default for Config {
             header_bytes_max: 16 << 10,
             header_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(30),
+            query_timeout: Duration::from_secs(10),
         }
     }
 }

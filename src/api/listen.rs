@@ -2,9 +2,9 @@
 //! route.
 //!
 //! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
-//! reply may take to be made and to move while being sent, two large replies at once. No route
-//! reads a request body; hyper closes a connection whose body stays unread. A failed accept never
-//! ends the listener.
+//! reply may take to be made and to move while being sent, two large replies and two queries at
+//! once. Only queries read a request body, a form of at most [`FORM_BYTES_MAX`]; hyper closes a
+//! connection whose body stays unread. A failed accept never ends the listener.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +28,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::config::Config;
 use super::guard::{self, Token};
+use super::patience::Patience;
+use super::prometheus::{self, Call, Failure, Params};
 use super::reply::{Chunks, Reply};
 use super::routes::{self, Answer};
 use super::sources::Sources;
@@ -33,6 +38,10 @@ use crate::telemetry::{Registry, desc};
 
 /// Large replies being made or sent at once.
 const LARGE_REPLIES_MAX: usize = 2;
+/// Queries being evaluated at once.
+const QUERIES_MAX: usize = 2;
+/// Bytes of a form.
+const FORM_BYTES_MAX: usize = 1 << 20;
 /// The pause after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -51,6 +60,7 @@ struct Shared {
     token: ArcSwapOption<Token>,
     sources: Sources,
     large: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
 }
 
 /// Opens the endpoint and serves it until [`Api::drain`].
@@ -66,6 +76,7 @@ pub async fn serve(config: Config, token: Option<Token>, sources: Sources) -> io
         token: ArcSwapOption::new(token.map(Arc::new)),
         sources,
         large: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
+        queries: Arc::new(Semaphore::new(QUERIES_MAX)),
     });
     let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
     Ok(Api { address, shared, stop, task })
@@ -131,7 +142,7 @@ async fn converse(
     let stream = TokioIo::new(Stall::new(stream, response_timeout));
     let service = service_fn(|request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.respond(peer, &request).await) }
+        async move { Ok::<_, Infallible>(shared.respond(peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -152,10 +163,11 @@ async fn converse(
 }
 
 impl Shared {
-    async fn respond(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Chunks> {
-        let (label, response) = match routes::find(request.method(), request.uri().path()) {
-            Ok(route) => (route.path, self.answer(route, peer, request).await),
-            Err(reply) => ("", reply.into_response(request.headers(), None)),
+    async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Chunks> {
+        let (head, body) = request.into_parts();
+        let (label, response) = match routes::find(&head.method, head.uri.path()) {
+            Ok((route, open)) => (route.path, self.answer(route, open, peer, &head, body).await),
+            Err(reply) => ("", reply.into_response(&head.headers, None)),
         };
         let status = response.status();
         let labels = [label, status.as_str()];
@@ -166,10 +178,12 @@ impl Shared {
     async fn answer(
         &self,
         route: &routes::Route,
+        open: &str,
         peer: SocketAddr,
-        request: &Request<Incoming>,
+        head: &Parts,
+        body: Incoming,
     ) -> Response<Chunks> {
-        let headers = request.headers();
+        let headers = &head.headers;
         let token = self.token.load();
         let allowed = &self.config.allowed_hosts;
         let admitted = guard::admit(route.access, token.as_deref(), allowed, peer.ip(), headers);
@@ -177,6 +191,7 @@ impl Shared {
             let reply = Reply::error(refusal.status(), "refused", &refusal.to_string());
             return reply.into_response(headers, None);
         }
+        let limit = self.config.response_timeout;
         let reply = async {
             match route.answer {
                 Answer::Probe(probe) => probe(&self.sources).into_response(headers, None),
@@ -184,10 +199,15 @@ impl Shared {
                     routes::reload(&self.sources.control).await.into_response(headers, None)
                 }
                 Answer::Quit => routes::quit(&self.sources.control).into_response(headers, None),
-                Answer::Read(read) => self.read(read, headers.clone()).await,
+                Answer::Read(read) => {
+                    let sources = self.sources.clone();
+                    let headers = headers.clone();
+                    let permit = Arc::clone(&self.large).acquire_owned().await.ok();
+                    blocking(move || read(&sources, &headers).into_response(&headers, permit)).await
+                }
+                Answer::Query(handler) => self.query(handler, open, head, body).await,
             }
         };
-        let limit = self.config.response_timeout;
         tokio::time::timeout(limit, reply).await.unwrap_or_else(|_| {
             let message = "the reply took too long to make";
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -195,22 +215,76 @@ impl Shared {
         })
     }
 
-    /// Makes and compresses a reply on a blocking thread.
-    async fn read(
+    /// Evaluates on a blocking thread, for as long as this future is awaited and the query's time lasts.
+    async fn query(
         &self,
-        read: fn(&Sources, &http::HeaderMap) -> Reply,
-        headers: http::HeaderMap,
+        handler: prometheus::Handler,
+        open: &str,
+        head: &Parts,
+        body: Incoming,
     ) -> Response<Chunks> {
-        let permit = Arc::clone(&self.large).acquire_owned().await.ok();
-        let sources = self.sources.clone();
-        let made = tokio::task::spawn_blocking(move || {
-            read(&sources, &headers).into_response(&headers, permit)
-        });
-        made.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "an admin reply could not be made");
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            Reply::error(status, "internal", "the reply could not be made")
-                .into_response(&http::HeaderMap::new(), None)
+        let headers = head.headers.clone();
+        let refuse = |failure: Failure| failure.into_reply().into_response(&head.headers, None);
+        let form = match form(&headers, body).await {
+            Ok(form) => form,
+            Err(failure) => return refuse(failure),
+        };
+        let params = Params::new(head.uri.query(), &form);
+        let limit = match params.timeout(self.config.query_timeout) {
+            Ok(limit) => limit,
+            Err(failure) => return refuse(failure),
+        };
+        let Some(store) = self.sources.store.clone() else {
+            return refuse(Failure::Unavailable(
+                "no metrics are kept here; /readyz says why".to_owned(),
+            ));
+        };
+        let patience = Patience::default();
+        let waiting = patience.clone();
+        let (open, now) = (open.to_owned(), self.sources.clock.unix_nano());
+        let evaluated = async {
+            let query = Arc::clone(&self.queries).acquire_owned().await.ok();
+            let permit = Arc::clone(&self.large).acquire_owned().await.ok();
+            blocking(move || {
+                let call = Call {
+                    store: &store,
+                    params: &params,
+                    open: &open,
+                    now,
+                    stop: &|| waiting.ended(),
+                };
+                let reply = prometheus::answer(handler, &call);
+                drop(query);
+                reply.into_response(&headers, permit)
+            })
+            .await
+        };
+        // Dropped with this future, when the client goes.
+        let _abandon = patience.abandon_on_drop();
+        tokio::time::timeout(limit, evaluated).await.unwrap_or_else(|_| {
+            patience.time_out();
+            refuse(Failure::Timeout("query timed out in expression evaluation".to_owned()))
         })
     }
+}
+
+/// The form of a POST; empty for everything else.
+async fn form(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failure> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+        return Ok(Bytes::new());
+    }
+    let read = Limited::new(body, FORM_BYTES_MAX).collect().await;
+    let read = read.map_err(|error| Failure::BadData(format!("the form cannot be read: {error}")));
+    Ok(read?.to_bytes())
+}
+
+/// Makes and compresses a reply on a blocking thread.
+async fn blocking(make: impl FnOnce() -> Response<Chunks> + Send + 'static) -> Response<Chunks> {
+    tokio::task::spawn_blocking(make).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an admin reply could not be made");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Reply::error(status, "internal", "the reply could not be made")
+            .into_response(&HeaderMap::new(), None)
+    })
 }

@@ -7,6 +7,8 @@ pub mod config;
 pub mod guard;
 pub mod ledger;
 pub mod listen;
+mod patience;
+mod prometheus;
 mod reply;
 pub mod routes;
 pub mod sources;

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
 use super::guard::Access;
+use super::prometheus;
 use super::reply::Reply;
 use super::sources::{Control, Sources};
 use crate::telemetry::Exposition;
@@ -14,10 +15,10 @@ use crate::telemetry::exposition::Format;
 /// One path and what it answers.
 #[derive(Debug)]
 pub struct Route {
-    /// The exact path.
+    /// The path; a segment `{name}` stands for any one.
     pub path: &'static str,
-    /// Its only method; GET includes HEAD.
-    pub method: Method,
+    /// Its methods.
+    pub methods: Methods,
     /// Who may ask.
     pub access: Access,
     /// What it is for, as `GET /` shows it.
@@ -25,11 +26,43 @@ pub struct Route {
     pub(super) answer: Answer,
 }
 
+/// What may be asked of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Methods {
+    /// GET and HEAD.
+    Get,
+    /// POST only: it changes something.
+    Post,
+    /// GET and HEAD, or POST with the parameters in a form.
+    GetOrForm,
+}
+
+impl Methods {
+    fn allow(self, method: &Method) -> bool {
+        let get = *method == Method::GET || *method == Method::HEAD;
+        match self {
+            Self::Get => get,
+            Self::Post => *method == Method::POST,
+            Self::GetOrForm => get || *method == Method::POST,
+        }
+    }
+
+    const fn names(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
+            Self::GetOrForm => "GET, HEAD, POST",
+        }
+    }
+}
+
 /// How a route makes its reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     /// From the sources, on a blocking thread; may be large.
     Read(fn(&Sources, &HeaderMap) -> Reply),
+    /// From the store and parameters, on a blocking thread, until nobody waits for it.
+    Query(prometheus::Handler),
     /// At once.
     Probe(fn(&Sources) -> Reply),
     Reload,
@@ -37,11 +70,20 @@ pub(super) enum Answer {
 }
 
 /// Every route.
-pub const ROUTES: &[Route] = &[
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    OWN.iter().chain(prometheus::ROUTES)
+}
+
+const OWN: &[Route] = &[
     get("/", Access::Read, "this page", Answer::Probe(|_| index())),
     get("/healthz", Access::Open, "200 while the process runs", Answer::Probe(|_| alive())),
     get("/readyz", Access::Open, "200 or 503, with reasons", Answer::Probe(ready)),
-    get("/metrics", Access::Read, "self-metrics and span metrics", Answer::Read(metrics)),
+    get(
+        "/metrics",
+        Access::Read,
+        "self-metrics, span metrics and stored metrics",
+        Answer::Read(metrics),
+    ),
     get(
         "/api/sidelight/v1/ledger",
         Access::Read,
@@ -71,27 +113,44 @@ pub const ROUTES: &[Route] = &[
 ];
 
 const fn get(path: &'static str, access: Access, purpose: &'static str, answer: Answer) -> Route {
-    Route { path, method: Method::GET, access, purpose, answer }
+    Route { path, methods: Methods::Get, access, purpose, answer }
 }
 
 const fn post(path: &'static str, purpose: &'static str, answer: Answer) -> Route {
-    Route { path, method: Method::POST, access: Access::Control, purpose, answer }
+    Route { path, methods: Methods::Post, access: Access::Control, purpose, answer }
 }
 
-/// The route of a request, or the reply that there is none.
-pub(super) fn find(method: &Method, path: &str) -> Result<&'static Route, Reply> {
-    let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
+/// A route that reads the store, with its parameters in the query string or a form.
+pub(super) const fn query(
+    path: &'static str,
+    purpose: &'static str,
+    handler: prometheus::Handler,
+) -> Route {
+    let answer = Answer::Query(handler);
+    Route { path, methods: Methods::GetOrForm, access: Access::Read, purpose, answer }
+}
+
+/// The route of a request and the segment that it leaves open, or the reply that there is none.
+pub(super) fn find<'p>(method: &Method, path: &'p str) -> Result<(&'static Route, &'p str), Reply> {
+    let found = routes().find_map(|route| open(route.path, path).map(|open| (route, open)));
+    let Some((route, open)) = found else {
         let message = "no such path; GET / lists them";
         return Err(Reply::error(StatusCode::NOT_FOUND, "not_found", message));
     };
-    let method = if method == Method::HEAD { &Method::GET } else { method };
-    if route.method == *method {
-        Ok(route)
-    } else if route.method == Method::GET {
-        Err(Reply::not_allowed("GET, HEAD"))
+    if route.methods.allow(method) {
+        Ok((route, open))
     } else {
-        Err(Reply::not_allowed(route.method.as_str()))
+        Err(Reply::not_allowed(route.methods.names()))
     }
+}
+
+/// What stands in `path` where `pattern` has `{name}`; empty when it has none. `None` when they differ.
+fn open<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let Some((before, after)) = pattern.split_once("{name}") else {
+        return (pattern == path).then_some("");
+    };
+    let open = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!open.is_empty() && !open.contains('/')).then_some(open)
 }
 
 fn ok(document: String) -> Reply {
@@ -100,9 +159,10 @@ fn ok(document: String) -> Reply {
 
 fn index() -> Reply {
     let mut page = format!("sidelight {}\n\n", env!("CARGO_PKG_VERSION"));
-    for Route { path, method, purpose, .. } in ROUTES {
+    for Route { path, methods, purpose, .. } in routes() {
+        let method = if *methods == Methods::Post { "POST" } else { "GET" };
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "{:<5}{path:<27}{purpose}", method.as_str());
+        let _ = writeln!(page, "{method:<5}{path:<34}{purpose}");
     }
     Reply::new(StatusCode::OK, "text/plain; charset=utf-8", page)
 }
@@ -123,6 +183,11 @@ fn metrics(from: &Sources, request: &HeaderMap) -> Reply {
     let format = Format::negotiate(Some(&accept.join(",")));
     let mut out = Exposition::new(format);
     from.registry.write(&mut out);
+    if let Some(store) = &from.store
+        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), &mut out)
+    {
+        tracing::warn!(%error, "stored series are not among the metrics shown");
+    }
     Reply::new(StatusCode::OK, format.content_type(), out.finish())
 }
 

@@ -8,7 +8,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ledger::Ledger;
+use crate::store::Store;
 use crate::telemetry::Registry;
+use crate::time::Clock;
 
 /// Gives the present state of something.
 pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -19,6 +21,10 @@ pub struct Sources {
     /// Everything that /metrics shows: self-metrics and, as collectors, span metrics and the
     /// ledger's series.
     pub registry: Registry,
+    /// The metric store; none where metrics are not kept.
+    pub store: Option<Store>,
+    /// For queries that name no time.
+    pub clock: Arc<dyn Clock>,
     /// What /readyz answers.
     pub readiness: Source<Readiness>,
     /// What became of every item.

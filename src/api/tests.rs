@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::signal::Signal;
 use crate::telemetry::{Registry, desc};
+use crate::time::SystemClock;
 
 struct Running {
     api: Api,
@@ -35,6 +36,8 @@ async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running
     let flag = Arc::clone(&ready);
     let sources = Sources {
         registry,
+        store: None,
+        clock: Arc::new(SystemClock::new()),
         readiness: Arc::new(move || Readiness {
             ready: flag.load(Ordering::Relaxed),
             reasons: vec!["the journal makes no progress".to_owned()],
@@ -129,7 +132,7 @@ async fn wrong_paths_and_methods_get_json_errors() {
     assert_eq!((status, body.len()), (200, 0));
     let (_, _, index) = ask(&api, "GET /", "").await;
     let index = text(index);
-    assert!(routes::ROUTES.iter().all(|route| index.contains(route.path)), "{index}");
+    assert!(routes::routes().all(|route| index.contains(route.path)), "{index}");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ pub(super) fn resolve(
     admin.set("header_size_max", &mut config.api.header_bytes_max);
     admin.set("header_timeout", &mut config.api.header_timeout);
     admin.set("response_timeout", &mut config.api.response_timeout);
+    admin.set("query_timeout", &mut config.api.query_timeout);
     let aggregate = values.at("aggregate");
     aggregate.set("series_max", &mut config.aggregate.series_max);
     aggregate.set("series_per_service_max", &mut config.aggregate.series_per_service_max);

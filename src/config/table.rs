@@ -543,6 +543,7 @@ const ADMIN: &[Opt] = &[
         "For a request's head, and for an idle connection.",
     ),
     fixed("response_timeout", TIMEOUT, is("30s"), "For a response."),
+    fixed("query_timeout", TIMEOUT, is("10s"), "For a query, where it does not ask for less."),
 ];
 
 const LIMITS: &[Opt] = &[

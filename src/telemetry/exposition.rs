@@ -5,6 +5,7 @@
 //!
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0 (2022-11), RFC 9110 section 12.5.1.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -68,7 +69,7 @@ impl Format {
 pub struct Exposition {
     format: Format,
     out: String,
-    written: BTreeSet<&'static str>,
+    written: BTreeSet<Cow<'static, str>>,
 }
 
 impl Exposition {
@@ -80,9 +81,33 @@ impl Exposition {
 
     /// Begins the family of `desc`. Its samples must follow before the next family begins.
     pub fn family(&mut self, desc: &Desc) -> Family<'_> {
-        let first = self.written.insert(desc.name);
+        let first = self.written.insert(Cow::Borrowed(desc.name));
         debug_assert!(first, "the family {} is written twice", desc.name);
         Family { desc: *desc, exposition: self, head: false, mute: !first }
+    }
+
+    /// The format being written.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes a family that no [`Desc`] describes, whose `lines` are finished: samples as the format has
+    /// them, each with its end. Nothing is written when the family is there already.
+    pub fn foreign(&mut self, name: &str, kind: &str, help: &str, lines: &str) {
+        if self.written.contains(name) || !self.written.insert(Cow::Owned(name.to_owned())) {
+            return;
+        }
+        let open_metrics = self.format == Format::OpenMetrics;
+        // Text 0.0.4 names a counter's family as its samples.
+        let total = if kind == "counter" && !open_metrics { "_total" } else { "" };
+        if !help.is_empty() {
+            put(&mut self.out, format_args!("# HELP {name}{total} "));
+            escape(&mut self.out, help, open_metrics);
+            self.out.push('\n');
+        }
+        put(&mut self.out, format_args!("# TYPE {name}{total} {kind}\n"));
+        self.out.push_str(lines);
     }
 
     /// The finished text.

@@ -1,0 +1,259 @@
+//! Stored series as Prometheus text: `/federate` with times and without types, `/metrics` with types and without
+//! times.
+//!
+//! Native histograms have no form in either format: `/federate` leaves them out, as Prometheus does, and
+//! `/metrics` shows their sum and count as a summary. Names beyond `[a-zA-Z_:][a-zA-Z0-9_:]*` are quoted as
+//! Prometheus 3 writes them.
+//!
+//! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use http::StatusCode;
+use sidelight_promql::ast::{MatchOp, Matcher, Span, VectorSelector};
+use sidelight_promql::engine::{Engine, Options};
+use sidelight_promql::labels::NAME;
+use sidelight_promql::value::{Sample, SampleValue, Value};
+use sidelight_promql::{Expr, Labels};
+
+use super::Call;
+use super::encode;
+use super::envelope::Failure;
+use super::query::engine;
+use crate::api::reply::Reply;
+use crate::store::{Metadata, MetricKind, Store};
+use crate::telemetry::Exposition;
+use crate::telemetry::exposition::Format;
+use crate::time::UnixNano;
+
+/// The last sample of each matching series, with its time. Every family is `untyped`: a selection need not hold
+/// all the series that its type would need.
+pub(super) fn federate(call: &Call<'_>) -> Result<Reply, Failure> {
+    let engine = engine(call)?;
+    let mut last: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
+    for matchers in call.params.required_selectors()? {
+        let samples = select(&engine, matchers, call.now_ms(), call.store)?;
+        last.extend(samples.into_iter().filter_map(|sample| match sample.value {
+            SampleValue::Float(value) => Some((sample.labels, (sample.time, value))),
+            SampleValue::Histogram(_) => None,
+        }));
+    }
+    Ok(Reply::new(StatusCode::OK, Format::Text.content_type(), untyped(&last)))
+}
+
+fn select(
+    engine: &Engine<'_>,
+    matchers: Vec<Matcher>,
+    now_ms: i64,
+    store: &Store,
+) -> Result<Vec<Sample>, Failure> {
+    let selector =
+        VectorSelector { name: None, matchers, offset: 0, at: None, span: Span::default() };
+    match engine.instant(&Expr::Vector(selector), now_ms, store)?.value {
+        Value::Vector(samples) => Ok(samples),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn untyped(last: &BTreeMap<Labels, (i64, f64)>) -> String {
+    let mut families: BTreeMap<&str, String> = BTreeMap::new();
+    for (labels, (time, value)) in last {
+        let out = families.entry(labels.metric_name()).or_default();
+        line(out, labels.metric_name(), labels, *value);
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, " {time}");
+    }
+    let mut out = String::new();
+    for (name, lines) in families.iter().filter(|(name, _)| !name.is_empty()) {
+        let name = if is_plain(name, true) { (*name).to_owned() } else { quoted(name) };
+        let _ = write!(out, "# TYPE {name} untyped\n{lines}");
+    }
+    out
+}
+
+/// Writes every stored family that `out` does not hold yet, as of `now`.
+pub(in crate::api) fn expose(
+    store: &Store,
+    now: UnixNano,
+    out: &mut Exposition,
+) -> Result<(), Failure> {
+    let every = Matcher::new(NAME, MatchOp::NotEqual, "");
+    let Ok(every) = every else { return Ok(()) };
+    let samples = select(&Engine::new(Options::default()), vec![every], now.as_ms(), store)?;
+    let known: BTreeMap<String, Metadata> = store.metadata(None, usize::MAX).into_iter().collect();
+    let mut families: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in &samples {
+        families.entry(family(sample.labels.metric_name(), &known)).or_default().push(sample);
+    }
+    let nothing = Metadata::default();
+    for (name, mut samples) in families {
+        samples.sort_by_cached_key(|sample| Order::of(&sample.labels));
+        let of = known.get(name).unwrap_or(&nothing);
+        typed(name, of, &samples, out);
+    }
+    Ok(())
+}
+
+/// The family of a series: its name, or what is before the suffix that its type gives it.
+fn family<'a>(name: &'a str, known: &BTreeMap<String, Metadata>) -> &'a str {
+    if known.contains_key(name) {
+        return name;
+    }
+    let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let is_split = |base: &&str| {
+        known
+            .get(*base)
+            .is_some_and(|of| matches!(of.kind, MetricKind::Histogram | MetricKind::Summary))
+    };
+    base.filter(is_split).unwrap_or(name)
+}
+
+/// Series of a family in the order that the formats ask for: those of one label set together, buckets by bound.
+#[derive(PartialEq, PartialOrd, Eq, Ord)]
+struct Order {
+    rest: Vec<(String, String)>,
+    name: String,
+    /// The bits of `le` or `quantile`, which order as the numbers do where none is negative.
+    bound: u64,
+}
+
+impl Order {
+    fn of(labels: &Labels) -> Self {
+        let is_bound = |name: &str| name == "le" || name == "quantile";
+        let bound = labels.iter().find(|label| is_bound(&label.name));
+        let bound = bound.and_then(|label| label.value.parse::<f64>().ok()).unwrap_or(0.0);
+        let rest = labels.iter().filter(|label| !is_bound(&label.name) && &*label.name != NAME);
+        let pair =
+            |label: &sidelight_promql::Label| (label.name.to_string(), label.value.to_string());
+        Self {
+            rest: rest.map(pair).collect(),
+            name: labels.metric_name().to_owned(),
+            bound: bound.max(0.0).to_bits(),
+        }
+    }
+}
+
+fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Exposition) {
+    if !is_plain(name, true) {
+        return;
+    }
+    let open_metrics = out.format() == Format::OpenMetrics;
+    let native = samples.iter().any(|sample| matches!(sample.value, SampleValue::Histogram(_)));
+    let unknown = if open_metrics { "unknown" } else { "untyped" };
+    let (name, kind) = match (of.kind, name.strip_suffix("_total")) {
+        (MetricKind::Counter, Some(base)) => (base, "counter"),
+        (MetricKind::Gauge, _) => (name, "gauge"),
+        (MetricKind::Histogram, _) if native => (name, "summary"),
+        (MetricKind::Histogram, _) => (name, "histogram"),
+        (MetricKind::Summary, _) => (name, "summary"),
+        _ => (name, unknown),
+    };
+    let mut lines = String::new();
+    for sample in samples {
+        let labels = &sample.labels;
+        match &sample.value {
+            SampleValue::Float(value) => {
+                line(&mut lines, labels.metric_name(), labels, *value);
+                lines.push('\n');
+            }
+            SampleValue::Histogram(histogram) => {
+                for (suffix, value) in [("_sum", histogram.sum), ("_count", histogram.count)] {
+                    line(&mut lines, &format!("{}{suffix}", labels.metric_name()), labels, value);
+                    lines.push('\n');
+                }
+            }
+        }
+    }
+    out.foreign(name, kind, &of.help, &lines);
+}
+
+/// Writes `name{label="value"} 1.5`.
+fn line(out: &mut String, name: &str, labels: &Labels, value: f64) {
+    let plain = is_plain(name, true);
+    let pairs = labels.iter().filter(|label| &*label.name != NAME).map(|label| {
+        let name = &*label.name;
+        let name = if is_plain(name, false) { name.to_owned() } else { quoted(name) };
+        format!("{name}={}", quoted(&label.value))
+    });
+    let inner: Vec<String> = (!plain).then(|| quoted(name)).into_iter().chain(pairs).collect();
+    out.push_str(if plain { name } else { "" });
+    if !inner.is_empty() {
+        let _ = write!(out, "{{{}}}", inner.join(","));
+    }
+    out.push(' ');
+    encode::number(out, value);
+}
+
+fn is_plain(name: &str, colons: bool) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || (colons && c == ':');
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(allowed)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn federated_families_stand_together_and_names_beyond_ascii_are_quoted() {
+        let series = [
+            (Labels::new([("__name__", "up"), ("Zone", "b")]), (1_000, 1.0)),
+            (Labels::new([("__name__", "up"), ("a", "x\"\\\n")]), (2_000, f64::NAN)),
+            (Labels::new([("__name__", "http.requests"), ("http.route", "/é")]), (3_000, 1e21)),
+            (Labels::new([("__name__", "bare")]), (4_000, f64::NEG_INFINITY)),
+        ];
+        expect![[r#"
+            # TYPE bare untyped
+            bare -Inf 4000
+            # TYPE "http.requests" untyped
+            {"http.requests","http.route"="/é"} 1e+21 3000
+            # TYPE up untyped
+            up{Zone="b"} 1 1000
+            up{a="x\"\\\n"} NaN 2000
+        "#]]
+        .assert_eq(&untyped(&series.into_iter().collect()));
+    }
+
+    #[test]
+    fn buckets_stand_by_bound_and_counters_lose_their_suffix_where_the_format_wants_it() {
+        let sample = |labels: &[(&'static str, &'static str)], value| Sample {
+            labels: Labels::new(labels.iter().copied()),
+            time: 0,
+            value: SampleValue::Float(value),
+        };
+        let of = |kind| Metadata { kind, help: "H.".to_owned(), unit: "s".to_owned() };
+        let buckets = [
+            sample(&[("__name__", "d_bucket"), ("le", "+Inf")], 3.0),
+            sample(&[("__name__", "d_bucket"), ("le", "10")], 2.0),
+            sample(&[("__name__", "d_bucket"), ("le", "5")], 1.0),
+            sample(&[("__name__", "d_sum")], 20.5),
+            sample(&[("__name__", "d_count")], 3.0),
+        ];
+        let mut buckets: Vec<_> = buckets.iter().collect();
+        buckets.sort_by_cached_key(|sample| Order::of(&sample.labels));
+        let total = sample(&[("__name__", "c_total"), ("a", "1")], 7.0);
+        let mut out = Exposition::new(Format::OpenMetrics);
+        typed("d", &of(MetricKind::Histogram), &buckets, &mut out);
+        typed("c_total", &of(MetricKind::Counter), &[&total], &mut out);
+        expect![[r#"
+            # HELP d H.
+            # TYPE d histogram
+            d_bucket{le="5"} 1
+            d_bucket{le="10"} 2
+            d_bucket{le="+Inf"} 3
+            d_count 3
+            d_sum 20.5
+            # HELP c H.
+            # TYPE c counter
+            c_total{a="1"} 7
+            # EOF
+        "#]]
+        .assert_eq(&out.finish());
+    }
+}

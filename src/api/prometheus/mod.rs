@@ -1,0 +1,78 @@
+//! The Prometheus HTTP API over the agent's own store: what Grafana's Prometheus data source and
+//! promtool ask.
+//!
+//! Every route takes its parameters from the query string and, with POST, from a form; answers in Prometheus'
+//! envelope; and runs on a blocking thread under the limits of [`Limits`]. A query ends early
+//! when its client goes or its time is over.
+//!
+//! Source: Prometheus 3.15, "HTTP API". Times in and out are seconds since the Unix epoch with a fraction;
+//! inside, milliseconds.
+
+mod ast;
+mod encode;
+mod envelope;
+mod exposition;
+mod params;
+mod query;
+mod series;
+mod status;
+
+pub(super) use envelope::Failure;
+pub(super) use exposition::expose;
+pub(super) use params::Params;
+
+use sidelight_promql::engine::Stop;
+
+use super::reply::Reply;
+use super::routes::{Route, query};
+use crate::store::Store;
+use crate::time::UnixNano;
+
+/// What a request asks and may use.
+pub(super) struct Call<'a> {
+    pub(super) store: &'a Store,
+    pub(super) params: &'a Params,
+    /// The part of the path that a route leaves open; empty where it leaves none.
+    pub(super) open: &'a str,
+    pub(super) now: UnixNano,
+    /// Says when it is no longer worth going on.
+    pub(super) stop: &'a dyn Fn() -> Option<Stop>,
+}
+
+impl Call<'_> {
+    fn now_ms(&self) -> i64 {
+        self.now.as_ms()
+    }
+}
+
+/// What answers a route.
+pub(super) type Handler = fn(&Call<'_>) -> Result<Reply, Failure>;
+
+/// Every route.
+pub(super) const ROUTES: &[Route] = &[
+    query("/api/v1/query", "PromQL at one time", query::instant),
+    query("/api/v1/query_range", "PromQL over a range of time", query::range),
+    query("/api/v1/query_exemplars", "exemplars of an expression's series", series::exemplars),
+    query("/api/v1/format_query", "an expression, laid out", query::format),
+    query("/api/v1/parse_query", "an expression as a tree", query::parse),
+    query("/api/v1/labels", "label names", series::label_names),
+    query("/api/v1/label/{name}/values", "values of a label", series::label_values),
+    query("/api/v1/series", "series by matchers", series::series),
+    query("/api/v1/metadata", "type, unit and help of metrics", series::metadata),
+    query("/api/v1/targets", "none: nothing is scraped", status::targets),
+    query("/api/v1/rules", "none are loaded", status::rules),
+    query("/api/v1/alerts", "none: no rules are loaded", status::alerts),
+    query("/api/v1/alertmanagers", "none: no rules are loaded", status::alertmanagers),
+    query("/api/v1/status/buildinfo", "version", status::build),
+    query("/api/v1/status/config", "empty: `sidelight check config` shows it", status::config),
+    query("/api/v1/status/flags", "none of Prometheus' apply", status::flags),
+    query("/api/v1/status/runtimeinfo", "the store's state", status::runtime),
+    query("/api/v1/status/tsdb", "series by metric and label", status::tsdb),
+    query("/api/v1/status/walreplay", "done: replay ends before this answers", status::replay),
+    query("/federate", "the last samples as Prometheus text", exposition::federate),
+];
+
+/// Answers a call in the envelope.
+pub(super) fn answer(handler: Handler, call: &Call<'_>) -> Reply {
+    handler(call).unwrap_or_else(Failure::into_reply)
+}

@@ -1,0 +1,155 @@
+//! Parameters of a request: from the query string, then from the form of a POST.
+//!
+//! Times are seconds with a fraction, RFC 3339, or Go's ends of time that Prometheus writes; durations
+//! are seconds with a fraction or Prometheus' (`1h30m`).
+
+use std::time::Duration;
+
+use sidelight_promql::ast::Matcher;
+use sidelight_promql::{duration, parse_selector};
+
+use super::envelope::Failure;
+use crate::time::parse_unix_ms;
+
+/// Names and values in the order sent; a name may come more than once.
+#[derive(Clone, Debug, Default)]
+pub(in crate::api) struct Params(Vec<(String, String)>);
+
+/// What Prometheus prints for the earliest and the latest time, in milliseconds.
+const ENDS: [(&str, i64); 2] = [
+    ("-292273086-05-16T16:47:06Z", i64::MIN / 2),
+    ("292277025-08-18T07:12:54.999999999Z", i64::MAX / 2),
+];
+
+impl Params {
+    /// The parameters of a query string and a form's body.
+    pub(in crate::api) fn new(query: Option<&str>, form: &[u8]) -> Self {
+        let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let pairs = query.chain(form_urlencoded::parse(form));
+        Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// The first value of `name` that is not empty.
+    pub(super) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.all(name).find(|value| !value.is_empty())
+    }
+
+    /// Every value of `name`.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The time called `name` in milliseconds, or `default`.
+    pub(super) fn time(&self, name: &str, default: i64) -> Result<i64, Failure> {
+        let Some(text) = self.first(name) else { return Ok(default) };
+        time(text).ok_or_else(|| {
+            Failure::parameter(name, format_args!("cannot parse {text:?} to a valid timestamp"))
+        })
+    }
+
+    /// The time called `name`, which must be there.
+    pub(super) fn required_time(&self, name: &str) -> Result<i64, Failure> {
+        // Prometheus' words for an absent one.
+        let absent = || Failure::parameter(name, "cannot parse \"\" to a valid timestamp");
+        self.first(name).ok_or_else(absent)?;
+        self.time(name, 0)
+    }
+
+    /// The duration called `name` in milliseconds.
+    pub(super) fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
+        let Some(text) = self.first(name) else { return Ok(None) };
+        let parsed = length(text).ok_or_else(|| {
+            Failure::parameter(name, format_args!("cannot parse {text:?} to a valid duration"))
+        });
+        parsed.map(Some)
+    }
+
+    /// The time that the query may take: what it asks for, at most `longest`.
+    pub(in crate::api) fn timeout(&self, longest: Duration) -> Result<Duration, Failure> {
+        let asked = self.duration("timeout")?.and_then(|ms| u64::try_from(ms).ok());
+        Ok(asked.map_or(longest, |ms| Duration::from_millis(ms).min(longest)))
+    }
+
+    /// The number of rows wanted; 0 is all.
+    pub(super) fn limit(&self, name: &str) -> Result<usize, Failure> {
+        let Some(text) = self.first(name) else { return Ok(0) };
+        text.parse().map_err(|_| Failure::parameter(name, "limit must be a number, 0 or more"))
+    }
+
+    /// Start and end, both with a default.
+    pub(super) fn span(&self) -> Result<(i64, i64), Failure> {
+        let [earliest, latest] = ENDS.map(|(_, time)| time);
+        let (start, end) = (self.time("start", earliest)?, self.time("end", latest)?);
+        if end < start {
+            return Err(Failure::parameter("end", "end timestamp must not be before start time"));
+        }
+        Ok((start, end))
+    }
+
+    /// The matchers of every `match[]`.
+    pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
+        let parse =
+            |text| parse_selector(text).map_err(|error| Failure::parameter("match[]", error));
+        self.all("match[]").map(parse).collect()
+    }
+
+    /// The matchers of every `match[]`, of which there must be one.
+    pub(super) fn required_selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
+        let selectors = self.selectors()?;
+        if selectors.is_empty() {
+            return Err(Failure::BadData("no match[] parameter provided".to_owned()));
+        }
+        Ok(selectors)
+    }
+}
+
+fn time(text: &str) -> Option<i64> {
+    let end = ENDS.iter().find(|(known, _)| *known == text).map(|(_, time)| *time);
+    end.or_else(|| parse_unix_ms(text))
+}
+
+fn length(text: &str) -> Option<i64> {
+    // A number of seconds reads as a time does.
+    if text.parse::<f64>().is_ok() { parse_unix_ms(text) } else { duration::parse(text).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_rfc_3339() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1435781451.781", Some(1_435_781_451_781)),
+            ("-1.5", Some(-1_500)),
+            ("1e3", Some(1_000_000)),
+            ("2015-07-01T20:10:51.781Z", Some(1_435_781_451_781)),
+            ("2015-07-01T22:10:51.781+02:00", Some(1_435_781_451_781)),
+            ("292277025-08-18T07:12:54.999999999Z", Some(i64::MAX / 2)),
+            ("NaN", None),
+            ("1e300", None),
+            ("yesterday", None),
+            ("2015-07-01", None),
+        ] {
+            assert_eq!(time(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_seconds_or_with_units() {
+        for (text, expected) in
+            [("15", Some(15_000)), ("0.5", Some(500)), ("1h30m", Some(5_400_000)), ("x", None)]
+        {
+            assert_eq!(length(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_form_comes_after_the_query_string_and_empty_values_do_not_count() {
+        let params = Params::new(Some("query=&a=1&match[]=x"), b"query=up%2B1&match%5B%5D=y+z");
+        assert_eq!(params.first("query"), Some("up+1"));
+        assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "y z"]);
+        assert_eq!(params.first("b"), None);
+    }
+}

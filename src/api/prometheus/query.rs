@@ -1,0 +1,84 @@
+//! Expressions: evaluated at one time or over a range, laid out, and as a tree.
+
+use sidelight_promql::Expr;
+use sidelight_promql::engine::{Engine, Options, QueryError};
+use sidelight_promql::value::{Answer, Value};
+
+use super::Call;
+use super::ast;
+use super::encode;
+use super::envelope::{Failure, Success};
+use crate::api::reply::Reply;
+
+pub(super) fn instant(call: &Call<'_>) -> Result<Reply, Failure> {
+    let time = call.params.time("time", call.now_ms())?;
+    let limit = call.params.limit("limit")?;
+    let expr = expression(call)?;
+    let engine = engine(call)?;
+    Ok(reply(engine.instant(&expr, time, call.store)?, time, limit))
+}
+
+pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
+    let params = call.params;
+    let (start, end) = (params.required_time("start")?, params.required_time("end")?);
+    if end < start {
+        return Err(Failure::parameter("end", "end timestamp must not be before start time"));
+    }
+    let absent = || Failure::parameter("step", "cannot parse \"\" to a valid duration");
+    let step = params.duration("step")?.ok_or_else(absent)?;
+    if step <= 0 {
+        let why = "zero or negative query resolution step widths are not accepted. Try a positive \
+                   integer";
+        return Err(Failure::parameter("step", why));
+    }
+    let limit = params.limit("limit")?;
+    let expr = expression(call)?;
+    let engine = engine(call)?;
+    // How many steps there may be is the engine's to say. A string or range vector is the request's fault.
+    Ok(reply(engine.range(&expr, start, end, step, call.store)?, start, limit))
+}
+
+pub(super) fn format(call: &Call<'_>) -> Result<Reply, Failure> {
+    Ok(Success::value(&expression(call)?.pretty().into()).into_reply())
+}
+
+pub(super) fn parse(call: &Call<'_>) -> Result<Reply, Failure> {
+    Ok(Success::value(&ast::tree(&expression(call)?)).into_reply())
+}
+
+pub(super) fn expression(call: &Call<'_>) -> Result<Expr, Failure> {
+    let text = call.params.first("query").unwrap_or_default();
+    sidelight_promql::parse(text).map_err(|error| Failure::parameter("query", error))
+}
+
+pub(super) fn engine<'a>(call: &Call<'a>) -> Result<Engine<'a>, Failure> {
+    let mut options = Options { stop: call.stop, ..Options::default() };
+    if let Some(lookback) = call.params.duration("lookback_delta")?.filter(|ms| *ms > 0) {
+        options.lookback = lookback;
+    }
+    Ok(Engine::new(options))
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::BadData(_) => Self::BadData(message),
+            QueryError::Execution(_) => Self::Execution(message),
+            QueryError::Timeout => Self::Timeout(message),
+            QueryError::Canceled => Self::Canceled(message),
+            QueryError::Source(source) => Self::Internal(format!("{message}: {source}")),
+        }
+    }
+}
+
+/// An answer whose text, if it is one, is given `time`.
+fn reply(answer: Answer, time: i64, limit: usize) -> Reply {
+    let Answer { mut value, annotations } = answer;
+    let warnings = match &mut value {
+        Value::Vector(samples) => Success::cut(samples, limit),
+        Value::Matrix(series) => Success::cut(series, limit),
+        Value::Scalar(_) | Value::String(_) => Vec::new(),
+    };
+    Success { data: encode::value(&value, time), annotations, warnings }.into_reply()
+}

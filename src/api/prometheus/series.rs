@@ -1,0 +1,177 @@
+//! What there is: label names and values, series, metadata, exemplars.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sidelight_promql::Expr;
+use sidelight_promql::ast::Matcher;
+
+use super::Call;
+use super::encode;
+use super::envelope::{Failure, Success};
+use super::query::expression;
+use crate::api::reply::Reply;
+use crate::store::StoreError;
+use crate::telemetry;
+
+pub(super) fn label_names(call: &Call<'_>) -> Result<Reply, Failure> {
+    let (start, end) = call.params.span()?;
+    let limit = Limit::of(call)?;
+    let selectors = call.params.selectors()?;
+    let names = call.store.label_names(&slices(&selectors), start, end, limit.rows())?;
+    Ok(limit.reply(names, |names| json!(names).to_string()))
+}
+
+pub(super) fn label_values(call: &Call<'_>) -> Result<Reply, Failure> {
+    let name = unescaped(call.open);
+    if name.is_empty() {
+        return Err(Failure::BadData("invalid label name: \"\"".to_owned()));
+    }
+    let (start, end) = call.params.span()?;
+    let limit = Limit::of(call)?;
+    let selectors = call.params.selectors()?;
+    let values = call.store.label_values(&name, &slices(&selectors), start, end, limit.rows())?;
+    Ok(limit.reply(values, |values| json!(values).to_string()))
+}
+
+pub(super) fn series(call: &Call<'_>) -> Result<Reply, Failure> {
+    let selectors = call.params.required_selectors()?;
+    let (start, end) = call.params.span()?;
+    let limit = Limit::of(call)?;
+    let found = call.store.series(&slices(&selectors), start, end, limit.rows())?;
+    Ok(limit.reply(found, |found| {
+        let mut data = String::from("[");
+        encode::separated(&mut data, found, encode::labels);
+        data + "]"
+    }))
+}
+
+/// How many rows are wanted. One more is asked for, so that it is known whether there are more.
+struct Limit(usize);
+
+impl Limit {
+    fn of(call: &Call<'_>) -> Result<Self, Failure> {
+        call.params.limit("limit").map(Self)
+    }
+
+    const fn rows(&self) -> usize {
+        if self.0 == 0 { usize::MAX } else { self.0.saturating_add(1) }
+    }
+
+    fn reply<T>(&self, mut rows: Vec<T>, data: impl Fn(&[T]) -> String) -> Reply {
+        let warnings = Success::cut(&mut rows, self.0);
+        Success { warnings, ..Success::new(data(&rows)) }.into_reply()
+    }
+}
+
+fn slices(selectors: &[Vec<Matcher>]) -> Vec<&[Matcher]> {
+    selectors.iter().map(Vec::as_slice).collect()
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(telemetry::chain(&error))
+    }
+}
+
+pub(super) fn metadata(call: &Call<'_>) -> Result<Reply, Failure> {
+    // A negative limit, as Prometheus documents it, is none.
+    let limit = match call.params.first("limit") {
+        Some(text) if text.starts_with('-') => 0,
+        _ => call.params.limit("limit")?,
+    };
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let families = call.store.metadata(call.params.first("metric"), limit);
+    let rows: BTreeMap<String, Value> = families
+        .into_iter()
+        .map(|(family, of)| {
+            (family, json!([{ "type": of.kind.name(), "help": of.help, "unit": of.unit }]))
+        })
+        .collect();
+    Ok(Success::value(&json!(rows)).into_reply())
+}
+
+pub(super) fn exemplars(call: &Call<'_>) -> Result<Reply, Failure> {
+    let (start, end) = call.params.span()?;
+    let expr = expression(call)?;
+    let mut selectors: Vec<&[Matcher]> = Vec::new();
+    gather(&expr, &mut selectors);
+    let mut data = String::from("[");
+    let found = call.store.exemplars(&selectors, start, end);
+    encode::separated(&mut data, &found, |out, series| {
+        out.push_str(r#"{"seriesLabels":"#);
+        encode::labels(out, &series.labels);
+        out.push_str(r#","exemplars":["#);
+        encode::separated(out, &series.exemplars, |out, exemplar| {
+            let labels: BTreeMap<_, _> = exemplar.labels.iter().cloned().collect();
+            out.push_str(&format!(r#"{{"labels":{},"value":""#, json!(labels)));
+            encode::number(out, exemplar.value);
+            out.push_str(r#"","timestamp":"#);
+            encode::time(out, exemplar.time_ms);
+            out.push('}');
+        });
+        out.push_str("]}");
+    });
+    data.push(']');
+    Ok(Success::new(data).into_reply())
+}
+
+/// The matchers of every selector in `expr`.
+fn gather<'e>(expr: &'e Expr, into: &mut Vec<&'e [Matcher]>) {
+    match expr {
+        Expr::Vector(vector) => into.push(&vector.matchers),
+        Expr::Matrix(matrix) => into.push(&matrix.selector.matchers),
+        Expr::Subquery(subquery) => gather(&subquery.expr, into),
+        Expr::Call(call) => call.args.iter().for_each(|arg| gather(arg, into)),
+        Expr::Aggregate(aggregate) => gather(&aggregate.expr, into),
+        Expr::Binary(binary) => {
+            gather(&binary.lhs, into);
+            gather(&binary.rhs, into);
+        }
+        Expr::Unary(unary) => gather(&unary.expr, into),
+        Expr::Paren(paren) => gather(&paren.expr, into),
+        Expr::Number(_) | Expr::String(_) => {}
+    }
+}
+
+/// A label's name as clients without UTF-8 write it: `U__` in front, `_` doubled, other characters
+/// as `_` code point in hexadecimal `_`. Source: Prometheus 3, "Escaping schemes".
+fn unescaped(name: &str) -> String {
+    let plain = || name.to_owned();
+    let Some(escaped) = name.strip_prefix("U__") else { return plain() };
+    let mut out = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some((before, after)) = rest.split_once('_') {
+        out.push_str(before);
+        let Some((code, next)) = after.split_once('_') else { return plain() };
+        if code.is_empty() {
+            out.push('_');
+        } else {
+            let code = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
+            let Some(character) = code else { return plain() };
+            out.push(character);
+        }
+        rest = next;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_label_names_are_understood() {
+        for (name, expected) in [
+            ("job", "job"),
+            ("U__http_2e_route", "http.route"),
+            ("U__a__b", "a_b"),
+            ("U__caf_e9_", "café"),
+            ("U__broken_", "U__broken_"),
+            ("U__a_zz_", "U__a_zz_"),
+            ("U__", ""),
+        ] {
+            assert_eq!(unescaped(name), expected, "{name}");
+        }
+    }
+}
