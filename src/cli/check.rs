@@ -1,10 +1,12 @@
-//! `sidelight check config`: every finding at once, without running anything.
+//! `sidelight check`: configuration with every finding at once, and expressions, without running
+//! anything.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::exit::{Exit, Failure};
+use super::promql;
 use super::terminal::Terminal;
 use crate::config;
 use crate::config::{Finding, LoadError, Recipe, Severity, Sources};
@@ -14,6 +16,16 @@ use crate::config::{Finding, LoadError, Recipe, Severity, Sources};
 pub(super) enum What {
     /// Check configuration files, together and in order, as `run -c` takes them.
     Config(Args),
+    /// Check PromQL expressions.
+    Expr(ExprArgs),
+}
+
+/// Which expressions.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExprArgs {
+    /// PromQL expressions, each an argument of its own.
+    #[arg(required = true, value_name = "EXPR")]
+    exprs: Vec<String>,
 }
 
 /// What is checked and how it is said.
@@ -40,7 +52,22 @@ enum Format {
 }
 
 pub(super) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
-    let What::Config(args) = what;
+    match what {
+        What::Config(args) => configuration(args, terminal),
+        What::Expr(args) => expressions(args, terminal),
+    }
+}
+
+fn expressions(args: &ExprArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let wrong = args.exprs.iter().filter(|expr| promql::check(expr, terminal).is_err()).count();
+    if wrong > 0 {
+        return Err(Failure::said(Exit::Failed));
+    }
+    terminal.note("every expression is valid");
+    Ok(Exit::Ok)
+}
+
+fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let recipe = Recipe::new(&args.files, args.set.clone()).map_err(|error| unreadable(&error))?;
     let (sources, findings) = match recipe.load() {
         Ok(loaded) => (loaded.sources, loaded.warnings),

@@ -13,13 +13,18 @@ mod exit;
 pub mod generate;
 mod health;
 mod ids;
+mod promql;
+mod query;
 mod routes;
 mod run;
+mod series;
 mod sink;
+mod sparkline;
 mod start;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod text;
 mod version;
 
 use std::ffi::OsString;
@@ -74,6 +79,12 @@ enum Command {
     Health(health::Args),
     /// Calls and latency by service, span and route, as the running agent counts them.
     Routes(routes::Args),
+    /// Ask the running agent PromQL: values in a table, or their course over a range.
+    Query(query::Args),
+    /// Series that the running agent keeps.
+    Series(series::SeriesArgs),
+    /// Labels of the series that the running agent keeps, or one label's values.
+    Labels(series::LabelsArgs),
     /// Send generated telemetry at a rate or flat out, and tell what became of it.
     Gen(generate::Args),
     /// Receive OTLP, count it and keep nothing: the other end of tests and benchmarks.
@@ -137,6 +148,9 @@ impl Invocation {
             Command::Check(what) => check::execute(&what, &terminal),
             Command::Health(args) => health::execute(&args, &terminal).await,
             Command::Routes(args) => routes::execute(&args, &terminal).await,
+            Command::Query(args) => query::execute(&args, &terminal).await,
+            Command::Series(args) => series::series(&args, &terminal).await,
+            Command::Labels(args) => series::labels(&args, &terminal).await,
             Command::Gen(args) => generate::execute(args, &terminal).await,
             Command::Sink(args) => sink::execute(args, &terminal).await,
             Command::Version(args) => version::execute(&args, &terminal),

@@ -2,13 +2,13 @@
 
 use std::cmp::Ordering;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Connection;
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
+use super::text;
 
 /// What is shown and how.
 #[derive(Debug, clap::Args)]
@@ -176,31 +176,18 @@ const WIDE: [Column; 13] = [
 
 /// Rows under headings; on a terminal no wider than it, else as wide as they are.
 fn table(rows: &[Row], columns: &[Column], width: Option<u16>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if let Some(width) = width {
-        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    table.set_header(columns.iter().map(|(heading, ..)| *heading));
-    for row in rows {
-        table.add_row(columns.iter().map(|(_, _, show)| printable(&show(&row.route))));
-    }
-    for (column, (_, number, _)) in table.column_iter_mut().zip(columns) {
-        column.set_padding((0, 2));
-        if *number {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
-    lines.collect()
+    let headings: Vec<_> = columns.iter().map(|(heading, ..)| *heading).collect();
+    let numbered = columns.iter().enumerate().filter(|(_, (_, number, _))| *number);
+    let numbers: Vec<_> = numbered.map(|(index, _)| index).collect();
+    let rows = rows.iter().map(|row| columns.iter().map(|(_, _, show)| show(&row.route)).collect());
+    text::table(&headings, &numbers, rows, width)
 }
 
-/// RFC 4180; numbers in full, seconds.
+/// Numbers in full, seconds.
 fn csv(rows: &[Row]) -> String {
-    let mut out = "service,span_name,span_kind,status_code,http_route,http_request_method,calls,\
-                   latency_sum_seconds,min,max,p50,p95,p99\r\n"
-        .to_owned();
-    for Row { route, .. } in rows {
+    const HEADINGS: &str = "service,span_name,span_kind,status_code,http_route,\
+                            http_request_method,calls,latency_sum_seconds,min,max,p50,p95,p99";
+    let rows = rows.iter().map(|Row { route, .. }| {
         let Latency { sum, min, max, p50, p95, p99 } = route.latency_seconds;
         let texts = [
             &route.service,
@@ -210,27 +197,12 @@ fn csv(rows: &[Row]) -> String {
             &route.http_route,
             &route.http_request_method,
         ];
-        let texts = texts.into_iter().map(|text| quoted(text));
         let numbers = [sum, min, max, p50, p95, p99];
         let numbers = numbers.map(|n| n.map_or_else(String::new, |n| n.to_string()));
-        let cells: Vec<String> = texts.chain([route.calls.to_string()]).chain(numbers).collect();
-        out += &cells.join(",");
-        out += "\r\n";
-    }
-    out
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-/// Names come from whoever sends spans: nothing in them may steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+        texts.into_iter().cloned().chain([route.calls.to_string()]).chain(numbers).collect()
+    });
+    let headings = HEADINGS.split(',').map(str::to_owned).collect();
+    text::csv(std::iter::once(headings).chain(rows))
 }
 
 fn short(text: &str, prefix: &str) -> String {

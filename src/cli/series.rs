@@ -1,0 +1,113 @@
+//! `sidelight series` and `sidelight labels`: what the running agent's metric store holds.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::client::Connection;
+use super::exit::{Exit, Failure};
+use super::promql::{self, Labels};
+use super::terminal::Terminal;
+use super::text::{csv, printable};
+
+/// Which series and how they are shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct SeriesArgs {
+    /// Selectors such as `http_server_request_duration_seconds{job="shop"}`. Default: all series.
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    #[command(flatten)]
+    list: List,
+}
+
+/// Which labels and how they are shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct LabelsArgs {
+    /// The label whose values are shown. Default: the names of all labels.
+    #[arg(value_name = "LABEL")]
+    label: Option<String>,
+    /// Only those of the series that this selects.
+    #[arg(long = "match", value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// The format; `table` is a line each.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+    /// The most lines.
+    #[arg(short = 'n', long, value_name = "LINES", default_value_t = 1000)]
+    limit: usize,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+#[derive(Deserialize)]
+struct Document<T> {
+    data: Vec<T>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+pub(super) async fn series(args: &SeriesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let all = [r#"{__name__!=""}"#.to_owned()];
+    let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
+    list::<Labels>("/api/v1/series", selectors, &args.list, terminal).await
+}
+
+pub(super) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let path = match &args.label {
+        None => "/api/v1/labels".to_owned(),
+        Some(label) => {
+            let label: String = form_urlencoded::byte_serialize(label.as_bytes()).collect();
+            format!("/api/v1/label/{label}/values")
+        }
+    };
+    list::<String>(&path, &args.selectors, &args.list, terminal).await
+}
+
+/// Asks for a list and writes a line for each of it.
+async fn list<T: DeserializeOwned + ToString>(
+    path: &str,
+    selectors: &[String],
+    args: &List,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for selector in selectors {
+        promql::check(selector, terminal)?;
+        query.append_pair("match[]", selector);
+    }
+    query.append_pair("limit", &args.limit.to_string());
+    let answer = args.connection.document(&format!("{path}?{}", query.finish())).await?;
+    if let Format::Json = args.output {
+        let text = String::from_utf8_lossy(&answer);
+        terminal.data(&format!("{}\n", text.trim_end()))?;
+        return Ok(Exit::Ok);
+    }
+    let document: Document<T> = serde_json::from_slice(&answer).map_err(|error| {
+        Failure::new(Exit::Failed, "the agent's answer cannot be read").because(&error)
+    })?;
+    let lines = document.data.iter().map(ToString::to_string);
+    let text = match args.output {
+        Format::Csv => csv(lines.map(|line| vec![line])),
+        _ => lines.map(|line| printable(&line) + "\n").collect(),
+    };
+    terminal.data(&text)?;
+    if !document.warnings.is_empty() {
+        terminal.note(&format!("only the first {}; more with `-n`", document.data.len()));
+    }
+    if document.data.is_empty() {
+        terminal.note("nothing yet: point an OpenTelemetry SDK at the agent's OTLP endpoint");
+    }
+    Ok(Exit::Ok)
+}
