@@ -1,11 +1,25 @@
 //! Chunks: the samples of one series over some time, as bytes.
 //!
-//! A chunk stands for itself: its bytes say how many samples of what they hold. Cut at 120 samples,
-//! 512 B (histograms 2 KiB, since one stands for many series) or 2 h.
+//! A chunk stands for itself: its bytes say how many samples of what they hold. It is cut at 120 samples,
+//! 512 B (histograms 2 KiB, since one stands for many series) or 2 h. Any bits of a number come
+//! back as they were. `float.rs`, `native.rs` and `classic.rs` draw the bytes.
+
+mod bits;
+mod classic;
+mod decimal;
+mod float;
+mod native;
+mod open;
+mod time;
+mod xor;
 
 use std::sync::Arc;
 
-use crate::store::samples::Samples;
+use bits::BitReader;
+pub(super) use open::{OpenChunk, Sample};
+
+use super::Classic;
+use super::samples::{Classics, Samples};
 
 /// Samples in one piece, never changed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +30,38 @@ pub struct Chunk {
     pub end_ms: i64,
     /// How many there are; at least 1.
     pub samples: u16,
-    /// How `bytes` are to be read.
+    /// How `bytes` are to be read: an [`Encoding`].
     pub encoding: u8,
     /// The samples.
     pub bytes: Arc<[u8]>,
+}
+
+/// How the bytes of a chunk are to be read. A number here is never used for anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Encoding {
+    /// Numbers with few decimal places.
+    Decimal = 1,
+    /// Any numbers.
+    Xor = 2,
+    /// Native histograms with whole counts.
+    NativeWhole = 3,
+    /// Native histograms with any counts.
+    NativeFloat = 4,
+    /// Histograms with explicit bounds.
+    Classic = 5,
+}
+
+impl Encoding {
+    /// Every encoding.
+    pub const ALL: [Self; 5] =
+        [Self::Decimal, Self::Xor, Self::NativeWhole, Self::NativeFloat, Self::Classic];
+
+    /// The encoding with discriminant `code`, or `None` for a code this version does not know.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&encoding| encoding as u8 == code)
+    }
 }
 
 /// Bytes that are no chunk.
@@ -31,15 +73,83 @@ pub struct Corrupt(pub &'static str);
 ///
 /// # Errors
 /// [`Corrupt`]: the bytes end early, or the encoding is unknown.
-pub fn decode(encoding: u8, _bytes: &[u8], _into: &mut Samples) -> Result<(), Corrupt> {
-    let _ = encoding;
-    Err(Corrupt("unknown encoding"))
+pub fn decode(encoding: u8, bytes: &[u8], into: &mut Samples) -> Result<(), Corrupt> {
+    let encoding = Encoding::from_code(encoding).ok_or(Corrupt("an unknown encoding"))?;
+    let (samples, bits) = bytes.split_first_chunk().ok_or(Corrupt("it ends early"))?;
+    let samples = u16::from_le_bytes(*samples);
+    let bits = &mut BitReader::new(bits);
+    match encoding {
+        Encoding::Decimal | Encoding::Xor => {
+            float::decode(encoding, bits, samples, &mut into.points.floats)
+        }
+        Encoding::NativeWhole | Encoding::NativeFloat => {
+            native::decode(encoding, bits, samples, &mut into.points.histograms)
+        }
+        Encoding::Classic => classic::decode(bits, samples, &mut into.classics),
+    }
 }
 
-/// Encodes samples anew, for rollups: of `samples` the list that is not empty, in as few chunks as the
-/// limits allow.
+/// Encodes samples anew, for rollups: each list of `samples` in as few chunks as the limits allow.
 #[must_use]
 pub fn encode(samples: &Samples) -> Vec<Chunk> {
-    let _ = samples;
-    Vec::new()
+    let mut chunks = Vec::new();
+    let mut open = None;
+    for &(time, value) in &samples.points.floats {
+        put(time, &Sample::Float(value), &mut open, &mut chunks);
+    }
+    chunks.extend(open.take().map(|open| open.seal()));
+    for (time, histogram) in &samples.points.histograms {
+        put(*time, &Sample::Native(histogram), &mut open, &mut chunks);
+    }
+    chunks.extend(open.take().map(|open| open.seal()));
+    samples.classics.for_each(|time, histogram| {
+        let sample = histogram.map_or(Sample::Ended(super::Kind::Classic), Sample::Classic);
+        put(time, &sample, &mut open, &mut chunks);
+    });
+    chunks.extend(open.map(|open| open.seal()));
+    chunks
 }
+
+/// Adds a sample to `open`; when that is full it goes to `sealed` and another begins.
+#[inline]
+pub(super) fn put(
+    time: i64,
+    sample: &Sample<'_>,
+    open: &mut Option<OpenChunk>,
+    sealed: &mut Vec<Chunk>,
+) {
+    if let Some(chunk) = open
+        && chunk.push(time, sample)
+    {
+        return;
+    }
+    let bounds = open.as_ref().and_then(OpenChunk::bounds);
+    let next = OpenChunk::new(time, sample, bounds);
+    sealed.extend(open.replace(next).map(|full| full.seal()));
+}
+
+impl Classics {
+    /// Every sample as it was taken, in order; `None`: the series ended.
+    pub(super) fn for_each(&self, mut each: impl FnMut(i64, Option<&Classic<'_>>)) {
+        let mut counts = Vec::new();
+        for row in &self.rows {
+            if row.stale {
+                each(row.time_ms, None);
+                continue;
+            }
+            let (bounds, cumulative) = self.buckets(row);
+            let mut before = 0_u64;
+            counts.clear();
+            counts.extend(cumulative.iter().chain([&row.count]).map(|&total| {
+                let count = total.wrapping_sub(before);
+                before = total;
+                count
+            }));
+            let (sum, count) = (row.sum, row.count);
+            each(row.time_ms, Some(&Classic { bounds, counts: &counts, sum, count }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
