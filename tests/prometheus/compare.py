@@ -51,8 +51,11 @@ class Prometheus:
 
 def post(url: str, body: bytes) -> None:
     request = urllib.request.Request(url, body, {"content-type": "application/x-protobuf"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        response.read()
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            response.read()
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from None
 
 
 def ask(url: str, path: str, **parameters: object) -> tuple[int, dict]:
@@ -157,7 +160,8 @@ def compare(agent: Agent, prometheus: Prometheus, end: int, show: int) -> int:
             equal += 1
     for line in unequal[:show]:
         print(line)
-    print(f"compared: {asked} queries; expressions: {equal} passed {len(unequal)} failed")
+    print(f"{asked} queries asked of both")
+    print(f"expressions: {equal} passed {len(unequal)} failed")
     return 1 if unequal else 0
 
 

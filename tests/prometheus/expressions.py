@@ -80,7 +80,7 @@ def expressions() -> list[str]:
         add(f"{POOL} {operator} bool 10")
         add(f'{POOL}{{db_client_connection_state="idle"}} {operator} ignoring (db_client_connection_state) {POOL}{{db_client_connection_state="used"}}')
     for operator in ("and", "or", "unless"):
-        add(f"{ROOM} {operator} ({ROOM} > 22)")
+        add(f"{ROOM} {operator} ({ROOM} > 16)")
         add(f"{MEMORY} {operator} on (job) {POOL}")
         add(f"{MEMORY} {operator} ignoring (room) {ROOM}")
     for expression in (

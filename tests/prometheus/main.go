@@ -80,7 +80,7 @@ func run(listen, directory string) error {
 	})
 	fanout := storage.NewFanout(logger, db)
 	api := v1.NewAPI(
-		engine, fanout, nil, db, db,
+		engine, fanout, db, db, db,
 		nil, nil, nil,
 		func() config.Config { return *parsed },
 		nil, v1.GlobalURLOptions{},

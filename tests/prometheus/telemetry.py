@@ -21,6 +21,7 @@ NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 ROUTES = ["/cart", "/cart/{id}", "/checkout", "/search"]
 RESET_AT = 100
+ENDS_AT = 225
 
 
 class Shop:
@@ -95,10 +96,12 @@ class Shop:
                 value = math.nan
             point = temperature.data_points.add(time_unix_nano=now, as_double=value)
             attributes(point, {"room": room})
+        if index > ENDS_AT:
+            return
         ratio = add("cache.hit.ratio", "1", "Hits.").gauge
-        if index < 200:
+        if index < ENDS_AT:
             ratio.data_points.add(time_unix_nano=now, as_double=self.random.random())
-        elif index == 200:
+        else:
             ratio.data_points.add(time_unix_nano=now, flags=NO_VALUE)
 
     def histograms(self, add, now: int) -> None:
