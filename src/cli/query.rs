@@ -270,14 +270,16 @@ mod tests {
         expect![[r#"
             SERIES  COURSE  LAST  MIN  MAX
             up      ▁▅ █       1    0    1
-        "#]].assert_eq(&matrix(&series, None));
+        "#]]
+        .assert_eq(&matrix(&series, None));
         expect![[r#"
             series,time,value
             up,1,0
             up,2,0.5
             up,3,NaN
             up,4,1
-        "#]].assert_eq(&rows_csv(&series).replace("\r\n", "\n"));
+        "#]]
+        .assert_eq(&rows_csv(&series).replace("\r\n", "\n"));
     }
 
     #[test]
@@ -294,6 +296,7 @@ mod tests {
                 "1.500e-7",
                 "inf",
             ]
-        "#]].assert_debug_eq(&shown.map(short));
+        "#]]
+        .assert_debug_eq(&shown.map(short));
     }
 }

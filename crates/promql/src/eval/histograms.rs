@@ -3,12 +3,14 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use super::column::Column;
 use super::context::Context;
-use crate::Histogram;
 use crate::ast::Span;
 use crate::histogram::change::{self, Change, Points};
 use crate::histogram::total::Total;
-use crate::histogram::{Added, Incompatible};
+use crate::histogram::{Added, Incompatible, Nans};
+use crate::quote::quote;
+use crate::{Histogram, Labels};
 
 /// Whom an annotation speaks of, and where.
 #[derive(Clone, Copy)]
@@ -40,14 +42,14 @@ pub(crate) fn last_change(
 }
 
 fn said(change: Change, about: About<'_>, context: &Context<'_>) -> Option<Histogram> {
-    let name = about.metric;
+    let name = quote(about.metric);
     if change.not_counter {
         let message = "this native histogram metric is not a counter:";
-        context.warn(format_args!("{message} {name:?}"), about.span);
+        context.warn(format_args!("{message} {name}"), about.span);
     }
     if change.not_gauge {
         let message = "this native histogram metric is not a gauge:";
-        context.warn(format_args!("{message} {name:?}"), about.span);
+        context.warn(format_args!("{message} {name}"), about.span);
     }
     if change.mixed {
         mixed_layouts(about, context);
@@ -98,10 +100,10 @@ fn reconciled(operation: impl Display, span: Span, context: &Context<'_>) {
 
 /// Warns that exponential and custom buckets do not go together.
 pub(crate) fn mixed_layouts(about: About<'_>, context: &Context<'_>) {
-    let name = about.metric;
+    let name = quote(about.metric);
     context.warn(
         format_args!(
-            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name:?}"
+            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {name}"
         ),
         about.span,
     );
@@ -109,19 +111,19 @@ pub(crate) fn mixed_layouts(about: About<'_>, context: &Context<'_>) {
 
 /// Warns that a window holds floats and histograms.
 pub(crate) fn mixed_samples(about: About<'_>, context: &Context<'_>) {
-    let name = about.metric;
+    let name = quote(about.metric);
     context.warn(
-        format_args!("encountered a mix of histograms and floats for metric name {name:?}"),
+        format_args!("encountered a mix of histograms and floats for metric name {name}"),
         about.span,
     );
 }
 
 /// Notes that the histograms of a window that has floats too were left out.
 pub(crate) fn ignored_in_range(about: About<'_>, context: &Context<'_>) {
-    let name = about.metric;
+    let name = quote(about.metric);
     context.info(
         format_args!(
-            "ignored histograms in a range containing both floats and histograms for metric name {name:?}"
+            "ignored histograms in a range containing both floats and histograms for metric name {name}"
         ),
         about.span,
     );
@@ -168,5 +170,63 @@ pub(crate) fn turns(floats: &[(i64, f64)], histograms: &Points) -> Turns {
         turns.changes += u32::from(changed);
         turns.resets += u32::from(reset);
         before = Some(now);
+    }
+}
+
+/// What `f` gives of each histogram; floats have none. The metric's name goes.
+pub(crate) fn of_each(columns: &mut [Column], f: impl Fn(&Histogram, &Labels) -> f64) {
+    for column in columns {
+        let histograms = std::mem::take(&mut column.histograms);
+        for (step, value) in column.values.iter_mut().enumerate() {
+            match histograms.get(step).and_then(Option::as_ref) {
+                Some(histogram) => *value = f(histogram, &column.labels),
+                None => column.present.clear(step),
+            }
+        }
+        column.drop_name = true;
+    }
+}
+
+/// The `q`-quantile of a histogram.
+pub(crate) fn quantile(
+    q: f64,
+    histogram: &Histogram,
+    about: About<'_>,
+    context: &Context<'_>,
+) -> f64 {
+    let quantile = histogram.quantile(q);
+    let result = match quantile.nans {
+        Nans::None => return quantile.value,
+        Nans::Result => "result is NaN",
+        Nans::Skew => "result is skewed higher",
+    };
+    let of = OfMetric(about.metric);
+    let message = "input to histogram_quantile has NaN observations,";
+    context.info(format_args!("{message} {result}{of}"), about.span);
+    quantile.value
+}
+
+/// The share of a histogram's observations between `lower` and `upper`.
+pub(crate) fn fraction(
+    (lower, upper): (f64, f64),
+    histogram: &Histogram,
+    about: About<'_>,
+    context: &Context<'_>,
+) -> f64 {
+    let fraction = histogram.fraction(lower, upper);
+    if fraction.nans {
+        let of = OfMetric(about.metric);
+        let message = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
+        context.info(format_args!("{message}{of}"), about.span);
+    }
+    fraction.value
+}
+
+/// ` for metric name "x"`, or nothing when it has none.
+pub(crate) struct OfMetric<'a>(pub(crate) &'a str);
+
+impl Display for OfMetric<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " for metric name {}", quote(self.0)) }
     }
 }
