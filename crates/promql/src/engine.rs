@@ -154,7 +154,7 @@ impl<'a> Engine<'a> {
         source: &dyn Queryable,
     ) -> Result<Answer, QueryError> {
         let steps = Steps { start: time, step: 0, len: 1 };
-        let query = plan::build(expr, steps, &self.options)?;
+        let query = plan::build(expr, steps, time, &self.options)?;
         let context = self.context(source);
         let value = match &query {
             plan::Query::Window(window) => {
@@ -189,7 +189,7 @@ impl<'a> Engine<'a> {
         source: &dyn Queryable,
     ) -> Result<Answer, QueryError> {
         let steps = self.steps(start, end, step)?;
-        let plan::Query::Node(node) = plan::build(expr, steps, &self.options)? else {
+        let plan::Query::Node(node) = plan::build(expr, steps, end, &self.options)? else {
             return Err(not_over_a_range("range vector"));
         };
         let context = self.context(source);

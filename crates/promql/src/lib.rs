@@ -12,7 +12,6 @@ pub mod annotations;
 pub mod ast;
 pub mod duration;
 pub mod engine;
-#[expect(dead_code, reason = "functions and aggregations are not evaluated yet")]
 mod eval;
 pub mod functions;
 pub mod histogram;
@@ -20,7 +19,6 @@ pub mod labels;
 mod limits;
 mod matcher;
 pub mod parse;
-#[expect(dead_code, unused_imports, reason = "functions and aggregations are not evaluated yet")]
 mod plan;
 mod print;
 pub mod quote;

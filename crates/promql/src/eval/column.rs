@@ -71,11 +71,6 @@ impl Column {
         self.histograms.get(step).and_then(Option::as_ref)
     }
 
-    /// Whether any sample is a histogram.
-    pub(crate) fn has_histograms(&self) -> bool {
-        self.present.ones().any(|step| self.histogram(step).is_some())
-    }
-
     /// Sets the sample of `step`.
     pub(crate) fn set(&mut self, step: usize, value: SampleValue) {
         match value {

@@ -10,6 +10,7 @@ mod binary;
 pub(crate) mod bits;
 pub(crate) mod column;
 pub(crate) mod context;
+mod functions;
 pub(crate) mod histograms;
 mod kahan;
 pub(crate) mod names;
@@ -86,7 +87,16 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             Output::Text(text) => Output::Text(text),
         },
         Node::Binary(binary) => operator(binary, steps, context)?,
-        Node::Call(plan::Call { function, .. }) => return Err(unknown(function.name)),
+        Node::Call(call) => {
+            let mut args = Vec::with_capacity(call.args.len());
+            for arg in &call.args {
+                args.push(evaluate(arg, steps, context)?);
+            }
+            match functions::call(call, args, steps, context)? {
+                Output::Columns(columns) => Output::Columns(dropped(columns, context)?),
+                other => other,
+            }
+        }
         Node::OverTime(call) => {
             let mut params = Vec::with_capacity(call.params.len());
             for (param, span) in &call.params {
@@ -103,10 +113,6 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             Output::Columns(dropped(columns, context)?)
         }
     })
-}
-
-fn unknown(name: &str) -> QueryError {
-    QueryError::Execution(format!("unknown function with name \"{name}\""))
 }
 
 /// The samples of a window, by series.

@@ -12,16 +12,17 @@ use crate::eval::context::Steps;
 use crate::functions::Id;
 use crate::source::Reads;
 
-/// The plan of `expr` for a query at `steps`.
+/// The plan of `expr` for a query at `steps`, which was asked for up to `end`.
 ///
 /// # Errors
 /// [`QueryError::BadData`]: it is nested too deep, or uses what is not allowed.
 pub(crate) fn build<'a>(
     expr: &'a Expr,
     steps: Steps,
+    end: i64,
     options: &Options<'_>,
 ) -> Result<Query<'a>, QueryError> {
-    let mut builder = Builder { steps, options, depth: 0 };
+    let mut builder = Builder { steps, end, options, depth: 0 };
     if expr.value_type() == Type::Matrix {
         return Ok(Query::Window(builder.window(expr, Reads::Last)?.part));
     }
@@ -30,6 +31,7 @@ pub(crate) fn build<'a>(
 
 struct Builder<'o> {
     steps: Steps,
+    end: i64,
     options: &'o Options<'o>,
     depth: usize,
 }
@@ -108,7 +110,7 @@ impl Builder<'_> {
         at.map(|at| match at {
             At::Time(time) => time,
             At::Start => self.steps.start,
-            At::End => self.steps.end(),
+            At::End => self.end,
         })
     }
 
@@ -271,8 +273,8 @@ impl Builder<'_> {
         let millis = match function {
             Id::Pi => return Some(std::f64::consts::PI),
             Id::Start => steps.start,
-            Id::End => steps.end(),
-            Id::Range => steps.end().saturating_sub(steps.start),
+            Id::End => self.end,
+            Id::Range => self.end.saturating_sub(steps.start),
             Id::Step => steps.step,
             _ => return None,
         };

@@ -12,6 +12,7 @@ mod histograms;
 
 use super::column::Column;
 use super::context::Context;
+use super::histograms as said;
 use crate::ast::{AggregateOp, Span};
 use crate::engine::QueryError;
 use crate::histogram::Shortest;
@@ -124,8 +125,7 @@ impl Aggregation<'_> {
 
     /// Says that histograms were left out.
     fn ignored_histogram(&self, context: &Context<'_>) {
-        let op = self.op.name();
-        context.info(format_args!("ignored histogram in {op} aggregation"), self.node_span);
+        said::ignored_in_aggregation(self.op.name(), self.node_span, context);
     }
 }
 

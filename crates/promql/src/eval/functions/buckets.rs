@@ -1,0 +1,235 @@
+//! Functions of histograms: quantile and fraction of classic ones, which are series of counts by the label `le`, and
+//! everything of native ones.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+
+use super::super::aggregate::invalid_quantile;
+use super::super::column::Column;
+use super::super::context::{Context, Steps};
+use super::super::names::{self, Union};
+use super::Args;
+use super::bucket_quantile::{self, Bucket, Decrease};
+use super::calendar;
+use crate::Labels;
+use crate::ast::Span;
+use crate::engine::QueryError;
+use crate::functions::Id;
+use crate::histogram::Shortest;
+use crate::plan;
+use crate::value::Number;
+
+const LE: &str = "le";
+
+/// The values of one of these functions.
+///
+/// # Errors
+/// A limit is reached.
+pub(super) fn call(
+    call: &plan::Call<'_>,
+    args: &mut Args,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Vec<Column>, QueryError> {
+    let span = |at: usize| call.arg_spans.get(at).copied().unwrap_or(call.span);
+    match call.function.id {
+        Id::HistogramQuantile => {
+            let q = args.scalar();
+            check_quantiles(&q, span(0), context);
+            let columns = args.columns();
+            let of = Of { span: span(1), context };
+            of.each(&columns, steps, &mut |step, buckets| {
+                bucket_quantile::quantile(value(&q, step), buckets)
+            })
+        }
+        Id::HistogramFraction => {
+            let (lower, upper) = (args.scalar(), args.scalar());
+            let columns = args.columns();
+            let of = Of { span: span(2), context };
+            of.each(&columns, steps, &mut |step, buckets| {
+                let (lower, upper) = (value(&lower, step), value(&upper, step));
+                (bucket_quantile::fraction(lower, upper, buckets), None)
+            })
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn value(values: &[f64], step: usize) -> f64 {
+    values.get(step).copied().unwrap_or(f64::NAN)
+}
+
+fn check_quantiles(values: &[f64], span: Span, context: &Context<'_>) {
+    for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+        context.warn(invalid_quantile(*q), span);
+    }
+}
+
+/// What a function makes of the buckets of a step, sorted by bound.
+type OfBuckets<'f> = dyn FnMut(usize, &mut Vec<Bucket>) -> (f64, Option<Decrease>) + 'f;
+
+/// The series of one histogram.
+struct Series {
+    labels: Labels,
+    /// Bounds and positions, sorted by bound.
+    buckets: Vec<(f64, usize)>,
+}
+
+/// A call on classic histograms.
+struct Of<'a> {
+    /// Where the histograms stand.
+    span: Span,
+    context: &'a Context<'a>,
+}
+
+impl Of<'_> {
+    /// Applies `f` to each histogram at each step.
+    fn each(
+        &self,
+        columns: &[Column],
+        steps: Steps,
+        f: &mut OfBuckets<'_>,
+    ) -> Result<Vec<Column>, QueryError> {
+        let mut results = Union::default();
+        for series in self.series(columns) {
+            self.context.budget.take(steps.len)?;
+            let mut column = Column::empty(series.labels, steps.len);
+            column.drop_name = true;
+            let mut told = Told::default();
+            let mut buckets = Vec::with_capacity(series.buckets.len());
+            for (step, time) in steps.times().enumerate() {
+                buckets.clear();
+                buckets.extend(series.buckets.iter().filter_map(|(upper, at)| {
+                    let count = columns.get(*at)?.float(step)?;
+                    Some(Bucket { upper: *upper, count })
+                }));
+                if buckets.is_empty() {
+                    continue;
+                }
+                let (value, decrease) = f(step, &mut buckets);
+                column.set_float(step, value);
+                told.add(decrease, time);
+            }
+            self.tell(&told, &column.labels);
+            results.add(column)?;
+        }
+        Ok(results.columns)
+    }
+
+    /// Finds the series that are buckets of one histogram.
+    fn series(&self, columns: &[Column]) -> Vec<Series> {
+        let mut known: HashMap<Labels, usize> = HashMap::new();
+        let mut all: Vec<Series> = Vec::new();
+        for (at, column) in columns.iter().enumerate() {
+            let le = column.labels.get(LE);
+            let Ok(upper) = le.parse::<f64>() else {
+                if column.present.ones().any(|step| column.float(step).is_some()) {
+                    self.bad_bound(le, &column.labels);
+                }
+                continue;
+            };
+            let labels = names::without(&column.labels, |name| name == LE);
+            let series = *known.entry(labels).or_insert_with_key(|labels| {
+                all.push(Series { labels: labels.clone(), buckets: Vec::new() });
+                all.len() - 1
+            });
+            if let Some(series) = all.get_mut(series) {
+                series.buckets.push((upper, at));
+            }
+        }
+        for series in &mut all {
+            series.buckets.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        }
+        all
+    }
+
+    fn bad_bound(&self, le: &str, labels: &Labels) {
+        let name = of_metric(labels);
+        let message = "bucket label \"le\" is missing or has a malformed value";
+        self.context.warn(format_args!("{message} of {le:?}{name}"), self.span);
+    }
+
+    /// Notes what had to be removed from the counts of one histogram.
+    fn tell(&self, told: &Told, labels: &Labels) {
+        let Some(Decrease { lowest, highest, difference }) = told.decrease else { return };
+        let name = if self.context.options.delayed_name_removal {
+            of_metric(labels)
+        } else {
+            String::new()
+        };
+        self.context.info(
+            format_args!(
+                "input to histogram_quantile needed to be fixed for monotonicity \
+                 (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)\
+                 {name}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+                Shortest(lowest),
+                Shortest(highest),
+                TwoDigits(difference),
+                told.steps,
+                calendar::Rfc3339(told.first),
+                calendar::Rfc3339(told.last),
+            ),
+            self.span,
+        );
+    }
+}
+
+/// ` for metric name "x"`, or nothing if there is no name.
+fn of_metric(labels: &Labels) -> String {
+    let name = labels.metric_name();
+    if name.is_empty() { String::new() } else { format!(" for metric name {name:?}") }
+}
+
+/// What was removed over all steps.
+#[derive(Default)]
+struct Told {
+    decrease: Option<Decrease>,
+    /// How many steps had a decrease, and when the first and the last.
+    steps: usize,
+    first: i64,
+    last: i64,
+}
+
+impl Told {
+    fn add(&mut self, decrease: Option<Decrease>, time: i64) {
+        let Some(next) = decrease else { return };
+        if self.decrease.is_none() {
+            self.first = time;
+        }
+        self.last = time;
+        self.steps += 1;
+        let known = self.decrease.get_or_insert(next);
+        known.lowest = known.lowest.min(next.lowest);
+        known.highest = known.highest.max(next.highest);
+        known.difference = known.difference.max(next.difference);
+    }
+}
+
+/// A number with two digits, and an exponent below 1e-4 and from 100 on.
+struct TwoDigits(f64);
+
+impl Display for TwoDigits {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let written = format!("{:.1e}", self.0);
+        let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+        let digits = digits.strip_suffix(".0").unwrap_or(digits);
+        let power: i32 = exponent.parse().unwrap_or(0);
+        if (-4..2).contains(&power) {
+            return Number(written.parse().unwrap_or(self.0)).fmt(f);
+        }
+        let sign = if power < 0 { '-' } else { '+' };
+        write!(f, "{digits}e{sign}{:02}", power.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TwoDigits;
+
+    #[test]
+    fn differences_are_written_with_two_digits() {
+        let written =
+            [10.0, 7.5, 0.0123, 123.0, 3.0, 1e-7].map(|value| TwoDigits(value).to_string());
+        assert_eq!(written, ["10", "7.5", "0.012", "1.2e+02", "3", "1e-07"]);
+    }
+}
