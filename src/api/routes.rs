@@ -47,7 +47,7 @@ impl Methods {
         }
     }
 
-    const fn names(self) -> &'static str {
+    pub(super) const fn names(self) -> &'static str {
         match self {
             Self::Get => "GET, HEAD",
             Self::Post => "POST",

@@ -213,3 +213,30 @@ async fn draining_ends_idle_connections_and_the_listener() {
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[test]
+fn docs_api_md_lists_every_route() {
+    let mut page = "# Admin API\n\n<!-- Written by a test from the table of routes: UPDATE_DOCS=1 cargo test --lib api:: -->\n\n\
+        HTTP/1.1 on `admin.endpoint`, by default http://127.0.0.1:9464. With `admin.token_file` set, every route but the \
+        open ones asks for `Authorization: Bearer TOKEN`. Routes that control answer loopback or a token only.\n\n\
+        Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API: point Grafana's Prometheus data source \
+        or promtool here. They take parameters in the query string or, with POST, in a form; a query may take \
+        `admin.query_timeout`, read a million samples and give 11,000 steps.\n\n\
+        | method | path | access | what |\n|---|---|---|---|\n"
+        .to_owned();
+    for route in routes::routes() {
+        let access = match route.access {
+            guard::Access::Open => "open",
+            guard::Access::Read => "read",
+            guard::Access::Control => "control",
+        };
+        let (methods, path, purpose) = (route.methods.names(), route.path, route.purpose);
+        page += &format!("| {methods} | `{path}` | {access} | {purpose} |\n");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == page, "docs/api.md is stale: run with UPDATE_DOCS=1");
+}
