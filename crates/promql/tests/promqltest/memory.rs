@@ -1,0 +1,167 @@
+//! A store in memory, with the samples of a test file.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use sidelight_promql::labels::NAME;
+use sidelight_promql::{Histogram, Labels, Points, Queryable, Selection, SourceError};
+
+use super::script::Load;
+use super::series::Value;
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    series: BTreeMap<Labels, BTreeMap<i64, Value>>,
+    /// Whether a native histogram has been read.
+    pub(crate) histograms_read: Cell<bool>,
+}
+
+impl Memory {
+    pub(crate) fn clear(&mut self) {
+        self.series.clear();
+    }
+
+    pub(crate) fn load(&mut self, load: &Load) {
+        for line in &load.series {
+            let samples = self.series.entry(line.labels.clone()).or_default();
+            let times = (0..).map(|index| index * load.step);
+            for (time, value) in times.zip(&line.values) {
+                if let Some(value) = value {
+                    samples.insert(time, value.clone());
+                }
+            }
+            settle_hints(samples);
+        }
+        if load.with_nhcb {
+            self.convert(load);
+        }
+    }
+
+    /// Stores the native histograms with custom buckets that the classic ones of `load` are.
+    fn convert(&mut self, load: &Load) {
+        let mut classic: BTreeMap<Labels, BTreeMap<i64, Classic>> = BTreeMap::new();
+        for line in &load.series {
+            let Some((base, part)) = classic_part(&line.labels) else { continue };
+            let times = (0..).map(|index| index * load.step);
+            for (time, value) in times.zip(&line.values) {
+                let Some(Value::Float(value)) = value else { continue };
+                let at = classic.entry(base.clone()).or_default().entry(time).or_default();
+                match part {
+                    Part::Bucket(bound) => at.buckets.push((bound, *value)),
+                    Part::Count => at.count = Some(*value),
+                    Part::Sum => at.sum = *value,
+                }
+            }
+        }
+        for (labels, times) in classic {
+            let samples = self.series.entry(labels).or_default();
+            for (time, classic) in times {
+                let Some(histogram) = classic.native() else { continue };
+                let histogram = Arc::new(histogram);
+                samples.insert(time, Value::Histogram { histogram, hint: false });
+            }
+            settle_hints(samples);
+        }
+    }
+}
+
+/// Says of each histogram whether there is a reset before it, as a store does when it is written.
+fn settle_hints(samples: &mut BTreeMap<i64, Value>) {
+    let mut previous: Option<Arc<Histogram>> = None;
+    for value in samples.values_mut() {
+        match value {
+            Value::Float(_) => previous = None,
+            Value::Histogram { histogram, .. } => {
+                Arc::make_mut(histogram).settle_hint(previous.as_deref());
+                previous = Some(histogram.clone());
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Bucket(f64),
+    Count,
+    Sum,
+}
+
+/// The series of the whole histogram that `labels` is a part of.
+fn classic_part(labels: &Labels) -> Option<(Labels, Part)> {
+    let name = labels.metric_name();
+    let (base, part) = if let Some(base) = name.strip_suffix("_bucket") {
+        (base, Part::Bucket(labels.get("le").parse().ok()?))
+    } else if let Some(base) = name.strip_suffix("_count") {
+        (base, Part::Count)
+    } else {
+        (name.strip_suffix("_sum")?, Part::Sum)
+    };
+    let others = labels.iter().filter(|label| !matches!(&*label.name, NAME | "le"));
+    let others = others.map(|label| (label.name.clone(), label.value.clone()));
+    Some((Labels::new(others.chain([(NAME.into(), base.into())])), part))
+}
+
+#[derive(Default)]
+struct Classic {
+    /// Upper bounds and how much is below each.
+    buckets: Vec<(f64, f64)>,
+    count: Option<f64>,
+    sum: f64,
+}
+
+impl Classic {
+    fn native(mut self) -> Option<Histogram> {
+        self.buckets.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        self.buckets.dedup_by_key(|(bound, _)| *bound);
+        let last = self.buckets.last().map_or(0.0, |(_, count)| *count);
+        let finite = self.buckets.iter().filter(|(bound, _)| bound.is_finite());
+        let bounds: Arc<[f64]> = finite.map(|(bound, _)| *bound).collect();
+        let count = self.count.unwrap_or(last);
+        if bounds.len() == self.buckets.len() {
+            self.buckets.push((f64::INFINITY, count));
+        }
+        let mut below = 0.0;
+        let counts = self.buckets.iter().map(|(_, cumulative)| {
+            let count = cumulative - below;
+            below = *cumulative;
+            count
+        });
+        Histogram::from_explicit(bounds, counts.collect::<Vec<_>>(), self.sum, Some(count)).ok()
+    }
+}
+
+impl Queryable for Memory {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let mut points = Points::default();
+        for (labels, samples) in &self.series {
+            let meets = |matcher: &sidelight_promql::ast::Matcher| {
+                matcher.matches(labels.get(&matcher.name))
+            };
+            if !selection.matchers.iter().all(meets) || selection.after >= selection.until {
+                continue;
+            }
+            points.clear();
+            for (time, value) in samples.range(selection.after + 1..=selection.until) {
+                match value {
+                    Value::Float(value) => points.floats.push((*time, *value)),
+                    Value::Histogram { histogram, .. } => {
+                        points.histograms.push((*time, histogram.clone()));
+                    }
+                }
+            }
+            let read = !points.histograms.is_empty();
+            self.histograms_read.set(self.histograms_read.get() || read);
+            let some = read || !points.floats.is_empty();
+            if some && each(labels, &points).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
