@@ -18,7 +18,8 @@ use super::segment::Segment;
 /// Bytes of records that are compressed together.
 const BLOCK: usize = 1 << 20;
 
-/// Compacts one segment, or marks it as not worth trying again.
+/// Compacts one segment, or marks it as not worth trying again, or not before the next tick: a disk that
+/// is full or fails may have room later.
 pub(super) fn compact(log: &Log, first_seq: u64) {
     let shared = &log.shared;
     let found = |segments: &std::collections::VecDeque<Segment>| {
@@ -40,6 +41,9 @@ pub(super) fn compact(log: &Log, first_seq: u64) {
             segment.size = size;
             segment.file.compressed = true;
             shared.metrics.compacted.add(1);
+        }
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+            segment.file.compaction_failed = true;
         }
         _ => segment.file.incompressible = true,
     }

@@ -41,6 +41,26 @@ impl Default for Config {
     }
 }
 
+/// The largest record, encoded. A segment is made as large as one record needs.
+pub(super) const RECORD_MAX: usize = 128 << 20;
+/// Bytes beyond the records that a segment has room for: ack records and the seal.
+pub(super) const SLACK: u64 = 64 << 10;
+
+/// The largest record of which two fit under the cap, each in a segment of its own: the newest
+/// segment is never deleted, so one more must always find room.
+pub(super) fn record_bytes_max(max_size: u64) -> usize {
+    let half = (max_size / 2).saturating_sub(2 * SLACK);
+    RECORD_MAX.min(usize::try_from(half).unwrap_or(usize::MAX))
+}
+
+impl Config {
+    /// The largest record that a configured cap has room for; `None` without one.
+    #[must_use]
+    pub fn record_bytes_max(&self) -> Option<usize> {
+        self.max_size.map(record_bytes_max)
+    }
+}
+
 /// What an acknowledgement means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {

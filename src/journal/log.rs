@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::config::{SLACK, record_bytes_max};
 use super::format::{
     Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, Salt, SegmentHeader, crc32c, encode_seal,
 };
@@ -33,10 +34,6 @@ use super::state::State;
 use super::{AppendError, Durability, Entry, snapshot};
 use crate::signal::Record;
 
-/// The largest record, encoded. A segment is made as large as one record needs.
-pub(super) const RECORD_MAX: usize = 128 << 20;
-/// Bytes beyond the records that a segment has room for: ack records and the seal.
-const SLACK: u64 = 64 << 10;
 /// So many segments are written even where less than [`KEPT_FREE`] of the disk is free: an agent
 /// that starts on an almost full disk works.
 const SEGMENTS_MIN: u64 = 2;
@@ -97,7 +94,7 @@ impl Log {
         let mut rest = records.into_iter().peekable();
         while let Some(first) = rest.peek() {
             let first_len = encoded_len(first);
-            let max = self.record_max();
+            let max = record_bytes_max(self.max_size);
             if first_len > max as u64 {
                 let bytes = usize::try_from(first_len).unwrap_or(usize::MAX);
                 outcome.results.push(Err(AppendError::TooLarge { bytes, max }));
@@ -122,13 +119,6 @@ impl Log {
         state.full = outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
         outcome.bells = state.bells();
         outcome
-    }
-
-    /// The largest record of which two fit under the cap, each in a segment of its own: the newest
-    /// segment is never deleted, so one more must always find room.
-    fn record_max(&self) -> usize {
-        let half = (self.max_size / 2).saturating_sub(2 * SLACK);
-        RECORD_MAX.min(usize::try_from(half).unwrap_or(usize::MAX))
     }
 
     /// Bytes left in the active segment, which is made anew when `len` does not fit.
@@ -439,7 +429,8 @@ impl Log {
         let age = self.jumps.trusted(now, monotonic).then_some(config.retention_age);
         let limits = retention::Limits { age, size: config.retention_size };
         let (expired, dirty) = {
-            let state = self.shared.lock();
+            let mut state = self.shared.lock();
+            state.segments.iter_mut().for_each(|s| s.file.compaction_failed = false);
             (retention::expired(&state.candidates(), now, limits), state.has_unsaved_acks())
         };
         if dirty && let Err(error) = self.write_acks(false) {

@@ -33,8 +33,10 @@ pub(super) struct Segment {
 pub(super) struct File {
     /// Rewritten as zstd blocks.
     pub(super) compressed: bool,
-    /// Compaction was tried and gained nothing, or failed.
+    /// Compaction was tried and gained nothing, or found damage.
     pub(super) incompressible: bool,
+    /// The disk did not let it be compacted; tried again at the next tick.
+    pub(super) compaction_failed: bool,
     /// Something in it cannot be read; kept as `.corrupt` when it goes.
     pub(super) damaged: bool,
     /// What is damaged in it was counted for every reader.

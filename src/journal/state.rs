@@ -257,6 +257,7 @@ impl State {
             compressible: segment.entries.is_empty()
                 && !segment.file.compressed
                 && !segment.file.incompressible
+                && !segment.file.compaction_failed
                 && !segment.file.damaged,
         }
     }

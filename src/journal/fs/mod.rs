@@ -15,7 +15,8 @@ pub use real::RealFs;
 
 /// A file system.
 pub trait Fs: Debug + Send + Sync + 'static {
-    /// Makes `directory` and its missing parents, mode 0700, durably.
+    /// Makes `directory` and its missing parents, mode 0700, durably. One that is there is closed to
+    /// others, if possible.
     ///
     /// # Errors
     /// As the operating system's.

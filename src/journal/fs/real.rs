@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +27,9 @@ impl Fs for RealFs {
         let missing = directory.ancestors().take_while(|d| !d.as_os_str().is_empty());
         let missing: Vec<_> = missing.take_while(|d| std::fs::metadata(d).is_err()).collect();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        if missing.is_empty() {
+            tighten(directory);
+        }
         for made in missing {
             let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
             self.sync_dir(parent.unwrap_or(Path::new(".")))?;
@@ -79,6 +82,29 @@ impl Fs for RealFs {
     }
 }
 
+/// Takes everybody else's rights to a directory that was there. Not from one that is shared on purpose (sticky),
+/// and not with force: somebody else's stays as it is.
+fn tighten(directory: &Path) {
+    const OTHERS: u32 = 0o077;
+    const STICKY: u32 = 0o1000;
+    let Ok(found) = std::fs::metadata(directory) else { return };
+    let mode = found.permissions().mode();
+    if mode & OTHERS == 0 || mode & STICKY != 0 {
+        return;
+    }
+    let only_ours = std::fs::Permissions::from_mode(mode & 0o7777 & !OTHERS);
+    match std::fs::set_permissions(directory, only_ours) {
+        Ok(()) => {
+            let path = directory.display();
+            tracing::info!(%path, "others could read the journal's directory; they cannot any more");
+        }
+        Err(error) => {
+            let path = directory.display();
+            tracing::warn!(%path, %error, "others can read the journal's directory");
+        }
+    }
+}
+
 impl FsFile for RealFile {
     fn len(&self) -> io::Result<u64> {
         let size = rustix::fs::fstat(&self.0)?.st_size;
@@ -107,5 +133,23 @@ impl FsFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_there_is_closed_to_others_unless_it_is_shared_on_purpose() {
+        let directory = tempfile::tempdir().unwrap();
+        let mode = || std::fs::metadata(directory.path()).unwrap().permissions().mode() & 0o7777;
+        for (before, after) in [(0o755, 0o700), (0o2770, 0o2700), (0o500, 0o500), (0o1777, 0o1777)]
+        {
+            let permissions = std::fs::Permissions::from_mode(before);
+            std::fs::set_permissions(directory.path(), permissions).unwrap();
+            RealFs.create_dir(directory.path()).unwrap();
+            assert_eq!(mode(), after, "{before:o}");
+        }
     }
 }

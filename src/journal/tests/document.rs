@@ -7,7 +7,7 @@ use crate::journal::rejected::{
     REJECTED_BYTES_MAX, REJECTED_FILES_MAX, REJECTED_HEADER, REJECTED_VERSION, Rejected,
 };
 use crate::journal::segment::Segment;
-use crate::journal::{DropReason, acks, log, scan};
+use crate::journal::{DropReason, acks, config, scan};
 use crate::signal::{Flags, Meta, Record, Signal};
 use crate::time::UnixNano;
 
@@ -48,7 +48,7 @@ fn the_constants_are_the_code_s() {
         ("SEGMENT_HEADER", SEGMENT_HEADER as u64),
         ("RECORD_HEADER", RECORD_HEADER as u64),
         ("SEAL", SEAL as u64),
-        ("RECORD_MAX", log::RECORD_MAX as u64),
+        ("RECORD_MAX", config::RECORD_MAX as u64),
         ("MAX_RANGES", acks::MAX_RANGES as u64),
         ("BLOCK_MAX", scan::BLOCK_MAX as u64),
         ("REJECTED_VERSION", u64::from(REJECTED_VERSION)),

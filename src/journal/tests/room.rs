@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::disk::{Fault, Operation};
 use super::support::{
     LONG, Setup, T0, assert_balanced, delivered, drain, lane, reader, record, seqs, unique,
 };
@@ -294,4 +295,21 @@ async fn a_directory_in_use_is_refused_until_it_is_given_up() {
         journal.close().await;
         setup.open().close().await;
     }
+}
+
+#[tokio::test]
+async fn a_compaction_that_a_full_disk_refused_is_tried_again() {
+    let setup = Setup::new(6, vec![lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    let append = || journal.append(record(Signal::Traces, 1, 1_000));
+    while setup.segments().len() < 8 {
+        append().await.unwrap();
+    }
+    setup.fs.fail_one_in(Operation::Create, 1, Fault::Full);
+    while append().await.is_ok() {}
+    setup.fs.heal();
+    assert!(matches!(append().await, Err(AppendError::Full)), "not at every append");
+    setup.clock.advance(Duration::from_secs(1));
+    while append().await.is_err() {}
+    assert_balanced(&journal);
 }
