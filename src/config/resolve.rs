@@ -84,6 +84,14 @@ fn journal(values: &Values, config: &Config, findings: &mut Vec<Finding>) -> jou
         let message = "`journal.retention.size` is above `journal.max_size`";
         findings.push(Finding::error(given.span, message).help("it is a part of it"));
     }
+    let largest = config.receive.listeners.iter().map(|listener| listener.message_bytes_max).max();
+    if let (Some(given), Some(largest)) = (at.given("max_size"), largest)
+        && journal.record_bytes_max().is_some_and(|record| record < largest)
+    {
+        let message = "`journal.max_size` has no room for two messages as large as receivers take";
+        let help = "larger ones are refused: raise it, or lower the receivers' largest message";
+        findings.push(Finding::warning(given.span, message).help(help));
+    }
     journal
 }
 

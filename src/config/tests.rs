@@ -367,6 +367,7 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
             Some("lowered to a quarter"),
         ),
         ("journal: {memory_size: 10MiB}", Some("no effect")),
+        ("journal: {max_size: 32MiB, retention: {size: 1MiB}}", Some("no room for two messages")),
         (
             "exporters: {otlp_grpc: {endpoint: 'https://a', tls: {insecure_skip_verify: true}}}",
             Some("not verified"),
