@@ -75,7 +75,7 @@ where
                     assembly.push(bytes, admission)?;
                 }
             }
-            Some(Err(_)) => return Err(Refusal::malformed("the body ended early")),
+            Some(Err(_)) => return Err(Refusal::Disconnected),
         }
     }
 }

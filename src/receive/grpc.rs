@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 
 use super::Append;
-use super::activity::Active;
 use super::body::{self, Framing};
 use super::health;
 use super::inflate::Coding;
@@ -75,12 +74,14 @@ fn rpc(path: &str) -> Option<Rpc> {
 
 impl<A: Append> Service<A> {
     /// Answers one call.
-    pub(super) async fn call_grpc<B>(&self, request: Request<B>, active: Active) -> Response<Reply>
+    pub(super) async fn call_grpc<B>(&self, request: Request<B>) -> Response<Reply>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let (head, mut body) = request.into_parts();
         let known = rpc(head.uri.path());
+        let signal = known.as_ref().and_then(Rpc::signal);
+        let unanswered = self.unanswered(Transport::Grpc, signal);
         let deadline = head.headers.get(TIMEOUT).and_then(|value| timeout(value.as_bytes()));
         let work = async {
             if head.version < Version::HTTP_2 {
@@ -97,7 +98,7 @@ impl<A: Append> Service<A> {
                 }
                 Some(Rpc::HealthWatch) => {
                     let request = self.health_request(&mut body).await?;
-                    let watching = health::watch(&request, self.shared.serving.clone(), active)?;
+                    let watching = health::watch(&request, self.shared.serving.clone())?;
                     Ok(Reply::Watch(watching.into()))
                 }
                 None => Err(Refusal::GrpcMethod.into()),
@@ -109,9 +110,9 @@ impl<A: Append> Service<A> {
                 .await
                 .unwrap_or_else(|_| Err(Refusal::DeadlineExceeded.into())),
         };
+        unanswered.end();
         outcome.map_or_else(
             |refused: Refused| {
-                let signal = known.as_ref().and_then(Rpc::signal);
                 self.count_refused(Transport::Grpc, signal, &refused);
                 refuse(&refused.refusal)
             },

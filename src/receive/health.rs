@@ -13,7 +13,6 @@ use http::HeaderMap;
 use http_body::Frame;
 use tokio::sync::watch;
 
-use super::activity::Active;
 use super::grpc;
 use super::status::Refusal;
 
@@ -55,13 +54,9 @@ pub(super) fn check(request: &[u8], serving: &watch::Receiver<bool>) -> Result<B
 }
 
 /// Answers `Watch`.
-pub(super) fn watch(
-    request: &[u8],
-    serving: watch::Receiver<bool>,
-    active: Active,
-) -> Result<Watching, Refusal> {
+pub(super) fn watch(request: &[u8], serving: watch::Receiver<bool>) -> Result<Watching, Refusal> {
     let known = is_known(request)?;
-    Ok(Watching { state: State::First { known }, serving, change: None, _active: active })
+    Ok(Watching { state: State::First { known }, serving, change: None })
 }
 
 /// Whether the request names a service that is served here.
@@ -77,13 +72,12 @@ fn is_known(request: &[u8]) -> Result<bool, Refusal> {
 }
 
 /// The stream of a `Watch`: one message for every change, ended after NOT_SERVING, so that a drain need
-/// not wait for it.
+/// not wait for it. It keeps no connection from being idle: it is answered without a token, and would
+/// hold a place among the connections for ever.
 pub(super) struct Watching {
     state: State,
     serving: watch::Receiver<bool>,
     change: Option<Change>,
-    /// A connection that is watched is not idle.
-    _active: Active,
 }
 
 type Change = Pin<Box<dyn Future<Output = (watch::Receiver<bool>, Option<bool>)> + Send>>;

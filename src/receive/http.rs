@@ -83,7 +83,10 @@ impl<A: Append> Service<A> {
             return response;
         }
         let format = Format::parse(&head.headers);
-        let mut response = match self.take_in(signal, format, &head, &mut body).await {
+        let unanswered = self.unanswered(Transport::Http, signal);
+        let taken = self.take_in(signal, format, &head, &mut body).await;
+        unanswered.end();
+        let mut response = match taken {
             Ok(format) => accept(format),
             Err(refused) => {
                 self.count_refused(Transport::Http, signal, &refused);

@@ -131,7 +131,7 @@ impl Contexts {
         loop {
             let written = out.buffer.len();
             let mut to = OutBuffer::around_pos(&mut out.buffer, written);
-            let hint = decoder.run(&mut from, &mut to).map_err(|_| corrupt("zstd"))?;
+            let hint = decoder.run(&mut from, &mut to).map_err(|error| refuse_zstd(&error))?;
             let all_read = from.pos() == input.len();
             if hint == 0 && all_read {
                 break;
@@ -151,6 +151,15 @@ fn zstd_decoder() -> std::io::Result<Decoder<'static>> {
     let mut decoder = Decoder::new()?;
     decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
     Ok(decoder)
+}
+
+/// The decoder's errors are known by their names only.
+fn refuse_zstd(error: &std::io::Error) -> Refusal {
+    const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
+    if error.to_string() == WINDOW_TOO_LARGE {
+        return Refusal::WindowTooLarge { limit: 1 << WINDOW_LOG_MAX };
+    }
+    corrupt("zstd")
 }
 
 fn corrupt(coding: &str) -> Refusal {
@@ -332,13 +341,13 @@ mod tests {
     }
 
     #[test]
-    fn a_window_above_8_mib_is_refused() {
+    fn a_window_above_8_mib_is_too_large_rather_than_malformed() {
         let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(24).unwrap();
         encoder.write_all(&vec![1; 20 << 20]).unwrap();
         let packed = encoder.finish().unwrap();
         let result = inflate_within(Coding::Zstd, &packed, 64 << 20).0;
-        assert!(matches!(result, Err(Refusal::Malformed { .. })));
+        assert_eq!(result, Err(Refusal::WindowTooLarge { limit: 8 << 20 }));
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! read body ─▶ inflate ─▶ JSON to protobuf ─▶ validate ─▶ repair UTF-8 ─▶ Record ─▶ append ─▶ Ok
 //! ```
 //!
-//! Everything between reading and appending is one synchronous stretch on bytes. An uncompressed
+//! Everything between reading and appending is one synchronous stretch on bytes, which leaves the
+//! runtime's workers to others when the body is a large one. An uncompressed
 //! protobuf body that came in one frame is neither copied nor changed. The bytes stay charged to the
 //! in-flight budget until the journal has made them durable.
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
+use tokio::runtime::RuntimeFlavor;
 
 use sidelight_wire::json::{InvalidText, JsonError, JsonOptions, Reason, to_protobuf};
 use sidelight_wire::{FaultKind, Invalid, Limits, Signal, repair_utf8, validate};
@@ -28,6 +30,8 @@ use crate::signal::{Flags, Meta, Record};
 
 /// An inflated body above this many times its size on the wire is counted.
 const HIGH_RATIO: usize = 200;
+/// What telemetry compresses to, at least.
+const USUAL_RATIO: usize = 4;
 /// How many times its input the protobuf of JSON can be: an array of `0,` becomes doubles.
 const JSON_GROWTH_MAX: usize = 4;
 /// So that a tiny request is not transcoded twice.
@@ -77,7 +81,8 @@ impl<A: Append> Service<A> {
         let mut admission = self.admission();
         let timeout = self.listener.timeouts.body;
         let message = body::read(body, envelope.framing, timeout, &mut admission).await?;
-        let record = self.examine(envelope, message, &mut admission)?;
+        let long = self.is_long(&message, envelope);
+        let record = off_the_workers(long, || self.examine(envelope, message, &mut admission))?;
         admission.assembled();
         let (items, bytes) = (record.items, record.payload.len());
         // Profiles are opaque here: what counts no items may still say something.
@@ -87,6 +92,13 @@ impl<A: Append> Service<A> {
         }
         self.metrics().accepted(envelope.transport, envelope.signal, items, bytes);
         Ok(())
+    }
+
+    /// Whether a message takes so long to inflate and examine that others would feel it.
+    fn is_long(&self, message: &Message, envelope: &Envelope<'_>) -> bool {
+        let plain = envelope.coding == Coding::Identity;
+        let ratio = if plain { 1 } else { USUAL_RATIO };
+        message.bytes.len() > self.shared.large_request_bytes / ratio
     }
 
     /// From the body to what the journal keeps.
@@ -164,6 +176,15 @@ impl<A: Append> Service<A> {
         self.metrics().headers_refused.add(left_out.into());
         meta
     }
+}
+
+/// Does `work`; if it is long, while another thread takes over the connections of this one.
+fn off_the_workers<T>(long: bool, work: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::current().runtime_flavor();
+    if long && flavor == RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(work);
+    }
+    work()
 }
 
 /// JSON as protobuf. The output rarely outgrows the input, and never fills more than was charged for: where

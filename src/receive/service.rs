@@ -50,7 +50,7 @@ impl ContextHeaders {
 pub(super) struct Shared<A> {
     pub(super) append: A,
     in_flight: InFlight,
-    large_request_bytes: usize,
+    pub(super) large_request_bytes: usize,
     large_request: Semaphore,
     pub(super) context_headers: ContextHeaders,
     pub(super) serving: watch::Receiver<bool>,
@@ -128,6 +128,15 @@ impl<A> Service<A> {
         tracing::debug!(?transport, ?signal, %refusal, "request refused");
     }
 
+    /// To be held while a request is worked on.
+    pub(super) const fn unanswered(
+        &self,
+        transport: Transport,
+        signal: Option<Signal>,
+    ) -> Unanswered<'_, A> {
+        Unanswered { service: self, transport, signal, ended: false }
+    }
+
     /// Looks at the token's and certificates' files for changes, forever.
     pub(super) async fn keep_secrets_fresh(&self, tls: Option<Arc<TlsFiles>>) -> Infallible {
         let token = self.token.as_ref();
@@ -165,6 +174,30 @@ impl<A> Service<A> {
     }
 }
 
+/// Counts a request whose sender went away: then it is dropped where it stands.
+pub(super) struct Unanswered<'a, A> {
+    service: &'a Service<A>,
+    transport: Transport,
+    signal: Option<Signal>,
+    ended: bool,
+}
+
+impl<A> Unanswered<'_, A> {
+    /// There is an answer.
+    pub(super) fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl<A> Drop for Unanswered<'_, A> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let refused = Refusal::Disconnected.into();
+            self.service.count_refused(self.transport, self.signal, &refused);
+        }
+    }
+}
+
 impl<A: Append> Service<A> {
     /// Answers one request.
     pub(super) async fn call<B>(&self, request: Request<B>, active: Active) -> Response<Reply>
@@ -174,14 +207,14 @@ impl<A: Append> Service<A> {
         let span = own_span(&request);
         let answer = async {
             if is_grpc(request.headers()) {
-                self.call_grpc(request, active).await
+                self.call_grpc(request).await
             } else {
-                let response = self.call_http(request).await;
-                drop(active);
-                response
+                self.call_http(request).await
             }
         };
-        answer.instrument(span).await
+        let response = answer.instrument(span).await;
+        drop(active);
+        response
     }
 }
 

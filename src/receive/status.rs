@@ -8,6 +8,7 @@
 //! | no or wrong token | UNAUTHENTICATED | 401 |
 //! | unknown method, path, type, encoding | UNIMPLEMENTED | 405 + Allow, 404, 415, 415 |
 //! | the sender's deadline passed | DEADLINE_EXCEEDED | 503 |
+//! | the sender went away (nobody reads the answer) | CANCELLED | 400 |
 //!
 //! A sender that retries by the OTLP specification does the right thing on either transport: RetryInfo
 //! and 503 only where sending the same bytes again can succeed.
@@ -25,6 +26,7 @@ use serde_json::json;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Code {
+    Cancelled = 1,
     InvalidArgument = 3,
     DeadlineExceeded = 4,
     NotFound = 5,
@@ -43,8 +45,12 @@ pub(super) enum Refusal {
     Malformed { field: String, description: String },
     #[error("the message is larger than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("the zstd window is larger than {limit} bytes")]
+    WindowTooLarge { limit: usize },
     #[error("{0}")]
     Busy(Busy),
+    #[error("the sender went away before it was answered")]
+    Disconnected,
     #[error("the deadline of the request passed")]
     DeadlineExceeded,
     #[error("a valid bearer token is needed")]
@@ -93,7 +99,8 @@ impl Refusal {
     pub(super) const fn code(&self) -> Code {
         match self {
             Self::Malformed { .. } => Code::InvalidArgument,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => Code::ResourceExhausted,
+            Self::Disconnected => Code::Cancelled,
             Self::Busy(_) => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Unauthenticated => Code::Unauthenticated,
@@ -111,8 +118,8 @@ impl Refusal {
     /// The HTTP status.
     pub(super) const fn http(&self) -> StatusCode {
         match self {
-            Self::Malformed { .. } => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Malformed { .. } | Self::Disconnected => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy(_) | Self::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -128,7 +135,8 @@ impl Refusal {
     pub(super) const fn reason(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "malformed",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => "too_large",
+            Self::Disconnected => "disconnected",
             Self::Busy(Busy::JournalFull) => "queue_full",
             Self::Busy(Busy::JournalDisk) => "disk",
             Self::Busy(Busy::Draining) => "draining",
@@ -151,6 +159,7 @@ impl Refusal {
     pub(super) const fn limit(&self) -> Option<&'static str> {
         Some(match self {
             Self::TooLarge { .. } => "message_bytes",
+            Self::WindowTooLarge { .. } => "zstd_window_bytes",
             Self::Busy(Busy::InFlight) => "in_flight_bytes",
             Self::Busy(Busy::LargeRequest) => "large_requests",
             Self::Busy(Busy::BodyTimeout) => "body_time",

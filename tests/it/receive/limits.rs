@@ -126,6 +126,17 @@ async fn one_large_request_assembles_at_a_time() {
     assert_eq!(response.status(), 200);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_large_body_is_examined_beside_the_only_worker() {
+    let server = Server::start(|_, config| config.large_request_bytes = 1000).await;
+    let large = [&traces_bytes(1)[..], b"\xfa\x7f\xd0\x0f", &[0; 2000]].concat();
+    for _ in 0..3 {
+        let response = send(&server, post("/v1/traces", large.clone(), &[PROTOBUF])).await;
+        assert_eq!(response.status(), 200);
+    }
+    assert_eq!(server.journal.records().len(), 3);
+}
+
 #[tokio::test]
 async fn a_connection_beyond_the_limit_is_closed_and_a_place_that_is_free_is_taken() {
     let server = Server::start(|_, config| config.connections_max = 1).await;
@@ -215,6 +226,41 @@ async fn an_idle_connection_is_told_to_go_away() {
     let sender = h2c(server.connect().await).await;
     eventually("the HTTP/2 connection ends", || sender.is_closed()).await;
     assert_eq!(server.refused_by_limit("idle_time"), 2);
+}
+
+#[tokio::test]
+async fn a_watch_of_health_does_not_hold_an_idle_connection() {
+    let server = Server::start(|listener, _| listener.timeouts = QUICK).await;
+    let mut sender = h2c(server.connect().await).await;
+    let path = "http://localhost/grpc.health.v1.Health/Watch";
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let watch = sender.send_request(post(path, framed(false, b""), &headers)).await.unwrap();
+    eventually("the connection ends", || sender.is_closed()).await;
+    assert_eq!(server.refused_by_limit("idle_time"), 1);
+    drop(watch);
+}
+
+#[tokio::test]
+async fn a_sender_that_goes_away_is_counted_as_that_and_not_as_malformed() {
+    let server = Server::plain().await;
+    let refused =
+        |reason| server.count(&desc::RECEIVER_REFUSED_REQUESTS, &["otlp", "traces", reason]);
+    let mut stream = server.connect().await;
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                content-length: 100\r\n\r\nabc";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    eventually("the body has begun", || server.in_flight.used() > 0).await;
+    drop(stream);
+    eventually("HTTP/1.1 is counted", || refused("disconnected") == 1).await;
+    let _gate = server.journal.hold();
+    let mut sender = h2c(server.connect().await).await;
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let body = framed(false, &traces_bytes(1));
+    let answer = sender.send_request(post(&format!("http://localhost{TRACES}"), body, &headers));
+    eventually("it is with the journal", || server.journal.records().len() == 1).await;
+    drop(answer);
+    eventually("a reset is counted", || refused("disconnected") == 2).await;
+    assert_eq!(refused("malformed"), 0);
 }
 
 #[tokio::test]
