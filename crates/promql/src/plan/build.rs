@@ -1,9 +1,9 @@
 //! From expression to plan.
 
-use super::absent;
 use super::node::{
     Aggregate, Binary, Call, Node, OverTime, Query, Selector, Subquery, Window, WindowSource,
 };
+use super::{absent, names};
 use crate::Labels;
 use crate::ast::{self, At, Expr, Type, VectorSelector};
 use crate::engine::{Options, QueryError};
@@ -174,6 +174,9 @@ impl Builder<'_> {
                 aggregate.op.name()
             )));
         }
+        if let (ast::AggregateOp::CountValues, Some(param)) = (aggregate.op, &aggregate.param) {
+            names::of_count_values(param)?;
+        }
         let node = self.node(&aggregate.expr)?;
         let param = aggregate.param.as_ref().map(|param| self.node(param)).transpose()?;
         let constant = node.constant && param.as_ref().is_none_or(|param| param.constant);
@@ -208,6 +211,7 @@ impl Builder<'_> {
             (Id::Absent | Id::AbsentOverTime, Some(arg)) => absent::labels(arg),
             _ => Labels::default(),
         };
+        names::of_call(call)?;
         if function.args.contains(&Type::Matrix) {
             return self.over_time(call, absent);
         }

@@ -3,6 +3,7 @@
 
 mod absent;
 mod build;
+mod names;
 mod node;
 
 pub(crate) use build::build;

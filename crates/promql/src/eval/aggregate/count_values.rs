@@ -19,9 +19,6 @@ pub(super) fn apply(
     context: &Context<'_>,
 ) -> Result<Vec<Column>, QueryError> {
     let label = aggregation.label.as_str();
-    if label.is_empty() {
-        return Err(QueryError::Execution(format!("invalid label name {label:?}")));
-    }
     let mut kept: Vec<&str> = aggregation.grouping.to_vec();
     if !aggregation.without
         && let Err(at) = kept.binary_search(&label)

@@ -15,7 +15,6 @@ pub(super) fn replace(
     let regex = ast::anchored(pattern).map_err(|_| {
         QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
     })?;
-    check(into, "destination", "label_replace")?;
     let mut value = String::new();
     for column in &mut columns {
         if let Some(found) = regex.captures(column.labels.get(from)) {
@@ -33,17 +32,13 @@ pub(super) fn join(
     into: &str,
     separator: &str,
     from: &[String],
-) -> Result<Vec<Column>, QueryError> {
-    for name in from {
-        check(name, "source", "label_join")?;
-    }
-    check(into, "destination", "label_join")?;
+) -> Vec<Column> {
     for column in &mut columns {
         let values: Vec<&str> = from.iter().map(|name| column.labels.get(name)).collect();
         let value = values.join(separator);
         set(column, into, &value);
     }
-    Ok(columns)
+    columns
 }
 
 fn set(column: &mut Column, name: &str, value: &str) {
@@ -51,12 +46,4 @@ fn set(column: &mut Column, name: &str, value: &str) {
     if name == NAME {
         column.drop_name = false;
     }
-}
-
-fn check(name: &str, which: &str, function: &str) -> Result<(), QueryError> {
-    if name.is_empty() {
-        let message = format!("invalid {which} label name in {function}(): {name}");
-        return Err(QueryError::Execution(message));
-    }
-    Ok(())
 }

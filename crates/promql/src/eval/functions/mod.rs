@@ -64,7 +64,7 @@ pub(crate) fn call(
             let columns = args.columns();
             let (into, separator) = (args.text(), args.text());
             let from: Vec<String> = args.texts();
-            names::unite(labels::join(columns, &into, &separator, &from)?)?
+            names::unite(labels::join(columns, &into, &separator, &from))?
         }
         Id::Sort | Id::SortDesc | Id::SortByLabel | Id::SortByLabelDesc => {
             if steps.len > 1 {

@@ -140,9 +140,12 @@ pub(super) fn quantile(window: &Window<'_>, call: &Call<'_>) -> Option<SampleVal
     Some(SampleValue::Float(ranked::quantile(q, &mut values)))
 }
 
-/// The median of the distances from the median.
+/// The median of the distances from the median; NaN if any value is.
 pub(super) fn mad(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
     let mut values: Vec<f64> = floats(window, call)?.iter().map(|(_, value)| *value).collect();
+    if values.iter().any(|value| value.is_nan()) {
+        return Some(SampleValue::Float(f64::NAN));
+    }
     let median = ranked::quantile(0.5, &mut values);
     for value in &mut values {
         *value = (*value - median).abs();
