@@ -75,7 +75,13 @@ impl Builder<'_> {
     fn part<'a>(&mut self, expr: &'a Expr) -> Result<Built<Node<'a>>, QueryError> {
         Ok(match expr {
             Expr::Number(number) => Built { part: Node::Number(number.value), constant: true },
-            Expr::String(text) => Built { part: Node::Text(&text.value), constant: true },
+            Expr::String(text) => match &text.invalid {
+                None => Built { part: Node::Text(&text.value), constant: true },
+                // Texts are names and values of labels, which are UTF-8.
+                Some(quoted) => {
+                    return Err(QueryError::Execution(format!("invalid label name {quoted}")));
+                }
+            },
             Expr::Vector(selector) => {
                 let selector = self.selector(selector, Reads::Last);
                 Built { part: Node::Select(selector), constant: selector.at.is_some() }

@@ -120,7 +120,8 @@ impl Pairs<'_> {
         let (left, right) = if swapped { (one, many) } else { (many, one) };
         let mut column = Column {
             labels: self.labels(&many.labels, &one.labels),
-            drop_name: self.return_bool || many.drop_name,
+            // As in Prometheus, a filter has the name of its left side even where that was to go.
+            drop_name: self.return_bool,
             values: left.values.clone(),
             present: left.present.clone(),
             histograms: Vec::new(),
