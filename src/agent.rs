@@ -1,13 +1,14 @@
 //! The wiring: every queue with its capacity, every task, start and shutdown order.
 //!
 //! ```text
-//! start:  telemetry ─▶ sockets bound ─▶ journal recovered ─▶ readers (lanes, aggregate) ─▶ admin
-//!         ─▶ receivers serve ─▶ ready
+//! start:  telemetry ─▶ sockets bound ─▶ journal recovered ─▶ store opened ─▶ readers (lanes, aggregate)
+//!         ─▶ admin ─▶ receivers serve ─▶ ready
 //! stop:   not ready ─▶ late requests, a quarter of the time ─▶ GOAWAY, at most another quarter
-//!         ─▶ lanes flush until the deadline ─▶ journal closed ─▶ own telemetry flushed
+//!         ─▶ lanes flush and the store writes a last checkpoint until the deadline ─▶ journal closed ─▶ own telemetry flushed
 //! ```
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
+mod local;
 mod shown;
 mod started;
 mod stop;
@@ -31,6 +32,7 @@ use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
 
+use local::Local;
 use shown::View;
 use stop::{Event, Events};
 
@@ -138,22 +140,23 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     };
     let open = |name: &str| journal.reader(name);
     let exporters = export::Exporters::start(config.export.clone(), deps, open)?;
-    let table = aggregate::Aggregate::new(config.aggregate, clock.unix_nano(), &registry);
+    let local = Local::open(&config, &journal, &registry, &clock).await;
 
     let view = View {
         journal: journal.clone(),
         exporters: exporters.handle(),
-        table: table.clone(),
+        table: local.aggregate.clone(),
+        store: local.store.clone(),
+        store_missing: local.missing.clone(),
         in_flight: in_flight.clone(),
         registry,
-        store: None,
         clock: Arc::clone(&clock),
         endpoints: bound.endpoints(),
         serving: Arc::default(),
     };
     let admin = serve_admin(&config, view.sources(control)).await?;
     // The last that can fail: its thread outlives this function until the journal closes.
-    count_spans(table, &journal)?;
+    let aggregating = local.start(&journal)?;
     let receivers = bound.serve(journal.clone());
     let mut background = tokio::task::JoinSet::new();
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
@@ -164,7 +167,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     (options.started)(&started);
     stop::notify_ready();
     let context_headers = receivers.context_headers();
-    let mut running = Running { loaded, journal, exporters, context_headers, admin, own, view };
+    let mut running =
+        Running { loaded, journal, exporters, aggregating, context_headers, admin, own, view };
     let cause = running.until_stopped(&mut events, &*options.reload).await;
 
     let drained = running.drain(receivers, cause);
@@ -180,6 +184,7 @@ struct Running {
     loaded: Loaded,
     journal: Journal,
     exporters: export::Exporters<journal::Reader>,
+    aggregating: aggregate::Stop,
     context_headers: receive::ContextHeaders,
     admin: api::Api,
     own: telemetry::Telemetry,
@@ -249,7 +254,9 @@ impl Running {
         // Before the lanes that pass them on, so that no request reaches a lane without them.
         self.context_headers.set(newer.config.receive.headers_from_context.clone());
         self.exporters.release(&prepared).await;
-        let changed = self.journal.reconfigure(readers(&newer.config));
+        // Whether there is a store is settled at the start.
+        let with_store = self.view.with_store();
+        let changed = self.journal.reconfigure(readers(&newer.config.export, with_store));
         let journal = self.journal.clone();
         let applied = self.exporters.apply(prepared, |name| journal.reader(name));
         let mut summary = started::changes(&changed);
@@ -282,7 +289,13 @@ impl Running {
         }
         let last = Duration::from_millis(500).min(whole / 8);
         let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 3);
-        self.exporters.shutdown(left).await;
+        let saved = tokio::time::timeout(left, self.aggregating.finish());
+        let (_, saved) = tokio::join!(self.exporters.shutdown(left), saved);
+        if saved.is_err() {
+            tracing::warn!(
+                "the metric store was not ready: it reads the journal again at the start"
+            );
+        }
         if tokio::time::timeout(last, self.journal.close()).await.is_err() {
             tracing::warn!("the disk does not answer: what was delivered last may be sent again");
         }
@@ -302,7 +315,8 @@ async fn open_journal(
         clock: Arc::clone(clock),
         registry: registry.clone(),
     };
-    let (config, readers) = (config.journal.clone(), readers(config));
+    let readers = readers(&config.export, config.store.is_some());
+    let config = config.journal.clone();
     let opened = tokio::task::spawn_blocking(move || Journal::open(config, readers, deps)).await;
     Ok(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?)
 }
@@ -318,20 +332,11 @@ fn listeners(endpoints: &[receive::Endpoint]) -> export::Listeners {
     }
 }
 
-/// Every journal reader: the lanes, and the aggregator, which holds nothing and never blocks.
-fn readers(config: &Config) -> Vec<journal::ReaderConfig> {
-    let mut readers = export::readers(&config.export);
-    readers.push(aggregate::reader_config());
+/// Every journal reader: the lanes, and the aggregator, which never blocks.
+fn readers(export: &export::Config, with_store: bool) -> Vec<journal::ReaderConfig> {
+    let mut readers = export::readers(export);
+    readers.push(aggregate::reader_config(with_store));
     readers
-}
-
-/// The aggregator counts on a thread of its own, where it cannot hold up a request.
-fn count_spans(table: aggregate::Aggregate, journal: &Journal) -> Result<(), Error> {
-    let Some(reader) = journal.reader(aggregate::READER) else { return Ok(()) };
-    let runtime = tokio::runtime::Handle::current();
-    let thread = std::thread::Builder::new().name("aggregate".to_owned());
-    let spawned = thread.spawn(move || runtime.block_on(table.run(reader)));
-    spawned.map(drop).map_err(Error::Thread)
 }
 
 async fn serve_admin(config: &Config, sources: api::Sources) -> Result<api::Api, Error> {

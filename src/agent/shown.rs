@@ -29,9 +29,12 @@ pub(super) struct View {
     pub(super) journal: Journal,
     pub(super) exporters: export::Handle,
     pub(super) table: aggregate::Aggregate,
+    /// `None` when metrics are not kept …
+    pub(super) store: Option<Store>,
+    /// … and why, when they should be.
+    pub(super) store_missing: Option<String>,
     pub(super) in_flight: InFlight,
     pub(super) registry: Registry,
-    pub(super) store: Option<Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) endpoints: Vec<receive::Endpoint>,
     pub(super) serving: Arc<AtomicBool>,
@@ -41,6 +44,11 @@ impl View {
     /// Whether the agent serves: between its start and its drain.
     pub(super) fn set_serving(&self, serving: bool) {
         self.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// Whether a store is configured, also when it could not be opened.
+    pub(super) fn with_store(&self) -> bool {
+        self.store.is_some() || self.store_missing.is_some()
     }
 
     /// The sources of every admin route.
@@ -88,6 +96,8 @@ impl View {
         }
         let ready = blocking.is_empty();
         blocking.extend(self.exporters.reasons());
+        blocking.extend(self.store_missing.clone());
+        blocking.extend(self.table.trouble());
         Readiness { ready, reasons: blocking }
     }
 
@@ -170,6 +180,17 @@ impl View {
                 "lost_records": journal.lost_records,
                 "readers": readers,
             },
+            "store": self.store.as_ref().map(|store| {
+                let stats = store.stats();
+                json!({
+                    "series": stats.series,
+                    "chunks": stats.chunks,
+                    "head_bytes": stats.head_bytes,
+                    "samples": stats.samples,
+                    "overflow_samples": stats.overflow_samples,
+                    "file_bytes": stats.files.iter().map(|file| file.bytes).sum::<u64>(),
+                })
+            }),
             "exporters": self.exporters.lanes(),
         })
         .to_string()

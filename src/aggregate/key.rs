@@ -1,10 +1,12 @@
 //! What makes spans one series, read from a span where it lies.
 
 use std::borrow::Cow;
+use std::hash::Hasher;
 
 use sidelight_wire::view::Text;
 use sidelight_wire::view::traces::Span;
 
+use super::codec::{self, Read};
 use super::usual;
 use super::usual::Fields;
 
@@ -50,6 +52,20 @@ impl<'a> Key<'a> {
             kind: known(span.kind, KINDS.len()),
             status: known(span.status, STATUSES.len()),
         }
+    }
+}
+
+impl Key<'_> {
+    /// The hash of a series, given a hasher that has seen its service.
+    #[inline]
+    pub(super) fn hash(&self, mut hasher: impl Hasher) -> u64 {
+        hasher.write(self.name);
+        hasher.write(self.route);
+        let method = self.method.as_bytes().first_chunk().map_or(0, |c| u16::from_le_bytes(*c));
+        hasher.write_u32(
+            u32::from(self.kind) << 24 | u32::from(self.status) << 16 | u32::from(method),
+        );
+        hasher.finish()
     }
 }
 
@@ -109,7 +125,7 @@ fn clip(text: &[u8], max: usize) -> &[u8] {
 }
 
 /// The labels of a series, owned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels {
     service: Box<[u8]>,
     name: Box<[u8]>,
@@ -144,6 +160,31 @@ impl Labels {
 
     pub(super) fn service_bytes(&self) -> &[u8] {
         &self.service
+    }
+
+    /// All but the service.
+    pub(super) fn key(&self) -> Key<'_> {
+        let Self { name, route, method, kind, status, .. } = self;
+        Key { name, route, method, kind: *kind, status: *status }
+    }
+
+    /// Writes the labels for a checkpoint.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        for text in [&*self.service, &*self.name, &*self.route, self.method.as_bytes()] {
+            codec::put_bytes(out, text);
+        }
+        out.extend_from_slice(&[self.kind, self.status]);
+    }
+
+    /// What [`Labels::encode`] wrote.
+    pub(super) fn decode(read: &mut Read<'_>) -> Option<Self> {
+        let (service, name, route) = (read.bytes()?, read.bytes()?, read.bytes()?);
+        let method = match read.bytes()? {
+            b"" => "",
+            method => known_method(method),
+        };
+        let key = Key { name, route, method, kind: read.byte()?, status: read.byte()? };
+        Some(Self::new(service, &key))
     }
 
     /// `service.name`, or `unknown_service`.

@@ -1,10 +1,13 @@
-//! Aggregate: spans to calls and latency, read from the journal beside the way to the exporters.
+//! Aggregate: spans to calls and latency, data points to samples, read from the journal beside the way to the exporters.
 //!
-//! [`reader`] feeds it, [`table`] counts, [`snapshot`] shows; the last two are pure. Names and labels on /metrics are those of
-//! Tempo's span metrics, so that dashboards made for it work.
+//! [`reader`] feeds it. Spans: [`table`] counts, [`snapshot`] shows, `derived` samples it into the store; names and labels
+//! are those of Tempo's span metrics, so that dashboards made for it work. Metrics: [`metrics`]. `durable` ties both to the
+//! store's checkpoints. All but `reader` and `durable` is pure.
 
 mod codec;
 pub mod config;
+mod derived;
+mod durable;
 mod key;
 pub mod metrics;
 pub mod reader;
@@ -16,7 +19,8 @@ mod usual;
 mod tests;
 
 pub use config::Config;
+pub use durable::Durable;
 pub use key::Labels;
-pub use reader::{Aggregate, READER, reader_config};
+pub use reader::{Aggregate, READER, Stop, Stopping, reader_config, stop};
 pub use snapshot::Snapshot;
 pub use table::Table;

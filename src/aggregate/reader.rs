@@ -1,13 +1,16 @@
-//! The journal's first local reader: feeds the table on a thread of its own.
+//! The journal's local reader: spans to the table, metrics to the store, on a thread of its own.
 //!
-//! It is volatile: it begins at the journal's end, holds no segments, and at the cap the journal
-//! drops its oldest records, counted. So it can never delay or refuse what is forwarded. Idle it
+//! At the cap the journal drops its oldest records, counted: so it can never delay or refuse what is forwarded. With a
+//! store it acknowledges what a checkpoint covers ([`super::durable`]); without one what it has read. Idle it
 //! wakes every 30 s; under load it reads batches of up to 1 MiB.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::config::Config;
+use super::durable::{Durable, Seen, Trouble};
 use super::snapshot::Snapshot;
 use super::table::Table;
 use crate::journal::{
@@ -36,27 +39,71 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Aggregate {
     table: Arc<Mutex<Table>>,
     read_errors: Counter,
+    trouble: Option<Trouble>,
 }
 
-/// What the journal has to know about the reader.
+/// What the journal has to know about the reader. With a store it is durable: what no checkpoint covers is held, up to the
+/// cap, and read again after a restart.
 #[must_use]
-pub fn reader_config() -> ReaderConfig {
+pub fn reader_config(with_store: bool) -> ReaderConfig {
     ReaderConfig {
         name: READER.to_owned(),
-        signals: SignalSet::only(Signal::Traces),
-        durable: false,
-        start: Start::End,
+        signals: SignalSet(Signal::ALL.map(|signal| match signal {
+            Signal::Traces => true,
+            Signal::Metrics => with_store,
+            Signal::Logs | Signal::Profiles => false,
+        })),
+        durable: with_store,
+        start: if with_store { Start::Oldest } else { Start::End },
         when_full: WhenFull::DropOldest,
     }
 }
 
+/// Ends a running aggregator.
+#[derive(Debug)]
+pub struct Stop {
+    ask: oneshot::Sender<()>,
+    done: oneshot::Receiver<()>,
+}
+
+/// What a running aggregator listens to.
+#[derive(Debug)]
+pub struct Stopping {
+    asked: oneshot::Receiver<()>,
+    _done: oneshot::Sender<()>,
+}
+
+/// A way to end the aggregator that is given the other half.
+#[must_use]
+pub fn stop() -> (Stop, Stopping) {
+    let (ask, asked) = oneshot::channel();
+    let (_done, done) = oneshot::channel();
+    (Stop { ask, done }, Stopping { asked, _done })
+}
+
+impl Stop {
+    /// Asks it to read what is there and to write its last checkpoint; resolves when that is done.
+    pub async fn finish(self) {
+        // Gone means that it has ended already.
+        let _ = self.ask.send(());
+        let _ = self.done.await;
+    }
+}
+
 impl Aggregate {
-    /// An empty table that begins at `now`, shown by `registry` from now on.
+    /// A table that is shown by `registry` from now on: as the store's last checkpoint has it, or empty from `now` on.
     #[must_use]
-    pub fn new(config: Config, now: UnixNano, registry: &Registry) -> Self {
-        let table = Arc::new(Mutex::new(Table::new(config, now)));
+    pub fn new(
+        config: Config,
+        now: UnixNano,
+        durable: Option<&mut Durable>,
+        registry: &Registry,
+    ) -> Self {
+        let trouble = durable.as_ref().map(|durable| durable.trouble());
+        let kept = durable.and_then(|durable| durable.restore(config));
+        let table = Arc::new(Mutex::new(kept.unwrap_or_else(|| Table::new(config, now))));
         let read_errors = registry.counter(&desc::AGGREGATE_READ_ERRORS, &[]);
-        let aggregate = Self { table, read_errors };
+        let aggregate = Self { table, read_errors, trouble };
         let shown = aggregate.clone();
         registry.collect(move |out| shown.snapshot().expose(out));
         aggregate
@@ -68,46 +115,90 @@ impl Aggregate {
         self.lock().snapshot()
     }
 
-    /// Reads until the journal closes. On a thread of its own, where counting cannot hold up other
-    /// tasks: `std::thread::spawn(move || handle.block_on(aggregate.run(reader)))`.
-    pub async fn run(self, mut reader: Reader) {
+    /// Why the store is not as it should be, in a sentence.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.as_ref()?;
+        trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads until it is told to stop or the journal closes, then writes a last checkpoint. On a thread of its own, where
+    /// counting and the disk cannot hold up other tasks:
+    /// `std::thread::spawn(move || handle.block_on(aggregate.run(…)))`.
+    pub async fn run(self, mut reader: Reader, mut durable: Option<Durable>, mut stop: Stopping) {
         let settler = reader.settler();
+        let mut stopping = false;
         loop {
-            // The first wait sleeps, the second lets a batch gather.
-            for (bytes, time) in [(1, IDLE), (BATCH_BYTES_MIN, LINGER)] {
-                if reader.wait(bytes, time).await == Waited::Closed {
-                    return;
+            if !stopping {
+                tokio::select! {
+                    biased;
+                    _ = &mut stop.asked => stopping = true,
+                    open = gather(&mut reader) => if !open { break },
                 }
             }
             match reader.next(BATCH_BYTES_MAX, BATCH_RECORDS_MAX).await {
+                Ok(entries) if entries.is_empty() && stopping => break,
                 Ok(entries) if entries.is_empty() => tokio::time::sleep(LINGER).await,
-                Ok(entries) => self.take(&entries, &settler),
-                Err(ReadError::Closed) => return,
+                Ok(entries) => settle(&settler, self.take(&entries, durable.as_mut())),
+                Err(ReadError::Closed) => break,
+                Err(ReadError::Disk(_)) if stopping => break,
                 Err(ReadError::Disk(error)) => {
                     self.read_errors.add(1);
-                    tracing::warn!(%error, "span metrics cannot read the journal");
+                    tracing::warn!(%error, "span metrics and the store cannot read the journal");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
+        if let Some(durable) = &mut durable {
+            settle(&settler, durable.checkpoint(&self.table));
+        }
     }
 
-    fn take(&self, entries: &[Entry], settler: &Settler) {
-        let mut table = self.lock();
-        for Entry { record, received, .. } in entries {
-            table.observe(&record.payload, *received);
+    /// Takes a batch in; the records to acknowledge.
+    fn take(&self, entries: &[Entry], durable: Option<&mut Durable>) -> Vec<Seen> {
+        let Some(durable) = durable else {
+            let mut table = self.lock();
+            for Entry { record, received, .. } in entries {
+                // What was journaled while there was a store.
+                if record.signal == Signal::Traces {
+                    table.observe(&record.payload, *received);
+                }
+            }
+            table.expire();
+            return entries.iter().map(|entry| (entry.seq, entry.record.items)).collect();
+        };
+        for entry in entries {
+            durable.observe(entry, &self.table);
         }
-        table.expire();
-        drop(table);
-        settler.settle(entries.iter().map(|entry| Settled {
-            seq: entry.seq,
-            delivered_items: entry.record.items,
-            dropped: Vec::new(),
-        }));
+        let mut seen = durable.acknowledged();
+        if durable.checkpoint_due() {
+            seen.extend(durable.checkpoint(&self.table));
+        }
+        seen
     }
 
     /// A panic while counting ends the process; until then the table is whole enough to show.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for a batch; false when the journal is closed. The first wait sleeps, the second lets a batch gather.
+async fn gather(reader: &mut Reader) -> bool {
+    for (bytes, time) in [(1, IDLE), (BATCH_BYTES_MIN, LINGER)] {
+        if reader.wait(bytes, time).await == Waited::Closed {
+            return false;
+        }
+    }
+    true
+}
+
+fn settle(settler: &Settler, seen: Vec<Seen>) {
+    if !seen.is_empty() {
+        settler.settle(seen.into_iter().map(|(seq, delivered_items)| Settled {
+            seq,
+            delivered_items,
+            dropped: Vec::new(),
+        }));
     }
 }

@@ -15,7 +15,7 @@ use crate::telemetry::{Exposition, desc};
 use crate::time::UnixNano;
 
 /// Tempo's bounds: 2 ms × 2^n.
-const BOUNDS: usize = 14;
+pub(super) const BOUNDS: usize = 14;
 /// The quantiles shown, as numbers and as label values.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "0.5"), (0.95, "0.95"), (0.99, "0.99")];
 
@@ -74,7 +74,7 @@ pub struct Latency {
 }
 
 /// The classic buckets' bounds in units of [`UNIT`] and in seconds.
-fn bounds() -> [(f64, f64); BOUNDS] {
+pub(super) fn bounds() -> [(f64, f64); BOUNDS] {
     let mut bound = 1.0;
     [(); BOUNDS].map(|()| {
         let this = bound;

@@ -20,6 +20,8 @@ use super::key::{self, Key, Labels};
 use super::usual::Fields;
 use crate::time::UnixNano;
 
+mod state;
+
 /// Latencies are recorded in this unit, the first bound of Tempo's buckets: the others are its
 /// doubles, so that all are bounds of the exponential histogram and the classic one is exact.
 pub const UNIT: Duration = Duration::from_millis(2);
@@ -139,20 +141,10 @@ impl Table {
     }
 
     #[inline]
-    fn observe_span(
-        &mut self,
-        service: &[u8],
-        mut hasher: impl std::hash::Hasher,
-        span: &Fields<'_>,
-    ) {
+    fn observe_span(&mut self, service: &[u8], hasher: impl std::hash::Hasher, span: &Fields<'_>) {
         self.totals.spans += 1;
         let key = Key::of(span, self.config.label_value_bytes_max);
-        hasher.write(key.name);
-        hasher.write(key.route);
-        let method = key.method.as_bytes().first_chunk().map_or(0, |c| u16::from_le_bytes(*c));
-        hasher
-            .write_u32(u32::from(key.kind) << 24 | u32::from(key.status) << 16 | u32::from(method));
-        let hash = hasher.finish();
+        let hash = key.hash(hasher);
         let rows = &self.rows;
         let is = |&slot: &usize| rows.get(slot).is_some_and(|row| row.labels.are(service, &key));
         let slot = match self.index.find(hash, is) {

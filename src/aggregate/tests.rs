@@ -195,9 +195,13 @@ async fn what_the_journal_accepts_is_counted_and_settled() {
     let registry = Registry::default();
     let clock = Arc::new(ManualClock::at(START));
     let deps = Deps { fs: Arc::new(RealFs), clock, registry: registry.clone() };
-    let (journal, _) = Journal::open(config, vec![reader_config()], deps).unwrap();
-    let aggregate = Aggregate::new(Config::default(), START, &registry);
-    let reading = tokio::spawn(aggregate.clone().run(journal.reader(READER).unwrap()));
+    let (journal, _) = Journal::open(config, vec![reader_config(false)], deps).unwrap();
+    let aggregate = Aggregate::new(Config::default(), START, None, &registry);
+    let (_stop, stopping) = stop();
+    let reading = tokio::spawn({
+        let (aggregate, reader) = (aggregate.clone(), journal.reader(READER).unwrap());
+        async move { aggregate.run(reader, None, stopping).await }
+    });
     for _ in 0..10 {
         let payload = request("shop", vec![span("x", 2, 1_000_000, &[]); 7]).into();
         let (flags, meta) = (Flags::default(), Meta::default());

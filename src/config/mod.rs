@@ -39,7 +39,7 @@ pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;
 
 use crate::memory::Budget;
-use crate::{aggregate, api, export, journal, receive, telemetry};
+use crate::{aggregate, api, export, journal, receive, store, telemetry};
 
 /// Everything that the agent is told.
 #[derive(Clone, Debug)]
@@ -54,6 +54,10 @@ pub struct Config {
     pub api: api::Config,
     /// Span metrics.
     pub aggregate: aggregate::Config,
+    /// How metrics become series of the store.
+    pub metrics: aggregate::metrics::Config,
+    /// The metric store; `None` when metrics are not kept.
+    pub store: Option<store::Config>,
     /// The agent's own logs, traces and metrics.
     pub telemetry: telemetry::Config,
     /// `limits.memory`, split.
@@ -68,10 +72,12 @@ impl Config {
     pub fn with_surroundings(surroundings: &Surroundings) -> Self {
         let total = usize::try_from(surroundings.memory_default()).unwrap_or(usize::MAX);
         let memory = Budget::split(total);
+        let journal = surroundings.journal_directory();
+        let store = store::Config::new(journal.with_file_name("store"));
         Self {
             receive: receive::Config::with_budget(&memory),
             journal: journal::Config {
-                directory: surroundings.journal_directory(),
+                directory: journal,
                 tail_size: memory.tail,
                 memory_size: memory.memory_journal,
                 ..journal::Config::default()
@@ -79,6 +85,8 @@ impl Config {
             export: export::Config::default(),
             api: api::Config::default(),
             aggregate: aggregate::Config::default(),
+            metrics: aggregate::metrics::Config::default(),
+            store: Some(store),
             telemetry: telemetry::Config::default(),
             memory,
             shutdown_timeout: Duration::from_secs(12),

@@ -7,8 +7,10 @@ use super::finding::Finding;
 use super::option::nearest;
 use super::surroundings::Surroundings;
 use super::{Config, receivers};
+use crate::aggregate::metrics::Promotion;
 use crate::journal::{self, Durability};
 use crate::memory::Budget;
+use crate::store;
 use crate::telemetry;
 
 /// Makes the configuration. What is wrong goes to `findings`; then the result is not to be used.
@@ -47,6 +49,7 @@ pub(super) fn resolve(
     aggregate.set("series_per_service_max", &mut config.aggregate.series_per_service_max);
     aggregate.set("series_ttl", &mut config.aggregate.series_ttl);
     aggregate.set("label_value_size_max", &mut config.aggregate.label_value_bytes_max);
+    local(values, &mut config);
     config.telemetry = telemetry(values, findings);
     values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
     super::addresses::check(values, &config, findings);
@@ -93,6 +96,39 @@ fn journal(values: &Values, config: &Config, findings: &mut Vec<Finding>) -> jou
         findings.push(Finding::warning(given.span, message).help(help));
     }
     journal
+}
+
+/// The metric store, and what goes into it.
+fn local(values: &Values, config: &mut Config) {
+    let at = values.at("store");
+    let mut store = store::Config::new(config.journal.directory.with_file_name("store"));
+    at.set("directory", &mut store.directory);
+    at.set("series_max", &mut store.series_max);
+    at.set("series_ttl", &mut store.series_ttl);
+    at.set("raw", &mut store.retention);
+    at.set("rollup_5m", &mut store.retention_5m);
+    at.set("rollup_1h", &mut store.retention_1h);
+    at.set("max_size", &mut store.max_size);
+    at.set("checkpoint_interval", &mut store.checkpoint_interval);
+    // The journal holds what no checkpoint has: it must have room for more.
+    if let Some(max_size) = config.journal.max_size {
+        store.checkpoint_bytes = store.checkpoint_bytes.min(max_size / 4);
+    }
+    let metrics = &mut config.metrics;
+    metrics.series_max = store.series_max;
+    metrics.future_ms_max = i64::try_from(store.future_max.as_millis()).unwrap_or(i64::MAX);
+    metrics.label_value_bytes_max = config.aggregate.label_value_bytes_max;
+    let mut promote: Option<Vec<String>> = None;
+    at.set("promote_resource_attributes", &mut promote);
+    if let Some(promote) = promote {
+        metrics.promote = Promotion::new(promote);
+    }
+    at.set("promote_scope_metadata", &mut metrics.scope_labels);
+    // Who keeps the journal in memory wants nothing on disk that was not asked for.
+    let in_memory = config.journal.durability == Durability::Memory;
+    let mut enabled = !in_memory || at.given("directory").is_some();
+    at.set("enabled", &mut enabled);
+    config.store = enabled.then_some(store);
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

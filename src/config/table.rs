@@ -5,6 +5,9 @@
 use std::time::Duration;
 
 use super::option::{Kind, Opt, Preset, Reload, Section};
+use local::{AGGREGATE, STORE};
+
+mod local;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -144,6 +147,12 @@ pub(super) const SECTIONS: &[Section] = &[
         intro: "Calls and latency by service, span name, kind, status, route and method.",
         places: &["aggregate"],
         options: AGGREGATE,
+    },
+    Section {
+        title: "Metric store",
+        intro: "What passed, kept for PromQL: metrics as Prometheus would have them, and span metrics.",
+        places: &["store"],
+        options: STORE,
     },
     Section {
         title: "The agent's own telemetry",
@@ -562,33 +571,6 @@ const LIMITS: &[Opt] = &[
     ),
 ];
 
-const AGGREGATE: &[Opt] = &[
-    fixed(
-        "series_max",
-        Kind::Integer { min: 1, max: 1_000_000 },
-        is("5000"),
-        "The most series, about 1 KiB each; what is above goes to one overflow series.",
-    ),
-    fixed(
-        "series_per_service_max",
-        Kind::Integer { min: 1, max: 1_000_000 },
-        is("500"),
-        "The most series of one service.",
-    ),
-    fixed(
-        "series_ttl",
-        ANY_TIME,
-        is("15m"),
-        "A series without a span for this long is removed; 0 keeps all.",
-    ),
-    fixed(
-        "label_value_size_max",
-        size(16, 64 * KIB),
-        is("1KiB"),
-        "Label values are cut to this many bytes.",
-    ),
-];
-
 const OWN_EXPORTER: Kind = Kind::Enum(&["none", "otlp"]);
 
 const TELEMETRY: &[Opt] = &[
@@ -624,7 +606,6 @@ const PROCESS: &[Opt] = &[live(
 
 /// Keys that later versions will have, or that other programs have: where, and what to say.
 pub(super) const REFUSED: &[(&str, &str)] = &[
-    ("store", "the metric store is not in this version: series are kept in memory"),
     ("rules", "rules are not in this version"),
     ("slos", "SLOs are not in this version"),
     ("alerting", "alerting is not in this version"),

@@ -86,7 +86,7 @@ exporters:
     endpoint: ftp://b
     headers: {authorization: "Bearer ${env:NO_SUCH_TOKEN}"}
     retry_on_failure: {enabled: yes}
-store: {raw: 48h}
+slos: []
 durability: os
 "#;
     expect![[r#"
@@ -162,17 +162,17 @@ durability: os
            |                                 ^^^
            = help: `yes` is text in YAML 1.2; expected `true` or `false`
 
-        config.yaml:19:1: error: `store` cannot be set: the metric store is not in this version: series are kept in memory
+        config.yaml:19:1: error: `slos` cannot be set: SLOs are not in this version
            |
-        19 | store: {raw: 48h}
-           | ^^^^^
+        19 | slos: []
+           | ^^^^
            = help: remove it
 
         config.yaml:20:1: error: unknown key `durability`
            |
         20 | durability: os
            | ^^^^^^^^^^
-           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `exporters`, `journal`, `limits`, `receivers`, `shutdown_timeout`, `telemetry`
+           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `exporters`, `journal`, `limits`, `receivers`, `shutdown_timeout`, `store`, `telemetry`
     "#]]
     .assert_eq(&refused(text).render(&Style::default()));
 }

@@ -17,6 +17,8 @@ pub struct Status {
     pub max_size: u64,
     /// Segments kept.
     pub segments: usize,
+    /// The sequence that the next record gets, unless some wait for the disk.
+    pub next_seq: u64,
     /// Whether the last append was refused for want of room that still is not there.
     pub full: bool,
     /// At the rate of the last minute, and when nothing is delivered meanwhile, how long until the
@@ -71,6 +73,7 @@ impl Status {
             size: state.size(),
             max_size: shared.max_size,
             segments: state.segments.len(),
+            next_seq: state.next_seq,
             full: state.is_full(),
             time_left: state.rate.time_left(shared.max_size.saturating_sub(state.held()), now),
             poisoned: state.poisoned,

@@ -568,6 +568,20 @@ pub const STORE_CACHE_RESETS: Desc = Desc {
     help: "Times that the way from data points to series was forgotten because it had grown to its limit.",
     labels: &[],
 };
+/// Records acknowledged without a checkpoint.
+pub const STORE_UNSAVED_RECORDS: Desc = Desc {
+    name: "sidelight_store_unsaved_records",
+    kind: Kind::Counter,
+    help: "Records acknowledged to the journal though no checkpoint covers them, because too many waited for one.",
+    labels: &[],
+};
+/// Checkpoints that failed.
+pub const STORE_CHECKPOINT_FAILURES: Desc = Desc {
+    name: "sidelight_store_checkpoint_failures",
+    kind: Kind::Counter,
+    help: "Checkpoints of the metric store that failed; each is tried again.",
+    labels: &[],
+};
 
 // api
 

@@ -10,7 +10,6 @@ use std::hash::Hash;
 use sidelight_exphist::Histogram;
 
 use super::classic::Buckets;
-use super::exponential::BUCKETS_MAX;
 use super::labels::LabelSet;
 use super::sink::Sink;
 use crate::aggregate::codec::{self, Read};
@@ -77,7 +76,7 @@ impl<Id: Copy + Eq + Hash> Totals<Id> {
             match total {
                 Total::None => {}
                 Total::Classic(total) => put_classic(out, total),
-                Total::Exponential(total) => codec::put_histogram(out, total),
+                Total::Exponential(total) => total.encode(out),
             }
         }
     }
@@ -119,7 +118,7 @@ fn entry(read: &mut Read<'_>) -> Option<(LabelSet, Total)> {
     }
     let total = match kind {
         Kind::Float => return None,
-        Kind::Native => Total::Exponential(read.histogram(BUCKETS_MAX)?),
+        Kind::Native => Total::Exponential(read.histogram()?),
         Kind::Classic => {
             let len = read.number().filter(|&len| len <= super::classic::BOUNDS_MAX as u64)?;
             let bounds = (0..len).map(|_| read.float()).collect::<Option<_>>()?;

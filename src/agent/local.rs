@@ -1,0 +1,100 @@
+//! What is kept beside forwarding: the metric store, and the aggregator that fills it.
+//!
+//! A store that cannot be opened stops nothing: the agent forwards and shows span metrics, and says why there is no store.
+
+use std::sync::Arc;
+
+use super::Error;
+use crate::aggregate::{self, Aggregate, Durable};
+use crate::config::Config;
+use crate::journal::{Durability, Journal};
+use crate::store;
+use crate::store::{Opened, Store, Writer};
+use crate::telemetry;
+use crate::telemetry::Registry;
+use crate::time::Clock;
+
+/// The store and the aggregator before it runs.
+pub(super) struct Local {
+    pub(super) aggregate: Aggregate,
+    /// To read; `None` when metrics are not kept.
+    pub(super) store: Option<Store>,
+    /// Why there is no store though one is configured.
+    pub(super) missing: Option<String>,
+    durable: Option<Durable>,
+}
+
+impl Local {
+    /// Opens the store, and the aggregator as its last checkpoint left it.
+    pub(super) async fn open(
+        config: &Config,
+        journal: &Journal,
+        registry: &Registry,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let (mut store, mut durable, mut missing) = (None, None, None);
+        match open_store(config, registry, clock).await {
+            None => {}
+            Some(Ok((opened, writer, found))) => {
+                report(&found);
+                let status = journal.status();
+                let replays = status.durability != Durability::Memory;
+                let place = (status.next_seq, replays);
+                let metrics = config.metrics.clone();
+                durable = Some(Durable::new(writer, &found, metrics, place, registry));
+                store = Some(opened);
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "there is no metric store: forwarding goes on without it");
+                missing = Some(error);
+            }
+        }
+        let now = clock.unix_nano();
+        let aggregate = Aggregate::new(config.aggregate, now, durable.as_mut(), registry);
+        Self { aggregate, store, missing, durable }
+    }
+
+    /// Counts on a thread of its own, where that cannot hold up a request.
+    pub(super) fn start(self, journal: &Journal) -> Result<aggregate::Stop, Error> {
+        let (stop, stopping) = aggregate::stop();
+        let Some(reader) = journal.reader(aggregate::READER) else { return Ok(stop) };
+        let runtime = tokio::runtime::Handle::current();
+        let Self { aggregate, durable, .. } = self;
+        let run = move || runtime.block_on(aggregate.run(reader, durable, stopping));
+        let thread = std::thread::Builder::new().name("aggregate".to_owned());
+        thread.spawn(run).map_err(Error::Thread)?;
+        Ok(stop)
+    }
+}
+
+/// The store, or what to do about it; `None` when none is configured.
+async fn open_store(
+    config: &Config,
+    registry: &Registry,
+    clock: &Arc<dyn Clock>,
+) -> Option<Result<(Store, Writer, Opened), String>> {
+    let store = config.store.clone()?;
+    let directory = store.directory.clone();
+    let deps = store::Deps { clock: Arc::clone(clock), registry: registry.clone() };
+    let opened = tokio::task::spawn_blocking(move || Store::open(store, deps)).await;
+    let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    Some(opened.map_err(|error| {
+        format!(
+            "the metric store in {} cannot be opened: {}; mend or move that directory and restart, or set \
+             store.enabled: false",
+            directory.display(),
+            telemetry::chain(&error)
+        )
+    }))
+}
+
+fn report(found: &Opened) {
+    let Opened { journal_seq, series, lost_series, quarantined } = found;
+    tracing::info!(series, ?journal_seq, "metric store opened");
+    for file in quarantined {
+        tracing::warn!(file = %file.display(), "a file of the metric store cannot be read: set aside");
+    }
+    if *lost_series > 0 {
+        tracing::warn!(lost_series, "series of the last checkpoint could not be read");
+    }
+}

@@ -1,0 +1,197 @@
+//! What the aggregator keeps over restarts: samples in the store, its own state with them, and the journal's records until
+//! both are on disk.
+//!
+//! ```text
+//! record ─▶ span table, samples ─▶ pending ── checkpoint committed ──▶ acknowledged
+//! start:   state of the last checkpoint ─▶ records after it, read again in the same order
+//! ```
+//! Invariants: a record is acknowledged when a committed checkpoint covers it; what is done with one depends on the
+//! records before it and on its time of receipt, nothing else. Limits: [`PENDING_MAX`] records without a checkpoint; past
+//! it the oldest are acknowledged, counted, and would be missing after a crash.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::config::Config;
+use super::derived::Derived;
+use super::metrics::Translator;
+use super::metrics::stream::millis;
+use super::table::Table;
+use super::{codec, metrics};
+use crate::journal::Entry;
+use crate::signal::Signal;
+use crate::store::{Opened, SeriesId, StoreError, Writer};
+use crate::telemetry::{Counter, Registry, desc};
+use crate::time::UnixNano;
+
+/// The most records that wait for a checkpoint, 16 B each here and about 100 B in the journal.
+const PENDING_MAX: usize = 1 << 17;
+/// After a checkpoint that failed, the next is tried at the earliest so much later.
+const RETRY: Duration = Duration::from_secs(30);
+
+const SPANS: &str = "aggregate.spans";
+const METRICS: &str = "aggregate.metrics";
+
+/// A record that was read: its sequence and its items.
+pub(super) type Seen = (u64, u32);
+
+/// The store's side of the aggregator. See the module's documentation.
+#[derive(Debug)]
+pub struct Durable {
+    writer: Writer,
+    translator: Translator<SeriesId>,
+    derived: Derived<SeriesId>,
+    /// Records up to this one are in the last checkpoint.
+    covered: Option<u64>,
+    /// The last record read after the last checkpoint.
+    last: Option<u64>,
+    pending: VecDeque<Seen>,
+    /// Payload bytes read since the last checkpoint.
+    bytes_since: u64,
+    /// Whether the journal gives records again after a crash.
+    replays: bool,
+    now: UnixNano,
+    retry_at: UnixNano,
+    unsaved: Counter,
+    failures: Counter,
+    trouble: Trouble,
+}
+
+/// Why the store is not as it should be, for those who show it.
+pub(super) type Trouble = Arc<Mutex<Option<String>>>;
+
+impl Durable {
+    /// The side of a store that was opened. `next_seq` is the journal's; a store that has seen records which the
+    /// journal does not have belonged to another. `replays` says whether the journal survives a crash.
+    #[must_use]
+    pub fn new(
+        writer: Writer,
+        opened: &Opened,
+        config: metrics::Config,
+        (next_seq, replays): (u64, bool),
+        registry: &Registry,
+    ) -> Self {
+        let covered = opened.journal_seq.filter(|&seq| replays && seq < next_seq);
+        Self {
+            writer,
+            translator: Translator::new(config, registry),
+            derived: Derived::default(),
+            covered,
+            last: None,
+            pending: VecDeque::new(),
+            bytes_since: 0,
+            replays,
+            now: UnixNano(0),
+            retry_at: UnixNano(0),
+            unsaved: registry.counter(&desc::STORE_UNSAVED_RECORDS, &[]),
+            failures: registry.counter(&desc::STORE_CHECKPOINT_FAILURES, &[]),
+            trouble: Trouble::default(),
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Trouble {
+        Arc::clone(&self.trouble)
+    }
+
+    /// Takes up the state of the last checkpoint; the table of spans as it was, if there was one.
+    pub(super) fn restore(&mut self, config: Config) -> Option<Table> {
+        let metrics = self.writer.state(METRICS).map(<[u8]>::to_vec);
+        self.translator.restore(&metrics.unwrap_or_default(), &mut self.writer);
+        let spans = self.writer.state(SPANS)?.to_vec();
+        let mut read = codec::Read(&spans);
+        let table = Table::decode(config, read.bytes()?)?;
+        self.derived = Derived::decode(read.0);
+        Some(table)
+    }
+
+    /// Puts a record into the table and the store. A record that the last checkpoint covers is passed over.
+    pub(super) fn observe(&mut self, entry: &Entry, table: &Mutex<Table>) {
+        let Entry { seq, received, record, .. } = entry;
+        self.pending.push_back((*seq, record.items));
+        if self.covered.is_some_and(|covered| *seq <= covered) {
+            return;
+        }
+        self.last = Some(*seq);
+        self.bytes_since += record.payload.len() as u64;
+        self.now = self.now.max(*received);
+        let received_ms = millis(self.now.0);
+        self.writer.set_now(received_ms);
+        if self.derived.is_due(received_ms) {
+            let table = table.lock().unwrap_or_else(PoisonError::into_inner);
+            self.derived.sample(&mut self.writer, &table, received_ms);
+        }
+        match record.signal {
+            Signal::Traces => {
+                let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                table.observe(&record.payload, self.now);
+                table.expire();
+            }
+            Signal::Metrics => {
+                self.translator.observe(&mut self.writer, &record.payload, self.now);
+            }
+            Signal::Logs | Signal::Profiles => {}
+        }
+    }
+
+    /// The records that may be acknowledged although no checkpoint was made since they were read.
+    pub(super) fn acknowledged(&mut self) -> Vec<Seen> {
+        let covered = self.covered.unwrap_or(0);
+        let past = self.pending.len().saturating_sub(PENDING_MAX);
+        let known = self.pending.partition_point(|(seq, _)| *seq <= covered);
+        if past > known && self.replays {
+            self.unsaved.add((past - known) as u64);
+        }
+        let free = if self.replays { past.max(known) } else { self.pending.len() };
+        self.pending.drain(..free).collect()
+    }
+
+    /// Whether it is time to write a checkpoint.
+    pub(super) fn checkpoint_due(&self) -> bool {
+        self.last.is_some()
+            && self.now >= self.retry_at
+            && (self.pending.len() >= PENDING_MAX / 2
+                || self.writer.checkpoint_due(self.bytes_since))
+    }
+
+    /// Writes a checkpoint, unless nothing happened since the last. Blocks on disk. The records to acknowledge; none when it
+    /// failed, which is logged and tried again later.
+    pub(super) fn checkpoint(&mut self, table: &Mutex<Table>) -> Vec<Seen> {
+        let Some(last) = self.last else { return Vec::new() };
+        let mut spans = Vec::new();
+        {
+            let table = table.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut encoded = Vec::new();
+            table.encode(&mut encoded);
+            codec::put_bytes(&mut spans, &encoded);
+        }
+        self.derived.encode(&mut spans);
+        let metrics = self.translator.encode(&mut self.writer);
+        self.writer.set_state(SPANS, spans);
+        self.writer.set_state(METRICS, metrics);
+        let outcome = self.writer.checkpoint(last);
+        self.note(&outcome);
+        if outcome.is_err() {
+            return Vec::new();
+        }
+        (self.covered, self.last, self.bytes_since) = (Some(last), None, 0);
+        self.pending.drain(..).collect()
+    }
+
+    fn note(&mut self, outcome: &Result<(), StoreError>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let Err(error) = outcome else {
+            if trouble.take().is_some() {
+                tracing::info!("the metric store writes again");
+            }
+            return;
+        };
+        self.failures.add(1);
+        self.retry_at = UnixNano(self.now.0.saturating_add(RETRY.as_nanos() as u64));
+        let error = crate::telemetry::chain(error);
+        tracing::warn!(%error, "the metric store cannot write a checkpoint; trying again");
+        *trouble = Some(format!(
+            "the metric store cannot write, and keeps what came since in memory and in the journal: {error}"
+        ));
+    }
+}

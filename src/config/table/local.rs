@@ -1,0 +1,83 @@
+//! Options of what is kept beside forwarding: span metrics and the metric store.
+
+use super::{ANY_TIME, KIB, Kind, MIB, Opt, fixed, is, size, unset};
+
+pub(super) const AGGREGATE: &[Opt] = &[
+    fixed(
+        "series_max",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        is("5000"),
+        "The most series, about 1 KiB each; what is above goes to one overflow series.",
+    ),
+    fixed(
+        "series_per_service_max",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        is("500"),
+        "The most series of one service.",
+    ),
+    fixed(
+        "series_ttl",
+        ANY_TIME,
+        is("15m"),
+        "A series without a span for this long is removed; 0 keeps all.",
+    ),
+    fixed(
+        "label_value_size_max",
+        size(16, 64 * KIB),
+        is("1KiB"),
+        "Label values are cut to this many bytes.",
+    ),
+];
+
+pub(super) const STORE: &[Opt] = &[
+    fixed(
+        "enabled",
+        Kind::Bool,
+        is("true"),
+        "Whether metrics are kept. With `journal.durability: memory` they are not unless this or `directory` is \
+         written. When the store cannot be opened, the agent forwards without it and says so.",
+    ),
+    fixed("directory", Kind::Path, unset("`store` beside the journal's"), "Where its files are."),
+    fixed(
+        "series_max",
+        Kind::Integer { min: 1, max: 10_000_000 },
+        is("20000"),
+        "The most series at a time, about 1 KiB each; what is above is counted and not kept.",
+    ),
+    fixed(
+        "series_ttl",
+        ANY_TIME,
+        is("1h"),
+        "A series without a sample for this long leaves memory, and no older sample is taken.",
+    ),
+    fixed("raw", ANY_TIME, is("2d"), "How long samples are kept as they came."),
+    fixed("rollup_5m", ANY_TIME, is("14d"), "How long rollups of 5 minutes are kept."),
+    fixed("rollup_1h", ANY_TIME, is("90d"), "How long rollups of an hour are kept."),
+    fixed(
+        "max_size",
+        size(MIB, u64::MAX),
+        is("1GiB"),
+        "The most bytes of files; wins over the ages.",
+    ),
+    fixed(
+        "checkpoint_interval",
+        ANY_TIME,
+        is("5m"),
+        "The longest time between two checkpoints; the journal holds what came since the last.",
+    ),
+    fixed(
+        "promote_resource_attributes",
+        Kind::List(&Kind::Text),
+        is(
+            "[service.name, service.version, deployment.environment.name, deployment.environment, k8s.*]",
+        ),
+        "Resource attributes that become labels of every series; `*` at the end stands for any rest. All \
+         others are labels of `target_info`.",
+    ),
+    fixed(
+        "promote_scope_metadata",
+        Kind::Bool,
+        is("false"),
+        "Whether every series carries `otel_scope_name`, `_version`, `_schema_url` and the scope's attributes.",
+    ),
+];
