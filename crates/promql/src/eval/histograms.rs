@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::column::Column;
 use super::context::Context;
+use crate::Histogram;
 use crate::ast::Span;
 use crate::histogram::change::{self, Change, Points};
 use crate::histogram::total::Total;
 use crate::histogram::{Added, Incompatible, Nans};
 use crate::quote::quote;
-use crate::{Histogram, Labels};
 
 /// Whom an annotation speaks of, and where.
 #[derive(Clone, Copy)]
@@ -174,12 +174,12 @@ pub(crate) fn turns(floats: &[(i64, f64)], histograms: &Points) -> Turns {
 }
 
 /// What `f` gives of each histogram; floats have none. The metric's name goes.
-pub(crate) fn of_each(columns: &mut [Column], f: impl Fn(&Histogram, &Labels) -> f64) {
+pub(crate) fn of_each(columns: &mut [Column], f: impl Fn(&Histogram) -> f64) {
     for column in columns {
         let histograms = std::mem::take(&mut column.histograms);
         for (step, value) in column.values.iter_mut().enumerate() {
             match histograms.get(step).and_then(Option::as_ref) {
-                Some(histogram) => *value = f(histogram, &column.labels),
+                Some(histogram) => *value = f(histogram),
                 None => column.present.clear(step),
             }
         }

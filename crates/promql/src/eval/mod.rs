@@ -228,6 +228,7 @@ fn aggregate_of(
         param,
         label,
         param_span: aggregate.param_span,
+        span: aggregate.span,
         node_span: aggregate.node_span,
     };
     aggregation.apply(columns, steps.len, context)

@@ -194,6 +194,7 @@ impl Builder<'_> {
             op: aggregate.op,
             param: param.map(|param| param.within(constant)),
             param_span,
+            span: aggregate.span,
             node: node.within(constant),
             node_span: aggregate.expr.span(),
             grouping,

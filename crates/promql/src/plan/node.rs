@@ -111,6 +111,7 @@ pub(crate) struct Aggregate<'a> {
     pub(crate) op: AggregateOp,
     pub(crate) param: Option<Node<'a>>,
     pub(crate) param_span: Span,
+    pub(crate) span: Span,
     pub(crate) node: Node<'a>,
     pub(crate) node_span: Span,
     /// Sorted, each once.

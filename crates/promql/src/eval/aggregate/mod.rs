@@ -12,7 +12,7 @@ mod histograms;
 
 use super::column::Column;
 use super::context::Context;
-use super::histograms as said;
+use super::histograms::ignored_in_aggregation;
 use crate::ast::{AggregateOp, Span};
 use crate::engine::QueryError;
 use crate::histogram::Shortest;
@@ -28,6 +28,8 @@ pub(crate) struct Aggregation<'a> {
     /// The label of `count_values`.
     pub(crate) label: String,
     pub(crate) param_span: Span,
+    /// Where the aggregation stands.
+    pub(crate) span: Span,
     /// Where the aggregated expression stands.
     pub(crate) node_span: Span,
 }
@@ -125,7 +127,9 @@ impl Aggregation<'_> {
 
     /// Says that histograms were left out.
     fn ignored_histogram(&self, context: &Context<'_>) {
-        said::ignored_in_aggregation(self.op.name(), self.node_span, context);
+        let whole = matches!(self.op, AggregateOp::Topk | AggregateOp::Bottomk);
+        let span = if whole { self.span } else { self.node_span };
+        ignored_in_aggregation(self.op.name(), span, context);
     }
 }
 

@@ -5,19 +5,22 @@ use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
 use super::super::aggregate::invalid_quantile;
+use super::super::bits::Bits;
 use super::super::column::Column;
 use super::super::context::{Context, Steps};
+use super::super::histograms::{self, About, OfMetric};
 use super::super::names::{self, Union};
+use super::super::output::Output;
 use super::Args;
 use super::bucket_quantile::{self, Bucket, Decrease};
 use super::calendar;
-use crate::Labels;
 use crate::ast::Span;
 use crate::engine::QueryError;
 use crate::functions::Id;
 use crate::histogram::Shortest;
 use crate::plan;
 use crate::value::Number;
+use crate::{Histogram, Labels};
 
 const LE: &str = "le";
 
@@ -38,21 +41,50 @@ pub(super) fn call(
             check_quantiles(&q, span(0), context);
             let columns = args.columns();
             let of = Of { span: span(1), context };
-            of.each(&columns, steps, &mut |step, buckets| {
-                bucket_quantile::quantile(value(&q, step), buckets)
-            })
+            of.each(&columns, steps, &mut Quantile { q: &q })
+        }
+        Id::HistogramQuantiles => {
+            let columns = args.columns();
+            let label = args.text();
+            let of = Of { span: span(0), context };
+            let mut all = Vec::new();
+            let mut at = 2;
+            while let Some(q) = args.next().map(Output::into_scalar) {
+                check_quantiles(&q, span(at), context);
+                at += 1;
+                let value = openmetrics(q.first().copied().unwrap_or(f64::NAN));
+                for mut column in of.each(&columns, steps, &mut Quantile { q: &q })? {
+                    column.labels = names::with(&column.labels, &label, &value);
+                    all.push(column);
+                }
+            }
+            Ok(all)
         }
         Id::HistogramFraction => {
             let (lower, upper) = (args.scalar(), args.scalar());
             let columns = args.columns();
             let of = Of { span: span(2), context };
-            of.each(&columns, steps, &mut |step, buckets| {
-                let (lower, upper) = (value(&lower, step), value(&upper, step));
-                (bucket_quantile::fraction(lower, upper, buckets), None)
-            })
+            of.each(&columns, steps, &mut Fraction { lower: &lower, upper: &upper })
         }
-        _ => Ok(Vec::new()),
+        id => {
+            let mut columns = args.columns();
+            histograms::of_each(&mut columns, |histogram| match id {
+                Id::HistogramCount => histogram.count,
+                Id::HistogramSum => histogram.sum,
+                Id::HistogramAvg => histogram.mean(),
+                Id::HistogramStdvar => histogram.variance(),
+                _ => histogram.variance().sqrt(),
+            });
+            Ok(columns)
+        }
     }
+}
+
+/// A number as OpenMetrics writes it: with a point or an exponent.
+fn openmetrics(value: f64) -> String {
+    let written = Shortest(value).to_string();
+    let plain = value.is_finite() && !written.contains(['.', 'e']);
+    if plain { written + ".0" } else { written }
 }
 
 fn value(values: &[f64], step: usize) -> f64 {
@@ -65,8 +97,63 @@ fn check_quantiles(values: &[f64], span: Span, context: &Context<'_>) {
     }
 }
 
-/// What a function makes of the buckets of a step, sorted by bound.
-type OfBuckets<'f> = dyn FnMut(usize, &mut Vec<Bucket>) -> (f64, Option<Decrease>) + 'f;
+/// What a function makes of a histogram.
+trait OfHistogram {
+    /// Of the buckets of a classic one at `step`, sorted by bound.
+    fn classic(&mut self, step: usize, buckets: &mut Vec<Bucket>) -> (f64, Option<Decrease>);
+
+    /// Of a native one at `step`.
+    fn native(
+        &mut self,
+        step: usize,
+        histogram: &Histogram,
+        about: About<'_>,
+        context: &Context<'_>,
+    ) -> f64;
+}
+
+struct Quantile<'a> {
+    q: &'a [f64],
+}
+
+impl OfHistogram for Quantile<'_> {
+    fn classic(&mut self, step: usize, buckets: &mut Vec<Bucket>) -> (f64, Option<Decrease>) {
+        bucket_quantile::quantile(value(self.q, step), buckets)
+    }
+
+    fn native(
+        &mut self,
+        step: usize,
+        histogram: &Histogram,
+        about: About<'_>,
+        context: &Context<'_>,
+    ) -> f64 {
+        histograms::quantile(value(self.q, step), histogram, about, context)
+    }
+}
+
+struct Fraction<'a> {
+    lower: &'a [f64],
+    upper: &'a [f64],
+}
+
+impl OfHistogram for Fraction<'_> {
+    fn classic(&mut self, step: usize, buckets: &mut Vec<Bucket>) -> (f64, Option<Decrease>) {
+        let (lower, upper) = (value(self.lower, step), value(self.upper, step));
+        (bucket_quantile::fraction(lower, upper, buckets), None)
+    }
+
+    fn native(
+        &mut self,
+        step: usize,
+        histogram: &Histogram,
+        about: About<'_>,
+        context: &Context<'_>,
+    ) -> f64 {
+        let between = (value(self.lower, step), value(self.upper, step));
+        histograms::fraction(between, histogram, about, context)
+    }
+}
 
 /// The series of one histogram.
 struct Series {
@@ -75,7 +162,7 @@ struct Series {
     buckets: Vec<(f64, usize)>,
 }
 
-/// A call on classic histograms.
+/// A call on histograms.
 struct Of<'a> {
     /// Where the histograms stand.
     span: Span,
@@ -83,16 +170,25 @@ struct Of<'a> {
 }
 
 impl Of<'_> {
-    /// Applies `f` to each histogram at each step.
+    /// Applies `f` to each histogram at each step; where there are a classic and a native one of the same
+    /// labels, to neither.
     fn each(
         &self,
         columns: &[Column],
         steps: Steps,
-        f: &mut OfBuckets<'_>,
+        f: &mut impl OfHistogram,
     ) -> Result<Vec<Column>, QueryError> {
         let mut results = Union::default();
+        let mut natives: HashMap<Labels, Bits> = HashMap::new();
+        for column in columns.iter().filter(|column| !column.histograms.is_empty()) {
+            let steps = natives.entry(without_le(column)).or_insert(Bits::none(steps.len));
+            let native = |step: &usize| column.histogram(*step).is_some();
+            column.present.ones().filter(native).for_each(|step| steps.set(step));
+        }
+        let mut mixed: HashMap<Labels, Bits> = HashMap::new();
         for series in self.series(columns) {
             self.context.budget.take(steps.len)?;
+            let native = natives.get(&series.labels);
             let mut column = Column::empty(series.labels, steps.len);
             column.drop_name = true;
             let mut told = Told::default();
@@ -106,14 +202,49 @@ impl Of<'_> {
                 if buckets.is_empty() {
                     continue;
                 }
-                let (value, decrease) = f(step, &mut buckets);
+                if native.is_some_and(|native| native.get(step)) {
+                    self.mixed(&column.labels);
+                    let labels = column.labels.clone();
+                    mixed.entry(labels).or_insert(Bits::none(steps.len)).set(step);
+                    continue;
+                }
+                let (value, decrease) = f.classic(step, &mut buckets);
                 column.set_float(step, value);
                 told.add(decrease, time);
             }
             self.tell(&told, &column.labels);
             results.add(column)?;
         }
+        for column in columns.iter().filter(|column| !column.histograms.is_empty()) {
+            results.add(self.natives(column, mixed.get(&without_le(column)), f)?)?;
+        }
         Ok(results.columns)
+    }
+
+    /// Applies `f` to each native histogram of `column` but at the steps `mixed`.
+    fn natives(
+        &self,
+        column: &Column,
+        mixed: Option<&Bits>,
+        f: &mut impl OfHistogram,
+    ) -> Result<Column, QueryError> {
+        self.context.budget.take(column.len())?;
+        let mut result = Column::empty(column.labels.clone(), column.len());
+        result.drop_name = true;
+        let about = About { metric: column.labels.metric_name(), span: self.span };
+        for step in column.present.ones() {
+            let Some(histogram) = column.histogram(step) else { continue };
+            if !mixed.is_some_and(|mixed| mixed.get(step)) {
+                result.set_float(step, f.native(step, histogram, about, self.context));
+            }
+        }
+        Ok(result)
+    }
+
+    fn mixed(&self, labels: &Labels) {
+        let name = of_metric(labels);
+        let message = "vector contains a mix of classic and native histograms";
+        self.context.warn(format_args!("{message}{name}"), self.span);
     }
 
     /// Finds the series that are buckets of one histogram.
@@ -128,7 +259,7 @@ impl Of<'_> {
                 }
                 continue;
             };
-            let labels = names::without(&column.labels, |name| name == LE);
+            let labels = without_le(column);
             let series = *known.entry(labels).or_insert_with_key(|labels| {
                 all.push(Series { labels: labels.clone(), buckets: Vec::new() });
                 all.len() - 1
@@ -174,10 +305,13 @@ impl Of<'_> {
     }
 }
 
+fn without_le(column: &Column) -> Labels {
+    names::without(&column.labels, |name| name == LE)
+}
+
 /// ` for metric name "x"`, or nothing if there is no name.
 fn of_metric(labels: &Labels) -> String {
-    let name = labels.metric_name();
-    if name.is_empty() { String::new() } else { format!(" for metric name {name:?}") }
+    OfMetric(labels.metric_name()).to_string()
 }
 
 /// What was removed over all steps.

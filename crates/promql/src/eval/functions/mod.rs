@@ -1,6 +1,4 @@
 //! Functions of what series are at a step.
-//!
-//! Native histograms: `buckets.rs` calls `native.rs`, which has what else is made of them.
 
 mod bucket_quantile;
 mod buckets;

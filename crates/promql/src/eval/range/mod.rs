@@ -81,7 +81,10 @@ impl OverTime<'_> {
     ) -> Column {
         let mut column = Column::empty(series.labels.clone(), steps.len);
         column.drop_name = series.drop_name || !keeps_name(self.function.id);
-        let about = About { metric: series.labels.metric_name(), span: self.span };
+        // Prometheus speaks of the first argument, which is the window but for this one.
+        let first = self.params.first().filter(|_| self.function.id == Id::QuantileOverTime);
+        let span = first.map_or(self.span, |(_, span)| *span);
+        let about = About { metric: series.labels.metric_name(), span };
         let mut call = Call { params: [0.0; 2], about, context };
         for (step, window) in series.windows(steps).enumerate() {
             if window.floats.is_empty() && window.histograms.is_empty() {
