@@ -32,8 +32,11 @@ pub(super) struct ExprArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Configuration files; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "config", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// As `run -c` has it.
+    #[arg(short, long, hide = true, value_name = "FILE")]
+    config: Vec<PathBuf>,
     /// An option that wins over files, as `run` takes it.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -68,7 +71,8 @@ fn expressions(args: &ExprArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let recipe = Recipe::new(&args.files, args.set.clone()).map_err(|error| unreadable(&error))?;
+    let files = [args.files.as_slice(), &args.config].concat();
+    let recipe = Recipe::new(&files, args.set.clone()).map_err(|error| unreadable(&error))?;
     let (sources, findings) = match recipe.load() {
         Ok(loaded) => (loaded.sources, loaded.warnings),
         Err(LoadError::Findings(findings)) => (findings.sources, findings.list),

@@ -91,6 +91,13 @@ enum Command {
     Sink(sink::Args),
     /// Print the version.
     Version(version::Args),
+    /// What other agents call `check config`.
+    #[command(hide = true)]
+    Validate {
+        /// What would be checked.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
 }
 
 /// A command that is ready to be executed.
@@ -154,6 +161,8 @@ impl Invocation {
             Command::Gen(args) => generate::execute(args, &terminal).await,
             Command::Sink(args) => sink::execute(args, &terminal).await,
             Command::Version(args) => version::execute(&args, &terminal),
+            Command::Validate { .. } => Err(Failure::new(Exit::Usage, "there is no `validate`")
+                .help("write `sidelight check config FILE`")),
         };
         match outcome {
             Ok(exit) => exit,

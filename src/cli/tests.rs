@@ -39,6 +39,8 @@ fn global_flags_stand_before_or_after_the_command_but_those_of_run_do_not() {
 fn what_is_typed_wrong_is_a_usage_error_and_help_is_not() {
     assert_eq!(typed("sidelight rnu").unwrap_err(), Exit::Usage);
     assert_eq!(typed("sidelight check config").unwrap_err(), Exit::Usage);
+    assert!(typed("sidelight check config -c a.yaml").is_ok(), "as `run -c` is typed");
+    assert!(matches!(typed("sidelight validate --config a.yaml"), Ok(Command::Validate { .. })));
     assert_eq!(typed("sidelight -q -v").unwrap_err(), Exit::Usage);
     assert_eq!(typed("sidelight --help").unwrap_err(), Exit::Ok);
     assert_eq!(typed("sidelight --version").unwrap_err(), Exit::Ok);

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::finding::{Finding, SourceKind, Sources, Span};
 use super::option::{Kind, Opt, Schema, nearest, schema};
-use super::table;
 use super::value;
 use super::yaml::{Entry, Node, Value};
+use super::{refused, table};
 
 /// A value of the type that its option asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +103,11 @@ impl Check<'_> {
         if let Some(child) = schema.child(&entry.key) {
             return self.node(&entry.node, child, &full);
         }
-        let finding = match table::REFUSED.iter().find(|(refused, _)| *refused == full) {
+        let is_refused = |refused: &str| match refused.strip_prefix("exporters.*.") {
+            Some(key) => path.starts_with("exporters.") && full.ends_with(&format!(".{key}")),
+            None => refused == full,
+        };
+        let finding = match refused::REFUSED.iter().find(|(refused, _)| is_refused(refused)) {
             Some((_, why)) => {
                 Finding::error(entry.key_span, format!("`{full}` cannot be set: {why}"))
                     .help("remove it")

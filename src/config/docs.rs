@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::option::{Opt, Preset, Reload, Section};
-use super::table;
+use super::{refused, table};
 
 const HEAD: &str = "\
 <!-- Written by a test from src/config/table.rs: UPDATE_DOCS=1 cargo test --lib config::docs -->
@@ -48,7 +48,7 @@ pub fn markdown() -> String {
         section_markdown(section, &mut out);
     }
     out.push_str("\n## Not in this version\n\nRefused, so that nothing is silently ignored:\n\n");
-    for (key, why) in table::REFUSED {
+    for (key, why) in refused::REFUSED {
         let _ = writeln!(out, "- `{key}`: {why}.");
     }
     out

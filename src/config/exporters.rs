@@ -196,6 +196,13 @@ fn endpoint(
             findings.push(Finding::error(given.span, message).help(help));
             None
         }
+        Ok(_) if protocol == Protocol::Http && is_bare_name(at.word(key)?) => {
+            let name = at.word(key)?.trim();
+            let message = format!("`{name}` is not a URL");
+            let help = format!("write `http://{name}:4318` or `https://{name}`");
+            findings.push(Finding::error(given.span, message).help(help));
+            None
+        }
         Ok(endpoint) => Some(endpoint),
         Err(error) => {
             let help = format!("expected {}", given.option.kind.describe());
@@ -203,6 +210,12 @@ fn endpoint(
             None
         }
     }
+}
+
+/// Whether there is neither a scheme nor a port.
+fn is_bare_name(endpoint: &str) -> bool {
+    let host = endpoint.rsplit(']').next().unwrap_or(endpoint);
+    !endpoint.starts_with("unix:") && !host.contains(':')
 }
 
 fn compression(at: &At<'_>, findings: &mut Vec<Finding>) -> Compression {

@@ -12,6 +12,7 @@ use super::option::Reload;
 use super::surroundings::Surroundings;
 use super::yaml::{self, Entry, Node, Value};
 use super::{Config, resolve};
+use crate::time::{Clock as _, SystemClock};
 
 /// The prefix of variables that set options.
 pub const VARIABLE_PREFIX: &str = "SIDELIGHT__";
@@ -79,7 +80,8 @@ impl Recipe {
         Ok(Self { files: files.iter().map(wanted).collect::<Result<_, _>>()?, set })
     }
 
-    /// Reads the files and makes the configuration in this process's surroundings.
+    /// Reads the files and makes the configuration in this process's surroundings; looks at the certificates, keys
+    /// and tokens that it names.
     ///
     /// # Errors
     /// [`LoadError`]: show it; on a reload keep the configuration that runs.
@@ -90,7 +92,11 @@ impl Recipe {
         };
         let files = self.files.iter().map(file).collect::<Result<_, _>>()?;
         let surroundings = Surroundings::of_process();
-        Ok(load(&Inputs { files, set: self.set.clone(), surroundings })?)
+        let mut loaded = load(&Inputs { files, set: self.set.clone(), surroundings })?;
+        let now = SystemClock::new().unix_nano();
+        loaded.warnings.extend(super::files::look(&loaded.values, now));
+        loaded.warnings.sort_by_key(|finding| finding.span);
+        Ok(loaded)
     }
 }
 

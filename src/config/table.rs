@@ -604,31 +604,6 @@ const PROCESS: &[Opt] = &[live(
      it below the orchestrator's grace period (Kubernetes: 30 s).",
 )];
 
-/// Keys that later versions will have, or that other programs have: where, and what to say.
-pub(super) const REFUSED: &[(&str, &str)] = &[
-    ("rules", "rules are not in this version"),
-    ("slos", "SLOs are not in this version"),
-    ("alerting", "alerting is not in this version"),
-    (
-        "processors",
-        "processors are not in this version: bytes leave as they came; what `batch` and `memory_limiter` do is \
-         `sending_queue.batch` of each exporter and `limits.memory`",
-    ),
-    ("extensions", "there are no extensions: health is on the `admin` endpoint"),
-    ("connectors", "there are no connectors: span metrics are on the `admin` endpoint's /metrics"),
-    (
-        "service",
-        "there are no pipelines: everything received goes to every exporter that wants its signal",
-    ),
-    ("aggregate.thresholds", "operation thresholds are not in this version"),
-    ("aggregate.cache_window", "cache metrics are not in this version"),
-    ("aggregate.feature_window", "feature metrics are not in this version"),
-    ("aggregate.routes", "route exclusion is not in this version"),
-    ("aggregate.host_metrics", "host metrics are not in this version"),
-    ("aggregate.export", "exporting derived series is not in this version"),
-    ("receivers.prometheus", "the only receiver is `otlp`"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ use crate::export::client::{Client, ClientError, SendError};
 use crate::export::compress::Encoded;
 use crate::export::config::{ClientConfig, Retry};
 use crate::export::disposition::Disposition;
+use crate::export::refused::escaped;
 use crate::signal::Signal;
 use crate::time::Clock;
 
@@ -291,6 +292,11 @@ impl Load {
             let over = spent >= self.plan.retry_for || self.stopped.load(Ordering::Relaxed);
             if !retryable || over {
                 self.note_failure(&error, !retryable, items);
+                let bounded = self.plan.count.is_some() || self.plan.time.is_some();
+                if bounded && !self.locked().answered {
+                    // Nobody is there: the rest would only take as long again.
+                    self.stop();
+                }
                 return false;
             }
             let pause = error.retry_after().unwrap_or(wait).min(Duration::from_secs(30));
@@ -323,7 +329,7 @@ impl Tally {
     /// Keeps the first words of each kind of answer.
     fn noted(&mut self, error: &SendError) -> &mut Self {
         self.answered |= matches!(error, SendError::Answered { .. });
-        let words = || error.chain().chars().take(300).flat_map(char::escape_debug).collect();
+        let words = || escaped(&error.chain().chars().take(300).collect::<String>());
         self.words.entry(label(error)).or_insert_with(words);
         self
     }

@@ -56,3 +56,27 @@ fn a_rate_is_a_positive_number_or_max() {
         assert!(rate(wrong).is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn where_nobody_answers_it_ends_after_the_first_request_that_is_given_up() {
+    let plan = send::Plan {
+        round: What::Traces.round(),
+        batch: 1,
+        items_per_second: None,
+        time: None,
+        count: Some(1_000_000),
+        connections: 1,
+        in_flight: 2,
+        retry_for: Duration::from_millis(1),
+        template_spans: 10,
+        seed: 1,
+    };
+    let endpoint = Endpoint::parse("http://127.0.0.1:1", true, Some(Protocol::Grpc)).unwrap();
+    let client = ClientConfig::new(Protocol::Grpc, endpoint);
+    let load = Load::new(plan, &client, None, Arc::new(SystemClock::new())).unwrap();
+    let load = Arc::new(load);
+    load.run().await;
+    let tally = load.tally();
+    assert_eq!(tally.exit(), Exit::Unreachable);
+    assert!(tally.requests < 10, "{}", tally.requests);
+}
