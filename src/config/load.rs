@@ -12,7 +12,7 @@ use super::option::Reload;
 use super::surroundings::Surroundings;
 use super::yaml::{self, Entry, Node, Value};
 use super::{Config, resolve};
-use crate::time::{Clock as _, SystemClock};
+use crate::time::{Clock as _, SystemClock, UnixNano};
 
 /// The prefix of variables that set options.
 pub const VARIABLE_PREFIX: &str = "SIDELIGHT__";
@@ -26,6 +26,8 @@ pub struct Inputs {
     pub set: Vec<String>,
     /// The process around it.
     pub surroundings: Surroundings,
+    /// The time at which the certificates, keys and tokens that are named are looked at; absent, no file is.
+    pub now: Option<UnixNano>,
 }
 
 /// A configuration file that could not be read.
@@ -80,8 +82,7 @@ impl Recipe {
         Ok(Self { files: files.iter().map(wanted).collect::<Result<_, _>>()?, set })
     }
 
-    /// Reads the files and makes the configuration in this process's surroundings; looks at the certificates, keys
-    /// and tokens that it names.
+    /// Reads the files and makes the configuration in this process's surroundings.
     ///
     /// # Errors
     /// [`LoadError`]: show it; on a reload keep the configuration that runs.
@@ -92,11 +93,8 @@ impl Recipe {
         };
         let files = self.files.iter().map(file).collect::<Result<_, _>>()?;
         let surroundings = Surroundings::of_process();
-        let mut loaded = load(&Inputs { files, set: self.set.clone(), surroundings })?;
-        let now = SystemClock::new().unix_nano();
-        loaded.warnings.extend(super::files::look(&loaded.values, now));
-        loaded.warnings.sort_by_key(|finding| finding.span);
-        Ok(loaded)
+        let now = Some(SystemClock::new().unix_nano());
+        Ok(load(&Inputs { files, set: self.set.clone(), surroundings, now })?)
     }
 }
 
@@ -234,6 +232,9 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
     }
     let values = check(&root, &sources, variables, &mut findings);
     let config = resolve::resolve(&values, &inputs.surroundings, &mut findings);
+    if let Some(now) = inputs.now {
+        findings.extend(super::files::look(&values, now));
+    }
     findings.sort_by_key(|finding| finding.span);
     findings.dedup();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {

@@ -384,6 +384,17 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
+fn files_that_are_named_and_not_there_are_warnings_beside_whatever_else_is_wrong() {
+    let text = "receivers: {otlp: {tls: {cert_file: /none/c, key_file: /none/k}}}\n\
+                exporters: {otlp_http: {endpoint: tempo}}";
+    let now = Some(crate::time::UnixNano(1));
+    let findings = load(&super::Inputs { now, ..inputs(&[text], &[], &[]) }).unwrap_err();
+    let severities: Vec<_> = findings.list.iter().map(|f| f.severity.as_str()).collect();
+    assert_eq!(severities, ["warning", "warning", "error"]);
+    assert!(findings.list[0].message.starts_with("`/none/c` cannot be read: "));
+}
+
+#[test]
 fn a_disabled_listener_is_not_there_and_clashes_with_nothing() {
     let text = "receivers: {otlp: {protocols: {grpc: {enabled: false}}}}\n\
                 admin: {endpoint: 127.0.0.1:4317}";
