@@ -72,7 +72,7 @@ pub(super) struct Live {
 }
 
 /// The time and resolution that a query wants; see [`sidelight_promql::Selection`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
     /// Samples after this, in milliseconds since the Unix epoch …
     pub(super) after: i64,

@@ -170,6 +170,23 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// Another process has it open.
+    #[error("another process uses the store: cannot lock {}", path.display())]
+    InUse {
+        /// What it holds.
+        path: PathBuf,
+    },
+    /// A later version wrote it.
+    #[error("{} has schema {found}, and this version knows {known}: run the version that wrote it, or \
+             name another `store.directory`", path.display())]
+    Newer {
+        /// The first such file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The newest that is known.
+        known: u32,
+    },
     /// The disk's part.
     #[error(transparent)]
     Store(#[from] StoreError),

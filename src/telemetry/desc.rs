@@ -666,6 +666,72 @@ pub const BUILD_INFO: Desc = Desc {
     labels: &["version"],
 };
 
+// store: files
+
+/// What the store takes on disk.
+pub const STORE_DISK_BYTES: Desc = Desc {
+    name: "sidelight_store_disk_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of the store's files, by what they hold: raw samples, rows of 5m and 1h, and the state of the head.",
+    labels: &["tier"],
+};
+/// Checkpoints.
+pub const STORE_COMMITS: Desc = Desc {
+    name: "sidelight_store_checkpoints",
+    kind: Kind::Counter,
+    help: "Checkpoints of the store that are durable.",
+    labels: &[],
+};
+/// Checkpoints that were not.
+pub const STORE_COMMIT_FAILURES: Desc = Desc {
+    name: "sidelight_store_checkpoint_failures",
+    kind: Kind::Counter,
+    help: "Checkpoints of the store that failed; the next one carries what they would have.",
+    labels: &[],
+};
+/// Time in checkpoints.
+pub const STORE_COMMIT_MICROSECONDS: Desc = Desc {
+    name: "sidelight_store_checkpoint_microseconds",
+    kind: Kind::Counter,
+    help: "Time spent in checkpoints of the store, in microseconds.",
+    labels: &[],
+};
+/// Files that could not be read.
+pub const STORE_QUARANTINED_FILES: Desc = Desc {
+    name: "sidelight_store_quarantined_files",
+    kind: Kind::Counter,
+    help: "Files of the store that could not be read and were renamed to `.corrupt-<n>`.",
+    labels: &[],
+};
+/// Chunks that could not be read.
+pub const STORE_CORRUPT_CHUNKS: Desc = Desc {
+    name: "sidelight_store_corrupt_chunks",
+    kind: Kind::Counter,
+    help: "Chunks and rows in files of the store that could not be decoded and were left out.",
+    labels: &[],
+};
+/// Chunks that found no room.
+pub const STORE_DROPPED_CHUNKS: Desc = Desc {
+    name: "sidelight_store_dropped_chunks",
+    kind: Kind::Counter,
+    help: "Chunks that are older than samples are kept, or went because today's alone are above `store.max_size`.",
+    labels: &[],
+};
+/// Files that went.
+pub const STORE_DROPPED_FILES: Desc = Desc {
+    name: "sidelight_store_dropped_files",
+    kind: Kind::Counter,
+    help: "Files of the store that retention dropped, for their age or for `store.max_size`.",
+    labels: &["tier", "reason"],
+};
+/// Days rolled up.
+pub const STORE_ROLLED_DAYS: Desc = Desc {
+    name: "sidelight_store_rolled_days",
+    kind: Kind::Counter,
+    help: "Days of samples that were rolled up, again for those with late samples.",
+    labels: &[],
+};
+
 // telemetry
 
 /// Own traces that the sampler left out.

@@ -1,119 +1,203 @@
-//! The files of the store. This part keeps nothing yet: every checkpoint succeeds and is gone.
+//! The files of the store: what the head does not hold in memory.
 //!
-//! `checkpoint.rs` says what is asked of it.
+//! ```text
+//! store/
+//!   state.db                  the head at the last checkpoint, and the record of the journal it stands for
+//!   metrics-20261121.db       a UTC day of samples in sealed chunks, by the time of their first
+//!   rollup-5m-20261121.db     a day of rows of 5 minutes
+//!   rollup-1h-20261119.db     a week of hourly rows
+//!   metrics-20261101.db.corrupt-1    set aside; the newest few stay
+//! ```
+//! - [`Commit`] is the one way in: chunks, then state, then the journal may forget ([`commit`]).
+//! - A finished day is rolled up in small slices by [`Disk::tend`], which also lets go of what is too
+//!   old or too much ([`retention`]). A day of samples goes by unlinking a file.
+//! - [`Reader`] is the one way out; [`catalog`] says from which tier a query is answered.
+//! - One lock for everything that writes, held for a checkpoint or a slice. Readers never take it.
+//! - What cannot be read is renamed, counted and logged, and never keeps the agent from starting. What a
+//!   later version wrote is refused and left as it is.
 
-use std::ops::ControlFlow;
+mod catalog;
+mod chunk_file;
+mod commit;
+mod file;
+mod labels;
+mod layout;
+mod metrics;
+mod open;
+mod read;
+mod retention;
+mod roll;
+mod rollup;
+mod state;
+mod tend;
+#[cfg(test)]
+mod tests;
+mod thin;
 
-use super::checkpoint::{Found, Record, Restored, Window};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::StoreError;
 use super::config::Config;
-use super::handle::Deps;
-use super::metadata::Metadata;
-use super::samples::Samples;
 use super::stats::FileSize;
-use super::{Fingerprint, OpenError, StoreError};
+use crate::time::Clock;
+use catalog::Catalog;
+use chunk_file::ChunkFile;
+use layout::{Day, FileKey, STATE_FILE};
+use metrics::Metrics;
+use roll::Roll;
+use state::StateFile;
+
+pub(super) use commit::Commit;
+#[expect(unused_imports, reason = "named where the head fills in")]
+pub(super) use read::{Reader, Sparse};
 
 /// The files. Shared by the one that commits and those that read.
 #[derive(Debug)]
-pub(super) struct Disk {}
+pub(super) struct Disk {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    catalog: RwLock<Catalog>,
+    files: Mutex<Files>,
+    idle: Mutex<Vec<(FileKey, Connection)>>,
+    /// Files that a reader found damaged.
+    suspects: Mutex<BTreeSet<FileKey>>,
+}
+
+/// What writes.
+#[derive(Debug, Default)]
+struct Files {
+    /// `None` after it was set aside; made again by the next checkpoint.
+    state: Option<StateFile>,
+    /// Last used first.
+    samples: Vec<(Day, ChunkFile)>,
+    /// Whether `state.db` lacks series that have not changed.
+    wants_all: bool,
+    /// Whether the last checkpoint failed, and that was said.
+    failing: bool,
+    /// The received time of the last checkpoint.
+    now_ms: i64,
+    /// That of the first since the start, and what the monotonic clock showed.
+    first: Option<(i64, Duration)>,
+    /// Samples of earlier days are not kept any more.
+    horizon: Day,
+    /// Days with samples that came after their time.
+    late: BTreeSet<Day>,
+    /// The day that is being rolled up.
+    roll: Option<Roll>,
+    /// The received time at which rolling up met a disk that refused.
+    stuck_ms: i64,
+    /// The received time that retention was last judged at.
+    judged_ms: i64,
+}
 
 impl Disk {
-    /// Opens or makes the files, sets aside those that cannot be read. Blocks.
-    pub(super) fn open(_config: &Config, _deps: &Deps) -> Result<(Self, Restored), OpenError> {
-        Ok((Self {}, Restored::default()))
-    }
-
     /// Begins a checkpoint at record `journal_seq` and received time `now_ms`. At most one at a time.
-    pub(super) fn begin(&self, _journal_seq: u64, _now_ms: i64) -> Result<Commit<'_>, StoreError> {
-        Ok(Commit { _disk: self })
+    pub(super) fn begin(&self, journal_seq: u64, now_ms: i64) -> Result<Commit<'_>, StoreError> {
+        Commit::begin(self, journal_seq, now_ms)
     }
 
     /// Begins to read. One per query, on the query's thread; sees what is finished now.
+    #[expect(clippy::unnecessary_wraps, reason = "files are opened when they are read")]
     pub(super) fn reader(&self) -> Result<Reader<'_>, StoreError> {
-        Ok(Reader { _disk: self })
+        Ok(Reader::new(self))
     }
 
     /// The files and their sizes.
-    pub(super) fn files(&self) -> Vec<FileSize> {
-        Vec::new()
-    }
-}
-
-/// A checkpoint in the making. Dropped before `finish`, it never was.
-#[derive(Debug)]
-pub(super) struct Commit<'a> {
-    _disk: &'a Disk,
-}
-
-impl Commit<'_> {
-    /// Writes a series: its sealed chunks and its state.
-    pub(super) fn series(&mut self, _record: &Record<'_>) -> Result<(), StoreError> {
-        Ok(())
+    pub(in crate::store) fn files(&self) -> Vec<FileSize> {
+        open::list(&self.config.directory).unwrap_or_default()
     }
 
-    /// Forgets the state of a series that left the head. Its chunks stay.
-    pub(super) fn removed(&mut self, _fingerprint: Fingerprint) -> Result<(), StoreError> {
-        Ok(())
+    fn path(&self, key: FileKey) -> PathBuf {
+        self.config.directory.join(key.name())
     }
 
-    /// Replaces the state named `key`.
-    pub(super) fn state(&mut self, _key: &str, _bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(())
+    fn state_path(&self) -> PathBuf {
+        self.config.directory.join(STATE_FILE)
     }
 
-    /// Replaces the metadata of a family.
-    pub(super) fn family(&mut self, _name: &str, _metadata: &Metadata) -> Result<(), StoreError> {
-        Ok(())
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is kept, so that the state of every series is wanted, not only what changed.
-    pub(super) fn wants_all(&self) -> bool {
-        false
+    fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it durable.
-    pub(super) fn finish(self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-/// Reads for one query.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
-    _disk: &'a Disk,
-}
-
-impl Reader<'_> {
-    /// Hands every series with samples in the window, but for those that `known` has, to `each`, once,
-    /// until it breaks. With `name`, only series of that metric. Other matchers are the caller's.
-    pub(super) fn series(
-        &mut self,
-        _window: &Window,
-        _name: Option<&str>,
-        _known: &dyn Fn(Fingerprint) -> bool,
-        _each: &mut dyn FnMut(Found) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        Ok(())
+    fn catalog_mut(&self) -> RwLockWriteGuard<'_, Catalog> {
+        self.catalog.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends the samples of a series that are in the window and before `before_ms` to `into`, in
-    /// ascending time, at the best resolution that is kept and that the window lets pass. Samples outside
-    /// the window may come along. A chunk that cannot be read is left out, counted.
-    pub(super) fn read(
-        &mut self,
-        _fingerprint: Fingerprint,
-        _window: &Window,
-        _before_ms: i64,
-        _into: &mut Samples,
-    ) -> Result<Sparse, StoreError> {
-        Ok(Sparse::default())
+    fn idle(&self) -> MutexGuard<'_, Vec<(FileKey, Connection)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Where the samples of a histogram are further apart than the query looks.
-#[derive(Debug, Default)]
-pub(super) struct Sparse {}
+    /// Whether queries may still look for `key`.
+    fn holds(&self, key: FileKey) -> bool {
+        let catalog = self.catalog();
+        catalog.days(key.tier).iter().any(|day| key.days().contains(&day.0))
+    }
 
-impl Sparse {
-    /// Puts floats where `window` looks, between those that were made of a histogram's samples there.
-    pub(super) fn fill(&self, _window: &Window, _floats: &mut Vec<(i64, f64)>) {}
+    fn take_idle(&self, key: FileKey) -> Option<Connection> {
+        let mut idle = self.idle();
+        let at = idle.iter().position(|(open, _)| *open == key)?;
+        Some(idle.swap_remove(at).1)
+    }
+
+    fn give_back(&self, open: impl Iterator<Item = (FileKey, Connection)>) {
+        let open: Vec<_> = open.filter(|(key, _)| self.holds(*key)).collect();
+        let mut idle = self.idle();
+        idle.extend(open);
+        let excess = idle.len().saturating_sub(read::IDLE_MAX);
+        let closed: Vec<_> = idle.drain(..excess).collect();
+        drop(idle);
+        drop(closed);
+    }
+
+    /// Takes a damaged file out of queries; whoever writes next sets it aside.
+    fn suspect(&self, key: FileKey, why: &str) {
+        tracing::error!(file = key.name(), why, "a file of the store is damaged");
+        self.catalog_mut().remove(key);
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    fn set_suspects_aside(&self, files: &mut Files) {
+        let suspects =
+            std::mem::take(&mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in suspects {
+            self.close(files, key);
+            // Said there; queries do not see it any more.
+            let _ = self.set_aside(&self.path(key), "found by a query");
+        }
+    }
+
+    /// Closes every connection to a file that is about to go.
+    fn close(&self, files: &mut Files, key: FileKey) {
+        self.catalog_mut().remove(key);
+        self.idle().retain(|(open, _)| *open != key);
+        files.samples.retain(|(day, _)| FileKey::of(layout::Tier::Raw, *day) != key);
+        if files.roll.as_ref().is_some_and(|roll| roll.uses(key)) {
+            files.roll = None;
+        }
+    }
+
+    /// Renames a file that cannot be read.
+    fn set_aside(&self, path: &Path, why: &str) -> Option<PathBuf> {
+        match file::set_aside(path) {
+            Ok(to) => {
+                self.metrics.quarantined.add(1);
+                tracing::error!(file = %path.display(), to = %to.display(), why, "file set aside");
+                Some(to)
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), why, %error, "cannot set a file aside");
+                None
+            }
+        }
+    }
 }

@@ -1,0 +1,157 @@
+//! Which days can be read at which resolution, and from which of them a query is answered. Pure.
+//!
+//! The rule, day by day: every sample where samples are kept; else the coarsest rows of which the query
+//! looks at six or more at a time (a range selector), or that are no further apart than its evaluations
+//! (an instant selector); else the finest rows there are. So an answer does not change while samples are
+//! there, a long query over old days reads few rows, and a short window over old days is answered from
+//! the rows around it ([`super::rollup::densify`]) rather than with a hole.
+
+use std::collections::BTreeSet;
+
+use super::layout::{Day, FileKey, Tier};
+use super::rollup::Looks;
+
+/// The days that each tier holds whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Catalog {
+    raw: BTreeSet<Day>,
+    five_minutes: BTreeSet<Day>,
+    one_hour: BTreeSet<Day>,
+}
+
+/// Consecutive days that are read from one tier, as a time open on the left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) tier: Tier,
+    pub(super) after: i64,
+    pub(super) until: i64,
+}
+
+impl Catalog {
+    pub(super) fn days(&self, tier: Tier) -> &BTreeSet<Day> {
+        match tier {
+            Tier::Raw => &self.raw,
+            Tier::FiveMinutes => &self.five_minutes,
+            Tier::OneHour => &self.one_hour,
+        }
+    }
+
+    fn days_mut(&mut self, tier: Tier) -> &mut BTreeSet<Day> {
+        match tier {
+            Tier::Raw => &mut self.raw,
+            Tier::FiveMinutes => &mut self.five_minutes,
+            Tier::OneHour => &mut self.one_hour,
+        }
+    }
+
+    pub(super) fn insert(&mut self, tier: Tier, day: Day) {
+        self.days_mut(tier).insert(day);
+    }
+
+    /// Forgets every day of a file.
+    pub(super) fn remove(&mut self, key: FileKey) {
+        self.days_mut(key.tier).retain(|day| !key.days().contains(&day.0));
+    }
+
+    /// Where samples in `(after, until]` are read, in ascending time.
+    pub(super) fn stretches(&self, after: i64, until: i64, looks: &Looks) -> Vec<Stretch> {
+        let mut found: Vec<Stretch> = Vec::new();
+        let days = Day::of(after.saturating_add(1))..=Day::of(until);
+        let held = Tier::ALL.iter().flat_map(|&tier| self.days(tier).range(days.clone()));
+        let held: BTreeSet<Day> = held.copied().collect();
+        for day in held {
+            let Some(tier) = self.tier_of(day, looks) else { continue };
+            let (from, to) = (day.after_ms().max(after), day.until_ms().min(until));
+            match found.last_mut() {
+                Some(last) if last.tier == tier && last.until == from => last.until = to,
+                _ => found.push(Stretch { tier, after: from, until: to }),
+            }
+        }
+        found
+    }
+
+    fn tier_of(&self, day: Day, looks: &Looks) -> Option<Tier> {
+        if self.raw.contains(&day) {
+            return Some(Tier::Raw);
+        }
+        let held = || Tier::ROLLUPS.into_iter().filter(|&tier| self.days(tier).contains(&day));
+        let fine = |tier: &Tier| match looks.range {
+            0 => tier.resolution_ms() <= looks.step,
+            range => tier.resolution_ms() * 6 <= range,
+        };
+        held().rfind(fine).or_else(|| held().next())
+    }
+
+    /// Every file that holds a stretch.
+    pub(super) fn files(&self, stretch: &Stretch) -> Vec<FileKey> {
+        let first = Day::of(stretch.after.saturating_add(1));
+        // A chunk that began the day before may reach into it.
+        let first = if stretch.tier == Tier::Raw { first.previous() } else { first };
+        let days = self.days(stretch.tier).range(first..=Day::of(stretch.until));
+        let mut files: Vec<_> = days.map(|&day| FileKey::of(stretch.tier, day)).collect();
+        files.dedup();
+        files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sidelight_promql::Reads;
+
+    use super::super::layout::{DAY, HOUR};
+    use super::*;
+
+    /// 40 days: rows of an hour for all but the last, of 5 minutes for ten, samples for three.
+    fn catalog() -> Catalog {
+        let mut catalog = Catalog::default();
+        (0..39).for_each(|day| catalog.insert(Tier::OneHour, Day(day)));
+        (29..39).for_each(|day| catalog.insert(Tier::FiveMinutes, Day(day)));
+        (37..40).for_each(|day| catalog.insert(Tier::Raw, Day(day)));
+        catalog
+    }
+
+    fn stretches(step: i64, range: i64) -> Vec<(Tier, i64, i64)> {
+        let looks = Looks { first: 0, step, range, lookback: 0, reads: Reads::Last };
+        let found = catalog().stretches(-5 * DAY, 50 * DAY, &looks);
+        found.iter().map(|s| (s.tier, s.after / DAY, s.until / DAY)).collect()
+    }
+
+    #[test]
+    fn the_finest_that_is_there_answers_unless_coarser_rows_do() {
+        use Tier::{FiveMinutes, OneHour, Raw};
+        let fine = [(OneHour, 0, 29), (FiveMinutes, 29, 37), (Raw, 37, 40)];
+        let coarse = [(OneHour, 0, 37), (Raw, 37, 40)];
+        assert_eq!(stretches(0, 0), fine);
+        assert_eq!(stretches(60_000, 0), fine);
+        assert_eq!(stretches(HOUR, 0), coarse);
+        assert_eq!(stretches(DAY, 300_000), fine);
+        assert_eq!(stretches(15_000, 5 * HOUR), fine);
+        assert_eq!(stretches(15_000, 6 * HOUR), coarse);
+    }
+
+    #[test]
+    fn a_stretch_names_the_files_that_may_hold_it() {
+        let stretch = Stretch { tier: Tier::Raw, after: 38 * DAY, until: 39 * DAY };
+        let names = |stretch| -> Vec<String> {
+            catalog().files(&stretch).into_iter().map(FileKey::name).collect()
+        };
+        assert_eq!(names(stretch), ["metrics-19700207.db", "metrics-19700208.db"]);
+        let stretch = Stretch { tier: Tier::OneHour, after: 5 * DAY, until: 15 * DAY };
+        assert_eq!(
+            names(stretch),
+            ["rollup-1h-19700101.db", "rollup-1h-19700108.db", "rollup-1h-19700115.db"]
+        );
+    }
+
+    #[test]
+    fn a_day_without_files_is_a_hole() {
+        let mut catalog = catalog();
+        catalog.remove(FileKey::of(Tier::Raw, Day(38)));
+        catalog.remove(FileKey::of(Tier::FiveMinutes, Day(38)));
+        catalog.remove(FileKey::of(Tier::OneHour, Day(38)));
+        let looks = Looks { first: 0, step: 0, range: 0, lookback: 0, reads: Reads::Last };
+        let found = catalog.stretches(36 * DAY, 40 * DAY, &looks);
+        let found: Vec<_> = found.iter().map(|s| (s.after / DAY, s.until / DAY)).collect();
+        assert_eq!(found, [(36, 37), (37, 38), (39, 40)]);
+    }
+}

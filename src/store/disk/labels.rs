@@ -1,0 +1,49 @@
+//! Labels as bytes in files: each name and value with its length before it. Pure.
+
+use sidelight_promql::Labels;
+
+/// The bytes of `labels`, appended to `out`.
+pub(super) fn encode(labels: &Labels, out: &mut Vec<u8>) {
+    for label in labels {
+        for text in [&label.name, &label.value] {
+            let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            out.extend_from_slice(&len.to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+/// Labels of bytes, or `None` when they are none.
+pub(super) fn decode(mut bytes: &[u8]) -> Option<Labels> {
+    let mut pairs = Vec::new();
+    while !bytes.is_empty() {
+        pairs.push((text(&mut bytes)?, text(&mut bytes)?));
+    }
+    Some(Labels::new(pairs))
+}
+
+fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_come_back_and_garbage_does_not() {
+        for pairs in [vec![], vec![("__name__", "up"), ("é", "\u{0}\u{10ffff}")]] {
+            let labels = Labels::new(pairs);
+            let mut bytes = Vec::new();
+            encode(&labels, &mut bytes);
+            assert_eq!(decode(&bytes), Some(labels));
+            for end in 1..bytes.len() {
+                assert_ne!(decode(&bytes[..end]).as_ref(), decode(&bytes).as_ref());
+            }
+        }
+        assert_eq!(decode(&[255; 9]), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Opening the store: looking at every file before changing any, then what the last checkpoint held.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::{Mutex, RwLock};
+
+use super::catalog::Catalog;
+use super::file::{self, Access, Role, Trouble, failed, trouble};
+use super::layout::{Day, FileKey, STATE_FILE, Tier};
+use super::metrics::Metrics;
+use super::state::StateFile;
+use super::{Disk, Files};
+use crate::store::checkpoint::Restored;
+use crate::store::config::Config;
+use crate::store::handle::Deps;
+use crate::store::stats::FileSize;
+use crate::store::{OpenError, StoreError};
+
+impl Disk {
+    /// Opens or makes the files, sets aside those that cannot be read. Blocks.
+    pub(in crate::store) fn open(
+        config: &Config,
+        deps: &Deps,
+    ) -> Result<(Self, Restored), OpenError> {
+        let directory = &config.directory;
+        let io_error =
+            |operation| move |source| OpenError::Io { operation, path: directory.clone(), source };
+        file::make_directory(directory).map_err(io_error("create"))?;
+        let keys = keys(directory).map_err(io_error("list"))?;
+        refuse_newer(config, &keys)?;
+        let disk = Self {
+            config: config.clone(),
+            clock: Arc::clone(&deps.clock),
+            metrics: Metrics::new(&deps.registry),
+            catalog: RwLock::default(),
+            files: Mutex::default(),
+            idle: Mutex::default(),
+            suspects: Mutex::default(),
+        };
+        let mut quarantined = Vec::new();
+        // The lock comes with the state: nothing of another process's is touched before.
+        let (state, mut restored) = disk.open_state(&mut quarantined)?;
+        let catalog = disk.find_days(&keys, &mut quarantined)?;
+        let gone = |day: &&Day| !catalog.days(Tier::Raw).contains(day);
+        let horizon = catalog.days(Tier::OneHour).iter().rfind(gone).map(|day| day.next());
+        *disk.lock() = Files {
+            state: Some(state),
+            wants_all: restored.journal_seq.is_none(),
+            now_ms: restored.now_ms,
+            horizon: horizon.unwrap_or(Day(i32::MIN)),
+            // A look at each says whether there is something.
+            late: catalog.days(Tier::Raw).clone(),
+            stuck_ms: i64::MIN,
+            judged_ms: i64::MIN,
+            ..Files::default()
+        };
+        *disk.catalog_mut() = catalog;
+        disk.show_sizes();
+        restored.quarantined = quarantined;
+        Ok((disk, restored))
+    }
+
+    fn open_state(
+        &self,
+        quarantined: &mut Vec<PathBuf>,
+    ) -> Result<(StateFile, Restored), OpenError> {
+        let path = self.state_path();
+        let opened = || {
+            let mut state = StateFile::open(path.clone())?;
+            let restored = state.restore()?;
+            Ok((state, restored))
+        };
+        let opened = match opened() {
+            Err(Trouble::Unreadable(why)) => {
+                quarantined.extend(self.set_aside(&path, &why));
+                opened()
+            }
+            opened => opened,
+        };
+        opened.map_err(|trouble| match trouble {
+            Trouble::InUse => OpenError::InUse { path },
+            Trouble::Newer(found) => OpenError::Newer { path, found, known: file::SCHEMA_VERSION },
+            trouble => OpenError::Store(trouble.into_error("open", &path)),
+        })
+    }
+
+    fn find_days(
+        &self,
+        keys: &[FileKey],
+        quarantined: &mut Vec<PathBuf>,
+    ) -> Result<Catalog, StoreError> {
+        let mut catalog = Catalog::default();
+        for &key in keys {
+            let path = self.path(key);
+            let days = if key.tier == Tier::Raw {
+                file::check(&path).map(|()| vec![key.first])
+            } else {
+                rolled_days(&path)
+            };
+            match days {
+                Ok(days) => days.into_iter().for_each(|day| catalog.insert(key.tier, day)),
+                Err(Trouble::Unreadable(why)) => quarantined.extend(self.set_aside(&path, &why)),
+                Err(trouble) => return Err(trouble.into_error("open", &path)),
+            }
+        }
+        Ok(catalog)
+    }
+}
+
+/// A later version's files are left as they are, all of them.
+fn refuse_newer(config: &Config, keys: &[FileKey]) -> Result<(), OpenError> {
+    let names = keys.iter().map(|key| key.name()).chain([STATE_FILE.to_owned()]);
+    for path in names.map(|name| config.directory.join(name)) {
+        if let Err(Trouble::Newer(found)) = file::check(&path) {
+            return Err(OpenError::Newer { path, found, known: file::SCHEMA_VERSION });
+        }
+    }
+    Ok(())
+}
+
+/// The days that a file of rows holds whole.
+fn rolled_days(path: &Path) -> Result<Vec<Day>, Trouble> {
+    let connection = file::open(path, Role::Rows, Access::Read)?;
+    let read = || {
+        let mut statement = connection.prepare("SELECT day FROM rolled WHERE done")?;
+        let days = statement.query_map([], |row| Ok(Day(row.get(0)?)))?;
+        days.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(|error| trouble("read", path, error))
+}
+
+/// The files of chunks and rows in a directory, in order.
+pub(super) fn keys(directory: &Path) -> io::Result<Vec<FileKey>> {
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        keys.extend(entry?.file_name().to_str().and_then(FileKey::parse));
+    }
+    keys.sort_unstable();
+    Ok(keys)
+}
+
+/// Every file of the store, those set aside among them, by name.
+pub(super) fn list(directory: &Path) -> Result<Vec<FileSize>, StoreError> {
+    let read = || {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let ours = name == STATE_FILE || FileKey::parse(name).is_some() || is_set_aside(name);
+            if ours {
+                files.push(FileSize { bytes: file::bytes(&path), path });
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    };
+    read().map_err(|error: io::Error| failed("list", directory, error))
+}
+
+/// Whether a file was set aside.
+pub(super) fn is_set_aside(name: &str) -> bool {
+    name.split_once(".db.corrupt-").is_some_and(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()))
+}

@@ -1,0 +1,295 @@
+//! Reading for one query: chunks of a series in a window, over the files of several days and tiers.
+//!
+//! Connections are taken from a pool and given back; each has its prepared statements. Limits: the files
+//! of the window are open while the query runs (90 days: 14 of hourly rows), [`IDLE_MAX`] stay open
+//! after it. Cost: two look-ups per series and file.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::catalog::{Catalog, Stretch};
+use super::file::{self, Access, Role, Trouble, trouble};
+use super::layout::{DAY, FileKey, HOUR, Tier};
+use super::rollup::{self, Looks, Row};
+use super::{Disk, labels};
+use crate::store::checkpoint::{Found, Window};
+use crate::store::chunk;
+use crate::store::samples::Samples;
+use crate::store::{Fingerprint, Kind, StoreError};
+
+/// Connections that stay open between queries.
+pub(super) const IDLE_MAX: usize = 8;
+/// The encoding of rows, beside those of chunks of samples.
+pub(super) const ROWS: u8 = 255;
+/// No chunk of samples is longer.
+pub(super) const CHUNK_SPAN: i64 = 3 * HOUR;
+
+/// Reads for one query.
+#[derive(Debug)]
+pub(in crate::store) struct Reader<'a> {
+    disk: &'a Disk,
+    catalog: Catalog,
+    open: BTreeMap<FileKey, Option<Connection>>,
+    plan: Option<(Window, Vec<Planned>)>,
+    rows: Vec<Row>,
+    points: Vec<(i64, f64)>,
+}
+
+/// A stretch and the files that may hold it.
+type Planned = (Stretch, Vec<FileKey>);
+
+/// Where the samples of a histogram are further apart than the query looks.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Sparse(Vec<Stretch>);
+
+impl Sparse {
+    /// Puts floats where `window` looks, between those that were made of a histogram's samples there.
+    pub(in crate::store) fn fill(&self, window: &Window, floats: &mut Vec<(i64, f64)>) {
+        for stretch in &self.0 {
+            let from = floats.partition_point(|&(t, _)| t <= stretch.after);
+            let to = floats.partition_point(|&(t, _)| t <= stretch.until);
+            let resolution = stretch.tier.resolution_ms();
+            let mut filled = Vec::new();
+            // Those around it are what lines are drawn to and values are held from.
+            let span = (stretch.after, stretch.until);
+            rollup::densify(floats, &looks(window), resolution, span, &mut filled);
+            drop(floats.splice(from..to, filled));
+        }
+    }
+}
+
+fn looks(window: &Window) -> Looks {
+    let Window { after, step, range, lookback, reads, .. } = *window;
+    Looks { first: after + range + lookback, step, range, lookback, reads }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(disk: &'a Disk) -> Self {
+        Self {
+            disk,
+            catalog: disk.catalog().clone(),
+            open: BTreeMap::new(),
+            plan: None,
+            rows: Vec::new(),
+            points: Vec::new(),
+        }
+    }
+
+    /// Hands every series with samples in the window, but for those that `known` has, to `each`, once,
+    /// until it breaks. With `name`, only series of that metric. Other matchers are the caller's.
+    pub(in crate::store) fn series(
+        &mut self,
+        window: &Window,
+        name: Option<&str>,
+        known: &dyn Fn(Fingerprint) -> bool,
+        each: &mut dyn FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut seen = HashSet::new();
+        let mut files: Vec<FileKey> =
+            self.plan(window).into_iter().flat_map(|(_, files)| files).collect();
+        files.sort_unstable();
+        files.dedup();
+        for key in files {
+            let mut broken = false;
+            self.attempt(key, |connection| {
+                let sql = "SELECT fingerprint, kind, labels FROM series WHERE ?1 IS NULL";
+                let named = "SELECT fingerprint, kind, labels FROM series WHERE name = ?1";
+                let sql = if name.is_some() { named } else { sql };
+                let mut statement = connection.prepare_cached(sql)?;
+                let mut rows = statement.query([name])?;
+                while let Some(row) = rows.next()? {
+                    let fingerprint = Fingerprint::from_i64(row.get(0)?);
+                    if known(fingerprint) || !seen.insert(fingerprint) {
+                        continue;
+                    }
+                    let kind = Kind::from_code(row.get(1)?);
+                    let labels = labels::decode(row.get_ref(2)?.as_blob()?);
+                    let (Some(kind), Some(labels)) = (kind, labels) else { continue };
+                    if each(Found { fingerprint, kind, labels }).is_break() {
+                        broken = true;
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+            if broken {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the samples of a series that are in the window and before `before_ms` to `into`, in
+    /// ascending time, at the best resolution that is kept and that the window lets pass. Samples outside
+    /// the window may come along. A chunk that cannot be read is left out, counted.
+    pub(in crate::store) fn read(
+        &mut self,
+        fingerprint: Fingerprint,
+        window: &Window,
+        before_ms: i64,
+        into: &mut Samples,
+    ) -> Result<Sparse, StoreError> {
+        let mut sparse = Sparse::default();
+        let looks = looks(window);
+        for (stretch, files) in self.plan(window) {
+            let until = stretch.until.min(before_ms.saturating_sub(1));
+            if until <= stretch.after {
+                continue;
+            }
+            let stretch = Stretch { until, ..stretch };
+            self.rows.clear();
+            for key in files {
+                self.read_file(key, fingerprint, &stretch, into)?;
+            }
+            if self.rows.is_empty() {
+                if stretch.tier != Tier::Raw && !looks.finds(stretch.tier.resolution_ms()) {
+                    sparse.0.push(stretch);
+                }
+                continue;
+            }
+            let resolution = stretch.tier.resolution_ms();
+            self.points.clear();
+            rollup::samples(&self.rows, resolution, window.reads, &mut self.points);
+            let floats = &mut into.points.floats;
+            let span = (stretch.after, stretch.until);
+            if looks.finds(resolution) {
+                let inside = self.points.iter().filter(|(t, _)| *t > span.0 && *t <= span.1);
+                floats.extend(inside);
+            } else {
+                rollup::densify(&self.points, &looks, resolution, span, floats);
+            }
+        }
+        Ok(sparse)
+    }
+
+    /// The files of the window, stretch by stretch.
+    fn plan(&mut self, window: &Window) -> Vec<Planned> {
+        if let Some((planned, plan)) = &self.plan
+            && planned == window
+        {
+            return plan.clone();
+        }
+        let stretches = self.catalog.stretches(window.after, window.until, &looks(window));
+        let plan: Vec<_> = stretches
+            .into_iter()
+            .map(|stretch| {
+                let files = self.catalog.files(&stretch);
+                (stretch, files)
+            })
+            .collect();
+        self.plan = Some((*window, plan.clone()));
+        plan
+    }
+
+    fn read_file(
+        &mut self,
+        key: FileKey,
+        fingerprint: Fingerprint,
+        stretch: &Stretch,
+        into: &mut Samples,
+    ) -> Result<(), StoreError> {
+        let resolution = stretch.tier.resolution_ms();
+        // Rows are written by the day, and the ones around the stretch are looked at too.
+        let (after, until) = match stretch.tier {
+            Tier::Raw => (stretch.after - CHUNK_SPAN, stretch.until),
+            _ => (stretch.after - DAY - 2 * resolution, stretch.until),
+        };
+        let wanted = Stretch { after: stretch.after - 2 * resolution, ..*stretch };
+        let mut rows = std::mem::take(&mut self.rows);
+        let mut corrupt = 0;
+        let read = self.attempt(key, |connection| {
+            let sql = "SELECT id FROM series WHERE fingerprint = ?";
+            let id = connection
+                .prepare_cached(sql)?
+                .query_row([fingerprint.to_i64()], |row| row.get::<_, i64>(0));
+            let Some(id) = id.optional()? else { return Ok(()) };
+            let sql = "SELECT start, \"end\", encoding, bytes FROM chunk \
+                       WHERE series = ? AND start > ? AND start <= ? ORDER BY start";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut chunks = statement.query((id, after, until))?;
+            while let Some(chunk) = chunks.next()? {
+                let (start, end): (i64, i64) = (chunk.get(0)?, chunk.get(1)?);
+                let encoding = chunk.get(2)?;
+                let bytes = chunk.get_ref(3)?.as_blob()?;
+                let read = if encoding == ROWS {
+                    let origin = start - 1;
+                    rollup::decode(bytes, origin, resolution, &mut rows).is_ok()
+                } else if end > wanted.after {
+                    append(encoding, bytes, &wanted, into)
+                } else {
+                    true
+                };
+                corrupt += u64::from(!read);
+            }
+            Ok(())
+        });
+        rows.retain(|row| row.at > wanted.after);
+        self.rows = rows;
+        self.disk.metrics.corrupt.add(corrupt);
+        read
+    }
+
+    /// Does something with a file. One that is gone, or turns out to be damaged, is passed over.
+    fn attempt(
+        &mut self,
+        key: FileKey,
+        with: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let disk = self.disk;
+        let path = disk.path(key);
+        let slot = self.open.entry(key).or_insert_with(|| disk.take_idle(key));
+        let opened = match slot {
+            Some(connection) => Ok(connection),
+            None => {
+                let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
+                file::open(&path, role, Access::Read).map(|connection| slot.insert(connection))
+            }
+        };
+        let done = opened
+            .and_then(|connection| with(connection).map_err(|error| trouble("read", &path, error)));
+        match done {
+            Ok(()) => Ok(()),
+            Err(Trouble::Unreadable(why)) => {
+                self.open.remove(&key);
+                disk.suspect(key, &why);
+                Ok(())
+            }
+            // Retention was faster.
+            Err(_) if !disk.holds(key) => Ok(()),
+            Err(trouble) => Err(trouble.into_error("read", &path)),
+        }
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let open = std::mem::take(&mut self.open).into_iter();
+        self.disk.give_back(open.filter_map(|(key, connection)| Some((key, connection?))));
+    }
+}
+
+/// Appends the samples of a chunk that are in the stretch and after what is there already: chunks of a
+/// day that was written twice may overlap. Whether it can be read.
+pub(super) fn append(encoding: u8, bytes: &[u8], stretch: &Stretch, into: &mut Samples) -> bool {
+    let floats = into.points.floats.len();
+    let histograms = into.points.histograms.len();
+    let classics = into.classics.rows.len();
+    let read = chunk::decode(encoding, bytes, into).is_ok();
+    trim(&mut into.points.floats, floats, stretch, |(t, _)| *t);
+    trim(&mut into.points.histograms, histograms, stretch, |(t, _)| *t);
+    trim(&mut into.classics.rows, classics, stretch, |row| row.time_ms);
+    read
+}
+
+/// Removes from `samples`, of which those from `from` on are new, what does not belong there.
+fn trim<T>(samples: &mut Vec<T>, from: usize, stretch: &Stretch, time: impl Fn(&T) -> i64) {
+    let last = from.checked_sub(1).and_then(|at| samples.get(at)).map_or(i64::MIN, &time);
+    let floor = last.max(stretch.after);
+    let fits = |sample: &T| time(sample) > floor && time(sample) <= stretch.until;
+    if !samples.get(from..).unwrap_or_default().iter().all(fits) {
+        let fresh = samples.split_off(from.min(samples.len()));
+        samples.extend(fresh.into_iter().filter(fits));
+    }
+}

@@ -1,0 +1,150 @@
+//! Which files go. Pure.
+//!
+//! By age: a file goes when all of it is older than its tier is kept, a file of samples only after its
+//! day is rolled up. By size, which wins: the oldest samples first, then the oldest rows of 5 minutes,
+//! then of an hour; within samples those that are rolled up before those that are not. The files that
+//! are written to stay; when they alone are too large, the oldest part of today's samples is deleted in
+//! place.
+
+use super::layout::{FileKey, Tier};
+use crate::store::Config;
+
+/// A file as retention sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) key: FileKey,
+    pub(super) bytes: u64,
+    /// Whether rows stand for all of its samples; true for files of rows.
+    pub(super) rolled: bool,
+}
+
+/// Why a file goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It is older than it is to be kept.
+    Age,
+    /// The files together are larger than they may be.
+    Size,
+}
+
+impl Reason {
+    /// The value of the label `reason`.
+    #[must_use]
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Files that go, in this order.
+    pub(super) drop: Vec<(FileKey, Reason)>,
+    /// Bytes that are too many even then.
+    pub(super) excess: u64,
+}
+
+/// Decides at `now_ms`. `other_bytes` is what cannot be dropped; `by_age` is false while the clock is not
+/// to be trusted.
+pub(super) fn decide(
+    held: &[Held],
+    other_bytes: u64,
+    now_ms: i64,
+    by_age: bool,
+    config: &Config,
+) -> Verdict {
+    let mut drop = Vec::new();
+    let mut left: Vec<Held> = Vec::new();
+    for file in held {
+        if by_age
+            && file.rolled
+            && file.key.until_ms() < now_ms.saturating_sub(kept_ms(config, file))
+        {
+            drop.push((file.key, Reason::Age));
+        } else {
+            left.push(*file);
+        }
+    }
+    let mut bytes: u64 = other_bytes + left.iter().map(|file| file.bytes).sum::<u64>();
+    left.retain(|file| file.key.until_ms() < now_ms);
+    left.sort_by_key(|file| (file.key.tier, !file.rolled, file.key.first));
+    for file in left {
+        if bytes <= config.max_size {
+            break;
+        }
+        bytes -= file.bytes;
+        drop.push((file.key, Reason::Size));
+    }
+    Verdict { drop, excess: bytes.saturating_sub(config.max_size) }
+}
+
+fn kept_ms(config: &Config, file: &Held) -> i64 {
+    let kept = match file.key.tier {
+        Tier::Raw => config.retention,
+        Tier::FiveMinutes => config.retention_5m,
+        Tier::OneHour => config.retention_1h,
+    };
+    i64::try_from(kept.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::{DAY, Day};
+    use super::*;
+
+    fn held(tier: Tier, day: i32) -> Held {
+        Held { key: FileKey::of(tier, Day(day)), bytes: 100, rolled: true }
+    }
+
+    fn decided(held: &[Held], now: i64, bytes_max: u64) -> (Vec<(Tier, i32, Reason)>, u64) {
+        let config = Config { max_size: bytes_max, ..Config::new("".into()) };
+        let verdict = decide(held, 50, now, true, &config);
+        let dropped = verdict.drop.iter().map(|(key, why)| (key.tier, key.first.0, *why));
+        (dropped.collect(), verdict.excess)
+    }
+
+    #[test]
+    fn a_file_goes_when_all_of_it_is_too_old() {
+        let files: Vec<_> = (0..4).map(|day| held(Tier::Raw, day)).collect();
+        let raw = |day| (Tier::Raw, day, Reason::Age);
+        assert_eq!(decided(&files, 3 * DAY, 9_999).0, []);
+        assert_eq!(decided(&files, 3 * DAY + 1, 9_999).0, [raw(0)]);
+        let mut unrolled = files.clone();
+        unrolled[0].rolled = false;
+        assert_eq!(decided(&unrolled, 4 * DAY + 1, 9_999).0, [raw(1)]);
+        let hours = [held(Tier::OneHour, 0), held(Tier::OneHour, 7)];
+        assert_eq!(decided(&hours, 97 * DAY, 9_999).0, []);
+        assert_eq!(decided(&hours, 97 * DAY + 1, 9_999).0, [(Tier::OneHour, 0, Reason::Age)]);
+    }
+
+    #[test]
+    fn too_many_bytes_cost_the_oldest_samples_first_and_never_what_is_written() {
+        let mut files: Vec<_> = (6..9).map(|day| held(Tier::Raw, day)).collect();
+        files[1].rolled = false;
+        files.extend((5..8).map(|day| held(Tier::FiveMinutes, day)));
+        files.extend([held(Tier::OneHour, 0), held(Tier::OneHour, 7)]);
+        let now = 8 * DAY + 5;
+        let size = |tier, day| (tier, day, Reason::Size);
+        let all = [
+            size(Tier::Raw, 6),
+            size(Tier::Raw, 7),
+            size(Tier::FiveMinutes, 5),
+            size(Tier::FiveMinutes, 6),
+            size(Tier::FiveMinutes, 7),
+            size(Tier::OneHour, 0),
+        ];
+        assert_eq!(decided(&files, now, 850), (vec![], 0));
+        assert_eq!(decided(&files, now, 849), (all[..1].to_vec(), 0));
+        assert_eq!(decided(&files, now, 550), (all[..3].to_vec(), 0));
+        assert_eq!(decided(&files, now, 10), (all.to_vec(), 240));
+    }
+
+    #[test]
+    fn a_clock_that_leapt_drops_nothing_by_age() {
+        let verdict = decide(&[held(Tier::Raw, 0)], 0, 9_999 * DAY, false, &Config::new("".into()));
+        assert_eq!(verdict, Verdict::default());
+    }
+}

@@ -1,0 +1,136 @@
+//! Files that cannot be read, disks that refuse.
+
+use std::fs;
+
+use super::*;
+
+/// A store with a day of samples.
+fn filled() -> (Setup, Series) {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    let sealed = chunks(START, START + 20 * HOUR, 15_000, |t| (t % 1_000_003) as f64 / 7.0);
+    commit(&disk, 1, START + 20 * HOUR, &[up.record(&sealed, b"live")]).unwrap();
+    drop(disk);
+    (setup, up)
+}
+
+const DAY_FILE: &str = "metrics-20261120.db";
+
+#[test]
+fn a_file_that_is_none_of_ours_is_set_aside_and_the_start_goes_on() {
+    let foreign = |path: &Path| {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch("CREATE TABLE photos (id); PRAGMA user_version = 3").unwrap();
+    };
+    let garbage = |path: &Path| fs::write(path, [0x5a; 5000]).unwrap();
+    let short = |path: &Path| fs::write(path, "SQLite format 3").unwrap();
+    let spoils: [&dyn Fn(&Path); 3] = [&foreign, &garbage, &short];
+    for spoil in spoils {
+        for name in [DAY_FILE, "state.db"] {
+            let (setup, up) = filled();
+            fs::remove_file(setup.path(name)).unwrap();
+            spoil(&setup.path(name));
+            let before = fs::read(setup.path(name)).unwrap();
+            let (disk, restored) = setup.open();
+            let aside = setup.path(&format!("{name}.corrupt-1"));
+            assert_eq!(&restored.quarantined[..], std::slice::from_ref(&aside));
+            assert_eq!(fs::read(aside).unwrap(), before);
+            assert_eq!(setup.count("sidelight_store_quarantined_files"), 1);
+            assert_eq!(restored.journal_seq.is_none(), name == "state.db");
+            let again = disk.begin(2, START + 21 * HOUR).unwrap();
+            assert_eq!(again.wants_all(), name == "state.db");
+            drop(again);
+            let sealed = chunks(START + 20 * HOUR, START + 21 * HOUR, 60_000, |_| 1.0);
+            commit(&disk, 2, START + 21 * HOUR, &[up.record(&sealed, b"again")]).unwrap();
+            let read = floats(&disk, &up, &window(START, START + DAY));
+            assert_eq!(read.len(), if name == "state.db" { 80 * 60 + 60 } else { 60 });
+        }
+    }
+}
+
+#[test]
+fn damage_within_a_file_is_found_by_a_query_and_the_next_checkpoint_sets_it_aside() {
+    let (setup, up) = filled();
+    let mut bytes = fs::read(setup.path(DAY_FILE)).unwrap();
+    let len = bytes.len();
+    bytes[4096..len].iter_mut().step_by(3).for_each(|byte| *byte ^= 0x55);
+    fs::write(setup.path(DAY_FILE), bytes).unwrap();
+    let (disk, restored) = setup.open();
+    assert!(restored.quarantined.is_empty());
+    assert_eq!(floats(&disk, &up, &window(START, START + DAY)), []);
+    let sealed = chunks(START + 20 * HOUR, START + 21 * HOUR, 60_000, |_| 1.0);
+    commit(&disk, 2, START + 21 * HOUR, &[up.record(&sealed, b"")]).unwrap();
+    assert_eq!(setup.names(), [DAY_FILE, &format!("{DAY_FILE}.corrupt-1"), "state.db"]);
+    assert_eq!(floats(&disk, &up, &window(START, START + DAY)).len(), 60);
+}
+
+#[test]
+fn what_a_later_version_wrote_is_refused_and_not_touched() {
+    for name in [DAY_FILE, "state.db"] {
+        let (setup, _) = filled();
+        // What would be set aside by a start that goes on.
+        fs::write(setup.path("rollup-5m-20261119.db"), [0x5a; 5000]).unwrap();
+        let path = setup.path(name);
+        let newer = rusqlite::Connection::open(&path).unwrap();
+        newer.execute_batch("PRAGMA user_version = 2").unwrap();
+        newer.pragma_update(None, "journal_mode", "DELETE").unwrap();
+        drop(newer);
+        let names = setup.names();
+        let bytes = fs::read(&path).unwrap();
+        let error = setup.try_open().unwrap_err();
+        assert!(error.to_string().contains("has schema 2, and this version knows 1"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(setup.names(), names);
+    }
+}
+
+#[test]
+fn a_disk_that_refuses_costs_nothing_once_it_takes_again() {
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    // Tomorrow's file cannot be made.
+    let tomorrow = setup.path("metrics-20261121.db");
+    fs::create_dir(&tomorrow).unwrap();
+    let from = START + DAY;
+    let sealed = chunks(from, from + HOUR, 60_000, |_| 1.0);
+    for seq in 2..5 {
+        commit(&disk, seq, from + HOUR, &[up.record(&sealed, b"later")]).unwrap_err();
+    }
+    assert_eq!(setup.count("sidelight_store_checkpoint_failures"), 3);
+    assert_eq!(floats(&disk, &up, &window(START, from + DAY)).len(), 4800);
+    fs::remove_dir(&tomorrow).unwrap();
+    assert_eq!(setup.killed().open().1.journal_seq, Some(1));
+    commit(&disk, 5, from + HOUR, &[up.record(&sealed, b"later")]).unwrap();
+    assert_eq!(floats(&disk, &up, &window(START, from + DAY)).len(), 4860);
+    drop(disk);
+    let (_, restored) = setup.open();
+    assert_eq!((restored.journal_seq, &restored.live[0].state[..]), (Some(5), &b"later"[..]));
+}
+
+#[test]
+fn a_file_that_grows_past_what_the_disk_takes_fails_the_checkpoint_and_no_more() {
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    let sealed = chunks(START + 20 * HOUR, START + 23 * HOUR, 2_000, |t| (t % 977) as f64 / 3.0);
+    let record = up.record(&sealed, b"later");
+    let mut full = disk.begin(2, START + 21 * HOUR).unwrap();
+    full.limit_pages(1, super::super::layout::Day::of(START + HOUR));
+    full.series(&record).and_then(|()| full.finish()).unwrap_err();
+    assert_eq!(floats(&disk, &up, &window(START, START + DAY)).len(), 4800);
+    commit(&disk, 2, START + 21 * HOUR, &[record]).unwrap();
+    assert_eq!(floats(&disk, &up, &window(START, START + DAY)).len(), 10_200);
+}
+
+#[test]
+fn of_files_that_were_set_aside_the_newest_few_stay() {
+    let (setup, up) = filled();
+    for n in 1..=7 {
+        fs::write(setup.path(&format!("{DAY_FILE}.corrupt-{n}")), "x").unwrap();
+    }
+    let (disk, _) = setup.open();
+    commit(&disk, 2, START + 21 * HOUR, &[up.record(&[], b"x")]).unwrap();
+    tend(&disk);
+    let aside = setup.names().iter().filter(|name| name.contains("corrupt")).count();
+    assert_eq!(aside, 4);
+}

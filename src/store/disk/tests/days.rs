@@ -1,0 +1,181 @@
+//! Days that pass: rows of old samples, what is dropped, and ninety days in seconds.
+
+use super::*;
+use sidelight_promql::source::is_stale;
+
+/// Commits a day of samples for each series and tends, as the agent would.
+fn live_through(setup: &Setup, disk: &Disk, series: &[Series], day: i64, step: i64) {
+    for part in 0..4 {
+        let after = START + day * DAY + part * 6 * HOUR;
+        let sealed = |nth: usize| {
+            chunks(after, after + 6 * HOUR, step, move |t| {
+                ((t - START) / 1_000 * (nth as i64 + 1)) as f64
+            })
+        };
+        let sealed: Vec<_> = (0..series.len()).map(sealed).collect();
+        let records: Vec<_> =
+            series.iter().zip(&sealed).map(|(one, sealed)| one.record(sealed, b"state")).collect();
+        advance(setup, 6 * HOUR);
+        commit(disk, 1, after + 6 * HOUR, &records).unwrap();
+        tend(disk);
+    }
+}
+
+#[test]
+fn a_day_that_is_over_becomes_rows_and_its_samples_go_after_two_days() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = [Series::new("requests_total", 0)];
+    for day in 0..4 {
+        live_through(&setup, &disk, &series, day, 60_000);
+    }
+    assert_eq!(
+        setup.names(),
+        [
+            "metrics-20261121.db",
+            "metrics-20261122.db",
+            "metrics-20261123.db",
+            "rollup-1h-20261119.db",
+            "rollup-5m-20261120.db",
+            "rollup-5m-20261121.db",
+            "rollup-5m-20261122.db",
+            "state.db"
+        ]
+    );
+    let read = |step, range, after, until, reads| {
+        floats(&disk, &series[0], &Window { after, until, step, range, lookback: 0, reads })
+    };
+    // Rows of five minutes stand for the first day, samples for the rest.
+    let points = read(0, HOUR, START, START + 2 * DAY, Reads::Increase);
+    assert_eq!(points.len(), 288 + 1440);
+    assert_eq!(points[0], (START + 300_000, 300.0));
+    assert!(points.iter().all(|&(t, value)| value == ((t - START) / 1_000) as f64));
+    let sum: f64 =
+        read(0, HOUR, START, START + DAY, Reads::Sum).iter().map(|(_, value)| value).sum();
+    assert_eq!(sum, (1..=1440).map(|n| f64::from(n * 60)).sum::<f64>());
+    let max = read(0, HOUR, START, START + HOUR, Reads::Max).last().copied();
+    assert_eq!(max, Some((START + HOUR, 3_600.0)));
+    // A rate over less than two rows is the rate around it.
+    let points = read(DAY, 300_000, START + HOUR - 300_000, START + HOUR, Reads::Increase);
+    assert_eq!(points, [(START + HOUR - 150_000, 3_450.0), (START + HOUR, 3_600.0)]);
+    drop(disk);
+    // All of it is there after a restart.
+    let (disk, _) = setup.open();
+    let window = Window { range: HOUR, ..window(START, START + 2 * DAY) };
+    assert_eq!(floats(&disk, &series[0], &window).len(), 288 + 1440);
+}
+
+#[test]
+fn samples_that_come_late_are_in_the_rows_too() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = [Series::new("requests_total", 0), Series::new("requests_total", 1)];
+    live_through(&setup, &disk, &series, 0, 60_000);
+    live_through(&setup, &disk, &series, 1, 60_000);
+    assert_eq!(setup.count("sidelight_store_rolled_days"), 1);
+    let late = Series::new("late_total", 9);
+    let sealed = chunks(START + HOUR, START + 2 * HOUR, 60_000, |_| 5.0);
+    commit(&disk, 2, START + 2 * DAY, &[late.record(&sealed, b"")]).unwrap();
+    tend(&disk);
+    assert_eq!(setup.count("sidelight_store_rolled_days"), 2);
+    live_through(&setup, &disk, &series, 2, 60_000);
+    live_through(&setup, &disk, &series, 3, 60_000);
+    let window = Window { range: HOUR, ..window(START, START + DAY) };
+    let read = floats(&disk, &late, &window);
+    assert_eq!(read.len(), 12);
+    assert!(read.iter().all(|(_, value)| *value == 5.0));
+    // What is older than samples are kept is not taken, and counted.
+    commit(&disk, 3, START + 4 * DAY, &[late.record(&sealed, b"")]).unwrap();
+    assert_eq!(setup.count("sidelight_store_dropped_chunks"), sealed.len() as u64);
+}
+
+#[test]
+fn a_roll_that_was_cut_short_goes_on_after_a_kill() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series: Vec<_> = (0..600).map(|nth| Series::new("requests_total", nth)).collect();
+    let sealed = chunks(START, START + DAY, 15 * 60_000, |t| (t - START) as f64);
+    let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+    advance(&setup, DAY + 3 * HOUR);
+    commit(&disk, 1, START + DAY + 3 * HOUR, &records).unwrap();
+    for slices in 0..3 {
+        let killed = setup.killed();
+        let (again, _) = killed.open();
+        tend(&again);
+        assert_eq!(killed.count("sidelight_store_rolled_days"), 1);
+        std::fs::remove_file(killed.path("metrics-20261120.db")).unwrap();
+        drop(again);
+        let (again, _) = killed.open();
+        let window = Window { range: HOUR, ..window(START, START + DAY) };
+        for one in series.iter().step_by(7) {
+            assert_eq!(floats(&again, one, &window).len(), 96, "{slices}");
+        }
+        assert!(disk.tend());
+    }
+}
+
+#[test]
+fn the_disk_cap_takes_the_oldest_samples_first_and_shrinks_even_today() {
+    let mut setup = Setup::new();
+    setup.config.max_size = 300 << 10;
+    let (disk, _) = setup.open();
+    let series: Vec<_> = (0..20).map(|nth| Series::new("requests_total", nth)).collect();
+    for day in 0..3 {
+        live_through(&setup, &disk, &series, day, 60_000);
+    }
+    let names = setup.names();
+    assert!(!names.contains(&"metrics-20261121.db".to_owned()), "{names:?}");
+    assert!(names.contains(&"metrics-20261122.db".to_owned()), "{names:?}");
+    let dropped = setup.count("sidelight_store_dropped_files");
+    assert!(dropped >= 1, "{dropped}");
+    drop(disk);
+
+    setup.config.max_size = 30 << 10;
+    let (disk, _) = setup.open();
+    live_through(&setup, &disk, &series, 3, 60_000);
+    assert!(setup.count("sidelight_store_dropped_chunks") > 0);
+    let recent = window(START + 4 * DAY - HOUR, START + 4 * DAY);
+    assert!(floats(&disk, &series[3], &recent).len() >= 30);
+}
+
+#[test]
+fn ninety_days_are_answered_from_rows_within_the_cap() {
+    let mut setup = Setup::new();
+    setup.config.max_size = 8 << 20;
+    let series: Vec<_> = (0..12).map(|nth| Series::new("requests_total", nth)).collect();
+    let mut disk = setup.open().0;
+    for day in 0..90 {
+        live_through(&setup, &disk, &series, day, 60_000);
+        if day % 13 == 5 {
+            drop(disk);
+            disk = setup.open().0;
+        }
+        let bytes: u64 = disk.files().iter().map(|file| file.bytes).sum();
+        assert!(bytes <= setup.config.max_size + (1 << 20), "day {day}: {bytes} bytes");
+    }
+    let until = START + 90 * DAY;
+    for (nth, one) in series.iter().enumerate() {
+        let daily = |reads| {
+            let (step, range) = (DAY, DAY);
+            let window = Window { after: START, until, step, range, lookback: 0, reads };
+            floats(&disk, one, &window)
+        };
+        let points = daily(Reads::Increase);
+        assert!(points.iter().all(|(_, value)| !is_stale(*value)));
+        let grown = points.last().unwrap().1 - points[0].1;
+        let time = points.last().unwrap().0 - points[0].0;
+        assert!(time > 89 * DAY, "{}", time / HOUR);
+        assert_eq!(grown, (time / 1_000 * (nth as i64 + 1)) as f64);
+        assert!((2_000..8_000).contains(&points.len()), "{}", points.len());
+        // What an instant selector shows each six hours is there at every one of them.
+        let (after, step, lookback) = (START + DAY - 300_000, 6 * HOUR, 300_000);
+        let reads = Reads::Last;
+        let window = Window { after, until: until - 2 * HOUR, step, range: 0, lookback, reads };
+        let shown = floats(&disk, one, &window);
+        for evaluation in (0..).map(|n| START + DAY + n * step).take_while(|t| *t < until - DAY) {
+            let seen = shown.iter().rfind(|(t, _)| *t <= evaluation && *t > evaluation - lookback);
+            assert!(seen.is_some(), "nothing at {}", (evaluation - START) / HOUR);
+        }
+    }
+    assert_eq!(setup.count("sidelight_store_corrupt_chunks"), 0);
+}

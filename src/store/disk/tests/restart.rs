@@ -1,0 +1,159 @@
+//! What a checkpoint made durable is there after a restart, and nothing else.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::store::metadata::{Metadata, MetricKind};
+
+#[test]
+fn a_restart_finds_what_the_last_checkpoint_held() {
+    let setup = Setup::new();
+    let (disk, restored) = setup.open();
+    assert!(restored.journal_seq.is_none() && restored.live.is_empty());
+    let (up, gone) = (Series::new("up", 1), Series::new("gone", 2));
+    let sealed = chunks(START, START + HOUR, 15_000, |t| t as f64);
+    let mut first = disk.begin(7, START + HOUR).unwrap();
+    assert!(first.wants_all());
+    first.series(&up.record(&sealed, b"one")).unwrap();
+    first.series(&gone.record(&[], b"two")).unwrap();
+    first.state("spans", b"opaque").unwrap();
+    let metadata =
+        Metadata { kind: MetricKind::Gauge, help: "Whether.".to_owned(), unit: "1".to_owned() };
+    first.family("up", &metadata).unwrap();
+    first.finish().unwrap();
+    let mut second = disk.begin(9, START + HOUR + 1).unwrap();
+    assert!(!second.wants_all());
+    second.series(&up.record(&[], b"three")).unwrap();
+    second.series(&up.record(&[], b"")).unwrap();
+    second.removed(gone.fingerprint).unwrap();
+    second.finish().unwrap();
+    drop(disk);
+
+    let (disk, restored) = setup.open();
+    assert_eq!((restored.journal_seq, restored.now_ms), (Some(9), START + HOUR + 1));
+    let [live] = &restored.live[..] else { panic!("{restored:?}") };
+    assert_eq!((live.fingerprint, live.kind), (up.fingerprint, Kind::Float));
+    assert_eq!((&live.labels, &live.state[..]), (&up.labels, &b"three"[..]));
+    assert_eq!(restored.states, [("spans".to_owned(), b"opaque".to_vec())]);
+    assert_eq!(restored.families, [("up".to_owned(), metadata)]);
+    let read = floats(&disk, &up, &window(START, START + HOUR));
+    assert_eq!(read.len(), 240);
+    assert!(read.iter().all(|&(t, value)| value == t as f64));
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_one_checkpoint_or_the_next() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series: Vec<_> = (0..50).map(|nth| Series::new("requests_total", nth)).collect();
+    let until = |nth: i64| START + nth * HOUR;
+    let sealed = |nth: i64| chunks(until(nth - 1), until(nth), 60_000, |t| t as f64);
+    for round in 1..=6_i64 {
+        let sealed = sealed(round);
+        let live = round.to_be_bytes();
+        let mut commit = disk.begin(round.cast_unsigned(), until(round)).unwrap();
+        for (nth, one) in series.iter().enumerate() {
+            commit.series(&one.record(&sealed, &live)).unwrap();
+            if nth % 17 == 0 {
+                verify(&setup.killed(), &series, round - 1);
+            }
+        }
+        commit.finish().unwrap();
+        verify(&setup.killed(), &series, round);
+    }
+}
+
+/// The state is that of `round`; samples are all of it, and what came after can be written again.
+fn verify(setup: &Setup, series: &[Series], round: i64) {
+    let (disk, restored) = setup.open();
+    assert!(restored.quarantined.is_empty());
+    assert_eq!(restored.journal_seq.map(u64::cast_signed).unwrap_or(0), round);
+    assert_eq!(restored.live.len(), if round == 0 { 0 } else { series.len() });
+    assert!(restored.live.iter().all(|live| live.state == round.to_be_bytes()));
+    let until = START + (round + 1) * HOUR;
+    let sealed = chunks(until - HOUR, until, 60_000, |t| t as f64);
+    let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+    commit(&disk, 99, until, &records).unwrap();
+    for one in series.iter().step_by(9) {
+        let read = floats(&disk, one, &window(START, until));
+        assert_eq!(read.len() as i64, (round + 1) * 60);
+        assert!(read.iter().all(|&(t, value)| value == t as f64));
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_dropped_never_was() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    let sealed = chunks(START, START + HOUR, 60_000, |_| 1.0);
+    let mut dropped = disk.begin(1, START).unwrap();
+    dropped.series(&up.record(&sealed, b"one")).unwrap();
+    drop(dropped);
+    assert_eq!(floats(&disk, &up, &window(START, START + HOUR)), []);
+    commit(&disk, 2, START, &[up.record(&sealed, b"two")]).unwrap();
+    drop(disk);
+    let (disk, restored) = setup.open();
+    assert_eq!((restored.journal_seq, restored.live.len()), (Some(2), 1));
+    assert_eq!(floats(&disk, &up, &window(START, START + HOUR)).len(), 60);
+    assert_eq!(setup.count("sidelight_store_checkpoint_failures"), 1);
+}
+
+#[test]
+fn two_processes_cannot_write_one_store() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    assert!(matches!(setup.try_open(), Err(OpenError::InUse { .. })));
+    drop(disk);
+    setup.open();
+}
+
+#[test]
+fn files_are_for_their_owner_only() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    commit(&disk, 1, START, &[up.record(&chunks(START, START + HOUR, 60_000, |_| 1.0), b"")])
+        .unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&setup.config.directory), 0o700);
+    for entry in std::fs::read_dir(&setup.config.directory).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn series_that_only_the_disk_knows_are_found_by_name_and_once() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = [Series::new("up", 1), Series::new("up", 2), Series::new("down", 1)];
+    for day in 0..2 {
+        let from = START + day * DAY;
+        let sealed = chunks(from, from + HOUR, 60_000, |_| 1.0);
+        let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+        commit(&disk, 1, from + HOUR, &records).unwrap();
+    }
+    let find = |name, known: &[Fingerprint], after, until| {
+        let mut found = Vec::new();
+        let known = |fingerprint| known.contains(&fingerprint);
+        let mut reader = disk.reader().unwrap();
+        let each = &mut |one: crate::store::checkpoint::Found| {
+            found.push(one.labels);
+            std::ops::ControlFlow::Continue(())
+        };
+        reader.series(&window(after, until), name, &known, each).unwrap();
+        found.sort();
+        found
+    };
+    let end = START + 2 * DAY;
+    let labels = |series: &[Series]| {
+        let mut labels: Vec<_> = series.iter().map(|one| one.labels.clone()).collect();
+        labels.sort();
+        labels
+    };
+    assert_eq!(find(None, &[], START, end), labels(&series));
+    assert_eq!(find(Some("up"), &[], START, end), labels(&series[..2]));
+    assert_eq!(find(Some("up"), &[series[0].fingerprint], START, end), labels(&series[1..2]));
+    assert_eq!(find(None, &[], START + 5 * DAY, START + 6 * DAY), []);
+}
