@@ -682,13 +682,6 @@ pub const STORE_COMMITS: Desc = Desc {
     help: "Checkpoints of the store that are durable.",
     labels: &[],
 };
-/// Checkpoints that were not.
-pub const STORE_COMMIT_FAILURES: Desc = Desc {
-    name: "sidelight_store_checkpoint_failures",
-    kind: Kind::Counter,
-    help: "Checkpoints of the store that failed; the next one carries what they would have.",
-    labels: &[],
-};
 /// Time in checkpoints.
 pub const STORE_COMMIT_MICROSECONDS: Desc = Desc {
     name: "sidelight_store_checkpoint_microseconds",
