@@ -1,5 +1,7 @@
 //! The files of `tests/data`, and those of Prometheus' own suite where they are at hand.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
