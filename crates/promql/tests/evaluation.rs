@@ -1,0 +1,260 @@
+//! Properties of the evaluator that hold for any samples, and its limits.
+
+mod held;
+
+use std::cell::Cell;
+
+use held::Held;
+use proptest::prelude::*;
+use sidelight_promql::ast::Type;
+use sidelight_promql::functions::{FUNCTIONS, Function};
+use sidelight_promql::parse::parse_with;
+use sidelight_promql::source::STALE_BITS;
+use sidelight_promql::{
+    Engine, Expr, Labels, Options, Points, QueryError, SampleValue, Stop, Value,
+};
+
+const MINUTE: i64 = 60_000;
+
+fn options() -> Options<'static> {
+    Options { experimental: true, delayed_name_removal: true, ..Options::default() }
+}
+
+fn expr(text: &str) -> Expr {
+    let options = sidelight_promql::parse::Options { experimental: true };
+    parse_with(text, options).unwrap_or_else(|error| panic!("{}", error.render(text)))
+}
+
+/// A call of `function` on `m`, or on the buckets `b`.
+fn called(function: &Function) -> Option<String> {
+    let histogram = function.name.starts_with("histogram_");
+    let vector = if histogram { "b" } else { "m" };
+    let mut texts = ["\"to\"", "\"$1\"", "\"job\"", "\"(.)\""].into_iter();
+    let args: Option<Vec<&str>> = function
+        .args
+        .iter()
+        .map(|arg| match arg {
+            Type::Scalar => Some("0.5"),
+            Type::Vector => Some(vector),
+            Type::Matrix => Some("m[3m]"),
+            Type::String => texts.next(),
+        })
+        .collect();
+    // What these give depends on the query as a whole.
+    let whole = ["end", "info", "range", "start", "step"].contains(&function.name);
+    let args = args.filter(|_| !whole)?;
+    Some(format!("{}({})", function.name, args.join(", ")))
+}
+
+/// Samples about every 20 s, some missing, some stale, with resets.
+fn samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
+    let value = prop_oneof![
+        8 => (0..40_i32).prop_map(f64::from),
+        1 => Just(f64::from_bits(STALE_BITS)),
+        1 => prop_oneof![Just(f64::NAN), Just(f64::INFINITY), any::<f64>()],
+    ];
+    let sample = proptest::option::weighted(0.8, (value, 0..20_000_i64));
+    proptest::collection::vec(sample, 0..60).prop_map(|samples| {
+        let timed = samples.into_iter().zip(0..);
+        timed
+            .filter_map(|(sample, at)| sample.map(|(v, jitter)| (at * 20_000 + jitter, v)))
+            .collect()
+    })
+}
+
+fn held() -> impl Strategy<Value = Held> {
+    proptest::collection::vec(samples(), 6).prop_map(|series| {
+        let labels = [
+            [("__name__", "m"), ("job", "a"), ("instance", "1")],
+            [("__name__", "m"), ("job", "a"), ("instance", "2")],
+            [("__name__", "m"), ("job", "b"), ("instance", "1")],
+            [("__name__", "b"), ("job", "a"), ("le", "1")],
+            [("__name__", "b"), ("job", "a"), ("le", "5")],
+            [("__name__", "b"), ("job", "a"), ("le", "+Inf")],
+        ];
+        let points = series.into_iter().map(|floats| Points { floats, ..Points::default() });
+        Held(labels.into_iter().map(Labels::new).zip(points).collect())
+    })
+}
+
+/// The floats of a step by labels; those of a scalar have none.
+fn at(value: &Value, time: i64) -> Vec<(String, u64)> {
+    let bits = |value: f64| if value.is_nan() { u64::MAX } else { value.to_bits() };
+    let mut found: Vec<(String, u64)> = match value {
+        Value::Scalar(points) => points
+            .iter()
+            .filter(|(t, _)| *t == time)
+            .map(|(_, v)| (String::new(), bits(*v)))
+            .collect(),
+        Value::Vector(samples) => samples
+            .iter()
+            .filter_map(|sample| match &sample.value {
+                SampleValue::Float(value) => Some((sample.labels.to_string(), bits(*value))),
+                SampleValue::Histogram(_) => None,
+            })
+            .collect(),
+        Value::Matrix(series) => series
+            .iter()
+            .filter_map(|series| {
+                let (_, value) = series.floats.iter().find(|(t, _)| *t == time)?;
+                Some((series.labels.to_string(), bits(*value)))
+            })
+            .collect(),
+        Value::String(_) => Vec::new(),
+    };
+    found.sort();
+    found
+}
+
+/// Asks for 20 minutes at once and step by step.
+fn same_at_every_step(text: &str, held: &Held) -> Result<(), TestCaseError> {
+    let expr = expr(text);
+    let engine = Engine::new(options());
+    let range = engine.range(&expr, 0, 20 * MINUTE, MINUTE / 2, held);
+    let Ok(range) = range else {
+        // Then some step fails as well.
+        let steps = (0..=40).map(|step| engine.instant(&expr, step * MINUTE / 2, held));
+        prop_assert!(steps.filter(Result::is_err).count() > 0, "{}", text);
+        return Ok(());
+    };
+    for time in (0..=20 * MINUTE).step_by(30_000) {
+        let instant = engine.instant(&expr, time, held);
+        let instant = instant.map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+        prop_assert_eq!(at(&range.value, time), at(&instant.value, time), "{} at {}", text, time);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_range_query_gives_at_each_step_what_an_instant_query_gives(held in held()) {
+        for text in FUNCTIONS.iter().filter_map(called) {
+            same_at_every_step(&text, &held)?;
+        }
+        for text in [
+            "m", "m offset 1m", "m @ 300", "-m", "m + 1", "2 ^ m", "m > 10", "10 >= bool m", "m % 3 * m",
+            "m + on (job, instance) m", "m * on (instance) group_left () m{job=\"b\"}", "m and m > 5",
+            "m > 10 or m", "m unless m > 5", "m == bool on (job, instance) m", "vector(time()) - 5 > 3 or m",
+            "sum(m)", "avg by (job) (m)", "min without (job) (m)", "max(m)", "count(m)", "group(m)",
+            "stddev(m)", "stdvar by (job) (m)", "quantile(0.7, m)", "count_values(\"v\", m)",
+            "topk(2, m)", "bottomk by (job) (1, m)", "limitk(1, m)", "limit_ratio(0.5, m)",
+            "sum_over_time(m[4m:1m])", "max_over_time(rate(m[2m])[3m:30s] offset 1m)",
+            "sum_over_time(m[2m] @ 400)", "avg_over_time(sum by (job) (m)[3m:])", "scalar(sum(m)) + 1",
+        ] {
+            same_at_every_step(text, &held)?;
+        }
+    }
+
+    #[test]
+    fn sums_over_a_partition_add_up_to_the_sum(held in held()) {
+        let engine = Engine::new(options());
+        let floats = |text: &str| {
+            let answer = engine.range(&expr(text), 0, 20 * MINUTE, MINUTE, &held).unwrap();
+            let Value::Matrix(mut series) = answer.value else { panic!("not a matrix") };
+            series.pop().map(|series| series.floats).unwrap_or_default()
+        };
+        let bounded = "m{} > -1e9 < 1e9";
+        for (whole, parts) in [
+            (format!("sum({bounded})"), format!("sum(sum by (job) ({bounded}))")),
+            (format!("count({bounded})"), format!("sum(count without (job) ({bounded}))")),
+            (format!("max({bounded})"), format!("max(max by (instance) ({bounded}))")),
+        ] {
+            let (whole, parts) = (floats(&whole), floats(&parts));
+            prop_assert_eq!(whole.len(), parts.len());
+            for ((at, whole), (also_at, parts)) in whole.into_iter().zip(parts) {
+                prop_assert_eq!(at, also_at);
+                prop_assert!((whole - parts).abs() <= 1e-9 * whole.abs().max(1.0));
+            }
+        }
+    }
+}
+
+/// One sample a minute for an hour.
+fn hour(series: usize) -> Held {
+    let floats: Vec<(i64, f64)> = (0..60).map(|at| (at * MINUTE, 1.0)).collect();
+    let points = Points { floats, ..Points::default() };
+    let labels = |at: usize| Labels::new([("__name__", "m".to_owned()), ("n", at.to_string())]);
+    Held((0..series).map(|at| (labels(at), points.clone())).collect())
+}
+
+fn failure(options: Options<'_>, text: &str, held: &Held) -> (&'static str, String) {
+    match Engine::new(options).range(&expr(text), 0, 60 * MINUTE, MINUTE, held) {
+        Err(error) => (error.kind(), error.to_string()),
+        Ok(answer) => panic!("{answer:?}"),
+    }
+}
+
+#[test]
+fn a_query_holds_no_more_samples_than_allowed() {
+    let too_many = "query processing would load too many samples into memory in query execution";
+    let options = Options { samples_max: 1_000, ..options() };
+    let engine = Engine::new(options);
+    for text in ["m", "rate(m[5m])", "sum(m)", "m + m", "count_values(\"n\", m)"] {
+        assert_eq!(failure(options, text, &hour(20)), ("execution", too_many.into()), "{text}");
+    }
+    // The second step of a thousand series would be too much, but not one series after the other.
+    for text in ["sum(m)", "m > 0 and m"] {
+        assert!(engine.range(&expr(text), 0, 10 * MINUTE, MINUTE, &hour(20)).is_ok(), "{text}");
+    }
+    // A subquery is refused before it is evaluated.
+    let error = engine.instant(&expr("sum_over_time(vector(1)[1y:1s])"), 0, &hour(1)).unwrap_err();
+    assert_eq!(error.to_string(), too_many);
+}
+
+#[test]
+fn a_query_ends_when_it_is_told_to() {
+    let asked = Cell::new(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        (asked.get() > 5).then_some(Stop::Timeout)
+    };
+    let options = Options { stop: &stop, ..options() };
+    let (kind, message) = failure(options, "sum(rate(m[5m]))", &hour(100));
+    assert_eq!((kind, &*message), ("timeout", "query timed out in expression evaluation"));
+    assert_eq!(asked.get(), 6);
+    let options = Options { stop: &|| Some(Stop::Canceled), ..options };
+    assert_eq!(failure(options, "m", &hour(1)).0, "canceled");
+}
+
+#[test]
+fn the_times_of_a_query_are_checked() {
+    let engine = Engine::new(options());
+    let message = |start, end, step| {
+        let error = engine.range(&expr("1"), start, end, step, &Held::default()).unwrap_err();
+        assert!(matches!(error, QueryError::BadData(_)));
+        error.to_string()
+    };
+    assert_eq!(message(1, 0, 1), "end timestamp must not be before start time");
+    assert_eq!(
+        message(0, 1, 0),
+        "zero or negative query resolution step widths are not accepted. Try a positive integer"
+    );
+    assert_eq!(
+        message(0, 11_001, 1),
+        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
+    );
+    assert!(engine.range(&expr("1"), 0, 11_000, 1, &Held::default()).is_ok());
+    assert!(engine.range(&expr("m[5m]"), 0, 1, 1, &Held::default()).is_err());
+    assert!(engine.range(&expr("\"text\""), 0, 1, 1, &Held::default()).is_err());
+}
+
+#[test]
+fn a_query_names_both_series_of_a_double_match() {
+    let (kind, message) = failure(options(), "vector(1) * on () m", &hour(2));
+    assert_eq!(kind, "execution");
+    assert_eq!(
+        message,
+        "found duplicate series for the match group {} on the right hand-side of the operation: \
+         [{__name__=\"m\", n=\"1\"}, {__name__=\"m\", n=\"0\"}];\
+         many-to-many matching not allowed: matching labels must be unique on one side"
+    );
+    let (_, message) = failure(options(), "m * on () vector(1)", &hour(2));
+    assert_eq!(
+        message,
+        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+    );
+    let (_, message) = failure(options(), "m * on () group_left (n) vector(1)", &hour(2));
+    assert_eq!(message, "multiple matches for labels: grouping labels must ensure unique matches");
+}
