@@ -1,23 +1,29 @@
 //! What an evaluation has to say besides its answer, as Prometheus words it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
-/// Warnings and infos, each once.
+/// Warnings and infos. Of equal ones at several places the last stays, as in Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
-    warnings: BTreeSet<String>,
-    infos: BTreeSet<String>,
+    warnings: Texts,
+    infos: Texts,
 }
 
+/// What is said, with the place behind it, by what is said.
+type Texts = BTreeMap<String, String>;
+
 impl Annotations {
-    /// Adds a warning: the answer is likely wrong. `message` without the `PromQL warning: ` in front.
-    pub fn warn(&mut self, message: impl std::fmt::Display) {
-        self.warnings.insert(format!("PromQL warning: {message}"));
+    /// Adds a warning: the answer is likely wrong. `message` without the `PromQL warning: ` in front,
+    /// `place` as in `1:14`.
+    pub fn warn(&mut self, message: impl Display, place: impl Display) {
+        insert(&mut self.warnings, format!("PromQL warning: {message}"), place);
     }
 
-    /// Adds an info: the answer may not be what was meant. `message` without the `PromQL info: ` in front.
-    pub fn info(&mut self, message: impl std::fmt::Display) {
-        self.infos.insert(format!("PromQL info: {message}"));
+    /// Adds an info: the answer may not be what was meant. `message` without the `PromQL info: ` in front,
+    /// `place` as in `1:14`.
+    pub fn info(&mut self, message: impl Display, place: impl Display) {
+        insert(&mut self.infos, format!("PromQL info: {message}"), place);
     }
 
     /// Adds everything that `other` says.
@@ -28,11 +34,16 @@ impl Annotations {
 
     /// The warnings, sorted.
     pub fn warnings(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.warnings.iter().map(String::as_str)
+        self.warnings.values().map(String::as_str)
     }
 
     /// The infos, sorted.
     pub fn infos(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.infos.iter().map(String::as_str)
+        self.infos.values().map(String::as_str)
     }
+}
+
+fn insert(texts: &mut Texts, text: String, place: impl Display) {
+    let whole = format!("{text} ({place})");
+    texts.insert(text, whole);
 }

@@ -56,12 +56,12 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Warns of something at `span`.
     pub(crate) fn warn(&self, message: impl Display, span: Span) {
-        self.annotations.borrow_mut().warn(format_args!("{message} ({})", Position(span)));
+        self.annotations.borrow_mut().warn(message, Position(span));
     }
 
     /// Notes something at `span`.
     pub(crate) fn info(&self, message: impl Display, span: Span) {
-        self.annotations.borrow_mut().info(format_args!("{message} ({})", Position(span)));
+        self.annotations.borrow_mut().info(message, Position(span));
     }
 
     /// Ends the evaluation if it is to end.

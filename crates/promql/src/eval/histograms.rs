@@ -9,8 +9,9 @@ use crate::Histogram;
 use crate::ast::Span;
 use crate::histogram::change::{self, Change, Points};
 use crate::histogram::total::Total;
-use crate::histogram::{Added, Incompatible, Nans};
+use crate::histogram::{Added, Incompatible, Nans, ResetHint};
 use crate::quote::quote;
+use crate::source::Points as PointsOfSeries;
 
 /// Whom an annotation speaks of, and where.
 #[derive(Clone, Copy)]
@@ -229,4 +230,35 @@ impl Display for OfMetric<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " for metric name {}", quote(self.0)) }
     }
+}
+
+/// `points` with the counts and sums of the histograms alone, and what they tell of resets, in `scratch`: nobody
+/// looks at their buckets. As Prometheus has it, bounds do not differ then and hints are known.
+pub(crate) fn without_buckets<'p>(
+    points: &PointsOfSeries,
+    scratch: &'p mut PointsOfSeries,
+) -> &'p PointsOfSeries {
+    scratch.clear();
+    scratch.floats.extend_from_slice(&points.floats);
+    let mut before: Option<&Histogram> = None;
+    for (time, histogram) in &points.histograms {
+        let reset_hint = match (histogram.reset_hint, before) {
+            (ResetHint::Unknown, Some(before)) if before.is_stale() => ResetHint::Unknown,
+            (ResetHint::Unknown, Some(before)) if histogram.is_reset_after(before) => {
+                ResetHint::Reset
+            }
+            (ResetHint::Unknown, Some(_)) => ResetHint::NotReset,
+            (hint, _) => hint,
+        };
+        let bare = Histogram {
+            schema: histogram.schema,
+            count: histogram.count,
+            sum: histogram.sum,
+            reset_hint,
+            ..Histogram::default()
+        };
+        scratch.histograms.push((*time, Arc::new(bare)));
+        before = Some(histogram);
+    }
+    scratch
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::column::Column;
 use super::context::{Context, Steps};
+use super::histograms::without_buckets;
 use crate::engine::QueryError;
 use crate::plan::Selector;
 use crate::source::{Points, Selection, is_stale};
@@ -69,7 +70,10 @@ pub(crate) fn select(
         reads: selector.reads,
     };
     let mut failed = Ok(());
+    let mut scratch = Points::default();
     let selected = context.source.select(&selection, &mut |labels, points| {
+        let bare = !selector.buckets && !points.histograms.is_empty();
+        let points = if bare { without_buckets(points, &mut scratch) } else { points };
         failed = context.proceed().and_then(|()| each(labels, points));
         if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });

@@ -8,6 +8,7 @@ use super::column::Column;
 use super::context::{Context, Steps};
 use super::selector;
 use crate::engine::QueryError;
+use crate::histogram::ResetHint;
 use crate::histogram::change;
 use crate::plan::{Selector, Subquery};
 use crate::source::{Points, is_stale};
@@ -48,7 +49,8 @@ impl Samples<'_> {
                 for column in columns {
                     context.proceed()?;
                     let drop_name = column.drop_name;
-                    let series = column.into_series(inner);
+                    let mut series = column.into_series(inner);
+                    forget_resets(&mut series.histograms);
                     let points = Points { floats: series.floats, histograms: series.histograms };
                     let reference = |time| subquery.reference(time);
                     let labels = &series.labels;
@@ -56,6 +58,15 @@ impl Samples<'_> {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+/// Forgets what is known of resets: the sample before was another one.
+fn forget_resets(histograms: &mut [(i64, Arc<Histogram>)]) {
+    for (_, histogram) in histograms {
+        if matches!(histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
+            Arc::make_mut(histogram).reset_hint = ResetHint::Unknown;
         }
     }
 }

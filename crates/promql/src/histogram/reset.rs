@@ -65,8 +65,17 @@ impl Histogram {
             return shrank(&self.positive.0, previous.positive.0.iter().copied());
         }
         let shared = shared_bounds(own, before);
-        let now: Vec<_> = onto(&self.positive.0, own, &shared).collect();
-        shrank(&now, onto(&previous.positive.0, before, &shared))
+        let sums = |buckets: &[(i32, f64)], bounds: &[f64]| {
+            let mut sums = vec![0.0; shared.len() + 1];
+            for (at, count) in onto(buckets, bounds, &shared) {
+                if let Some(sum) = usize::try_from(at).ok().and_then(|at| sums.get_mut(at)) {
+                    *sum += count;
+                }
+            }
+            sums
+        };
+        let now = sums(&self.positive.0, own);
+        now.iter().zip(sums(&previous.positive.0, before)).any(|(now, before)| *now < before)
     }
 }
 

@@ -5,7 +5,7 @@ use super::node::{
 };
 use super::{absent, names};
 use crate::Labels;
-use crate::ast::{self, At, Expr, Type, VectorSelector};
+use crate::ast::{self, At, Expr, Span, Type, VectorSelector};
 use crate::engine::{Options, QueryError};
 use crate::eval::arithmetic;
 use crate::eval::context::Steps;
@@ -22,7 +22,7 @@ pub(crate) fn build<'a>(
     end: i64,
     options: &Options<'_>,
 ) -> Result<Query<'a>, QueryError> {
-    let mut builder = Builder { steps, end, options, depth: 0 };
+    let mut builder = Builder { steps, end, options, parts: HistogramParts::Unknown, depth: 0 };
     if expr.value_type() == Type::Matrix {
         return Ok(Query::Window(builder.window(expr, Reads::Last)?.part));
     }
@@ -34,6 +34,32 @@ struct Builder<'o> {
     end: i64,
     options: &'o Options<'o>,
     depth: usize,
+    parts: HistogramParts,
+}
+
+/// What of native histograms the calls around an expression look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HistogramParts {
+    /// There are none that say.
+    Unknown,
+    /// `histogram_count`, `histogram_sum` or `histogram_avg`.
+    CountAndSum,
+    /// A call further out looks at the buckets.
+    All,
+}
+
+impl HistogramParts {
+    /// What is looked at within a call of `function`.
+    const fn within(self, function: Id) -> Self {
+        match (self, function) {
+            (Self::All, _)
+            | (_, Id::HistogramQuantile | Id::HistogramQuantiles | Id::HistogramFraction) => {
+                Self::All
+            }
+            (_, Id::HistogramCount | Id::HistogramSum | Id::HistogramAvg) => Self::CountAndSum,
+            _ => self,
+        }
+    }
 }
 
 /// A part, and whether it is the same at every step.
@@ -97,7 +123,13 @@ impl Builder<'_> {
             }
             Expr::Binary(binary) => self.binary(binary)?,
             Expr::Aggregate(aggregate) => self.aggregate(aggregate)?,
-            Expr::Call(call) => self.call(call)?,
+            Expr::Call(call) => {
+                let outer = self.parts;
+                self.parts = outer.within(call.function.id);
+                let built = self.call(call);
+                self.parts = outer;
+                built?
+            }
             Expr::Matrix(_) | Expr::Subquery(_) => {
                 let found = expr.value_type().name();
                 return Err(QueryError::BadData(format!(
@@ -109,7 +141,8 @@ impl Builder<'_> {
 
     fn selector<'a>(&self, selector: &'a VectorSelector, reads: Reads) -> Selector<'a> {
         let at = self.at(selector.at);
-        Selector { matchers: &selector.matchers, offset: selector.offset, at, reads }
+        let buckets = self.parts != HistogramParts::CountAndSum;
+        Selector { matchers: &selector.matchers, offset: selector.offset, at, reads, buckets }
     }
 
     fn at(&self, at: Option<At>) -> Option<i64> {
@@ -137,11 +170,17 @@ impl Builder<'_> {
             }
             Expr::Subquery(subquery) => {
                 let at = self.at(subquery.at);
-                let node = self.node(&subquery.expr)?.once();
+                // The samples before those of a subquery tell of resets, so that nothing is known of them.
+                let outer = std::mem::replace(&mut self.parts, HistogramParts::All);
+                let node = self.node(&subquery.expr);
+                self.parts = outer;
+                let node = node?.once();
                 let step = subquery.step.unwrap_or(self.options.subquery_step).max(1);
                 let source =
                     WindowSource::Subquery(Subquery { node, step, offset: subquery.offset, at });
-                let part = Window { source, range: subquery.range, span: subquery.span };
+                // Prometheus has forgotten the place of a subquery when it warns of its samples.
+                let span = Span::default();
+                let part = Window { source, range: subquery.range, span };
                 Ok(Built { part, constant: at.is_some() })
             }
             other => {

@@ -41,6 +41,8 @@ pub(crate) struct Selector<'a> {
     pub(crate) at: Option<i64>,
     /// What is made of the samples.
     pub(crate) reads: Reads,
+    /// Whether anything looks at the buckets of native histograms.
+    pub(crate) buckets: bool,
 }
 
 impl Selector<'_> {

@@ -174,12 +174,7 @@ fn with_histograms(
         AggregateOp::Group | AggregateOp::Count => {}
         AggregateOp::Sum | AggregateOp::Avg => {
             for step in steps.ones() {
-                if column.present.get(step) {
-                    column.present.clear(step);
-                    let mixed = "encountered a mix of histograms and floats for aggregation";
-                    context.warn(mixed, aggregation.node_span);
-                    continue;
-                }
+                column.present.clear(step);
                 if let Some(histogram) = histograms::fold(aggregation, members, step, context) {
                     column.set(step, SampleValue::Histogram(histogram));
                 }
