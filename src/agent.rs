@@ -290,7 +290,10 @@ impl Running {
         let last = Duration::from_millis(500).min(whole / 8);
         let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 3);
         let saved = tokio::time::timeout(left, self.aggregating.finish());
-        let (_, saved) = tokio::join!(self.exporters.shutdown(left), saved);
+        let (undelivered, saved) = tokio::join!(self.exporters.shutdown(left), saved);
+        if !undelivered.lanes.is_empty() {
+            tracing::info!(records = ?undelivered.lanes, "cut short: what was being sent may arrive twice");
+        }
         if saved.is_err() {
             tracing::warn!(
                 "the metric store was not ready: it reads the journal again at the start"

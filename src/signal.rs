@@ -27,6 +27,8 @@ impl Flags {
     /// Legal but odd (an id of odd length): travels alone, so that a strict backend that refuses it
     /// refuses nobody else's data.
     pub const ALONE: Self = Self(1);
+    /// The agent's own telemetry: passing it on makes no more of it.
+    pub const INTERNAL: Self = Self(2);
 
     /// Whether every bit of `other` is set.
     #[must_use]

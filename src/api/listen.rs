@@ -94,12 +94,6 @@ impl Api {
         self.shared.token.store(token.map(Arc::new));
     }
 
-    /// The registry whose series it shows, where its own are too.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.shared.sources.registry
-    }
-
     /// Stops accepting, lets requests under way finish for at most `deadline`, and closes.
     pub async fn drain(mut self, deadline: Duration) {
         self.stop.send_replace(true);

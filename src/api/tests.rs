@@ -18,6 +18,7 @@ struct Running {
     api: Api,
     ready: Arc<AtomicBool>,
     control: mpsc::Receiver<Control>,
+    registry: Registry,
 }
 
 async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running {
@@ -49,7 +50,8 @@ async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running
         control: sender,
     };
     let token = token.and_then(|t| Token::from_file(t.as_bytes()));
-    Running { api: serve(config, token, sources).await.unwrap(), ready, control }
+    let registry = sources.registry.clone();
+    Running { api: serve(config, token, sources).await.unwrap(), ready, control, registry }
 }
 
 /// Status, head and body of one request on a connection of its own.
@@ -170,14 +172,14 @@ async fn reload_answers_with_its_outcome() {
 
 #[tokio::test]
 async fn connections_above_the_limit_are_closed_and_counted() {
-    let Running { api, .. } = start(|config| config.connections_max = 1, None).await;
+    let Running { api, registry, .. } = start(|config| config.connections_max = 1, None).await;
     let mut first = TcpStream::connect(api.address()).await.unwrap();
     first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut byte = [0; 1];
     first.read_exact(&mut byte).await.unwrap();
     let mut second = TcpStream::connect(api.address()).await.unwrap();
     assert!(!matches!(second.read(&mut byte).await, Ok(1..)));
-    let refused = api.registry().counter(&desc::API_REFUSED_CONNECTIONS, &[]);
+    let refused = registry.counter(&desc::API_REFUSED_CONNECTIONS, &[]);
     assert_eq!(refused.get(), 1);
 }
 

@@ -270,7 +270,12 @@ const RECEIVE_SHARED: &[Opt] = &[
     ),
     fixed("timeouts.header", TIMEOUT, is("10s"), "For request headers and the TLS handshake."),
     fixed("timeouts.body", TIMEOUT, is("30s"), "For a body, beyond the time it takes at 1 KiB/s."),
-    fixed("timeouts.idle", TIMEOUT, is("60s"), "For a connection without a request."),
+    fixed(
+        "timeouts.idle",
+        TIMEOUT,
+        is("75s"),
+        "For a connection without a request; SDKs send metrics once a minute.",
+    ),
     fixed("keepalive.time", TIMEOUT, is("60s"), "How often a silent HTTP/2 peer is pinged."),
     fixed("keepalive.timeout", TIMEOUT, is("20s"), "How long it may take to answer."),
     fixed(

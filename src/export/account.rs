@@ -83,14 +83,8 @@ impl Account {
 
     /// Records that are open.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn open_records(&self) -> usize {
         self.open.len()
-    }
-
-    /// Whether no record is open.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Batch {
     pub bytes: usize,
     /// Whether it must not be merged.
     pub alone: bool,
+    /// Whether it holds the agent's own telemetry and nothing else.
+    pub internal: bool,
     /// What became of earlier attempts.
     pub history: History,
     /// The body as it goes out, once it was made.
@@ -83,7 +85,8 @@ impl Batch {
 
     fn of(headers: Headers, piece: Piece, alone: bool) -> Self {
         let bytes = piece.payload.len();
-        Self { headers, pieces: vec![piece], bytes, alone, history: History::default(), body: None }
+        let history = History::default();
+        Self { headers, pieces: vec![piece], bytes, alone, internal: false, history, body: None }
     }
 
     /// Items in all pieces.
@@ -101,8 +104,9 @@ impl Batch {
     /// Each piece as a batch of its own, exactly as its sender sent it.
     #[must_use]
     pub fn into_singles(self) -> Vec<Self> {
-        let headers = self.headers;
-        self.pieces.into_iter().map(|piece| Self::of(headers.clone(), piece, true)).collect()
+        let Self { headers, internal, pieces, .. } = self;
+        let single = |piece| Self { internal, ..Self::of(headers.clone(), piece, true) };
+        pieces.into_iter().map(single).collect()
     }
 
     fn takes(&self, headers: &Headers, bytes: usize, max: usize) -> bool {
@@ -138,6 +142,7 @@ pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>
         if items > 0 {
             let alone =
                 redelivered || record.flags.contains(Flags::ALONE) || !signal.concatenates();
+            let internal = record.flags.contains(Flags::INTERNAL);
             let headers = passed(&record.meta, &limits.pass_headers);
             let parts = split(signal, record.payload, items, limits.max_request_size);
             planned.pieces = u32::try_from(parts.pieces.len()).unwrap_or(u32::MAX);
@@ -145,7 +150,9 @@ pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>
             let whole = parts.pieces.len() == 1 && parts.too_large == 0;
             for (payload, items) in parts.pieces {
                 let piece = Piece { seq, items, payload };
-                place(&mut batches, &headers, piece, alone || !whole, max_merged, limits.ordered);
+                let alone = alone || !whole;
+                let batch = Batch { internal, ..Batch::of(headers.clone(), piece, alone) };
+                place(&mut batches, batch, max_merged, limits.ordered);
             }
         }
         records.push(planned);
@@ -153,24 +160,17 @@ pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>
     (batches, records)
 }
 
-/// Puts `piece` into a batch that takes it; in an ordered lane only the last one may.
-fn place(
-    batches: &mut Vec<Batch>,
-    headers: &Headers,
-    piece: Piece,
-    alone: bool,
-    max: usize,
-    ordered: bool,
-) {
-    let bytes = piece.payload.len();
+/// Puts what is in `single` into a batch that takes it; in an ordered lane only the last one may.
+fn place(batches: &mut Vec<Batch>, single: Batch, max: usize, ordered: bool) {
     let candidates = if ordered { 1 } else { 8 };
-    let open = batches.iter_mut().rev().take(candidates).find(|b| b.takes(headers, bytes, max));
-    match open {
-        Some(batch) if !alone => {
-            batch.bytes += bytes;
-            batch.pieces.push(piece);
+    let mut last = batches.iter_mut().rev().take(candidates);
+    match last.find(|b| b.takes(&single.headers, single.bytes, max)) {
+        Some(batch) if !single.alone => {
+            batch.bytes += single.bytes;
+            batch.internal &= single.internal;
+            batch.pieces.extend(single.pieces);
         }
-        _ => batches.push(Batch::of(headers.clone(), piece, alone)),
+        _ => batches.push(single),
     }
 }
 
@@ -294,6 +294,18 @@ mod tests {
     fn what_lies_between_both_limits_is_sent_whole_and_alone() {
         let entries = vec![entry(1, 10, "a"), entry(2, 500, "a"), entry(3, 10, "a")];
         assert_eq!(seqs(Signal::Traces, entries, &limits()), [vec![1, 3], vec![2]]);
+    }
+
+    #[test]
+    fn a_batch_is_internal_when_all_of_it_is() {
+        let mut entries: Vec<_> = (1..=4).map(|seq| entry(seq, 50, "a")).collect();
+        for own in [0, 1, 2] {
+            entries[own].record.flags = Flags::INTERNAL;
+        }
+        let (batches, _) = plan(Signal::Traces, entries, &limits());
+        assert_eq!(batches.iter().map(|b| b.internal).collect::<Vec<_>>(), [true, false]);
+        let mut batches = batches.into_iter();
+        assert!(batches.next().unwrap().into_singles().iter().all(|single| single.internal));
     }
 
     #[test]

@@ -44,12 +44,6 @@ impl Budget {
         lanes.held.insert(lane, 0);
         Share { inner: Arc::clone(&self.inner), lane }
     }
-
-    /// Bytes held by all lanes.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.inner.lock().held.values().sum()
-    }
 }
 
 impl Inner {
@@ -125,12 +119,16 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
+    fn held(budget: &Budget) -> usize {
+        budget.inner.lock().held.values().sum()
+    }
+
     #[test]
     fn a_full_lane_leaves_every_other_its_part() {
         let budget = Budget::new(1000);
         let (down, up) = (budget.share(), budget.share());
         while down.try_take(50) {}
-        assert_eq!(budget.held(), 750, "its own quarter and the common half");
+        assert_eq!(held(&budget), 750, "its own quarter and the common half");
         assert!(up.try_take(250));
         assert!(!up.try_take(1));
         down.give_back(100);
@@ -146,6 +144,6 @@ mod tests {
         assert!(b.try_take(25), "its own part is there");
         a.adjust(5000, 10);
         drop((a, b));
-        assert_eq!(budget.held(), 0);
+        assert_eq!(held(&budget), 0);
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::account::{Account, Closed};
 use super::batch::{Batch, Limits, divide, plan};
@@ -71,7 +72,7 @@ impl<I> Carry<I> {
 
     /// Records read from the journal and not settled.
     pub(super) fn unsettled(&self) -> usize {
-        self.account.len()
+        self.account.open_records()
     }
 }
 
@@ -231,8 +232,10 @@ impl<I: Intake> Lane<I> {
         while let Some(mut batch) = self.schedule.take(now) {
             let (sink, signal) = (Arc::clone(&self.parts.sink), self.parts.signal);
             self.parts.metrics.requests.add(1);
+            let span = own_span(self.parts.report.exporter(), signal, &batch);
             self.flight.spawn(async move {
-                let result = sink.send(signal, &mut batch).await;
+                let result = sink.send(signal, &mut batch).instrument(span.clone()).await;
+                note_outcome(&span, &result);
                 (batch, result)
             });
         }
@@ -345,10 +348,12 @@ impl<I: Intake> Lane<I> {
         let (signal, max) = (self.parts.signal, super::config::REQUEST_BYTES_MAX);
         let parts = divide(signal, &piece.payload, piece.items, bytes, max);
         self.account.divide_piece(piece.seq, u32::try_from(parts.pieces.len()).unwrap_or(0));
-        let headers = batch.headers;
+        let Batch { headers, internal, .. } = batch;
         let pieces = parts.pieces.into_iter();
-        let batches =
-            pieces.map(|(payload, items)| Batch::single(&headers, piece.seq, items, payload));
+        let batches = pieces.map(|(payload, items)| Batch {
+            internal,
+            ..Batch::single(&headers, piece.seq, items, payload)
+        });
         self.schedule.offer_first(batches.collect());
         let dropped = Some((DropReason::TooLarge, parts.too_large));
         let closed = self.account.end_piece(piece.seq, 0, dropped);
@@ -462,6 +467,34 @@ impl<I: Intake> Lane<I> {
         self.parts.metrics.backing_off.set(f64::from(u8::from(outage.is_some_and(|o| !o.held))));
         self.parts.report.show(in_flight, waiting);
     }
+}
+
+/// A span of the agent's own for an attempt, unless it carries the agent's own telemetry: its spans would beget
+/// spans for ever.
+fn own_span(exporter: &str, signal: Signal, batch: &Batch) -> Span {
+    if batch.internal {
+        return Span::none();
+    }
+    tracing::debug_span!(
+        "export",
+        otel.kind = "client",
+        exporter,
+        signal = signal.name(),
+        items = batch.items(),
+        bytes = batch.bytes,
+        attempt = batch.history.failures + 1,
+        otel.status_code = tracing::field::Empty,
+        otel.status_description = tracing::field::Empty,
+    )
+}
+
+fn note_outcome(span: &Span, result: &Result<Response, SendError>) {
+    match result {
+        Ok(_) => span.record("otel.status_code", "ok"),
+        Err(error) => span
+            .record("otel.status_code", "error")
+            .record("otel.status_description", escaped(&error.chain())),
+    };
 }
 
 /// What a task gave; `None` when the runtime is shutting down.

@@ -185,7 +185,8 @@ pub struct Timeouts {
     pub header: Duration,
     /// For a body, beyond the time that it takes at 1 KiB/s. Default: 30 s.
     pub body: Duration,
-    /// For a connection without a request; looked at in steps of its length. Default: 60 s.
+    /// For a connection without a request; looked at in steps of its length. Longer than the minute
+    /// after which SDKs send metrics again. Default: 75 s.
     pub idle: Duration,
 }
 
@@ -194,7 +195,7 @@ impl Default for Timeouts {
         Self {
             header: Duration::from_secs(10),
             body: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(75),
         }
     }
 }

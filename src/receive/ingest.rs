@@ -27,6 +27,7 @@ use super::service::Service;
 use super::status::{Busy, Refusal};
 use crate::journal::AppendError;
 use crate::signal::{Flags, Meta, Record};
+use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// An inflated body above this many times its size on the wire is counted.
 const HIGH_RATIO: usize = 200;
@@ -133,6 +134,9 @@ impl<A: Append> Service<A> {
         if summary.odd_ids > 0 {
             flags = flags.with(Flags::ALONE);
             self.metrics().odd_ids.add(summary.odd_ids.into());
+        }
+        if envelope.headers.contains_key(INTERNAL_HEADER) {
+            flags = flags.with(Flags::INTERNAL);
         }
         let meta = self.meta(envelope.headers);
         Ok(Record { signal, items: summary.items, flags, meta, payload })

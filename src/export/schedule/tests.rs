@@ -16,6 +16,7 @@ fn batch(seqs: &[u64]) -> Batch {
         bytes: pieces.len(),
         pieces,
         alone: false,
+        internal: false,
         history: History::default(),
         body: None,
     }
