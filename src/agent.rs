@@ -161,6 +161,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let mut background = tokio::task::JoinSet::new();
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
     background.spawn(stop::feed_watchdog());
+    background.spawn(local::tend(view.store.clone()));
 
     let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
     view.set_serving(true);

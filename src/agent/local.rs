@@ -3,6 +3,7 @@
 //! A store that cannot be opened stops nothing: the agent forwards and shows span metrics, and says why there is no store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Error;
 use crate::aggregate::{self, Aggregate, Durable};
@@ -64,6 +65,27 @@ impl Local {
         let thread = std::thread::Builder::new().name("aggregate".to_owned());
         thread.spawn(run).map_err(Error::Thread)?;
         Ok(stop)
+    }
+}
+
+/// How often the store is asked whether there is something to do in the background …
+const TEND_INTERVAL: Duration = Duration::from_secs(5);
+/// … and the pause after each slice of it, so that it takes half of a core at most.
+const TEND_PAUSE: Duration = Duration::from_millis(50);
+
+/// Rolls up days that are over and lets go of files, a slice at a time.
+pub(super) async fn tend(store: Option<Store>) {
+    let Some(store) = store else { return };
+    loop {
+        tokio::time::sleep(TEND_INTERVAL).await;
+        loop {
+            let store = store.clone();
+            match tokio::task::spawn_blocking(move || store.tend()).await {
+                Ok(true) => tokio::time::sleep(TEND_PAUSE).await,
+                Ok(false) => break,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        }
     }
 }
 

@@ -120,6 +120,13 @@ impl Store {
         Vec::new()
     }
 
+    /// Does a slice of what is to be done in the background: rolls up days that are over, lets go of files.
+    /// Whether there is more. Blocks on disk, and a checkpoint waits for it: some tens of milliseconds.
+    #[must_use]
+    pub fn tend(&self) -> bool {
+        self.shared.disk.tend()
+    }
+
     /// What the store holds.
     #[must_use]
     pub fn stats(&self) -> Stats {

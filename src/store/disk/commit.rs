@@ -16,7 +16,6 @@ use crate::store::checkpoint::Record;
 use crate::store::chunk::Chunk;
 use crate::store::metadata::Metadata;
 use crate::store::{Fingerprint, StoreError};
-use crate::telemetry;
 
 /// Files of samples that are open to write at once: today's, yesterday's, and one for what is late.
 const OPEN_MAX: usize = 3;
@@ -179,16 +178,13 @@ impl<'a> Commit<'a> {
         files.wants_all = false;
         files.now_ms = now_ms;
         files.first.get_or_insert((now_ms, monotonic));
-        if std::mem::take(&mut files.failing) {
-            tracing::info!(journal_seq, "the store is written to disk again");
-        }
         // Memory: one open file knows every series of its day.
         files.samples.truncate(1);
         self.disk.metrics.committed(monotonic.saturating_sub(self.began));
         Ok(())
     }
 
-    /// Says once that the store is not written, and sets aside what cannot be.
+    /// What to say of it. A file that cannot be read is set aside.
     fn failed(&mut self, trouble: Trouble, day: Option<Day>) -> StoreError {
         let key = day.map(|day| FileKey::of(Tier::Raw, day));
         let path = key.map_or_else(|| self.disk.state_path(), |key| self.disk.path(key));
@@ -204,13 +200,7 @@ impl<'a> Commit<'a> {
             // Not being able to is said there; the next checkpoint tries again.
             let _ = self.disk.set_aside(&path, why);
         }
-        let error = trouble.into_error("write", &path);
-        if !self.files.failing {
-            let error = telemetry::chain(&error);
-            tracing::error!(error, "the store goes on in memory: what is on disk stays as it was");
-            self.files.failing = true;
-        }
-        error
+        trouble.into_error("write", &path)
     }
 }
 

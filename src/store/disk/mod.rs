@@ -78,8 +78,6 @@ struct Files {
     samples: Vec<(Day, ChunkFile)>,
     /// Whether `state.db` lacks series that have not changed.
     wants_all: bool,
-    /// Whether the last checkpoint failed, and that was said.
-    failing: bool,
     /// The received time of the last checkpoint.
     now_ms: i64,
     /// That of the first since the start, and what the monotonic clock showed.
