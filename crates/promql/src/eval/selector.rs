@@ -36,9 +36,9 @@ pub(crate) fn instant(
     let lookback = context.options.lookback;
     let mut columns = Vec::new();
     select(selector, 0, lookback, steps, context, &mut |labels, points| {
-        context.budget.take(steps.len)?;
         let column = column(labels, points, selector, take, steps, lookback);
         if column.present.any() {
+            context.budget.take(steps.len)?;
             columns.push(column);
         }
         Ok(())

@@ -100,6 +100,8 @@ pub(crate) struct SeriesSamples<'a> {
 pub(crate) struct Window<'a> {
     /// The floats, in ascending time.
     pub(crate) floats: &'a [(i64, f64)],
+    /// The position of the first among all floats of the series.
+    pub(crate) first_float: usize,
     /// The native histograms, in ascending time.
     pub(crate) histograms: &'a [(i64, Arc<Histogram>)],
     /// Samples are after this …
@@ -129,8 +131,15 @@ impl<'a> SeriesSamples<'a> {
         steps.times().map(move |time| {
             let end = reference(time);
             let start = end.saturating_sub(range);
-            let floats = floats.window(start, end);
-            Window { floats, histograms: histograms.window(start, end), start, end, time }
+            let within = floats.window(start, end);
+            Window {
+                floats: within,
+                first_float: floats.first,
+                histograms: histograms.window(start, end),
+                start,
+                end,
+                time,
+            }
         })
     }
 }

@@ -2,12 +2,10 @@
 //!
 //! Cost: `topk` and `bottomk` n log n per group and step.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use super::super::column::Column;
 use super::super::context::Context;
 use super::super::quantile::{ascending_nan_last, descending_nan_last};
-use super::{Aggregation, grouping};
+use super::{Aggregation, grouping, xxhash};
 use crate::Labels;
 use crate::ast::AggregateOp;
 
@@ -88,10 +86,8 @@ fn by_ratio(aggregation: &Aggregation<'_>, columns: &mut [Column]) {
     }
 }
 
-/// Where `labels` lie in [0, 1).
-#[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
+/// Where `labels` lie in [0, 1].
+#[expect(clippy::cast_precision_loss, reason = "Prometheus rounds them so, too")]
 fn place(labels: &Labels) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    labels.hash(&mut hasher);
-    (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+    xxhash::of_labels(labels) as f64 / u64::MAX as f64
 }

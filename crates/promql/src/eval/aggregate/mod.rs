@@ -9,6 +9,7 @@ mod count_values;
 mod fold;
 mod grouping;
 mod histograms;
+mod xxhash;
 
 use super::column::Column;
 use super::context::Context;

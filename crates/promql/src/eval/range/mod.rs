@@ -1,9 +1,12 @@
 //! Functions of windows: one series at a time, each of its windows to one sample.
 
+mod extreme;
 mod over_time;
 mod rate;
 mod regression;
 mod turns;
+
+use extreme::Extreme;
 
 use super::aggregate::invalid_quantile;
 use super::bits::Bits;
@@ -17,8 +20,20 @@ use crate::engine::QueryError;
 use crate::functions::{Function, Id};
 use crate::value::SampleValue;
 
-/// A function of a window. `None`: there is no sample at this step.
-pub(crate) type RangeFunction = fn(&Window<'_>, &Call<'_>) -> Option<SampleValue>;
+/// The query may be ended after so many samples.
+const SAMPLES_BETWEEN_CHECKS: usize = 1 << 18;
+
+/// A function of windows. `None`: there is no sample at this step.
+#[derive(Clone, Copy)]
+enum RangeFunction {
+    /// Of each by itself.
+    Each(fn(&Window<'_>, &Call<'_>) -> Option<SampleValue>),
+    /// The best sample of each.
+    Best(extreme::Better),
+}
+
+/// What is called for each window of one series, in order.
+type OfWindow = dyn FnMut(&Window<'_>, &Call<'_>) -> Option<SampleValue>;
 
 /// What a function of a window is given beside the window.
 #[derive(Clone, Copy)]
@@ -60,9 +75,9 @@ impl OverTime<'_> {
             if columns.is_empty() {
                 self.check(context)?;
             }
-            context.budget.take(steps.len)?;
-            let column = self.column(function, series, steps, context);
+            let column = self.column(function, series, steps, context)?;
             if column.present.any() {
+                context.budget.take(steps.len)?;
                 self.might_not_be_a_counter(&column, context);
                 columns.push(column);
             }
@@ -78,7 +93,7 @@ impl OverTime<'_> {
         series: &SeriesSamples<'_>,
         steps: Steps,
         context: &Context<'_>,
-    ) -> Column {
+    ) -> Result<Column, QueryError> {
         let mut column = Column::empty(series.labels.clone(), steps.len);
         column.drop_name = series.drop_name || !keeps_name(self.function.id);
         // Prometheus speaks of the first argument, which is the window but for this one.
@@ -86,18 +101,32 @@ impl OverTime<'_> {
         let span = first.map_or(self.span, |(_, span)| *span);
         let about = About { metric: series.labels.metric_name(), span };
         let mut call = Call { params: [0.0; 2], about, context };
+        let mut of_window: Box<OfWindow> = match function {
+            RangeFunction::Each(function) => Box::new(function),
+            RangeFunction::Best(better) => {
+                let mut extreme = Extreme::new(better);
+                Box::new(move |window, call| extreme.of(window, call))
+            }
+        };
+        let mut looked_at = 0;
         for (step, window) in series.windows(steps).enumerate() {
             if window.floats.is_empty() && window.histograms.is_empty() {
                 continue;
             }
+            // Long windows that overlap make one series a lot of work.
+            looked_at += window.floats.len() + window.histograms.len();
+            if looked_at > SAMPLES_BETWEEN_CHECKS {
+                looked_at = 0;
+                context.proceed()?;
+            }
             for (param, (values, _)) in call.params.iter_mut().zip(&self.params) {
                 *param = values.get(step).copied().unwrap_or(f64::NAN);
             }
-            if let Some(value) = function(&window, &call) {
+            if let Some(value) = of_window(&window, &call) {
                 column.set(step, value);
             }
         }
-        column
+        Ok(column)
     }
 
     /// 1 at the steps at which no series has a sample in its window.
@@ -178,7 +207,7 @@ const fn keeps_name(function: Id) -> bool {
 
 /// The function; none for `absent_over_time`, which is of all series together.
 fn find(function: Id) -> Option<RangeFunction> {
-    Some(match function {
+    Some(RangeFunction::Each(match function {
         Id::Rate => rate::rate,
         Id::Increase => rate::increase,
         Id::Delta => rate::delta,
@@ -191,8 +220,8 @@ fn find(function: Id) -> Option<RangeFunction> {
         Id::DoubleExponentialSmoothing => regression::double_exponential_smoothing,
         Id::SumOverTime => over_time::sum,
         Id::AvgOverTime => over_time::avg,
-        Id::MinOverTime => over_time::min,
-        Id::MaxOverTime => over_time::max,
+        Id::MinOverTime => return Some(RangeFunction::Best(|value, min| value < min)),
+        Id::MaxOverTime => return Some(RangeFunction::Best(|value, max| value > max)),
         Id::CountOverTime => over_time::count,
         Id::LastOverTime => over_time::last,
         Id::FirstOverTime => over_time::first,
@@ -206,5 +235,5 @@ fn find(function: Id) -> Option<RangeFunction> {
         Id::TsOfMaxOverTime => over_time::time_of_max,
         Id::TsOfMinOverTime => over_time::time_of_min,
         _ => return None,
-    })
+    }))
 }

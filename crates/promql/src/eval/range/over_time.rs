@@ -57,14 +57,6 @@ pub(super) fn floats<'a>(window: &Window<'a>, call: &Call<'_>) -> Option<&'a [(i
     Some(window.floats)
 }
 
-pub(super) fn min(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
-    extreme(window, call, |value, min| value < min).map(|(_, value)| SampleValue::Float(value))
-}
-
-pub(super) fn max(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
-    extreme(window, call, |value, max| value > max).map(|(_, value)| SampleValue::Float(value))
-}
-
 pub(super) fn time_of_min(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
     time(extreme(window, call, |value, min| value <= min).map(|(time, _)| time))
 }
