@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::prelude::*;
 use prost::Message as _;
 
+use super::derived::Derived;
+use super::metrics::tests::Kept;
 use super::*;
 use crate::journal;
 use crate::journal::fs::RealFs;
@@ -220,6 +222,78 @@ async fn what_the_journal_accepts_is_counted_and_settled() {
     assert!(out.finish().contains("\nsidelight_aggregate_spans_total 70\n"));
     journal.close().await;
     tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap();
+}
+
+#[test]
+fn the_store_gets_the_table_as_it_was_at_each_multiple_of_15_seconds() {
+    let mut table = table(|_| {});
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let mut step = |seconds: u64, table: &mut Table, spans: usize| {
+        let received_ms = i64::try_from(seconds * 1_000).unwrap();
+        if derived.is_due(received_ms) {
+            derived.sample(&mut kept, table, received_ms);
+        }
+        table.observe(&request("shop", vec![span("x", 2, 3_000_000, &[]); spans]), at(seconds));
+        (derived.is_due(received_ms), kept.show())
+    };
+    step(100, &mut table, 2);
+    step(104, &mut table, 1);
+    step(106, &mut table, 4); // sees 105: three spans
+    for unchanged in [121, 140, 151] {
+        step(unchanged, &mut table, 0);
+    }
+    // A minute after the last, the same is said again.
+    let (due, shown) = step(185, &mut table, 0);
+    assert!(!due);
+    expect![[r#"
+        traces_spanmetrics_calls_total{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=x,status_code=STATUS_CODE_UNSET} 0@90000 3@105000 7@120000 7@180000
+        traces_spanmetrics_latency{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=x,status_code=STATUS_CODE_UNSET} Classic (n0 sumSome(0.0) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@90000 (n3 sumSome(0.009000000000000001) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@105000 (n7 sumSome(0.021) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@120000 (n7 sumSome(0.021) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@180000
+    "#]].assert_eq(&shown);
+}
+
+#[test]
+fn a_series_that_the_table_lets_go_ends_in_the_store_and_begins_again() {
+    let mut table = table(|config| config.series_ttl = Duration::from_secs(30));
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    for (seconds, name) in [(10, "a"), (20, "b"), (50, "b"), (80, "b"), (90, "a"), (110, "b")] {
+        let received_ms = i64::try_from(seconds * 1_000).unwrap();
+        derived.sample(&mut kept, &table, received_ms);
+        table.observe(&request("shop", vec![span(name, 2, 3_000_000, &[])]), at(seconds));
+        table.expire();
+    }
+    kept.ids.retain(|labels, _| labels.starts_with("traces_spanmetrics_calls"));
+    expect![[r#"
+        traces_spanmetrics_calls_total{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=a,status_code=STATUS_CODE_UNSET} 0@0 1@15000 stale@75000 0@90000 1@105000
+        traces_spanmetrics_calls_total{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=b,status_code=STATUS_CODE_UNSET} 0@30000 1@45000 2@75000 3@90000
+    "#]].assert_eq(&kept.show());
+}
+
+#[test]
+fn the_table_goes_on_where_a_checkpoint_left_it() {
+    let config = Config { series_max: 3, ..Config::default() };
+    let mut whole = Table::new(config, START);
+    let mut first = Table::new(config, START);
+    let requests = |from: u64, to: u64| {
+        (from..to).map(|i| {
+            let status = ["a", "b", "c", "d", "e"][i as usize % 5];
+            let spans = vec![span(status, 2, i64::try_from(i * i).unwrap() * 1_000_003, &[])];
+            (request("shop", spans), at(i))
+        })
+    };
+    requests(0, 40).for_each(|(bytes, received)| whole.observe(&bytes, received));
+    requests(0, 23).for_each(|(bytes, received)| first.observe(&bytes, received));
+    let mut state = Vec::new();
+    first.encode(&mut state);
+    let mut second = Table::decode(config, &state).unwrap();
+    requests(23, 40).for_each(|(bytes, received)| second.observe(&bytes, received));
+    assert_eq!(metrics(&second, Format::Text), metrics(&whole, Format::Text));
+    for cut in 0..state.len() {
+        assert!(Table::decode(config, &state[..cut]).is_none(), "{cut} of {}", state.len());
+    }
+    // With fewer series allowed, what has no row any more is in the overflow.
+    let fewer = Table::decode(Config { series_max: 1, ..config }, &state).unwrap().snapshot();
+    let calls: u64 = fewer.series.iter().map(|series| series.figures.calls).sum();
+    assert_eq!((fewer.series.len(), calls + fewer.overflow.unwrap().calls), (1, 23));
 }
 
 /// Spans drawn from few enough labels that series repeat.

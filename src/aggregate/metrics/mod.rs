@@ -24,7 +24,7 @@ mod translate;
 pub mod value;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use target::Promotion;
 pub use translate::Translator;

@@ -134,9 +134,9 @@ pub(super) fn exemplar_of<T>(
 
 /// A store that keeps what it is given as text.
 #[derive(Debug, Default)]
-struct Kept {
-    ids: BTreeMap<String, usize>,
-    series: Vec<Series>,
+pub(in crate::aggregate) struct Kept {
+    pub(in crate::aggregate) ids: BTreeMap<String, usize>,
+    pub(in crate::aggregate) series: Vec<Series>,
     described: Vec<String>,
     series_max: Option<usize>,
     /// How often a series was asked for by its labels.
@@ -144,8 +144,8 @@ struct Kept {
 }
 
 #[derive(Debug, Default)]
-struct Series {
-    gone: bool,
+pub(in crate::aggregate) struct Series {
+    pub(in crate::aggregate) gone: bool,
     samples: Vec<(i64, String)>,
     exemplars: Vec<String>,
     stream: Stream,
@@ -167,7 +167,7 @@ impl Kept {
         }
     }
 
-    fn show(&self) -> String {
+    pub(in crate::aggregate) fn show(&self) -> String {
         let mut out = String::new();
         for (labels, &id) in &self.ids {
             let samples = self.series[id].samples.iter().map(|(t, v)| format!("{v}@{t}"));
