@@ -1,7 +1,7 @@
 //! Functions of histograms: quantile and fraction of classic ones, which are series of counts by the label `le`, and
 //! everything of native ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter};
 
 use super::super::aggregate::invalid_quantile;
@@ -186,12 +186,12 @@ impl Of<'_> {
             column.present.ones().filter(native).for_each(|step| steps.set(step));
         }
         let mut mixed: HashMap<Labels, Bits> = HashMap::new();
+        let mut told: BTreeMap<String, Told> = BTreeMap::new();
         for series in self.series(columns) {
             self.context.budget.take(steps.len)?;
             let native = natives.get(&series.labels);
             let mut column = Column::empty(series.labels, steps.len);
             column.drop_name = true;
-            let mut told = Told::default();
             let mut buckets = Vec::with_capacity(series.buckets.len());
             for (step, time) in steps.times().enumerate() {
                 buckets.clear();
@@ -210,11 +210,14 @@ impl Of<'_> {
                 }
                 let (value, decrease) = f.classic(step, &mut buckets);
                 column.set_float(step, value);
-                told.add(decrease, time);
+                if let Some(decrease) = decrease {
+                    let of = self.shown_name(&column.labels);
+                    told.entry(of).or_insert(Told::new(decrease, time)).add(decrease, time);
+                }
             }
-            self.tell(&told, &column.labels);
             results.add(column)?;
         }
+        told.iter().for_each(|(of, told)| self.tell(of, told));
         for column in columns.iter().filter(|column| !column.histograms.is_empty()) {
             results.add(self.natives(column, mixed.get(&without_le(column)), f)?)?;
         }
@@ -280,14 +283,14 @@ impl Of<'_> {
         self.context.warn(format_args!("{message} of {le:?}{name}"), self.span);
     }
 
-    /// Notes what had to be removed from the counts of one histogram.
-    fn tell(&self, told: &Told, labels: &Labels) {
-        let Some(Decrease { lowest, highest, difference }) = told.decrease else { return };
-        let name = if self.context.options.delayed_name_removal {
-            of_metric(labels)
-        } else {
-            String::new()
-        };
+    /// The name that is told of; none where it went with the first function.
+    fn shown_name(&self, labels: &Labels) -> String {
+        if self.context.options.delayed_name_removal { of_metric(labels) } else { String::new() }
+    }
+
+    /// Notes what had to be removed from the counts of all histograms of one name.
+    fn tell(&self, name: &str, told: &Told) {
+        let Decrease { lowest, highest, difference } = told.decrease;
         self.context.info(
             format_args!(
                 "input to histogram_quantile needed to be fixed for monotonicity \
@@ -296,7 +299,7 @@ impl Of<'_> {
                 Shortest(lowest),
                 Shortest(highest),
                 TwoDigits(difference),
-                told.steps,
+                told.samples,
                 calendar::Rfc3339(told.first),
                 calendar::Rfc3339(told.last),
             ),
@@ -315,24 +318,24 @@ fn of_metric(labels: &Labels) -> String {
 }
 
 /// What was removed over all steps.
-#[derive(Default)]
 struct Told {
-    decrease: Option<Decrease>,
-    /// How many steps had a decrease, and when the first and the last.
-    steps: usize,
+    decrease: Decrease,
+    /// How many samples had a decrease, and when the first and the last.
+    samples: usize,
     first: i64,
     last: i64,
 }
 
 impl Told {
-    fn add(&mut self, decrease: Option<Decrease>, time: i64) {
-        let Some(next) = decrease else { return };
-        if self.decrease.is_none() {
-            self.first = time;
-        }
-        self.last = time;
-        self.steps += 1;
-        let known = self.decrease.get_or_insert(next);
+    const fn new(decrease: Decrease, time: i64) -> Self {
+        Self { decrease, samples: 0, first: time, last: time }
+    }
+
+    fn add(&mut self, next: Decrease, time: i64) {
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+        self.samples += 1;
+        let known = &mut self.decrease;
         known.lowest = known.lowest.min(next.lowest);
         known.highest = known.highest.max(next.highest);
         known.difference = known.difference.max(next.difference);
