@@ -34,7 +34,7 @@ use super::reply::{Chunks, Reply};
 use super::routes::{self, Answer};
 use super::sources::Sources;
 use super::stall::Stall;
-use crate::telemetry::{Registry, desc};
+use crate::telemetry::desc;
 
 /// Large replies being made or sent at once.
 const LARGE_REPLIES_MAX: usize = 2;

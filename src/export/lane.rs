@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::account::{Account, Closed};
 use super::batch::{Batch, Limits, divide, plan};
@@ -29,6 +29,7 @@ use super::metrics::LaneMetrics;
 use super::refused::{Sample, escaped, payload_head};
 use super::report::Report;
 use super::schedule::{Failure, Schedule, Verdict};
+use super::spans::{note_outcome, own_span};
 use super::target::Sink;
 use crate::journal::{DropReason, Rejected};
 use crate::signal::{Flags, Meta, Record, Signal};
@@ -467,34 +468,6 @@ impl<I: Intake> Lane<I> {
         self.parts.metrics.backing_off.set(f64::from(u8::from(outage.is_some_and(|o| !o.held))));
         self.parts.report.show(in_flight, waiting);
     }
-}
-
-/// A span of the agent's own for an attempt, unless it carries the agent's own telemetry: its spans would beget
-/// spans for ever.
-fn own_span(exporter: &str, signal: Signal, batch: &Batch) -> Span {
-    if batch.internal {
-        return Span::none();
-    }
-    tracing::debug_span!(
-        "export",
-        otel.kind = "client",
-        exporter,
-        signal = signal.name(),
-        items = batch.items(),
-        bytes = batch.bytes,
-        attempt = batch.history.failures + 1,
-        otel.status_code = tracing::field::Empty,
-        otel.status_description = tracing::field::Empty,
-    )
-}
-
-fn note_outcome(span: &Span, result: &Result<Response, SendError>) {
-    match result {
-        Ok(_) => span.record("otel.status_code", "ok"),
-        Err(error) => span
-            .record("otel.status_code", "error")
-            .record("otel.status_description", escaped(&error.chain())),
-    };
 }
 
 /// What a task gave; `None` when the runtime is shutting down.

@@ -29,6 +29,7 @@ pub mod refused;
 mod report;
 pub mod retry;
 pub mod schedule;
+mod spans;
 pub mod status;
 mod target;
 

@@ -78,16 +78,3 @@ async fn a_rejected_batch_is_kept_with_its_headers_before_it_is_settled() {
     assert_eq!(whole.record.meta.headers().collect::<Vec<_>>(), [("x-tenant", &b"shop"[..])]);
     assert!(whole.at > UnixNano(0));
 }
-
-#[test]
-fn the_agents_own_telemetry_begets_none() {
-    let batch = |internal| Batch {
-        internal,
-        ..Batch::single(&Vec::new(), 1, 1, bytes::Bytes::from_static(&[10, 0]))
-    };
-    tracing::subscriber::with_default(tracing_subscriber::registry(), || {
-        let made = |internal| !own_span("otlp_grpc/a", Signal::Traces, &batch(internal)).is_none();
-        assert!(made(false));
-        assert!(!made(true));
-    });
-}
