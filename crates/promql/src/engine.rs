@@ -43,6 +43,8 @@ pub struct Options<'a> {
     pub experimental: bool,
     /// Whether `__type__` and `__unit__` are kept with each series, and tell what a counter is.
     pub type_and_unit_labels: bool,
+    /// The text that the expression was parsed from, for the places in annotations; empty: one line.
+    pub text: &'a str,
     /// Asked again and again, at the latest after each series; ends the query.
     pub stop: &'a dyn Fn() -> Option<Stop>,
 }
@@ -67,6 +69,7 @@ impl Default for Options<'_> {
             delayed_name_removal: false,
             experimental: false,
             type_and_unit_labels: false,
+            text: "",
             stop: &|| None,
         }
     }
@@ -83,6 +86,7 @@ impl fmt::Debug for Options<'_> {
             .field("delayed_name_removal", &self.delayed_name_removal)
             .field("experimental", &self.experimental)
             .field("type_and_unit_labels", &self.type_and_unit_labels)
+            .field("text", &self.text)
             .finish_non_exhaustive()
     }
 }

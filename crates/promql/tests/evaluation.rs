@@ -258,3 +258,15 @@ fn a_query_names_both_series_of_a_double_match() {
     let (_, message) = failure(options(), "m * on () group_left (n) vector(1)", &hour(2));
     assert_eq!(message, "multiple matches for labels: grouping labels must ensure unique matches");
 }
+
+#[test]
+fn what_is_said_has_its_place_in_a_text_of_several_lines() {
+    let text = "sum(\n  rate(m[5m])\n)";
+    let infos = |options: Options<'_>| -> Vec<String> {
+        let answer = Engine::new(options).instant(&expr(text), 10 * MINUTE, &hour(1)).unwrap();
+        answer.annotations.infos().map(str::to_owned).collect()
+    };
+    let info = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
+    assert_eq!(infos(Options { text, ..options() }), [format!("{info} \"m\" (2:8)")]);
+    assert_eq!(infos(options()), [format!("{info} \"m\" (1:13)")]);
+}

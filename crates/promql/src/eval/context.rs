@@ -56,12 +56,21 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Warns of something at `span`.
     pub(crate) fn warn(&self, message: impl Display, span: Span) {
-        self.annotations.borrow_mut().warn(message, Position(span));
+        self.annotations.borrow_mut().warn(message, self.position(span));
     }
 
     /// Notes something at `span`.
     pub(crate) fn info(&self, message: impl Display, span: Span) {
-        self.annotations.borrow_mut().info(message, Position(span));
+        self.annotations.borrow_mut().info(message, self.position(span));
+    }
+
+    /// Where a span starts: line and column, from 1.
+    fn position(&self, span: Span) -> impl Display {
+        let start = span.start as usize;
+        let before = self.options.text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = start - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+        std::fmt::from_fn(move |f| write!(f, "{line}:{column}"))
     }
 
     /// Ends the evaluation if it is to end.
@@ -79,14 +88,5 @@ impl Context<'_> {
     /// Everything that was said.
     pub(crate) fn into_annotations(self) -> Annotations {
         self.annotations.into_inner()
-    }
-}
-
-/// Where a span starts, as if the text were one line.
-struct Position(Span);
-
-impl Display for Position {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "1:{}", self.0.start + 1)
     }
 }
