@@ -9,6 +9,7 @@
 
 mod check;
 mod client;
+mod db;
 mod exit;
 pub mod generate;
 mod health;
@@ -85,6 +86,9 @@ enum Command {
     Series(series::SeriesArgs),
     /// Labels of the series that the running agent keeps, or one label's values.
     Labels(series::LabelsArgs),
+    /// The metric store's files: what they hold, rotation, compaction.
+    #[command(subcommand)]
+    Db(db::What),
     /// Send generated telemetry at a rate or flat out, and tell what became of it.
     Gen(generate::Args),
     /// Receive OTLP, count it and keep nothing: the other end of tests and benchmarks.
@@ -158,6 +162,7 @@ impl Invocation {
             Command::Query(args) => query::execute(&args, &terminal).await,
             Command::Series(args) => series::series(&args, &terminal).await,
             Command::Labels(args) => series::labels(&args, &terminal).await,
+            Command::Db(what) => db::execute(&what, &terminal),
             Command::Gen(args) => generate::execute(args, &terminal).await,
             Command::Sink(args) => sink::execute(args, &terminal).await,
             Command::Version(args) => version::execute(&args, &terminal),

@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 pub use chunk::Chunk;
 pub use config::Config;
+pub use disk::offline;
 pub use exemplars::{Exemplar, SeriesExemplars};
 pub use fingerprint::Fingerprint;
 pub use handle::{Deps, Store};

@@ -124,6 +124,12 @@ impl Day {
         (found.civil() == (year + i64::from(month <= 2), month, day)).then_some(found)
     }
 
+    /// `2026-11-21`.
+    pub(super) fn date(self) -> String {
+        let (year, month, day) = self.civil();
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
     /// `20261121`.
     fn digits(self) -> String {
         let (year, month, day) = self.civil();
@@ -158,12 +164,17 @@ impl FileKey {
 
     /// The days that it spans.
     pub(super) const fn days(self) -> RangeInclusive<i32> {
-        self.first.0..=self.first.0 + self.tier.days_per_file() - 1
+        self.first.0..=self.last().0
+    }
+
+    /// The last day that it spans.
+    pub(super) const fn last(self) -> Day {
+        Day(self.first.0 + self.tier.days_per_file() - 1)
     }
 
     /// The midnight that ends it.
     pub(super) const fn until_ms(self) -> i64 {
-        Day(*self.days().end()).until_ms()
+        self.last().until_ms()
     }
 
     pub(super) fn name(self) -> String {

@@ -23,6 +23,7 @@ mod file;
 mod labels;
 mod layout;
 mod metrics;
+pub mod offline;
 mod open;
 mod read;
 mod retention;

@@ -121,7 +121,7 @@ fn refuse_newer(config: &Config, keys: &[FileKey]) -> Result<(), OpenError> {
 }
 
 /// The days that a file of rows holds whole.
-fn rolled_days(path: &Path) -> Result<Vec<Day>, Trouble> {
+pub(super) fn rolled_days(path: &Path) -> Result<Vec<Day>, Trouble> {
     let connection = file::open(path, Role::Rows, Access::Read)?;
     let read = || {
         let mut statement = connection.prepare("SELECT day FROM rolled WHERE done")?;

@@ -61,6 +61,10 @@ impl StateFile {
         with(self).map_err(|error| trouble(operation, &self.path, error))
     }
 
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Everything that the last checkpoint held.
     pub(super) fn restore(&mut self) -> Result<Restored, Trouble> {
         self.attempt("read", |file| file.read_all())

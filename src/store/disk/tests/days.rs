@@ -139,6 +139,43 @@ fn the_disk_cap_takes_the_oldest_samples_first_and_shrinks_even_today() {
 }
 
 #[test]
+fn rotation_by_hand_does_what_it_said_it_would_and_vacuum_gives_space_back() {
+    use super::super::offline::{Offline, compactions, files, rotation};
+
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series: Vec<_> = (0..20).map(|nth| Series::new("requests_total", nth)).collect();
+    let sealed = chunks(START, START + DAY, 60_000, |t| (t % 97) as f64);
+    let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+    commit(&disk, 1, START + DAY, &records).unwrap();
+    drop(disk);
+    let now = UnixNano((START + 4 * DAY).cast_unsigned() * 1_000_000);
+    let told = rotation(&setup.config, now).unwrap();
+    assert_eq!(told.roll, ["2026-11-20"]);
+    let [(name, bytes, reason)] = &told.drop[..] else { panic!("{told:?}") };
+    assert_eq!((&**name, *reason), ("metrics-20261120.db", "age"));
+    assert!(*bytes > 4096);
+    let reports = files(&setup.config).unwrap();
+    let counts: Vec<_> =
+        reports.iter().map(|file| (file.holds, file.series, file.samples)).collect();
+    assert_eq!(counts, [("raw", Some(20), Some(20 * 1440)), ("state", Some(0), None)]);
+
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&setup.clock);
+    let deps = Deps { clock, registry: setup.registry.clone() };
+    let offline = Offline::open(&setup.config, &deps).unwrap();
+    assert_eq!(offline.rotate(now).unwrap(), told);
+    let names = ["rollup-1h-20261119.db", "rollup-5m-20261120.db", "state.db"];
+    assert_eq!(setup.names(), names);
+    let path = setup.path("rollup-5m-20261120.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute("DELETE FROM chunk WHERE series > 1", []).unwrap();
+    drop(connection);
+    let told = compactions(&setup.config).unwrap();
+    let done = offline.vacuum().unwrap();
+    assert!(told[1].after < told[1].before && done[1].after < done[1].before, "{told:?} {done:?}");
+}
+
+#[test]
 fn ninety_days_are_answered_from_rows_within_the_cap() {
     let mut setup = Setup::new();
     setup.config.max_size = 8 << 20;

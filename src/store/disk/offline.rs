@@ -1,0 +1,255 @@
+//! The store's files without an agent: what they hold, what would go, and compaction.
+//!
+//! Looking ([`files`], [`rotation`]) takes no lock and works beside a running agent; doing
+//! ([`Offline`]) takes the store's lock and refuses while an agent has it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::commit::GRACE;
+use super::file::{self, Access, Role, Trouble, trouble};
+use super::layout::{FileKey, STATE_FILE, Tier};
+use super::retention::{self, Held};
+use super::{Disk, open};
+use crate::store::config::Config;
+use crate::store::handle::Deps;
+use crate::store::{OpenError, StoreError};
+use crate::time::UnixNano;
+
+/// A file and what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileReport {
+    /// Its name.
+    pub name: String,
+    /// `raw`, `5m`, `1h`, `state`, or `set aside`.
+    pub holds: &'static str,
+    /// The days that it spans, as `2026-11-21`; of files of days.
+    pub days: Option<(String, String)>,
+    /// Its size with its log.
+    pub bytes: u64,
+    /// Bytes in it that hold nothing.
+    pub free_bytes: Option<u64>,
+    /// Series that it names.
+    pub series: Option<u64>,
+    /// Chunks in it.
+    pub chunks: Option<u64>,
+    /// Samples, or rows, in those chunks.
+    pub samples: Option<u64>,
+    /// Why there are no numbers.
+    pub problem: Option<String>,
+}
+
+/// What rotation does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Days that are over and are rolled up, as `2026-11-21`.
+    pub roll: Vec<String>,
+    /// Files that go: name, bytes, and `age` or `size`.
+    pub drop: Vec<(String, u64, &'static str)>,
+    /// Bytes above `store.max_size` even then.
+    pub excess: u64,
+}
+
+/// A file that was compacted, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compaction {
+    /// Its name.
+    pub name: String,
+    /// Its size before.
+    pub before: u64,
+    /// Its size after; estimated when nothing was done.
+    pub after: u64,
+}
+
+/// Every file of the store and what is in it.
+///
+/// # Errors
+/// [`StoreError`]: the directory cannot be listed.
+pub fn files(config: &Config) -> Result<Vec<FileReport>, StoreError> {
+    let listed = open::list(&config.directory)?;
+    Ok(listed.into_iter().map(|file| report(&file.path, file.bytes)).collect())
+}
+
+fn report(path: &Path, bytes: u64) -> FileReport {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let report = FileReport { name: name.to_owned(), bytes, ..FileReport::default() };
+    let (report, role) = match FileKey::parse(name) {
+        Some(key) => {
+            let days = Some((key.first.date(), key.last().date()));
+            let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
+            (FileReport { holds: key.tier.name(), days, ..report }, role)
+        }
+        None if name == STATE_FILE => (FileReport { holds: "state", ..report }, Role::State),
+        None => return FileReport { holds: "set aside", ..report },
+    };
+    let counted = file::open(path, role, Access::Read).and_then(|connection| {
+        counts(&connection, role).map_err(|error| trouble("read", path, error))
+    });
+    match counted {
+        Ok((free, series, chunks)) => {
+            let (chunks, samples) = chunks.unzip();
+            FileReport { free_bytes: Some(free), series: Some(series), chunks, samples, ..report }
+        }
+        Err(Trouble::InUse) => {
+            FileReport { problem: Some("a running agent holds it".to_owned()), ..report }
+        }
+        Err(trouble) => {
+            let error = trouble.into_error("read", path);
+            FileReport { problem: Some(crate::telemetry::chain(&error)), ..report }
+        }
+    }
+}
+
+/// Free bytes, series, and chunks with their samples.
+type Counts = (u64, u64, Option<(u64, u64)>);
+
+fn counts(connection: &Connection, role: Role) -> rusqlite::Result<Counts> {
+    if role == Role::State {
+        connection.busy_timeout(Duration::ZERO)?;
+    }
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let series = number("SELECT count(*) FROM series")?;
+    let free = number("PRAGMA freelist_count")? * number("PRAGMA page_size")?;
+    let chunks = if role == Role::State {
+        None
+    } else {
+        let sql = "SELECT count(*), coalesce(sum(samples), 0) FROM chunk";
+        let (chunks, samples): (i64, i64) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Some((chunks.cast_unsigned(), samples.cast_unsigned()))
+    };
+    Ok((free.cast_unsigned(), series.cast_unsigned(), chunks))
+}
+
+/// What rotation would do at `now`.
+///
+/// # Errors
+/// [`StoreError`]: the directory cannot be listed.
+pub fn rotation(config: &Config, now: UnixNano) -> Result<Rotation, StoreError> {
+    let now_ms = milliseconds(now);
+    let mut rotation = Rotation::default();
+    let (mut held, mut other_bytes) = (Vec::new(), 0);
+    let rolled = rolled_days(config)?;
+    for listed in open::list(&config.directory)? {
+        let name = listed.path.file_name().and_then(|name| name.to_str());
+        let Some(key) = name.and_then(FileKey::parse) else {
+            other_bytes += listed.bytes;
+            continue;
+        };
+        let over = key.first.until_ms() + GRACE <= now_ms;
+        let waits = key.tier == Tier::Raw && !rolled.contains(&key.first);
+        if over && waits {
+            rotation.roll.push(key.first.date());
+        }
+        held.push(Held { key, bytes: listed.bytes, rolled: over || !waits });
+    }
+    let verdict = retention::decide(&held, other_bytes, now_ms, true, config);
+    rotation.excess = verdict.excess;
+    for (key, reason) in verdict.drop {
+        let bytes = held.iter().find(|held| held.key == key).map_or(0, |held| held.bytes);
+        rotation.drop.push((key.name(), bytes, reason.name()));
+    }
+    Ok(rotation)
+}
+
+/// The days that both tiers of rows hold whole, as far as their files can be read.
+fn rolled_days(config: &Config) -> Result<Vec<super::layout::Day>, StoreError> {
+    let keys = open::keys(&config.directory)
+        .map_err(|error| file::failed("list", &config.directory, error))?;
+    let days = |tier| {
+        let of_tier = keys.iter().filter(move |key| key.tier == tier);
+        let days =
+            of_tier.filter_map(|key| open::rolled_days(&config.directory.join(key.name())).ok());
+        days.flatten().collect::<Vec<_>>()
+    };
+    let coarse = days(Tier::OneHour);
+    Ok(days(Tier::FiveMinutes).into_iter().filter(|day| coarse.contains(day)).collect())
+}
+
+/// A store that is open to be tended by hand.
+#[derive(Debug)]
+pub struct Offline {
+    disk: Disk,
+    config: Config,
+}
+
+impl Offline {
+    /// Takes the store's lock.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] while an agent runs; the others as for an agent.
+    pub fn open(config: &Config, deps: &Deps) -> Result<Self, OpenError> {
+        let (disk, _) = Disk::open(config, deps)?;
+        Ok(Self { disk, config: config.clone() })
+    }
+
+    /// Rolls up days that are over and lets go of files, as an agent would at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the directory cannot be listed. What fails for one file is logged.
+    pub fn rotate(&self, now: UnixNano) -> Result<Rotation, StoreError> {
+        let rotation = rotation(&self.config, now)?;
+        {
+            let mut files = self.disk.lock();
+            files.now_ms = files.now_ms.max(milliseconds(now));
+            files.first = Some((files.now_ms, self.disk.clock.monotonic()));
+        }
+        while self.disk.tend() {}
+        Ok(rotation)
+    }
+
+    /// Writes every file anew without what is free in it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be written; those before it are done.
+    pub fn vacuum(&self) -> Result<Vec<Compaction>, StoreError> {
+        let mut compactions = Vec::new();
+        for listed in open::list(&self.config.directory)? {
+            let path = listed.path;
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let compacted = match FileKey::parse(name) {
+                Some(key) => {
+                    let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
+                    file::open(&path, role, Access::Write).and_then(|connection| {
+                        compact(&connection).map_err(|error| trouble("compact", &path, error))
+                    })
+                }
+                None if name == STATE_FILE => self.compact_state(),
+                None => continue,
+            };
+            compacted.map_err(|trouble| trouble.into_error("compact", &path))?;
+            let after = file::bytes(&path);
+            compactions.push(Compaction { name: name.to_owned(), before: listed.bytes, after });
+        }
+        Ok(compactions)
+    }
+
+    fn compact_state(&self) -> Result<(), Trouble> {
+        let mut files = self.disk.lock();
+        let Some(state) = &mut files.state else { return Ok(()) };
+        state.attempt("compact", |state| compact(state.connection()))
+    }
+}
+
+/// What compaction would do.
+///
+/// # Errors
+/// [`StoreError`]: the directory cannot be listed.
+pub fn compactions(config: &Config) -> Result<Vec<Compaction>, StoreError> {
+    let reports = files(config)?.into_iter();
+    let free = reports.filter_map(|file| Some((file.name, file.bytes, file.free_bytes?)));
+    Ok(free
+        .map(|(name, before, free)| Compaction { name, before, after: before.saturating_sub(free) })
+        .collect())
+}
+
+fn compact(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("VACUUM")?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn milliseconds(time: UnixNano) -> i64 {
+    i64::try_from(time.0 / 1_000_000).unwrap_or(i64::MAX)
+}
