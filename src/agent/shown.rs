@@ -79,21 +79,7 @@ impl View {
     /// Ready means that senders should send here. An unreachable destination is a reason to look,
     /// never to be unready: that would take down the application beside a sidecar.
     fn readiness(&self) -> Readiness {
-        let journal = self.journal.status();
-        let mut blocking = Vec::new();
-        if !self.serving.load(Ordering::Relaxed) {
-            blocking.push("the agent is starting or stopping".to_owned());
-        }
-        if journal.full {
-            let (size, max) = (journal.size, journal.max_size);
-            blocking.push(format!(
-                "the journal is full ({size} of {max} bytes): a destination that takes nothing holds \
-                 it; raise journal.max_size, mend the destination, or set when_full: drop_oldest"
-            ));
-        }
-        if let Some(waiting) = journal.waiting.filter(|waiting| *waiting > DISK_STALL) {
-            blocking.push(format!("the disk has not taken a write for {} s", waiting.as_secs()));
-        }
+        let mut blocking = blocking(&self.journal.status(), self.serving.load(Ordering::Relaxed));
         let ready = blocking.is_empty();
         blocking.extend(self.exporters.reasons());
         blocking.extend(self.store_missing.clone());
@@ -205,5 +191,55 @@ impl View {
                 tracing::warn!(lane, requests, items, "undelivered; kept in the journal");
             }
         }
+    }
+}
+
+/// Why senders should not send here.
+fn blocking(journal: &journal::Status, serving: bool) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if !serving {
+        reasons.push("the agent is starting or stopping".to_owned());
+    }
+    if journal.full {
+        let (size, max) = (journal.size, journal.max_size);
+        reasons.push(format!(
+            "the journal is full ({size} of {max} bytes): a destination that takes nothing holds \
+             it; raise journal.max_size, mend the destination, or set when_full: drop_oldest"
+        ));
+    }
+    if let Some(waiting) = journal.waiting.filter(|waiting| *waiting > DISK_STALL) {
+        reasons.push(format!("the disk has not taken a write for {} s", waiting.as_secs()));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_is_full_or_makes_no_progress_makes_the_agent_unready() {
+        let mut status = journal::Status {
+            durability: journal::Durability::Fsync,
+            size: 10,
+            max_size: 10,
+            segments: 1,
+            next_seq: 1,
+            full: false,
+            time_left: None,
+            poisoned: 0,
+            lost_records: 0,
+            since_append: DISK_STALL * 2,
+            waiting: Some(DISK_STALL),
+            tail_size: 0,
+            readers: Vec::new(),
+        };
+        assert!(blocking(&status, true).is_empty(), "an idle journal is well");
+        assert_eq!(blocking(&status, false), ["the agent is starting or stopping"]);
+        status.waiting = Some(DISK_STALL * 2);
+        status.full = true;
+        let reasons = blocking(&status, true);
+        assert!(reasons[0].starts_with("the journal is full (10 of 10 bytes)"), "{reasons:?}");
+        assert!(reasons[1].starts_with("the disk has not taken a write for "), "{reasons:?}");
     }
 }

@@ -113,6 +113,21 @@ async fn every_encoding_is_inflated_and_none_is_guessed() {
 }
 
 #[tokio::test]
+async fn envelopes_without_items_succeed_and_are_not_kept() {
+    let server = Server::plain().await;
+    for path in ["/v1/traces", "/v1/metrics", "/v1/logs"] {
+        for body in [&b"\x0a\x00"[..], b"\x0a\x02\x0a\x00", b"\x0a\x02\x12\x00"] {
+            let response = send(&server, post(path, body, &[PROTOBUF])).await;
+            assert_eq!((response.status().as_u16(), response.body().len()), (200, 0), "{path}");
+        }
+        let json = r#"{"resourceSpans":[{}],"resourceMetrics":[{}],"resourceLogs":[{}]}"#;
+        let response = send(&server, post(path, json, &[JSON])).await;
+        assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &b"{}"[..]), "{path}");
+    }
+    assert_eq!(server.journal.records().len(), 0);
+}
+
+#[tokio::test]
 async fn a_wrong_or_broken_body_is_a_bad_request_with_its_place() {
     let server = Server::plain().await;
     let mut deep = vec![];

@@ -116,7 +116,10 @@ async fn a_client_without_a_certificate_of_the_authority_gets_nothing_in() {
     std::fs::write(dir.path().join("clients.pem"), clients.pem()).unwrap();
     let server = Server::start(|listener, _| listener.tls = Some(tls(dir.path(), true))).await;
     let (known, stranger) = (clients.sign("app"), authority.sign("app"));
-    for (client, taken) in [(None, false), (Some(&stranger), false), (Some(&known), true)] {
+    let expired = clients.sign_expired("app");
+    for (client, taken) in
+        [(None, false), (Some(&stranger), false), (Some(&expired), false), (Some(&known), true)]
+    {
         // With TLS 1.3 a client learns of its refusal only when it reads.
         let before = server.journal.records().len();
         if let Ok(stream) = connect(&server, &authority, client, &["http/1.1"]).await {
@@ -128,7 +131,7 @@ async fn a_client_without_a_certificate_of_the_authority_gets_nothing_in() {
         }
         assert_eq!(server.journal.records().len() > before, taken);
     }
-    assert_eq!(server.count(&desc::RECEIVER_TLS_FAILURES, &["otlp"]), 2);
+    assert_eq!(server.count(&desc::RECEIVER_TLS_FAILURES, &["otlp"]), 3);
 }
 
 #[tokio::test]
