@@ -1,6 +1,7 @@
 //! What a query may hold in memory: samples, of 16 bytes each.
 //!
-//! A step of a column counts as one sample whether or not it holds one, since the memory is taken.
+//! A step of a column counts as one sample whether or not it holds one, since the memory is taken; a native
+//! histogram as one per bucket and seven more.
 
 use std::cell::Cell;
 

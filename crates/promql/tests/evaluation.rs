@@ -3,6 +3,7 @@
 mod held;
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use held::Held;
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use sidelight_promql::functions::{FUNCTIONS, Function};
 use sidelight_promql::parse::parse_with;
 use sidelight_promql::source::STALE_BITS;
 use sidelight_promql::{
-    Engine, Expr, Labels, Options, Points, QueryError, SampleValue, Stop, Value,
+    Engine, Expr, Histogram, Labels, Options, Points, QueryError, SampleValue, Stop, Value,
 };
 
 const MINUTE: i64 = 60_000;
@@ -201,6 +202,28 @@ fn a_query_holds_no_more_samples_than_allowed() {
     // A subquery is refused before it is evaluated.
     let error = engine.instant(&expr("sum_over_time(vector(1)[1y:1s])"), 0, &hour(1)).unwrap_err();
     assert_eq!(error.to_string(), too_many);
+}
+
+#[test]
+fn a_native_histogram_counts_with_its_buckets() {
+    let native = |count: i64| {
+        let buckets = vec!["1"; 90].join(" ");
+        let text = format!("{{{{count:{} sum:1 buckets:[{buckets}]}}}}", 90 + count);
+        (count * MINUTE, Arc::new(text.parse::<Histogram>().unwrap()))
+    };
+    let histograms = (0..60).map(native).collect();
+    let labels = Labels::new([("__name__", "m")]);
+    let held = Held(vec![(labels, Points { histograms, ..Points::default() })]);
+    let options = Options { samples_max: 5_000, ..options() };
+    for text in ["m", "rate(m[5m])", "m + m"] {
+        assert_eq!(failure(options, text, &held).0, "execution", "{text}");
+    }
+    // Without buckets it is small; one that stays from step to step is held once.
+    let engine = Engine::new(options);
+    for (text, step) in [("histogram_sum(m)", MINUTE), ("m @ 600", MINUTE)] {
+        let answer = engine.range(&expr(text), 0, 60 * MINUTE, step, &held);
+        assert!(answer.is_ok(), "{text}: {answer:?}");
+    }
 }
 
 #[test]

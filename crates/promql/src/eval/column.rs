@@ -49,6 +49,19 @@ impl Column {
         self.values.len()
     }
 
+    /// How many samples' memory it takes; a histogram that stays from step to step is one.
+    pub(crate) fn samples(&self) -> usize {
+        let mut before: Option<&Arc<Histogram>> = None;
+        let mut samples = self.len();
+        for histogram in self.histograms.iter().flatten() {
+            if !before.is_some_and(|before| Arc::ptr_eq(before, histogram)) {
+                samples += histogram.samples();
+            }
+            before = Some(histogram);
+        }
+        samples
+    }
+
     /// The sample at `step`.
     pub(crate) fn get(&self, step: usize) -> Option<SampleValue> {
         if !self.present.get(step) {

@@ -29,7 +29,7 @@ use context::{Context, Steps};
 use output::Output;
 use range::OverTime;
 use selector::Take;
-use window::Samples;
+use window::{Samples, histogram_samples};
 
 use crate::engine::QueryError;
 use crate::plan::{self, Node, Subquery, WindowSource};
@@ -63,7 +63,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         Node::Text(text) => Output::Text((*text).into()),
         Node::Once(node) => {
             let once = evaluate(node, steps.first(), context)?;
-            context.budget.take(once.samples().saturating_mul(steps.len))?;
+            context.budget.take(once.width().saturating_mul(steps.len))?;
             once.repeat(steps.len)
         }
         Node::Select(selector) => {
@@ -127,7 +127,7 @@ pub(crate) fn window(
     let mut series = Vec::new();
     samples(window, steps, context)?.each(steps, context, &mut |samples| {
         let Some(window) = samples.windows(steps).next() else { return Ok(()) };
-        context.budget.take(window.floats.len() + window.histograms.len())?;
+        context.budget.take(window.floats.len() + histogram_samples(window.histograms))?;
         let found = Series {
             labels: samples.labels.clone(),
             floats: window.floats.to_vec(),

@@ -19,7 +19,16 @@ impl Output {
         match self {
             Self::Scalar(values) => values.len(),
             Self::Text(_) => 0,
-            Self::Columns(columns) => columns.iter().map(Column::len).sum(),
+            Self::Columns(columns) => columns.iter().map(Column::samples).sum(),
+        }
+    }
+
+    /// How many values there are at each step.
+    pub(crate) const fn width(&self) -> usize {
+        match self {
+            Self::Scalar(_) => 1,
+            Self::Text(_) => 0,
+            Self::Columns(columns) => columns.len(),
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn instant(
     select(selector, 0, lookback, steps, context, &mut |labels, points| {
         let column = column(labels, points, selector, take, steps, lookback);
         if column.present.any() {
-            context.budget.take(steps.len)?;
+            context.budget.take(column.samples())?;
             columns.push(column);
         }
         Ok(())

@@ -38,7 +38,9 @@ impl Samples<'_> {
                 let mut live = Points::default();
                 selector::select(selector, range, 0, steps, context, &mut |labels, points| {
                     let base = context.budget.used();
-                    context.budget.take(points.floats.len() + points.histograms.len())?;
+                    context
+                        .budget
+                        .take(points.floats.len() + histogram_samples(&points.histograms))?;
                     let points = without_stale(points, &mut live);
                     let reference = |time| selector.reference(time);
                     context.budget.settle(base, 0)?;
@@ -60,6 +62,11 @@ impl Samples<'_> {
             }
         }
     }
+}
+
+/// How many samples' memory histograms take.
+pub(crate) fn histogram_samples(points: &[(i64, Arc<Histogram>)]) -> usize {
+    points.iter().map(|(_, histogram)| histogram.samples()).sum()
 }
 
 /// Forgets what is known of resets: the sample before was another one.

@@ -141,6 +141,12 @@ impl Histogram {
             && self.negative.same(&other.negative)
     }
 
+    /// How many floats with their times take as much memory.
+    #[must_use]
+    pub const fn samples(&self) -> usize {
+        size_of::<Self>() / 16 + self.positive.0.len() + self.negative.0.len()
+    }
+
     /// Drops the buckets that hold nothing.
     pub fn compact(&mut self) {
         self.positive.0.retain(|&(_, count)| count != 0.0);

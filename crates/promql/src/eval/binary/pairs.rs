@@ -92,8 +92,8 @@ impl Pairs<'_> {
                 if !many.present.overlaps(&one.present) {
                     continue;
                 }
-                context.budget.take(many.len())?;
                 let column = self.pair(many, one, context);
+                context.budget.take(column.samples())?;
                 if taken.len() == 0 {
                     taken = Bits::none(column.len());
                 }

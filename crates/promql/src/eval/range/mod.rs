@@ -77,7 +77,7 @@ impl OverTime<'_> {
             }
             let column = self.column(function, series, steps, context)?;
             if column.present.any() {
-                context.budget.take(steps.len)?;
+                context.budget.take(column.samples())?;
                 self.might_not_be_a_counter(&column, context);
                 columns.push(column);
             }
