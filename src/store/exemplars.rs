@@ -1,6 +1,10 @@
-//! Exemplars: single observations with the trace they belong to.
+//! Exemplars: single observations with the trace they belong to. A ring of the newest, in memory only.
+
+use std::collections::{HashMap, VecDeque};
 
 use sidelight_promql::Labels;
+
+use super::SeriesId;
 
 /// One observation.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,4 +24,69 @@ pub struct SeriesExemplars {
     pub labels: Labels,
     /// At least one.
     pub exemplars: Vec<Exemplar>,
+}
+
+/// The most bytes of labels that an exemplar is kept with.
+const LABEL_BYTES_MAX: usize = 512;
+
+/// The newest exemplars of all series.
+#[derive(Debug)]
+pub(super) struct Ring {
+    max: usize,
+    per_series_max: usize,
+    newest: VecDeque<(SeriesId, Exemplar)>,
+    by_series: HashMap<SeriesId, usize>,
+}
+
+impl Ring {
+    pub(super) fn new(max: usize, per_series_max: usize) -> Self {
+        let (newest, by_series) = (VecDeque::new(), HashMap::new());
+        Self { max, per_series_max, newest, by_series }
+    }
+
+    /// Keeps an exemplar in place of the oldest of its series, or of all. One that is there stays as it is.
+    pub(super) fn push(&mut self, series: SeriesId, mut exemplar: Exemplar) {
+        let of = |known: &(SeriesId, Exemplar)| known.0 == series;
+        let same = |known: &(SeriesId, Exemplar)| {
+            of(known) && known.1.time_ms == exemplar.time_ms && known.1.labels == exemplar.labels
+        };
+        let kept = self.by_series.get(&series).copied().unwrap_or_default();
+        if self.max == 0 || self.per_series_max == 0 || kept > 0 && self.newest.iter().any(same) {
+            return;
+        }
+        let bytes = |labels: &[(String, String)]| -> usize {
+            labels.iter().map(|(name, value)| name.len() + value.len()).sum()
+        };
+        while bytes(&exemplar.labels) > LABEL_BYTES_MAX {
+            exemplar.labels.pop();
+        }
+        let oldest = if kept >= self.per_series_max {
+            self.newest.iter().position(of)
+        } else {
+            (self.newest.len() >= self.max).then_some(0)
+        };
+        if let Some((gone, _)) = oldest.and_then(|at| self.newest.remove(at))
+            && let Some(left) = self.by_series.get_mut(&gone)
+        {
+            *left -= 1;
+            if *left == 0 {
+                self.by_series.remove(&gone);
+            }
+        }
+        *self.by_series.entry(series).or_default() += 1;
+        self.newest.push_back((series, exemplar));
+    }
+
+    /// The exemplars of a series from `start_ms` to `end_ms`, ascending.
+    pub(super) fn of(&self, series: SeriesId, start_ms: i64, end_ms: i64) -> Vec<Exemplar> {
+        if !self.by_series.contains_key(&series) {
+            return Vec::new();
+        }
+        let of = self.newest.iter().filter(|(of, exemplar)| {
+            *of == series && (start_ms..=end_ms).contains(&exemplar.time_ms)
+        });
+        let mut found: Vec<Exemplar> = of.map(|(_, exemplar)| exemplar.clone()).collect();
+        found.sort_by_key(|exemplar| exemplar.time_ms);
+        found
+    }
 }

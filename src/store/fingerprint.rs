@@ -1,7 +1,7 @@
 //! The identity of a stored series on disk: 64 bits of its labels and kind.
 //!
-//! Stable: it is a key in files. Two live series never share one (the head gives the second another);
-//! among 10^5 series over all days the chance of a clash is 3e-10.
+//! Stable: it is a key in files. Two live series never share one: the second is refused. Among 10^5 series
+//! over all days the chance of a clash is 3e-10.
 
 use super::Kind;
 
@@ -33,6 +33,11 @@ impl Fingerprint {
     pub const fn from_i64(bits: i64) -> Self {
         Self(bits.cast_unsigned())
     }
+}
+
+/// The hash of a text.
+pub(super) fn hash_text(of: &str) -> u64 {
+    text(SEED, of.as_bytes())
 }
 
 /// Mixes a text and its length into `state`, eight bytes at a time.

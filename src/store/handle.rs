@@ -1,18 +1,15 @@
 //! [`Store`]: what the agent holds to read, and what it shares with the writer.
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
-
-use sidelight_promql::ast::Matcher;
-use sidelight_promql::{Labels, Points, Queryable, Selection, SourceError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::config::Config;
 use super::disk::Disk;
-use super::exemplars::SeriesExemplars;
+use super::exemplars::Ring;
+use super::head::Head;
 use super::metadata::Metadata;
 use super::stats::Stats;
-use super::{OpenError, Opened, StoreError, Writer};
-use crate::telemetry::Registry;
+use super::{OpenError, Opened, Writer};
+use crate::telemetry::{Counter, Registry, desc};
 use crate::time::Clock;
 
 /// What the store is given.
@@ -27,13 +24,34 @@ pub struct Deps {
 /// Reads the store. Cloning shares it. Every call may block on disk.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
+    pub(super) metrics: Metrics,
     pub(super) disk: Disk,
+    pub(super) head: RwLock<Head>,
+}
+
+#[derive(Debug)]
+pub(super) struct Metrics {
+    pub(super) overflow: Counter,
+    pub(super) dropped_chunks: Counter,
+    pub(super) dropped_families: Counter,
+}
+
+impl Shared {
+    /// The head, to read. A panic elsewhere ends the process, so a poisoned lock is not looked at.
+    pub(super) fn head(&self) -> RwLockReadGuard<'_, Head> {
+        self.head.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The head, to write: the writer only.
+    pub(super) fn head_mut(&self) -> RwLockWriteGuard<'_, Head> {
+        self.head.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Store {
@@ -44,80 +62,47 @@ impl Store {
     /// aside.
     #[expect(clippy::needless_pass_by_value, reason = "what is given is kept")]
     pub fn open(config: Config, deps: Deps) -> Result<(Self, Writer, Opened), OpenError> {
-        let (disk, restored) = Disk::open(&config, &deps)?;
-        let opened = Opened {
-            journal_seq: restored.journal_seq,
-            quarantined: restored.quarantined,
-            ..Opened::default()
+        let (disk, mut restored) = Disk::open(&config, &deps)?;
+        let registry = &deps.registry;
+        let metrics = Metrics {
+            overflow: registry.counter(&desc::STORE_OVERFLOW_SAMPLES, &[]),
+            dropped_chunks: registry.counter(&desc::STORE_DROPPED_CHUNKS, &[]),
+            dropped_families: registry.counter(&desc::STORE_DROPPED_FAMILIES, &[]),
         };
-        let shared = Arc::new(Shared { config, disk });
-        Ok((Self { shared: Arc::clone(&shared) }, Writer::new(shared), opened))
-    }
-
-    /// The names of labels of series that meet one of `selectors` (none: of every series) and have
-    /// samples from `start_ms` to `end_ms`; sorted, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`]: a file cannot be read.
-    pub fn label_names(
-        &self,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let _ = (selectors, start_ms, end_ms, limit);
-        Ok(Vec::new())
-    }
-
-    /// The values of label `name`, likewise.
-    ///
-    /// # Errors
-    /// [`StoreError`]: a file cannot be read.
-    pub fn label_values(
-        &self,
-        name: &str,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let _ = (name, selectors, start_ms, end_ms, limit);
-        Ok(Vec::new())
-    }
-
-    /// The label sets of series, likewise.
-    ///
-    /// # Errors
-    /// [`StoreError`]: a file cannot be read.
-    pub fn series(
-        &self,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<Labels>, StoreError> {
-        let _ = (selectors, start_ms, end_ms, limit);
-        Ok(Vec::new())
+        let ring = Ring::new(config.exemplars_max, config.exemplars_per_series_max);
+        let head = RwLock::new(Head::new(config.series_max, ring));
+        let shared = Arc::new(Shared { config, metrics, disk, head });
+        let weak = Arc::downgrade(&shared);
+        registry.observe(&desc::STORE_SERIES, &[], move || {
+            weak.upgrade().map_or(0.0, |shared| shared.head().len() as f64)
+        });
+        let weak = Arc::downgrade(&shared);
+        registry.observe(&desc::STORE_HEAD_BYTES, &[], move || {
+            let mut stats = Stats::default();
+            weak.upgrade().map_or(0.0, |shared| {
+                shared.head().stats(&mut stats);
+                stats.head_bytes as f64
+            })
+        });
+        let mut writer = Writer::new(Arc::clone(&shared));
+        let (series, lost_series) = writer.restore(&mut restored);
+        let (journal_seq, quarantined) = (restored.journal_seq, restored.quarantined);
+        let opened = Opened { journal_seq, series, lost_series, quarantined };
+        Ok((Self { shared }, writer, opened))
     }
 
     /// What is known of `family`, or of every family; by name, at most `limit`.
     #[must_use]
     pub fn metadata(&self, family: Option<&str>, limit: usize) -> Vec<(String, Metadata)> {
-        let _ = (family, limit);
-        Vec::new()
-    }
-
-    /// The exemplars of series that meet one of `selectors`, from `start_ms` to `end_ms`.
-    #[must_use]
-    pub fn exemplars(
-        &self,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-    ) -> Vec<SeriesExemplars> {
-        let _ = (selectors, start_ms, end_ms);
-        Vec::new()
+        let head = self.shared.head();
+        let known =
+            |(name, (known, _)): (&String, &(Metadata, bool))| (name.clone(), known.clone());
+        match family {
+            Some(name) => {
+                head.families.get_key_value(name).map(known).into_iter().take(limit).collect()
+            }
+            None => head.families.iter().map(known).take(limit).collect(),
+        }
     }
 
     /// Does a slice of what is to be done in the background: rolls up days that are over, lets go of files.
@@ -130,16 +115,8 @@ impl Store {
     /// What the store holds.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { files: self.shared.disk.files(), ..Stats::default() }
-    }
-}
-
-impl Queryable for Store {
-    fn select(
-        &self,
-        _selection: &Selection<'_>,
-        _each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
-        Ok(())
+        let mut stats = Stats { files: self.shared.disk.files(), ..Stats::default() };
+        self.shared.head().stats(&mut stats);
+        stats
     }
 }

@@ -80,3 +80,24 @@ impl Samples {
         floats.is_empty() && histograms.is_empty() && self.classics.rows.is_empty()
     }
 }
+
+impl Samples {
+    /// Leaves the samples after `after` and up to `until`, each time once and ascending.
+    pub(super) fn trim(&mut self, after: i64, until: i64) {
+        let Points { floats, histograms } = &mut self.points;
+        floats.retain(ascending(after, until, |sample: &(i64, f64)| sample.0));
+        histograms.retain(ascending(after, until, |sample: &(i64, _)| sample.0));
+        self.classics.rows.retain(ascending(after, until, |row: &ClassicRow| row.time_ms));
+    }
+}
+
+/// Says of samples in turn whether they are in the window and after all before them.
+fn ascending<T>(after: i64, until: i64, time: impl Fn(&T) -> i64) -> impl FnMut(&T) -> bool {
+    let mut newest = after;
+    move |sample| {
+        let time = time(sample);
+        let kept = time > newest && time <= until;
+        newest = if kept { time } else { newest };
+        kept
+    }
+}

@@ -1,20 +1,24 @@
 //! [`Writer`]: the one that puts samples into the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sidelight_promql::Histogram;
 
+use super::checkpoint::{Record, Restored};
+use super::chunk::Sample;
 use super::exemplars::Exemplar;
 use super::handle::Shared;
 use super::metadata::Metadata;
-use super::{Classic, Kind, Refused, StoreError};
+use super::{Classic, Fingerprint, Kind, Refused, StoreError};
+use crate::telemetry::desc;
 
 /// A series in the head. Stays good until the series leaves the head; then appends say
 /// [`Refused::Gone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesId {
-    index: u32,
-    generation: u32,
+    pub(super) index: u32,
+    pub(super) generation: u32,
 }
 
 impl SeriesId {
@@ -43,28 +47,118 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
-    now_ms: i64,
+    /// The received time; `None` until it is said.
+    now_ms: Option<i64>,
+    checkpoint_ms: Option<i64>,
+    streams: Vec<Kept>,
     /// Of what is past the limit.
-    overflow: Stream,
+    spare: Kept,
+    /// The series that counts what is past the limit, and its last time.
+    overflow_noted_ms: i64,
+    states: BTreeMap<String, (Vec<u8>, bool)>,
 }
+
+/// The stream of a slot of the head, and whether it may differ from what a checkpoint has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    generation: u32,
+    changed: bool,
+    stream: Stream,
+}
+
+/// The series that counts what is past the limit gets a sample this often.
+const OVERFLOW_INTERVAL_MS: i64 = 10_000;
+/// A family's help and unit are cut to this many bytes.
+const HELP_BYTES_MAX: usize = 1 << 10;
+/// The most bounds of a histogram.
+const BOUNDS_MAX: usize = 1 << 10;
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, now_ms: i64::MIN, overflow: Stream::default() }
+        Self {
+            shared,
+            now_ms: None,
+            checkpoint_ms: None,
+            streams: Vec::new(),
+            spare: Kept::default(),
+            overflow_noted_ms: i64::MIN,
+            states: BTreeMap::new(),
+        }
+    }
+
+    /// Puts back what a checkpoint held. Returns how many series were put back and how many not.
+    pub(super) fn restore(&mut self, restored: &mut Restored) -> (usize, usize) {
+        if restored.journal_seq.is_some() {
+            (self.now_ms, self.checkpoint_ms) = (Some(restored.now_ms), Some(restored.now_ms));
+        }
+        let states = std::mem::take(&mut restored.states);
+        self.states.extend(states.into_iter().map(|(key, bytes)| (key, (bytes, false))));
+        let live = std::mem::take(&mut restored.live);
+        let shared = Arc::clone(&self.shared);
+        let mut head = shared.head_mut();
+        let families = std::mem::take(&mut restored.families);
+        head.families.extend(families.into_iter().map(|(name, known)| (name, (known, false))));
+        let mut lost = 0;
+        for series in live {
+            let of = head.restore(series.fingerprint, &series.labels, series.kind, &series.state);
+            match of {
+                Ok((id, stream)) => self.keep(id).stream = stream,
+                Err(_) => lost += 1,
+            }
+        }
+        (head.len(), lost)
+    }
+
+    /// The stream of a series, whichever series had the slot before.
+    fn keep(&mut self, id: SeriesId) -> &mut Kept {
+        let index = id.index as usize;
+        if self.streams.len() <= index {
+            self.streams.resize(index + 1, Kept::default());
+        }
+        let kept = self.streams.get_mut(index).unwrap_or(&mut self.spare);
+        if kept.generation != id.generation {
+            *kept = Kept { generation: id.generation, ..Kept::default() };
+        }
+        kept
     }
 
     /// Says when the samples that follow were received, in milliseconds since the Unix epoch: what is
     /// too old or too far ahead is measured against it, and nothing is before it is said. Call it
     /// for each record of the journal.
     pub fn set_now(&mut self, received_ms: i64) {
-        self.now_ms = self.now_ms.max(received_ms);
+        let now = self.now_ms.map_or(received_ms, |now| now.max(received_ms));
+        self.now_ms = Some(now);
+        self.checkpoint_ms.get_or_insert(now);
+        if now.saturating_sub(self.overflow_noted_ms) >= OVERFLOW_INTERVAL_MS {
+            self.note_overflow(now);
+        }
+    }
+
+    /// Shows how much was past the limit as a series of its own, once there is any.
+    fn note_overflow(&mut self, now: i64) {
+        self.overflow_noted_ms = now;
+        let mut head = self.shared.head_mut();
+        if head.overflow_samples == 0 {
+            return;
+        }
+        let name = format!("{}_total", desc::STORE_OVERFLOW_SAMPLES.name);
+        let labels = [("__name__", &*name), ("otel_metric_overflow", "true")];
+        let fingerprint = Fingerprint::of(labels, Kind::Float);
+        let count = head.overflow_samples as f64;
+        let id = head.series(&labels, Kind::Float, now).unwrap_or_else(|_| {
+            // Beside the limit: it is how the limit shows.
+            head.make(fingerprint, labels.into_iter(), Kind::Float, now)
+        });
+        let sealed = head.get_mut(id).and_then(|s| s.append(now, &Sample::Float(count)).ok());
+        head.pending_bytes += sealed.unwrap_or_default();
     }
 
     /// Finds or makes a series. `labels` in the order of names, `__name__` among them; empty values are
     /// left out. Past the limit the answer is [`SeriesId::OVERFLOW`], counted by metric.
     pub fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> SeriesId {
-        let _ = (labels, kind);
-        SeriesId::OVERFLOW
+        let now = self.now_ms.unwrap_or_default();
+        let made = self.shared.head_mut().series(labels, kind, now);
+        made.unwrap_or(SeriesId::OVERFLOW)
     }
 
     /// Appends a number.
@@ -72,8 +166,7 @@ impl Writer {
     /// # Errors
     /// [`Refused`]: the sample is not in the store.
     pub fn append(&mut self, series: SeriesId, time_ms: i64, value: f64) -> Result<(), Refused> {
-        let _ = (series, time_ms, value);
-        Err(Refused::Overflow)
+        self.put(series, time_ms, &Sample::Float(value))
     }
 
     /// Appends a native histogram.
@@ -86,8 +179,7 @@ impl Writer {
         time_ms: i64,
         histogram: &Histogram,
     ) -> Result<(), Refused> {
-        let _ = (series, time_ms, histogram);
-        Err(Refused::Overflow)
+        self.put(series, time_ms, &Sample::Native(histogram))
     }
 
     /// Appends a histogram with explicit bounds.
@@ -100,50 +192,116 @@ impl Writer {
         time_ms: i64,
         histogram: &Classic<'_>,
     ) -> Result<(), Refused> {
-        let _ = (series, time_ms, histogram);
-        Err(Refused::Overflow)
+        let Classic { bounds, counts, .. } = histogram;
+        let ascending = bounds.iter().is_sorted_by(|a, b| a < b);
+        let finite = bounds.iter().all(|bound| bound.is_finite());
+        if !ascending || !finite || counts.len() != bounds.len() + 1 || bounds.len() > BOUNDS_MAX {
+            return Err(Refused::Malformed);
+        }
+        self.put(series, time_ms, &Sample::Classic(histogram))
     }
 
     /// Says that a series ended at `time_ms`, unless it has ended already.
     pub fn stale(&mut self, series: SeriesId, time_ms: i64) {
-        let _ = (series, time_ms);
+        let kind = {
+            let head = self.shared.head();
+            let of = head.get(series).filter(|of| !of.ended && of.last_ms.is_some());
+            let Some(of) = of else { return };
+            of.kind
+        };
+        // A series whose newest sample is later has not ended.
+        let _refused = self.put(series, time_ms, &Sample::ended(kind));
     }
 
-    /// What is kept for the conversion of this series' points. That of a series past the limit, or gone,
+    #[inline]
+    fn put(&mut self, id: SeriesId, time_ms: i64, sample: &Sample<'_>) -> Result<(), Refused> {
+        let config = &self.shared.config;
+        let mut head = self.shared.head_mut();
+        if id.is_overflow() {
+            head.overflow_samples += 1;
+            self.shared.metrics.overflow.add(1);
+            return Err(Refused::Overflow);
+        }
+        let pending = head.pending_bytes;
+        let series = head.get_mut(id).ok_or(Refused::Gone)?;
+        if let Some(now) = self.now_ms {
+            if time_ms > now.saturating_add(millis(config.future_max)) {
+                return Err(Refused::FarFuture);
+            }
+            if time_ms < now.saturating_sub(millis(config.series_ttl)) {
+                return Err(Refused::TooOld);
+            }
+        }
+        let sealed = series.append(time_ms, sample)?;
+        let mut lost = 0;
+        if sealed > 0 && pending + sealed > config.pending_bytes_max {
+            lost = series.sealed.drain(..1).map(|chunk| chunk.bytes.len()).sum();
+            self.shared.metrics.dropped_chunks.add(1);
+        }
+        head.pending_bytes = pending + sealed - lost;
+        head.samples += 1;
+        head.newest_ms = head.newest_ms.max(Some(time_ms));
+        Ok(())
+    }
+
+    /// What is kept for the conversion of this series' points. That of a series past the limit
     /// is shared and means nothing.
     pub fn stream(&mut self, series: SeriesId) -> &mut Stream {
-        let _ = series;
-        self.overflow = Stream::default();
-        &mut self.overflow
+        if series.is_overflow() {
+            self.spare = Kept::default();
+            return &mut self.spare.stream;
+        }
+        let kept = self.keep(series);
+        kept.changed = true;
+        &mut kept.stream
     }
 
     /// Keeps what is known of a family. The last word holds; past the limit of families it is dropped.
-    pub fn describe(&mut self, family: &str, metadata: Metadata) {
-        let _ = (family, metadata);
+    pub fn describe(&mut self, family: &str, mut metadata: Metadata) {
+        let families_max = self.shared.config.families_max;
+        cut(&mut metadata.help);
+        cut(&mut metadata.unit);
+        let mut head = self.shared.head_mut();
+        let room = head.families.len() < families_max;
+        match head.families.get_mut(family) {
+            Some((known, changed)) if *known != metadata => {
+                (*known, *changed) = (metadata, true);
+            }
+            Some(_) => {}
+            None if room => {
+                head.families.insert(family.to_owned(), (metadata, true));
+            }
+            None => self.shared.metrics.dropped_families.add(1),
+        }
     }
 
     /// Keeps an exemplar; the oldest of its series, or of all, goes for it.
     pub fn exemplar(&mut self, series: SeriesId, exemplar: Exemplar) {
-        let _ = (series, exemplar);
+        if !series.is_overflow() {
+            self.shared.head_mut().exemplars.push(series, exemplar);
+        }
     }
 
     /// Keeps `bytes` under `key` with the next checkpoint.
     pub fn set_state(&mut self, key: &str, bytes: Vec<u8>) {
-        let _ = (key, bytes);
+        self.states.insert(key.to_owned(), (bytes, true));
     }
 
     /// What [`Writer::set_state`] was last given, before or after a restart.
     #[must_use]
     pub fn state(&self, key: &str) -> Option<&[u8]> {
-        let _ = key;
-        None
+        self.states.get(key).map(|(bytes, _)| bytes.as_slice())
     }
 
     /// Whether it is time for a checkpoint: by received time, or by what was read of the journal since
     /// the last.
     #[must_use]
     pub fn checkpoint_due(&self, journal_bytes_since: u64) -> bool {
-        journal_bytes_since >= self.shared.config.checkpoint_bytes
+        let config = &self.shared.config;
+        let since = self.now_ms.zip(self.checkpoint_ms);
+        let since = since.map_or(0, |(now, last)| now.saturating_sub(last));
+        journal_bytes_since >= config.checkpoint_bytes
+            || since >= millis(config.checkpoint_interval)
     }
 
     /// Writes everything that records up to `journal_seq` gave, lets series that are dead leave, and
@@ -152,6 +310,94 @@ impl Writer {
     /// # Errors
     /// [`StoreError`]: nothing is lost, the next one writes it too.
     pub fn checkpoint(&mut self, journal_seq: u64) -> Result<(), StoreError> {
-        self.shared.disk.begin(journal_seq, self.now_ms)?.finish()
+        let shared = Arc::clone(&self.shared);
+        let now = self.now_ms.unwrap_or_default();
+        let oldest = now.saturating_sub(millis(shared.config.series_ttl));
+        let mut commit = shared.disk.begin(journal_seq, now)?;
+        let all = commit.wants_all();
+        let mut gone = Vec::new();
+        let mut state = Vec::new();
+        let slots = shared.head().slots();
+        for index in 0..slots {
+            let Some((id, dead)) = self.seal_if_dead(index, oldest) else { continue };
+            let kept = *self.keep(id);
+            let (fingerprint, kind, labels, sealed) = {
+                let head = shared.head();
+                let Some(series) = head.get(id) else { continue };
+                if !(series.changed || kept.changed || all || dead) {
+                    continue;
+                }
+                state.clear();
+                if !dead {
+                    series.state(&kept.stream, &mut state);
+                }
+                (series.fingerprint, series.kind, head.labels(series), series.sealed.clone())
+            };
+            let record =
+                Record { fingerprint, kind, labels: &labels, sealed: &sealed, live: &state };
+            commit.series(&record)?;
+            if dead {
+                commit.removed(fingerprint)?;
+                gone.push(id);
+            }
+        }
+        for (key, (bytes, changed)) in &self.states {
+            if *changed || all {
+                commit.state(key, bytes)?;
+            }
+        }
+        let families = shared.head().families.clone();
+        for (name, (known, _)) in families.iter().filter(|(_, (_, changed))| *changed || all) {
+            commit.family(name, known)?;
+        }
+        commit.finish()?;
+        self.finished(&gone);
+        Ok(())
     }
+
+    /// The series of a slot, and whether it is dead: then all of it is sealed.
+    fn seal_if_dead(&self, index: u32, oldest: i64) -> Option<(SeriesId, bool)> {
+        let (id, dead) = {
+            let head = self.shared.head();
+            let (id, series) = head.at(index)?;
+            (id, series.used_ms() < oldest)
+        };
+        if dead {
+            let mut head = self.shared.head_mut();
+            let series = head.get_mut(id)?;
+            let before = series.sealed.len();
+            series.seal();
+            let sealed: usize = series.sealed.iter().skip(before).map(|c| c.bytes.len()).sum();
+            head.pending_bytes += sealed;
+        }
+        Some((id, dead))
+    }
+
+    /// Forgets what is on disk.
+    fn finished(&mut self, gone: &[SeriesId]) {
+        self.checkpoint_ms = self.now_ms;
+        self.streams.iter_mut().for_each(|kept| kept.changed = false);
+        self.states.values_mut().for_each(|(_, changed)| *changed = false);
+        let slots = self.shared.head().slots();
+        for index in 0..slots {
+            let mut head = self.shared.head_mut();
+            let Some((id, _)) = head.at(index) else { continue };
+            let Some(series) = head.get_mut(id) else { continue };
+            series.changed = false;
+            let freed: usize = series.sealed.iter().map(|chunk| chunk.bytes.len()).sum();
+            series.sealed = Vec::new();
+            head.pending_bytes -= freed;
+        }
+        let mut head = self.shared.head_mut();
+        head.families.values_mut().for_each(|(_, changed)| *changed = false);
+        head.remove(gone);
+    }
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(HELP_BYTES_MAX));
 }

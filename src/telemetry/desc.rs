@@ -533,6 +533,41 @@ pub const AGGREGATE_EXPIRED_SERIES: Desc = Desc {
 
 // store
 
+/// Series in the store's head.
+pub const STORE_SERIES: Desc = Desc {
+    name: "sidelight_store_series",
+    kind: Kind::Gauge,
+    help: "Series in the metric store's memory.",
+    labels: &[],
+};
+/// Memory of the store's head.
+pub const STORE_HEAD_BYTES: Desc = Desc {
+    name: "sidelight_store_head_bytes",
+    kind: Kind::Gauge,
+    help: "Memory of the metric store's series, indexes and newest samples, estimated.",
+    labels: &[],
+};
+/// Samples past the limit of series.
+pub const STORE_OVERFLOW_SAMPLES: Desc = Desc {
+    name: "sidelight_store_overflow_samples",
+    kind: Kind::Counter,
+    help: "Samples not stored because their series were past store.series_max. Stored as a series as well.",
+    labels: &[],
+};
+/// Chunks that no checkpoint could take.
+pub const STORE_DROPPED_CHUNKS: Desc = Desc {
+    name: "sidelight_store_dropped_chunks",
+    kind: Kind::Counter,
+    help: "Chunks dropped from memory because no checkpoint could write them and store.pending_bytes_max was reached.",
+    labels: &[],
+};
+/// Metadata past the limit.
+pub const STORE_DROPPED_FAMILIES: Desc = Desc {
+    name: "sidelight_store_dropped_families",
+    kind: Kind::Counter,
+    help: "Metadata not kept because store.families_max families had some.",
+    labels: &[],
+};
 /// Data points that became samples.
 pub const STORE_POINTS: Desc = Desc {
     name: "sidelight_store_points",

@@ -1,0 +1,230 @@
+//! One series in the head: its newest samples, and what is needed to judge the next one.
+
+use std::sync::Arc;
+
+use super::symbols::Symbol;
+use crate::store::chunk::{self, Chunk, Corrupt, OpenChunk, Sample};
+use crate::store::samples::Samples;
+use crate::store::{Fingerprint, Kind, Refused, Stream};
+
+/// A series. About 250 B, its labels at 8 B each, and its chunks.
+#[derive(Debug)]
+pub(in crate::store) struct Series {
+    pub(in crate::store) fingerprint: Fingerprint,
+    pub(in crate::store) kind: Kind,
+    /// Whether the newest sample says that the series ended.
+    pub(in crate::store) ended: bool,
+    /// Whether there is something that no checkpoint has.
+    pub(in crate::store) changed: bool,
+    /// In the order of names.
+    pub(super) labels: Box<[(Symbol, Symbol)]>,
+    /// The time of the newest sample; `None` before the first.
+    pub(in crate::store) last_ms: Option<i64>,
+    /// When it was made: without a sample it leaves as well.
+    pub(super) made_ms: i64,
+    /// Tells the newest sample from another of the same time.
+    mark: u64,
+    open: Option<OpenChunk>,
+    /// Chunks that no checkpoint has, oldest first.
+    pub(in crate::store) sealed: Vec<Chunk>,
+}
+
+/// The layout of [`Series::state`].
+const VERSION: u8 = 1;
+
+impl Series {
+    pub(super) fn new(
+        fingerprint: Fingerprint,
+        kind: Kind,
+        labels: Box<[(Symbol, Symbol)]>,
+        made_ms: i64,
+    ) -> Self {
+        Self {
+            fingerprint,
+            kind,
+            ended: false,
+            changed: true,
+            labels,
+            last_ms: None,
+            made_ms,
+            mark: 0,
+            open: None,
+            sealed: Vec::new(),
+        }
+    }
+
+    /// Adds a sample. Returns the bytes of what that sealed.
+    #[inline]
+    pub(in crate::store) fn append(
+        &mut self,
+        time: i64,
+        sample: &Sample<'_>,
+    ) -> Result<usize, Refused> {
+        if sample.kind() != self.kind {
+            return Err(Refused::Malformed);
+        }
+        let mark = mark(sample);
+        match self.last_ms {
+            Some(last) if time < last => return Err(Refused::OutOfOrder),
+            Some(last) if time == last && mark == self.mark => return Err(Refused::Duplicate),
+            Some(last) if time == last => return Err(Refused::Conflict),
+            _ => {}
+        }
+        self.last_ms = Some(time);
+        self.mark = mark;
+        self.ended = sample.is_stale();
+        self.changed = true;
+        let before = self.sealed.len();
+        chunk::put(time, sample, &mut self.open, &mut self.sealed);
+        Ok(self.sealed.iter().skip(before).map(|chunk| chunk.bytes.len()).sum())
+    }
+
+    /// When it was last of use.
+    pub(in crate::store) fn used_ms(&self) -> i64 {
+        self.last_ms.unwrap_or(self.made_ms).max(self.made_ms)
+    }
+
+    /// Moves the open chunk to those that are sealed.
+    pub(in crate::store) fn seal(&mut self) {
+        self.sealed.extend(self.open.take().map(|open| open.seal()));
+    }
+
+    /// Bytes of chunks that no checkpoint has, but for the open one.
+    pub(in crate::store) fn sealed_bytes(&self) -> usize {
+        self.sealed.iter().map(|chunk| chunk.bytes.len()).sum()
+    }
+
+    /// The time of the oldest sample that is here.
+    pub(in crate::store) fn first_ms(&self) -> Option<i64> {
+        let sealed = self.sealed.first().map(|chunk| chunk.start_ms);
+        sealed.or_else(|| self.open.as_ref().map(OpenChunk::start_ms))
+    }
+
+    /// The bounds of the newest sample of a histogram that has some.
+    pub(in crate::store) fn bounds(&self) -> Option<&Arc<[f64]>> {
+        self.open.as_ref().and_then(OpenChunk::bounds)
+    }
+
+    /// Appends the bytes of the open chunk to `out`; its encoding.
+    pub(in crate::store) fn copy_open(&self, out: &mut Vec<u8>) -> Option<u8> {
+        let open = self.open.as_ref()?;
+        open.copy_to(out);
+        Some(open.encoding() as u8)
+    }
+
+    pub(super) fn chunks(&self) -> usize {
+        self.sealed.len() + usize::from(self.open.is_some())
+    }
+
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.sealed_bytes() + self.open.as_ref().map_or(0, OpenChunk::len)
+    }
+
+    /// Memory held, the struct included.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let sealed: usize = self.sealed.iter().map(|chunk| chunk.bytes.len() + 16).sum();
+        size_of::<Self>()
+            + self.labels.len() * size_of::<(Symbol, Symbol)>()
+            + self.sealed.capacity() * size_of::<Chunk>()
+            + sealed
+            + self.open.as_ref().map_or(0, OpenChunk::heap_bytes)
+    }
+
+    /// Appends what a restart needs to `out`, numbers little-endian:
+    ///
+    /// ```text
+    /// version u8 │ made i64 │ start u64, last u64, total f64 of the stream │ has a sample u8, and then:
+    /// last i64 │ mark u64 │ ended u8 │ encoding u8 │ bytes of the open chunk
+    /// ```
+    pub(in crate::store) fn state(&self, stream: &Stream, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        out.extend(self.made_ms.to_le_bytes());
+        out.extend(stream.start_unix_nano.to_le_bytes());
+        out.extend(stream.last_unix_nano.to_le_bytes());
+        out.extend(stream.total.to_le_bytes());
+        out.push(u8::from(self.last_ms.is_some()));
+        if let Some(last) = self.last_ms {
+            out.extend(last.to_le_bytes());
+            out.extend(self.mark.to_le_bytes());
+            out.push(u8::from(self.ended));
+            out.push(self.open.as_ref().map_or(0, |open| open.encoding() as u8));
+            self.copy_open(out);
+        }
+    }
+
+    /// Takes what [`Series::state`] wrote. Samples are encoded anew, which gives the same chunk.
+    pub(super) fn restore(&mut self, state: &[u8]) -> Result<Stream, Corrupt> {
+        let mut state = Fields(state);
+        if state.byte()? != VERSION {
+            return Err(Corrupt("a series of another version"));
+        }
+        self.made_ms = state.word()?.cast_signed();
+        let start_unix_nano = state.word()?;
+        let last_unix_nano = state.word()?;
+        let total = f64::from_bits(state.word()?);
+        let stream = Stream { start_unix_nano, last_unix_nano, total };
+        self.changed = false;
+        if state.byte()? == 0 {
+            return Ok(stream);
+        }
+        let last = state.word()?.cast_signed();
+        let mark = state.word()?;
+        let ended = state.byte()? != 0;
+        let encoding = state.byte()?;
+        if !state.0.is_empty() {
+            self.reopen(encoding, state.0)?;
+        }
+        (self.last_ms, self.mark, self.ended) = (Some(last), mark, ended);
+        Ok(stream)
+    }
+
+    fn reopen(&mut self, encoding: u8, bytes: &[u8]) -> Result<(), Corrupt> {
+        let mut samples = Samples::default();
+        chunk::decode(encoding, bytes, &mut samples)?;
+        let (open, sealed) = (&mut self.open, &mut self.sealed);
+        for &(time, value) in &samples.points.floats {
+            chunk::put(time, &Sample::Float(value), open, sealed);
+        }
+        for (time, histogram) in &samples.points.histograms {
+            chunk::put(*time, &Sample::Native(histogram), open, sealed);
+        }
+        samples.classics.for_each(|time, histogram| {
+            let sample = histogram.map_or(Sample::ended(Kind::Classic), Sample::Classic);
+            chunk::put(time, &sample, open, sealed);
+        });
+        Ok(())
+    }
+}
+
+/// Tells a sample from another of the same series and time.
+#[inline]
+fn mark(sample: &Sample<'_>) -> u64 {
+    match sample {
+        Sample::Float(value) => value.to_bits(),
+        Sample::Native(histogram) => {
+            histogram.sum.to_bits() ^ histogram.count.to_bits().rotate_left(32)
+        }
+        Sample::Classic(histogram) => {
+            histogram.sum.map_or(1, f64::to_bits) ^ histogram.count.rotate_left(32)
+        }
+        Sample::Ended(_) => u64::MAX,
+    }
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Corrupt> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Corrupt("a series ends early"))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Corrupt> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn word(&mut self) -> Result<u64, Corrupt> {
+        self.take().map(u64::from_le_bytes)
+    }
+}

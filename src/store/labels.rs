@@ -1,0 +1,213 @@
+//! Names and values of labels, label sets, exemplars: what a person is offered to choose from.
+//!
+//! Histograms with explicit bounds show as their virtual series do. Times are as coarse as the head and the
+//! day files: a live series counts as there from the beginning until its newest sample.
+
+use std::collections::BTreeSet;
+
+use sidelight_promql::ast::Matcher;
+use sidelight_promql::{Labels, Reads};
+
+use super::checkpoint::Window;
+use super::exemplars::SeriesExemplars;
+use super::handle::Store;
+use super::head::{Views, resolve};
+use super::select::{Place, Query, Selected};
+use super::virtual_series::{self, LE, Suffix};
+use super::{Kind, SeriesId, StoreError};
+
+impl Store {
+    /// The names of labels of series that meet one of `selectors` (none: of every series) and have
+    /// samples from `start_ms` to `end_ms`; sorted, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be read.
+    pub fn label_names(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut names = BTreeSet::new();
+        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+            for label in labels {
+                if !names.contains(&*label.name) {
+                    names.insert(label.name.to_string());
+                }
+            }
+            true
+        })?;
+        Ok(names.into_iter().take(limit).collect())
+    }
+
+    /// The values of label `name`, likewise.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be read.
+    pub fn label_values(
+        &self,
+        name: &str,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut values = BTreeSet::new();
+        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+            let value = labels.get(name);
+            if !value.is_empty() && !values.contains(value) {
+                values.insert(value.to_owned());
+            }
+            true
+        })?;
+        Ok(values.into_iter().take(limit).collect())
+    }
+
+    /// The label sets of series, likewise; the first `limit` that are found.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be read.
+    pub fn series(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Labels>, StoreError> {
+        let mut sets = BTreeSet::new();
+        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+            let room = sets.len() < limit;
+            if room {
+                sets.insert(labels.clone());
+            }
+            room
+        })?;
+        Ok(sets.into_iter().collect())
+    }
+
+    /// The exemplars of series that meet one of `selectors`, from `start_ms` to `end_ms`. Those of a
+    /// histogram with explicit bounds belong to its buckets.
+    #[must_use]
+    pub fn exemplars(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Vec<SeriesExemplars> {
+        let mut found: Vec<SeriesExemplars> = Vec::new();
+        let mut seen: BTreeSet<(u32, Labels)> = BTreeSet::new();
+        for matchers in selectors {
+            for target in resolve(&self.shared.head, matchers) {
+                for of in self.exemplars_of(target.id, target.views, matchers, start_ms, end_ms) {
+                    if seen.insert((target.id.index, of.labels.clone())) {
+                        found.push(of);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn exemplars_of(
+        &self,
+        id: SeriesId,
+        views: Views,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Vec<SeriesExemplars> {
+        let head = self.shared.head();
+        let exemplars = head.exemplars.of(id, start_ms, end_ms);
+        let Some(series) = head.get(id).filter(|_| !exemplars.is_empty()) else {
+            return Vec::new();
+        };
+        let labels = head.labels(series);
+        let Views::Virtual([wanted, ..]) = views else {
+            return vec![SeriesExemplars { labels, exemplars }];
+        };
+        let bounds = virtual_series::bounds(series.bounds().map(|bounds| &**bounds));
+        drop(head);
+        let mut buckets: Vec<SeriesExemplars> = Vec::new();
+        for exemplar in exemplars {
+            let bound = bounds.iter().find(|&&bound| exemplar.value <= bound);
+            let le = virtual_series::le(bound.copied().unwrap_or(f64::INFINITY));
+            if !wanted || !matchers.iter().all(|m| m.name != LE || m.matches(&le)) {
+                continue;
+            }
+            let labels = virtual_series::bucket_labels(&labels, &le);
+            match buckets.iter_mut().find(|bucket| bucket.labels == labels) {
+                Some(bucket) => bucket.exemplars.push(exemplar),
+                None => buckets.push(SeriesExemplars { labels, exemplars: vec![exemplar] }),
+            }
+        }
+        buckets
+    }
+
+    /// Hands every label set to `each`, some more than once, until it says no.
+    fn each_label_set(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        mut each: impl FnMut(&Labels) -> bool,
+    ) -> Result<(), StoreError> {
+        let after = start_ms.saturating_sub(1);
+        let (step, range, lookback, reads) = (0, 0, 0, Reads::Last);
+        let window = Window { after, until: end_ms, step, range, lookback, reads };
+        let every: &[&[Matcher]] = &[&[]];
+        for matchers in if selectors.is_empty() { every } else { selectors } {
+            let mut query = Query::new(&self.shared, window);
+            for series in query.find(matchers)? {
+                if !self.label_sets(&mut query, &series, matchers, &mut each)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn label_sets(
+        &self,
+        query: &mut Query<'_>,
+        of: &Selected,
+        matchers: &[Matcher],
+        each: &mut impl FnMut(&Labels) -> bool,
+    ) -> Result<bool, StoreError> {
+        let live = match &of.place {
+            Place::Disk(_) => None,
+            Place::Head(id) => {
+                let head = self.shared.head();
+                head.get(*id).map(|series| (head.labels(series), series.bounds().cloned()))
+            }
+        };
+        let (labels, sets) = match (live, &of.place) {
+            (Some((labels, bounds)), _) => (labels, bounds.into_iter().collect()),
+            (None, Place::Disk(labels)) if of.kind != Kind::Classic => (labels.clone(), Vec::new()),
+            (None, Place::Disk(labels)) => {
+                query.read(of)?;
+                (labels.clone(), query.samples.classics.bounds.clone())
+            }
+            (None, Place::Head(_)) => return Ok(true),
+        };
+        let Views::Virtual(wanted) = of.views else { return Ok(each(&labels)) };
+        let fits = |le: &str| matchers.iter().all(|m| m.name != LE || m.matches(le));
+        for (suffix, wanted) in Suffix::ALL.into_iter().zip(wanted) {
+            let sets = sets.iter().map(|bounds| &**bounds);
+            let more = match suffix {
+                _ if !wanted => true,
+                Suffix::Bucket => virtual_series::bounds(sets).into_iter().all(|bound| {
+                    let le = virtual_series::le(bound);
+                    !fits(&le) || each(&virtual_series::bucket_labels(&labels, &le))
+                }),
+                Suffix::Sum | Suffix::Count => {
+                    !fits(labels.get(LE)) || each(&virtual_series::whole_labels(&labels, suffix))
+                }
+            };
+            if !more {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

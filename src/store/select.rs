@@ -1,0 +1,338 @@
+//! A query: head and disk, one series at a time through one buffer.
+//!
+//! The head is read before the disk, so that a chunk that moves in between is seen twice rather than not
+//! at all; of a series that both have, the disk gives what is before the head's first sample.
+//!
+//! Label sets come once each: a number and a native histogram of the same labels are one series, and so
+//! are the bucket of a histogram and a number that was stored under the bucket's name.
+//!
+//! Limit: [`SELECTED_MAX`] series. Cost: 1 µs per series and 5 ns per sample in memory.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use sidelight_promql::ast::{MatchOp, Matcher};
+use sidelight_promql::labels::NAME;
+use sidelight_promql::{Labels, Points, Queryable, Selection, SourceError};
+
+use super::checkpoint::Window;
+use super::chunk::{self, Chunk};
+use super::disk::{Reader, Sparse};
+use super::handle::{Shared, Store};
+use super::head::{Views, resolve};
+use super::samples::Samples;
+use super::virtual_series::{self, LE, Suffix};
+use super::{Fingerprint, Kind, SeriesId, StoreError};
+
+/// The most stored series of one selection.
+const SELECTED_MAX: usize = 200_000;
+
+/// A stored series that a query is about.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) kind: Kind,
+    pub(super) views: Views,
+    pub(super) place: Place,
+}
+
+/// Where a series is found first.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Head(SeriesId),
+    Disk(Labels),
+}
+
+/// A selection that is too large.
+#[derive(Debug, thiserror::Error)]
+#[error("the selector matches more than {SELECTED_MAX} series")]
+struct TooMany;
+
+type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
+
+impl Queryable for Store {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let failed = |error: StoreError| SourceError(Box::new(error));
+        let window = Window::of(selection);
+        let mut query = Query::new(&self.shared, window);
+        let selected = query.find(selection.matchers).map_err(failed)?;
+        if selected.len() > SELECTED_MAX {
+            return Err(SourceError(Box::new(TooMany)));
+        }
+        query.run(selection.matchers, selected, each).map_err(failed)
+    }
+}
+
+/// What a query reads with.
+pub(super) struct Query<'a> {
+    shared: &'a Shared,
+    window: Window,
+    reader: Option<Reader<'a>>,
+    /// Samples of the series at hand, as stored.
+    pub(super) samples: Samples,
+    /// Chunks copied out of the head.
+    sealed: Vec<Chunk>,
+    open: Vec<u8>,
+    /// Samples of a virtual series.
+    points: Points,
+    /// Numbers that may share their labels with something else, and whether they were handed over.
+    numbers: HashMap<Fingerprint, (Selected, bool)>,
+}
+
+impl<'a> Query<'a> {
+    pub(super) fn new(shared: &'a Shared, window: Window) -> Self {
+        Self {
+            shared,
+            window,
+            reader: None,
+            samples: Samples::default(),
+            sealed: Vec::new(),
+            open: Vec::new(),
+            points: Points::default(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    fn reader(&mut self) -> Result<&mut Reader<'a>, StoreError> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => self.shared.disk.reader()?,
+        };
+        Ok(self.reader.insert(reader))
+    }
+
+    /// Every stored series that meets the matchers; conditions on bounds are left.
+    pub(super) fn find(&mut self, matchers: &[Matcher]) -> Result<Vec<Selected>, StoreError> {
+        let after = self.window.after;
+        let mut selected = Vec::new();
+        for target in resolve(&self.shared.head, matchers) {
+            let head = self.shared.head();
+            let Some(series) = head.get(target.id) else { continue };
+            if series.last_ms.is_some_and(|last| last > after) {
+                let (fingerprint, kind) = (series.fingerprint, series.kind);
+                let (views, place) = (target.views, Place::Head(target.id));
+                selected.push(Selected { fingerprint, kind, views, place });
+            }
+        }
+        let name = matchers.iter().find(|m| m.name == NAME && m.op == MatchOp::Equal);
+        let name = name.map(|matcher| &*matcher.value);
+        self.find_on_disk(name, matchers, &mut selected)?;
+        if let Some(base) = name.and_then(virtual_series::base) {
+            self.find_on_disk(Some(base), matchers, &mut selected)?;
+        }
+        Ok(selected)
+    }
+
+    fn find_on_disk(
+        &mut self,
+        name: Option<&str>,
+        matchers: &[Matcher],
+        selected: &mut Vec<Selected>,
+    ) -> Result<(), StoreError> {
+        let (shared, window) = (self.shared, self.window);
+        let in_head: std::collections::HashSet<Fingerprint> =
+            selected.iter().map(|series| series.fingerprint).collect();
+        let known = |of: Fingerprint| in_head.contains(&of) || shared.head().has(of);
+        self.reader()?.series(&window, name, &known, &mut |found| {
+            let others =
+                |m: &&Matcher| m.name != NAME && (found.kind != Kind::Classic || m.name != LE);
+            let fits = matchers.iter().filter(others).all(|m| m.matches(found.labels.get(&m.name)));
+            let views = Views::of(found.kind, found.labels.metric_name(), matchers);
+            if let Some(views) = views.filter(|_| fits) {
+                let (fingerprint, kind) = (found.fingerprint, found.kind);
+                selected.push(Selected {
+                    fingerprint,
+                    kind,
+                    views,
+                    place: Place::Disk(found.labels),
+                });
+            }
+            if selected.len() > SELECTED_MAX {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+
+    /// Reads the samples of a series in the window; `None` when there are none.
+    pub(super) fn read(&mut self, of: &Selected) -> Result<Option<(Labels, Sparse)>, StoreError> {
+        self.samples.clear();
+        self.sealed.clear();
+        self.open.clear();
+        let (after, until) = (self.window.after, self.window.until);
+        let mut before = i64::MAX;
+        let mut encoding = None;
+        let labels = match &of.place {
+            Place::Disk(labels) => labels.clone(),
+            Place::Head(id) => {
+                let head = self.shared.head();
+                let Some(series) = head.get(*id) else { return Ok(None) };
+                before = series.first_ms().unwrap_or(i64::MAX);
+                let overlaps = |chunk: &&Chunk| chunk.end_ms > after && chunk.start_ms <= until;
+                self.sealed.extend(series.sealed.iter().filter(overlaps).cloned());
+                if series.last_ms.is_some_and(|last| last > after) {
+                    encoding = series.copy_open(&mut self.open);
+                }
+                head.labels(series)
+            }
+        };
+        let mut sparse = Sparse::default();
+        if before > after.saturating_add(1) {
+            let window = self.window;
+            let mut samples = std::mem::take(&mut self.samples);
+            let read = self.reader()?.read(of.fingerprint, &window, before, &mut samples);
+            self.samples = samples;
+            sparse = read?;
+        }
+        let sealed = self.sealed.iter().map(|chunk| (chunk.encoding, &*chunk.bytes));
+        for (encoding, bytes) in sealed.chain(encoding.map(|encoding| (encoding, &*self.open))) {
+            // Written by this process; if it cannot be read, what was read of it stays.
+            let read = chunk::decode(encoding, bytes, &mut self.samples);
+            debug_assert!(read.is_ok(), "{read:?}");
+        }
+        self.samples.trim(after, until);
+        Ok((!self.samples.is_empty()).then_some((labels, sparse)))
+    }
+
+    fn run(
+        &mut self,
+        matchers: &[Matcher],
+        selected: Vec<Selected>,
+        each: Each<'_>,
+    ) -> Result<(), StoreError> {
+        let others = selected.iter().any(|series| series.kind != Kind::Float);
+        let (numbers, others): (Vec<_>, Vec<_>) = if others {
+            selected.into_iter().partition(|series| series.kind == Kind::Float)
+        } else {
+            (selected, Vec::new())
+        };
+        if others.is_empty() {
+            for series in numbers {
+                if self.number(&series, each)?.is_break() {
+                    return Ok(());
+                }
+            }
+            return Ok(());
+        }
+        let by_fingerprint = numbers.into_iter().map(|of| (of.fingerprint, (of, false)));
+        self.numbers = by_fingerprint.collect();
+        for series in &others {
+            let flow = match series.views {
+                Views::Plain => self.native(series, each)?,
+                Views::Virtual(suffixes) => self.classic(series, suffixes, matchers, each)?,
+            };
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+        for (series, handed) in std::mem::take(&mut self.numbers).into_values() {
+            if !handed && self.number(&series, each)?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, of: &Selected, each: Each<'_>) -> Result<ControlFlow<()>, StoreError> {
+        let read = self.read(of)?;
+        Ok(match read {
+            Some((labels, _)) => each(&labels, &self.samples.points),
+            None => ControlFlow::Continue(()),
+        })
+    }
+
+    fn native(&mut self, of: &Selected, each: Each<'_>) -> Result<ControlFlow<()>, StoreError> {
+        let Some((labels, _)) = self.read(of)? else { return Ok(ControlFlow::Continue(())) };
+        self.points.clear();
+        self.points.histograms.append(&mut self.samples.points.histograms);
+        self.add_number(&labels)?;
+        Ok(each(&labels, &self.points))
+    }
+
+    /// Adds the number that has the same labels as what is in `points`, if there is one.
+    fn add_number(&mut self, labels: &Labels) -> Result<(), StoreError> {
+        if self.numbers.is_empty() {
+            return Ok(());
+        }
+        let texts = labels.iter().map(|label| (&*label.name, &*label.value));
+        let Some((number, handed)) = self.numbers.get_mut(&Fingerprint::of(texts, Kind::Float))
+        else {
+            return Ok(());
+        };
+        *handed = true;
+        let number = number.clone();
+        let kept = std::mem::take(&mut self.samples);
+        let read = self.read(&number);
+        let read = read.map(|_| std::mem::replace(&mut self.samples, kept))?;
+        self.points.floats.extend(read.points.floats);
+        self.points.floats.sort_by_key(|sample| sample.0);
+        self.points.floats.dedup_by_key(|sample| sample.0);
+        let histograms = &self.points.histograms;
+        self.points
+            .floats
+            .retain(|(time, _)| histograms.binary_search_by_key(time, |h| h.0).is_err());
+        Ok(())
+    }
+
+    fn classic(
+        &mut self,
+        of: &Selected,
+        suffixes: [bool; 3],
+        matchers: &[Matcher],
+        each: Each<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let Some((labels, sparse)) = self.read(of)? else { return Ok(ControlFlow::Continue(())) };
+        let window = self.window;
+        let fits = |le: &str| matchers.iter().all(|m| m.name != LE || m.matches(le));
+        let mut of_whole = Suffix::ALL.into_iter().zip(suffixes);
+        of_whole.next();
+        for (suffix, _) in of_whole.filter(|(_, wanted)| *wanted) {
+            if fits(labels.get(LE)) {
+                self.points.clear();
+                virtual_series::whole(&self.samples.classics, suffix, &mut self.points.floats);
+                let labels = virtual_series::whole_labels(&labels, suffix);
+                if self.hand(&labels, &sparse, &window, each)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        if !suffixes.first().is_some_and(|wanted| *wanted) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let sets = self.samples.classics.bounds.iter().map(|bounds| &**bounds);
+        for bound in virtual_series::bounds(sets) {
+            let le = virtual_series::le(bound);
+            if !fits(&le) {
+                continue;
+            }
+            self.points.clear();
+            virtual_series::bucket(&self.samples.classics, bound, &mut self.points.floats);
+            let labels = virtual_series::bucket_labels(&labels, &le);
+            if self.hand(&labels, &sparse, &window, each)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Hands over what is in `points` as a virtual series.
+    fn hand(
+        &mut self,
+        labels: &Labels,
+        sparse: &Sparse,
+        window: &Window,
+        each: Each<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        sparse.fill(window, &mut self.points.floats);
+        self.add_number(labels)?;
+        if self.points.floats.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        Ok(each(labels, &self.points))
+    }
+}

@@ -1,0 +1,431 @@
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use sidelight_promql::ast::{MatchOp, Matcher};
+use sidelight_promql::histogram::Buckets;
+use sidelight_promql::source::STALE_BITS;
+use sidelight_promql::{Histogram, Labels, Queryable as _, Reads, Selection};
+
+use super::*;
+use crate::telemetry::Registry;
+use crate::time::ManualClock;
+
+const T0: i64 = 1_700_000_000_000;
+
+struct Fixture {
+    store: Store,
+    writer: Writer,
+    _directory: tempfile::TempDir,
+}
+
+fn open(change: impl FnOnce(&mut Config)) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = Config::new(directory.path().to_owned());
+    change(&mut config);
+    let (store, mut writer, _) = Store::open(config, deps()).unwrap();
+    writer.set_now(T0);
+    Fixture { store, writer, _directory: directory }
+}
+
+fn deps() -> Deps {
+    Deps { clock: Arc::new(ManualClock::default()), registry: Registry::default() }
+}
+
+fn matcher(name: &str, op: MatchOp, value: &str) -> Matcher {
+    Matcher::new(name, op, value).unwrap()
+}
+
+fn named(name: &str) -> Vec<Matcher> {
+    vec![matcher("__name__", MatchOp::Equal, name)]
+}
+
+/// What a selection gives, as text and bits, each label set once.
+fn select(
+    store: &Store,
+    matchers: &[Matcher],
+    after: i64,
+    until: i64,
+) -> BTreeMap<String, Vec<(i64, u64)>> {
+    let (step, range, lookback, reads) = (0, until.saturating_sub(after), 0, Reads::Last);
+    let selection = Selection { matchers, after, until, step, range, lookback, reads };
+    let mut found = BTreeMap::new();
+    let each = &mut |labels: &Labels, points: &sidelight_promql::Points| {
+        let floats = points.floats.iter().map(|&(time, value)| (time, value.to_bits()));
+        let histograms = points.histograms.iter().map(|(time, h)| (*time, h.sum.to_bits()));
+        let mut all: Vec<_> = floats.chain(histograms).collect();
+        all.sort_unstable();
+        assert!(!all.is_empty(), "{labels}");
+        assert!(found.insert(labels.to_string(), all).is_none(), "{labels} came twice");
+        ControlFlow::Continue(())
+    };
+    store.select(&selection, each).unwrap();
+    found
+}
+
+fn everything(store: &Store) -> BTreeMap<String, Vec<(i64, u64)>> {
+    select(store, &[matcher("__name__", MatchOp::Regex, ".+")], i64::MIN, i64::MAX)
+}
+
+#[test]
+fn samples_are_selected_by_every_kind_of_matcher() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    for (i, (host, zone)) in [("a", "x"), ("b", "x"), ("c", "")].into_iter().enumerate() {
+        let labels = [("__name__", "up"), ("host", host), ("zone", zone)];
+        let id = writer.series(&labels, Kind::Float);
+        writer.append(id, T0, i as f64).unwrap();
+    }
+    let hosts = |extra: &[(&str, MatchOp, &str)]| {
+        let mut matchers = named("up");
+        matchers.extend(extra.iter().map(|&(name, op, value)| matcher(name, op, value)));
+        let found = select(&store, &matchers, T0 - 1, T0);
+        found.into_values().map(|samples| f64::from_bits(samples[0].1)).sum::<f64>()
+            + 10.0 * select(&store, &matchers, T0 - 1, T0).len() as f64
+    };
+    use MatchOp::{Equal, NotEqual, NotRegex, Regex};
+    assert_eq!(hosts(&[]), 33.0);
+    assert_eq!(hosts(&[("host", Equal, "b")]), 11.0);
+    assert_eq!(hosts(&[("host", NotEqual, "b")]), 22.0);
+    assert_eq!(hosts(&[("host", Regex, "a|c")]), 22.0);
+    assert_eq!(hosts(&[("host", NotRegex, "a|c")]), 11.0);
+    assert_eq!(hosts(&[("zone", Equal, "")]), 12.0);
+    assert_eq!(hosts(&[("zone", NotEqual, "")]), 21.0);
+    assert_eq!(hosts(&[("zone", Regex, "x?")]), 33.0);
+    assert_eq!(hosts(&[("zone", NotRegex, ".+"), ("host", Regex, "b|c")]), 12.0);
+    assert_eq!(hosts(&[("none", Equal, "")]), 33.0);
+    assert_eq!(hosts(&[("none", NotEqual, "")]), 0.0);
+}
+
+#[test]
+fn what_breaks_the_order_of_time_is_refused_with_its_reason() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let id = writer.series(&[("__name__", "a")], Kind::Float);
+    assert_eq!(writer.append(id, T0, 1.0), Ok(()));
+    assert_eq!(writer.append(id, T0, 1.0), Err(Refused::Duplicate));
+    assert_eq!(writer.append(id, T0, 2.0), Err(Refused::Conflict));
+    assert_eq!(writer.append(id, T0 - 1, 2.0), Err(Refused::OutOfOrder));
+    assert_eq!(writer.append(id, T0 + 600_001, 2.0), Err(Refused::FarFuture));
+    assert_eq!(writer.append(id, T0 + 600_000, 2.0), Ok(()));
+    let old = writer.series(&[("__name__", "old")], Kind::Float);
+    assert_eq!(writer.append(old, T0 - 3_600_001, 2.0), Err(Refused::TooOld));
+    assert_eq!(
+        writer.append_native(id, T0 + 600_000, &Histogram::default()),
+        Err(Refused::Malformed)
+    );
+    let bounds = Classic { bounds: &[2.0, 1.0], counts: &[0; 3], sum: None, count: 0 };
+    let classic = writer.series(&[("__name__", "c")], Kind::Classic);
+    assert_eq!(writer.append_classic(classic, T0, &bounds), Err(Refused::Malformed));
+    assert_eq!(
+        writer.append_classic(classic, T0, &Classic { bounds: &[], ..bounds }),
+        Err(Refused::Malformed)
+    );
+    assert_eq!(everything(&store).into_values().map(|s| s.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn a_series_ends_once() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let id = writer.series(&[("__name__", "a")], Kind::Float);
+    writer.stale(id, T0);
+    writer.append(id, T0, 1.0).unwrap();
+    writer.stale(id, T0 + 1);
+    writer.stale(id, T0 + 2);
+    let found = everything(&store);
+    assert_eq!(found["{__name__=\"a\"}"], [(T0, 1.0_f64.to_bits()), (T0 + 1, STALE_BITS)]);
+}
+
+#[test]
+fn a_million_label_values_stay_within_the_limit_and_are_counted() {
+    let Fixture { store, mut writer, _directory } = open(|config| config.series_max = 1_000);
+    let good = writer.series(&[("__name__", "good")], Kind::Float);
+    let mut refused = 0;
+    for i in 0..1_000_000 {
+        let labels = [("__name__", "bomb"), ("user", &*i.to_string())];
+        let id = writer.series(&labels, Kind::Float);
+        refused += u64::from(id.is_overflow());
+        let taken = writer.append(id, T0, 1.0);
+        assert_eq!(taken.is_err(), id.is_overflow());
+    }
+    writer.append(good, T0, 1.0).unwrap();
+    let stats = store.stats();
+    assert_eq!((stats.series, refused), (1_000, 999_001));
+    assert_eq!(stats.overflow_samples, refused);
+    assert!(stats.head_bytes < 2 << 20, "{}", stats.head_bytes);
+    let Offender { metric, series, refused: counted } = &stats.offenders[0];
+    assert_eq!((&**metric, *series, *counted), ("bomb", 999, refused));
+    // And it shows as a series.
+    writer.set_now(T0 + 10_000);
+    let name = "sidelight_store_overflow_samples_total";
+    let shown = select(&store, &named(name), T0, T0 + 10_000);
+    assert_eq!(shown.into_values().next().unwrap(), [(T0 + 10_000, 999_001.0_f64.to_bits())]);
+}
+
+#[test]
+fn dead_series_make_room_and_their_ids_are_gone() {
+    let Fixture { store, mut writer, _directory } = open(|config| config.series_max = 100);
+    for round in 0..5_i64 {
+        let now = T0 + round * 3_600_001;
+        writer.set_now(now);
+        let mut ids = Vec::new();
+        for i in 0..100 {
+            let labels = [("__name__", "m"), ("id", &*format!("{round}-{i}"))];
+            let id = writer.series(&labels, Kind::Float);
+            writer.append(id, now, 1.0).unwrap();
+            ids.push(id);
+        }
+        writer.set_now(now + 3_600_001);
+        writer.checkpoint(round as u64).unwrap();
+        assert_eq!(store.stats().series, 0);
+        assert_eq!(writer.append(ids[0], now + 3_600_001, 1.0), Err(Refused::Gone));
+    }
+    assert!(store.stats().head_bytes < 64 << 10, "{}", store.stats().head_bytes);
+}
+
+#[test]
+fn hostile_labels_are_kept_as_they_are() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let long = "x".repeat(100_000);
+    let sets: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("__name__", "")],
+        &[("", "empty name"), ("__name__", "a")],
+        &[("__name__", "a\0b"), ("q\"", "\u{1f600}\n\\")],
+        &[("__name__", "a"), ("le", "nonsense"), ("z", &long)],
+        &[("__name__", "a_bucket"), ("le", "1")],
+    ];
+    for labels in sets {
+        let id = writer.series(labels, Kind::Float);
+        let _dup = writer.append(id, T0, 1.0);
+        let id = writer.series(labels, Kind::Classic);
+        let one = Classic { bounds: &[1.0], counts: &[1, 0], sum: Some(1.0), count: 1 };
+        let _dup = writer.append_classic(id, T0, &one);
+    }
+    let found = everything(&store);
+    assert!(found.len() > 15, "{found:#?}");
+    assert!(
+        store.label_values("le", &[], 0, i64::MAX, 100).unwrap().contains(&"nonsense".to_owned())
+    );
+}
+
+#[test]
+fn numbers_and_native_histograms_of_the_same_labels_are_one_series() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let float = writer.series(&[("__name__", "a")], Kind::Float);
+    let native = writer.series(&[("__name__", "a")], Kind::Native);
+    assert_ne!(float, native);
+    writer.append(float, T0, 1.0).unwrap();
+    let histogram = Histogram {
+        count: 1.0,
+        sum: 2.0,
+        positive: Buckets(vec![(3, 1.0)]),
+        ..Histogram::default()
+    };
+    writer.append_native(native, T0 + 1, &histogram).unwrap();
+    let found = everything(&store);
+    assert_eq!(found["{__name__=\"a\"}"], [(T0, 1.0_f64.to_bits()), (T0 + 1, 2.0_f64.to_bits())]);
+}
+
+#[test]
+fn a_number_under_the_name_of_a_bucket_joins_it() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let classic = writer.series(&[("__name__", "a")], Kind::Classic);
+    let one = Classic { bounds: &[1.0], counts: &[1, 0], sum: Some(1.0), count: 1 };
+    writer.append_classic(classic, T0, &one).unwrap();
+    let float = writer.series(&[("__name__", "a_bucket"), ("le", "1")], Kind::Float);
+    writer.append(float, T0 + 1, 5.0).unwrap();
+    let found = select(&store, &named("a_bucket"), T0 - 1, T0 + 1);
+    assert_eq!(
+        found["{__name__=\"a_bucket\", le=\"1\"}"],
+        [(T0, 1.0_f64.to_bits()), (T0 + 1, 5.0_f64.to_bits())]
+    );
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn a_histogram_shows_as_its_virtual_series_in_labels() {
+    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let id = writer.series(&[("__name__", "h"), ("job", "j")], Kind::Classic);
+    let one = Classic { bounds: &[0.5, 10.0], counts: &[1, 0, 0], sum: Some(0.1), count: 1 };
+    writer.append_classic(id, T0, &one).unwrap();
+    let names = |selectors: &[&[Matcher]]| store.label_names(selectors, 0, i64::MAX, 10).unwrap();
+    let values = |name| store.label_values(name, &[], 0, i64::MAX, 10).unwrap();
+    assert_eq!(names(&[]), ["__name__", "job", "le"]);
+    assert_eq!(names(&[&named("h_sum")]), ["__name__", "job"]);
+    assert_eq!(values("__name__"), ["h_bucket", "h_count", "h_sum"]);
+    assert_eq!(values("le"), ["+Inf", "0.5", "10"]);
+    let buckets = store.series(&[&named("h_bucket")], 0, i64::MAX, 10).unwrap();
+    assert_eq!(buckets.len(), 3);
+    assert!(store.series(&[&named("h")], 0, i64::MAX, 10).unwrap().is_empty());
+    let exemplar = |value| Exemplar {
+        time_ms: T0,
+        value,
+        labels: vec![("trace_id".into(), value.to_string())],
+    };
+    [0.1, 0.2, 99.0].map(|value| writer.exemplar(id, exemplar(value)));
+    let found = store.exemplars(&[&named("h_bucket")], 0, i64::MAX);
+    let found: Vec<_> = found.iter().map(|of| (of.labels.get("le"), of.exemplars.len())).collect();
+    assert_eq!(found, [("0.5", 2), ("+Inf", 1)]);
+}
+
+/// One of few histograms or numbers at one of few times, so that all meet.
+#[derive(Clone, Debug)]
+enum Step {
+    Float(u8, i64, f64),
+    Classic(u8, i64, Vec<u64>, bool, bool),
+    Stale(u8, bool, i64),
+    Checkpoint,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let time = || 0_i64..20_000_000;
+    prop_oneof![
+        40 => (0_u8..4, time(), prop_oneof![(-50_i32..50).prop_map(f64::from), any::<f64>()])
+            .prop_map(|(series, time, value)| Step::Float(series, time, value)),
+        40 => (0_u8..3, time(), prop::collection::vec(0_u64..50, 3), any::<bool>(), any::<bool>())
+            .prop_map(|(series, time, counts, other, sum)| Step::Classic(series, time, counts, other, sum)),
+        4 => (0_u8..3, any::<bool>(), time()).prop_map(|(series, classic, time)| Step::Stale(series, classic, time)),
+        1 => Just(Step::Checkpoint),
+    ]
+}
+
+/// Every series as it would be stored one by one.
+#[derive(Default)]
+struct Model {
+    last: BTreeMap<(u8, bool), (i64, bool)>,
+    series: BTreeMap<String, Vec<(i64, u64)>>,
+    bounds: BTreeMap<u8, Vec<f64>>,
+}
+
+impl Model {
+    fn takes(&mut self, series: u8, classic: bool, time: i64, ended: bool) -> bool {
+        let taken = self.last.get(&(series, classic)).is_none_or(|&(last, _)| time > last);
+        if taken {
+            self.last.insert((series, classic), (time, ended));
+        }
+        taken
+    }
+
+    fn put(&mut self, labels: String, time: i64, value: f64) {
+        self.series.entry(labels).or_default().push((time, value.to_bits()));
+    }
+
+    fn classic(
+        &mut self,
+        series: u8,
+        time: i64,
+        bounds: &[f64],
+        counts: Option<&[u64]>,
+        sum: Option<f64>,
+    ) {
+        let stale = f64::from_bits(STALE_BITS);
+        let mut total = 0;
+        let infinite = [f64::INFINITY];
+        for (i, bound) in bounds.iter().chain(&infinite).enumerate() {
+            total += counts.map_or(0, |counts| counts[i]);
+            let le = if bound.is_infinite() { "+Inf".to_owned() } else { bound.to_string() };
+            let value = if counts.is_some() { total as f64 } else { stale };
+            self.put(
+                format!("{{__name__=\"h_bucket\", le=\"{le}\", s=\"{series}\"}}"),
+                time,
+                value,
+            );
+        }
+        let value = if counts.is_some() { total as f64 } else { stale };
+        self.put(format!("{{__name__=\"h_count\", s=\"{series}\"}}"), time, value);
+        if let Some(sum) = if counts.is_some() { sum } else { Some(stale) } {
+            self.put(format!("{{__name__=\"h_sum\", s=\"{series}\"}}"), time, sum);
+        }
+        self.bounds.insert(series, bounds.to_vec());
+    }
+
+    fn step(&mut self, step: &Step, writer: &mut Writer) {
+        let mut id = |name, series: u8, kind| {
+            writer.series(&[("__name__", name), ("s", &series.to_string())], kind)
+        };
+        match *step {
+            Step::Float(series, time, value) => {
+                let id = id("f", series, Kind::Float);
+                let taken = self.takes(series, false, time, value.to_bits() == STALE_BITS);
+                assert_eq!(writer.append(id, T0 + time, value).is_ok(), taken);
+                if taken {
+                    self.put(format!("{{__name__=\"f\", s=\"{series}\"}}"), T0 + time, value);
+                }
+            }
+            Step::Classic(series, time, ref counts, other, sum) => {
+                let id = id("h", series, Kind::Classic);
+                let bounds = if other { [0.25, 1.0] } else { [1.0, 2.5] };
+                let (sum, count) = (sum.then_some(0.1), counts.iter().sum());
+                let taken = self.takes(series, true, time, false);
+                let classic = Classic { bounds: &bounds, counts, sum, count };
+                assert_eq!(writer.append_classic(id, T0 + time, &classic).is_ok(), taken);
+                if taken {
+                    self.classic(series, T0 + time, &bounds, Some(counts), sum);
+                }
+            }
+            Step::Stale(series, classic, time) => {
+                let (name, kind) = if classic { ("h", Kind::Classic) } else { ("f", Kind::Float) };
+                let id = id(name, series, kind);
+                writer.stale(id, T0 + time);
+                let live = self.last.get(&(series, classic)).is_some_and(|&(_, ended)| !ended);
+                if live && self.takes(series, classic, time, true) {
+                    if classic {
+                        let bounds = self.bounds[&series].clone();
+                        self.classic(series, T0 + time, &bounds, None, None);
+                    } else {
+                        let labels = format!("{{__name__=\"f\", s=\"{series}\"}}");
+                        self.put(labels, T0 + time, f64::from_bits(STALE_BITS));
+                    }
+                }
+            }
+            Step::Checkpoint => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The virtual view of histograms is what storing their series one by one gives.
+    #[test]
+    fn the_store_is_what_a_naive_map_is(
+        mut steps in prop::collection::vec(step(), 1..600), sorted in any::<bool>(),
+    ) {
+        let far = std::time::Duration::from_hours(24);
+        let Fixture { store, mut writer, _directory } = open(|config| {
+            (config.future_max, config.series_ttl) = (far, far);
+        });
+        if sorted {
+            steps.sort_by_key(|step| match step {
+                Step::Float(_, time, _) | Step::Classic(_, time, ..) | Step::Stale(_, _, time) => *time,
+                Step::Checkpoint => 0,
+            });
+        }
+        let mut model = Model::default();
+        for step in &steps {
+            model.step(step, &mut writer);
+        }
+        prop_assert_eq!(everything(&store), model.series.clone());
+        let (after, until) = (T0 + 5_000_000, T0 + 15_000_000);
+        let mut within = model.series;
+        within.values_mut().for_each(|s| s.retain(|(time, _)| *time > after && *time <= until));
+        within.retain(|_, samples| !samples.is_empty());
+        let all = [matcher("__name__", MatchOp::Regex, ".+")];
+        prop_assert_eq!(select(&store, &all, after, until), within.clone());
+        for (name, op, value) in [
+            ("le", MatchOp::Equal, "1"), ("le", MatchOp::NotEqual, ""), ("le", MatchOp::Equal, ""),
+            ("le", MatchOp::Regex, "0.*|.Inf"), ("__name__", MatchOp::NotRegex, "h_b.*"),
+            ("__name__", MatchOp::Equal, "h_sum"), ("__name__", MatchOp::Equal, "h"), ("s", MatchOp::NotEqual, "1"),
+        ] {
+            let condition = matcher(name, op, value);
+            let label = |labels: &str| {
+                let value = labels.split(&format!("{name}=\"")).nth(1);
+                value.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+            };
+            let mut expected = within.clone();
+            expected.retain(|labels, _| condition.matches(&label(labels)));
+            let both = [all[0].clone(), condition.clone()];
+            prop_assert_eq!(select(&store, &both, after, until), expected, "{}{:?}{}", name, op, value);
+        }
+    }
+}
