@@ -66,7 +66,7 @@ impl Store {
         let registry = &deps.registry;
         let metrics = Metrics {
             overflow: registry.counter(&desc::STORE_OVERFLOW_SAMPLES, &[]),
-            dropped_chunks: registry.counter(&desc::STORE_DROPPED_CHUNKS, &[]),
+            dropped_chunks: registry.counter(&desc::STORE_UNWRITTEN_CHUNKS, &[]),
             dropped_families: registry.counter(&desc::STORE_DROPPED_FAMILIES, &[]),
         };
         let ring = Ring::new(config.exemplars_max, config.exemplars_per_series_max);

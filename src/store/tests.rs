@@ -17,7 +17,21 @@ const T0: i64 = 1_700_000_000_000;
 struct Fixture {
     store: Store,
     writer: Writer,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    /// Ends the process, as it were, and opens what it left.
+    fn restart(&mut self, change: impl FnOnce(&mut Config)) -> Opened {
+        let mut config = Config::new(self.directory.path().to_owned());
+        change(&mut config);
+        // One process at a time: what holds the files goes first.
+        let nowhere = open(|_| {});
+        (self.store, self.writer) = (nowhere.store, nowhere.writer);
+        let (store, writer, opened) = Store::open(config, deps()).unwrap();
+        (self.store, self.writer) = (store, writer);
+        opened
+    }
 }
 
 fn open(change: impl FnOnce(&mut Config)) -> Fixture {
@@ -26,7 +40,7 @@ fn open(change: impl FnOnce(&mut Config)) -> Fixture {
     change(&mut config);
     let (store, mut writer, _) = Store::open(config, deps()).unwrap();
     writer.set_now(T0);
-    Fixture { store, writer, _directory: directory }
+    Fixture { store, writer, directory }
 }
 
 fn deps() -> Deps {
@@ -70,7 +84,7 @@ fn everything(store: &Store) -> BTreeMap<String, Vec<(i64, u64)>> {
 
 #[test]
 fn samples_are_selected_by_every_kind_of_matcher() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     for (i, (host, zone)) in [("a", "x"), ("b", "x"), ("c", "")].into_iter().enumerate() {
         let labels = [("__name__", "up"), ("host", host), ("zone", zone)];
         let id = writer.series(&labels, Kind::Float);
@@ -99,7 +113,7 @@ fn samples_are_selected_by_every_kind_of_matcher() {
 
 #[test]
 fn what_breaks_the_order_of_time_is_refused_with_its_reason() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     let id = writer.series(&[("__name__", "a")], Kind::Float);
     assert_eq!(writer.append(id, T0, 1.0), Ok(()));
     assert_eq!(writer.append(id, T0, 1.0), Err(Refused::Duplicate));
@@ -125,7 +139,7 @@ fn what_breaks_the_order_of_time_is_refused_with_its_reason() {
 
 #[test]
 fn a_series_ends_once() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     let id = writer.series(&[("__name__", "a")], Kind::Float);
     writer.stale(id, T0);
     writer.append(id, T0, 1.0).unwrap();
@@ -137,7 +151,8 @@ fn a_series_ends_once() {
 
 #[test]
 fn a_million_label_values_stay_within_the_limit_and_are_counted() {
-    let Fixture { store, mut writer, _directory } = open(|config| config.series_max = 1_000);
+    let Fixture { store, mut writer, directory: _directory } =
+        open(|config| config.series_max = 1_000);
     let good = writer.series(&[("__name__", "good")], Kind::Float);
     let mut refused = 0;
     for i in 0..1_000_000 {
@@ -163,7 +178,8 @@ fn a_million_label_values_stay_within_the_limit_and_are_counted() {
 
 #[test]
 fn dead_series_make_room_and_their_ids_are_gone() {
-    let Fixture { store, mut writer, _directory } = open(|config| config.series_max = 100);
+    let Fixture { store, mut writer, directory: _directory } =
+        open(|config| config.series_max = 100);
     for round in 0..5_i64 {
         let now = T0 + round * 3_600_001;
         writer.set_now(now);
@@ -184,7 +200,7 @@ fn dead_series_make_room_and_their_ids_are_gone() {
 
 #[test]
 fn hostile_labels_are_kept_as_they_are() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     let long = "x".repeat(100_000);
     let sets: [&[(&str, &str)]; 6] = [
         &[],
@@ -210,7 +226,7 @@ fn hostile_labels_are_kept_as_they_are() {
 
 #[test]
 fn numbers_and_native_histograms_of_the_same_labels_are_one_series() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     let float = writer.series(&[("__name__", "a")], Kind::Float);
     let native = writer.series(&[("__name__", "a")], Kind::Native);
     assert_ne!(float, native);
@@ -228,7 +244,7 @@ fn numbers_and_native_histograms_of_the_same_labels_are_one_series() {
 
 #[test]
 fn a_number_under_the_name_of_a_bucket_joins_it() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     let classic = writer.series(&[("__name__", "a")], Kind::Classic);
     let one = Classic { bounds: &[1.0], counts: &[1, 0], sum: Some(1.0), count: 1 };
     writer.append_classic(classic, T0, &one).unwrap();
@@ -244,7 +260,7 @@ fn a_number_under_the_name_of_a_bucket_joins_it() {
 
 #[test]
 fn a_histogram_shows_as_its_virtual_series_in_labels() {
-    let Fixture { store, mut writer, _directory } = open(|_| {});
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     let id = writer.series(&[("__name__", "h"), ("job", "j")], Kind::Classic);
     let one = Classic { bounds: &[0.5, 10.0], counts: &[1, 0, 0], sum: Some(0.1), count: 1 };
     writer.append_classic(id, T0, &one).unwrap();
@@ -262,10 +278,81 @@ fn a_histogram_shows_as_its_virtual_series_in_labels() {
         value,
         labels: vec![("trace_id".into(), value.to_string())],
     };
-    [0.1, 0.2, 99.0].map(|value| writer.exemplar(id, exemplar(value)));
+    for value in [0.1, 0.2, 99.0] {
+        writer.exemplar(id, exemplar(value));
+    }
     let found = store.exemplars(&[&named("h_bucket")], 0, i64::MAX);
     let found: Vec<_> = found.iter().map(|of| (of.labels.get("le"), of.exemplars.len())).collect();
     assert_eq!(found, [("0.5", 2), ("+Inf", 1)]);
+}
+
+/// Appends what a record of the journal holds.
+fn replay(writer: &mut Writer, record: i64) -> Vec<Result<(), Refused>> {
+    let now = T0 + record * 15_000;
+    writer.set_now(now);
+    let float = writer.series(&[("__name__", "f")], Kind::Float);
+    let classic = writer.series(&[("__name__", "h")], Kind::Classic);
+    let native = writer.series(&[("__name__", "n")], Kind::Native);
+    let seen = u64::try_from(record).unwrap();
+    let counts = [seen, seen / 2, 7];
+    let histogram = Classic {
+        bounds: &[0.5, 2.0],
+        counts: &counts,
+        sum: Some(0.1),
+        count: counts.iter().sum(),
+    };
+    let positive = Buckets((0..20.min(record as i32)).map(|i| (i, f64::from(i) + 1.0)).collect());
+    let exponential =
+        Histogram { count: record as f64, sum: 0.3, positive, ..Histogram::default() };
+    writer.stream(float).total += 1.0;
+    vec![
+        writer.append(float, now, record as f64 / 3.0),
+        writer.append_classic(classic, now, &histogram),
+        writer.append_native(native, now, &exponential),
+    ]
+}
+
+#[test]
+fn reading_the_journal_again_after_a_kill_gives_the_same_store() {
+    let mut fixture = open(|_| {});
+    let mut whole = open(|_| {});
+    for record in 1..=500 {
+        let taken = replay(&mut whole.writer, record);
+        assert_eq!(replay(&mut fixture.writer, record), taken);
+        if record % 130 == 0 {
+            fixture.writer.checkpoint(record as u64).unwrap();
+        }
+        if record % 170 == 0 {
+            let from = fixture.restart(|_| {}).journal_seq.unwrap();
+            for again in from as i64 + 1..=record {
+                assert_eq!(replay(&mut fixture.writer, again), [Ok(()); 3], "{again}");
+            }
+            let twice = [Err(Refused::Duplicate); 3];
+            assert_eq!(replay(&mut fixture.writer, record), twice);
+            let id = fixture.writer.series(&[("__name__", "f")], Kind::Float);
+            fixture.writer.stream(id).total -= 1.0;
+            assert_eq!(fixture.writer.stream(id).total, record as f64);
+        }
+    }
+    assert_eq!(everything(&fixture.store), everything(&whole.store));
+    assert_eq!(everything(&whole.store).len(), 1 + 1 + 3 + 2);
+}
+
+#[test]
+fn state_and_metadata_come_back_after_a_restart() {
+    let mut fixture = open(|config| config.families_max = 1);
+    let help = "é".repeat(1_000);
+    let metadata = Metadata { kind: MetricKind::Counter, help, unit: "s".into() };
+    fixture.writer.describe("a", metadata.clone());
+    fixture.writer.describe("b", metadata);
+    fixture.writer.set_state("spans", vec![1, 2, 3]);
+    fixture.writer.checkpoint(7).unwrap();
+    let opened = fixture.restart(|_| {});
+    assert_eq!((opened.journal_seq, opened.lost_series), (Some(7), 0));
+    assert_eq!(fixture.writer.state("spans"), Some(&[1, 2, 3][..]));
+    let known = fixture.store.metadata(None, 10);
+    assert_eq!(known.len(), 1);
+    assert_eq!((known[0].1.kind, known[0].1.help.len()), (MetricKind::Counter, 1_024));
 }
 
 /// One of few histograms or numbers at one of few times, so that all meet.
@@ -275,6 +362,7 @@ enum Step {
     Classic(u8, i64, Vec<u64>, bool, bool),
     Stale(u8, bool, i64),
     Checkpoint,
+    Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -285,7 +373,7 @@ fn step() -> impl Strategy<Value = Step> {
         40 => (0_u8..3, time(), prop::collection::vec(0_u64..50, 3), any::<bool>(), any::<bool>())
             .prop_map(|(series, time, counts, other, sum)| Step::Classic(series, time, counts, other, sum)),
         4 => (0_u8..3, any::<bool>(), time()).prop_map(|(series, classic, time)| Step::Stale(series, classic, time)),
-        1 => Just(Step::Checkpoint),
+        1 => prop_oneof![Just(Step::Checkpoint), Just(Step::Restart)],
     ]
 }
 
@@ -378,40 +466,52 @@ impl Model {
                     }
                 }
             }
-            Step::Checkpoint => {}
+            Step::Checkpoint | Step::Restart => {}
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The virtual view of histograms is what storing their series one by one gives.
     #[test]
     fn the_store_is_what_a_naive_map_is(
         mut steps in prop::collection::vec(step(), 1..600), sorted in any::<bool>(),
     ) {
-        let far = std::time::Duration::from_hours(24);
-        let Fixture { store, mut writer, _directory } = open(|config| {
+        let far = |config: &mut Config| {
+            let far = std::time::Duration::from_hours(24);
             (config.future_max, config.series_ttl) = (far, far);
-        });
+        };
+        let mut fixture = open(far);
         if sorted {
-            steps.sort_by_key(|step| match step {
-                Step::Float(_, time, _) | Step::Classic(_, time, ..) | Step::Stale(_, _, time) => *time,
-                Step::Checkpoint => 0,
-            });
+            let (mut at, all) = (0, i64::try_from(steps.len()).unwrap());
+            for step in &mut steps {
+                at += 20_000_000 / all;
+                match step {
+                    Step::Float(_, time, _) | Step::Classic(_, time, ..) | Step::Stale(_, _, time) => *time = at,
+                    Step::Checkpoint | Step::Restart => {}
+                }
+            }
         }
         let mut model = Model::default();
-        for step in &steps {
-            model.step(step, &mut writer);
+        for (seq, step) in (1..).zip(&steps) {
+            model.step(step, &mut fixture.writer);
+            if matches!(step, Step::Checkpoint | Step::Restart) {
+                fixture.writer.checkpoint(seq).unwrap();
+            }
+            if matches!(step, Step::Restart) {
+                prop_assert_eq!(fixture.restart(far).journal_seq, Some(seq));
+            }
         }
-        prop_assert_eq!(everything(&store), model.series.clone());
+        let store = &fixture.store;
+        prop_assert_eq!(everything(store), model.series.clone());
         let (after, until) = (T0 + 5_000_000, T0 + 15_000_000);
         let mut within = model.series;
         within.values_mut().for_each(|s| s.retain(|(time, _)| *time > after && *time <= until));
         within.retain(|_, samples| !samples.is_empty());
         let all = [matcher("__name__", MatchOp::Regex, ".+")];
-        prop_assert_eq!(select(&store, &all, after, until), within.clone());
+        prop_assert_eq!(select(store, &all, after, until), within.clone());
         for (name, op, value) in [
             ("le", MatchOp::Equal, "1"), ("le", MatchOp::NotEqual, ""), ("le", MatchOp::Equal, ""),
             ("le", MatchOp::Regex, "0.*|.Inf"), ("__name__", MatchOp::NotRegex, "h_b.*"),
@@ -425,7 +525,7 @@ proptest! {
             let mut expected = within.clone();
             expected.retain(|labels, _| condition.matches(&label(labels)));
             let both = [all[0].clone(), condition.clone()];
-            prop_assert_eq!(select(&store, &both, after, until), expected, "{}{:?}{}", name, op, value);
+            prop_assert_eq!(select(store, &both, after, until), expected, "{}{:?}{}", name, op, value);
         }
     }
 }

@@ -555,8 +555,8 @@ pub const STORE_OVERFLOW_SAMPLES: Desc = Desc {
     labels: &[],
 };
 /// Chunks that no checkpoint could take.
-pub const STORE_DROPPED_CHUNKS: Desc = Desc {
-    name: "sidelight_store_dropped_chunks",
+pub const STORE_UNWRITTEN_CHUNKS: Desc = Desc {
+    name: "sidelight_store_unwritten_chunks",
     kind: Kind::Counter,
     help: "Chunks dropped from memory because no checkpoint could write them and store.pending_bytes_max was reached.",
     labels: &[],

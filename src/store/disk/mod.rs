@@ -54,7 +54,6 @@ use roll::Roll;
 use state::StateFile;
 
 pub(super) use commit::Commit;
-#[expect(unused_imports, reason = "named where the head fills in")]
 pub(super) use read::{Reader, Sparse};
 
 /// The files. Shared by the one that commits and those that read.
