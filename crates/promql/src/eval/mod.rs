@@ -12,6 +12,7 @@ pub(crate) mod column;
 pub(crate) mod context;
 mod functions;
 pub(crate) mod histograms;
+mod info;
 mod kahan;
 pub(crate) mod names;
 pub(crate) mod output;
@@ -31,7 +32,9 @@ use range::OverTime;
 use selector::Take;
 use window::{Samples, histogram_samples};
 
+use crate::ast::Matcher;
 use crate::engine::QueryError;
+use crate::functions::Id;
 use crate::plan::{self, Node, Subquery, WindowSource};
 use crate::value::Series;
 
@@ -87,6 +90,11 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             Output::Text(text) => Output::Text(text),
         },
         Node::Binary(binary) => operator(binary, steps, context)?,
+        Node::Call(call) if call.function.id == Id::Info => {
+            let (columns, wanted) = info_args(call, steps, context)?;
+            let of = call.args.first().and_then(Node::first_selector);
+            Output::Columns(info::enrich(columns, wanted, of, steps, context)?)
+        }
         Node::Call(call) => {
             let mut args = Vec::with_capacity(call.args.len());
             for arg in &call.args {
@@ -113,6 +121,24 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             Output::Columns(dropped(columns, context)?)
         }
     })
+}
+
+/// The series that `info` is to enrich, and which labels it is to add: its second argument is no vector.
+fn info_args<'a>(
+    call: &plan::Call<'a>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<(Vec<Column>, &'a [Matcher]), QueryError> {
+    let mut args = call.args.iter();
+    let columns = match args.next() {
+        Some(series) => evaluate(series, steps, context)?.into_columns(),
+        None => Vec::new(),
+    };
+    let wanted = match args.next() {
+        Some(Node::Select(selector)) => selector.matchers,
+        _ => &[],
+    };
+    Ok((columns, wanted))
 }
 
 /// The samples of a window, by series.

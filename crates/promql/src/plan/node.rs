@@ -31,6 +31,26 @@ pub(crate) enum Node<'a> {
     Once(Box<Node<'a>>),
 }
 
+impl<'a> Node<'a> {
+    /// The first selector within, in the order of the text.
+    pub(crate) fn first_selector(&self) -> Option<Selector<'a>> {
+        match self {
+            Self::Number(_) | Self::Text(_) => None,
+            Self::Select(selector) | Self::Timestamps(selector) => Some(*selector),
+            Self::Call(call) => call.args.iter().find_map(Node::first_selector),
+            Self::OverTime(call) => match &call.window.source {
+                WindowSource::Selector(selector) => Some(*selector),
+                WindowSource::Subquery(subquery) => subquery.node.first_selector(),
+            },
+            Self::Aggregate(aggregate) => aggregate.node.first_selector(),
+            Self::Binary(binary) => {
+                binary.lhs.first_selector().or_else(|| binary.rhs.first_selector())
+            }
+            Self::Negate(node) | Self::Once(node) => node.first_selector(),
+        }
+    }
+}
+
 /// An instant selector, or the series of a range selector.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selector<'a> {
