@@ -32,16 +32,17 @@ pub(super) fn of_call(call: &ast::Call) -> Result<(), QueryError> {
 /// It is none.
 pub(super) fn of_count_values(param: &Expr) -> Result<(), QueryError> {
     match invalid(param) {
+        Some("") => Err(QueryError::Execution("invalid label name \"\"".into())),
         Some(text) => Err(QueryError::Execution(format!("invalid label name {text}"))),
         None => Ok(()),
     }
 }
 
-/// The text in quotes, if it is no name.
+/// The text, in quotes unless it is empty, if it is no name.
 fn invalid(expr: &Expr) -> Option<&str> {
     let Expr::String(text) = expr.inner() else { return None };
     if text.value.is_empty() {
-        return Some("\"\"");
+        return Some("");
     }
     text.invalid.as_deref()
 }

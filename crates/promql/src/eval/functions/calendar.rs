@@ -30,10 +30,11 @@ pub(super) fn find(id: Id) -> Option<fn(f64) -> f64> {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a cast of a float stays within its bounds")]
+/// The whole seconds; of what is no time the last second that there is, as in Prometheus.
+#[expect(clippy::cast_possible_truncation, reason = "within the bounds")]
 fn seconds(time: f64) -> i64 {
-    // The years of times beyond this need more than an i64 of days can do below.
-    (time as i64).clamp(-(1 << 55), 1 << 55)
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    if (-BOUND..BOUND).contains(&time) { time as i64 } else { i64::MAX }
 }
 
 fn days(time: f64) -> i64 {
@@ -123,10 +124,12 @@ mod tests {
         assert_eq!(part(Id::DaysInMonth), Some(29.0));
         assert_eq!(part(Id::Month), Some(2.0));
         assert_eq!(part(Id::Year), Some(2024.0));
-        for id in [Id::Year, Id::DaysInMonth, Id::DayOfYear, Id::Minute] {
-            for time in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-                assert!(find(id).is_some_and(|f| f(time).is_finite()));
-            }
+        for time in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e20] {
+            let part = |id| find(id).map(|f| f(time));
+            assert_eq!(part(Id::Year), Some(292_277_026_596.0));
+            assert_eq!(part(Id::DayOfYear), Some(339.0));
+            assert_eq!(part(Id::Minute), Some(30.0));
         }
+        assert_eq!(find(Id::Year).map(|f| f(-1e17)), Some(-3_168_871_881.0));
     }
 }
