@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::finding::{Finding, SourceKind, Sources, Span};
-use super::option::{Kind, Opt, Schema, nearest, schema};
+use super::option::{Kind, Opt, nearest};
+use super::schema::{Schema, schema};
 use super::value;
 use super::yaml::{Entry, Node, Value};
 use super::{refused, table};

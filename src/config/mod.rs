@@ -20,6 +20,7 @@ mod option;
 mod receivers;
 mod refused;
 mod resolve;
+mod schema;
 mod surroundings;
 mod table;
 #[cfg(test)]

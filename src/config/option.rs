@@ -1,13 +1,7 @@
-//! What an option is: its place, type, range, default and meaning, and the tree of all of them.
-//!
-//! The table itself is [`super::table`]. From it come the check of what is written, suggestions for
-//! what is misspelt, and docs/config.md.
+//! What an option is: its place, type, range, default and meaning. All of them: [`super::table`].
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::table;
 use super::value::{show_byte_size, show_duration};
 
 /// One option.
@@ -130,53 +124,6 @@ pub(super) struct Section {
     /// Where they stand; for exporters `exporters.<type>`, one per type.
     pub(super) places: &'static [&'static str],
     pub(super) options: &'static [Opt],
-}
-
-/// The tree of everything that may be written.
-#[derive(Debug)]
-pub(super) enum Schema {
-    Group(BTreeMap<&'static str, Schema>),
-    Option(&'static Opt),
-}
-
-/// The whole tree. Below `exporters` stand the types.
-pub(super) fn schema() -> &'static Schema {
-    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-        let mut root = Schema::Group(BTreeMap::new());
-        for section in table::SECTIONS {
-            for place in section.places {
-                for option in section.options {
-                    root.insert(place.split('.').filter(|p| !p.is_empty()), option);
-                }
-            }
-        }
-        root
-    });
-    &SCHEMA
-}
-
-impl Schema {
-    fn insert(&mut self, place: impl Iterator<Item = &'static str>, option: &'static Opt) {
-        let mut node = self;
-        for part in place.chain(option.key.split('.')) {
-            let Self::Group(children) = node else {
-                debug_assert!(false, "{part} stands below an option");
-                return;
-            };
-            node = children.entry(part).or_insert_with(|| Self::Group(BTreeMap::new()));
-        }
-        *node = Self::Option(option);
-    }
-
-    /// The names that may stand here.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        let children = if let Self::Group(children) = self { Some(children) } else { None };
-        children.into_iter().flat_map(|children| children.keys().copied())
-    }
-
-    pub(super) fn child(&self, name: &str) -> Option<&Self> {
-        if let Self::Group(children) = self { children.get(name) } else { None }
-    }
 }
 
 /// The candidate nearest to `name`, if one is near enough to be meant.

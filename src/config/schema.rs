@@ -1,0 +1,56 @@
+//! The table of options as the tree of everything that may be written.
+//!
+//! From it come the check of what is written and suggestions for what is misspelt.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::option::Opt;
+use super::table;
+
+/// The tree of everything that may be written.
+#[derive(Debug)]
+pub(super) enum Schema {
+    Group(BTreeMap<&'static str, Schema>),
+    Option(&'static Opt),
+}
+
+/// The whole tree. Below `exporters` stand the types.
+pub(super) fn schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+        let mut root = Schema::Group(BTreeMap::new());
+        for section in table::SECTIONS {
+            for place in section.places {
+                for option in section.options {
+                    root.insert(place.split('.').filter(|p| !p.is_empty()), option);
+                }
+            }
+        }
+        root
+    });
+    &SCHEMA
+}
+
+impl Schema {
+    fn insert(&mut self, place: impl Iterator<Item = &'static str>, option: &'static Opt) {
+        let mut node = self;
+        for part in place.chain(option.key.split('.')) {
+            let Self::Group(children) = node else {
+                debug_assert!(false, "{part} stands below an option");
+                return;
+            };
+            node = children.entry(part).or_insert_with(|| Self::Group(BTreeMap::new()));
+        }
+        *node = Self::Option(option);
+    }
+
+    /// The names that may stand here.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let children = if let Self::Group(children) = self { Some(children) } else { None };
+        children.into_iter().flat_map(|children| children.keys().copied())
+    }
+
+    pub(super) fn child(&self, name: &str) -> Option<&Self> {
+        if let Self::Group(children) = self { children.get(name) } else { None }
+    }
+}
