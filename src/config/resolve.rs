@@ -110,6 +110,7 @@ fn local(values: &Values, config: &mut Config) {
     at.set("rollup_1h", &mut store.retention_1h);
     at.set("max_size", &mut store.max_size);
     at.set("checkpoint_interval", &mut store.checkpoint_interval);
+    store.pending_bytes_max = store.pending_bytes_max.min(config.memory.total / 8);
     // The journal holds what no checkpoint has: it must have room for more.
     if let Some(max_size) = config.journal.max_size {
         store.checkpoint_bytes = store.checkpoint_bytes.min(max_size / 4);

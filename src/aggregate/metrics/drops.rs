@@ -88,3 +88,16 @@ impl Drops {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_documented() {
+        let document = include_str!("../../../docs/otlp-to-prometheus.md");
+        for reason in Reason::ALL {
+            assert!(document.contains(&format!("`{}`", reason.name())), "{reason:?}");
+        }
+    }
+}

@@ -2,13 +2,16 @@
 //!
 //! SDKs write every series at each export and start them all at the start of the process. A counter that appears after an
 //! hour with the value 1 was therefore zero at the export before; a zero sample an hour back would be outside every
-//! window that an alert looks at. Limit: [`SCOPES_MAX`]; the one that was exported longest ago goes. Kept by the checkpoint.
+//! window that an alert looks at. A scope of which a series was refused for want of room says nothing about the others:
+//! one that gets room later is not new. A series that was away for longer than the store remembers
+//! (`store.series_ttl`) is taken for a new one. Limit: [`SCOPES_MAX`]; the one that was exported longest ago goes. Kept by
+//! the checkpoint.
 
 use std::collections::HashMap;
 
 use sidelight_wire::view::Resource;
 
-/// The most scopes that are remembered, 32 B each.
+/// The most scopes that are remembered, 40 B each.
 pub const SCOPES_MAX: usize = 16_384;
 
 /// Points of one export are this close together.
@@ -26,6 +29,8 @@ struct Export {
     latest: u64,
     /// The latest time of the export before.
     previous: u64,
+    /// Whether a series was refused.
+    refused: bool,
 }
 
 impl Exports {
@@ -49,16 +54,25 @@ impl Exports {
         }
         let export = self.0.entry(key).or_default();
         if time > export.began.saturating_add(EXPORT_NANOS) {
-            *export = Export { began: time, latest: time, previous: export.latest };
+            let previous = export.latest;
+            *export = Export { began: time, latest: time, previous, ..*export };
         } else {
             export.latest = export.latest.max(time);
         }
     }
 
-    /// When the scope was exported before its last export; 0 if it was not.
+    /// Takes note that a series of the scope was refused.
+    pub fn refuse(&mut self, key: u64) {
+        if let Some(export) = self.0.get_mut(&key) {
+            export.refused = true;
+        }
+    }
+
+    /// When the scope was exported before its last export; 0 if it was not, or if that says nothing.
     #[must_use]
     pub fn previous(&self, key: u64) -> u64 {
-        self.0.get(&key).map_or(0, |export| export.previous)
+        let export = self.0.get(&key).filter(|export| !export.refused);
+        export.map_or(0, |export| export.previous)
     }
 
     /// Everything, for the checkpoint.
@@ -66,7 +80,8 @@ impl Exports {
         let mut sorted: Vec<_> = self.0.iter().collect();
         sorted.sort_unstable_by_key(|(key, _)| **key);
         for (key, export) in sorted {
-            for number in [*key, export.began, export.latest, export.previous] {
+            let Export { began, latest, previous, refused } = *export;
+            for number in [*key, began, latest, previous, refused.into()] {
                 out.extend_from_slice(&number.to_le_bytes());
             }
         }
@@ -75,14 +90,15 @@ impl Exports {
     /// What [`Exports::encode`] wrote; what is cut short is left out.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
-        let (entries, _) = bytes.as_chunks::<32>();
-        let number = |entry: &[u8; 32], at: usize| {
+        let (entries, _) = bytes.as_chunks::<40>();
+        let number = |entry: &[u8; 40], at: usize| {
             let bytes = entry.get(at * 8..).and_then(|rest| rest.first_chunk());
             bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
         };
         let entries = entries.iter().take(SCOPES_MAX).map(|entry| {
-            let [began, latest, previous] = [1, 2, 3].map(|at| number(entry, at));
-            (number(entry, 0), Export { began, latest, previous })
+            let [key, began, latest, previous, refused] =
+                [0, 1, 2, 3, 4].map(|at| number(entry, at));
+            (key, Export { began, latest, previous, refused: refused != 0 })
         });
         Self(entries.collect())
     }
@@ -114,10 +130,12 @@ mod tests {
             exports.note(key, (key + 1) * SECOND);
             exports.note(key, (key + 9) * SECOND);
         }
+        exports.refuse(3);
+        assert_eq!((exports.previous(2), exports.previous(3)), (3 * SECOND, 0));
         let mut bytes = Vec::new();
         exports.encode(&mut bytes);
         assert_eq!(Exports::decode(&bytes), exports);
-        assert_eq!(Exports::decode(&bytes[..100]).0.len(), 3);
+        assert_eq!(Exports::decode(&bytes[..130]).0.len(), 3);
     }
 
     #[test]

@@ -387,7 +387,10 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         if let Some((name, value)) = &part.extra {
             labels.set(*name, value.as_str());
         }
-        let id = sink.series(&labels.as_sorted(), part.kind).ok_or(Reason::Overflow)?;
+        let Some(id) = sink.series(&labels.as_sorted(), part.kind) else {
+            self.exports.refuse(at.export);
+            return Err(Reason::Overflow);
+        };
         if part.keeps_total {
             self.totals.prepare(id, labels);
         }
