@@ -12,8 +12,9 @@ use std::fmt;
 use crate::eval::column::Column;
 use crate::eval::context::{Context, Steps};
 use crate::eval::output::Output;
+use crate::eval::parts::Ranged;
 use crate::limits::Budget;
-use crate::value::{Answer, Sample, Series, Value};
+use crate::value::{Answer, Sample, Value};
 use crate::{Annotations, Expr, Labels, Queryable, SourceError, eval, plan};
 
 /// Evaluates expressions.
@@ -197,16 +198,16 @@ impl<'a> Engine<'a> {
             return Err(not_over_a_range("range vector"));
         };
         let context = self.context(source);
-        let value = match eval::evaluate(&node, steps, &context)? {
-            Output::Scalar(values) => Value::Scalar(steps.times().zip(values).collect()),
-            Output::Text(_) => return Err(not_over_a_range("string")),
-            Output::Columns(columns) => {
-                let columns = eval::names::settle(columns)?;
-                let mut matrix: Vec<Series> = columns
-                    .into_iter()
-                    .map(|column| column.into_series(steps))
-                    .filter(|series| !series.floats.is_empty() || !series.histograms.is_empty())
-                    .collect();
+        let mut ranged = Ranged::default();
+        ranged.evaluate(&node, steps, &context)?;
+        if ranged.text {
+            return Err(not_over_a_range("string"));
+        }
+        let value = match ranged.scalar {
+            Some(points) => Value::Scalar(points),
+            None => {
+                let mut matrix = ranged.series;
+                matrix.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());
                 matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
                 Value::Matrix(matrix)
             }

@@ -7,6 +7,14 @@ use std::cell::Cell;
 
 use crate::engine::QueryError;
 
+const TOO_MANY: &str =
+    "query processing would load too many samples into memory in query execution";
+
+/// Whether this is what a [`Budget`] says when it is spent.
+pub(crate) fn is_too_many(error: &QueryError) -> bool {
+    matches!(error, QueryError::Execution(message) if message == TOO_MANY)
+}
+
 /// The samples that a query holds.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -39,10 +47,7 @@ impl Budget {
     pub(crate) fn settle(&self, base: usize, samples: usize) -> Result<(), QueryError> {
         let used = base.saturating_add(samples);
         if used > self.max {
-            return Err(QueryError::Execution(
-                "query processing would load too many samples into memory in query execution"
-                    .into(),
-            ));
+            return Err(QueryError::Execution(TOO_MANY.into()));
         }
         self.used.set(used);
         Ok(())

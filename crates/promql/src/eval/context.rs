@@ -35,6 +35,13 @@ impl Steps {
         self.time(self.len.saturating_sub(1))
     }
 
+    /// The earlier and the later half.
+    pub(crate) const fn halves(self) -> (Self, Self) {
+        let first = self.len / 2;
+        let second = Self { start: self.time(first), step: self.step, len: self.len - first };
+        (Self { len: first, ..self }, second)
+    }
+
     /// The first time alone.
     pub(crate) const fn first(self) -> Self {
         Self { start: self.start, step: 0, len: 1 }

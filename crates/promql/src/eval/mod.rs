@@ -16,6 +16,7 @@ mod info;
 mod kahan;
 pub(crate) mod names;
 pub(crate) mod output;
+pub(crate) mod parts;
 mod quantile;
 mod range;
 mod selector;
