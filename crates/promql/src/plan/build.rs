@@ -235,7 +235,7 @@ impl Builder<'_> {
             param_span,
             span: aggregate.span,
             node: node.within(constant),
-            node_span: aggregate.expr.span(),
+            node_span: aggregate.expr.inner().span(),
             grouping,
             without: aggregate.without,
         }));

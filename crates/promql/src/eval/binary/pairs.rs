@@ -97,13 +97,20 @@ impl Pairs<'_> {
                 if taken.len() == 0 {
                     taken = Bits::none(column.len());
                 }
-                if one_to_one && taken.overlaps(&column.present) {
+                // What a comparison does not keep is matched all the same.
+                let mut matched = column.present.clone();
+                let floats = many.histograms.is_empty() && one.histograms.is_empty();
+                if self.op.is_comparison() && floats {
+                    matched = many.present.clone();
+                    matched.intersect(&one.present);
+                }
+                if one_to_one && taken.overlaps(&matched) {
                     return Err(QueryError::Execution(
                         "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                             .into(),
                     ));
                 }
-                taken.union(&column.present);
+                taken.union(&matched);
                 group.add(column).map_err(|_| {
                     QueryError::Execution(
                         "multiple matches for labels: grouping labels must ensure unique matches"

@@ -278,7 +278,7 @@ impl Of<'_> {
     }
 
     fn bad_bound(&self, le: &str, labels: &Labels) {
-        let name = of_metric(labels);
+        let name = self.shown_name(labels);
         let message = "bucket label \"le\" is missing or has a malformed value";
         self.context.warn(format_args!("{message} of {le:?}{name}"), self.span);
     }

@@ -72,11 +72,16 @@ impl OverTime<'_> {
         };
         let mut columns = Vec::new();
         samples.each(steps, context, &mut |series| {
-            if columns.is_empty() {
+            // A quantile is looked at only where there is something to take it of.
+            let is_quantile = self.function.id == Id::QuantileOverTime;
+            if columns.is_empty() && !is_quantile {
                 self.check(context)?;
             }
             let column = self.column(function, series, steps, context)?;
             if column.present.any() {
+                if columns.is_empty() && is_quantile {
+                    self.check(context)?;
+                }
                 context.budget.take(column.samples())?;
                 self.might_not_be_a_counter(&column, context);
                 columns.push(column);
