@@ -12,8 +12,9 @@ pub(crate) mod column;
 pub(crate) mod context;
 mod functions;
 pub(crate) mod histograms;
-mod info;
+
 mod kahan;
+mod metadata;
 pub(crate) mod names;
 pub(crate) mod output;
 pub(crate) mod parts;
@@ -94,7 +95,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         Node::Call(call) if call.function.id == Id::Info => {
             let (columns, wanted) = info_args(call, steps, context)?;
             let of = call.args.first().and_then(Node::first_selector);
-            Output::Columns(info::enrich(columns, wanted, of, steps, context)?)
+            Output::Columns(metadata::enrich(columns, wanted, of, steps, context)?)
         }
         Node::Call(call) => {
             let mut args = Vec::with_capacity(call.args.len());
