@@ -8,6 +8,7 @@ mod export;
 mod kill;
 mod lifecycle;
 mod load;
+mod metrics;
 mod receive;
 mod reload;
 mod support;
