@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidelight_agent::receive::probe;
+use sidelight_agent::receive::fuzz;
 
 thread_local! {
     static RUNTIME: tokio::runtime::Runtime =
@@ -20,6 +20,6 @@ fuzz_target!(|input: &[u8]| {
     let coding = ["identity", "gzip", "zstd"][usize::from(selector / 2 % 3)];
     let limit = usize::from(u16::from_le_bytes([low, high]));
     RUNTIME.with(|runtime| {
-        runtime.block_on(probe::body(&frames, selector % 2 == 0, coding, limit));
+        runtime.block_on(fuzz::body(&frames, selector % 2 == 0, coding, limit));
     });
 });

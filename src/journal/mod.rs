@@ -24,6 +24,8 @@ mod departed;
 mod disk;
 mod format;
 pub mod fs;
+#[doc(hidden)]
+pub mod fuzz;
 mod group;
 mod handle;
 mod lane;

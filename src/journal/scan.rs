@@ -82,6 +82,11 @@ impl Scanner {
         self.block = None;
     }
 
+    /// Whether a walk ends here: nothing but the rest of a block may follow.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.offset >= self.end && self.block.is_none()
+    }
+
     /// The length of the file when it was opened.
     pub(super) fn file_len(&self) -> u64 {
         self.end

@@ -24,14 +24,14 @@ mod body;
 mod config;
 mod connection;
 mod cors;
+#[doc(hidden)]
+pub mod fuzz;
 mod grpc;
 mod health;
 mod http;
 mod inflate;
 mod ingest;
 mod metrics;
-#[doc(hidden)]
-pub mod probe;
 mod reply;
 mod server;
 mod service;
