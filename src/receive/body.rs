@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A body that comes in one frame is not copied: the message is a slice of what was read from the
-//! socket. Further frames are copied once into a buffer that grows with them.
+//! socket. Further frames are copied once into a buffer that grows with them, to its declared end in one
+//! step as soon as an eighth of that is there.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use super::status::{Busy, Refusal};
 /// A body may take its timeout and, beyond that, what it needs at this rate.
 const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
 const GRPC_HEADER: usize = 5;
+/// A declared length is believed when so many times what came reaches it.
+const BELIEVED_RATIO: usize = 8;
 
 /// How the message stands in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,19 +126,30 @@ impl Assembly {
             admission.charge(frame.len())?;
             self.first = frame;
         } else {
+            let believed = self.believed(total);
             if self.joined.is_empty() {
-                admission.make_room(&mut self.joined, total, self.expected)?;
+                admission.make_room(&mut self.joined, believed, self.expected)?;
                 self.joined.extend_from_slice(&self.first);
                 admission.release(self.first.len());
                 self.first = Bytes::new();
             }
-            admission.make_room(&mut self.joined, frame.len(), self.expected)?;
+            let more = believed - self.joined.len();
+            admission.make_room(&mut self.joined, more, self.expected)?;
             self.joined.extend_from_slice(&frame);
         }
         if self.framing == Framing::Grpc && !self.header_seen {
             self.read_header(admission)?;
         }
         Ok(())
+    }
+
+    /// How much to make room for when `total` bytes are there: all that was declared, once a fair part
+    /// of it came, so that a buffer is not copied again and again on its way there.
+    fn believed(&self, total: usize) -> usize {
+        let declared =
+            self.header_seen || matches!(self.framing, Framing::Plain { declared: Some(_) });
+        let near = self.expected <= total.saturating_mul(BELIEVED_RATIO);
+        if declared && near { self.expected.max(total) } else { total }
     }
 
     fn read_header(&mut self, admission: &Admission<'_>) -> Result<(), Refusal> {
@@ -260,6 +274,25 @@ mod tests {
         let message = read_within(&mut body, Framing::Grpc, 10).await.unwrap();
         assert!(message.compressed);
         assert_eq!(message.bytes.as_ptr(), frame[5..].as_ptr());
+    }
+
+    #[test]
+    fn a_declared_length_is_believed_in_one_step_but_never_eight_times_what_came() {
+        let (declared, frame) = (1 << 20, Bytes::from(vec![0; 16 << 10]));
+        for framing in [PLAIN, Framing::Plain { declared: Some(declared) }] {
+            let in_flight = InFlight::new(1 << 30);
+            let large = Semaphore::new(1);
+            let mut admission = Admission::new(&in_flight, declared as usize, 1 << 30, &large);
+            let mut assembly = Assembly::new(framing, &admission).unwrap();
+            let mut capacities = std::collections::BTreeSet::new();
+            while (assembly.len() as u64) < declared {
+                assembly.push(frame.clone(), &mut admission).unwrap();
+                assert!(in_flight.used() <= BELIEVED_RATIO * assembly.len().max(64 << 10));
+                capacities.insert(assembly.joined.capacity());
+            }
+            let steps = if framing == PLAIN { 6 } else { 4 };
+            assert_eq!(capacities.len(), steps, "{capacities:?}");
+        }
     }
 
     #[tokio::test]
