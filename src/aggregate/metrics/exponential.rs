@@ -1,13 +1,11 @@
 //! Exponential histograms: checked, brought into Prometheus' scales, and written as native ones. Pure.
 //!
-//! Scales above 8 are brought down to it by merging buckets; below -4 Prometheus has none. OTLP's bucket `i` is
-//! `(base^i, base^(i+1)]`, Prometheus' the one that ends at `base^i`: indexes move up by one. A zero
-//! threshold of 0 becomes 1e-128, as with Prometheus. A missing sum counts as 0. A histogram with more than
+//! Scales above 8 are brought down to it by merging buckets; below -4 Prometheus has none. A histogram with more than
 //! [`BUCKETS_MAX`] buckets on a side is brought down until it fits. Source: Prometheus native histogram
 //! specification 1.0; OpenTelemetry metrics data model, "ExponentialHistogram".
 
 use sidelight_exphist::{Histogram, Parts, PartsError};
-use sidelight_promql::histogram::{Buckets, Histogram as Native};
+use sidelight_promql::Histogram as Native;
 use sidelight_wire::view::metrics::ExponentialHistogramDataPoint;
 
 use super::drops::Reason;
@@ -18,8 +16,6 @@ pub const BUCKETS_MAX: u32 = 320;
 const READ_MAX: usize = 1 << 14;
 /// The lowest scale that Prometheus has.
 const SCALE_MIN: i32 = -4;
-/// The zero threshold of a histogram that names none.
-const ZERO_THRESHOLD: f64 = 1e-128;
 
 /// Reused from point to point.
 #[derive(Clone, Debug, Default)]
@@ -68,26 +64,8 @@ impl Scratch {
 /// The same as a native histogram; `None` when its values spread so far that no scale of Prometheus holds
 /// them in [`BUCKETS_MAX`] buckets.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "native histograms count in f64")]
 pub fn native(histogram: &Histogram) -> Option<Native> {
-    if histogram.scale() < SCALE_MIN {
-        return None;
-    }
-    let side = |(first, counts): (i32, &[u64])| {
-        let indexed = (first..).zip(counts).filter(|(_, count)| **count > 0);
-        Buckets(indexed.map(|(index, &count)| (index.saturating_add(1), count as f64)).collect())
-    };
-    let zero = histogram.zero_threshold();
-    Some(Native {
-        schema: histogram.scale(),
-        count: histogram.count() as f64,
-        sum: histogram.sum(),
-        zero_threshold: if zero > 0.0 { zero } else { ZERO_THRESHOLD },
-        zero_count: histogram.zero_count() as f64,
-        positive: side(histogram.positive()),
-        negative: side(histogram.negative()),
-        ..Native::default()
-    })
+    Native::from_exponential(&histogram.to_parts()).ok()
 }
 
 #[cfg(test)]
