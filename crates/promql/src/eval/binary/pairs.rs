@@ -36,13 +36,17 @@ impl Pairs<'_> {
         let swapped = self.matching.cardinality == Cardinality::OneToMany;
         let mut both = everywhere(left, len);
         both.intersect(&everywhere(right, len));
-        let mut united = Union::default();
-        for Group { left: many, right: one } in signature::groups(self.matching, left, right) {
-            let ((many, many_at), (one, one_at)) =
-                if swapped { ((right, one), (left, many)) } else { ((left, many), (right, one)) };
+        let (many, one) = if swapped { (right, left) } else { (left, right) };
+        let mut groups = Vec::new();
+        for Group { left, right } in signature::groups(self.matching, left, right) {
+            let (many_at, one_at) = if swapped { (right, left) } else { (left, right) };
             let many: Vec<&Column> = many_at.iter().filter_map(|at| many.get(*at)).collect();
             let one: Vec<&Column> = one_at.iter().filter_map(|at| one.get(*at)).collect();
             self.one_is_one(&one, &both)?;
+            groups.push((many, one));
+        }
+        let mut united = Union::default();
+        for (many, one) in groups {
             self.group(&many, &one, context, &mut united)?;
         }
         Ok(united.columns)
