@@ -73,7 +73,7 @@ def difference(ours: tuple[int, dict], theirs: tuple[int, dict], ordered: bool) 
     if ours[0] != theirs[0]:
         return f"status {ours[0]} against {theirs[0]}: {ours[1].get('error')} against {theirs[1].get('error')}"
     for name in ("errorType", "error", "warnings", "infos"):
-        ours_said, theirs_said = ours[1].get(name), theirs[1].get(name)
+        ours_said, theirs_said = (said(answer[1].get(name)) for answer in (ours, theirs))
         if ours_said != theirs_said:
             return f"{name}: {ours_said} against {theirs_said}"
     if ours[0] != 200:
@@ -95,6 +95,11 @@ def difference(ours: tuple[int, dict], theirs: tuple[int, dict], ordered: bool) 
         if found:
             return f"{key(one)}: {found}"
     return None
+
+
+def said(text: object) -> object:
+    """Which of several duplicates is named depends on the order of Prometheus' index."""
+    return text.split(" for the match group ")[0] if isinstance(text, str) else text
 
 
 def values(a: object, b: object) -> str | None:
@@ -143,14 +148,15 @@ def compare(agent: Agent, prometheus: Prometheus, end: int, show: int) -> int:
     asked = equal = 0
     unequal: list[str] = []
     for expression in expressions():
-        ordered = expression.startswith(("sort", "topk", "bottomk"))
+        # By group, the order of the groups is that of a map of Prometheus.
+        ordered = expression.startswith(("sort", "topk(", "bottomk("))
         found = None
         for at in (end - 7, end - 300, end - 600):
             parameters = {"query": expression, "time": at}
             answers = [ask(url, "/api/v1/query", **parameters) for url in (agent.admin, prometheus.url)]
             asked += 1
             found = found or difference(*answers, ordered)
-        parameters = {"query": expression, "start": end - 1200, "end": end, "step": 30}
+        parameters = {"query": expression, "start": end - 900, "end": end, "step": 30}
         answers = [ask(url, "/api/v1/query_range", **parameters) for url in (agent.admin, prometheus.url)]
         asked += 1
         found = found or difference(*answers, False)

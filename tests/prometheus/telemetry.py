@@ -34,6 +34,7 @@ class Shop:
         self.forget()
 
     def forget(self) -> None:
+        self.age = 0
         self.requests: dict[tuple[str, str], int] = {}
         self.buckets = {route: [0] * (len(BOUNDS) + 1) for route in ROUTES}
         self.sums = dict.fromkeys(ROUTES, 0.0)
@@ -44,6 +45,7 @@ class Shop:
         if index == RESET_AT and self.instance.endswith("1"):
             self.forget()
             self.start = previous
+        self.age += 1
         resource = request.resource_metrics.add()
         for key, value in (
             ("service.name", self.service),
@@ -76,7 +78,7 @@ class Shop:
         seconds = add("process.cpu.time", "s", "CPU.").sum
         seconds.is_monotonic, seconds.aggregation_temporality = True, CUMULATIVE
         for state, share in (("user", 0.7), ("system", 0.1)):
-            point = seconds.data_points.add(start_time_unix_nano=self.start, time_unix_nano=now, as_double=index * STEP_SECONDS * share)
+            point = seconds.data_points.add(start_time_unix_nano=self.start, time_unix_nano=now, as_double=self.age * STEP_SECONDS * share)
             attributes(point, {"cpu.mode": state})
         pool = add("db.client.connection.count", "{connection}", "Connections.").sum
         pool.aggregation_temporality = CUMULATIVE
