@@ -195,7 +195,10 @@ impl<'a> Query<'a> {
             let read = chunk::decode(encoding, bytes, &mut self.samples);
             debug_assert!(read.is_ok(), "{read:?}");
         }
+        // Where histograms are far apart, those around the window are what floats are filled in between.
+        let around = (!sparse.is_empty()).then(|| std::mem::take(&mut self.samples.classics.rows));
         self.samples.trim(after, until);
+        self.samples.classics.rows.extend(around.into_iter().flatten());
         Ok((!self.samples.is_empty()).then_some((labels, sparse)))
     }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::catalog::{Catalog, Stretch};
 use super::file::{self, Access, Role, Trouble, trouble};
-use super::layout::{DAY, FileKey, HOUR, Tier};
+use super::layout::{DAY, Day, FileKey, HOUR, Tier};
 use super::rollup::{self, Looks, Row};
 use super::{Disk, labels};
 use crate::store::checkpoint::{Found, Window};
@@ -45,6 +45,11 @@ type Planned = (Stretch, Vec<FileKey>);
 pub(in crate::store) struct Sparse(Vec<Stretch>);
 
 impl Sparse {
+    /// Whether all samples are as close as the query looks.
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Puts floats where `window` looks, between those that were made of a histogram's samples there.
     pub(in crate::store) fn fill(&self, window: &Window, floats: &mut Vec<(i64, f64)>) {
         for stretch in &self.0 {
@@ -56,6 +61,9 @@ impl Sparse {
             let span = (stretch.after, stretch.until);
             rollup::densify(floats, &looks(window), resolution, span, &mut filled);
             drop(floats.splice(from..to, filled));
+        }
+        if !self.0.is_empty() {
+            floats.retain(|(t, _)| *t > window.after && *t <= window.until);
         }
     }
 }
@@ -141,7 +149,7 @@ impl<'a> Reader<'a> {
             let stretch = Stretch { until, ..stretch };
             self.rows.clear();
             for key in files {
-                self.read_file(key, fingerprint, &stretch, into)?;
+                self.read_file(key, fingerprint, &stretch, before_ms, into)?;
             }
             if self.rows.is_empty() {
                 if stretch.tier != Tier::Raw && !looks.finds(stretch.tier.resolution_ms()) {
@@ -188,15 +196,19 @@ impl<'a> Reader<'a> {
         key: FileKey,
         fingerprint: Fingerprint,
         stretch: &Stretch,
+        before_ms: i64,
         into: &mut Samples,
     ) -> Result<(), StoreError> {
         let resolution = stretch.tier.resolution_ms();
         // Rows are written by the day, and the ones around the stretch are looked at too.
-        let (after, until) = match stretch.tier {
-            Tier::Raw => (stretch.after - CHUNK_SPAN, stretch.until),
-            _ => (stretch.after - DAY - 2 * resolution, stretch.until),
+        let end = Day::of(stretch.until).until_ms().min(before_ms.saturating_sub(1));
+        let wanted = Stretch {
+            after: stretch.after - 2 * resolution,
+            until: (stretch.until + 2 * resolution).min(end),
+            ..*stretch
         };
-        let wanted = Stretch { after: stretch.after - 2 * resolution, ..*stretch };
+        let reach = if stretch.tier == Tier::Raw { CHUNK_SPAN } else { DAY };
+        let (after, until) = (wanted.after - reach, wanted.until);
         let mut rows = std::mem::take(&mut self.rows);
         let mut corrupt = 0;
         let read = self.attempt(key, |connection| {

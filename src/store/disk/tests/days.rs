@@ -66,6 +66,44 @@ fn a_day_that_is_over_becomes_rows_and_its_samples_go_after_two_days() {
 }
 
 #[test]
+fn a_short_rate_of_an_old_histogram_is_the_rate_of_its_hour() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = Series { kind: Kind::Classic, ..Series::new("request_duration_seconds", 0) };
+    let mut samples = Samples::default();
+    let bounds = samples.classics.bounds_index(&[0.5]);
+    for minute in 1..=1440_u64 {
+        let counts = u32::try_from(samples.classics.cumulative.len()).unwrap();
+        samples.classics.cumulative.push(minute * 6);
+        let time_ms = START + minute.cast_signed() * 60_000;
+        let (count, sum, stale) = (minute * 9, None, false);
+        let row = crate::store::samples::ClassicRow { time_ms, bounds, counts, count, sum, stale };
+        samples.classics.rows.push(row);
+    }
+    commit(&disk, 1, START + DAY, &[series.record(&chunk::encode(&samples), b"")]).unwrap();
+    let later = [Series::new("up", 1)];
+    (1..4).for_each(|day| live_through(&setup, &disk, &later, day, 3_600_000));
+    assert!(!setup.names().contains(&"metrics-20261120.db".to_owned()));
+    let until = START + 10 * HOUR + HOUR / 2;
+    for (step, range) in [(0, 300_000), (HOUR, 300_000), (0, 60_000)] {
+        let (after, reads) = (until - range, Reads::Increase);
+        let window = Window { after, until, step, range, lookback: 0, reads };
+        samples.clear();
+        let mut reader = disk.reader().unwrap();
+        let sparse = reader.read(series.fingerprint, &window, i64::MAX, &mut samples).unwrap();
+        let rows = samples.classics.rows.iter();
+        let mut floats: Vec<_> = rows.map(|row| (row.time_ms, row.count as f64)).collect();
+        sparse.fill(&window, &mut floats);
+        let [(from, before), (to, value)] = floats[..] else {
+            panic!("{step} {range}: {floats:?}")
+        };
+        assert_eq!((from, to), (until - range / 2, until));
+        let rate = (value - before) / ((to - from) as f64 / 60_000.0);
+        assert!((rate - 9.0).abs() < 1e-6, "{rate}");
+    }
+}
+
+#[test]
 fn samples_that_come_late_are_in_the_rows_too() {
     let setup = Setup::new();
     let (disk, _) = setup.open();
