@@ -11,17 +11,26 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::signal::Signal;
+use crate::store::Store;
 use crate::telemetry::{Registry, desc};
 use crate::time::SystemClock;
 
-struct Running {
-    api: Api,
+pub(super) struct Running {
+    pub(super) api: Api,
     ready: Arc<AtomicBool>,
     control: mpsc::Receiver<Control>,
     registry: Registry,
 }
 
 async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running {
+    start_with(change, token, None).await
+}
+
+pub(super) async fn start_with(
+    change: impl FnOnce(&mut Config),
+    token: Option<&str>,
+    store: Option<Store>,
+) -> Running {
     let mut config = Config { endpoint: ([127, 0, 0, 1], 0).into(), ..Config::default() };
     change(&mut config);
     let registry = Registry::default();
@@ -37,7 +46,7 @@ async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running
     let flag = Arc::clone(&ready);
     let sources = Sources {
         registry,
-        store: None,
+        store,
         clock: Arc::new(SystemClock::new()),
         readiness: Arc::new(move || Readiness {
             ready: flag.load(Ordering::Relaxed),
@@ -55,7 +64,7 @@ async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running
 }
 
 /// Status, head and body of one request on a connection of its own.
-async fn ask(api: &Api, request_line: &str, headers: &str) -> (u16, String, Vec<u8>) {
+pub(super) async fn ask(api: &Api, request_line: &str, headers: &str) -> (u16, String, Vec<u8>) {
     let mut stream = TcpStream::connect(api.address()).await.unwrap();
     let request =
         format!("{request_line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
@@ -68,7 +77,7 @@ async fn ask(api: &Api, request_line: &str, headers: &str) -> (u16, String, Vec<
     (status, head.to_ascii_lowercase(), reply[end..].to_vec())
 }
 
-fn text(body: Vec<u8>) -> String {
+pub(super) fn text(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap()
 }
 

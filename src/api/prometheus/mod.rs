@@ -16,6 +16,8 @@ mod params;
 mod query;
 mod series;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub(super) use envelope::Failure;
 pub(super) use exposition::expose;

@@ -1,0 +1,136 @@
+//! The Prometheus API over a real socket, with a store of a few series.
+
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+
+use crate::api::tests::{Running, ask, start_with, text};
+use crate::store::{Classic, Config, Deps, Kind, Metadata, MetricKind, Store};
+use crate::telemetry::Registry;
+use crate::time::SystemClock;
+
+/// 2026-11-21T00:00:00Z.
+const T: i64 = 1_795_219_200_000;
+
+fn store(directory: &std::path::Path) -> Store {
+    let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
+    let (store, mut writer, _) = Store::open(Config::new(directory.into()), deps).unwrap();
+    writer.set_now(T);
+    let up = [("__name__", "up"), ("job", "shop \"é\"")];
+    let up = writer.series(&up, Kind::Float);
+    writer.append(up, T, 1.5).unwrap();
+    writer.append(up, T + 15_000, f64::INFINITY).unwrap();
+    let requests = writer.series(&[("__name__", "requests_total"), ("job", "shop")], Kind::Float);
+    writer.append(requests, T, 3.0).unwrap();
+    let seconds = writer.series(&[("__name__", "seconds"), ("job", "shop")], Kind::Classic);
+    let value = Classic { bounds: &[0.5, 1.0], counts: &[1, 2, 3], sum: Some(9.5), count: 6 };
+    writer.append_classic(seconds, T, &value).unwrap();
+    for (family, kind) in
+        [("requests_total", MetricKind::Counter), ("seconds", MetricKind::Histogram)]
+    {
+        let metadata = Metadata { kind, help: "Help.".to_owned(), unit: "s".to_owned() };
+        writer.describe(family, metadata);
+    }
+    store
+}
+
+async fn started(directory: &tempfile::TempDir) -> Running {
+    start_with(|_| {}, None, Some(store(directory.path()))).await
+}
+
+async fn check(running: &Running, path: &str, expected: Expect) {
+    let (status, _, body) = ask(&running.api, &format!("GET {path}"), "").await;
+    expected.assert_eq(&format!("{status} {}", text(body)));
+}
+
+#[tokio::test]
+async fn a_query_is_answered_in_prometheus_envelope() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    check(&running, "/api/v1/query?query=up&time=1795219200", expect![[r#"200 {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"shop \"é\""},"value":[1795219200,"1.5"]}]}}"#]]).await;
+    check(
+        &running,
+        "/api/v1/query?query=1%2B1&time=4",
+        expect![[r#"200 {"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}"#]],
+    )
+    .await;
+    check(&running, "/api/v1/query_range?query=up&start=1795219200&end=1795219220.5&step=15s", expect![[r#"200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"shop \"é\""},"values":[[1795219200,"1.5"],[1795219215,"+Inf"]]}]}}"#]]).await;
+    check(&running, "/api/v1/query?query=seconds_bucket&time=1795219200&limit=1", expect![[r#"200 {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"seconds_bucket","job":"shop","le":"+Inf"},"value":[1795219200,"6"]}]},"warnings":["results truncated due to limit"]}"#]]).await;
+    check(&running, "/api/v1/query?query=rate(up[1m])&time=1795219215", expect![[r#"200 {"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"shop \"é\""},"value":[1795219215,"+Inf"]}]},"infos":["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\" (1:6)"]}"#]]).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_says_why_with_prometheus_status() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    check(&running, "/api/v1/query?query=up{", expect![[r#"400 {"error":"invalid parameter \"query\": 1:4: parse error: unexpected end of input inside braces","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/query?query=up&time=soon", expect![[r#"400 {"error":"invalid parameter \"time\": cannot parse \"soon\" to a valid timestamp","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/query_range?query=up&start=2&end=1&step=1", expect![[r#"400 {"error":"invalid parameter \"end\": end timestamp must not be before start time","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/query_range?query=up&start=0&end=20000&step=1", expect![[r#"400 {"error":"exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)","errorType":"bad_data","status":"error"}"#]])
+        .await;
+    check(&running, "/api/v1/query_range?query=up&start=0&end=1&step=0", expect![[r#"400 {"error":"invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer","errorType":"bad_data","status":"error"}"#]]).await;
+    check(
+        &running,
+        "/api/v1/query?query=up%2Bon(job)group_left()up&time=1795219200&timeout=x",
+        expect![[r#"400 {"error":"invalid parameter \"timeout\": cannot parse \"x\" to a valid duration","errorType":"bad_data","status":"error"}"#]],
+    )
+    .await;
+    check(&running, "/api/v1/series", expect![[r#"400 {"error":"no match[] parameter provided","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/labels?limit=-1", expect![[r#"400 {"error":"invalid parameter \"limit\": limit must be a number, 0 or more","errorType":"bad_data","status":"error"}"#]]).await;
+    check(
+        &running,
+        "/api/v1/query?query=label_replace(up,%22a%22,%22%22,%22b%22,%22(%22)&time=1795219200",
+        expect![[r#"422 {"error":"invalid regular expression in label_replace(): (","errorType":"execution","status":"error"}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_stored_is_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    check(&running, "/api/v1/labels", expect![[r#"200 {"status":"success","data":["__name__","job","le"]}"#]]).await;
+    check(&running, "/api/v1/label/__name__/values", expect![[r#"200 {"status":"success","data":["requests_total","seconds_bucket","seconds_count","seconds_sum","up"]}"#]]).await;
+    check(&running, "/api/v1/label/U__job/values?match[]=up", expect![[r#"200 {"status":"success","data":["shop \"é\""]}"#]]).await;
+    check(
+        &running,
+        "/api/v1/series?match[]=%7Bjob=%22shop%22%7D&start=0&end=1795219300&limit=2",
+        expect![[r#"200 {"status":"success","data":[{"__name__":"requests_total","job":"shop"},{"__name__":"seconds_bucket","job":"shop","le":"0.5"}],"warnings":["results truncated due to limit"]}"#]],
+    )
+    .await;
+    check(&running, "/api/v1/metadata?metric=seconds", expect![[r#"200 {"status":"success","data":{"seconds":[{"help":"Help.","type":"histogram","unit":"s"}]}}"#]]).await;
+    check(
+        &running,
+        "/api/v1/query_exemplars?query=test&start=1795219200000&end=1795219300000",
+        expect![[r#"200 {"status":"success","data":[]}"#]],
+    )
+    .await;
+    check(&running, "/api/v1/status/buildinfo", expect![[r#"200 {"status":"success","data":{"branch":"","buildDate":"","buildUser":"","goVersion":"","revision":"sidelight-0.1.0","version":"3.15.0"}}"#]]).await;
+    check(&running, "/api/v1/format_query?query=sum%20by(job)(up)", expect![[r#"200 {"status":"success","data":"sum by (job) (up)"}"#]]).await;
+    check(
+        &running,
+        "/api/v1/parse_query?query=up%20offset%205m%20%3E%20bool%201",
+        expect![[r#"200 {"status":"success","data":{"bool":true,"lhs":{"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":300000,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"},"matching":null,"op":">","rhs":{"type":"numberLiteral","val":"1"},"type":"binaryExpr"}}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_asks_as_a_query_string_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    let form = "query=up%20%2B%201&time=1795219200";
+    let headers = format!(
+        "content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let (status, _, body) = ask(&running.api, "POST /api/v1/query", &headers).await;
+    assert_eq!(status, 200);
+    assert!(text(body).ends_with(r#""value":[1795219200,"2.5"]}]}}"#));
+}
+
+#[tokio::test]
+async fn without_a_store_the_api_says_that_there_is_none() {
+    let running = start_with(|_| {}, None, None).await;
+    check(&running, "/api/v1/query?query=up", expect![[r#"503 {"error":"no metrics are kept here; /readyz says why","errorType":"unavailable","status":"error"}"#]]).await;
+}
