@@ -89,9 +89,19 @@ async fn what_cannot_be_answered_says_why_with_prometheus_status() {
 async fn what_is_stored_is_listed() {
     let directory = tempfile::tempdir().unwrap();
     let running = started(&directory).await;
-    check(&running, "/api/v1/labels", expect![[r#"200 {"status":"success","data":["__name__","job","le"]}"#]]).await;
+    check(
+        &running,
+        "/api/v1/labels",
+        expect![[r#"200 {"status":"success","data":["__name__","job","le"]}"#]],
+    )
+    .await;
     check(&running, "/api/v1/label/__name__/values", expect![[r#"200 {"status":"success","data":["requests_total","seconds_bucket","seconds_count","seconds_sum","up"]}"#]]).await;
-    check(&running, "/api/v1/label/U__job/values?match[]=up", expect![[r#"200 {"status":"success","data":["shop \"é\""]}"#]]).await;
+    check(
+        &running,
+        "/api/v1/label/U__job/values?match[]=up",
+        expect![[r#"200 {"status":"success","data":["shop \"é\""]}"#]],
+    )
+    .await;
     check(
         &running,
         "/api/v1/series?match[]=%7Bjob=%22shop%22%7D&start=0&end=1795219300&limit=2",
@@ -106,7 +116,12 @@ async fn what_is_stored_is_listed() {
     )
     .await;
     check(&running, "/api/v1/status/buildinfo", expect![[r#"200 {"status":"success","data":{"branch":"","buildDate":"","buildUser":"","goVersion":"","revision":"sidelight-0.1.0","version":"3.15.0"}}"#]]).await;
-    check(&running, "/api/v1/format_query?query=sum%20by(job)(up)", expect![[r#"200 {"status":"success","data":"sum by (job) (up)"}"#]]).await;
+    check(
+        &running,
+        "/api/v1/format_query?query=sum%20by(job)(up)",
+        expect![[r#"200 {"status":"success","data":"sum by (job) (up)"}"#]],
+    )
+    .await;
     check(
         &running,
         "/api/v1/parse_query?query=up%20offset%205m%20%3E%20bool%201",

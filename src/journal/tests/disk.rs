@@ -221,10 +221,14 @@ impl SimFs {
         Self::over(disk)
     }
 
-    /// The disk after the process was killed: everything written is there.
+    /// The disk after the process was killed: everything written is there. A sync that failed before is
+    /// forgotten, as by everybody: the next process cannot know of it, and the disk is one that has
+    /// mended since. What a kernel drops without a word in between is not simulated.
     #[must_use]
     pub(super) fn kill(&self) -> Self {
-        Self::over(self.next())
+        let mut disk = self.next();
+        disk.files.values_mut().for_each(|file| file.failed = false);
+        Self::over(disk)
     }
 
     /// Switches this disk off and copies it.

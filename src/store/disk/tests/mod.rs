@@ -26,7 +26,7 @@ const DAY: i64 = 24 * HOUR;
 const START: i64 = 1_795_132_800_000;
 
 struct Setup {
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     clock: Arc<ManualClock>,
     registry: Registry,
     config: Config,
@@ -37,7 +37,7 @@ impl Setup {
         let directory = tempfile::tempdir().unwrap();
         let config = Config::new(directory.path().join("store"));
         let clock = Arc::new(ManualClock::at(UnixNano(0)));
-        Self { directory, clock, registry: Registry::default(), config }
+        Self { _directory: directory, clock, registry: Registry::default(), config }
     }
 
     fn try_open(&self) -> Result<(Disk, Restored), OpenError> {
