@@ -180,6 +180,7 @@ fn a_million_label_values_stay_within_the_limit_and_are_counted() {
 fn dead_series_make_room_and_their_ids_are_gone() {
     let Fixture { store, mut writer, directory: _directory } =
         open(|config| config.series_max = 100);
+    let mut dead = Vec::new();
     for round in 0..5_i64 {
         let now = T0 + round * 3_600_001;
         writer.set_now(now);
@@ -190,6 +191,11 @@ fn dead_series_make_room_and_their_ids_are_gone() {
             writer.append(id, now, 1.0).unwrap();
             ids.push(id);
         }
+        // Who still asks for a series that had the place before changes nothing of the one that has it.
+        ids.iter().for_each(|&id| writer.stream(id).last_unix_nano = 7);
+        dead.iter().for_each(|&id| writer.stream(id).last_unix_nano = 9);
+        assert!(ids.iter().all(|&id| writer.stream(id).last_unix_nano == 7));
+        dead.clone_from(&ids);
         writer.set_now(now + 3_600_001);
         writer.checkpoint(round as u64).unwrap();
         assert_eq!(store.stats().series, 0);

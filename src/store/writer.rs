@@ -109,11 +109,16 @@ impl Writer {
         (head.len(), lost)
     }
 
-    /// The stream of a series, whichever series had the slot before.
+    /// The stream of a series, whichever series had the slot before. For one whose slot another has
+    /// by now it means nothing.
     fn keep(&mut self, id: SeriesId) -> &mut Kept {
         let index = id.index as usize;
         if self.streams.len() <= index {
             self.streams.resize(index + 1, Kept::default());
+        }
+        if self.streams.get(index).is_none_or(|kept| kept.generation > id.generation) {
+            self.spare = Kept::default();
+            return &mut self.spare;
         }
         let kept = self.streams.get_mut(index).unwrap_or(&mut self.spare);
         if kept.generation != id.generation {
@@ -400,4 +405,6 @@ fn millis(duration: std::time::Duration) -> i64 {
 
 fn cut(text: &mut String) {
     text.truncate(text.floor_char_boundary(HELP_BYTES_MAX));
+    // What is cut off is not kept in memory either.
+    text.shrink_to_fit();
 }

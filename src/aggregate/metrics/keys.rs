@@ -26,7 +26,7 @@ fn add_attributes(key: &mut Vec<u8>, attributes: Attributes<'_>) -> Option<()> {
     Some(())
 }
 
-/// Writes what tells a scope from others; `None` when its attributes are too long.
+/// Writes what tells a scope from others; `None` when its name or attributes are too long.
 pub(super) fn write_scope(key: &mut Vec<u8>, scope: ScopeMetrics<'_>) -> Option<()> {
     key.clear();
     let own = scope.scope();
@@ -34,6 +34,9 @@ pub(super) fn write_scope(key: &mut Vec<u8>, scope: ScopeMetrics<'_>) -> Option<
         let text = text.as_bytes();
         key.extend_from_slice(&u32::try_from(text.len()).ok()?.to_le_bytes());
         key.extend_from_slice(text);
+        if key.len() > KEY_BYTES_MAX {
+            return None;
+        }
     }
     add_attributes(key, own.attributes())
 }

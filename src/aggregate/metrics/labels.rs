@@ -114,6 +114,8 @@ impl LabelSet {
 /// At most `max` bytes of `text`, cut between characters.
 pub(super) fn cut(mut text: String, max: usize) -> String {
     text.truncate(text.floor_char_boundary(max));
+    // What is cut off is not kept in memory either.
+    text.shrink_to_fit();
     text
 }
 

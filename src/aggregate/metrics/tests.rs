@@ -710,6 +710,37 @@ fn scopes_are_labels_only_when_asked_for() {
 }
 
 #[test]
+fn a_scope_with_an_endless_name_is_refused_and_its_neighbours_are_not() {
+    let named = |len| InstrumentationScope { name: "s".repeat(len), ..Default::default() };
+    let metric = |name: &str| otlp::Metric {
+        name: name.to_owned(),
+        data: Some(gauge_of(vec![number(0, 1, 1.0)])),
+        ..otlp::Metric::default()
+    };
+    let mut world = World::new();
+    let resource = [("service.name", "shop")];
+    world.send(vec![
+        resource_metrics(&resource, Some(named(5 << 20)), vec![metric("lost")]),
+        resource_metrics(&resource, Some(named(5)), vec![metric("kept")]),
+    ]);
+    assert_eq!(world.kept.show(), "kept{job=shop,service_name=shop} 1@1\n");
+    assert_eq!(world.dropped().values().sum::<u64>(), 1);
+}
+
+#[test]
+fn a_point_from_the_future_does_not_end_the_zeros_of_its_scope() {
+    let counter = |start, time, value| sum(CUMULATIVE, true, vec![number(start, time, value)]);
+    let mut world = World::new();
+    world.metric("first_total", "", counter(1, 1 << 40, 1.0));
+    for time in [10_000, 25_000] {
+        world.metric("first_total", "", counter(1_000, time, 1.0));
+    }
+    world.metric("born_total", "", counter(1_000, 40_000, 1.0));
+    let shown = world.kept.show();
+    assert!(shown.contains("born_total{job=shop,service_name=shop} 0@25000 1@40000"), "{shown}");
+}
+
+#[test]
 fn bytes_that_are_no_request_do_no_harm() {
     let mut world = World::new();
     world.metric("m", "", gauge_of(vec![number(0, 1, 1.0)]));

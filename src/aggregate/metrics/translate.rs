@@ -10,6 +10,8 @@
 //! the same records again gives the same sink. Limits: [`Level`]s, [`KEY_BYTES_MAX`](super::keys::KEY_BYTES_MAX). Cost: about
 //! 150 ns per point of a known series, no allocation.
 
+use std::sync::Arc;
+
 use sidelight_wire::view::metrics::{Metric, Request, ResourceMetrics, ScopeMetrics};
 use sidelight_wire::view::{Attributes, Resource};
 
@@ -38,13 +40,14 @@ const INFO_STEPS_MAX: usize = 1_000;
 
 #[derive(Debug)]
 struct ResourceState<Id> {
-    target: Target,
+    target: Arc<Target>,
     info: Option<Id>,
 }
 
 #[derive(Debug)]
 struct ScopeState {
-    target: Target,
+    /// That of the resource, unless scopes are labels.
+    target: Arc<Target>,
     /// Its place among [`Exports`].
     export: u64,
 }
@@ -192,9 +195,9 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         let target = &self.resources.get(above)?.target;
         let target = if self.config.scope_labels {
             let (scope, schema) = (scope.scope(), scope.schema_url());
-            target.with_scope(scope, schema, self.config.label_value_bytes_max)
+            Arc::new(target.with_scope(scope, schema, self.config.label_value_bytes_max))
         } else {
-            target.clone()
+            Arc::clone(target)
         };
         let export = Exports::key(resource.resource(), &self.key);
         let state = ScopeState { target, export };
@@ -219,7 +222,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             labels.set("__name__", TARGET_INFO);
             sink.series(&labels.as_sorted(), Kind::Float)
         });
-        let state = ResourceState { target, info };
+        let state = ResourceState { target: Arc::new(target), info };
         Some(self.resources.insert(place, (ROOT, 0, &self.key), state))
     }
 
@@ -251,7 +254,9 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             return self.drops.count(Reason::MetricName, points_of(metric));
         };
         at.metric_slot = slot;
-        if let Some(time) = time_of(points, form) {
+        // A time that no sample may have would keep every later export from being known.
+        let latest = u64::try_from(at.latest_ms).unwrap_or(0).saturating_mul(1_000_000);
+        if let Some(time) = time_of(points, form).filter(|time| *time <= latest) {
             self.exports.note(at.export, time);
         }
         let mut stored = 0;

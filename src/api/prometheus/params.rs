@@ -15,6 +15,9 @@ use crate::time::parse_unix_ms;
 #[derive(Clone, Debug, Default)]
 pub(in crate::api) struct Params(Vec<(String, String)>);
 
+/// The most `match[]` of a request: each is looked for in every file.
+const SELECTORS_MAX: usize = 64;
+
 /// What Prometheus prints for the earliest and the latest time, in milliseconds.
 const ENDS: [(&str, i64); 2] = [
     ("-292273086-05-16T16:47:06Z", i64::MIN / 2),
@@ -90,6 +93,10 @@ impl Params {
     pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
         let parse =
             |text| parse_selector(text).map_err(|error| Failure::parameter("match[]", error));
+        if self.all("match[]").nth(SELECTORS_MAX).is_some() {
+            let why = format_args!("more than {SELECTORS_MAX} selectors");
+            return Err(Failure::parameter("match[]", why));
+        }
         self.all("match[]").map(parse).collect()
     }
 
