@@ -188,9 +188,19 @@ impl Series {
         for (time, histogram) in &samples.points.histograms {
             chunk::put(*time, &Sample::Native(histogram), open, sealed);
         }
-        samples.classics.for_each(|time, histogram| {
+        // A chunk that begins with an end has the bounds of the chunk before it, which is not here.
+        let classics = &samples.classics;
+        let ended = classics.rows.first().filter(|row| row.stale).zip(classics.bounds.first());
+        if let Some((row, bounds)) = ended {
+            let sample = Sample::ended(Kind::Classic);
+            *open = Some(OpenChunk::new(row.time_ms, &sample, Some(bounds)));
+        }
+        let mut begun = ended.is_some();
+        classics.for_each(|time, histogram| {
             let sample = histogram.map_or(Sample::ended(Kind::Classic), Sample::Classic);
-            chunk::put(time, &sample, open, sealed);
+            if !std::mem::take(&mut begun) {
+                chunk::put(time, &sample, open, sealed);
+            }
         });
         Ok(())
     }
