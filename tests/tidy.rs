@@ -77,7 +77,7 @@ const LONGER: &[(&str, usize)] = &[
     ("crates/wire/src/tables.rs", usize::MAX),
     ("crates/wire/src/json/to_protobuf.rs", 740),
     ("src/config/table.rs", 650),
-    ("src/telemetry/desc.rs", 900),
+    ("src/telemetry/desc.rs", 700),
 ];
 
 /// rustfmt keeps code at 100 columns; comments and strings are held here.

@@ -230,8 +230,8 @@ fn docs_api_md_lists_every_route() {
     let mut page = "# Admin API\n\n<!-- Written by a test from the table of routes: UPDATE_DOCS=1 cargo test --lib api:: -->\n\n\
         HTTP/1.1 on `admin.endpoint`, by default http://127.0.0.1:9464. With `admin.token_file` set, every route but the \
         open ones asks for `Authorization: Bearer TOKEN`. Routes that control answer loopback or a token only.\n\n\
-        Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API: point Grafana's Prometheus data source \
-        or promtool here. They take parameters in the query string or, with POST, in a form; a query may take \
+        Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
+        and promtool call them. They take parameters in the query string or, with POST, in a form; a query may take \
         `admin.query_timeout`, read a million samples and give 11,000 steps.\n\n\
         | method | path | access | what |\n|---|---|---|---|\n"
         .to_owned();

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::promql::{self, Labels};
 use super::sparkline::sparkline;
 use super::terminal::Terminal;
-use super::text::{csv, printable, table};
+use super::text::{Format, csv, printable, table};
 use crate::time::{Clock as _, SystemClock};
 
 /// Steps of a range unless told otherwise.
@@ -37,13 +37,6 @@ pub(super) struct Args {
     limit: usize,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
-    Csv,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use super::client::Connection;
 use super::exit::{Exit, Failure};
 use super::promql::{self, Labels};
 use super::terminal::Terminal;
-use super::text::{csv, printable};
+use super::text::{Format, csv, printable};
 
 /// Which series and how they are shown.
 #[derive(Debug, clap::Args)]
@@ -42,13 +42,6 @@ struct List {
     limit: usize,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
-    Csv,
 }
 
 #[derive(Deserialize)]

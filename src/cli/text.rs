@@ -2,6 +2,14 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+/// How rows are written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
 /// Rows under headings; on a terminal no wider than it, else as wide as they are. `numbers` are the
 /// columns aligned to the right.
 pub(super) fn table(

@@ -1,18 +1,28 @@
-//! Every self-metric, once: name, kind, help, labels. docs/metrics.md is written from this table.
+//! Every self-metric, once: name, kind, help, labels. docs/metrics.md is written from this table; the
+//! metric store's part of it is in `desc/store.rs`.
 //!
 //! Add a `const` inside `table!`, in the group of its module; nothing else needs to know. Names:
 //! the collector's where it has one, ours begin with `sidelight_`; no `_total`, units end the name.
 
 use super::registry::{Desc, Kind};
 
-/// Keeps each constant and lists them all in [`ALL`].
+/// Keeps each constant and lists those of its file.
 macro_rules! table {
     ($($(#[$doc:meta])* pub const $name:ident: Desc = $desc:expr;)*) => {
         $($(#[$doc])* pub const $name: Desc = $desc;)*
 
-        /// Every self-metric.
-        pub const ALL: &[&Desc] = &[$(&$name),*];
+        /// Every self-metric of this file.
+        pub(super) const HERE: &[&Desc] = &[$(&$name),*];
     };
+}
+
+mod store;
+
+pub use store::*;
+
+/// Every self-metric.
+pub fn all() -> impl Iterator<Item = &'static Desc> {
+    HERE.iter().chain(store::HERE).copied()
 }
 
 table! {
@@ -531,93 +541,6 @@ pub const AGGREGATE_EXPIRED_SERIES: Desc = Desc {
     labels: &[],
 };
 
-// store
-
-/// Series in the store's head.
-pub const STORE_SERIES: Desc = Desc {
-    name: "sidelight_store_series",
-    kind: Kind::Gauge,
-    help: "Series in the metric store's memory.",
-    labels: &[],
-};
-/// Memory of the store's head.
-pub const STORE_HEAD_BYTES: Desc = Desc {
-    name: "sidelight_store_head_bytes",
-    kind: Kind::Gauge,
-    help: "Memory of the metric store's series, indexes and newest samples, estimated.",
-    labels: &[],
-};
-/// Samples past the limit of series.
-pub const STORE_OVERFLOW_SAMPLES: Desc = Desc {
-    name: "sidelight_store_overflow_samples",
-    kind: Kind::Counter,
-    help: "Samples not stored because their series were past store.series_max. Stored as a series as well.",
-    labels: &[],
-};
-/// Chunks that no checkpoint could take.
-pub const STORE_UNWRITTEN_CHUNKS: Desc = Desc {
-    name: "sidelight_store_unwritten_chunks",
-    kind: Kind::Counter,
-    help: "Chunks dropped from memory because no checkpoint could write them and store.pending_bytes_max was reached.",
-    labels: &[],
-};
-/// Metadata past the limit.
-pub const STORE_DROPPED_FAMILIES: Desc = Desc {
-    name: "sidelight_store_dropped_families",
-    kind: Kind::Counter,
-    help: "Metadata not kept because store.families_max families had some.",
-    labels: &[],
-};
-/// Data points that became samples.
-pub const STORE_POINTS: Desc = Desc {
-    name: "sidelight_store_points",
-    kind: Kind::Counter,
-    help: "Metric data points that became samples of the store.",
-    labels: &[],
-};
-/// Data points that did not.
-pub const STORE_DROPPED_POINTS: Desc = Desc {
-    name: "sidelight_store_dropped_points",
-    kind: Kind::Counter,
-    help: "Metric data points that are not in the store, by reason; forwarding is not touched.",
-    labels: &["reason"],
-};
-/// Two writers on one stream.
-pub const STORE_CONFLICTING_POINTS: Desc = Desc {
-    name: "sidelight_store_conflicting_points",
-    kind: Kind::Counter,
-    help: "Metric data points whose start time lies within time that their series had counted: two writers on one stream.",
-    labels: &[],
-};
-/// Exemplars read from metrics.
-pub const STORE_EXEMPLARS: Desc = Desc {
-    name: "sidelight_store_exemplars",
-    kind: Kind::Counter,
-    help: "Exemplars of metric data points handed to the store.",
-    labels: &[],
-};
-/// What is remembered of points was forgotten.
-pub const STORE_CACHE_RESETS: Desc = Desc {
-    name: "sidelight_store_cache_resets",
-    kind: Kind::Counter,
-    help: "Times that the way from data points to series was forgotten because it had grown to its limit.",
-    labels: &[],
-};
-/// Records acknowledged without a checkpoint.
-pub const STORE_UNSAVED_RECORDS: Desc = Desc {
-    name: "sidelight_store_unsaved_records",
-    kind: Kind::Counter,
-    help: "Records acknowledged to the journal though no checkpoint covers them, because too many waited for one.",
-    labels: &[],
-};
-/// Checkpoints that failed.
-pub const STORE_CHECKPOINT_FAILURES: Desc = Desc {
-    name: "sidelight_store_checkpoint_failures",
-    kind: Kind::Counter,
-    help: "Checkpoints of the metric store that failed; each is tried again.",
-    labels: &[],
-};
-
 // api
 
 /// Requests answered by the admin listener.
@@ -701,65 +624,6 @@ pub const BUILD_INFO: Desc = Desc {
     labels: &["version"],
 };
 
-// store: files
-
-/// What the store takes on disk.
-pub const STORE_DISK_BYTES: Desc = Desc {
-    name: "sidelight_store_disk_bytes",
-    kind: Kind::Gauge,
-    help: "Bytes of the store's files, by what they hold: raw samples, rows of 5m and 1h, and the state of the head.",
-    labels: &["tier"],
-};
-/// Checkpoints.
-pub const STORE_COMMITS: Desc = Desc {
-    name: "sidelight_store_checkpoints",
-    kind: Kind::Counter,
-    help: "Checkpoints of the store that are durable.",
-    labels: &[],
-};
-/// Time in checkpoints.
-pub const STORE_COMMIT_MICROSECONDS: Desc = Desc {
-    name: "sidelight_store_checkpoint_microseconds",
-    kind: Kind::Counter,
-    help: "Time spent in checkpoints of the store, in microseconds.",
-    labels: &[],
-};
-/// Files that could not be read.
-pub const STORE_QUARANTINED_FILES: Desc = Desc {
-    name: "sidelight_store_quarantined_files",
-    kind: Kind::Counter,
-    help: "Files of the store that could not be read and were renamed to `.corrupt-<n>`.",
-    labels: &[],
-};
-/// Chunks that could not be read.
-pub const STORE_CORRUPT_CHUNKS: Desc = Desc {
-    name: "sidelight_store_corrupt_chunks",
-    kind: Kind::Counter,
-    help: "Chunks and rows in files of the store that could not be decoded and were left out.",
-    labels: &[],
-};
-/// Chunks that found no room.
-pub const STORE_DROPPED_CHUNKS: Desc = Desc {
-    name: "sidelight_store_dropped_chunks",
-    kind: Kind::Counter,
-    help: "Chunks that are older than samples are kept, or went because today's alone are above `store.max_size`.",
-    labels: &[],
-};
-/// Files that went.
-pub const STORE_DROPPED_FILES: Desc = Desc {
-    name: "sidelight_store_dropped_files",
-    kind: Kind::Counter,
-    help: "Files of the store that retention dropped, for their age or for `store.max_size`.",
-    labels: &["tier", "reason"],
-};
-/// Days rolled up.
-pub const STORE_ROLLED_DAYS: Desc = Desc {
-    name: "sidelight_store_rolled_days",
-    kind: Kind::Counter,
-    help: "Days of samples that were rolled up, again for those with late samples.",
-    labels: &[],
-};
-
 // telemetry
 
 /// Own traces that the sampler left out.
@@ -792,7 +656,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_follow_the_rules() {
         let mut seen = BTreeSet::new();
-        for desc in ALL {
+        for desc in all() {
             let name = desc.name;
             assert!(seen.insert(name), "{name} is defined twice");
             let known = ["otelcol_", "sidelight_", "traces_spanmetrics_"];
@@ -807,7 +671,7 @@ mod tests {
 
     #[test]
     fn the_documentation_lists_every_metric() {
-        let mut rows: Vec<_> = ALL.to_vec();
+        let mut rows: Vec<_> = all().collect();
         rows.sort_by_key(|desc| desc.name);
         let mut page = String::from(
             "# Metrics\n\nWhat `GET /metrics` on the admin endpoint shows, as Prometheus text 0.0.4 \

@@ -182,7 +182,7 @@ fn meter_provider(to: &Otlp, registry: &Registry) -> Result<SdkMeterProvider, In
 /// Makes one observable instrument per self-metric, which reads the registry at each export.
 fn instrument(provider: &SdkMeterProvider, registry: &Registry) {
     let meter = provider.meter("sidelight");
-    for desc in desc::ALL {
+    for desc in desc::all() {
         let registry = registry.clone();
         let name = desc.name;
         // Dropping the handles is fine: the meter keeps the callbacks.
