@@ -20,6 +20,7 @@
 
 pub mod agent;
 pub mod aggregate;
+pub mod alert;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -31,3 +32,4 @@ pub mod signal;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+pub mod yaml;

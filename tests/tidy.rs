@@ -13,6 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("signal", &[]),
     ("time", &[]),
     ("memory", &[]),
+    ("alert", &["time"]),
+    ("yaml", &[]),
     ("telemetry", &["signal", "time", "memory"]),
     ("journal", &["signal", "time", "memory", "telemetry"]),
     ("store", &["signal", "time", "memory", "telemetry"]),
@@ -20,9 +22,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("export", &["signal", "time", "memory", "telemetry", "journal"]),
     ("aggregate", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("api", &["signal", "time", "memory", "telemetry", "journal", "store"]),
+    ("rules", &["signal", "time", "memory", "telemetry", "alert", "yaml", "journal", "store"]),
     (
         "config",
         &[
+            "yaml",
+            "rules",
             "signal",
             "time",
             "memory",
@@ -38,6 +43,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
+            "alert",
+            "yaml",
+            "rules",
             "signal",
             "time",
             "memory",

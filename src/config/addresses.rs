@@ -7,11 +7,11 @@ use std::path::Path;
 
 use super::Config;
 use super::check::Values;
-use super::finding::{Finding, Span};
 use crate::export::config::Target;
 use crate::export::endpoint::{Address, Endpoint};
 use crate::export::itself::reaches;
 use crate::receive::Bind;
+use crate::yaml::{Finding, Span};
 
 pub(super) fn check(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
     duplicates(values, config, findings);

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::finding::{Finding, SourceKind, Sources, Span};
-use super::option::{Kind, Opt, nearest};
+use super::option::{Kind, Opt};
 use super::schema::{Schema, schema};
 use super::value;
-use super::yaml::{Entry, Node, Value};
 use super::{refused, table};
+use crate::yaml::{Entry, Node, Value, nearest};
+use crate::yaml::{Finding, SourceKind, Sources, Span};
 
 /// A value of the type that its option asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,6 @@ use http::HeaderName;
 
 use super::at::At;
 use super::check::{Exporter, Given, Val, Values};
-use super::finding::{Finding, Span};
 use crate::export::config::{
     ClientConfig, Compression, Config, DebugConfig, Destination, Encoding, FileConfig, Protocol,
     Secret, Target,
@@ -14,6 +13,7 @@ use crate::export::config::{
 use crate::export::endpoint::Endpoint;
 use crate::journal::{SignalSet, Start, WhenFull};
 use crate::signal::Signal;
+use crate::yaml::{Finding, Span};
 
 pub(super) fn resolve(values: &Values, findings: &mut Vec<Finding>) -> Config {
     let journal = values.at("journal").when_full("when_full").unwrap_or(WhenFull::Reject);

@@ -10,8 +10,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::check::{Val, Values};
-use super::finding::Finding;
 use crate::time::UnixNano;
+use crate::yaml::Finding;
 
 /// A larger file is not looked into.
 const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -7,12 +7,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::check::{Val, Values, check};
-use super::finding::{Finding, Findings, Severity, SourceKind, Sources, Span};
 use super::option::Reload;
 use super::surroundings::Surroundings;
-use super::yaml::{self, Entry, Node, Value};
 use super::{Config, resolve};
 use crate::time::{Clock as _, SystemClock, UnixNano};
+use crate::yaml::{self, Entry, Node, Value};
+use crate::yaml::{Finding, Findings, Severity, SourceKind, Sources, Span};
 
 /// The prefix of variables that set options.
 pub const VARIABLE_PREFIX: &str = "SIDELIGHT__";
@@ -193,7 +193,7 @@ fn show(value: &Val) -> String {
 pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
     let mut sources = Sources::default();
     let mut findings = Vec::new();
-    let start = Span { source: super::finding::SourceId(0), line: 1, column: 1, length: 0 };
+    let start = Span { source: yaml::SourceId::FIRST, line: 1, column: 1, length: 0 };
     let mut root = Node { span: start, value: Value::Mapping(Vec::new()) };
     for (name, text) in &inputs.files {
         let source = sources.add(SourceKind::File, name, text.clone());

@@ -14,7 +14,7 @@ mod check;
 pub mod docs;
 mod exporters;
 mod files;
-mod finding;
+
 mod load;
 mod option;
 mod receivers;
@@ -27,11 +27,10 @@ mod table;
 mod tests;
 mod token;
 mod value;
-mod yaml;
 
 use std::time::Duration;
 
-pub use finding::{
+pub use crate::yaml::{
     Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, render,
 };
 pub use load::{

@@ -125,16 +125,3 @@ pub(super) struct Section {
     pub(super) places: &'static [&'static str],
     pub(super) options: &'static [Opt],
 }
-
-/// The candidate nearest to `name`, if one is near enough to be meant.
-pub(super) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let lower = name.to_ascii_lowercase();
-    candidates
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min()
-        .map(|(_, candidate)| candidate)
-}

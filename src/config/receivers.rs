@@ -2,9 +2,9 @@
 
 use super::at::At;
 use super::check::Values;
-use super::finding::Finding;
 use crate::memory::Budget;
 use crate::receive::{Auth, Bind, Config, InvalidUtf8, Listener, Tls};
+use crate::yaml::Finding;
 
 const SHARED: &str = "receivers.otlp";
 

@@ -3,8 +3,6 @@
 //! Each module's own `Default` is what is not written; a value that is written replaces it.
 
 use super::check::Values;
-use super::finding::Finding;
-use super::option::nearest;
 use super::surroundings::Surroundings;
 use super::{Config, receivers};
 use crate::aggregate::metrics::Promotion;
@@ -12,6 +10,7 @@ use crate::journal::{self, Durability};
 use crate::memory::Budget;
 use crate::store;
 use crate::telemetry;
+use crate::yaml::{Finding, nearest};
 
 /// Makes the configuration. What is wrong goes to `findings`; then the result is not to be used.
 pub(super) fn resolve(

@@ -12,7 +12,12 @@ use std::fmt::Write as _;
 
 /// Which of the [`Sources`] something stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceId(pub(super) usize);
+pub struct SourceId(usize);
+
+impl SourceId {
+    /// The first source of a list.
+    pub const FIRST: Self = Self(0);
+}
 
 /// A place in a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,16 +68,22 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn error(span: Span, message: impl Into<String>) -> Self {
+    /// An error at `span`.
+    #[must_use]
+    pub fn error(span: Span, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { severity: Severity::Error, span, message, help: None, secret: false }
     }
 
-    pub(super) fn warning(span: Span, message: impl Into<String>) -> Self {
+    /// A warning at `span`.
+    #[must_use]
+    pub fn warning(span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(span, message) }
     }
 
-    pub(super) fn help(self, help: impl Into<String>) -> Self {
+    /// The same with why, or how to fix it.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 }
@@ -103,10 +114,11 @@ pub struct Source {
 
 /// Every text that was read, in order of precedence: the last one wins.
 #[derive(Clone, Debug, Default)]
-pub struct Sources(pub(super) Vec<Source>);
+pub struct Sources(Vec<Source>);
 
 impl Sources {
-    pub(super) fn add(&mut self, kind: SourceKind, name: &str, text: String) -> SourceId {
+    /// Adds a text; what spans in it name.
+    pub fn add(&mut self, kind: SourceKind, name: &str, text: String) -> SourceId {
         self.0.push(Source { kind, name: name.to_owned(), text });
         SourceId(self.0.len() - 1)
     }
@@ -223,6 +235,17 @@ fn window(line: &str, column: usize) -> (String, usize) {
     (shown, column - skip)
 }
 
+/// The candidate nearest to `name`, if one is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_ascii_lowercase();
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,7 +259,7 @@ mod tests {
     #[test]
     fn a_finding_shows_its_line_a_caret_and_help() {
         let sources = sources("journal:\n  durabilty: os\n");
-        let span = Span { source: SourceId(0), line: 2, column: 3, length: 9 };
+        let span = Span { source: SourceId::FIRST, line: 2, column: 3, length: 9 };
         let finding = Finding::error(span, "unknown key `durabilty`").help("did you mean it?");
         expect_test::expect![[r#"
             config.yaml:2:3: error: unknown key `durabilty`
@@ -251,7 +274,7 @@ mod tests {
     #[test]
     fn a_line_with_a_secret_is_not_shown() {
         let sources = sources("authorization: hunter2\n");
-        let span = Span { source: SourceId(0), line: 1, column: 16, length: 7 };
+        let span = Span { source: SourceId::FIRST, line: 1, column: 16, length: 7 };
         let finding = Finding { secret: true, ..Finding::error(span, "bad header") };
         let shown = render(&sources, &[finding], &Style::COLOUR);
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -261,7 +284,7 @@ mod tests {
     fn long_lines_and_columns_outside_the_line_do_not_matter() {
         let sources = sources(&"x".repeat(5000));
         for column in [1, 80, 81, 4000, 9000] {
-            let span = Span { source: SourceId(0), line: 1, column, length: 7000 };
+            let span = Span { source: SourceId::FIRST, line: 1, column, length: 7000 };
             let shown = render(&sources, &[Finding::error(span, "m")], &Style::default());
             assert!(shown.len() < 700, "{}", shown.len());
         }

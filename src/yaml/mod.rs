@@ -10,42 +10,55 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
-use super::finding::{Finding, SourceId, Span};
+mod finding;
+
+pub use finding::{
+    Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, nearest,
+    render,
+};
 
 /// The largest file that is read.
-pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
 const NODES_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 64;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) span: Span,
-    pub(super) value: Value,
+pub struct Node {
+    /// Where it begins; of a single value how long it is, where it stands in one line.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
 }
 
 /// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
     /// Nothing, `~` or `null`, unquoted.
     Null,
     /// Any other scalar, unescaped.
     Scalar(String),
+    /// A list.
     Sequence(Vec<Node>),
+    /// Keys and values, each key once.
     Mapping(Vec<Entry>),
 }
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_span: Span,
-    pub(super) node: Node,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// The value.
+    pub node: Node,
 }
 
 impl Value {
     /// What it is, in the words of the documentation.
-    pub(super) const fn kind(&self) -> &'static str {
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Scalar(_) => "a single value",
@@ -57,7 +70,7 @@ impl Value {
 
 /// Parses `text`, which is source `source`. What is wrong goes to `findings`; what stands before a
 /// syntax error is not used.
-pub(super) fn parse(text: &str, source: SourceId, findings: &mut Vec<Finding>) -> Option<Node> {
+pub fn parse(text: &str, source: SourceId, findings: &mut Vec<Finding>) -> Option<Node> {
     let start = Span { source, line: 1, column: 1, length: 0 };
     if text.len() > TEXT_BYTES_MAX {
         findings.push(Finding::error(start, "the file is larger than 1 MiB"));
@@ -233,7 +246,7 @@ mod tests {
 
     fn parsed(text: &str) -> (Option<Node>, Vec<String>) {
         let mut findings = Vec::new();
-        let node = parse(text, SourceId(0), &mut findings);
+        let node = parse(text, SourceId::FIRST, &mut findings);
         let shown = findings
             .iter()
             .map(|f| format!("{}:{}: {}", f.span.line, f.span.column, f.message))
