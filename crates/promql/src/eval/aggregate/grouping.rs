@@ -9,6 +9,7 @@ use crate::Labels;
 /// Columns with the same grouping labels.
 pub(super) struct Group {
     pub(super) labels: Labels,
+    /// Whether any of them loses its name.
     pub(super) drop_name: bool,
     /// Their positions, in order.
     pub(super) members: Vec<usize>,
@@ -21,11 +22,11 @@ pub(super) fn groups(grouping: &[&str], without: bool, columns: &[Column]) -> Ve
     for (at, column) in columns.iter().enumerate() {
         let labels = labels(grouping, without, &column.labels);
         let group = *known.entry(labels).or_insert_with_key(|labels| {
-            let (labels, drop_name) = (labels.clone(), column.drop_name);
-            groups.push(Group { labels, drop_name, members: Vec::new() });
+            groups.push(Group { labels: labels.clone(), drop_name: false, members: Vec::new() });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(group) {
+            group.drop_name |= column.drop_name;
             group.members.push(at);
         }
     }
