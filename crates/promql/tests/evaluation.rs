@@ -275,7 +275,7 @@ fn a_query_names_both_series_of_a_double_match() {
     assert_eq!(
         message,
         "found duplicate series for the match group {} on the right hand-side of the operation: \
-         [{__name__=\"m\", n=\"1\"}, {__name__=\"m\", n=\"0\"}];\
+         [{__name__=\"m\", n=\"0\"}, {__name__=\"m\", n=\"1\"}];\
          many-to-many matching not allowed: matching labels must be unique on one side"
     );
     let (_, message) = failure(options(), "m * on () vector(1)", &hour(2));

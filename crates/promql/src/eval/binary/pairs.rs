@@ -72,12 +72,14 @@ impl Pairs<'_> {
     fn duplicate(self, column: &Column, other: &Column) -> QueryError {
         let side =
             if self.matching.cardinality == Cardinality::OneToMany { "left" } else { "right" };
+        // In order of their text, so that the message does not depend on the order of the series.
+        let mut both = [column.labels.to_string(), other.labels.to_string()];
+        both.sort_unstable();
+        let [first, second] = both;
         QueryError::Execution(format!(
-            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];\
+            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{first}, {second}];\
              many-to-many matching not allowed: matching labels must be unique on one side",
             signature::signature(self.matching, &column.labels),
-            column.labels,
-            other.labels,
         ))
     }
 
