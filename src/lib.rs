@@ -27,6 +27,7 @@ pub mod config;
 pub mod export;
 pub mod journal;
 pub mod memory;
+pub mod net;
 pub mod receive;
 pub mod signal;
 pub mod store;

@@ -189,7 +189,7 @@ fn endpoint(
     findings: &mut Vec<Finding>,
 ) -> Option<Endpoint> {
     let given = at.given(key)?;
-    match Endpoint::parse(at.word(key)?, insecure, Some(protocol)) {
+    match Endpoint::parse(at.word(key)?, insecure, protocol.default_port()) {
         Ok(endpoint) if protocol == Protocol::Grpc && endpoint.path != "/" => {
             let message = "a gRPC endpoint has no path";
             let help = "remove the path, or use `otlp_http`";

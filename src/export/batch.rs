@@ -7,8 +7,8 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::retry::Backoff;
 use crate::journal::Entry;
+use crate::net::retry::Backoff;
 use crate::signal::{Flags, Meta, Signal};
 
 /// What bounds a batch.

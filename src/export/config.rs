@@ -1,13 +1,15 @@
 //! What the exporters do, resolved: plain data, every default as documented.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::endpoint::Protocol;
+pub use crate::net::secret::Secret;
+pub use crate::net::tls::TlsConfig;
 
 use super::endpoint::Endpoint;
 use crate::journal::{SignalSet, Start, WhenFull};
+use crate::net::retry::Schedule;
 use crate::signal::Signal;
 
 /// The most bytes of one request, before and after compression (OTLP exporter specification).
@@ -177,24 +179,6 @@ pub enum Compression {
     Zstd(i32),
 }
 
-/// TLS towards one destination. The files are read again on every connect, so that rotated
-/// certificates are taken up without a restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsConfig {
-    /// Certificate authorities in PEM; the platform's when absent.
-    pub ca_file: Option<PathBuf>,
-    /// The client's certificate chain in PEM.
-    pub cert_file: Option<PathBuf>,
-    /// The client's key in PEM.
-    pub key_file: Option<PathBuf>,
-    /// The name that the server's certificate must carry, instead of the endpoint's host.
-    pub server_name_override: Option<String>,
-    /// Whether an endpoint without a scheme is plain text.
-    pub insecure: bool,
-    /// Whether the server's certificate is taken unseen.
-    pub insecure_skip_verify: bool,
-}
-
 /// When a failed batch is sent again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
@@ -219,15 +203,29 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
+        let schedule = Schedule::default();
         Self {
             enabled: true,
-            initial_interval: Duration::from_secs(1),
-            max_interval: Duration::from_secs(30),
-            multiplier: 1.5,
-            randomization_factor: 0.5,
+            initial_interval: schedule.initial_interval,
+            max_interval: schedule.max_interval,
+            multiplier: schedule.multiplier,
+            randomization_factor: schedule.randomization_factor,
             max_elapsed_time: Duration::ZERO,
             hold_on_config_error: true,
             extra_http_statuses: Vec::new(),
+        }
+    }
+}
+
+impl Retry {
+    /// How its waits grow.
+    #[must_use]
+    pub const fn schedule(&self) -> Schedule {
+        Schedule {
+            initial_interval: self.initial_interval,
+            max_interval: self.max_interval,
+            multiplier: self.multiplier,
+            randomization_factor: self.randomization_factor,
         }
     }
 }
@@ -277,30 +275,6 @@ impl Default for Batch {
     }
 }
 
-/// A configured value that must not be shown.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps `value`.
-    #[must_use]
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value, to be sent and never to be shown.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,7 +282,7 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         let mut config =
-            ClientConfig::new(Protocol::Http, Endpoint::parse("http://h:1", true, None).unwrap());
+            ClientConfig::new(Protocol::Http, Endpoint::parse("http://h:1", true, 4317).unwrap());
         config.headers.push(("authorization".to_owned(), Secret::new("Bearer hunter2")));
         let shown = format!("{:?}", Destination::new("otlp_http", Target::Otlp(config.into())));
         assert!(!shown.contains("hunter2"), "{shown}");

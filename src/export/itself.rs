@@ -132,7 +132,7 @@ mod tests {
             ("unix:///run/sidelight/otlp.sock", true),
             ("unix:///run/other.sock", false),
         ] {
-            let endpoint = Endpoint::parse(text, true, None).unwrap();
+            let endpoint = Endpoint::parse(text, true, 4317).unwrap();
             assert_eq!(is_itself(&endpoint, &listeners).await, want, "{text}");
         }
     }

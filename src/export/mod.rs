@@ -7,7 +7,7 @@
 //! ```
 //! A lane has its own reader, slots, backoff and connections: none waits for another. What they hold in memory is
 //! one [`budget`]. The cores are pure: [`batch`] says what is sent together, [`disposition`] what an
-//! answer means, [`schedule`] and [`retry`] when something is sent again; `lane` and [`client`] do the work.
+//! answer means, [`schedule`] and [`crate::net::retry`] when something is sent again; `lane` and [`client`] do the work.
 //!
 //! Invariant: accepted = delivered + queued + dropped{reason} for every lane, since each record that a lane
 //! reads is settled once, or is still the journal's.
@@ -27,7 +27,6 @@ mod metrics;
 pub mod queues;
 pub mod refused;
 mod report;
-pub mod retry;
 pub mod schedule;
 mod spans;
 pub mod status;

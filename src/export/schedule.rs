@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Headers};
 use super::config::Retry;
-use super::retry::{Backoff, jittered};
+use crate::net::retry::{ASKED_MAX, Backoff, jittered};
 
 /// Failures, while its lane delivers others, after which a batch is set aside …
 pub const LONE_FAILURES_MAX: u32 = 20;
@@ -246,7 +246,7 @@ impl Schedule {
         let lone_time = history.lone_since.map_or(Duration::ZERO, |since| now - since);
         let limit = self.policy.max_elapsed_time;
         let due = if lone && self.outage.is_none() {
-            now + history.backoff.next(&self.policy, failure.asked, failure.random)
+            now + history.backoff.next(self.policy.schedule(), failure.asked, failure.random)
         } else {
             self.note_outage(now, history.last_sent, failure)
         };
@@ -280,16 +280,16 @@ impl Schedule {
         outage.held = failure.held;
         if first || sent.is_none_or(|sent| sent > outage.last_failure) {
             outage.failures += 1;
-            let wait = outage.backoff.next(policy, failure.asked, failure.random);
+            let wait = outage.backoff.next(policy.schedule(), failure.asked, failure.random);
             // The first may be one tenant's; only what repeats is taken for the configuration.
             let wait = if failure.held && !first {
-                wait.max(jittered(policy.max_interval, policy, failure.random))
+                wait.max(jittered(policy.max_interval, policy.schedule(), failure.random))
             } else {
                 wait
             };
             outage.until = now + wait.max(WAIT_MIN);
         } else if let Some(asked) = failure.asked {
-            outage.until = outage.until.max(now + asked.min(super::retry::ASKED_MAX));
+            outage.until = outage.until.max(now + asked.min(ASKED_MAX));
         }
         outage.last_failure = now;
         outage.until

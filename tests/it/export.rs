@@ -45,7 +45,8 @@ struct Pipe<I = Reader> {
 }
 
 fn configured(protocol: Protocol, address: std::net::SocketAddr, signal: Signal) -> Configured {
-    let endpoint = Endpoint::parse(&format!("http://{address}"), true, Some(protocol)).unwrap();
+    let endpoint =
+        Endpoint::parse(&format!("http://{address}"), true, protocol.default_port()).unwrap();
     let mut client = ClientConfig::new(protocol, endpoint);
     client.timeout = Duration::from_secs(2);
     let mut destination = Configured::new("otlp/test", Target::Otlp(Box::new(client)));
@@ -641,7 +642,8 @@ async fn a_tenant_without_rights_does_not_hold_the_others() {
 async fn a_client_can_be_used_by_itself() {
     let destination = Destination::serve(|_, _| Answer::Ok).await;
     let endpoint =
-        Endpoint::parse(&destination.address.to_string(), true, Some(Protocol::Grpc)).unwrap();
+        Endpoint::parse(&destination.address.to_string(), true, Protocol::Grpc.default_port())
+            .unwrap();
     let config = ClientConfig::new(Protocol::Grpc, endpoint);
     let client = Client::new(&config, Arc::new(SystemClock::new())).unwrap();
     client.send(Signal::Traces, vec![request(&["a"]), request(&["b"])]).await.unwrap();

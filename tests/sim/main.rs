@@ -240,7 +240,7 @@ fn protocol_of(index: usize) -> Protocol {
 fn configured(index: usize, destination: &Destination) -> Configured {
     let protocol = protocol_of(index);
     let address = format!("http://{}", destination.address);
-    let endpoint = Endpoint::parse(&address, true, Some(protocol)).unwrap();
+    let endpoint = Endpoint::parse(&address, true, protocol.default_port()).unwrap();
     let mut client = ClientConfig::new(protocol, endpoint);
     client.timeout = Duration::from_millis(150);
     let mut configured = Configured::new(name_of(index), Target::Otlp(Box::new(client)));

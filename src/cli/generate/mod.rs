@@ -166,7 +166,7 @@ impl Args {
             Protocol::Http => "http://127.0.0.1:4318",
         };
         let text = self.endpoint.as_deref().unwrap_or(default);
-        let endpoint = Endpoint::parse(text, true, Some(protocol))
+        let endpoint = Endpoint::parse(text, true, protocol.default_port())
             .map_err(|error| format!("--endpoint {text}: {error}"))?;
         let mut client = ClientConfig::new(protocol, endpoint);
         client.encoding =
@@ -234,8 +234,8 @@ pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
 /// # Errors
 /// An endpoint that cannot be used.
 pub async fn demo(endpoint: &str) -> Result<(), String> {
-    let endpoint =
-        Endpoint::parse(endpoint, true, Some(Protocol::Grpc)).map_err(|error| error.to_string())?;
+    let endpoint = Endpoint::parse(endpoint, true, Protocol::Grpc.default_port())
+        .map_err(|error| error.to_string())?;
     let mut client = ClientConfig::new(Protocol::Grpc, endpoint);
     client.compression = Compression::None;
     let plan = Plan {

@@ -71,7 +71,8 @@ async fn where_nobody_answers_it_ends_after_the_first_request_that_is_given_up()
         template_spans: 10,
         seed: 1,
     };
-    let endpoint = Endpoint::parse("http://127.0.0.1:1", true, Some(Protocol::Grpc)).unwrap();
+    let endpoint =
+        Endpoint::parse("http://127.0.0.1:1", true, Protocol::Grpc.default_port()).unwrap();
     let client = ClientConfig::new(Protocol::Grpc, endpoint);
     let load = Load::new(plan, &client, None, Arc::new(SystemClock::new())).unwrap();
     let load = Arc::new(load);

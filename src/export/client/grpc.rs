@@ -12,13 +12,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 
-use super::body::Chunks;
-use super::connect::Link;
 use super::http::{Answer, read_answer};
 use super::reply;
 use super::{Response, Route, SendError};
 use crate::export::compress::Encoded;
 use crate::export::disposition::Status;
+use crate::net::body::Chunks;
+use crate::net::connect::Link;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,

@@ -5,13 +5,13 @@ use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::body::Chunks;
-use super::connect::Link;
 use super::{RESPONSE_BYTES_MAX, Response, Route, SendError, reply};
 use crate::export::compress::Encoded;
 use crate::export::config::Encoding;
 use crate::export::disposition::Status;
-use crate::export::retry::parse_retry_after;
+use crate::net::body::Chunks;
+use crate::net::connect::Link;
+use crate::net::retry::parse_retry_after;
 use crate::time::UnixNano;
 
 pub(super) async fn send(

@@ -7,12 +7,9 @@
 //! Limits: a request has at most 64 MiB before and after compression, an answer 4 MiB, a header list 64 KiB.
 //! Connections are made when first needed and again when lost; names are resolved each time.
 
-mod body;
-mod connect;
 mod grpc;
 mod http;
 pub mod reply;
-mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,18 +17,18 @@ use std::time::Duration;
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-pub use connect::ConnectError;
+pub use crate::net::connect::ConnectError;
+pub use crate::net::tls::TlsError;
 pub use reply::Partial;
-pub use tls::TlsError;
 
 use super::compress::{Compressor, Encoded};
 use super::config::{ClientConfig, Encoding, Protocol, REQUEST_BYTES_MAX, Retry};
 use super::disposition::{Disposition, Status};
-use super::endpoint::grpc_path;
+use super::endpoint::{grpc_path, http_path};
+use crate::net::connect::{Pool, Settings};
 use crate::signal::Signal;
 use crate::telemetry;
 use crate::time::Clock;
-use connect::Pool;
 
 /// The most bytes of an answer that are read.
 pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
@@ -166,20 +163,26 @@ impl Client {
     /// # Errors
     /// [`ClientError`] for a header that cannot be sent: show it to who configured it.
     pub fn new(config: &ClientConfig, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let settings = Settings {
+            tls: config.tls.clone(),
+            http2_only: config.protocol == Protocol::Grpc,
+            keepalive_time: config.keepalive_time,
+            keepalive_timeout: config.keepalive_timeout,
+        };
         let mut pools: Vec<Arc<Pool>> = Vec::new();
         let routes = Signal::ALL.map(|signal| {
             let (endpoint, own) = config.endpoint_of(signal);
             let pool = match pools.iter().find(|p| p.serves(endpoint)) {
                 Some(pool) => Arc::clone(pool),
                 None => {
-                    let pool = Arc::new(Pool::new(config, endpoint));
+                    let pool = Arc::new(Pool::new(endpoint, &settings));
                     pools.push(Arc::clone(&pool));
                     pool
                 }
             };
             let path = match config.protocol {
                 Protocol::Grpc => grpc_path(signal).to_owned(),
-                Protocol::Http => endpoint.http_path(signal, own),
+                Protocol::Http => http_path(endpoint, signal, own),
             };
             Route { pool, path }
         });
@@ -377,7 +380,7 @@ mod tests {
     use crate::export::endpoint::Endpoint;
 
     fn config() -> ClientConfig {
-        let endpoint = Endpoint::parse("http://127.0.0.1:1", true, None).unwrap();
+        let endpoint = Endpoint::parse("http://127.0.0.1:1", true, 4317).unwrap();
         ClientConfig::new(Protocol::Grpc, endpoint)
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::export::retry::retry_delay;
+use crate::net::retry::retry_delay;
 
 /// Bytes of `grpc-status-details-bin` that are looked at.
 pub const DETAILS_BYTES_MAX: usize = 16 << 10;

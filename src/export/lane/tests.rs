@@ -75,7 +75,8 @@ async fn a_rejected_batch_is_kept_with_its_headers_before_it_is_settled() {
     let record = Record { signal: Signal::Logs, items: 3, flags: Flags::default(), meta, payload };
     let seq = journal.append(record).await.unwrap();
 
-    let endpoint = Endpoint::parse("http://127.0.0.1:9", false, Some(Protocol::Grpc)).unwrap();
+    let endpoint =
+        Endpoint::parse("http://127.0.0.1:9", false, Protocol::Grpc.default_port()).unwrap();
     let client = ClientConfig::new(Protocol::Grpc, endpoint);
     let sink = Sink::Otlp(Box::new(Client::new(&client, Arc::clone(&clock)).unwrap()));
     let mut destination = Destination::new("otlp_grpc/a", Target::Otlp(Box::new(client)));

@@ -16,7 +16,7 @@ fn over_tls(protocol: Protocol, port: u16, dir: &Path) -> Configured {
         configured(protocol, std::net::SocketAddr::from(([127, 0, 0, 1], 1)), Signal::Traces);
     let client = client_of(&mut config);
     let endpoint = format!("https://localhost:{port}");
-    client.endpoint = Endpoint::parse(&endpoint, false, Some(protocol)).unwrap();
+    client.endpoint = Endpoint::parse(&endpoint, false, protocol.default_port()).unwrap();
     client.tls = TlsConfig { ca_file: Some(dir.join("ca.pem")), ..TlsConfig::default() };
     config
 }
@@ -131,7 +131,7 @@ async fn a_destination_can_be_a_unix_socket() {
         let mut config = over_tls(protocol, 1, dir.path());
         let endpoint = format!("unix://{}", path.display());
         client_of(&mut config).endpoint =
-            Endpoint::parse(&endpoint, false, Some(protocol)).unwrap();
+            Endpoint::parse(&endpoint, false, protocol.default_port()).unwrap();
         delivers(config, &destination).await;
     }
 }

@@ -18,14 +18,15 @@ const COPY_MAX: usize = 16 << 10;
 
 /// The chunks that are left to send.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub struct Chunks {
     left: std::vec::IntoIter<Bytes>,
     bytes: usize,
 }
 
 impl Chunks {
     /// `prefix`, then `chunks`; empty ones are left out.
-    pub(super) fn new(prefix: Option<Bytes>, chunks: &[Bytes]) -> Self {
+    #[must_use]
+    pub fn new(prefix: Option<Bytes>, chunks: &[Bytes]) -> Self {
         let all = prefix.into_iter().chain(chunks.iter().cloned());
         let chunks: Vec<_> = all.filter(|c| !c.is_empty()).collect();
         Self { bytes: chunks.iter().map(Bytes::len).sum(), left: chunks.into_iter() }

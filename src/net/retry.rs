@@ -1,12 +1,35 @@
-//! The retry schedule, pure: how long to wait after a failure, and what a destination asked for.
+//! The retry schedule, pure: how long to wait after a failure, and what the peer asked for.
 //!
 //! Source: OTLP specification 1.11, "OTLP/gRPC Throttling" and "OTLP/HTTP Throttling"; RFC 9110
 //! section 10.2.3 for Retry-After.
 
 use std::time::Duration;
 
-use super::config::Retry;
 use crate::time::UnixNano;
+
+/// How waits grow from one failure to the next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// The wait after the first failure.
+    pub initial_interval: Duration,
+    /// The longest wait that the schedule arrives at by itself.
+    pub max_interval: Duration,
+    /// Growth from one wait to the next.
+    pub multiplier: f64,
+    /// Each wait is drawn from `1 ± this` of its nominal length; 0 to 1.
+    pub randomization_factor: f64,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            initial_interval: Duration::from_secs(1),
+            max_interval: Duration::from_secs(30),
+            multiplier: 1.5,
+            randomization_factor: 0.5,
+        }
+    }
+}
 
 /// The longest wait that a destination may ask for.
 pub const ASKED_MAX: Duration = Duration::from_secs(600);
@@ -21,7 +44,7 @@ impl Backoff {
     /// The wait after one more failure. `asked` is what the destination asked for: never less than
     /// that is waited, and the schedule goes on from there. `random` is drawn from 0 to 1.
     #[must_use]
-    pub fn next(&mut self, policy: &Retry, asked: Option<Duration>, random: f64) -> Duration {
+    pub fn next(&mut self, policy: Schedule, asked: Option<Duration>, random: f64) -> Duration {
         let own = self.nominal.unwrap_or(policy.initial_interval).min(policy.max_interval);
         let random = random.clamp(0.0, 1.0);
         if let Some(asked) = asked {
@@ -37,12 +60,12 @@ impl Backoff {
 
 /// `nominal` spread by the policy's randomization factor.
 #[must_use]
-pub fn jittered(nominal: Duration, policy: &Retry, random: f64) -> Duration {
+pub fn jittered(nominal: Duration, policy: Schedule, random: f64) -> Duration {
     let factor = policy.randomization_factor.clamp(0.0, 1.0);
     nominal.mul_f64(1.0 - factor + 2.0 * factor * random.clamp(0.0, 1.0))
 }
 
-fn grown(nominal: Duration, policy: &Retry) -> Duration {
+fn grown(nominal: Duration, policy: Schedule) -> Duration {
     let multiplier = policy.multiplier.clamp(1.0, 10.0);
     nominal.min(ASKED_MAX).mul_f64(multiplier).min(policy.max_interval)
 }
@@ -78,31 +101,31 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_the_cap() {
-        let policy = Retry { multiplier: 2.0, ..Retry::default() };
+        let policy = Schedule { multiplier: 2.0, ..Schedule::default() };
         let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..8).map(|_| backoff.next(&policy, None, 0.5)).collect();
+        let waits: Vec<_> = (0..8).map(|_| backoff.next(policy, None, 0.5)).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30].map(S));
     }
 
     #[test]
     fn waits_are_spread_around_their_nominal_length() {
-        let policy = Retry::default();
-        let wait = |random| Backoff::default().next(&policy, None, random);
+        let policy = Schedule::default();
+        let wait = |random| Backoff::default().next(policy, None, random);
         assert_eq!(wait(0.0), Duration::from_millis(500));
         assert_eq!(wait(1.0), Duration::from_millis(1500));
     }
 
     #[test]
     fn what_was_asked_for_is_waited_and_the_schedule_goes_on_from_there() {
-        let policy = Retry { multiplier: 2.0, ..Retry::default() };
+        let policy = Schedule { multiplier: 2.0, ..Schedule::default() };
         let mut backoff = Backoff::default();
-        assert_eq!(backoff.next(&policy, Some(S(7)), 0.0), S(7));
-        assert!(backoff.next(&policy, Some(S(7)), 1.0) > S(7), "spread, never early");
+        assert_eq!(backoff.next(policy, Some(S(7)), 0.0), S(7));
+        assert!(backoff.next(policy, Some(S(7)), 1.0) > S(7), "spread, never early");
         let mut backoff = Backoff::default();
-        let _ = backoff.next(&policy, Some(S(7)), 0.0);
-        assert_eq!(backoff.next(&policy, None, 0.5), S(14));
-        assert_eq!(backoff.next(&policy, Some(S(1_000_000_000)), 1.0), ASKED_MAX);
-        assert_eq!(backoff.next(&policy, None, 0.5), S(30), "the cap holds again");
+        let _ = backoff.next(policy, Some(S(7)), 0.0);
+        assert_eq!(backoff.next(policy, None, 0.5), S(14));
+        assert_eq!(backoff.next(policy, Some(S(1_000_000_000)), 1.0), ASKED_MAX);
+        assert_eq!(backoff.next(policy, None, 0.5), S(30), "the cap holds again");
     }
 
     #[test]

@@ -13,9 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::body::Chunks;
-use super::tls::{Tls, TlsError};
-use crate::export::config::{ClientConfig, Protocol};
-use crate::export::endpoint::{Address, Endpoint};
+use super::endpoint::{Address, Endpoint};
+use super::tls::{Tls, TlsConfig, TlsError};
 
 /// Idle HTTP/1.1 connections kept.
 const IDLE_MAX: usize = 16;
@@ -52,16 +51,31 @@ pub enum ConnectError {
     Handshake(#[source] hyper::Error),
 }
 
+/// How connections are made, besides where to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For endpoints that use TLS.
+    pub tls: TlsConfig,
+    /// Whether HTTP/2 is spoken without asking (gRPC); else TLS negotiates, and plain text is HTTP/1.1.
+    pub http2_only: bool,
+    /// Idle time after which an HTTP/2 connection is probed with a ping; zero is never.
+    pub keepalive_time: Duration,
+    /// How long the answer to a ping may take.
+    pub keepalive_timeout: Duration,
+}
+
 /// A connection on which a request can be sent.
 #[derive(Debug)]
-pub(super) enum Link<'p> {
+pub enum Link<'p> {
+    /// HTTP/2: shared by all requests.
     H2(http2::SendRequest<Chunks>),
+    /// HTTP/1.1: this request's, until it is kept.
     H1(http1::SendRequest<Chunks>, &'p Pool),
 }
 
 impl Link<'_> {
     /// Keeps an HTTP/1.1 connection whose response was read to its end for the next request.
-    pub(super) fn keep(self) {
+    pub fn keep(self) {
         if let Self::H1(sender, pool) = self {
             let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE_MAX && !sender.is_closed() {
@@ -73,11 +87,14 @@ impl Link<'_> {
 
 /// The connections to one endpoint.
 #[derive(Debug)]
-pub(super) struct Pool {
-    pub(super) endpoint: Endpoint,
-    pub(super) authority: String,
-    protocol: Protocol,
-    pub(super) tls: Option<Tls>,
+pub struct Pool {
+    /// Where they lead.
+    pub endpoint: Endpoint,
+    /// The host and port as requests name them.
+    pub authority: String,
+    /// Present where the endpoint uses TLS.
+    pub tls: Option<Tls>,
+    http2_only: bool,
     keepalive: (Duration, Duration),
     shared: tokio::sync::Mutex<Option<http2::SendRequest<Chunks>>>,
     distrusted: AtomicBool,
@@ -86,37 +103,45 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(config: &ClientConfig, endpoint: &Endpoint) -> Self {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint, settings: &Settings) -> Self {
+        let alpn: &[&[u8]] = if settings.http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
         Self {
             endpoint: endpoint.clone(),
             authority: endpoint.authority(),
-            protocol: config.protocol,
-            tls: endpoint.tls.then(|| Tls::new(&config.tls, config.protocol)),
-            keepalive: (config.keepalive_time, config.keepalive_timeout),
+            tls: endpoint.tls.then(|| Tls::new(&settings.tls, alpn)),
+            http2_only: settings.http2_only,
+            keepalive: (settings.keepalive_time, settings.keepalive_timeout),
             shared: tokio::sync::Mutex::default(),
             distrusted: false.into(),
-            speaks_http1: (config.protocol == Protocol::Http && !endpoint.tls).into(),
+            speaks_http1: (!settings.http2_only && !endpoint.tls).into(),
             idle: Mutex::default(),
         }
     }
 
     /// Whether requests to `endpoint` go over this pool's connections.
-    pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
+    #[must_use]
+    pub fn serves(&self, endpoint: &Endpoint) -> bool {
         self.endpoint.address == endpoint.address && self.endpoint.tls == endpoint.tls
     }
 
     /// Whether it is neither TLS nor a Unix socket.
-    pub(super) const fn is_plain_tcp(&self) -> bool {
+    #[must_use]
+    pub const fn is_plain_tcp(&self) -> bool {
         self.tls.is_none() && matches!(self.endpoint.address, Address::Tcp { .. })
     }
 
     /// After a timeout: the next request makes a new connection, to whatever address the name has then.
-    pub(super) fn distrust(&self) {
+    pub fn distrust(&self) {
         self.distrusted.store(true, Ordering::Relaxed);
     }
 
     /// A connection, and whether it had been used before.
-    pub(super) async fn link(&self) -> Result<(Link<'_>, bool), ConnectError> {
+    ///
+    /// # Errors
+    /// [`ConnectError`] when none could be made.
+    pub async fn link(&self) -> Result<(Link<'_>, bool), ConnectError> {
         if self.speaks_http1.load(Ordering::Relaxed) {
             while let Some(mut sender) = self.pop_idle() {
                 if sender.ready().await.is_ok() {
@@ -149,7 +174,7 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Link<'_>, ConnectError> {
-        let h2 = self.protocol == Protocol::Grpc;
+        let h2 = self.http2_only;
         match &self.endpoint.address {
             Address::Unix(path) => self.handshake(connect_unix(path).await?, h2).await,
             Address::Tcp { host, port } => {

@@ -1,4 +1,4 @@
-//! TLS towards a destination: rustls with ring, the platform's authorities or a file's.
+//! TLS towards a peer: rustls with ring, the platform's authorities or a file's.
 //!
 //! Files are read on every connect; when they cannot be, the last ones that could hold.
 
@@ -13,7 +13,23 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::export::config::{Protocol, TlsConfig};
+/// TLS towards one destination. The files are read again on every connect, so that rotated
+/// certificates are taken up without a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Certificate authorities in PEM; the platform's when absent.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate chain in PEM.
+    pub cert_file: Option<PathBuf>,
+    /// The client's key in PEM.
+    pub key_file: Option<PathBuf>,
+    /// The name that the server's certificate must carry, instead of the endpoint's host.
+    pub server_name_override: Option<String>,
+    /// Whether an endpoint without a scheme is plain text.
+    pub insecure: bool,
+    /// Whether the server's certificate is taken unseen.
+    pub insecure_skip_verify: bool,
+}
 
 /// What is wrong with the files or the handshake.
 #[derive(Debug, thiserror::Error)]
@@ -107,17 +123,20 @@ fn about_certificates(alert: AlertDescription, shown: bool) -> Option<TlsError> 
     }
 }
 
+/// The protocols offered in a handshake, the preferred one first.
+pub(super) type Alpn = &'static [&'static [u8]];
+
 /// What a handshake needs.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub struct Tls {
     config: TlsConfig,
-    protocol: Protocol,
+    alpn: Alpn,
     last: Mutex<Option<Arc<rustls::ClientConfig>>>,
 }
 
 impl Tls {
-    pub(super) fn new(config: &TlsConfig, protocol: Protocol) -> Self {
-        Self { config: config.clone(), protocol, last: Mutex::default() }
+    pub(super) fn new(config: &TlsConfig, alpn: Alpn) -> Self {
+        Self { config: config.clone(), alpn, last: Mutex::default() }
     }
 
     /// Does the handshake over `tcp` with the server that should be `host`.
@@ -140,7 +159,8 @@ impl Tls {
 
     /// Whether a connection was lost because of our certificate: with TLS 1.3 a client hears of it only after
     /// the handshake.
-    pub(super) fn lost_for(&self, error: &hyper::Error) -> Option<TlsError> {
+    #[must_use]
+    pub fn lost_for(&self, error: &hyper::Error) -> Option<TlsError> {
         // h2 keeps an error's words and not its type.
         let words = crate::telemetry::chain(error);
         let said = |alert: &&AlertDescription| {
@@ -156,8 +176,8 @@ impl Tls {
         if let Some(last) = last.as_ref().filter(|_| !has_files) {
             return Ok(Arc::clone(last));
         }
-        let (config, protocol) = (self.config.clone(), self.protocol);
-        let loaded = tokio::task::spawn_blocking(move || load(&config, protocol)).await;
+        let (config, alpn) = (self.config.clone(), self.alpn);
+        let loaded = tokio::task::spawn_blocking(move || load(&config, alpn)).await;
         match (loaded.unwrap_or(Err(TlsError::NoAuthorities)), last) {
             (Ok(loaded), _) => {
                 let loaded = Arc::new(loaded);
@@ -174,7 +194,7 @@ impl Tls {
     }
 }
 
-fn load(config: &TlsConfig, protocol: Protocol) -> Result<rustls::ClientConfig, TlsError> {
+fn load(config: &TlsConfig, alpn: Alpn) -> Result<rustls::ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
@@ -192,10 +212,7 @@ fn load(config: &TlsConfig, protocol: Protocol) -> Result<rustls::ClientConfig, 
         }
         _ => return Err(TlsError::Pair),
     };
-    tls.alpn_protocols = match protocol {
-        Protocol::Grpc => vec![b"h2".to_vec()],
-        Protocol::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-    };
+    tls.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(tls)
 }
 
