@@ -188,7 +188,11 @@ impl Store {
                 query.read(of)?;
                 (labels.clone(), query.samples.classics.bounds.clone())
             }
-            (None, Place::Head(_)) => return Ok(true),
+            // It left the head since it was found.
+            (None, Place::Head(_)) => {
+                let Some((labels, _)) = query.read(of)? else { return Ok(true) };
+                (labels, query.samples.classics.bounds.clone())
+            }
         };
         let Views::Virtual(wanted) = of.views else { return Ok(each(&labels)) };
         let fits = |le: &str| matchers.iter().all(|m| m.name != LE || m.matches(le));

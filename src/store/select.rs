@@ -1,14 +1,15 @@
 //! A query: head and disk, one series at a time through one buffer.
 //!
 //! The head is read before the disk, so that a chunk that moves in between is seen twice rather than not
-//! at all; of a series that both have, the disk gives what is before the head's first sample.
+//! at all; of a series that both have, the disk gives what is before the head's first sample. A series
+//! that leaves the head between being found and being read is read from the disk.
 //!
 //! Label sets come once each: a number and a native histogram of the same labels are one series, and so
 //! are the bucket of a histogram and a number that was stored under the bucket's name.
 //!
 //! Limit: [`SELECTED_MAX`] series. Cost: 1 µs per series and 5 ns per sample in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use sidelight_promql::ast::{MatchOp, Matcher};
@@ -109,9 +110,12 @@ impl<'a> Query<'a> {
     pub(super) fn find(&mut self, matchers: &[Matcher]) -> Result<Vec<Selected>, StoreError> {
         let after = self.window.after;
         let mut selected = Vec::new();
+        let born = self.shared.head().born;
+        let mut in_head = HashSet::new();
         for target in resolve(&self.shared.head, matchers) {
             let head = self.shared.head();
             let Some(series) = head.get(target.id) else { continue };
+            in_head.insert(series.fingerprint);
             if series.last_ms.is_some_and(|last| last > after) {
                 let (fingerprint, kind) = (series.fingerprint, series.kind);
                 let (views, place) = (target.views, Place::Head(target.id));
@@ -120,9 +124,15 @@ impl<'a> Query<'a> {
         }
         let name = matchers.iter().find(|m| m.name == NAME && m.op == MatchOp::Equal);
         let name = name.map(|matcher| &*matcher.value);
-        self.find_on_disk(name, matchers, &mut selected)?;
+        // Of those that were in the head all along, nothing else is wanted. One that came back may have
+        // samples on disk that the head knows nothing of.
+        let shared = self.shared;
+        let known = |of: Fingerprint| in_head.contains(&of) || shared.head().has_since(of, born);
+        self.find_on_disk(name, matchers, &known, &mut selected)?;
         if let Some(base) = name.and_then(virtual_series::base) {
-            self.find_on_disk(Some(base), matchers, &mut selected)?;
+            let found: HashSet<_> = selected.iter().map(|series| series.fingerprint).collect();
+            let known = |of: Fingerprint| found.contains(&of) || known(of);
+            self.find_on_disk(Some(base), matchers, &known, &mut selected)?;
         }
         Ok(selected)
     }
@@ -131,13 +141,11 @@ impl<'a> Query<'a> {
         &mut self,
         name: Option<&str>,
         matchers: &[Matcher],
+        known: &dyn Fn(Fingerprint) -> bool,
         selected: &mut Vec<Selected>,
     ) -> Result<(), StoreError> {
-        let (shared, window) = (self.shared, self.window);
-        let in_head: std::collections::HashSet<Fingerprint> =
-            selected.iter().map(|series| series.fingerprint).collect();
-        let known = |of: Fingerprint| in_head.contains(&of) || shared.head().has(of);
-        self.reader()?.series(&window, name, &known, &mut |found| {
+        let window = self.window;
+        self.reader()?.series(&window, name, known, &mut |found| {
             let others =
                 |m: &&Matcher| m.name != NAME && (found.kind != Kind::Classic || m.name != LE);
             let fits = matchers.iter().filter(others).all(|m| m.matches(found.labels.get(&m.name)));
@@ -168,17 +176,19 @@ impl<'a> Query<'a> {
         let mut before = i64::MAX;
         let mut encoding = None;
         let labels = match &of.place {
-            Place::Disk(labels) => labels.clone(),
-            Place::Head(id) => {
+            Place::Disk(labels) => Some(labels.clone()),
+            Place::Head(id) => 'live: {
                 let head = self.shared.head();
-                let Some(series) = head.get(*id) else { return Ok(None) };
+                // One that left may be back under another number.
+                let series = head.get(*id).or_else(|| head.find(of.fingerprint));
+                let Some(series) = series else { break 'live None };
                 before = series.first_ms().unwrap_or(i64::MAX);
                 let overlaps = |chunk: &&Chunk| chunk.end_ms > after && chunk.start_ms <= until;
                 self.sealed.extend(series.sealed.iter().filter(overlaps).cloned());
                 if series.last_ms.is_some_and(|last| last > after) {
                     encoding = series.copy_open(&mut self.open);
                 }
-                head.labels(series)
+                Some(head.labels(series))
             }
         };
         let mut sparse = Sparse::default();
@@ -199,7 +209,17 @@ impl<'a> Query<'a> {
         let around = (!sparse.is_empty()).then(|| std::mem::take(&mut self.samples.classics.rows));
         self.samples.trim(after, until);
         self.samples.classics.rows.extend(around.into_iter().flatten());
-        Ok((!self.samples.is_empty()).then_some((labels, sparse)))
+        if self.samples.is_empty() {
+            return Ok(None);
+        }
+        let labels = match labels {
+            Some(labels) => Some(labels),
+            None => {
+                let window = self.window;
+                self.reader()?.labels(of.fingerprint, &window)?
+            }
+        };
+        Ok(labels.map(|labels| (labels, sparse)))
     }
 
     fn run(

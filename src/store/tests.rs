@@ -12,6 +12,8 @@ use super::*;
 use crate::telemetry::Registry;
 use crate::time::ManualClock;
 
+mod during;
+
 const T0: i64 = 1_700_000_000_000;
 
 struct Fixture {

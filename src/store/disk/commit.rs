@@ -170,9 +170,10 @@ impl<'a> Commit<'a> {
         let committed = self.with_state(|state| state.commit(journal_seq, now_ms));
         committed.map_err(|trouble| self.failed(trouble, None))?;
         self.finished = true;
-        let mut catalog = self.disk.catalog_mut();
-        days.into_iter().for_each(|day| catalog.insert(Tier::Raw, day));
-        drop(catalog);
+        // Before the head lets go of what is in these files: a query that misses it there finds it here.
+        self.disk.change_catalog(|catalog| {
+            days.into_iter().for_each(|day| catalog.insert(Tier::Raw, day));
+        });
         let monotonic = self.disk.clock.monotonic();
         let files = &mut *self.files;
         files.wants_all = false;
@@ -195,7 +196,7 @@ impl<'a> Commit<'a> {
                 self.files.wants_all = true;
             }
             if let Some(key) = key {
-                self.disk.catalog_mut().remove(key);
+                self.disk.change_catalog(|catalog| catalog.remove(key));
             }
             // Not being able to is said there; the next checkpoint tries again.
             let _ = self.disk.set_aside(&path, why);

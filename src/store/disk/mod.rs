@@ -37,7 +37,7 @@ mod thin;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -62,7 +62,8 @@ pub(super) struct Disk {
     config: Config,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
-    catalog: RwLock<Catalog>,
+    /// Replaced whole, so that a reader sees by the pointer whether it moved on.
+    catalog: RwLock<Arc<Catalog>>,
     files: Mutex<Files>,
     idle: Mutex<Vec<(FileKey, Connection)>>,
     /// Files that a reader found damaged.
@@ -123,12 +124,18 @@ impl Disk {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn catalog_mut(&self) -> RwLockWriteGuard<'_, Catalog> {
-        self.catalog.write().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the catalog, if `change` changes anything.
+    fn change_catalog(&self, change: impl FnOnce(&mut Catalog)) {
+        let mut shared = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        let mut catalog = Catalog::clone(&shared);
+        change(&mut catalog);
+        if catalog != **shared {
+            *shared = Arc::new(catalog);
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(FileKey, Connection)>> {
@@ -160,7 +167,7 @@ impl Disk {
     /// Takes a damaged file out of queries; whoever writes next sets it aside.
     fn suspect(&self, key: FileKey, why: &str) {
         tracing::error!(file = key.name(), why, "a file of the store is damaged");
-        self.catalog_mut().remove(key);
+        self.change_catalog(|catalog| catalog.remove(key));
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     }
 
@@ -176,7 +183,7 @@ impl Disk {
 
     /// Closes every connection to a file that is about to go.
     fn close(&self, files: &mut Files, key: FileKey) {
-        self.catalog_mut().remove(key);
+        self.change_catalog(|catalog| catalog.remove(key));
         self.idle().retain(|(open, _)| *open != key);
         files.samples.retain(|(day, _)| FileKey::of(layout::Tier::Raw, *day) != key);
         if files.roll.as_ref().is_some_and(|roll| roll.uses(key)) {

@@ -56,7 +56,7 @@ impl Disk {
             judged_ms: i64::MIN,
             ..Files::default()
         };
-        *disk.catalog_mut() = catalog;
+        disk.change_catalog(|held| *held = catalog);
         disk.show_sizes();
         restored.quarantined = quarantined;
         Ok((disk, restored))

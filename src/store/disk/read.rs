@@ -3,11 +3,17 @@
 //! Connections are taken from a pool and given back; each has its prepared statements. Limits: the files
 //! of the window are open while the query runs (90 days: 14 of hourly rows), [`IDLE_MAX`] stay open
 //! after it. Cost: two look-ups per series and file.
+//!
+//! Files come and go while a query runs. Each series is read by the catalog as it is then, so what a
+//! checkpoint took out of the head is found in its file; a file that goes in the middle of a series lets
+//! it be read again, by the catalog without that file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
+use sidelight_promql::Labels;
 
 use super::catalog::{Catalog, Stretch};
 use super::file::{self, Access, Role, Trouble, trouble};
@@ -26,13 +32,18 @@ pub(super) const ROWS: u8 = 255;
 /// No chunk of samples is longer.
 pub(super) const CHUNK_SPAN: i64 = 3 * HOUR;
 
+/// How often a series is read because files went meanwhile; retention drops several at a time.
+const ATTEMPTS_MAX: usize = 8;
+
 /// Reads for one query.
 #[derive(Debug)]
 pub(in crate::store) struct Reader<'a> {
     disk: &'a Disk,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
+    /// Whether a file of the plan was gone.
+    gone: bool,
     open: BTreeMap<FileKey, Option<Connection>>,
-    plan: Option<(Window, Vec<Planned>)>,
+    plan: Option<(Window, Arc<[Planned]>)>,
     rows: Vec<Row>,
     points: Vec<(i64, f64)>,
 }
@@ -77,7 +88,8 @@ impl<'a> Reader<'a> {
     pub(super) fn new(disk: &'a Disk) -> Self {
         Self {
             disk,
-            catalog: disk.catalog().clone(),
+            catalog: disk.catalog(),
+            gone: false,
             open: BTreeMap::new(),
             plan: None,
             rows: Vec::new(),
@@ -95,43 +107,61 @@ impl<'a> Reader<'a> {
         each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let mut seen = HashSet::new();
-        let mut files: Vec<FileKey> =
-            self.plan(window).into_iter().flat_map(|(_, files)| files).collect();
-        files.sort_unstable();
-        files.dedup();
-        for key in files {
-            let mut broken = false;
-            self.attempt(key, |connection| {
-                let sql = "SELECT fingerprint, kind, labels FROM series WHERE ?1 IS NULL";
-                let named = "SELECT fingerprint, kind, labels FROM series WHERE name = ?1";
-                let sql = if name.is_some() { named } else { sql };
-                let mut statement = connection.prepare_cached(sql)?;
-                let mut rows = statement.query([name])?;
-                while let Some(row) = rows.next()? {
-                    let fingerprint = Fingerprint::from_i64(row.get(0)?);
-                    if known(fingerprint) || !seen.insert(fingerprint) {
-                        continue;
-                    }
-                    let kind = Kind::from_code(row.get(1)?);
-                    let labels = labels::decode(row.get_ref(2)?.as_blob()?);
-                    let (Some(kind), Some(labels)) = (kind, labels) else { continue };
-                    if each(Found { fingerprint, kind, labels }).is_break() {
-                        broken = true;
-                        break;
-                    }
+        let mut fresh = |of: Fingerprint| !known(of) && seen.insert(of);
+        for _ in 0..ATTEMPTS_MAX {
+            for key in self.files(window) {
+                let mut flow = ControlFlow::Continue(());
+                self.attempt(key, |connection| {
+                    flow = series_of(connection, name, &mut fresh, each)?;
+                    Ok(())
+                })?;
+                if flow.is_break() {
+                    return Ok(());
                 }
-                Ok(())
-            })?;
-            if broken {
+            }
+            if !self.gone {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Appends the samples of a series that are in the window and before `before_ms` to `into`, in
-    /// ascending time, at the best resolution that is kept and that the window lets pass. Samples outside
-    /// the window may come along. A chunk that cannot be read is left out, counted.
+    /// The labels of a series with samples in the window, if a file has them.
+    pub(in crate::store) fn labels(
+        &mut self,
+        fingerprint: Fingerprint,
+        window: &Window,
+    ) -> Result<Option<Labels>, StoreError> {
+        let mut found = None;
+        for key in self.files(window) {
+            self.attempt(key, |connection| {
+                let sql = "SELECT labels FROM series WHERE fingerprint = ?";
+                let mut statement = connection.prepare_cached(sql)?;
+                let mut rows = statement.query([fingerprint.to_i64()])?;
+                if let Some(row) = rows.next()? {
+                    found = labels::decode(row.get_ref(0)?.as_blob()?);
+                }
+                Ok(())
+            })?;
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every file of the window, once.
+    fn files(&mut self, window: &Window) -> Vec<FileKey> {
+        let plan = self.plan(window);
+        let mut files: Vec<FileKey> = plan.iter().flat_map(|(_, files)| files).copied().collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// Puts the samples of a series that are in the window and before `before_ms` into `into`, in
+    /// place of what is there, in ascending time, at the best resolution that is kept and that the window lets pass.
+    /// Samples outside the window may come along. A chunk that cannot be read is left out, counted.
     pub(in crate::store) fn read(
         &mut self,
         fingerprint: Fingerprint,
@@ -140,15 +170,33 @@ impl<'a> Reader<'a> {
         into: &mut Samples,
     ) -> Result<Sparse, StoreError> {
         let mut sparse = Sparse::default();
+        for _ in 0..ATTEMPTS_MAX {
+            into.clear();
+            sparse = self.read_once(fingerprint, window, before_ms, into)?;
+            if !self.gone {
+                break;
+            }
+        }
+        Ok(sparse)
+    }
+
+    fn read_once(
+        &mut self,
+        fingerprint: Fingerprint,
+        window: &Window,
+        before_ms: i64,
+        into: &mut Samples,
+    ) -> Result<Sparse, StoreError> {
+        let mut sparse = Sparse::default();
         let looks = looks(window);
-        for (stretch, files) in self.plan(window) {
+        for (stretch, files) in &*self.plan(window) {
             let until = stretch.until.min(before_ms.saturating_sub(1));
             if until <= stretch.after {
                 continue;
             }
-            let stretch = Stretch { until, ..stretch };
+            let stretch = Stretch { until, ..*stretch };
             self.rows.clear();
-            for key in files {
+            for &key in files {
                 self.read_file(key, fingerprint, &stretch, before_ms, into)?;
             }
             if self.rows.is_empty() {
@@ -172,22 +220,24 @@ impl<'a> Reader<'a> {
         Ok(sparse)
     }
 
-    /// The files of the window, stretch by stretch.
-    fn plan(&mut self, window: &Window) -> Vec<Planned> {
+    /// The files of the window as they are now, stretch by stretch.
+    fn plan(&mut self, window: &Window) -> Arc<[Planned]> {
+        self.gone = false;
+        let current = self.disk.catalog();
         if let Some((planned, plan)) = &self.plan
             && planned == window
+            && Arc::ptr_eq(&current, &self.catalog)
         {
-            return plan.clone();
+            return Arc::clone(plan);
         }
+        self.catalog = current;
         let stretches = self.catalog.stretches(window.after, window.until, &looks(window));
-        let plan: Vec<_> = stretches
-            .into_iter()
-            .map(|stretch| {
-                let files = self.catalog.files(&stretch);
-                (stretch, files)
-            })
-            .collect();
-        self.plan = Some((*window, plan.clone()));
+        let planned = stretches.into_iter().map(|stretch| {
+            let files = self.catalog.files(&stretch);
+            (stretch, files)
+        });
+        let plan: Arc<[_]> = planned.collect();
+        self.plan = Some((*window, Arc::clone(&plan)));
         plan
     }
 
@@ -243,7 +293,7 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// Does something with a file. One that is gone, or turns out to be damaged, is passed over.
+    /// Does something with a file. One that is gone, or turns out to be damaged, is passed over, noted.
     fn attempt(
         &mut self,
         key: FileKey,
@@ -266,13 +316,44 @@ impl<'a> Reader<'a> {
             Err(Trouble::Unreadable(why)) => {
                 self.open.remove(&key);
                 disk.suspect(key, &why);
+                self.gone = true;
                 Ok(())
             }
             // Retention was faster.
-            Err(_) if !disk.holds(key) => Ok(()),
+            Err(_) if !disk.holds(key) => {
+                self.open.remove(&key);
+                self.gone = true;
+                Ok(())
+            }
             Err(trouble) => Err(trouble.into_error("read", &path)),
         }
     }
+}
+
+/// Hands the series of a file that are `fresh` to `each`, with `name` those of that metric.
+fn series_of(
+    connection: &Connection,
+    name: Option<&str>,
+    fresh: &mut dyn FnMut(Fingerprint) -> bool,
+    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<()>> {
+    let sql = "SELECT fingerprint, kind, labels FROM series WHERE ?1 IS NULL";
+    let named = "SELECT fingerprint, kind, labels FROM series WHERE name = ?1";
+    let mut statement = connection.prepare_cached(if name.is_some() { named } else { sql })?;
+    let mut rows = statement.query([name])?;
+    while let Some(row) = rows.next()? {
+        let fingerprint = Fingerprint::from_i64(row.get(0)?);
+        if !fresh(fingerprint) {
+            continue;
+        }
+        let kind = Kind::from_code(row.get(1)?);
+        let labels = labels::decode(row.get_ref(2)?.as_blob()?);
+        let (Some(kind), Some(labels)) = (kind, labels) else { continue };
+        if each(Found { fingerprint, kind, labels }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 impl Drop for Reader<'_> {

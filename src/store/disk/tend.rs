@@ -68,8 +68,9 @@ impl Disk {
         match roll.step(self) {
             Ok(Step::More) => files.roll = Some(roll),
             Ok(step) => {
-                let mut catalog = self.catalog_mut();
-                Tier::ROLLUPS.iter().for_each(|&tier| catalog.insert(tier, day));
+                self.change_catalog(|catalog| {
+                    Tier::ROLLUPS.iter().for_each(|&tier| catalog.insert(tier, day));
+                });
                 if step == Step::Done {
                     self.metrics.rolled_days.add(1);
                 }

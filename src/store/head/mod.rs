@@ -48,6 +48,8 @@ pub(super) struct Head {
     pub(super) families: BTreeMap<String, (Metadata, bool)>,
     /// Bytes of chunks that no checkpoint has.
     pub(super) pending_bytes: usize,
+    /// Series made.
+    pub(super) born: u32,
     /// Samples taken.
     pub(super) samples: u64,
     /// Samples of series past the limit.
@@ -79,6 +81,7 @@ impl Head {
             exemplars,
             families: BTreeMap::new(),
             pending_bytes: 0,
+            born: 0,
             samples: 0,
             overflow_samples: 0,
             newest_ms: None,
@@ -114,8 +117,21 @@ impl Head {
     }
 
     /// Whether a live series has this fingerprint.
-    pub(super) fn has(&self, fingerprint: Fingerprint) -> bool {
+    fn has(&self, fingerprint: Fingerprint) -> bool {
         self.index(fingerprint).is_some()
+    }
+
+    /// The live series with this fingerprint.
+    pub(super) fn find(&self, fingerprint: Fingerprint) -> Option<&Series> {
+        self.at(self.index(fingerprint)?).map(|(_, series)| series)
+    }
+
+    /// Whether a series has been here since there were `born` of them.
+    pub(super) fn has_since(&self, fingerprint: Fingerprint, born: u32) -> bool {
+        self.find(fingerprint).is_some_and(|series| {
+            // Numbers start over some day; a query does not last that long.
+            born.wrapping_sub(series.born) <= u32::MAX / 2
+        })
     }
 
     fn index(&self, fingerprint: Fingerprint) -> Option<u32> {
@@ -167,13 +183,15 @@ impl Head {
         let index = self.free.pop().unwrap_or(self.slots.len() as u32);
         let postings = if kind == Kind::Classic { &mut self.classic } else { &mut self.plain };
         postings.insert(index, &labels);
-        let series = Some(Box::new(Series::new(fingerprint, kind, labels, now_ms)));
+        self.born = self.born.wrapping_add(1);
+        let mut series = Box::new(Series::new(fingerprint, kind, labels, now_ms));
+        series.born = self.born;
         if self.slots.len() <= index as usize {
             self.slots.push(Slot { generation: 0, series: None });
         }
         let generation = self.slots.get_mut(index as usize).map_or(0, |slot| {
             slot.generation = slot.generation.wrapping_add(1);
-            slot.series = series;
+            slot.series = Some(series);
             slot.generation
         });
         let slots = &self.slots;

@@ -20,6 +20,8 @@ pub(in crate::store) struct Series {
     pub(super) labels: Box<[(Symbol, Symbol)]>,
     /// The time of the newest sample; `None` before the first.
     pub(in crate::store) last_ms: Option<i64>,
+    /// How many were made before, and it.
+    pub(super) born: u32,
     /// When it was made: without a sample it leaves as well.
     pub(super) made_ms: i64,
     /// Tells the newest sample from another of the same time.
@@ -46,6 +48,7 @@ impl Series {
             changed: true,
             labels,
             last_ms: None,
+            born: 0,
             made_ms,
             mark: 0,
             open: None,
