@@ -29,6 +29,7 @@ pub mod journal;
 pub mod memory;
 pub mod net;
 pub mod receive;
+pub mod rules;
 pub mod signal;
 pub mod store;
 pub mod telemetry;

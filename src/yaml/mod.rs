@@ -11,11 +11,13 @@ use std::collections::HashMap;
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 mod finding;
+mod place;
 
 pub use finding::{
     Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, nearest,
     render,
 };
+pub use place::place;
 
 /// The largest file that is read.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -133,7 +135,7 @@ impl Tree {
                     documents += 1;
                     if documents > 1 {
                         return Err(Finding::error(at, "a second YAML document begins here")
-                            .help("give each document in a file of its own: -c FILE -c FILE"));
+                            .help("give each document a file of its own"));
                     }
                 }
                 Event::Scalar(text, style, anchor, _) => {
