@@ -1,7 +1,8 @@
 //! The metric store's files: what a checkpoint, a query of samples and a query of ninety days cost.
 //!
 //! Budgets: 20,000 chunks in one checkpoint 500 ms; 24 h of one series at 15 s 0.1 ms; 1,000 series over
-//! 6 h 10 ms of reading; 90 days of 100 series from hourly rows, cold, 100 ms. `cargo bench --bench
+//! 6 h 10 ms of reading; 90 days of 100 series from hourly rows, cold, 100 ms; 48 h of 20,000 series raw within
+//! 64 MiB resident. `cargo bench --bench
 //! store_disk`, on the disk of `SIDELIGHT_BENCH_DIR` (default: the build's); without `--bench` a little of each
 //! shows that it still runs. Cold: the store opened anew and its files dropped from the page cache.
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sidelight_agent::store::{Config, Deps, Kind, SeriesId, Store, Writer};
-use sidelight_agent::telemetry::Registry;
+use sidelight_agent::telemetry::{Registry, process};
 use sidelight_agent::time::{ManualClock, UnixNano};
 use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::{Queryable as _, Reads, Selection};
@@ -37,13 +38,17 @@ struct Bench {
 
 impl Bench {
     fn open(directory: &Path, series: usize) -> Self {
-        let clock = Arc::new(ManualClock::at(UnixNano(0)));
         let config = Config {
             series_max: 100_000,
             pending_bytes_max: 1 << 30,
             max_size: 16 << 30,
             ..Config::new(directory.to_owned())
         };
+        Self::open_with(config, series)
+    }
+
+    fn open_with(config: Config, series: usize) -> Self {
+        let clock = Arc::new(ManualClock::at(UnixNano(0)));
         let deps = Deps { clock: clock.clone(), registry: Registry::default() };
         let (store, mut writer, _) = Store::open(config, deps).unwrap();
         let series = (0..series).map(|nth| add(&mut writer, nth)).collect();
@@ -154,6 +159,36 @@ fn forget(directory: &Path) {
     }
 }
 
+/// The window that is kept raw, with a checkpoint every 5 minutes, by an agent's limits: what stays in memory.
+fn window(directory: &Path, series: usize, hours: i64) {
+    let resident = || process::rss_bytes().unwrap_or_default();
+    let before = resident();
+    let config = Config { max_size: 16 << 30, ..Config::new(directory.to_owned()) };
+    let mut bench = Bench::open_with(config, series);
+    let mut peak = 0;
+    for nth in 1..=hours * 12 {
+        bench.live(START + nth * 5 * MINUTE, 15_000);
+        bench.tend();
+        peak = peak.max(resident());
+    }
+    let rate = Asked {
+        name: "requests_total",
+        route: Some("/api/v1/orders/7"),
+        span: (bench.now - hours * HOUR, bench.now),
+        step: 5 * MINUTE,
+        range: 5 * MINUTE,
+    };
+    show(&format!("one route over {hours} h"), ask(&bench.store, &rate));
+    println!(
+        "{} series x {hours} h raw: {} MiB resident, {} at most, {} before; {} MiB of files",
+        bench.store.stats().series,
+        resident() >> 20,
+        peak.max(resident()) >> 20,
+        before >> 20,
+        bytes(&bench.store) >> 20,
+    );
+}
+
 fn checkpoints(directory: &Path, series: usize) {
     let mut bench = Bench::open(directory, series);
     let first = bench.live(START + 2 * MINUTE, 15_000);
@@ -236,6 +271,8 @@ fn main() {
     let disk = disk.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let directory = tempfile::tempdir_in(disk).unwrap();
     let path = |name: &str| directory.path().join(name);
+    // First: what the others leave in memory would count.
+    window(&path("window"), if measured { 20_000 } else { 20 }, if measured { 48 } else { 1 });
     checkpoints(&path("checkpoints"), if measured { 20_000 } else { 50 });
     samples(&path("samples"), if measured { 1_334 } else { 8 }, if measured { 24 } else { 7 });
     days(&path("days"), if measured { 1_000 } else { 4 }, if measured { 90 } else { 5 });
