@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+pub mod samples;
+
+pub use samples::{Sample, Samples};
 pub use sidelight_wire::Signal;
 
 /// One accepted OTLP request, as its sender sent it.
@@ -29,6 +32,9 @@ impl Flags {
     pub const ALONE: Self = Self(1);
     /// The agent's own telemetry: passing it on makes no more of it.
     pub const INTERNAL: Self = Self(2);
+    /// [`Samples`] that the agent made itself: only local readers take them, and no count of what was accepted or
+    /// delivered has them.
+    pub const LOCAL: Self = Self(4);
 
     /// Whether every bit of `other` is set.
     #[must_use]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use crate::aggregate::{self, Aggregate, Durable};
+use crate::aggregate::{self, Aggregate, Durable, Keeping};
 use crate::config::Config;
 use crate::journal::{Durability, Journal};
 use crate::store;
-use crate::store::{Opened, Store, Writer};
+use crate::store::{Inbox, Opened, Store, Writer};
 use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::Clock;
@@ -22,7 +22,10 @@ pub(super) struct Local {
     pub(super) store: Option<Store>,
     /// Why there is no store though one is configured.
     pub(super) missing: Option<String>,
-    durable: Option<Durable>,
+    /// Where the agent puts samples of its own; `None` when metrics are not kept.
+    #[expect(dead_code, reason = "for those who make samples of their own")]
+    pub(super) inbox: Option<Inbox>,
+    keeping: Option<Keeping>,
 }
 
 impl Local {
@@ -34,6 +37,7 @@ impl Local {
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let (mut store, mut durable, mut missing) = (None, None, None);
+        let (mut inbox, mut outlet) = (None, None);
         match open_store(config, registry, clock).await {
             None => {}
             Some(Ok((opened, writer, found))) => {
@@ -44,6 +48,7 @@ impl Local {
                 let metrics = config.metrics.clone();
                 durable = Some(Durable::new(writer, &found, metrics, place, registry));
                 store = Some(opened);
+                (inbox, outlet) = Some(store::inbox(registry)).unzip();
             }
             Some(Err(error)) => {
                 tracing::error!(%error, "there is no metric store: forwarding goes on without it");
@@ -52,7 +57,8 @@ impl Local {
         }
         let now = clock.unix_nano();
         let aggregate = Aggregate::new(config.aggregate, now, durable.as_mut(), registry);
-        Self { aggregate, store, missing, durable }
+        let keeping = durable.zip(outlet).map(|(durable, outlet)| Keeping { durable, outlet });
+        Self { aggregate, store, missing, inbox, keeping }
     }
 
     /// Counts on a thread of its own, where that cannot hold up a request.
@@ -60,8 +66,8 @@ impl Local {
         let (stop, stopping) = aggregate::stop();
         let Some(reader) = journal.reader(aggregate::READER) else { return Ok(stop) };
         let runtime = tokio::runtime::Handle::current();
-        let Self { aggregate, durable, .. } = self;
-        let run = move || runtime.block_on(aggregate.run(reader, durable, stopping));
+        let Self { aggregate, keeping, .. } = self;
+        let run = move || runtime.block_on(aggregate.run(reader, keeping, stopping));
         let thread = std::thread::Builder::new().name("aggregate".to_owned());
         thread.spawn(run).map_err(Error::Thread)?;
         Ok(stop)

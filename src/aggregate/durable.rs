@@ -16,11 +16,12 @@ use std::time::Duration;
 use super::config::Config;
 use super::derived::Derived;
 use super::metrics::Translator;
+use super::metrics::local::Way;
 use super::metrics::stream::millis;
 use super::table::Table;
 use super::{codec, metrics};
 use crate::journal::Entry;
-use crate::signal::Signal;
+use crate::signal::{Flags, Samples, Signal};
 use crate::store::{Opened, SeriesId, StoreError, Writer};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
@@ -122,6 +123,10 @@ impl Durable {
             self.derived.sample(&mut self.writer, &table, received_ms);
         }
         match record.signal {
+            _ if record.flags.contains(Flags::LOCAL) => {
+                let samples = Samples::read(&record.payload);
+                self.translator.append(&mut self.writer, &samples, Way::Journal);
+            }
             Signal::Traces => {
                 let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
                 table.observe(&record.payload, self.now);
@@ -132,6 +137,15 @@ impl Durable {
             }
             Signal::Logs | Signal::Profiles => {}
         }
+    }
+
+    /// Appends what the agent made itself. The journal's record of it comes later, and adds nothing.
+    pub(super) fn apply(&mut self, samples: &Samples) {
+        // The samples were made at this instant, and without telemetry nothing else tells the time.
+        if let Some(made_ms) = samples.0.iter().map(|sample| sample.t_ms).max() {
+            self.writer.set_now(made_ms);
+        }
+        self.translator.append(&mut self.writer, samples, Way::Inbox);
     }
 
     /// The records that may be acknowledged although no checkpoint was made since they were read.

@@ -21,6 +21,6 @@ mod tests;
 pub use config::Config;
 pub use durable::Durable;
 pub use key::Labels;
-pub use reader::{Aggregate, READER, Stop, Stopping, reader_config, stop};
+pub use reader::{Aggregate, Keeping, READER, Stop, Stopping, reader_config, stop};
 pub use snapshot::Snapshot;
 pub use table::Table;

@@ -17,6 +17,7 @@ use crate::journal::{
     Entry, ReadError, Reader, ReaderConfig, Settled, Settler, SignalSet, Start, Waited, WhenFull,
 };
 use crate::signal::Signal;
+use crate::store::{Batch, Outlet};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
 
@@ -57,6 +58,15 @@ pub fn reader_config(with_store: bool) -> ReaderConfig {
         start: if with_store { Start::Oldest } else { Start::End },
         when_full: WhenFull::DropOldest,
     }
+}
+
+/// The store's side, and what the agent itself puts there.
+#[derive(Debug)]
+pub struct Keeping {
+    /// What records do to the store.
+    pub durable: Durable,
+    /// Samples of rules and of the host.
+    pub outlet: Outlet,
 }
 
 /// Ends a running aggregator.
@@ -125,7 +135,7 @@ impl Aggregate {
     /// Reads until it is told to stop or the journal closes, then writes a last checkpoint. On a thread of its own, where
     /// counting and the disk cannot hold up other tasks:
     /// `std::thread::spawn(move || handle.block_on(aggregate.run(…)))`.
-    pub async fn run(self, mut reader: Reader, mut durable: Option<Durable>, mut stop: Stopping) {
+    pub async fn run(self, mut reader: Reader, mut store: Option<Keeping>, mut stop: Stopping) {
         let settler = reader.settler();
         let mut stopping = false;
         loop {
@@ -133,13 +143,16 @@ impl Aggregate {
                 tokio::select! {
                     biased;
                     _ = &mut stop.asked => stopping = true,
-                    open = gather(&mut reader) => if !open { break },
+                    open = gather(&mut reader, store.as_mut()) => if !open { break },
                 }
             }
             match reader.next(BATCH_BYTES_MAX, BATCH_RECORDS_MAX).await {
                 Ok(entries) if entries.is_empty() && stopping => break,
                 Ok(entries) if entries.is_empty() => tokio::time::sleep(LINGER).await,
-                Ok(entries) => settle(&settler, self.take(&entries, durable.as_mut())),
+                Ok(entries) => {
+                    let durable = store.as_mut().map(|keeping| &mut keeping.durable);
+                    settle(&settler, self.take(&entries, durable));
+                }
                 Err(ReadError::Closed) => break,
                 Err(ReadError::Disk(_)) if stopping => break,
                 Err(ReadError::Disk(error)) => {
@@ -149,7 +162,7 @@ impl Aggregate {
                 }
             }
         }
-        if let Some(durable) = &mut durable {
+        if let Some(Keeping { durable, .. }) = &mut store {
             settle(&settler, durable.checkpoint(&self.table));
         }
     }
@@ -183,8 +196,35 @@ impl Aggregate {
     }
 }
 
-/// Waits for a batch; false when the journal is closed. The first wait sleeps, the second lets a batch gather.
-async fn gather(reader: &mut Reader) -> bool {
+/// Waits for a batch, and appends what comes through the inbox meanwhile; false when the journal is closed.
+async fn gather(reader: &mut Reader, mut keeping: Option<&mut Keeping>) -> bool {
+    let mut batch = std::pin::pin!(batch(reader));
+    loop {
+        tokio::select! {
+            biased;
+            made = made(keeping.as_deref_mut()) => {
+                if let Some(Keeping { durable, .. }) = keeping.as_deref_mut() {
+                    durable.apply(&made.samples);
+                    made.applied();
+                }
+            }
+            open = &mut batch => return open,
+        }
+    }
+}
+
+/// What the agent made itself; never resolves without a store.
+async fn made(keeping: Option<&mut Keeping>) -> Batch {
+    if let Some(Keeping { outlet, .. }) = keeping
+        && let Some(batch) = outlet.next().await
+    {
+        return batch;
+    }
+    std::future::pending().await
+}
+
+/// Waits for a batch of the journal; false when it is closed. The first wait sleeps, the second lets a batch gather.
+async fn batch(reader: &mut Reader) -> bool {
     for (bytes, time) in [(1, IDLE), (BATCH_BYTES_MIN, LINGER)] {
         if reader.wait(bytes, time).await == Waited::Closed {
             return false;
@@ -202,3 +242,6 @@ fn settle(settler: &Settler, seen: Vec<Seen>) {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,6 +166,12 @@ impl Writer {
         made.unwrap_or(SeriesId::OVERFLOW)
     }
 
+    /// The series with these labels, if it is in the head.
+    #[must_use]
+    pub fn find(&self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+        self.shared.head().find(labels, kind)
+    }
+
     /// Appends a number.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //!
 //! [`translate`] walks a request and [`points`] turns each point into samples; the rest are pure parts: [`names`],
 //! [`labels`], [`value`] and [`target`] say what a series is called, [`stream`] and [`exports`] what a start time
-//! means, [`classic`], [`exponential`] and [`exemplar`] what is in a point, [`drops`] why one is not stored, [`sink`]
-//! where samples go.
+//! means, [`classic`], [`exponential`] and [`exemplar`] what is in a point, [`drops`] why one is not stored, [`local`] takes
+//! what the agent made itself, [`sink`] is where samples go.
 
 mod cache;
 pub mod classic;
@@ -14,6 +14,7 @@ pub mod exports;
 mod form;
 mod keys;
 pub mod labels;
+pub mod local;
 pub mod names;
 mod points;
 pub mod sink;

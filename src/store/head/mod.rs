@@ -144,6 +144,16 @@ impl Head {
         slot.series.as_ref().map(|series| series.fingerprint)
     }
 
+    /// Finds a series; labels with empty values are none.
+    pub(super) fn find(&self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+        let present = labels.iter().copied().filter(|(_, value)| !value.is_empty());
+        let index = self.index(Fingerprint::of(present.clone(), kind))?;
+        let (id, series) = self.at(index)?;
+        let text = |symbol| self.symbols.text(symbol);
+        let texts = series.labels.iter().map(|&(name, value)| (text(name), text(value)));
+        texts.eq(present).then_some(id)
+    }
+
     /// Finds a series or makes it.
     pub(super) fn series(
         &mut self,

@@ -144,4 +144,11 @@ pub const STORE_ROLLED_DAYS: Desc = Desc {
     help: "Days of samples that were rolled up, again for those with late samples.",
     labels: &[],
 };
+/// Samples of the agent's own that found no room.
+pub const STORE_INBOX_REFUSED_SAMPLES: Desc = Desc {
+    name: "sidelight_store_inbox_refused_samples",
+    kind: Kind::Counter,
+    help: "Samples of rules and of the host that are not in the store because too many waited for it.",
+    labels: &[],
+};
 }

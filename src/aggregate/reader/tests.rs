@@ -1,0 +1,162 @@
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use sidelight_promql::ast::{MatchOp, Matcher};
+use sidelight_promql::{Labels, Points, Queryable as _, Reads, Selection};
+
+use super::*;
+use crate::aggregate::metrics;
+use crate::journal;
+use crate::journal::fs::RealFs;
+use crate::journal::{Deps, Durability, Journal};
+use crate::signal::samples::Value;
+use crate::signal::{Sample, Samples};
+use crate::store;
+use crate::store::{Inbox, Store};
+use crate::time::ManualClock;
+
+const T0: i64 = 1_700_000_000_000;
+
+/// An agent's local part, on files.
+struct Local {
+    journal: Journal,
+    store: Store,
+    inbox: Inbox,
+    registry: Registry,
+    stop: Stop,
+    reading: tokio::task::JoinHandle<()>,
+}
+
+impl Local {
+    fn start(directory: &Path) -> Self {
+        let registry = Registry::default();
+        let clock = Arc::new(ManualClock::at(UnixNano(T0.unsigned_abs() * 1_000_000)));
+        let config = journal::Config {
+            durability: Durability::Os,
+            directory: directory.join("journal"),
+            ..journal::Config::default()
+        };
+        let deps = Deps { fs: Arc::new(RealFs), clock: clock.clone(), registry: registry.clone() };
+        let (journal, _) = Journal::open(config, vec![reader_config(true)], deps).unwrap();
+        let config = store::Config::new(directory.join("store"));
+        let deps = store::Deps { clock, registry: registry.clone() };
+        let (store, writer, opened) = Store::open(config, deps).unwrap();
+        let place = (journal.status().next_seq, true);
+        let metrics = metrics::Config::default();
+        let mut durable = Durable::new(writer, &opened, metrics, place, &registry);
+        let aggregate =
+            Aggregate::new(Config::default(), UnixNano(0), Some(&mut durable), &registry);
+        let (inbox, outlet) = store::inbox(&registry);
+        let (stop, stopping) = stop();
+        let reader = journal.reader(READER).unwrap();
+        let reading = aggregate.run(reader, Some(Keeping { durable, outlet }), stopping);
+        let reading = tokio::spawn(reading);
+        Self { journal, store, inbox, registry, stop, reading }
+    }
+
+    /// As SIGKILL leaves it: no last checkpoint, no last acknowledgement.
+    async fn kill(self) {
+        self.reading.abort();
+        assert!(self.reading.await.unwrap_err().is_cancelled());
+        // For its lock alone: it has nothing more to say.
+        self.journal.close().await;
+    }
+
+    /// Waits until the journal is read, up to a last record of its own.
+    async fn read(&self) {
+        let t_ms = T0 + 20_000 + self.journal.status().next_seq.cast_signed();
+        self.journal.append(Samples(vec![sample("mark", t_ms, 1.0)]).record()).await.unwrap();
+        let read = async {
+            while self.select("mark").last() != Some(&(t_ms, 1.0)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
+    }
+
+    fn select(&self, name: &str) -> Vec<(i64, f64)> {
+        let matchers = [Matcher::new("__name__", MatchOp::Equal, name).unwrap()];
+        let selection = Selection {
+            matchers: &matchers,
+            after: T0 - 1_000,
+            until: T0 + 100_000,
+            step: 0,
+            range: 101_000,
+            lookback: 0,
+            reads: Reads::Last,
+        };
+        let mut found = Vec::new();
+        let each = &mut |_: &Labels, points: &Points| {
+            found.extend(&points.floats);
+            found.extend(points.histograms.iter().map(|(time, histogram)| (*time, histogram.sum)));
+            ControlFlow::Continue(())
+        };
+        self.store.select(&selection, each).unwrap();
+        found
+    }
+}
+
+fn sample(name: &str, t_ms: i64, value: f64) -> Sample {
+    Sample::float(name, &[("job", "sidelight")], t_ms, value)
+}
+
+#[tokio::test]
+async fn samples_of_its_own_are_seen_at_once_and_are_there_exactly_once_after_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    for n in 0..3 {
+        let samples = Samples(vec![sample("a", T0 + n * 5_000, n as f64)]);
+        local.inbox.apply(samples.clone()).await.unwrap();
+        assert_eq!(local.select("a").len() as i64, n + 1);
+        local.journal.append(samples.record()).await.unwrap();
+    }
+    let ended = Sample { value: Value::Stale, ..sample("a", T0 + 15_000, 0.0) };
+    let ended = Samples(vec![ended]);
+    local.inbox.apply(ended.clone()).await.unwrap();
+    local.journal.append(ended.record()).await.unwrap();
+    local.read().await;
+    let expected: Vec<_> = (0..3).map(|n| (T0 + n * 5_000, n as f64)).collect();
+    let whole = |found: Vec<(i64, f64)>| {
+        let (last, numbers) = found.split_last().unwrap();
+        assert_eq!(numbers, expected);
+        assert_eq!((last.0, last.1.is_nan()), (T0 + 15_000, true));
+    };
+    whole(local.select("a"));
+    local.kill().await;
+
+    let local = Local::start(directory.path());
+    local.read().await;
+    whole(local.select("a"));
+    // A checkpoint has them; what comes again adds nothing.
+    local.journal.append(ended.record()).await.unwrap();
+    local.stop.finish().await;
+    local.reading.await.unwrap();
+    local.journal.close().await;
+    drop(local.store);
+    let local = Local::start(directory.path());
+    whole(local.select("a"));
+    local.kill().await;
+}
+
+#[tokio::test]
+async fn samples_are_stored_as_they_are_and_what_cannot_be_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    let histogram = sidelight_promql::Histogram { sum: 2.5, ..Default::default() };
+    let labels = vec![("__name__".to_owned(), "h".to_owned())];
+    let native = Sample::new(labels, T0, Value::Native(histogram));
+    let gone = Sample { value: Value::Stale, ..sample("never", T0, 0.0) };
+    local.inbox.apply(Samples(vec![native, gone, sample("b", T0, 1.0)])).await.unwrap();
+    assert_eq!(local.select("h"), [(T0, 2.5)]);
+    assert_eq!(local.select("b"), [(T0, 1.0)]);
+    assert_eq!(local.store.stats().series, 2);
+    // The same again is nothing; another value at that time is a second writer.
+    local.inbox.apply(Samples(vec![sample("b", T0, 1.0), sample("b", T0, 2.0)])).await.unwrap();
+    assert_eq!(local.select("b"), [(T0, 1.0)]);
+    let mut out = crate::telemetry::Exposition::new(crate::telemetry::exposition::Format::Text);
+    local.registry.write(&mut out);
+    let text = out.finish();
+    assert!(text.contains("store_dropped_points_total{reason=\"conflict\"} 1\n"), "{text}");
+    assert!(!text.contains("reason=\"duplicate\""), "{text}");
+    local.kill().await;
+}
