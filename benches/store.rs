@@ -35,7 +35,7 @@ fn main() {
 fn open() -> (Store, Writer, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let mut config = Config::new(directory.path().to_owned());
-    config.pending_bytes_max = 1 << 30;
+    config.memory.pending = 1 << 30;
     config.series_ttl = Duration::from_hours(1_000);
     let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
     let (store, mut writer, _) = Store::open(config, deps).unwrap();

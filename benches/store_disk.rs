@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sidelight_agent::memory::StoreBudget;
 use sidelight_agent::store::{Config, Deps, Kind, SeriesId, Store, Writer};
 use sidelight_agent::telemetry::{Registry, process};
 use sidelight_agent::time::{ManualClock, UnixNano};
@@ -40,7 +41,7 @@ impl Bench {
     fn open(directory: &Path, series: usize) -> Self {
         let config = Config {
             series_max: 100_000,
-            pending_bytes_max: 1 << 30,
+            memory: StoreBudget { pending: 1 << 30, ..StoreBudget::of(1 << 30) },
             max_size: 16 << 30,
             ..Config::new(directory.to_owned())
         };

@@ -109,13 +109,14 @@ fn local(values: &Values, config: &mut Config) {
     at.set("rollup_1h", &mut store.retention_1h);
     at.set("max_size", &mut store.max_size);
     at.set("checkpoint_interval", &mut store.checkpoint_interval);
-    store.pending_bytes_max = store.pending_bytes_max.min(config.memory.total / 8);
+    store.memory = config.memory.store;
     // The journal holds what no checkpoint has: it must have room for more.
     if let Some(max_size) = config.journal.max_size {
         store.checkpoint_bytes = store.checkpoint_bytes.min(max_size / 4);
     }
     let metrics = &mut config.metrics;
     metrics.series_max = store.series_max;
+    metrics.memory = config.memory.store;
     metrics.future_ms_max = i64::try_from(store.future_max.as_millis()).unwrap_or(i64::MAX);
     metrics.label_value_bytes_max = config.aggregate.label_value_bytes_max;
     let mut promote: Option<Vec<String>> = None;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::memory::StoreBudget;
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// `store` in the configuration file.
@@ -21,9 +23,9 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The most bytes of the journal between two checkpoints (`checkpoint_bytes`). Default 64 MiB.
     pub checkpoint_bytes: u64,
-    /// The most bytes of sealed chunks that wait for a checkpoint (`pending_bytes_max`); past it the
-    /// oldest are dropped, counted. Default 16 MiB.
-    pub pending_bytes_max: usize,
+    /// What its parts may hold in memory, from `limits.memory`. Series past it are refused as those past
+    /// `series_max` are; of sealed chunks that no checkpoint takes the oldest of a series are dropped, counted.
+    pub memory: StoreBudget,
     /// The most metric families with metadata (`families_max`). Default 5,000.
     pub families_max: usize,
     /// The most exemplars in all (`exemplars_max`). Default 2,000.
@@ -51,7 +53,7 @@ impl Config {
             future_max: Duration::from_mins(10),
             checkpoint_interval: Duration::from_mins(5),
             checkpoint_bytes: 64 << 20,
-            pending_bytes_max: 16 << 20,
+            memory: StoreBudget::default(),
             families_max: 5_000,
             exemplars_max: 2_000,
             exemplars_per_series_max: 10,

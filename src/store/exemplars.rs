@@ -29,19 +29,34 @@ pub struct SeriesExemplars {
 /// The most bytes of labels that an exemplar is kept with.
 const LABEL_BYTES_MAX: usize = 512;
 
-/// The newest exemplars of all series.
+/// What an exemplar takes.
+fn cost(exemplar: &Exemplar) -> usize {
+    let labels = exemplar.labels.iter();
+    let labels =
+        labels.map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
+    size_of::<(SeriesId, Exemplar)>() + labels.sum::<usize>()
+}
+
+/// The newest exemplars of all series, bounded by their number and by bytes.
 #[derive(Debug)]
 pub(super) struct Ring {
     max: usize,
     per_series_max: usize,
+    bytes_max: usize,
+    bytes: usize,
     newest: VecDeque<(SeriesId, Exemplar)>,
     by_series: HashMap<SeriesId, usize>,
 }
 
 impl Ring {
-    pub(super) fn new(max: usize, per_series_max: usize) -> Self {
+    pub(super) fn new(max: usize, per_series_max: usize, bytes_max: usize) -> Self {
         let (newest, by_series) = (VecDeque::new(), HashMap::new());
-        Self { max, per_series_max, newest, by_series }
+        Self { max, per_series_max, bytes_max, bytes: 0, newest, by_series }
+    }
+
+    /// Memory held, estimated.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Keeps an exemplar in place of the oldest of its series, or of all. One that is there stays as it is.
@@ -60,21 +75,32 @@ impl Ring {
         while bytes(&exemplar.labels) > LABEL_BYTES_MAX {
             exemplar.labels.pop();
         }
-        let oldest = if kept >= self.per_series_max {
-            self.newest.iter().position(of)
-        } else {
-            (self.newest.len() >= self.max).then_some(0)
-        };
-        if let Some((gone, _)) = oldest.and_then(|at| self.newest.remove(at))
-            && let Some(left) = self.by_series.get_mut(&gone)
-        {
-            *left -= 1;
-            if *left == 0 {
-                self.by_series.remove(&gone);
-            }
+        // What is cut off is not kept in memory either.
+        exemplar.labels.shrink_to_fit();
+        let cost = cost(&exemplar);
+        if kept >= self.per_series_max {
+            let oldest = self.newest.iter().position(of);
+            oldest.into_iter().for_each(|at| self.remove(at));
         }
+        while !self.newest.is_empty()
+            && (self.newest.len() >= self.max || self.bytes + cost > self.bytes_max)
+        {
+            self.remove(0);
+        }
+        self.bytes += cost;
         *self.by_series.entry(series).or_default() += 1;
         self.newest.push_back((series, exemplar));
+    }
+
+    fn remove(&mut self, at: usize) {
+        let Some((series, exemplar)) = self.newest.remove(at) else { return };
+        self.bytes -= cost(&exemplar);
+        if let Some(left) = self.by_series.get_mut(&series) {
+            *left -= 1;
+            if *left == 0 {
+                self.by_series.remove(&series);
+            }
+        }
     }
 
     /// The exemplars of a series from `start_ms` to `end_ms`, ascending.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::config::Config;
 use super::disk::Disk;
 use super::exemplars::Ring;
-use super::head::Head;
+use super::head::{Full, Head};
 use super::metadata::Metadata;
 use super::stats::Stats;
 use super::{OpenError, Opened, Writer};
@@ -38,8 +38,19 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Metrics {
     pub(super) overflow: Counter,
+    /// By [`Full`].
+    refused: [Counter; Full::ALL.len()],
     pub(super) dropped_chunks: Counter,
     pub(super) dropped_families: Counter,
+}
+
+impl Metrics {
+    /// Counts a series that was not made.
+    pub(super) fn refused(&self, full: Full) {
+        if let Some(counter) = self.refused.get(full as usize) {
+            counter.add(1);
+        }
+    }
 }
 
 impl Shared {
@@ -66,11 +77,17 @@ impl Store {
         let registry = &deps.registry;
         let metrics = Metrics {
             overflow: registry.counter(&desc::STORE_OVERFLOW_SAMPLES, &[]),
+            refused: Full::ALL
+                .map(|full| registry.counter(&desc::STORE_REFUSED_SERIES, &[full.name()])),
             dropped_chunks: registry.counter(&desc::STORE_UNWRITTEN_CHUNKS, &[]),
             dropped_families: registry.counter(&desc::STORE_DROPPED_FAMILIES, &[]),
         };
-        let ring = Ring::new(config.exemplars_max, config.exemplars_per_series_max);
-        let head = RwLock::new(Head::new(config.series_max, ring));
+        let ring = Ring::new(
+            config.exemplars_max,
+            config.exemplars_per_series_max,
+            config.memory.exemplars,
+        );
+        let head = RwLock::new(Head::new(config.series_max, config.memory, ring));
         let shared = Arc::new(Shared { config, metrics, disk, head });
         let weak = Arc::downgrade(&shared);
         registry.observe(&desc::STORE_SERIES, &[], move || {

@@ -4,6 +4,7 @@
 //! day files: a live series counts as there from the beginning until its newest sample.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sidelight_promql::ast::Matcher;
 use sidelight_promql::{Labels, Reads};
@@ -15,6 +16,9 @@ use super::head::{Views, resolve};
 use super::select::{Place, Query, Selected};
 use super::virtual_series::{self, LE, Suffix};
 use super::{Kind, SeriesId, StoreError};
+
+/// Labels, sets of bounds, and whether there are sums.
+type Shape = (Labels, Vec<Arc<[f64]>>, bool);
 
 impl Store {
     /// The names of labels of series that meet one of `selectors` (none: of every series) and have
@@ -174,32 +178,14 @@ impl Store {
         matchers: &[Matcher],
         each: &mut impl FnMut(&Labels) -> bool,
     ) -> Result<bool, StoreError> {
-        let live = match &of.place {
-            Place::Disk(_) => None,
-            Place::Head(id) => {
-                let head = self.shared.head();
-                head.get(*id).map(|series| (head.labels(series), series.bounds().cloned()))
-            }
-        };
-        let (labels, sets) = match (live, &of.place) {
-            (Some((labels, bounds)), _) => (labels, bounds.into_iter().collect()),
-            (None, Place::Disk(labels)) if of.kind != Kind::Classic => (labels.clone(), Vec::new()),
-            (None, Place::Disk(labels)) => {
-                query.read(of)?;
-                (labels.clone(), query.samples.classics.bounds.clone())
-            }
-            // It left the head since it was found.
-            (None, Place::Head(_)) => {
-                let Some((labels, _)) = query.read(of)? else { return Ok(true) };
-                (labels, query.samples.classics.bounds.clone())
-            }
-        };
+        let Some((labels, sets, sums)) = self.shape(query, of)? else { return Ok(true) };
         let Views::Virtual(wanted) = of.views else { return Ok(each(&labels)) };
         let fits = |le: &str| matchers.iter().all(|m| m.name != LE || m.matches(le));
         for (suffix, wanted) in Suffix::ALL.into_iter().zip(wanted) {
             let sets = sets.iter().map(|bounds| &**bounds);
             let more = match suffix {
                 _ if !wanted => true,
+                Suffix::Sum if !sums => true,
                 Suffix::Bucket => virtual_series::bounds(sets).into_iter().all(|bound| {
                     let le = virtual_series::le(bound);
                     !fits(&le) || each(&virtual_series::bucket_labels(&labels, &le))
@@ -213,5 +199,32 @@ impl Store {
             }
         }
         Ok(true)
+    }
+
+    /// The labels of a stored series; of a histogram with explicit bounds these, and whether it has sums. `None` when it
+    /// left.
+    fn shape(&self, query: &mut Query<'_>, of: &Selected) -> Result<Option<Shape>, StoreError> {
+        let labels = match &of.place {
+            Place::Disk(labels) => Some(labels.clone()),
+            Place::Head(id) => {
+                let head = self.shared.head();
+                let series = head.get(*id);
+                let labels = series.map(|series| head.labels(series));
+                let known = series.and_then(|of| of.bounds().cloned().zip(of.has_sum()));
+                if let (Some(labels), Some((bounds, sums))) = (&labels, known) {
+                    return Ok(Some((labels.clone(), vec![bounds], sums)));
+                }
+                labels
+            }
+        };
+        if let (Some(labels), true) = (&labels, of.kind != Kind::Classic) {
+            return Ok(Some((labels.clone(), Vec::new(), false)));
+        }
+        // On disk; or it left the head since it was found.
+        let read = query.read(of)?;
+        let Some(labels) = labels.or(read.map(|(labels, _)| labels)) else { return Ok(None) };
+        let classics = &query.samples.classics;
+        let sums = classics.rows.iter().any(|row| row.sum.is_some());
+        Ok(Some((labels, classics.bounds.clone(), sums)))
     }
 }

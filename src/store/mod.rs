@@ -109,6 +109,9 @@ pub enum Refused {
     /// Its series is past [`Config::series_max`]; counted in the overflow series.
     #[error("past the limit of series")]
     Overflow,
+    /// Its bounds have no room: `limits.memory` is what it comes from.
+    #[error("no room for its bounds")]
+    Memory,
     /// Of another kind than its series, or with bounds and counts that do not fit each other.
     #[error("malformed")]
     Malformed,
@@ -119,13 +122,14 @@ pub enum Refused {
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OutOfOrder,
         Self::Duplicate,
         Self::Conflict,
         Self::FarFuture,
         Self::TooOld,
         Self::Overflow,
+        Self::Memory,
         Self::Malformed,
         Self::Gone,
     ];
@@ -140,6 +144,7 @@ impl Refused {
             Self::FarFuture => "far_future",
             Self::TooOld => "too_old",
             Self::Overflow => "overflow",
+            Self::Memory => "memory",
             Self::Malformed => "malformed",
             Self::Gone => "gone",
         }

@@ -52,16 +52,18 @@ impl Classics {
 
     /// The index of `bounds`, noted if it is not there.
     pub fn bounds_index(&mut self, bounds: &[f64]) -> u32 {
-        let same = |known: &Arc<[f64]>| {
-            known.len() == bounds.len()
-                && known.iter().zip(bounds).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
+        let same = |known: &Arc<[f64]>| same_bounds(known, bounds);
         let at = self.bounds.iter().rposition(same).unwrap_or_else(|| {
             self.bounds.push(bounds.into());
             self.bounds.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
     }
+}
+
+/// Whether two sets of bounds are the same, bit by bit.
+pub(super) fn same_bounds(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
 impl Samples {

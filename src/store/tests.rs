@@ -13,6 +13,7 @@ use crate::telemetry::Registry;
 use crate::time::ManualClock;
 
 mod during;
+mod memory;
 
 const T0: i64 = 1_700_000_000_000;
 
@@ -536,4 +537,32 @@ proptest! {
             prop_assert_eq!(select(store, &both, after, until), expected, "{}{:?}{}", name, op, value);
         }
     }
+}
+
+#[test]
+fn a_histogram_without_sums_has_no_sum_series_in_memory_or_on_disk() {
+    let mut fixture = open(|_| {});
+    let id = fixture.writer.series(&[("__name__", "h")], Kind::Classic);
+    let other = fixture.writer.series(&[("__name__", "with")], Kind::Classic);
+    for step in 0..3 {
+        let one = Classic { bounds: &[1.0], counts: &[1, step], sum: None, count: 1 + step };
+        fixture.writer.append_classic(id, T0 + step as i64, &one).unwrap();
+        let one = Classic { sum: Some(1.0), ..one };
+        fixture.writer.append_classic(other, T0 + step as i64, &one).unwrap();
+    }
+    fixture.writer.stale(id, T0 + 5);
+    let check = |store: &Store| {
+        let found = store.label_values("__name__", &[], 0, i64::MAX, 100).unwrap();
+        assert_eq!(found, ["h_bucket", "h_count", "with_bucket", "with_count", "with_sum"]);
+        assert!(store.series(&[&named("h_sum")], 0, i64::MAX, 100).unwrap().is_empty());
+    };
+    check(&fixture.store);
+    fixture.writer.checkpoint(1).unwrap();
+    fixture.restart(|_| {});
+    check(&fixture.store);
+    // The series leaves memory.
+    fixture.writer.set_now(T0 + 4 * 3_600_000);
+    fixture.writer.checkpoint(2).unwrap();
+    assert_eq!(fixture.store.stats().series, 0);
+    check(&fixture.store);
 }

@@ -96,8 +96,11 @@ impl Writer {
         let live = std::mem::take(&mut restored.live);
         let shared = Arc::clone(&self.shared);
         let mut head = shared.head_mut();
-        let families = std::mem::take(&mut restored.families);
-        head.families.extend(families.into_iter().map(|(name, known)| (name, (known, false))));
+        for (name, known) in std::mem::take(&mut restored.families) {
+            // What there is no room for is said again by who sends it.
+            let _kept = head.describe(&name, known, shared.config.families_max);
+        }
+        head.families.values_mut().for_each(|(_, changed)| *changed = false);
         let mut lost = 0;
         for series in live {
             let of = head.restore(series.fingerprint, &series.labels, series.kind, &series.state);
@@ -154,7 +157,7 @@ impl Writer {
             // Beside the limit: it is how the limit shows.
             head.make(fingerprint, labels.into_iter(), Kind::Float, now)
         });
-        let sealed = head.get_mut(id).and_then(|s| s.append(now, &Sample::Float(count)).ok());
+        let sealed = head.append(id, now, &Sample::Float(count));
         head.pending_bytes += sealed.unwrap_or_default();
     }
 
@@ -163,7 +166,10 @@ impl Writer {
     pub fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> SeriesId {
         let now = self.now_ms.unwrap_or_default();
         let made = self.shared.head_mut().series(labels, kind, now);
-        made.unwrap_or(SeriesId::OVERFLOW)
+        made.unwrap_or_else(|full| {
+            self.shared.metrics.refused(full);
+            SeriesId::OVERFLOW
+        })
     }
 
     /// The series with these labels, if it is in the head.
@@ -233,8 +239,6 @@ impl Writer {
             self.shared.metrics.overflow.add(1);
             return Err(Refused::Overflow);
         }
-        let pending = head.pending_bytes;
-        let series = head.get_mut(id).ok_or(Refused::Gone)?;
         if let Some(now) = self.now_ms {
             if time_ms > now.saturating_add(millis(config.future_max)) {
                 return Err(Refused::FarFuture);
@@ -243,13 +247,13 @@ impl Writer {
                 return Err(Refused::TooOld);
             }
         }
-        let sealed = series.append(time_ms, sample)?;
-        let mut lost = 0;
-        if sealed > 0 && pending + sealed > config.pending_bytes_max {
-            lost = series.sealed.drain(..1).map(|chunk| chunk.bytes.len()).sum();
+        let sealed = head.append(id, time_ms, sample)?;
+        head.pending_bytes += sealed;
+        while sealed > 0 && head.pending_bytes > config.memory.pending {
+            let Some(lost) = head.drop_oldest(id) else { break };
+            head.pending_bytes -= lost;
             self.shared.metrics.dropped_chunks.add(1);
         }
-        head.pending_bytes = pending + sealed - lost;
         head.samples += 1;
         head.newest_ms = head.newest_ms.max(Some(time_ms));
         Ok(())
@@ -267,22 +271,14 @@ impl Writer {
         &mut kept.stream
     }
 
-    /// Keeps what is known of a family. The last word holds; past the limit of families it is dropped.
+    /// Keeps what is known of a family. The last word holds; past the limit of families or of their bytes it is
+    /// dropped, counted.
     pub fn describe(&mut self, family: &str, mut metadata: Metadata) {
         let families_max = self.shared.config.families_max;
         cut(&mut metadata.help);
         cut(&mut metadata.unit);
-        let mut head = self.shared.head_mut();
-        let room = head.families.len() < families_max;
-        match head.families.get_mut(family) {
-            Some((known, changed)) if *known != metadata => {
-                (*known, *changed) = (metadata, true);
-            }
-            Some(_) => {}
-            None if room => {
-                head.families.insert(family.to_owned(), (metadata, true));
-            }
-            None => self.shared.metrics.dropped_families.add(1),
+        if !self.shared.head_mut().describe(family, metadata, families_max) {
+            self.shared.metrics.dropped_families.add(1);
         }
     }
 
@@ -304,14 +300,15 @@ impl Writer {
         self.states.get(key).map(|(bytes, _)| bytes.as_slice())
     }
 
-    /// Whether it is time for a checkpoint: by received time, or by what was read of the journal since
-    /// the last.
+    /// Whether it is time for a checkpoint: by received time, by what was read of the journal since the
+    /// last, or because the chunks that wait for one take half of what they may.
     #[must_use]
     pub fn checkpoint_due(&self, journal_bytes_since: u64) -> bool {
         let config = &self.shared.config;
         let since = self.now_ms.zip(self.checkpoint_ms);
         let since = since.map_or(0, |(now, last)| now.saturating_sub(last));
         journal_bytes_since >= config.checkpoint_bytes
+            || self.shared.head().pending_bytes > config.memory.pending / 2
             || since >= millis(config.checkpoint_interval)
     }
 
@@ -375,10 +372,7 @@ impl Writer {
         };
         if dead {
             let mut head = self.shared.head_mut();
-            let series = head.get_mut(id)?;
-            let before = series.sealed.len();
-            series.seal();
-            let sealed: usize = series.sealed.iter().skip(before).map(|c| c.bytes.len()).sum();
+            let sealed = head.seal(id);
             head.pending_bytes += sealed;
         }
         Some((id, dead))
@@ -402,6 +396,7 @@ impl Writer {
         let mut head = self.shared.head_mut();
         head.families.values_mut().for_each(|(_, changed)| *changed = false);
         head.remove(gone);
+        head.sweep_bounds();
     }
 }
 

@@ -63,6 +63,8 @@ reasons! {
     TooOld = "too_old",
     /// A series past the store's limit.
     Overflow = "overflow",
+    /// A histogram whose bounds have no room in the store's memory.
+    Memory = "memory",
     /// Not what its series holds.
     Malformed = "malformed",
     /// Its series left the store while it was translated.

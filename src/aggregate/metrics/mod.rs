@@ -30,6 +30,8 @@ pub(super) mod tests;
 pub use target::Promotion;
 pub use translate::Translator;
 
+use crate::memory::StoreBudget;
+
 /// How metrics become series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -44,6 +46,8 @@ pub struct Config {
     pub future_ms_max: i64,
     /// Series that are expected at most: bounds what is remembered of their points.
     pub series_max: usize,
+    /// What is remembered of points and totals, in bytes; from `limits.memory`.
+    pub memory: StoreBudget,
 }
 
 impl Default for Config {
@@ -54,6 +58,7 @@ impl Default for Config {
             label_value_bytes_max: 1 << 10,
             future_ms_max: 10 * 60 * 1_000,
             series_max: 20_000,
+            memory: StoreBudget::default(),
         }
     }
 }

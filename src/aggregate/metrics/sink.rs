@@ -116,6 +116,7 @@ impl From<Refused> for Reason {
             Refused::FarFuture => Self::FarFuture,
             Refused::TooOld => Self::TooOld,
             Refused::Overflow => Self::Overflow,
+            Refused::Memory => Self::Memory,
             Refused::Malformed => Self::Malformed,
             Refused::Gone => Self::Gone,
         }

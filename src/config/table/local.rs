@@ -42,7 +42,8 @@ pub(super) const STORE: &[Opt] = &[
         "series_max",
         Kind::Integer { min: 1, max: 10_000_000 },
         is("20000"),
-        "The most series at a time, about 1 KiB each; what is above is counted and not kept.",
+        "The most series at a time, about 1 KiB each; what is above is counted and not kept. Labels and bounds of \
+         histograms take at most 3/16 of `limits.memory`, which ends it as well.",
     ),
     fixed(
         "series_ttl",

@@ -13,7 +13,7 @@ use super::time::Times;
 use super::xor::Xor;
 use super::{Corrupt, Encoding};
 use crate::store::Classic;
-use crate::store::samples::{ClassicRow, Classics};
+use crate::store::samples::{ClassicRow, Classics, same_bounds};
 
 /// The most bounds that are believed.
 const BOUNDS_MAX: i64 = 1 << 16;
@@ -60,12 +60,14 @@ impl ClassicChunk {
         &self.bounds
     }
 
+    /// Whether its samples have sums.
+    pub(super) const fn has_sum(&self) -> bool {
+        self.has_sum
+    }
+
     /// Whether `histogram` may be in this chunk.
     pub(super) fn takes(&self, histogram: &Classic<'_>) -> bool {
-        let same =
-            self.bounds.iter().zip(histogram.bounds).all(|(a, b)| a.to_bits() == b.to_bits());
-        same && self.bounds.len() == histogram.bounds.len()
-            && self.has_sum == histogram.sum.is_some()
+        self.has_sum == histogram.sum.is_some() && same_bounds(&self.bounds, histogram.bounds)
     }
 
     /// Writes a sample; `None`: the series ended.

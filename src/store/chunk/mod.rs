@@ -95,26 +95,34 @@ pub fn encode(samples: &Samples) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut open = None;
     for &(time, value) in &samples.points.floats {
-        put(time, &Sample::Float(value), &mut open, &mut chunks);
+        put(time, &Sample::Float(value), None, &mut open, &mut chunks);
     }
     chunks.extend(open.take().map(|open| open.seal()));
     for (time, histogram) in &samples.points.histograms {
-        put(*time, &Sample::Native(histogram), &mut open, &mut chunks);
+        put(*time, &Sample::Native(histogram), None, &mut open, &mut chunks);
     }
     chunks.extend(open.take().map(|open| open.seal()));
     samples.classics.for_each(|time, histogram| {
         let sample = histogram.map_or(Sample::Ended(super::Kind::Classic), Sample::Classic);
-        put(time, &sample, &mut open, &mut chunks);
+        put(time, &sample, None, &mut open, &mut chunks);
     });
     chunks.extend(open.map(|open| open.seal()));
     chunks
 }
 
-/// Adds a sample to `open`; when that is full it goes to `sealed` and another begins.
+/// Appends a chunk without samples to `out`, for its bounds.
+pub(super) fn put_bounds(bounds: &Arc<[f64]>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&0_u16.to_le_bytes());
+    classic::ClassicChunk::new(Arc::clone(bounds), true).bits().copy_to(out);
+}
+
+/// Adds a sample to `open`; when that is full it goes to `sealed` and another begins. `bounds`: those of the
+/// series, to be shared; without them those of `open`.
 #[inline]
 pub(super) fn put(
     time: i64,
     sample: &Sample<'_>,
+    bounds: Option<&Arc<[f64]>>,
     open: &mut Option<OpenChunk>,
     sealed: &mut Vec<Chunk>,
 ) {
@@ -123,7 +131,7 @@ pub(super) fn put(
     {
         return;
     }
-    let bounds = open.as_ref().and_then(OpenChunk::bounds);
+    let bounds = bounds.or_else(|| open.as_ref().and_then(OpenChunk::bounds));
     let next = OpenChunk::new(time, sample, bounds);
     sealed.extend(open.replace(next).map(|full| full.seal()));
 }

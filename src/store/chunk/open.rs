@@ -10,6 +10,7 @@ use super::classic::ClassicChunk;
 use super::float::FloatChunk;
 use super::native::NativeChunk;
 use super::{Chunk, Encoding};
+use crate::store::samples::same_bounds;
 use crate::store::{Classic, Kind};
 
 /// A chunk is cut at this many samples …
@@ -89,7 +90,7 @@ impl OpenChunk {
             Sample::Float(value) => Body::Float(FloatChunk::new(*value)),
             Sample::Native(histogram) => native(histogram),
             Sample::Classic(histogram) => {
-                let known = bounds.filter(|bounds| ***bounds == *histogram.bounds);
+                let known = bounds.filter(|known| same_bounds(known, histogram.bounds));
                 let bounds = known.map_or_else(|| histogram.bounds.into(), Arc::clone);
                 classic(bounds, histogram.sum.is_some())
             }
@@ -168,6 +169,11 @@ impl OpenChunk {
             Body::Classic(chunk) => Some(chunk.bounds()),
             Body::Float(_) | Body::Native(_) => None,
         }
+    }
+
+    /// Whether it is of histograms that have bounds and sums.
+    pub(in crate::store) fn has_sum(&self) -> bool {
+        matches!(&self.body, Body::Classic(chunk) if chunk.has_sum())
     }
 
     /// Bytes as a chunk.

@@ -99,7 +99,7 @@ proptest! {
         let mut sealed = Vec::new();
         for (time, (bounds, counts, sum, count)) in times(written.len()).zip(&written) {
             let histogram = Classic { bounds, counts, sum: *sum, count: *count };
-            put(time, &Sample::Classic(&histogram), &mut open, &mut sealed);
+            put(time, &Sample::Classic(&histogram), None, &mut open, &mut sealed);
         }
         sealed.extend(open.map(|open| open.seal()));
         let read = decoded(&sealed).classics;
@@ -163,7 +163,7 @@ fn a_series_that_ends_and_begins_again_is_the_same_for_every_kind() {
             let (mut open, mut sealed) = (None, Vec::new());
             for (i, time) in times(6).enumerate() {
                 let end = (i % 2 == 1) != begin_with_end;
-                put(time, if end { ended } else { sample }, &mut open, &mut sealed);
+                put(time, if end { ended } else { sample }, None, &mut open, &mut sealed);
             }
             sealed.extend(open.map(|open| open.seal()));
             let read = decoded(&sealed);

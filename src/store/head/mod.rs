@@ -1,9 +1,11 @@
 //! What is in memory: every live series with its newest samples, found by labels or by matchers.
 //!
-//! Bounded by [`Config::series_max`](super::Config::series_max); what is past it is counted by metric. One
-//! lock guards all of it and is held for one append, one series of a query, or one pass over an index.
-//! Histograms with explicit bounds have postings of their own, since they answer to other names.
+//! Bounded by [`Config::series_max`](super::Config::series_max) and by the bytes of a
+//! [`StoreBudget`]; what is past them is counted by reason and by metric. One lock guards all of it and is held
+//! for one append, one series of a query, or one pass over an index. Histograms with explicit bounds have
+//! postings of their own, since they answer to other names.
 
+mod bounds;
 mod offenders;
 mod postings;
 mod resolve;
@@ -13,6 +15,7 @@ mod symbols;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bounds::BoundSets;
 use hashbrown::HashTable;
 use offenders::Offenders;
 use postings::Postings;
@@ -21,11 +24,12 @@ pub(super) use series::Series;
 use sidelight_promql::Labels;
 use symbols::{Symbol, Symbols};
 
-use super::chunk::Corrupt;
+use super::chunk::{Corrupt, Sample};
 use super::exemplars::Ring;
 use super::metadata::Metadata;
 use super::stats::{Offender, Stats};
-use super::{Fingerprint, Kind, SeriesId, Stream};
+use super::{Fingerprint, Kind, Refused, SeriesId, Stream};
+use crate::memory::StoreBudget;
 
 /// The label that holds a metric's name.
 const NAME: &str = sidelight_promql::labels::NAME;
@@ -34,10 +38,16 @@ const NAME: &str = sidelight_promql::labels::NAME;
 #[derive(Debug)]
 pub(super) struct Head {
     series_max: usize,
+    memory: StoreBudget,
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_fingerprint: HashTable<u32>,
     symbols: Symbols,
+    bounds: BoundSets,
+    /// What series take themselves, without texts, bounds and chunks.
+    series_bytes: usize,
+    /// What open chunks take.
+    open_bytes: usize,
     /// Numbers and native histograms.
     plain: Postings,
     /// Histograms with explicit bounds.
@@ -46,6 +56,8 @@ pub(super) struct Head {
     pub(super) exemplars: Ring,
     /// Metadata by family, and whether a checkpoint has it.
     pub(super) families: BTreeMap<String, (Metadata, bool)>,
+    /// What they take.
+    family_bytes: usize,
     /// Bytes of chunks that no checkpoint has.
     pub(super) pending_bytes: usize,
     /// Series made.
@@ -63,23 +75,60 @@ struct Slot {
     series: Option<Box<Series>>,
 }
 
-/// A series that cannot be made.
+/// Why a series is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) enum Full {
+    /// There are as many as there may be.
+    Series,
+    /// Its labels have no room.
+    Memory,
+    /// Another has its fingerprint.
+    Clash,
+}
+
+impl Full {
+    pub(super) const ALL: [Self; 3] = [Self::Series, Self::Memory, Self::Clash];
+
+    /// The name used in labels.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Series => "series_max",
+            Self::Memory => "memory",
+            Self::Clash => "clash",
+        }
+    }
+}
+
+/// What a series takes without its labels: itself, its slot, its place by fingerprint.
+const SERIES_BYTES: usize = size_of::<Series>() + 48;
+/// What a label of a series takes: its symbols and its place in a list.
+const LABEL_BYTES: usize = 16;
+
+/// What a family takes without its texts.
+const FAMILY_BYTES: usize = 160;
+
+const fn bytes_of(labels: usize) -> usize {
+    SERIES_BYTES + labels * LABEL_BYTES
+}
 
 impl Head {
-    pub(super) fn new(series_max: usize, exemplars: Ring) -> Self {
+    pub(super) fn new(series_max: usize, memory: StoreBudget, exemplars: Ring) -> Self {
         Self {
             series_max,
+            memory,
             slots: Vec::new(),
             free: Vec::new(),
             by_fingerprint: HashTable::new(),
             symbols: Symbols::default(),
+            bounds: BoundSets::default(),
+            series_bytes: 0,
+            open_bytes: 0,
             plain: Postings::default(),
             classic: Postings::default(),
             offenders: Offenders::default(),
             exemplars,
             families: BTreeMap::new(),
+            family_bytes: 0,
             pending_bytes: 0,
             born: 0,
             samples: 0,
@@ -169,14 +218,90 @@ impl Head {
             let texts = series.labels.iter();
             let texts =
                 texts.map(|&(name, value)| (self.symbols.text(name), self.symbols.text(value)));
-            return if texts.eq(present) { Ok(id) } else { Err(Full) };
+            return if texts.eq(present) { Ok(id) } else { Err(Full::Clash) };
         }
-        if self.len() >= self.series_max {
+        if let Err(full) = self.admit(present.clone(), 0) {
             let metric = labels.iter().find(|(name, _)| *name == NAME).map_or("", |label| label.1);
             self.offenders.refused(metric);
-            return Err(Full);
+            return Err(full);
         }
         Ok(self.make(fingerprint, present, kind, now_ms))
+    }
+
+    /// Whether there is room for a series, and for `beside` more than there may be.
+    fn admit<'a>(
+        &self,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+        beside: usize,
+    ) -> Result<(), Full> {
+        if self.len() >= self.series_max + beside {
+            return Err(Full::Series);
+        }
+        let cost = |(name, value)| LABEL_BYTES + self.symbols.cost(name) + self.symbols.cost(value);
+        let labels: usize = labels.map(cost).sum();
+        if labels + SERIES_BYTES > self.room() { Err(Full::Memory) } else { Ok(()) }
+    }
+
+    /// The bytes that are left for series, their labels and their bounds.
+    fn room(&self) -> usize {
+        let used = self.series_bytes + self.symbols.used_bytes() + self.bounds.bytes();
+        self.memory.series.saturating_sub(used)
+    }
+
+    /// Adds a sample. Returns the bytes of what that sealed.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        id: SeriesId,
+        time: i64,
+        sample: &Sample<'_>,
+    ) -> Result<usize, Refused> {
+        let live = self.len();
+        let slot = self.slots.get_mut(id.index as usize).ok_or(Refused::Gone)?;
+        let series = slot.series.as_deref_mut().filter(|_| slot.generation == id.generation);
+        let series = series.ok_or(Refused::Gone)?;
+        let mark = series.check(time, sample)?;
+        if let Sample::Classic(histogram) = sample
+            && !series.has_bounds(histogram.bounds)
+        {
+            let used = self.series_bytes + self.symbols.used_bytes() + self.bounds.bytes();
+            let room = self.memory.series.saturating_sub(used);
+            let bounds = self.bounds.intern(histogram.bounds, room);
+            series.bounds = Some(bounds.ok_or(Refused::Memory)?);
+        }
+        let before = series.open_bytes();
+        let mut sealed = series.append(time, sample, mark);
+        let after = series.open_bytes();
+        self.open_bytes = self.open_bytes + after - before;
+        // Who keeps below an equal share waits for no one's sake.
+        if self.open_bytes > self.memory.open_chunks
+            && after > self.memory.open_chunks / live.max(1)
+        {
+            sealed += series.seal();
+            self.open_bytes -= after;
+        }
+        Ok(sealed)
+    }
+
+    /// Seals what is open of a series; its bytes.
+    pub(super) fn seal(&mut self, id: SeriesId) -> usize {
+        let Some(series) = self.get_mut(id) else { return 0 };
+        let open = series.open_bytes();
+        let sealed = series.seal();
+        self.open_bytes -= open;
+        sealed
+    }
+
+    /// Drops the oldest sealed chunk of a series; its bytes.
+    pub(super) fn drop_oldest(&mut self, id: SeriesId) -> Option<usize> {
+        let sealed = &mut self.get_mut(id)?.sealed;
+        let oldest = (!sealed.is_empty()).then(|| sealed.remove(0))?;
+        Some(oldest.bytes.len())
+    }
+
+    /// Lets go of bounds that no series has.
+    pub(super) fn sweep_bounds(&mut self) {
+        self.bounds.sweep();
     }
 
     /// Makes a series beside the limit.
@@ -190,6 +315,7 @@ impl Head {
         let symbols = &mut self.symbols;
         let labels: Box<[_]> =
             labels.map(|(name, value)| (symbols.intern(name), symbols.intern(value))).collect();
+        self.series_bytes += bytes_of(labels.len());
         let index = self.free.pop().unwrap_or(self.slots.len() as u32);
         let postings = if kind == Kind::Classic { &mut self.classic } else { &mut self.plain };
         postings.insert(index, &labels);
@@ -221,19 +347,24 @@ impl Head {
         kind: Kind,
         state: &[u8],
     ) -> Result<(SeriesId, Stream), Corrupt> {
+        let texts = labels.iter().map(|label| (&*label.name, &*label.value));
         // The one that counts what is past the limit may be beside it.
-        if self.len() > self.series_max || self.has(fingerprint) {
+        if self.has(fingerprint) || self.admit(texts.clone(), 1).is_err() {
             return Err(Corrupt("one series too many"));
         }
-        let texts = labels.iter().map(|label| (&*label.name, &*label.value));
         let id = self.make(fingerprint, texts, kind, 0);
-        let restored = self.get_mut(id).ok_or(Corrupt("no series")).and_then(|s| s.restore(state));
+        let room = self.room();
+        let (slot, bounds) = (self.slots.get_mut(id.index as usize), &mut self.bounds);
+        let series = slot.and_then(|slot| slot.series.as_deref_mut());
+        let restored = series.ok_or(Corrupt("no series")).and_then(|series| {
+            let stream = series.restore(state, |set| bounds.intern(set, room));
+            self.open_bytes += series.open_bytes();
+            self.pending_bytes += series.sealed_bytes();
+            stream
+        });
         match restored {
             Ok(stream) => {
-                let series = self.get(id);
-                let newest = series.and_then(|series| series.last_ms);
-                let sealed = series.map_or(0, Series::sealed_bytes);
-                self.pending_bytes += sealed;
+                let newest = self.get(id).and_then(|series| series.last_ms);
                 self.newest_ms = self.newest_ms.max(newest);
                 Ok((id, stream))
             }
@@ -259,6 +390,8 @@ impl Head {
                     entry.remove();
                 }
                 self.pending_bytes -= series.sealed_bytes();
+                self.open_bytes -= series.open_bytes();
+                self.series_bytes -= bytes_of(series.labels.len());
                 self.free.push(id.index);
                 out.push((id.index, series));
             }
@@ -273,6 +406,24 @@ impl Head {
             self.symbols.release(*name);
             self.symbols.release(*value);
         }
+    }
+
+    /// Keeps what is known of a family; false when there is no room.
+    pub(super) fn describe(&mut self, name: &str, metadata: Metadata, families_max: usize) -> bool {
+        let cost =
+            |known: &Metadata| FAMILY_BYTES + name.len() + known.help.len() + known.unit.len();
+        let known = self.families.get(name);
+        if known.is_some_and(|(known, _)| *known == metadata) {
+            return true;
+        }
+        let before = known.map_or(0, |(known, _)| cost(known));
+        let after = self.family_bytes - before + cost(&metadata);
+        if after > self.memory.metadata || (before == 0 && self.families.len() >= families_max) {
+            return false;
+        }
+        self.family_bytes = after;
+        self.families.insert(name.to_owned(), (metadata, true));
+        true
     }
 
     /// The labels of a series.
@@ -301,6 +452,9 @@ impl Head {
         stats.overflow_samples = self.overflow_samples;
         stats.newest_ms = self.newest_ms;
         let mut bytes = self.symbols.heap_bytes()
+            + self.bounds.bytes()
+            + self.exemplars.bytes()
+            + self.family_bytes
             + self.plain.heap_bytes()
             + self.classic.heap_bytes()
             + self.slots.capacity() * (size_of::<Slot>() + 5);

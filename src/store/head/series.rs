@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::symbols::Symbol;
-use crate::store::chunk::{self, Chunk, Corrupt, OpenChunk, Sample};
-use crate::store::samples::Samples;
+use crate::store::chunk::{self, Chunk, Corrupt, Encoding, OpenChunk, Sample};
+use crate::store::samples::{Samples, same_bounds};
 use crate::store::{Fingerprint, Kind, Refused, Stream};
 
 /// A series. About 250 B, its labels at 8 B each, and its chunks.
@@ -26,6 +26,8 @@ pub(in crate::store) struct Series {
     pub(super) made_ms: i64,
     /// Tells the newest sample from another of the same time.
     mark: u64,
+    /// The bounds of the newest histogram that has some, shared with other series.
+    pub(super) bounds: Option<Arc<[f64]>>,
     open: Option<OpenChunk>,
     /// Chunks that no checkpoint has, oldest first.
     pub(in crate::store) sealed: Vec<Chunk>,
@@ -51,35 +53,38 @@ impl Series {
             born: 0,
             made_ms,
             mark: 0,
+            bounds: None,
             open: None,
             sealed: Vec::new(),
         }
     }
 
-    /// Adds a sample. Returns the bytes of what that sealed.
+    /// Whether a sample may be next; what tells it from others.
     #[inline]
-    pub(in crate::store) fn append(
-        &mut self,
-        time: i64,
-        sample: &Sample<'_>,
-    ) -> Result<usize, Refused> {
+    pub(super) fn check(&self, time: i64, sample: &Sample<'_>) -> Result<u64, Refused> {
         if sample.kind() != self.kind {
             return Err(Refused::Malformed);
         }
         let mark = mark(sample);
         match self.last_ms {
-            Some(last) if time < last => return Err(Refused::OutOfOrder),
-            Some(last) if time == last && mark == self.mark => return Err(Refused::Duplicate),
-            Some(last) if time == last => return Err(Refused::Conflict),
-            _ => {}
+            Some(last) if time < last => Err(Refused::OutOfOrder),
+            Some(last) if time == last && mark == self.mark => Err(Refused::Duplicate),
+            Some(last) if time == last => Err(Refused::Conflict),
+            _ => Ok(mark),
         }
+    }
+
+    /// Adds a sample that [`Series::check`] let pass, after its bounds were put into `bounds`. Returns the
+    /// bytes of what that sealed.
+    #[inline]
+    pub(super) fn append(&mut self, time: i64, sample: &Sample<'_>, mark: u64) -> usize {
         self.last_ms = Some(time);
         self.mark = mark;
         self.ended = sample.is_stale();
         self.changed = true;
         let before = self.sealed.len();
-        chunk::put(time, sample, &mut self.open, &mut self.sealed);
-        Ok(self.sealed.iter().skip(before).map(|chunk| chunk.bytes.len()).sum())
+        chunk::put(time, sample, self.bounds.as_ref(), &mut self.open, &mut self.sealed);
+        self.sealed.iter().skip(before).map(|chunk| chunk.bytes.len()).sum()
     }
 
     /// When it was last of use.
@@ -87,9 +92,19 @@ impl Series {
         self.last_ms.unwrap_or(self.made_ms).max(self.made_ms)
     }
 
-    /// Moves the open chunk to those that are sealed.
-    pub(in crate::store) fn seal(&mut self) {
-        self.sealed.extend(self.open.take().map(|open| open.seal()));
+    /// Moves the open chunk to those that are sealed; its bytes.
+    pub(super) fn seal(&mut self) -> usize {
+        let Some(open) = self.open.take() else { return 0 };
+        let chunk = open.seal();
+        let bytes = chunk.bytes.len();
+        self.sealed.push(chunk);
+        bytes
+    }
+
+    /// Memory that the open chunk holds.
+    #[inline]
+    pub(in crate::store) fn open_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, OpenChunk::heap_bytes)
     }
 
     /// Bytes of chunks that no checkpoint has, but for the open one.
@@ -103,9 +118,20 @@ impl Series {
         sealed.or_else(|| self.open.as_ref().map(OpenChunk::start_ms))
     }
 
+    /// Whether the newest histograms have sums; `None` when only the disk knows.
+    pub(in crate::store) fn has_sum(&self) -> Option<bool> {
+        self.open.as_ref().map(OpenChunk::has_sum)
+    }
+
     /// The bounds of the newest sample of a histogram that has some.
     pub(in crate::store) fn bounds(&self) -> Option<&Arc<[f64]>> {
-        self.open.as_ref().and_then(OpenChunk::bounds)
+        self.bounds.as_ref()
+    }
+
+    /// Whether these are the bounds of the newest histogram.
+    #[inline]
+    pub(super) fn has_bounds(&self, bounds: &[f64]) -> bool {
+        self.bounds.as_ref().is_some_and(|known| same_bounds(known, bounds))
     }
 
     /// Appends the bytes of the open chunk to `out`; its encoding.
@@ -130,7 +156,7 @@ impl Series {
             + self.labels.len() * size_of::<(Symbol, Symbol)>()
             + self.sealed.capacity() * size_of::<Chunk>()
             + sealed
-            + self.open.as_ref().map_or(0, OpenChunk::heap_bytes)
+            + self.open_bytes()
     }
 
     /// Appends what a restart needs to `out`, numbers little-endian:
@@ -139,6 +165,7 @@ impl Series {
     /// version u8 │ made i64 │ start u64, last u64, total f64 of the stream │ has a sample u8, and then:
     /// last i64 │ mark u64 │ ended u8 │ encoding u8 │ bytes of the open chunk
     /// ```
+    /// Where the last chunk is sealed, one without samples says which bounds the series has.
     pub(in crate::store) fn state(&self, stream: &Stream, out: &mut Vec<u8>) {
         out.push(VERSION);
         out.extend(self.made_ms.to_le_bytes());
@@ -150,13 +177,26 @@ impl Series {
             out.extend(last.to_le_bytes());
             out.extend(self.mark.to_le_bytes());
             out.push(u8::from(self.ended));
-            out.push(self.open.as_ref().map_or(0, |open| open.encoding() as u8));
-            self.copy_open(out);
+            match (&self.open, &self.bounds) {
+                (None, Some(bounds)) => {
+                    out.push(Encoding::Classic as u8);
+                    chunk::put_bounds(bounds, out);
+                }
+                (open, _) => {
+                    out.push(open.as_ref().map_or(0, |open| open.encoding() as u8));
+                    self.copy_open(out);
+                }
+            }
         }
     }
 
-    /// Takes what [`Series::state`] wrote. Samples are encoded anew, which gives the same chunk.
-    pub(super) fn restore(&mut self, state: &[u8]) -> Result<Stream, Corrupt> {
+    /// Takes what [`Series::state`] wrote. Samples are encoded anew, which gives the same chunk. `share` gives bounds
+    /// that equal others', or `None` when there is no room.
+    pub(super) fn restore(
+        &mut self,
+        state: &[u8],
+        share: impl FnOnce(&[f64]) -> Option<Arc<[f64]>>,
+    ) -> Result<Stream, Corrupt> {
         let mut state = Fields(state);
         if state.byte()? != VERSION {
             return Err(Corrupt("a series of another version"));
@@ -175,34 +215,42 @@ impl Series {
         let ended = state.byte()? != 0;
         let encoding = state.byte()?;
         if !state.0.is_empty() {
-            self.reopen(encoding, state.0)?;
+            self.reopen(encoding, state.0, share)?;
         }
         (self.last_ms, self.mark, self.ended) = (Some(last), mark, ended);
         Ok(stream)
     }
 
-    fn reopen(&mut self, encoding: u8, bytes: &[u8]) -> Result<(), Corrupt> {
+    fn reopen(
+        &mut self,
+        encoding: u8,
+        bytes: &[u8],
+        share: impl FnOnce(&[f64]) -> Option<Arc<[f64]>>,
+    ) -> Result<(), Corrupt> {
         let mut samples = Samples::default();
         chunk::decode(encoding, bytes, &mut samples)?;
-        let (open, sealed) = (&mut self.open, &mut self.sealed);
+        if let Some(bounds) = samples.classics.bounds.first() {
+            self.bounds = Some(share(bounds).ok_or(Corrupt("no room for its bounds"))?);
+        }
+        let (bounds, open, sealed) = (self.bounds.as_ref(), &mut self.open, &mut self.sealed);
         for &(time, value) in &samples.points.floats {
-            chunk::put(time, &Sample::Float(value), open, sealed);
+            chunk::put(time, &Sample::Float(value), None, open, sealed);
         }
         for (time, histogram) in &samples.points.histograms {
-            chunk::put(*time, &Sample::Native(histogram), open, sealed);
+            chunk::put(*time, &Sample::Native(histogram), None, open, sealed);
         }
         // A chunk that begins with an end has the bounds of the chunk before it, which is not here.
         let classics = &samples.classics;
-        let ended = classics.rows.first().filter(|row| row.stale).zip(classics.bounds.first());
-        if let Some((row, bounds)) = ended {
+        let ended = classics.rows.first().filter(|row| row.stale);
+        if let Some(row) = ended {
             let sample = Sample::ended(Kind::Classic);
-            *open = Some(OpenChunk::new(row.time_ms, &sample, Some(bounds)));
+            *open = Some(OpenChunk::new(row.time_ms, &sample, bounds));
         }
         let mut begun = ended.is_some();
         classics.for_each(|time, histogram| {
             let sample = histogram.map_or(Sample::ended(Kind::Classic), Sample::Classic);
             if !std::mem::take(&mut begun) {
-                chunk::put(time, &sample, open, sealed);
+                chunk::put(time, &sample, bounds, open, sealed);
             }
         });
         Ok(())

@@ -19,6 +19,9 @@ pub(super) struct Symbols {
     bytes: usize,
 }
 
+/// What a text takes besides its bytes: its slot, its number by text, and its entry in the postings.
+const TEXT_BYTES: usize = 112;
+
 #[derive(Debug)]
 struct Slot {
     text: Arc<str>,
@@ -77,6 +80,16 @@ impl Symbols {
     /// The same, shared.
     pub(super) fn shared(&self, Symbol(at): Symbol) -> Arc<str> {
         self.slots.get(at as usize).map_or_else(|| Arc::from(""), |slot| Arc::clone(&slot.text))
+    }
+
+    /// What the texts that are in use take, with their places in indexes. Cheap.
+    pub(super) fn used_bytes(&self) -> usize {
+        self.bytes + (self.slots.len() - self.free.len()) * TEXT_BYTES
+    }
+
+    /// What using `text` once more takes.
+    pub(super) fn cost(&self, text: &str) -> usize {
+        if self.find(text).is_some() { 0 } else { TEXT_BYTES + text.len() }
     }
 
     /// Memory held, estimated.

@@ -24,18 +24,25 @@ pub const STORE_OVERFLOW_SAMPLES: Desc = Desc {
     help: "Samples not stored because their series were past store.series_max. Stored as a series as well.",
     labels: &[],
 };
+/// Series past a limit.
+pub const STORE_REFUSED_SERIES: Desc = Desc {
+    name: "sidelight_store_refused_series",
+    kind: Kind::Counter,
+    help: "Times that a series was asked for and not made: store.series_max, the memory for labels, or a clash of fingerprints.",
+    labels: &["reason"],
+};
 /// Chunks that no checkpoint could take.
 pub const STORE_UNWRITTEN_CHUNKS: Desc = Desc {
     name: "sidelight_store_unwritten_chunks",
     kind: Kind::Counter,
-    help: "Chunks dropped from memory because no checkpoint could write them and store.pending_bytes_max was reached.",
+    help: "Chunks dropped from memory because no checkpoint could write them and their part of limits.memory was used up.",
     labels: &[],
 };
 /// Metadata past the limit.
 pub const STORE_DROPPED_FAMILIES: Desc = Desc {
     name: "sidelight_store_dropped_families",
     kind: Kind::Counter,
-    help: "Metadata not kept because store.families_max families had some.",
+    help: "Metadata not kept because 5,000 families had some, or their part of limits.memory was used up.",
     labels: &[],
 };
 /// Data points that became samples.
