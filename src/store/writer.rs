@@ -175,7 +175,7 @@ impl Writer {
     /// The series with these labels, if it is in the head.
     #[must_use]
     pub fn find(&self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
-        self.shared.head().find(labels, kind)
+        self.shared.head().find_labels(labels, kind)
     }
 
     /// Appends a number.

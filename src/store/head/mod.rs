@@ -194,7 +194,7 @@ impl Head {
     }
 
     /// Finds a series; labels with empty values are none.
-    pub(super) fn find(&self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+    pub(super) fn find_labels(&self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
         let present = labels.iter().copied().filter(|(_, value)| !value.is_empty());
         let index = self.index(Fingerprint::of(present.clone(), kind))?;
         let (id, series) = self.at(index)?;
