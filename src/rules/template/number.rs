@@ -1,0 +1,77 @@
+//! Floating-point numbers as Go writes them: `%e`, `%f`, `%g`.
+//!
+//! Source: the Go specification of `fmt` and `strconv.FormatFloat`.
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `1.5e+03`.
+    Exponent,
+    /// `1500`.
+    Fixed,
+    /// Whichever suits the size.
+    General,
+}
+
+/// As `%v` writes it: as many digits as it takes, with an exponent from seven digits before the point on.
+pub(super) fn shortest(value: f64) -> String {
+    write(value, Style::General, None)
+}
+
+/// `value` with `precision` digits after the point, or in all for [`Style::General`]; `None` is as many as
+/// it takes.
+pub(super) fn write(value: f64, style: Style, precision: Option<usize>) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    match (style, precision) {
+        (Style::Fixed, None) => format!("{value}"),
+        (Style::Fixed, Some(digits)) => format!("{value:.digits$}"),
+        (Style::Exponent, None) => exponent(&format!("{value:e}")),
+        (Style::Exponent, Some(digits)) => exponent(&format!("{value:.digits$e}")),
+        (Style::General, precision) => general(value, precision),
+    }
+}
+
+fn general(value: f64, precision: Option<usize>) -> String {
+    // Zero digits mean one.
+    let after = precision.map(|digits| digits.max(1) - 1);
+    let rounded = match after {
+        None => format!("{value:e}"),
+        Some(after) => format!("{value:.after$e}"),
+    };
+    let (mantissa, power) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    let mantissa = match mantissa.contains('.') {
+        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
+        false => mantissa,
+    };
+    let power: i32 = power.parse().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let digits = i32::try_from(digits).unwrap_or(i32::MAX);
+    let limit = precision.map_or(6, |digits| i32::try_from(digits.max(1)).unwrap_or(i32::MAX));
+    if power < -4 || power >= limit {
+        return exponent(&format!("{mantissa}e{power}"));
+    }
+    let after = usize::try_from(digits - 1 - power).unwrap_or(0);
+    match precision {
+        None => format!("{value}"),
+        // The rounded number and not the value, whose digits beyond the precision are gone.
+        Some(_) => {
+            let rounded: f64 = rounded.parse().unwrap_or(value);
+            format!("{rounded:.after$}")
+        }
+    }
+}
+
+/// Rust's `1.5e3` as Go's `1.5e+03`.
+fn exponent(text: &str) -> String {
+    let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
+    let (sign, power) = match power.strip_prefix('-') {
+        Some(power) => ('-', power),
+        None => ('+', power),
+    };
+    format!("{mantissa}e{sign}{power:0>2}")
+}
