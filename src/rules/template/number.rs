@@ -1,6 +1,8 @@
-//! Floating-point numbers as Go writes them: `%e`, `%f`, `%g`.
+//! Numbers as Go reads and writes them: constants; `%e`, `%f`, `%g`.
 //!
 //! Source: the Go specification of `fmt` and `strconv.FormatFloat`.
+
+use super::ast::Term;
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,4 +76,34 @@ fn exponent(text: &str) -> String {
         None => ('+', power),
     };
     format!("{mantissa}e{sign}{power:0>2}")
+}
+
+/// A constant as Go reads it: `12`, `1_000`, `0x1F`, `0b1`, `017`, `1e3`, `.5`.
+pub(super) fn constant(text: &str) -> Option<Term> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, digits.get(2..)?),
+        [b'0', b'o' | b'O', ..] => (8, digits.get(2..)?),
+        [b'0', b'b' | b'B', ..] => (2, digits.get(2..)?),
+        [b'0', b'0'..=b'9' | b'_', ..] if !digits.contains(['.', 'e', 'E']) => {
+            (8, digits.get(1..)?)
+        }
+        _ => (10, digits),
+    };
+    if digits.contains("__") || digits.ends_with('_') || (radix == 10 && digits.starts_with('_')) {
+        return None;
+    }
+    let digits = digits.replace('_', "");
+    if !digits.starts_with(|c: char| c.is_ascii_hexdigit() || c == '.') {
+        return None;
+    }
+    if radix == 10 && digits.contains(['.', 'e', 'E']) {
+        let float: f64 = digits.parse().ok().filter(|float: &f64| float.is_finite())?;
+        return Some(Term::Float(float * f64::from(sign)));
+    }
+    let magnitude = i128::from_str_radix(&digits, radix).ok()?;
+    i64::try_from(magnitude * i128::from(sign)).ok().map(Term::Int)
 }

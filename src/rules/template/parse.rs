@@ -8,6 +8,7 @@ use super::TemplateError;
 use super::ast::{Command, Operand, Pipe, Place, Step, Term, Tree};
 use super::functions;
 use super::lex::{Kind, Token, lex};
+use super::number;
 
 /// Blocks within blocks and parentheses within parentheses.
 const DEPTH_MAX: usize = 100;
@@ -460,7 +461,7 @@ impl<'a> Parser<'a> {
                     }
                 }
             }
-            Kind::Number => match number(text) {
+            Kind::Number => match number::constant(text) {
                 Some(number) => number,
                 None => return Self::wrong(token.at, format!("illegal number syntax: {text:?}")),
             },
@@ -480,34 +481,4 @@ impl<'a> Parser<'a> {
 
 fn whole(token: &Token) -> Place {
     Place { at: token.at, from: token.at, end: token.end }
-}
-
-/// A constant as Go reads it: `12`, `1_000`, `0x1F`, `0b1`, `017`, `1e3`, `.5`.
-fn number(text: &str) -> Option<Term> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (radix, digits) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (16, digits.get(2..)?),
-        [b'0', b'o' | b'O', ..] => (8, digits.get(2..)?),
-        [b'0', b'b' | b'B', ..] => (2, digits.get(2..)?),
-        [b'0', b'0'..=b'9' | b'_', ..] if !digits.contains(['.', 'e', 'E']) => {
-            (8, digits.get(1..)?)
-        }
-        _ => (10, digits),
-    };
-    if digits.contains("__") || digits.ends_with('_') || (radix == 10 && digits.starts_with('_')) {
-        return None;
-    }
-    let digits = digits.replace('_', "");
-    if !digits.starts_with(|c: char| c.is_ascii_hexdigit() || c == '.') {
-        return None;
-    }
-    if radix == 10 && digits.contains(['.', 'e', 'E']) {
-        let float: f64 = digits.parse().ok().filter(|float: &f64| float.is_finite())?;
-        return Some(Term::Float(float * f64::from(sign)));
-    }
-    let magnitude = i128::from_str_radix(&digits, radix).ok()?;
-    i64::try_from(magnitude * i128::from(sign)).ok().map(Term::Int)
 }

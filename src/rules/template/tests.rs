@@ -106,11 +106,8 @@ fn a_template_cannot_run_away() {
             "{{ $x := \"0123456789\" }}{{ range 50 }}{{ $x = print $x $x }}{{ end }}",
             "more than 65536 bytes",
         ),
-        ("{{ range 1000 }}{{ $x := printf \"%4000s\" 1 }}{{ end }}", "more than"),
-        (
-            "{{ printf \"%99999999s%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d\" 1 }}",
-            "%!d(MISSING)",
-        ),
+        ("{{ range 5000 }}{{ $x := printf \"%4000s\" 1 }}{{ end }}", "more than"),
+        ("{{ printf \"%99999999s%4096d%4096d%4096d\" 1 }}", "%!d(MISSING)"),
         (&format!("{{{{ {} }}}}", nested("(", ")", 5000)), "max expression depth exceeded"),
         (&nested("{{ if true }}", "{{ end }}", 5000), "max expression depth exceeded"),
         (
