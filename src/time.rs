@@ -30,6 +30,42 @@ impl UnixNano {
     }
 }
 
+/// Notices that the wall clock leapt ahead of the monotonic one: then ages mean nothing for a while.
+///
+/// After a leap of more than an hour nothing should be deleted by age until some monotonic time has passed, or the
+/// clock went back: then the time is what it says.
+#[derive(Debug)]
+pub struct JumpGuard {
+    /// Wall minus monotonic clock, nanoseconds.
+    offset: Option<i128>,
+    leapt: Option<Duration>,
+    hold: Duration,
+}
+
+impl JumpGuard {
+    const LEAP_NANOS: i128 = 3_600_000_000_000;
+
+    /// A guard that after a leap says no for `hold`.
+    #[must_use]
+    pub const fn new(hold: Duration) -> Self {
+        Self { offset: None, leapt: None, hold }
+    }
+
+    /// Whether ages may be believed.
+    pub fn trusted(&mut self, wall: UnixNano, monotonic: Duration) -> bool {
+        let offset = i128::from(wall.0) - i128::try_from(monotonic.as_nanos()).unwrap_or(0);
+        if offset - *self.offset.get_or_insert(offset) > Self::LEAP_NANOS {
+            let leapt = *self.leapt.get_or_insert(monotonic);
+            if monotonic.saturating_sub(leapt) < self.hold {
+                return false;
+            }
+        }
+        self.leapt = None;
+        self.offset = Some(offset);
+        true
+    }
+}
+
 /// What people write as a time, in milliseconds since the Unix epoch: seconds with a fraction, or RFC
 /// 3339. `None` where it is neither, or hundreds of thousands of years away.
 #[must_use]
@@ -119,5 +155,26 @@ impl Clock for ManualClock {
 
     fn monotonic(&self) -> Duration {
         Duration::from_nanos(self.monotonic_nano.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leap_of_the_clock_suspends_age_until_it_goes_back_or_time_has_passed() {
+        let hour = Duration::from_hours(1);
+        let at = |wall: u32, monotonic: u32| {
+            (UnixNano((hour * wall).as_nanos().try_into().unwrap()), hour * monotonic)
+        };
+        let mut guard = JumpGuard::new(hour * 24);
+        let mut trusted = |(wall, monotonic)| guard.trusted(wall, monotonic);
+        assert!(trusted(at(100, 0)) && trusted(at(101, 1)));
+        assert!(!trusted(at(5000, 2)) && !trusted(at(5001, 3)));
+        assert!(trusted(at(104, 4)), "set back");
+        assert!(!trusted(at(5005, 5)) && !trusted(at(5010, 10)));
+        assert!(trusted(at(5029, 29)), "after a day it is the time");
+        assert!(trusted(at(5030, 30)));
     }
 }

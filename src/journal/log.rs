@@ -28,11 +28,12 @@ use super::format::{
 use super::fs::{FsFile, write_all_at};
 use super::group::Group;
 use super::handle::Shared;
-use super::retention::{self, JumpGuard, Step};
+use super::retention::{self, Step};
 use super::segment::Segment;
 use super::state::State;
 use super::{AppendError, Durability, Entry, snapshot};
 use crate::signal::Record;
+use crate::time::JumpGuard;
 
 /// So many segments are written even where less than [`KEPT_FREE`] of the disk is free: an agent
 /// that starts on an almost full disk works.

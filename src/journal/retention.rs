@@ -68,40 +68,6 @@ pub(super) fn expired(segments: &[Candidate], now: UnixNano, limits: Limits) -> 
     gone
 }
 
-/// Notices that the wall clock leapt ahead of the monotonic one: then ages mean nothing for a while.
-///
-/// After a leap of more than an hour nothing is deleted by age until as much monotonic time has
-/// passed as records are kept.
-#[derive(Debug)]
-pub(super) struct JumpGuard {
-    /// Wall minus monotonic clock, nanoseconds.
-    offset: Option<i128>,
-    leapt: Option<Duration>,
-    hold: Duration,
-}
-
-impl JumpGuard {
-    const LEAP_NANOS: i128 = 3_600_000_000_000;
-
-    pub(super) fn new(hold: Duration) -> Self {
-        Self { offset: None, leapt: None, hold }
-    }
-
-    /// Whether ages may be believed.
-    pub(super) fn trusted(&mut self, wall: UnixNano, monotonic: Duration) -> bool {
-        let offset = i128::from(wall.0) - i128::try_from(monotonic.as_nanos()).unwrap_or(0);
-        if offset - *self.offset.get_or_insert(offset) > Self::LEAP_NANOS {
-            let leapt = *self.leapt.get_or_insert(monotonic);
-            if monotonic.saturating_sub(leapt) < self.hold {
-                return false;
-            }
-        }
-        self.leapt = None;
-        self.offset = Some(offset);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,21 +112,5 @@ mod tests {
         assert_eq!(expired(&segments, now, age(Some(Duration::from_secs(6)))), [1, 3]);
         assert!(expired(&segments, now, age(None)).is_empty());
         assert_eq!(expired(&segments, now, Limits { age: None, size: 25 }), [1, 3]);
-    }
-
-    #[test]
-    fn a_leap_of_the_clock_suspends_age_until_it_goes_back_or_time_has_passed() {
-        let hour = Duration::from_hours(1);
-        let at = |wall: u32, monotonic: u32| {
-            (UnixNano((hour * wall).as_nanos().try_into().unwrap()), hour * monotonic)
-        };
-        let mut guard = JumpGuard::new(hour * 24);
-        let mut trusted = |(wall, monotonic)| guard.trusted(wall, monotonic);
-        assert!(trusted(at(100, 0)) && trusted(at(101, 1)));
-        assert!(!trusted(at(5000, 2)) && !trusted(at(5001, 3)));
-        assert!(trusted(at(104, 4)), "set back");
-        assert!(!trusted(at(5005, 5)) && !trusted(at(5010, 10)));
-        assert!(trusted(at(5029, 29)), "after a day it is the time");
-        assert!(trusted(at(5030, 30)));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::chunk_file::ChunkFile;
 use super::file::{Role, Trouble};
 use super::layout::{Day, FileKey, HOUR, Tier};
-use super::{Disk, Files};
+use super::{Disk, Files, tend};
 use crate::store::checkpoint::Record;
 use crate::store::chunk::Chunk;
 use crate::store::metadata::Metadata;
@@ -178,7 +178,9 @@ impl<'a> Commit<'a> {
         let files = &mut *self.files;
         files.wants_all = false;
         files.now_ms = now_ms;
-        files.first.get_or_insert((now_ms, monotonic));
+        if files.clocks.is_none() {
+            files.clocks = Some(tend::clocks(now_ms, monotonic));
+        }
         // Memory: one open file knows every series of its day.
         files.samples.truncate(1);
         self.disk.metrics.committed(monotonic.saturating_sub(self.began));

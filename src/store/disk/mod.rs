@@ -38,14 +38,13 @@ mod thin;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::StoreError;
 use super::config::Config;
 use super::stats::FileSize;
-use crate::time::Clock;
+use crate::time::{Clock, JumpGuard};
 use catalog::Catalog;
 use chunk_file::ChunkFile;
 use layout::{Day, FileKey, STATE_FILE};
@@ -81,8 +80,8 @@ struct Files {
     wants_all: bool,
     /// The received time of the last checkpoint.
     now_ms: i64,
-    /// That of the first since the start, and what the monotonic clock showed.
-    first: Option<(i64, Duration)>,
+    /// Whether ages may be believed; `None` before the first checkpoint since the start.
+    clocks: Option<JumpGuard>,
     /// Samples of earlier days are not kept any more.
     horizon: Day,
     /// Days with samples that came after their time.

@@ -12,7 +12,7 @@ use super::commit::GRACE;
 use super::file::{self, Access, Role, Trouble, trouble};
 use super::layout::{FileKey, STATE_FILE, Tier};
 use super::retention::{self, Held};
-use super::{Disk, open};
+use super::{Disk, open, tend};
 use crate::store::config::Config;
 use crate::store::handle::Deps;
 use crate::store::{OpenError, StoreError};
@@ -194,7 +194,7 @@ impl Offline {
         {
             let mut files = self.disk.lock();
             files.now_ms = files.now_ms.max(milliseconds(now));
-            files.first = Some((files.now_ms, self.disk.clock.monotonic()));
+            files.clocks = Some(tend::clocks(files.now_ms, self.disk.clock.monotonic()));
         }
         while self.disk.tend() {}
         Ok(rotation)

@@ -39,6 +39,8 @@ pub(super) struct Roll {
     late_upto: i64,
     /// … and will be up to this one.
     late_until: i64,
+    /// The newest note when it was begun.
+    newest_note: i64,
 }
 
 /// A series of the day.
@@ -77,7 +79,7 @@ impl Roll {
         let samples = raw(key)?;
         let before = FileKey::of(Tier::Raw, day.previous());
         let before = disk.holds(before).then(|| raw(before)).transpose()?;
-        let late_until = newest_note(&samples)
+        let newest_note = newest_note(&samples)
             .map_err(|error| fault(key)(trouble("read", &disk.path(key), error)))?;
         let open = |tier| {
             let key = FileKey::of(tier, day);
@@ -98,8 +100,17 @@ impl Roll {
             upto(&fine_progress).min(upto(&coarse_progress))
         };
         let late_upto = fine_progress.late_upto.min(coarse_progress.late_upto);
+        // What goes on where it was left has only those notes behind it that were there when it began.
+        let resumed = !done && upto > i64::MIN;
+        let late_until = if resumed { late_upto } else { newest_note };
+        let late_upto = if done { late_upto } else { late_until };
         let rows = [(Tier::FiveMinutes, fine), (Tier::OneHour, coarse)];
-        Ok(Self { day, samples, before, rows, done, upto, late_upto, late_until })
+        Ok(Self { day, samples, before, rows, done, upto, late_upto, late_until, newest_note })
+    }
+
+    /// Whether notes of late samples are left when it is done.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.newest_note > self.late_until
     }
 
     /// Whether it has `key` open.

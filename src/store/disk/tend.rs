@@ -2,8 +2,8 @@
 //!
 //! [`Disk::tend`] does one slice and says whether there is more; whoever calls it decides how often, on
 //! a thread where it holds up nobody. A checkpoint waits for at most one slice. Age is measured by received
-//! time, as everything in the store is; a leap of it of more than an hour against the monotonic clock since
-//! the start suspends deletion by age.
+//! time, as everything in the store is; a leap of it of more than an hour against the monotonic clock suspends
+//! deletion by age for a day, in which someone may set the clock right.
 
 use std::time::Duration;
 
@@ -16,12 +16,24 @@ use super::open::{self, is_set_aside};
 use super::retention::{self, Held, Reason};
 use super::roll::{Fault, Roll, Step};
 use super::{Disk, Files};
+use crate::time::{JumpGuard, UnixNano};
 
 /// Files that were set aside and stay for people to look at.
 const SET_ASIDE_MAX: usize = 4;
 
-/// How far received time may run ahead of the monotonic clock.
-const LEAP: Duration = Duration::from_secs(3_600);
+/// How long ages are not believed after a leap of the clock.
+const LEAP_HOLD: Duration = Duration::from_hours(24);
+
+/// What says whether ages may be believed, from received time `now_ms` on.
+pub(super) fn clocks(now_ms: i64, monotonic: Duration) -> JumpGuard {
+    let mut clocks = JumpGuard::new(LEAP_HOLD);
+    clocks.trusted(unix_nano(now_ms), monotonic);
+    clocks
+}
+
+fn unix_nano(ms: i64) -> UnixNano {
+    UnixNano(u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000))
+}
 
 impl Disk {
     /// Does some of what is to be done in the background. Whether there is more.
@@ -68,6 +80,9 @@ impl Disk {
         match roll.step(self) {
             Ok(Step::More) => files.roll = Some(roll),
             Ok(step) => {
+                if roll.is_behind() {
+                    files.late.insert(day);
+                }
                 self.change_catalog(|catalog| {
                     Tier::ROLLUPS.iter().for_each(|&tier| catalog.insert(tier, day));
                 });
@@ -98,6 +113,8 @@ impl Disk {
                 let error = crate::telemetry::chain(&error);
                 tracing::warn!(error, "samples are not rolled up for now");
                 files.stuck_ms = files.now_ms;
+                // If it had been rolled up before, nothing else says that samples came late.
+                files.late.insert(day);
             }
         }
     }
@@ -105,7 +122,9 @@ impl Disk {
     /// Lets go of files.
     fn retain(&self, files: &mut Files) {
         let Some((held, other_bytes)) = self.held(files) else { return };
-        let by_age = !self.leapt(files);
+        let now = unix_nano(files.now_ms);
+        let clocks = files.clocks.as_mut();
+        let by_age = clocks.is_some_and(|clocks| clocks.trusted(now, self.clock.monotonic()));
         let verdict = retention::decide(&held, other_bytes, files.now_ms, by_age, &self.config);
         for (key, reason) in verdict.drop {
             self.drop_file(files, key, reason);
@@ -114,14 +133,6 @@ impl Disk {
             self.shed(files, verdict.excess);
         }
         self.show_sizes();
-    }
-
-    /// Whether received time ran ahead of the time that passed.
-    fn leapt(&self, files: &Files) -> bool {
-        let Some((first_ms, then)) = files.first else { return true };
-        let received = files.now_ms.saturating_sub(first_ms);
-        let received = Duration::from_millis(u64::try_from(received).unwrap_or(0));
-        received > self.clock.monotonic().saturating_sub(then) + LEAP
     }
 
     /// Every file that can go, and the bytes of those that cannot.

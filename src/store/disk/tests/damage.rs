@@ -134,3 +134,34 @@ fn of_files_that_were_set_aside_the_newest_few_stay() {
     let aside = setup.names().iter().filter(|name| name.contains("corrupt")).count();
     assert_eq!(aside, 4);
 }
+
+#[test]
+fn a_day_with_late_samples_is_rolled_up_again_when_the_disk_takes_again() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    let sealed = chunks(START, START + 20 * HOUR, 15 * 60_000, |_| 1.0);
+    let now = START + DAY + 3 * HOUR;
+    commit(&disk, 1, now, &[up.record(&sealed, b"")]).unwrap();
+    tend(&disk);
+    let rows = || {
+        let day = START + DAY;
+        let reader = rusqlite::Connection::open(setup.path("rollup-1h-20261119.db")).unwrap();
+        let sql = "SELECT sum(samples) FROM chunk WHERE start <= ?";
+        reader.query_row(sql, [day], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(rows(), 20);
+    // The rows cannot be read while the late samples come.
+    let (file, away) = (setup.path("rollup-5m-20261120.db"), setup.path("away"));
+    fs::rename(&file, &away).unwrap();
+    fs::create_dir(&file).unwrap();
+    let late = chunks(START + 21 * HOUR, START + 22 * HOUR, 60_000, |_| 2.0);
+    commit(&disk, 2, now + 1, &[up.record(&late, b"")]).unwrap();
+    tend(&disk);
+    assert_eq!(rows(), 20);
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&away, &file).unwrap();
+    commit(&disk, 3, now + 2, &[up.record(&[], b"")]).unwrap();
+    tend(&disk);
+    assert_eq!(rows(), 21);
+}

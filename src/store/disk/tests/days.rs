@@ -254,3 +254,45 @@ fn ninety_days_are_answered_from_rows_within_the_cap() {
     }
     assert_eq!(setup.count("sidelight_store_corrupt_chunks"), 0);
 }
+
+#[test]
+fn samples_that_come_late_to_a_roll_cut_short_are_in_the_rows_too() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series: Vec<_> = (0..600).map(|nth| Series::new("requests_total", nth)).collect();
+    let sealed = chunks(START, START + 20 * HOUR, 15 * 60_000, |t| (t - START) as f64);
+    let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+    let now = START + DAY + 3 * HOUR;
+    commit(&disk, 1, now, &records).unwrap();
+    assert!(disk.tend(), "there are more series than a slice takes");
+    // The first series has its rows already.
+    let late = chunks(START + 21 * HOUR, START + 22 * HOUR, 60_000, |_| 9.0);
+    commit(&disk, 2, now + 1, &[series[0].record(&late, b"")]).unwrap();
+    drop(disk);
+    let (disk, _) = setup.open();
+    commit(&disk, 3, now + 2, &[]).unwrap();
+    tend(&disk);
+    drop(disk);
+    std::fs::remove_file(setup.path("metrics-20261120.db")).unwrap();
+    let (disk, _) = setup.open();
+    let window = Window { range: HOUR, ..window(START, START + DAY) };
+    assert_eq!(floats(&disk, &series[0], &window).len(), 80 + 12);
+    assert_eq!(floats(&disk, &series[1], &window).len(), 80);
+}
+
+#[test]
+fn a_leap_of_the_clock_costs_no_file_and_a_day_later_ages_count_again() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = [Series::new("requests_total", 0)];
+    live_through(&setup, &disk, &series, 0, HOUR);
+    // A year passes for one clock, six hours for the other.
+    let later = 365;
+    live_through(&setup, &disk, &series, later, HOUR);
+    let is_there = |day: &str| setup.names().iter().any(|name| name.contains(day));
+    assert!(is_there("rollup-5m-20261120"), "{:?}", setup.names());
+    live_through(&setup, &disk, &series, later + 1, HOUR);
+    live_through(&setup, &disk, &series, later + 2, HOUR);
+    assert!(!is_there("20261120"), "{:?}", setup.names());
+    assert!(is_there("metrics-20271121"), "{:?}", setup.names());
+}
