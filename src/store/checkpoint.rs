@@ -19,6 +19,7 @@
 
 use std::path::PathBuf;
 
+use hashbrown::HashMap;
 use sidelight_promql::{Labels, Reads, Selection};
 
 use super::chunk::Chunk;
@@ -54,6 +55,8 @@ pub(super) struct Restored {
     pub(super) states: Vec<(String, Vec<u8>)>,
     /// Metadata by family.
     pub(super) families: Vec<(String, Metadata)>,
+    /// When there is none, but there are samples: the time of the newest that a series has on disk.
+    pub(super) ends: HashMap<Fingerprint, i64>,
     /// Files set aside.
     pub(super) quarantined: Vec<PathBuf>,
 }

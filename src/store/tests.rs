@@ -566,3 +566,38 @@ fn a_histogram_without_sums_has_no_sum_series_in_memory_or_on_disk() {
     assert_eq!(fixture.store.stats().series, 0);
     check(&fixture.store);
 }
+
+#[test]
+fn a_zero_sample_after_the_state_was_lost_hides_nothing_of_what_is_on_disk() {
+    let mut fixture = open(|_| {});
+    let labels = [("__name__", "a")];
+    let (until, step) = (T0 + 3 * 3_600_000, 15_000);
+    let id = fixture.writer.series(&labels, Kind::Float);
+    for t in (T0..until).step_by(step) {
+        fixture.writer.set_now(t);
+        fixture.writer.append(id, t, (t - T0) as f64).unwrap();
+    }
+    fixture.writer.checkpoint(1).unwrap();
+    let nowhere = open(|_| {});
+    (fixture.store, fixture.writer) = (nowhere.store, nowhere.writer);
+    std::fs::remove_file(fixture.directory.path().join("state.db")).unwrap();
+    let opened = fixture.restart(|_| {});
+    assert_eq!((opened.journal_seq, opened.series), (None, 0));
+
+    let Fixture { store, mut writer, .. } = fixture;
+    let before = everything(&store)["{__name__=\"a\"}"].clone();
+    assert!(before.len() > 500, "{}", before.len());
+    writer.set_now(until);
+    let id = writer.series(&labels, Kind::Float);
+    // A counter that is new to the aggregator was zero some time ago.
+    assert_eq!(writer.append(id, until - 50 * 60_000, 0.0), Err(Refused::OutOfOrder));
+    // What the journal gives again is there already.
+    let (last, bits) = *before.last().unwrap();
+    assert_eq!(writer.append(id, last, f64::from_bits(bits)), Err(Refused::Duplicate));
+    assert_eq!(writer.append(id, until, 7.0), Ok(()));
+    let after = everything(&store)["{__name__=\"a\"}"].clone();
+    assert_eq!((&after[..before.len()], after.len()), (&before[..], before.len() + 1));
+    // One that was never there begins with its zero.
+    let other = writer.series(&[("__name__", "b")], Kind::Float);
+    assert_eq!(writer.append(other, until - 50 * 60_000, 0.0), Ok(()));
+}

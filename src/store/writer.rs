@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use sidelight_promql::Histogram;
 
 use super::checkpoint::{Record, Restored};
@@ -50,6 +51,8 @@ pub struct Writer {
     /// The received time; `None` until it is said.
     now_ms: Option<i64>,
     checkpoint_ms: Option<i64>,
+    /// The latest of the head's [`Head::ends`](super::head::Head::ends).
+    newest_end_ms: Option<i64>,
     streams: Vec<Kept>,
     /// Of what is past the limit.
     spare: Kept,
@@ -79,6 +82,7 @@ impl Writer {
             shared,
             now_ms: None,
             checkpoint_ms: None,
+            newest_end_ms: None,
             streams: Vec::new(),
             spare: Kept::default(),
             overflow_noted_ms: i64::MIN,
@@ -101,6 +105,8 @@ impl Writer {
             let _kept = head.describe(&name, known, shared.config.families_max);
         }
         head.families.values_mut().for_each(|(_, changed)| *changed = false);
+        head.ends = std::mem::take(&mut restored.ends);
+        self.newest_end_ms = head.ends.values().copied().max();
         let mut lost = 0;
         for series in live {
             let of = head.restore(series.fingerprint, &series.labels, series.kind, &series.state);
@@ -137,8 +143,19 @@ impl Writer {
         let now = self.now_ms.map_or(received_ms, |now| now.max(received_ms));
         self.now_ms = Some(now);
         self.checkpoint_ms.get_or_insert(now);
+        self.forget_ends(now);
         if now.saturating_sub(self.overflow_noted_ms) >= OVERFLOW_INTERVAL_MS {
             self.note_overflow(now);
+        }
+    }
+
+    /// Lets go of what was known of series on disk when a sample of then would be too old anyway.
+    fn forget_ends(&mut self, now: i64) {
+        if let Some(newest) = self.newest_end_ms
+            && newest < now.saturating_sub(millis(self.shared.config.series_ttl))
+        {
+            self.newest_end_ms = None;
+            self.shared.head_mut().ends = HashMap::new();
         }
     }
 

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::{Mutex, RwLock};
 
+use hashbrown::HashMap;
+use rusqlite::Connection;
+
 use super::catalog::Catalog;
 use super::file::{self, Access, Role, Trouble, failed, trouble};
 use super::layout::{Day, FileKey, STATE_FILE, Tier};
@@ -16,7 +19,7 @@ use crate::store::checkpoint::Restored;
 use crate::store::config::Config;
 use crate::store::handle::Deps;
 use crate::store::stats::FileSize;
-use crate::store::{OpenError, StoreError};
+use crate::store::{Fingerprint, OpenError, StoreError};
 
 impl Disk {
     /// Opens or makes the files, sets aside those that cannot be read. Blocks.
@@ -58,6 +61,9 @@ impl Disk {
         };
         disk.change_catalog(|held| *held = catalog);
         disk.show_sizes();
+        if restored.journal_seq.is_none() {
+            restored.ends = disk.ends();
+        }
         restored.quarantined = quarantined;
         Ok((disk, restored))
     }
@@ -86,6 +92,25 @@ impl Disk {
         })
     }
 
+    /// Up to when series have samples, as far as the newest two days say. A series past four times the limit
+    /// of the head is left out.
+    fn ends(&self) -> HashMap<Fingerprint, i64> {
+        let mut ends = HashMap::new();
+        let max = self.config.series_max.saturating_mul(4);
+        for &day in self.catalog().days(Tier::Raw).iter().rev().take(2) {
+            let path = self.path(FileKey::of(Tier::Raw, day));
+            let read = file::open(&path, Role::Samples, Access::Read).and_then(|connection| {
+                add_ends(&connection, max, &mut ends).map_err(|error| trouble("read", &path, error))
+            });
+            if let Err(found) = read {
+                // A query that reads it says more.
+                let error = crate::telemetry::chain(&found.into_error("read", &path));
+                tracing::warn!(error, "samples may be hidden behind others that come again");
+            }
+        }
+        ends
+    }
+
     fn find_days(
         &self,
         keys: &[FileKey],
@@ -107,6 +132,28 @@ impl Disk {
         }
         Ok(catalog)
     }
+}
+
+/// Adds the time of the newest sample of each series, up to `max` in all.
+fn add_ends(
+    connection: &Connection,
+    max: usize,
+    ends: &mut HashMap<Fingerprint, i64>,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT fingerprint, (SELECT \"end\" FROM chunk WHERE series = id ORDER BY start DESC LIMIT 1) \
+               FROM series ORDER BY id DESC";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let fingerprint = Fingerprint::from_i64(row.get(0)?);
+        let Some(end) = row.get::<_, Option<i64>>(1)? else { continue };
+        if let Some(known) = ends.get_mut(&fingerprint) {
+            *known = end.max(*known);
+        } else if ends.len() < max {
+            ends.insert(fingerprint, end);
+        }
+    }
+    Ok(())
 }
 
 /// A later version's files are left as they are, all of them.

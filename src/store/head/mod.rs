@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bounds::BoundSets;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use offenders::Offenders;
 use postings::Postings;
 pub(super) use resolve::{Views, resolve};
@@ -62,6 +62,9 @@ pub(super) struct Head {
     pub(super) pending_bytes: usize,
     /// Series made.
     pub(super) born: u32,
+    /// Series that are not here but have samples on disk up to these times, after the state of the head
+    /// was lost: their samples go on from there.
+    pub(super) ends: HashMap<Fingerprint, i64>,
     /// Samples taken.
     pub(super) samples: u64,
     /// Samples of series past the limit.
@@ -131,6 +134,7 @@ impl Head {
             family_bytes: 0,
             pending_bytes: 0,
             born: 0,
+            ends: HashMap::new(),
             samples: 0,
             overflow_samples: 0,
             newest_ms: None,
@@ -322,6 +326,9 @@ impl Head {
         self.born = self.born.wrapping_add(1);
         let mut series = Box::new(Series::new(fingerprint, kind, labels, now_ms));
         series.born = self.born;
+        if let Some(end) = self.ends.remove(&fingerprint) {
+            series.go_on_after(end);
+        }
         if self.slots.len() <= index as usize {
             self.slots.push(Slot { generation: 0, series: None });
         }

@@ -33,6 +33,9 @@ pub(in crate::store) struct Series {
     pub(in crate::store) sealed: Vec<Chunk>,
 }
 
+/// The mark of a sample of which only the time is known: a NaN that no one sends.
+const MARK_UNKNOWN: u64 = u64::MAX - 1;
+
 /// The layout of [`Series::state`].
 const VERSION: u8 = 1;
 
@@ -59,6 +62,11 @@ impl Series {
         }
     }
 
+    /// Takes no sample up to `end`: those are on disk.
+    pub(super) fn go_on_after(&mut self, end: i64) {
+        (self.last_ms, self.mark) = (Some(end), MARK_UNKNOWN);
+    }
+
     /// Whether a sample may be next; what tells it from others.
     #[inline]
     pub(super) fn check(&self, time: i64, sample: &Sample<'_>) -> Result<u64, Refused> {
@@ -68,7 +76,9 @@ impl Series {
         let mark = mark(sample);
         match self.last_ms {
             Some(last) if time < last => Err(Refused::OutOfOrder),
-            Some(last) if time == last && mark == self.mark => Err(Refused::Duplicate),
+            Some(last) if time == last && [mark, MARK_UNKNOWN].contains(&self.mark) => {
+                Err(Refused::Duplicate)
+            }
             Some(last) if time == last => Err(Refused::Conflict),
             _ => Ok(mark),
         }
