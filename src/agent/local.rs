@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use crate::aggregate::{self, Aggregate, Durable, Keeping};
+use crate::aggregate::{self, Aggregate, Durable, Keeping, Origin};
 use crate::config::Config;
 use crate::journal::{Durability, Journal};
 use crate::store;
@@ -44,9 +44,10 @@ impl Local {
                 report(&found);
                 let status = journal.status();
                 let replays = status.durability != Durability::Memory;
-                let place = (status.next_seq, replays);
+                let (identity, next_seq) = (journal.identity(), status.next_seq);
+                let origin = Origin { identity, next_seq, replays };
                 let metrics = config.metrics.clone();
-                durable = Some(Durable::new(writer, &found, metrics, place, registry));
+                durable = Some(Durable::new(writer, &found, metrics, origin, registry));
                 store = Some(opened);
                 (inbox, outlet) = Some(store::inbox(registry)).unzip();
             }

@@ -20,7 +20,7 @@ use super::metrics::local::Way;
 use super::metrics::stream::millis;
 use super::table::Table;
 use super::{codec, metrics};
-use crate::journal::Entry;
+use crate::journal::{Entry, Identity};
 use crate::signal::{Flags, Samples, Signal};
 use crate::store::{Opened, SeriesId, StoreError, Writer};
 use crate::telemetry::{Counter, Registry, desc};
@@ -33,6 +33,7 @@ const RETRY: Duration = Duration::from_secs(30);
 
 const SPANS: &str = "aggregate.spans";
 const METRICS: &str = "aggregate.metrics";
+const JOURNAL: &str = "aggregate.journal";
 
 /// A record that was read: its sequence and its items.
 pub(super) type Seen = (u64, u32);
@@ -59,21 +60,44 @@ pub struct Durable {
     trouble: Trouble,
 }
 
+/// The journal that the records come from. A store that knows another, or has seen records which this one does not have,
+/// belonged to another: sequences begin at 1 in each.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Which it is.
+    pub identity: Identity,
+    /// The sequence of its next record.
+    pub next_seq: u64,
+    /// Whether it gives records again after a crash.
+    pub replays: bool,
+}
+
 /// Why the store is not as it should be, for those who show it.
 pub(super) type Trouble = Arc<Mutex<Option<String>>>;
 
 impl Durable {
-    /// The side of a store that was opened. `next_seq` is the journal's; a store that has seen records which the
-    /// journal does not have belonged to another. `replays` says whether the journal survives a crash.
+    /// The side of a store that was opened, of which `journal` gives the records.
     #[must_use]
     pub fn new(
-        writer: Writer,
+        mut writer: Writer,
         opened: &Opened,
         config: metrics::Config,
-        (next_seq, replays): (u64, bool),
+        journal: Origin,
         registry: &Registry,
     ) -> Self {
-        let covered = opened.journal_seq.filter(|&seq| replays && seq < next_seq);
+        let Origin { identity, next_seq, replays } = journal;
+        let known = writer.state(JOURNAL).map(|known| known == identity.0);
+        let same = known.unwrap_or(true);
+        if known != Some(true) {
+            writer.set_state(JOURNAL, identity.0.to_vec());
+        }
+        let covered = opened.journal_seq.filter(|&seq| replays && same && seq < next_seq);
+        if replays && covered != opened.journal_seq {
+            tracing::warn!(
+                journal_seq = opened.journal_seq,
+                "the journal is not the one that the metric store was filled from: it is read from its oldest record"
+            );
+        }
         Self {
             writer,
             translator: Translator::new(config, registry),
@@ -207,5 +231,56 @@ impl Durable {
         *trouble = Some(format!(
             "the metric store cannot write, and keeps what came since in memory and in the journal: {error}"
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::signal::{Flags, Meta, Record};
+    use crate::store;
+    use crate::store::Store;
+    use crate::time::ManualClock;
+
+    fn entry(seq: u64) -> Entry {
+        let payload = Bytes::new();
+        let (signal, items, flags, meta) = (Signal::Traces, 1, Flags::default(), Meta::default());
+        let record = Record { signal, items, flags, meta, payload };
+        let received = UnixNano(1_700_000_000_000_000_000 + seq);
+        Entry { seq, received, redelivered: false, record }
+    }
+
+    /// What is read of a journal of nine records after a checkpoint at the fifth.
+    fn read(directory: &std::path::Path, identity: u8, replays: bool) -> usize {
+        let registry = Registry::default();
+        let deps =
+            store::Deps { clock: Arc::new(ManualClock::default()), registry: registry.clone() };
+        let config = store::Config::new(directory.to_owned());
+        let (_store, writer, opened) = Store::open(config, deps).unwrap();
+        let origin = Origin { identity: Identity([identity; 12]), next_seq: 10, replays };
+        let config = metrics::Config::default();
+        let mut durable = Durable::new(writer, &opened, config, origin, &registry);
+        let table = Mutex::new(Table::new(Config::default(), UnixNano(0)));
+        let mut taken = 0;
+        for seq in 1..10 {
+            durable.last = None;
+            durable.observe(&entry(seq), &table);
+            taken += usize::from(durable.last.is_some());
+        }
+        durable.last = Some(5);
+        assert!(!durable.checkpoint(&table).is_empty());
+        taken
+    }
+
+    #[test]
+    fn another_journal_is_read_from_its_oldest_record_and_the_same_from_the_checkpoint() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(read(directory.path(), 1, true), 9, "nothing is known");
+        assert_eq!(read(directory.path(), 1, true), 4, "the same journal");
+        assert_eq!(read(directory.path(), 2, true), 9, "one that was begun anew");
+        assert_eq!(read(directory.path(), 2, true), 4);
+        assert_eq!(read(directory.path(), 3, false), 9, "one that a crash empties");
     }
 }

@@ -19,7 +19,7 @@ mod usual;
 mod tests;
 
 pub use config::Config;
-pub use durable::Durable;
+pub use durable::{Durable, Origin};
 pub use key::Labels;
 pub use reader::{Aggregate, Keeping, READER, Stop, Stopping, reader_config, stop};
 pub use snapshot::Snapshot;

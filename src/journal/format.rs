@@ -4,7 +4,7 @@
 //! segment header, 64 bytes
 //!  0 magic "SIDELOG\0"  8 version u16  10 flags u16 (1 = blocks)  12 reserved u32
 //! 16 first_seq u64     24 created_unix_nano u64     32 salt [16]
-//! 48 reserved [12]     60 crc32c u32 of bytes 0..60
+//! 48 journal [12]      60 crc32c u32 of bytes 0..60
 //!
 //! record = header, 52 bytes │ meta │ payload
 //!  0 magic u32          4 kind u8   5 signal u8   6 flags u16
@@ -39,12 +39,30 @@ pub(super) const SEAL: usize = RECORD_HEADER + SEAL_PAYLOAD;
 
 pub(super) type Salt = [u8; 16];
 
+/// Names a journal: random, made with its first segment, the same in all of them. Another journal in the same directory
+/// has another, though its sequences begin at 1 as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity(pub [u8; 12]);
+
+impl Identity {
+    pub(super) fn random() -> Self {
+        Self(std::array::from_fn(|_| fastrand::u8(1..)))
+    }
+
+    /// Whether it names a journal: segments of before there were names have zeros.
+    pub(super) fn is_known(self) -> bool {
+        self != Self::default()
+    }
+}
+
 /// What a segment begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     pub(super) first_seq: u64,
     pub(super) created: UnixNano,
     pub(super) salt: Salt,
+    /// The journal that it belongs to.
+    pub(super) journal: Identity,
     /// Its records are inside zstd blocks.
     pub(super) blocks: bool,
 }
@@ -68,7 +86,7 @@ impl SegmentHeader {
         out.put(&self.first_seq.to_le_bytes());
         out.put(&self.created.0.to_le_bytes());
         out.put(&self.salt);
-        out.put(&[0; 12]);
+        out.put(&self.journal.0);
         let crc = crc32c(&[out.so_far()]);
         out.put(&crc.to_le_bytes());
         out.bytes
@@ -82,11 +100,11 @@ impl SegmentHeader {
             input.u32()?;
             let (first_seq, created) = (input.u64()?, UnixNano(input.u64()?));
             let salt = input.array::<16>()?;
-            input.array::<12>()?;
+            let journal = Identity(input.array()?);
             let crc = input.u32()?;
             let whole = magic == SEGMENT_MAGIC && crc == crc32c(&[bytes.get(..60)?]);
             let blocks = flags & BLOCKS != 0;
-            whole.then_some((version, Self { first_seq, created, salt, blocks }))
+            whole.then_some((version, Self { first_seq, created, salt, journal, blocks }))
         };
         match parse(&mut input) {
             Some((VERSION, header)) => Ok(header),
@@ -330,7 +348,13 @@ mod tests {
     #[test]
     fn a_segment_header_tells_newer_from_damaged() {
         let (first_seq, created) = (9, UnixNano(5));
-        let header = SegmentHeader { first_seq, created, salt: [1; 16], blocks: true };
+        let header = SegmentHeader {
+            first_seq,
+            created,
+            salt: [1; 16],
+            journal: Identity([3; 12]),
+            blocks: true,
+        };
         let mut bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
         bytes[8] = 2;

@@ -14,7 +14,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use super::SignalSet;
-use super::format::{Header, Kind, SEGMENT_HEADER, SegmentHeader, crc32c, decode_seal};
+use super::format::{Header, Identity, Kind, SEGMENT_HEADER, SegmentHeader, crc32c, decode_seal};
 use super::fs::FsFile;
 use super::recovery::{Walked, walk};
 use super::scan::{self, Scanner, Step};
@@ -32,8 +32,8 @@ pub fn segment(script: &[u8]) {
         return;
     };
     let first_seq = u64::from(first_seq);
-    let header =
-        SegmentHeader { first_seq, created: UnixNano(1), salt: SALT, blocks: flags & 1 != 0 };
+    let (created, journal, blocks) = (UnixNano(1), Identity::default(), flags & 1 != 0);
+    let header = SegmentHeader { first_seq, created, salt: SALT, journal, blocks };
     let mut bytes = header.encode().to_vec();
     write(records, &mut bytes);
     if flags & 2 != 0 {

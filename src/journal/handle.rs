@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::acks::Acks;
+use super::format::Identity;
 use super::fs::Fs;
 use super::lane::Lane;
 use super::ledger::{Count, Ledger, PerSignal};
@@ -247,6 +248,12 @@ impl Journal {
         }
         bells.iter().for_each(|bell| bell.notify_one());
         done
+    }
+
+    /// Which journal it is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.shared.lock().identity
     }
 
     /// The conservation ledger at this instant.

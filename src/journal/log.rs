@@ -325,15 +325,15 @@ impl Log {
 
     fn create(&mut self, need: u64) -> io::Result<()> {
         let fs = Arc::clone(&self.shared.deps.fs);
-        let (first_seq, room, payload) = {
+        let (first_seq, journal, room, payload) = {
             let mut state = self.shared.lock();
             let (room, payload) = self.next_segment(&state, need);
             state.set_unsaved(false);
-            (state.next_seq, room, payload)
+            (state.next_seq, state.identity, room, payload)
         };
         let salt: Salt = std::array::from_fn(|_| fastrand::u8(..));
         let created = self.shared.deps.clock.unix_nano();
-        let header = SegmentHeader { first_seq, created, salt, blocks: false };
+        let header = SegmentHeader { first_seq, created, salt, journal, blocks: false };
         let path = segment_path(&self.directory, first_seq);
         let temporary = path.with_extension("seg.tmp");
         let fsync = self.shared.config.durability == Durability::Fsync;

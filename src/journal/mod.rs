@@ -50,6 +50,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use config::{Config, Durability, ReaderConfig, SignalSet, Start, WhenFull};
+pub use format::Identity;
 pub use handle::{Deps, Journal, Reconfigured, Recovery, Removed};
 pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
 pub use reader::{Reader, Settler, Waited};

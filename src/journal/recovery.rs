@@ -15,7 +15,9 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{BadHeader, Header, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal};
+use super::format::{
+    BadHeader, Header, Identity, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal,
+};
 use super::fs::{FsFile, write_all_at};
 use super::group::Group;
 use super::handle::{Deps, Recovery, Removed, add_lane};
@@ -189,6 +191,8 @@ pub(super) fn recover(
         .map(|r| settled(&r.acks).unwrap_or(0).max(r.acks.watermark()))
         .max();
     let mut state = State::new(config.tail_size, end.max(settled.unwrap_or(0)));
+    let mut names = files.iter().rev().map(|found| found.journal);
+    state.identity = names.find(|name| name.is_known()).unwrap_or(state.identity);
     state.accepted = snapshot.accepted;
     state.departed.rows = snapshot.departed.clone().unwrap_or_default().into();
     state.last_received = segments.iter().map(|s| s.last_received).max().unwrap_or_default();
@@ -217,6 +221,7 @@ struct Found {
     /// Where the next file begins, readable or not.
     end: Option<u64>,
     file: Arc<dyn FsFile>,
+    journal: Identity,
 }
 
 /// Whether an error says something about this process or its rights rather than about a file.
@@ -258,7 +263,8 @@ impl Start<'_> {
             // An error of the disk may pass; to set a file aside for it would cost its records.
             match open().or_else(again).or_else(again) {
                 Ok((header, file)) if header.first_seq == first_seq => {
-                    found.push(Found { path, first_seq, end, file });
+                    let journal = header.journal;
+                    found.push(Found { path, first_seq, end, file, journal });
                 }
                 Err(Unscannable::Io(source)) if is_our_own(&source) => {
                     return Err(OpenError::Io { operation: "open", path, source });

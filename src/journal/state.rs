@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::departed::{Departed, Row};
 use super::disk::Batch;
+use super::format::Identity;
 use super::lane::{Lane, Unread};
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
 use super::rate::Rate;
@@ -26,6 +27,7 @@ pub(super) type LaneId = u32;
 
 #[derive(Debug)]
 pub(super) struct State {
+    pub(super) identity: Identity,
     /// Oldest first; the last is active.
     pub(super) segments: VecDeque<Segment>,
     pub(super) lanes: BTreeMap<LaneId, Lane>,
@@ -59,6 +61,7 @@ pub(super) enum Taken {
 impl State {
     pub(super) fn new(tail_size: usize, next_seq: u64) -> Self {
         Self {
+            identity: Identity::random(),
             segments: VecDeque::new(),
             lanes: BTreeMap::new(),
             next_lane: 0,

@@ -252,3 +252,25 @@ async fn any_byte_may_be_wrong_and_the_journal_starts_and_balances() {
         assert_balanced(&journal);
     }
 }
+
+#[tokio::test]
+async fn a_journal_keeps_its_name_over_damage_and_one_begun_anew_has_another() {
+    let mut setup = Setup::new(3, vec![]);
+    let journal = setup.open();
+    let name = journal.identity();
+    for nth in 0..40 {
+        journal.append(unique(Signal::Metrics, nth, 10_000)).await.unwrap();
+    }
+    assert!(setup.segments().len() > 1);
+    assert_eq!(journal.identity(), name);
+    setup.crash(journal).await;
+    let newest = setup.segments().pop().unwrap();
+    setup.edit(&newest, |bytes| bytes[20] ^= 1);
+    let journal = setup.open();
+    assert_eq!(setup.with_extension("corrupt").len(), 1);
+    assert_eq!(journal.identity(), name);
+    setup.kill(journal).await;
+    assert_eq!(setup.open().identity(), name);
+    let anew = Setup::new(3, vec![]).open();
+    assert_ne!(anew.identity(), name);
+}

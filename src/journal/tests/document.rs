@@ -1,7 +1,8 @@
 //! `docs/journal-format.md` says what the code does.
 
 use crate::journal::format::{
-    Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, SegmentHeader, VERSION, crc32c, encode_seal,
+    Header, Identity, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, SegmentHeader, VERSION, crc32c,
+    encode_seal,
 };
 use crate::journal::rejected::{
     REJECTED_BYTES_MAX, REJECTED_FILES_MAX, REJECTED_HEADER, REJECTED_VERSION, Rejected,
@@ -76,7 +77,8 @@ fn kinds_and_reasons_are_the_code_s() {
 fn the_fields_stand_where_the_document_says() {
     let field = layout("### Segment header", SEGMENT_HEADER);
     let created = UnixNano(0x1122_3344);
-    let header = SegmentHeader { first_seq: 77, created, salt: [9; 16], blocks: true };
+    let journal = Identity([7; 12]);
+    let header = SegmentHeader { first_seq: 77, created, salt: [9; 16], journal, blocks: true };
     let bytes = header.encode();
     assert_eq!(bytes[field("magic")], *b"SIDELOG\0");
     assert_eq!(bytes[field("version")], VERSION.to_le_bytes());
@@ -84,6 +86,7 @@ fn the_fields_stand_where_the_document_says() {
     assert_eq!(bytes[field("first_seq")], 77_u64.to_le_bytes());
     assert_eq!(bytes[field("created_unix_nano")], created.0.to_le_bytes());
     assert_eq!(bytes[field("salt")], [9; 16]);
+    assert_eq!(bytes[field("journal")], [7; 12]);
     assert_eq!(bytes[field("crc")], crc32c(&[&bytes[..60]]).to_le_bytes());
 
     let field = layout("### Record", RECORD_HEADER);
