@@ -5,7 +5,7 @@ use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::{Labels, Points, Queryable as _, Reads, Selection};
 
 use super::*;
-use crate::aggregate::metrics;
+use crate::aggregate::{Origin, metrics};
 use crate::journal;
 use crate::journal::fs::RealFs;
 use crate::journal::{Deps, Durability, Journal};
@@ -41,9 +41,10 @@ impl Local {
         let config = store::Config::new(directory.join("store"));
         let deps = store::Deps { clock, registry: registry.clone() };
         let (store, writer, opened) = Store::open(config, deps).unwrap();
-        let place = (journal.status().next_seq, true);
+        let (identity, next_seq) = (journal.identity(), journal.status().next_seq);
+        let origin = Origin { identity, next_seq, replays: true };
         let metrics = metrics::Config::default();
-        let mut durable = Durable::new(writer, &opened, metrics, place, &registry);
+        let mut durable = Durable::new(writer, &opened, metrics, origin, &registry);
         let aggregate =
             Aggregate::new(Config::default(), UnixNano(0), Some(&mut durable), &registry);
         let (inbox, outlet) = store::inbox(&registry);
