@@ -18,6 +18,8 @@ pub mod histogram;
 pub mod labels;
 mod limits;
 mod matcher;
+pub mod memory;
+pub mod notation;
 pub mod parse;
 mod plan;
 mod print;

@@ -8,7 +8,7 @@ use sidelight_promql::value::{Sample, SampleValue, Series};
 use sidelight_promql::{Annotations, Histogram, Labels, Value as Answer};
 
 use super::script::{Expected, Message, Range};
-use super::series::Value;
+use sidelight_promql::notation::Value;
 
 /// How far values may be apart, relative to them.
 const EPSILON: f64 = 1e-6;

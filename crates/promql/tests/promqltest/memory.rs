@@ -1,4 +1,4 @@
-//! A store in memory, with the samples of a test file.
+//! The store in memory, with the samples of a test file.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -6,33 +6,38 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sidelight_promql::labels::NAME;
+use sidelight_promql::notation::Value;
+use sidelight_promql::value::SampleValue;
 use sidelight_promql::{Histogram, Labels, Points, Queryable, Selection, SourceError};
 
 use super::script::Load;
-use super::series::Value;
 
 #[derive(Default)]
 pub(crate) struct Memory {
-    series: BTreeMap<Labels, BTreeMap<i64, Value>>,
+    store: sidelight_promql::memory::Memory,
     /// Whether a native histogram has been read.
     pub(crate) histograms_read: Cell<bool>,
 }
 
 impl Memory {
     pub(crate) fn clear(&mut self) {
-        self.series.clear();
+        self.store.clear();
     }
 
     pub(crate) fn load(&mut self, load: &Load) {
         for line in &load.series {
-            let samples = self.series.entry(line.labels.clone()).or_default();
             let times = (0..).map(|index| index * load.step);
             for (time, value) in times.zip(&line.values) {
-                if let Some(value) = value {
-                    samples.insert(time, value.clone());
-                }
+                let value = match value {
+                    Some(Value::Float(value)) => SampleValue::Float(*value),
+                    Some(Value::Histogram { histogram, .. }) => {
+                        SampleValue::Histogram(histogram.clone())
+                    }
+                    None => continue,
+                };
+                self.store.insert(&line.labels, time, value);
             }
-            settle_hints(samples);
+            self.store.settle(&line.labels);
         }
         if load.with_nhcb {
             self.convert(load);
@@ -56,27 +61,11 @@ impl Memory {
             }
         }
         for (labels, times) in classic {
-            let samples = self.series.entry(labels).or_default();
             for (time, classic) in times {
                 let Some(histogram) = classic.native() else { continue };
-                let histogram = Arc::new(histogram);
-                samples.insert(time, Value::Histogram { histogram, hint: false });
+                self.store.insert(&labels, time, SampleValue::Histogram(Arc::new(histogram)));
             }
-            settle_hints(samples);
-        }
-    }
-}
-
-/// Says of each histogram whether there is a reset before it, as a store does when it is written.
-fn settle_hints(samples: &mut BTreeMap<i64, Value>) {
-    let mut previous: Option<Arc<Histogram>> = None;
-    for value in samples.values_mut() {
-        match value {
-            Value::Float(_) => previous = None,
-            Value::Histogram { histogram, .. } => {
-                Arc::make_mut(histogram).settle_hint(previous.as_deref());
-                previous = Some(histogram.clone());
-            }
+            self.store.settle(&labels);
         }
     }
 }
@@ -138,30 +127,10 @@ impl Queryable for Memory {
         selection: &Selection<'_>,
         each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
-        let mut points = Points::default();
-        for (labels, samples) in &self.series {
-            let meets = |matcher: &sidelight_promql::ast::Matcher| {
-                matcher.matches(labels.get(&matcher.name))
-            };
-            if !selection.matchers.iter().all(meets) || selection.after >= selection.until {
-                continue;
-            }
-            points.clear();
-            for (time, value) in samples.range(selection.after + 1..=selection.until) {
-                match value {
-                    Value::Float(value) => points.floats.push((*time, *value)),
-                    Value::Histogram { histogram, .. } => {
-                        points.histograms.push((*time, histogram.clone()));
-                    }
-                }
-            }
+        self.store.select(selection, &mut |labels, points| {
             let read = !points.histograms.is_empty();
             self.histograms_read.set(self.histograms_read.get() || read);
-            let some = read || !points.floats.is_empty();
-            if some && each(labels, &points).is_break() {
-                break;
-            }
-        }
-        Ok(())
+            each(labels, points)
+        })
     }
 }

@@ -22,4 +22,3 @@ pub(crate) mod memory;
 pub(crate) mod pin;
 pub(crate) mod run;
 pub(crate) mod script;
-pub(crate) mod series;

@@ -11,7 +11,7 @@ use super::check;
 use super::memory::Memory;
 use super::pin::pinned;
 use super::script::{self, Action, Eval, Expected, Range, When};
-use super::series;
+use sidelight_promql::notation;
 
 /// How many queries there are and how many answered as expected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(crate) fn run(text: &str) -> Report {
 fn kind<'a>(eval: &Eval, memory: &Memory, report: &'a mut Report) -> &'a mut Count {
     let mut values = eval.expected.series.iter().flat_map(|line| &line.values);
     let histogram =
-        |value: &Option<series::Value>| matches!(value, Some(series::Value::Histogram { .. }));
+        |value: &Option<notation::Value>| matches!(value, Some(notation::Value::Histogram { .. }));
     if parse(&eval.text).is_err() {
         &mut report.experimental
     } else if memory.histograms_read.get() || values.any(histogram) {

@@ -3,7 +3,7 @@
 use regex::Regex;
 use sidelight_promql::{duration, quote};
 
-use super::series::{self, Line};
+use sidelight_promql::notation::{self, Line};
 
 /// A command and the number of its line.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ fn load<'a>(
         if line.split_whitespace().next().is_some_and(|name| name.ends_with("@st")) {
             continue;
         }
-        load.series.push(series::parse(line).map_err(|error| (taken, error))?);
+        load.series.push(notation::parse(line).map_err(|error| (taken, error))?);
     }
     Ok((load, taken))
 }
@@ -224,7 +224,7 @@ fn expect(line: &str, to: &mut Expected) -> Result<bool, String> {
         to.scalar = Some(scalar);
         return Ok(true);
     } else {
-        to.series.push(series::parse(line)?);
+        to.series.push(notation::parse(line)?);
     }
     Ok(false)
 }

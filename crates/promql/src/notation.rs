@@ -1,25 +1,40 @@
-//! A line of a test file: a series and its values.
+//! Series as tests write them: `requests{job="api"} 0+10x10 _ stale`.
+//!
+//! ```text
+//! 1 -2.5 NaN      a value each             _ _x3     no sample, three without
+//! 1+2x3           1 3 5 7                  stale     the series ends
+//! 4x2             4 4 4                    {{schema:0 sum:5 count:4 buckets:[1 2 1]}}   a native histogram; +, - and xN too
+//! ```
+//! Limits: [`VALUES_MAX`] values a line.
+//!
+//! Source: Prometheus 3.15, configuration/unit_testing_rules, "series".
 
 use std::sync::Arc;
 
-use sidelight_promql::ast::MatchOp;
-use sidelight_promql::source::STALE_BITS;
-use sidelight_promql::{Histogram, Labels, parse_selector};
+use crate::ast::MatchOp;
+use crate::source::STALE_BITS;
+use crate::{Histogram, Labels, parse_selector};
 
-/// How many values a line may stand for.
-const VALUES_MAX: usize = 1_000_000;
+/// The most values that a line may stand for.
+pub const VALUES_MAX: usize = 1_000_000;
 
 /// A series and its values, one a step; `None` is no sample.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) labels: Labels,
-    pub(crate) values: Vec<Option<Value>>,
+pub struct Line {
+    /// Whose.
+    pub labels: Labels,
+    /// One a step.
+    pub values: Vec<Option<Value>>,
 }
 
+/// A sample.
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A float; also the one that says that the series ended.
     Float(f64),
+    /// A native histogram.
     Histogram {
+        /// The histogram.
         histogram: Arc<Histogram>,
         /// Whether the text says what is known of a reset, so that it is to be compared.
         hint: bool,
@@ -27,19 +42,34 @@ pub(crate) enum Value {
 }
 
 /// Reads `name{label="value"} 1 2 3`.
-pub(crate) fn parse(text: &str) -> Result<Line, String> {
-    let (selector, values) = text.split_at(selector_end(text));
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &str) -> Result<Line, String> {
+    let (selector, written) = text.split_at(selector_end(text));
+    Ok(Line { labels: labels(selector)?, values: values(written)? })
+}
+
+/// Reads `1 2 3`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn values(text: &str) -> Result<Vec<Option<Value>>, String> {
     let mut parsed = Vec::new();
-    for word in words(values) {
+    for word in words(text) {
         expand(word, &mut parsed).map_err(|error| format!("{word}: {error}"))?;
         if parsed.len() > VALUES_MAX {
             return Err(format!("more than {VALUES_MAX} values"));
         }
     }
-    Ok(Line { labels: labels(selector)?, values: parsed })
+    Ok(parsed)
 }
 
-fn labels(selector: &str) -> Result<Labels, String> {
+/// Reads `name{label="value"}`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn labels(selector: &str) -> Result<Labels, String> {
     let matchers = parse_selector(selector).map_err(|error| error.to_string())?;
     if let Some(matcher) = matchers.iter().find(|matcher| matcher.op != MatchOp::Equal) {
         return Err(format!("a series has labels, not {matcher}"));
@@ -71,8 +101,9 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text.trim();
     std::iter::from_fn(move || {
         let mut end = 0;
-        while let Some(c) = rest[end..].chars().next().filter(|c| !c.is_whitespace()) {
-            end += match rest[end..].strip_prefix("{{") {
+        let at = |end: usize| rest.get(end..).unwrap_or_default();
+        while let Some(c) = at(end).chars().next().filter(|c| !c.is_whitespace()) {
+            end += match at(end).strip_prefix("{{") {
                 Some(inside) => 2 + inside.find("}}").map_or(inside.len(), |at| at + 2),
                 None => c.len_utf8(),
             };
@@ -130,8 +161,8 @@ fn expand_histograms(word: &str, to: &mut Vec<Option<Value>>) -> Result<(), Stri
 
 fn histogram(text: &str) -> Result<(Histogram, &str), String> {
     let end = text.find("}}").ok_or("a histogram ends with }}")? + 2;
-    let histogram = text[..end].parse::<Histogram>().map_err(|error| error.to_string())?;
-    Ok((histogram, &text[end..]))
+    let (histogram, rest) = text.split_at(end);
+    Ok((histogram.parse::<Histogram>().map_err(|error| error.to_string())?, rest))
 }
 
 /// Reads `xN`.
@@ -148,17 +179,18 @@ fn number(text: &str) -> Result<(f64, &str), String> {
         end += 3;
     } else {
         let digits = |from: usize| {
-            let rest = &text[from..];
+            let rest = text.get(from..).unwrap_or_default();
             from + rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len())
         };
         end = digits(end);
-        if let Some(exponent) = text[end..].strip_prefix(['e', 'E']) {
+        if let Some(exponent) = text.get(end..).and_then(|rest| rest.strip_prefix(['e', 'E'])) {
             let sign = usize::from(exponent.starts_with(['+', '-']));
             end = digits(end + 1 + sign);
         }
     }
-    let number = text.get(..end).and_then(|number| number.parse().ok());
-    number.map(|number| (number, &text[end..])).ok_or(format!("{text} is not a number"))
+    let (number, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    let number = number.parse().map_err(|_| format!("{text} is not a number"))?;
+    Ok((number, rest))
 }
 
 #[cfg(test)]
