@@ -57,7 +57,7 @@ impl Local {
             }
         }
         let now = clock.unix_nano();
-        let aggregate = Aggregate::new(config.aggregate, now, durable.as_mut(), registry);
+        let aggregate = Aggregate::new(config.aggregate.clone(), now, durable.as_mut(), registry);
         let keeping = durable.zip(outlet).map(|(durable, outlet)| Keeping { durable, outlet });
         Self { aggregate, store, missing, inbox, keeping }
     }

@@ -52,10 +52,14 @@ impl<'a> Read<'a> {
         Some(byte)
     }
 
-    pub(super) fn float(&mut self) -> Option<f64> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        Some(f64::from_bits(u64::from_le_bytes(*bytes)))
+        Some(*bytes)
+    }
+
+    pub(super) fn float(&mut self) -> Option<f64> {
+        Some(f64::from_bits(u64::from_le_bytes(self.array()?)))
     }
 
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {

@@ -1,218 +1,233 @@
-//! Span metrics in the store: what the table counts, sampled on the grid of received time.
+//! Series made of spans in the store, sampled on the grid of received time.
 //!
-//! When the first record at or after a multiple of 15 s arrives, the table as it was before is sampled at that multiple:
-//! so the samples follow from the records alone, and reading them again gives the same. 15 s give a rate over
-//! `[1m]` four samples, at a third of the bytes of 5 s; a series that did not change is sampled once a minute, well
-//! within the 5 minutes that PromQL looks back. Without any telemetry there are no samples.
+//! When the first record at or after a multiple of 5 s arrives, the table as it was before is sampled at that multiple:
+//! so the samples follow from the records alone, and reading them again gives the same. A series that did
+//! not change is sampled once a minute, well within the 5 minutes that PromQL looks back. Without any telemetry there are no
+//! samples. [`sampler`] keeps what was said; here is what there is to say.
 //!
-//! A series begins with a zero at the multiple before its first sample, and ends when the table lets it go.
-//! Limits: those of the table. Cost: about 1 µs per series and sample.
+//! A series begins with a zero at the multiple before its first sample, and ends when the table lets it go. Exemplars follow
+//! every 15 s. Limits: those of the table. Cost: about 1 µs per series and sample.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::codec::{self, Read};
-use super::key::Labels;
+use super::bounds::{CLASSIC, HTTP};
+use super::graph::Edge;
+use super::measured::UNIT;
 use super::metrics::sink::Sink;
-use super::snapshot::{BOUNDS, bounds};
-use super::table::{Measured, Table, UNIT};
-use crate::store::{Classic, Kind, Metadata, MetricKind, Refused};
+use super::resource::Resource;
+use super::table::exemplars::{Exemplar, WINDOW_MS};
+use super::table::views::{Http, Operation};
+use super::table::{Counted, ROLL_MS, Table};
+use crate::store;
 use crate::telemetry::desc;
+use crate::telemetry::registry::Desc;
+use crate::time::UnixNano;
 
-/// The distance of samples.
-pub(super) const INTERVAL_MS: i64 = 15_000;
-/// The distance of samples that say the same.
-const UNCHANGED_MS: i64 = 60_000;
+mod sampler;
 
-/// What was sampled of the table.
-#[derive(Debug)]
-pub(super) struct Derived<Id> {
-    /// By labels; `None` is the overflow row.
-    rows: HashMap<Option<Arc<Labels>>, Sampled<Id>>,
-    /// The last multiple sampled.
-    at_ms: i64,
+pub(super) use sampler::Sampler;
+use sampler::{Amount, Part, Shown};
+
+/// The distance of samples: sums over rows are as of then.
+pub(super) const INTERVAL_MS: i64 = ROLL_MS;
+
+/// All families.
+const FAMILIES: [&Desc; 11] = [
+    &desc::SPANMETRICS_CALLS,
+    &desc::SPANMETRICS_LATENCY,
+    &desc::SPANMETRICS_SIZE,
+    &desc::OPERATION_DURATION,
+    &desc::OPERATION_EXCEEDED,
+    &desc::OPERATION_MIN,
+    &desc::OPERATION_MAX,
+    &desc::SERVICE_GRAPH_REQUESTS,
+    &desc::SERVICE_GRAPH_FAILED,
+    &desc::SERVICE_GRAPH_SERVER,
+    &desc::SERVICE_GRAPH_CLIENT,
+];
+
+/// A family of signals of which an instance has one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// `sidelight.operation.*`.
+    Operation,
+    /// `http.server.*`.
+    Http,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Sampled<Id> {
-    series: Option<(Id, Id)>,
-    calls: u64,
-    /// When it was sampled; 0 before.
-    at_ms: i64,
-    /// The last multiple at which the table had it.
-    seen_ms: i64,
+/// Says whether spans are the source of a family for a resource.
+pub(super) type Admits<'a> = dyn FnMut(Family, &Resource) -> bool + 'a;
+
+/// Samples the table.
+#[derive(Debug)]
+pub(super) struct Derived<Id> {
+    sampler: Sampler<Id>,
 }
 
 impl<Id> Default for Derived<Id> {
     fn default() -> Self {
-        Self { rows: HashMap::new(), at_ms: 0 }
+        Self { sampler: Sampler::default() }
     }
 }
 
 impl<Id: Copy + Eq> Derived<Id> {
     /// Whether a record received at this time comes after a multiple that was not sampled.
     pub(super) fn is_due(&self, received_ms: i64) -> bool {
-        received_ms.div_euclid(INTERVAL_MS) * INTERVAL_MS > self.at_ms
+        received_ms.div_euclid(INTERVAL_MS) * INTERVAL_MS > self.sampler.at_ms()
     }
 
     /// Samples the table before a record that was received at `received_ms`.
     pub(super) fn sample<S: Sink<Id = Id>>(
         &mut self,
         sink: &mut S,
-        table: &Table,
+        table: &mut Table,
         received_ms: i64,
+        admits: &mut Admits<'_>,
     ) {
         let at_ms = received_ms.div_euclid(INTERVAL_MS) * INTERVAL_MS;
+        let window_over = at_ms.div_euclid(WINDOW_MS) > self.sampler.at_ms().div_euclid(WINDOW_MS);
         sink.set_now(received_ms);
-        if self.rows.is_empty() {
-            describe(sink);
+        table.settle(UnixNano(received_ms.unsigned_abs() * 1_000_000));
+        let sampler = &mut self.sampler;
+        sampler.begin(sink, at_ms);
+        if table.overflow_row().measured.calls > 0 {
+            sampler.show(sink, &of_row(0, table.overflow_row()), overflow_labels);
         }
-        self.at_ms = at_ms;
-        let overflow = (table.overflow().calls > 0).then(|| (None, table.overflow()));
-        let rows = table.rows().iter().map(|row| (Some(Arc::clone(&row.labels)), &row.measured));
-        for (labels, measured) in rows.chain(overflow) {
-            let new = Sampled { series: None, calls: 0, at_ms: 0, seen_ms: at_ms };
-            let sampled = self.rows.entry(labels.clone()).or_insert(new);
-            sampled.seen_ms = at_ms;
-            if measured.calls != sampled.calls || at_ms - sampled.at_ms >= UNCHANGED_MS {
-                sampled.write(sink, labels.as_deref(), measured, at_ms);
+        for row in table.rows() {
+            let labels = || row.labels.pairs(table.dimensions());
+            sampler.show(sink, &of_row(row.id, &row.counted), labels);
+        }
+        for (&id, operation) in table.operations() {
+            if admits(Family::Operation, &operation.resource) {
+                show_operation(sampler, sink, id, operation);
             }
         }
-        self.rows.retain(|_, sampled| {
-            let gone = sampled.seen_ms != at_ms;
-            if gone && let Some((calls, latency)) = sampled.series {
-                sink.stale(calls, at_ms);
-                sink.stale(latency, at_ms);
+        for (&id, http) in table.http() {
+            if admits(Family::Http, &http.key.resource) {
+                let labels = || http_labels(http);
+                sampler.show(sink, &of_http(id, http), labels);
             }
-            !gone
-        });
+        }
+        for edge in table.graph().edges() {
+            sampler.show(sink, &of_edge(edge), || table.graph().labels(edge));
+        }
+        if window_over {
+            let latency = sampler.series_of(Part::Spans, LATENCY_AT);
+            table.take_exemplars(|row, exemplar| {
+                if let Some(series) = latency(row) {
+                    sink.exemplar(series, written(&exemplar));
+                }
+            });
+        }
+        table.begin_windows();
+        sampler.end(sink);
     }
 
     /// Everything, for the checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        codec::put(out, self.at_ms.unsigned_abs());
-        for (labels, sampled) in &self.rows {
-            out.push(u8::from(labels.is_some()));
-            if let Some(labels) = labels {
-                labels.encode(out);
-            }
-            codec::put(out, sampled.calls);
-            codec::put(out, sampled.at_ms.unsigned_abs());
-        }
+        self.sampler.encode(out);
     }
 
     /// What [`Derived::encode`] wrote, up to what cannot be read.
     pub(super) fn decode(bytes: &[u8]) -> Self {
-        let mut read = Read(bytes);
-        let at_ms = read.number().unwrap_or(0).cast_signed();
-        let mut derived = Self { at_ms, ..Self::default() };
-        while let Some((labels, sampled)) = Self::entry(&mut read, at_ms) {
-            derived.rows.insert(labels, sampled);
-        }
-        derived
-    }
-
-    fn entry(read: &mut Read<'_>, seen_ms: i64) -> Option<(Option<Arc<Labels>>, Sampled<Id>)> {
-        let labels = match read.byte()? {
-            0 => None,
-            _ => Some(Arc::new(Labels::decode(read)?)),
-        };
-        let (calls, at_ms) = (read.number()?, read.number()?.cast_signed());
-        Some((labels, Sampled { series: None, calls, at_ms, seen_ms }))
+        Self { sampler: Sampler::decode(bytes) }
     }
 }
 
-impl<Id: Copy> Sampled<Id> {
-    fn write<S: Sink<Id = Id>>(
-        &mut self,
-        sink: &mut S,
-        labels: Option<&Labels>,
-        measured: &Measured,
-        at_ms: i64,
-    ) {
-        // The series may have left the store since it was found.
-        for _ in 0..2 {
-            let Some(series) = self.series.or_else(|| find(sink, labels)) else { return };
-            self.series = Some(series);
-            if self.at_ms == 0 {
-                append(sink, series, &Measured::default(), at_ms - INTERVAL_MS);
-            }
-            if append(sink, series, measured, at_ms) {
-                (self.calls, self.at_ms) = (measured.calls, at_ms);
-                return;
-            }
-            self.series = None;
-        }
+fn overflow_labels() -> Vec<(String, String)> {
+    vec![("otel_metric_overflow".to_owned(), "true".to_owned())]
+}
+
+/// Where the latency is among the families of a row.
+const LATENCY_AT: usize = 1;
+
+fn of_row(id: u64, counted: &Counted) -> Shown<'_> {
+    let Counted { measured, size, .. } = counted;
+    Shown {
+        part: Part::Spans,
+        id,
+        version: measured.calls,
+        families: vec![
+            (&desc::SPANMETRICS_CALLS, Amount::Count(measured.calls)),
+            (&desc::SPANMETRICS_LATENCY, Amount::Latency(&measured.latency, &CLASSIC)),
+            (&desc::SPANMETRICS_SIZE, Amount::Count(*size)),
+        ],
     }
 }
 
-/// Appends calls and latency; whether their series are there.
-fn append<S: Sink>(
+/// Its outcomes are histograms of their own; the others belong to both.
+fn show_operation<S: Sink>(
+    sampler: &mut Sampler<S::Id>,
     sink: &mut S,
-    (calls, latency): (S::Id, S::Id),
-    measured: &Measured,
-    at_ms: i64,
-) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "every sample is f64")]
-    let written = sink.append(calls, at_ms, measured.calls as f64);
-    let (units, seconds): (Vec<f64>, Vec<f64>) = bounds().into_iter().unzip();
-    let mut below = 0;
-    let mut counts = Vec::with_capacity(BOUNDS + 1);
-    for bound in units {
-        let up_to = measured.latency.count_to(bound);
-        counts.push(up_to.saturating_sub(below));
-        below = up_to;
-    }
-    let count = measured.latency.count();
-    counts.push(count.saturating_sub(below));
-    let sum = Some(measured.latency.sum() * UNIT.as_secs_f64());
-    let histogram = Classic { bounds: &seconds, counts: &counts, sum, count };
-    let other = sink.append_classic(latency, at_ms, &histogram);
-    ![written, other].contains(&Err(Refused::Gone))
-}
-
-fn find<S: Sink>(sink: &mut S, labels: Option<&Labels>) -> Option<(S::Id, S::Id)> {
-    let values = labels.map(|of| {
-        [
-            of.service().into_owned(),
-            of.span_name().into_owned(),
-            of.span_kind().to_owned(),
-            of.status_code().to_owned(),
-            of.http_route().into_owned(),
-            of.http_request_method().to_owned(),
-        ]
-    });
-    let mut series = |name: &str, kind| {
-        let mut all = vec![("__name__", name)];
-        match &values {
-            None => all.push(("otel_metric_overflow", "true")),
-            Some(values) => {
-                all.extend(
-                    desc::SPAN_LABELS.iter().copied().zip(values.iter().map(String::as_str)),
-                );
-                all.push(("service_name", values.first().map_or("", String::as_str)));
-            }
+    id: u64,
+    operation: &Operation,
+) where
+    S::Id: Copy + Eq,
+{
+    let parts = [(Part::Succeeded, "ok"), (Part::Failed, "error")];
+    for ((part, outcome), measured) in parts.into_iter().zip(&operation.outcomes) {
+        if measured.calls > 0 {
+            let latency = Amount::Latency(&measured.latency, &HTTP);
+            let families = vec![(&desc::OPERATION_DURATION, latency)];
+            let shown = Shown { part, id, version: measured.calls, families };
+            sampler.show(sink, &shown, || operation.labels(("outcome", outcome)));
         }
-        all.retain(|(_, value)| !value.is_empty());
-        all.sort_unstable();
-        sink.series(&all, kind)
-    };
-    Some((
-        series(&calls_name(), Kind::Float)?,
-        series(desc::SPANMETRICS_LATENCY.name, Kind::Classic)?,
-    ))
+    }
+    let calls = operation.outcomes.iter().map(|outcome| outcome.calls).sum();
+    let threshold = operation.threshold_seconds();
+    let families = vec![(&desc::OPERATION_EXCEEDED, Amount::Count(operation.exceeded))];
+    let shown = Shown { part: Part::Exceeded, id, version: operation.exceeded, families };
+    sampler.show(sink, &shown, || operation.labels(("threshold", &threshold)));
+    if let Some((min, max)) = operation.window {
+        let unit = UNIT.as_secs_f64();
+        let families = vec![
+            (&desc::OPERATION_MIN, Amount::Gauge(min * unit)),
+            (&desc::OPERATION_MAX, Amount::Gauge(max * unit)),
+        ];
+        let shown = Shown { part: Part::Window, id, version: calls, families };
+        sampler.show(sink, &shown, || operation.labels(("outcome", "")));
+    } else {
+        sampler.keep(Part::Window, id);
+    }
 }
 
-fn calls_name() -> String {
-    format!("{}_total", desc::SPANMETRICS_CALLS.name)
+fn of_http(id: u64, http: &Http) -> Shown<'_> {
+    let latency = Amount::Latency(&http.measured.latency, &HTTP);
+    let families = vec![(&desc::HTTP_SERVER_DURATION, latency)];
+    Shown { part: Part::Http, id, version: http.measured.calls, families }
 }
 
-fn describe<S: Sink>(sink: &mut S) {
-    let latency = desc::SPANMETRICS_LATENCY;
-    for (name, kind, help, unit) in [
-        (calls_name().as_str(), MetricKind::Counter, desc::SPANMETRICS_CALLS.help, ""),
-        (latency.name, MetricKind::Histogram, latency.help, "seconds"),
+fn http_labels(http: &Http) -> Vec<(String, String)> {
+    let mut labels = http.key.resource.labels().to_vec();
+    for (name, value) in [
+        ("http_route", &http.key.route),
+        ("http_request_method", &http.key.method),
+        ("http_response_status_code", &http.key.status),
     ] {
-        sink.describe(name, Metadata { kind, help: help.to_owned(), unit: unit.to_owned() });
+        labels.push((name.to_owned(), value.to_string()));
+    }
+    labels
+}
+
+fn of_edge(edge: &Edge) -> Shown<'_> {
+    let mut families = vec![
+        (&desc::SERVICE_GRAPH_REQUESTS, Amount::Count(edge.requests)),
+        (&desc::SERVICE_GRAPH_FAILED, Amount::Count(edge.failed)),
+        (&desc::SERVICE_GRAPH_SERVER, Amount::Latency(edge.server_latency(), &CLASSIC)),
+        (&desc::SERVICE_GRAPH_CLIENT, Amount::Latency(edge.client_latency(), &CLASSIC)),
+    ];
+    families.truncate(if edge.client_latency().count() > 0 { 4 } else { 3 });
+    Shown { part: Part::Edges, id: edge.id, version: edge.requests, families }
+}
+
+fn written(exemplar: &Exemplar) -> store::Exemplar {
+    let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    store::Exemplar {
+        time_ms: i64::try_from(exemplar.received.0 / 1_000_000).unwrap_or(i64::MAX),
+        value: Duration::from_nanos(exemplar.nanos).as_secs_f64(),
+        labels: vec![
+            ("trace_id".to_owned(), hexadecimal(&exemplar.trace_id)),
+            ("span_id".to_owned(), hexadecimal(&exemplar.span_id)),
+        ],
     }
 }

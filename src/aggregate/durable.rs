@@ -143,8 +143,8 @@ impl Durable {
         let received_ms = millis(self.now.0);
         self.writer.set_now(received_ms);
         if self.derived.is_due(received_ms) {
-            let table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            self.derived.sample(&mut self.writer, &table, received_ms);
+            let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+            self.derived.sample(&mut self.writer, &mut table, received_ms, &mut |_, _| true);
         }
         match record.signal {
             _ if record.flags.contains(Flags::LOCAL) => {

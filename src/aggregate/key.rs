@@ -2,16 +2,18 @@
 
 use std::borrow::Cow;
 use std::hash::Hasher;
+use std::sync::Arc;
 
-use sidelight_wire::view::Text;
 use sidelight_wire::view::traces::Span;
+use sidelight_wire::view::{Text, Value};
 
 use super::codec::{self, Read};
+use super::resource::{Dimensions, Resource};
 use super::usual;
-use super::usual::Fields;
+use super::usual::{Fields, Scalar};
 
 /// The service of a resource that names none, as SDKs write it.
-pub(super) const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
+const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
 
 const KINDS: [&str; 6] = [
     "SPAN_KIND_UNSPECIFIED",
@@ -28,42 +30,58 @@ const METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 const OTHER: &str = "_OTHER";
 
-/// The labels of a span but for its service, borrowed from the request.
+/// The labels of a span but for its resource, borrowed from the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key<'a> {
     pub(super) name: &'a [u8],
     pub(super) route: &'a [u8],
+    /// As [`Dimensions::read`] writes it.
+    pub(super) dimensions: &'a str,
     pub(super) method: &'static str,
     pub(super) kind: u8,
     pub(super) status: u8,
+    /// 100 to 999; 0 when there is none.
+    pub(super) http_status: u16,
 }
 
 impl<'a> Key<'a> {
     /// The key of a span's fields, with values cut to `value_bytes_max`.
     #[inline]
-    pub(super) fn of(span: &Fields<'a>, value_bytes_max: usize) -> Self {
+    pub(super) fn of(span: &Fields<'a>, dimensions: &'a str, value_bytes_max: usize) -> Self {
         let known = |code: i32, names: usize| {
             u8::try_from(code).ok().filter(|&code| usize::from(code) < names).unwrap_or(0)
         };
+        let http_status = span.http_status.value.unwrap_or(0);
         Self {
             name: clip(span.name, value_bytes_max),
-            route: clip(span.route.unwrap_or_default(), value_bytes_max),
-            method: span.method.or(span.old_method).map_or("", known_method),
+            route: clip(span.route.value.unwrap_or_default(), value_bytes_max),
+            dimensions,
+            method: span.method.value.map_or("", known_method),
             kind: known(span.kind, KINDS.len()),
             status: known(span.status, STATUSES.len()),
+            http_status: u16::try_from(http_status)
+                .ok()
+                .filter(|status| (100..1_000).contains(status))
+                .unwrap_or(0),
         }
     }
 }
 
 impl Key<'_> {
-    /// The hash of a series, given a hasher that has seen its service.
+    /// The hash of a series, given a hasher that has seen its resource.
     #[inline]
     pub(super) fn hash(&self, mut hasher: impl Hasher) -> u64 {
         hasher.write(self.name);
         hasher.write(self.route);
+        if !self.dimensions.is_empty() {
+            hasher.write(self.dimensions.as_bytes());
+        }
         let method = self.method.as_bytes().first_chunk().map_or(0, |c| u16::from_le_bytes(*c));
-        hasher.write_u32(
-            u32::from(self.kind) << 24 | u32::from(self.status) << 16 | u32::from(method),
+        hasher.write_u64(
+            u64::from(self.kind) << 40
+                | u64::from(self.status) << 32
+                | u64::from(self.http_status) << 16
+                | u64::from(method),
         );
         hasher.finish()
     }
@@ -79,6 +97,11 @@ impl<'a> Fields<'a> {
     /// The same by way of the view.
     pub(super) fn of_view(span: &Span<'a>) -> Self {
         let mut fields = Self {
+            size: span.as_bytes().len(),
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            parent_span_id: span.parent_span_id,
+            trace_state: span.trace_state.as_bytes(),
             name: span.name.as_bytes(),
             kind: span.kind,
             status: span.status.code,
@@ -87,15 +110,13 @@ impl<'a> Fields<'a> {
             ..Self::default()
         };
         for attribute in span.attributes() {
-            let slot = match attribute.key.as_bytes() {
-                b"http.route" => &mut fields.route,
-                b"http.request.method" => &mut fields.method,
-                b"http.method" => &mut fields.old_method,
-                _ => continue,
-            };
-            if slot.is_none() {
-                *slot = attribute.value.get().text().map(Text::as_bytes);
-            }
+            fields.take(attribute.key.as_bytes(), || {
+                Some(match attribute.value.get() {
+                    Value::String(text) => Scalar::Text(text.as_bytes()),
+                    Value::Int(int) => Scalar::Int(int),
+                    _ => Scalar::Other,
+                })
+            });
         }
         fields
     }
@@ -113,7 +134,7 @@ pub(super) fn service<'a>(name: Option<Text<'a>>, value_bytes_max: usize) -> &'a
 
 /// At most `max` bytes of `text`, cut between characters.
 #[inline]
-fn clip(text: &[u8], max: usize) -> &[u8] {
+pub(super) fn clip(text: &[u8], max: usize) -> &[u8] {
     let Some(next) = text.get(max) else { return text };
     let mut end = max;
     let mut first_left_out = *next;
@@ -125,72 +146,109 @@ fn clip(text: &[u8], max: usize) -> &[u8] {
 }
 
 /// The labels of a series, owned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Labels {
-    service: Box<[u8]>,
+    resource: Arc<Resource>,
     name: Box<[u8]>,
     route: Box<[u8]>,
+    dimensions: Box<str>,
     method: &'static str,
     kind: u8,
     status: u8,
+    http_status: u16,
 }
 
 impl Labels {
-    pub(super) fn new(service: &[u8], key: &Key<'_>) -> Self {
-        let Key { name, route, method, kind, status } = *key;
+    pub(super) fn new(resource: &Arc<Resource>, key: &Key<'_>) -> Self {
+        let Key { name, route, dimensions, method, kind, status, http_status } = *key;
         Self {
-            service: service.into(),
+            resource: Arc::clone(resource),
             name: name.into(),
             route: route.into(),
+            dimensions: dimensions.into(),
             method,
             kind,
             status,
+            http_status,
         }
     }
 
     #[inline]
-    pub(super) fn are(&self, service: &[u8], key: &Key<'_>) -> bool {
+    pub(super) fn are(&self, resource: &Arc<Resource>, key: &Key<'_>) -> bool {
         *self.name == *key.name
             && *self.route == *key.route
             && self.kind == key.kind
             && self.status == key.status
+            && self.http_status == key.http_status
             && self.method == key.method
-            && *self.service == *service
+            && *self.dimensions == *key.dimensions
+            && Arc::ptr_eq(&self.resource, resource)
     }
 
-    pub(super) fn service_bytes(&self) -> &[u8] {
-        &self.service
+    pub(super) fn resource(&self) -> &Arc<Resource> {
+        &self.resource
     }
 
-    /// All but the service.
+    /// All but the resource.
     pub(super) fn key(&self) -> Key<'_> {
-        let Self { name, route, method, kind, status, .. } = self;
-        Key { name, route, method, kind: *kind, status: *status }
+        let Self { name, route, dimensions, method, kind, status, http_status, .. } = self;
+        let (kind, status, http_status) = (*kind, *status, *http_status);
+        Key { name, route, dimensions, method, kind, status, http_status }
     }
 
-    /// Writes the labels for a checkpoint.
+    /// The labels of the series, the empty ones left out, without the metric's name.
+    pub(super) fn pairs(&self, dimensions: &Dimensions) -> Vec<(String, String)> {
+        let code = self.http_response_status_code();
+        let own = [
+            ("service", self.service()),
+            ("span_name", self.span_name()),
+            ("span_kind", self.span_kind().into()),
+            ("status_code", self.status_code().into()),
+            ("http_route", self.http_route()),
+            ("http_request_method", self.http_request_method().into()),
+            ("http_response_status_code", code.into()),
+        ];
+        let own = own.into_iter().filter(|(_, value)| !value.is_empty());
+        let mut all: Vec<_> =
+            own.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        let others = self.resource.labels().iter().map(|(name, value)| (&**name, &**value));
+        for (name, value) in dimensions.labels(&self.dimensions).chain(others) {
+            // A span's own label comes before one of its resource.
+            if !value.is_empty() && all.iter().all(|(known, _)| known != name) {
+                all.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        all
+    }
+
+    /// Writes the labels but for the resource for a checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for text in [&*self.service, &*self.name, &*self.route, self.method.as_bytes()] {
+        for text in [&*self.name, &*self.route, self.dimensions.as_bytes(), self.method.as_bytes()]
+        {
             codec::put_bytes(out, text);
         }
         out.extend_from_slice(&[self.kind, self.status]);
+        codec::put(out, self.http_status.into());
     }
 
     /// What [`Labels::encode`] wrote.
-    pub(super) fn decode(read: &mut Read<'_>) -> Option<Self> {
-        let (service, name, route) = (read.bytes()?, read.bytes()?, read.bytes()?);
+    pub(super) fn decode(resource: &Arc<Resource>, read: &mut Read<'_>) -> Option<Self> {
+        let (name, route) = (read.bytes()?, read.bytes()?);
+        let dimensions = std::str::from_utf8(read.bytes()?).ok()?;
         let method = match read.bytes()? {
             b"" => "",
             method => known_method(method),
         };
-        let key = Key { name, route, method, kind: read.byte()?, status: read.byte()? };
-        Some(Self::new(service, &key))
+        let (kind, status) = (read.byte()?, read.byte()?);
+        let http_status = u16::try_from(read.number()?).ok()?;
+        let key = Key { name, route, dimensions, method, kind, status, http_status };
+        Some(Self::new(resource, &key))
     }
 
     /// `service.name`, or `unknown_service`.
     #[must_use]
     pub fn service(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.service)
+        String::from_utf8_lossy(self.resource.service())
     }
 
     /// The span's name.
@@ -221,6 +279,12 @@ impl Labels {
     #[must_use]
     pub const fn http_request_method(&self) -> &'static str {
         self.method
+    }
+
+    /// `http.response.status_code`, or empty.
+    #[must_use]
+    pub fn http_response_status_code(&self) -> String {
+        if self.http_status == 0 { String::new() } else { self.http_status.to_string() }
     }
 }
 

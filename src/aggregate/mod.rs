@@ -1,19 +1,25 @@
 //! Aggregate: spans to calls and latency, data points to samples, read from the journal beside the way to the exporters.
 //!
-//! [`reader`] feeds it. Spans: [`table`] counts, [`snapshot`] shows, `derived` samples it into the store; names and labels
-//! are those of Tempo's span metrics, so that dashboards made for it work. Metrics: [`metrics`]. `durable` ties both to the
+//! [`reader`] feeds it. Spans: [`table`] counts, [`graph`] says who calls whom, [`snapshot`] shows, `derived` samples both into
+//! the store; names and labels are those of Tempo, so that dashboards made for it work. Metrics: [`metrics`]. `durable` ties both to the
 //! store's checkpoints. All but `reader` and `durable` is pure.
 
+mod bounds;
 mod codec;
 pub mod config;
 mod derived;
 mod durable;
+pub mod graph;
 mod key;
+mod measured;
 pub mod metrics;
+mod operation;
 pub mod reader;
+mod resource;
 pub mod snapshot;
 pub mod table;
 mod usual;
+mod weight;
 
 #[cfg(test)]
 mod tests;

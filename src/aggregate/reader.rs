@@ -110,7 +110,7 @@ impl Aggregate {
         registry: &Registry,
     ) -> Self {
         let trouble = durable.as_ref().map(|durable| durable.trouble());
-        let kept = durable.and_then(|durable| durable.restore(config));
+        let kept = durable.and_then(|durable| durable.restore(config.clone()));
         let table = Arc::new(Mutex::new(kept.unwrap_or_else(|| Table::new(config, now))));
         let read_errors = registry.counter(&desc::AGGREGATE_READ_ERRORS, &[]);
         let aggregate = Self { table, read_errors, trouble };

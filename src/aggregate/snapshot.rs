@@ -8,14 +8,17 @@ use std::sync::Arc;
 use serde::Serialize;
 use sidelight_exphist::Histogram;
 
+use super::bounds::{CLASSIC, HTTP};
+use super::graph;
 use super::key::Labels;
-use super::table::{Measured, Table, Totals, UNIT};
-use crate::telemetry::exposition::{Buckets, Label};
+use super::measured::{Measured, UNIT};
+use super::table::{Counted, Table, Totals};
+use crate::telemetry::exposition;
+use crate::telemetry::exposition::Label;
+use crate::telemetry::registry::Desc;
 use crate::telemetry::{Exposition, desc};
 use crate::time::UnixNano;
 
-/// Tempo's bounds: 2 ms × 2^n.
-pub(super) const BOUNDS: usize = 14;
 /// The quantiles shown, as numbers and as label values.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "0.5"), (0.95, "0.95"), (0.99, "0.99")];
 
@@ -30,6 +33,24 @@ pub struct Snapshot {
     pub totals: Totals,
     /// When it began.
     pub started: UnixNano,
+    /// Operations and edges of the service graph.
+    sums: Vec<Sum>,
+    graph: graph::Totals,
+    graph_waiting: usize,
+}
+
+/// One series of what is not span metrics.
+#[derive(Clone, Debug)]
+struct Sum {
+    desc: &'static Desc,
+    labels: Vec<(String, String)>,
+    value: Value,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Count(u64),
+    Latency(Buckets),
 }
 
 /// One series at one instant.
@@ -41,6 +62,8 @@ pub struct Series {
     pub created: UnixNano,
     /// Its figures.
     pub figures: Figures,
+    /// All of its labels as the store has them.
+    pairs: Vec<(String, String)>,
 }
 
 /// Calls and latency of one series at one instant.
@@ -48,12 +71,34 @@ pub struct Series {
 pub struct Figures {
     /// Spans.
     pub calls: u64,
-    /// Spans with a latency.
-    pub count: u64,
-    /// Spans at or below 2 ms × 2^n.
-    cumulative: [u64; BOUNDS],
+    /// Their bytes.
+    pub size: u64,
+    /// The latency by bucket.
+    buckets: Buckets,
     /// The latency in seconds.
     pub latency: Latency,
+}
+
+/// A classic histogram in seconds.
+#[derive(Clone, Debug)]
+struct Buckets {
+    cumulative: Vec<(f64, u64)>,
+    count: u64,
+    sum: f64,
+}
+
+impl Buckets {
+    fn of(histogram: &Histogram, bounds: &[f64]) -> Self {
+        let unit = UNIT.as_secs_f64();
+        let cumulative =
+            bounds.iter().map(|&bound| (bound, histogram.count_to(bound / unit))).collect();
+        Self { cumulative, count: histogram.count(), sum: histogram.sum() * unit }
+    }
+
+    fn shown(&self) -> exposition::Buckets<'_> {
+        let Self { cumulative, count, sum } = self;
+        exposition::Buckets { cumulative, count: *count, sum: *sum }
+    }
 }
 
 /// Latency in seconds; quantiles, minimum and maximum are absent when no span had one.
@@ -73,20 +118,9 @@ pub struct Latency {
     pub p99: Option<f64>,
 }
 
-/// The classic buckets' bounds in units of [`UNIT`] and in seconds.
-pub(super) fn bounds() -> [(f64, f64); BOUNDS] {
-    let mut bound = 1.0;
-    [(); BOUNDS].map(|()| {
-        let this = bound;
-        bound *= 2.0;
-        // Divided, not multiplied, by what is exact in both: 0.002, 0.004, … as people write them.
-        (this, this * 2.0 / 1_000.0)
-    })
-}
-
 impl Figures {
-    fn of(measured: &Measured) -> Self {
-        let histogram = &measured.latency;
+    fn of(counted: &Counted) -> Self {
+        let Measured { calls, latency: histogram } = &counted.measured;
         let unit = UNIT.as_secs_f64();
         let seconds = |units: Option<f64>| units.map(|units| units * unit);
         let [p50, p95, p99] = QUANTILES.map(|(q, _)| seconds(histogram.quantile(q)));
@@ -98,12 +132,14 @@ impl Figures {
             p95,
             p99,
         };
-        let cumulative = bounds().map(|(units, _)| histogram.count_to(units));
-        Self { calls: measured.calls, count: Histogram::count(histogram), cumulative, latency }
+        let buckets = Buckets::of(histogram, &CLASSIC);
+        Self { calls: *calls, size: counted.size, buckets, latency }
     }
 
-    fn cumulative(&self) -> Vec<(f64, u64)> {
-        bounds().into_iter().map(|(_, seconds)| seconds).zip(self.cumulative).collect()
+    /// Spans with a latency.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.buckets.count
     }
 }
 
@@ -117,72 +153,128 @@ impl Table {
             .map(|row| Series {
                 labels: Arc::clone(&row.labels),
                 created: row.created,
-                figures: Figures::of(&row.measured),
+                figures: Figures::of(&row.counted),
+                pairs: row.labels.pairs(self.dimensions()),
             })
             .collect();
         series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        let overflow = (self.overflow().calls > 0).then(|| Figures::of(self.overflow()));
-        Snapshot { series, overflow, totals: self.totals(), started: self.started() }
+        let overflow = self.overflow_row();
+        let overflow = (overflow.measured.calls > 0).then(|| Figures::of(overflow));
+        let mut sums = self.operation_sums();
+        sums.extend(self.graph_sums());
+        sums.sort_by(|a, b| (a.desc.name, &a.labels).cmp(&(b.desc.name, &b.labels)));
+        Snapshot {
+            series,
+            overflow,
+            totals: self.totals(),
+            started: self.started(),
+            sums,
+            graph: self.graph().totals(),
+            graph_waiting: self.graph().waiting(),
+        }
+    }
+
+    fn operation_sums(&self) -> Vec<Sum> {
+        let mut sums = Vec::new();
+        for operation in self.operations_at_once() {
+            for (outcome, measured) in ["ok", "error"].into_iter().zip(&operation.outcomes) {
+                if measured.calls > 0 {
+                    sums.push(Sum {
+                        desc: &desc::OPERATION_DURATION,
+                        labels: operation.labels(("outcome", outcome)),
+                        value: Value::Latency(Buckets::of(&measured.latency, &HTTP)),
+                    });
+                }
+            }
+            sums.push(Sum {
+                desc: &desc::OPERATION_EXCEEDED,
+                labels: operation.labels(("threshold", &operation.threshold_seconds())),
+                value: Value::Count(operation.exceeded),
+            });
+        }
+        sums
+    }
+
+    fn graph_sums(&self) -> impl Iterator<Item = Sum> {
+        self.graph().edges().flat_map(|edge| {
+            let latency = |histogram| Value::Latency(Buckets::of(histogram, &CLASSIC));
+            let client = (edge.client_latency().count() > 0)
+                .then(|| (&desc::SERVICE_GRAPH_CLIENT, latency(edge.client_latency())));
+            let of_all = [
+                (&desc::SERVICE_GRAPH_REQUESTS, Value::Count(edge.requests)),
+                (&desc::SERVICE_GRAPH_FAILED, Value::Count(edge.failed)),
+                (&desc::SERVICE_GRAPH_SERVER, latency(edge.server_latency())),
+            ];
+            let labels = self.graph().labels(edge);
+            let all = of_all.into_iter().chain(client);
+            all.map(move |(desc, value)| Sum { desc, labels: labels.clone(), value })
+        })
     }
 }
 
 impl Snapshot {
-    /// Writes the families of span metrics.
+    /// Writes the families of span metrics, operations and the service graph.
     pub fn expose(&self, out: &mut Exposition) {
         let rows: Vec<Shown<'_>> = self.shown().collect();
         let mut calls = out.family(&desc::SPANMETRICS_CALLS);
         for row in &rows {
-            calls.count(&row.labels(), row.figures.calls, Some(row.created));
+            calls.count(&row.labels, row.figures.calls, Some(row.created));
         }
         let mut latency = out.family(&desc::SPANMETRICS_LATENCY);
         for row in &rows {
-            let Figures { count, latency: Latency { sum, .. }, .. } = *row.figures;
-            let cumulative = row.figures.cumulative();
-            let buckets = Buckets { cumulative: &cumulative, count, sum };
-            latency.histogram(&row.labels(), &buckets, Some(row.created));
+            latency.histogram(&row.labels, &row.figures.buckets.shown(), Some(row.created));
+        }
+        let mut size = out.family(&desc::SPANMETRICS_SIZE);
+        for row in &rows {
+            size.count(&row.labels, row.figures.size, Some(row.created));
         }
         let mut quantiles = out.family(&desc::SPAN_LATENCY_SECONDS);
         for row in &rows {
             let Latency { p50, p95, p99, .. } = row.figures.latency;
             for ((_, name), value) in QUANTILES.into_iter().zip([p50, p95, p99]) {
-                let mut labels = row.labels();
+                let mut labels = row.labels.clone();
                 labels.push(("quantile", name));
                 if let Some(value) = value {
                     quantiles.value(&labels, value);
                 }
             }
         }
+        for sums in self.sums.chunk_by(|a, b| a.desc.name == b.desc.name) {
+            expose_sums(sums, out);
+        }
         self.expose_totals(out);
     }
 
     fn expose_totals(&self, out: &mut Exposition) {
         let Totals { spans, odd_spans, overflow_series, overflow_service, expired } = self.totals;
+        let started = Some(self.started);
         out.family(&desc::AGGREGATE_SERIES).whole(&[], self.series.len() as u64);
-        out.family(&desc::AGGREGATE_SPANS).count(&[], spans, Some(self.started));
-        out.family(&desc::AGGREGATE_ODD_SPANS).count(&[], odd_spans, Some(self.started));
-        out.family(&desc::AGGREGATE_EXPIRED_SERIES).count(&[], expired, Some(self.started));
+        out.family(&desc::AGGREGATE_SPANS).count(&[], spans, started);
+        out.family(&desc::AGGREGATE_ODD_SPANS).count(&[], odd_spans, started);
+        out.family(&desc::AGGREGATE_EXPIRED_SERIES).count(&[], expired, started);
         let mut overflow = out.family(&desc::AGGREGATE_OVERFLOW_SPANS);
         for (limit, spans) in [("series", overflow_series), ("service", overflow_service)] {
-            overflow.count(&[("limit", limit)], spans, Some(self.started));
+            overflow.count(&[("limit", limit)], spans, started);
+        }
+        let graph::Totals { unpaired, early, overflow_edges, overflow_nodes } = self.graph;
+        out.family(&desc::GRAPH_WAITING).whole(&[], self.graph_waiting as u64);
+        out.family(&desc::GRAPH_UNPAIRED).count(&[], unpaired, started);
+        out.family(&desc::GRAPH_EARLY).count(&[], early, started);
+        let mut overflow = out.family(&desc::GRAPH_OVERFLOW);
+        for (limit, requests) in [("edges", overflow_edges), ("nodes", overflow_nodes)] {
+            overflow.count(&[("limit", limit)], requests, started);
         }
     }
 
     fn shown(&self) -> impl Iterator<Item = Shown<'_>> {
-        let overflow = self.overflow.iter();
-        let overflow =
-            overflow.map(|figures| Shown { figures, created: self.started, labels: Vec::new() });
-        let series = self.series.iter().map(|series| {
-            let of = &*series.labels;
-            let values = [
-                of.service().into_owned(),
-                of.span_name().into_owned(),
-                of.span_kind().to_owned(),
-                of.status_code().to_owned(),
-                of.http_route().into_owned(),
-                of.http_request_method().to_owned(),
-            ];
-            let labels = desc::SPAN_LABELS.iter().copied().zip(values).collect();
-            Shown { figures: &series.figures, created: series.created, labels }
+        let overflow = self.overflow.iter().map(|figures| {
+            let labels = vec![("otel_metric_overflow", "true")];
+            Shown { figures, created: self.started, labels }
+        });
+        let series = self.series.iter().map(|series| Shown {
+            figures: &series.figures,
+            created: series.created,
+            labels: borrowed(&series.pairs),
         });
         series.chain(overflow)
     }
@@ -218,20 +310,27 @@ impl Snapshot {
     }
 }
 
+/// Writes a family.
+fn expose_sums(sums: &[Sum], out: &mut Exposition) {
+    let Some(first) = sums.first() else { return };
+    let mut family = out.family(first.desc);
+    for Sum { labels, value, .. } in sums {
+        let labels = borrowed(labels);
+        match value {
+            Value::Count(count) => family.count(&labels, *count, None),
+            Value::Latency(buckets) => family.histogram(&labels, &buckets.shown(), None),
+        }
+    }
+}
+
+fn borrowed(labels: &[(String, String)]) -> Vec<Label<'_>> {
+    labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
 struct Shown<'a> {
     figures: &'a Figures,
     created: UnixNano,
-    /// Empty for the overflow row.
-    labels: Vec<(&'static str, String)>,
-}
-
-impl Shown<'_> {
-    fn labels(&self) -> Vec<Label<'_>> {
-        if self.labels.is_empty() {
-            return vec![("otel_metric_overflow", "true")];
-        }
-        self.labels.iter().map(|(name, value)| (*name, value.as_str())).collect()
-    }
+    labels: Vec<Label<'a>>,
 }
 
 #[derive(Serialize)]

@@ -1,62 +1,43 @@
-//! The table of span metrics: calls and latency per series, bounded. Pure: bytes and times in.
+//! The table of span metrics: calls, latency and size per series, bounded. Pure: bytes and times in.
 //!
+//! ```text
+//! request ─▶ resource ─▶ span ─▶ row: calls, latency, size ─▶ its view: operations, HTTP ([`views`])
+//!                            ├─▶ exemplars of the row
+//!                            └─▶ the service graph ([`super::graph`])
+//! ```
 //! A request is read where it lies; a span of a known series allocates nothing. Time is the time of
 //! receipt, so reading the same records again gives the same table.
 //!
 //! Limits: `series_max` and `series_per_service_max`; a span past them counts in the overflow row.
-//! Cost: about 120 ns per span; per series 300 B, its label values and at most 1,280 B of buckets.
+//! Cost: about 120 ns per span; per series 400 B, its label values and at most 1,280 B of buckets, twice that for series
+//! that are measured by operation.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use sidelight_exphist::{Histogram, MAX_BUCKETS};
 use sidelight_wire::view::traces::Request;
 
 use super::config::Config;
-use super::key::{self, Key, Labels};
+use super::graph::Graph;
+use super::key::{Key, Labels};
+use super::measured::Measured;
+use super::operation;
+use super::resource::{Dimensions, Resource, Resources};
 use super::usual::Fields;
+use super::weight;
 use crate::time::UnixNano;
 
+pub(super) mod exemplars;
 mod state;
+pub(super) mod views;
 
-/// Latencies are recorded in this unit, the first bound of Tempo's buckets: the others are its
-/// doubles, so that all are bounds of the exponential histogram and the classic one is exact.
-pub const UNIT: Duration = Duration::from_millis(2);
-const UNIT_NANOS: f64 = 2e6;
-/// 1.08 % error while a series' latencies are within a factor of 32, doubling as they spread.
-const SCALE: i32 = 5;
+use exemplars::Exemplars;
+use views::{Http, Operation, View, Views};
 
-/// Calls and latency of one series.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// Spans.
-    pub calls: u64,
-    /// Their durations in units of [`UNIT`], but for those that end before they start.
-    pub latency: Histogram,
-}
-
-impl Default for Measured {
-    fn default() -> Self {
-        Self { calls: 0, latency: Histogram::new(SCALE, MAX_BUCKETS) }
-    }
-}
-
-impl Measured {
-    /// Counts a span. Returns whether its duration makes sense.
-    #[inline]
-    #[expect(clippy::cast_precision_loss, reason = "exact for durations below 104 days")]
-    fn count(&mut self, span: &Fields<'_>) -> bool {
-        self.calls += 1;
-        let nanos = span.end_unix_nano.checked_sub(span.start_unix_nano);
-        if let Some(nanos) = nanos {
-            self.latency.record(nanos as f64 / UNIT_NANOS);
-        }
-        nanos.is_some()
-    }
-}
+/// What rows have since is added to the sums over them this often.
+pub(super) const ROLL_MS: i64 = 5_000;
 
 /// What the table has seen, whatever became of series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,13 +58,17 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Table {
     config: Config,
+    dimensions: Dimensions,
     hasher: DefaultHashBuilder,
+    resources: Resources,
     /// Slots of `rows` by the hash of their labels.
     index: HashTable<usize>,
     rows: Vec<Row>,
     /// Series per service.
     services: HashMap<Box<[u8]>, usize>,
-    overflow: Measured,
+    views: Views,
+    graph: Graph,
+    overflow: Counted,
     totals: Totals,
     started: UnixNano,
     /// What series that begin from now on have as their beginning: the table's, or the last time
@@ -93,15 +78,47 @@ pub struct Table {
     now: UnixNano,
     /// When expired series were looked for.
     expired: UnixNano,
+    /// The number of the last row.
+    last_row: u64,
+    /// The dimensions of the span at hand.
+    scratch: String,
+}
+
+/// What a series has of its spans.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) measured: Measured,
+    /// The bytes of the spans, each once.
+    pub(super) size: u64,
+    /// What is left of fractions of spans.
+    carry: f64,
 }
 
 #[derive(Debug)]
 pub(super) struct Row {
+    /// Never used again.
+    pub(super) id: u64,
     hash: u64,
     pub(super) labels: Arc<Labels>,
-    pub(super) measured: Measured,
+    pub(super) counted: Counted,
+    view: Option<Box<View>>,
+    exemplars: Option<Box<Exemplars>>,
+    /// Whether its labels say that its spans failed.
+    failed: bool,
     pub(super) created: UnixNano,
     seen: UnixNano,
+}
+
+impl Counted {
+    /// Counts a span as often as it stands for. How often, and its duration if that makes sense.
+    #[inline]
+    fn count(&mut self, span: &Fields<'_>) -> (u64, Option<u64>) {
+        let n = weight::whole(weight::of(span.trace_state), &mut self.carry);
+        let nanos = span.end_unix_nano.checked_sub(span.start_unix_nano);
+        self.measured.add(n, nanos);
+        self.size = self.size.saturating_add(span.size as u64);
+        (n, nanos)
+    }
 }
 
 impl Table {
@@ -109,83 +126,171 @@ impl Table {
     #[must_use]
     pub fn new(config: Config, started: UnixNano) -> Self {
         Self {
-            config,
+            dimensions: Dimensions::new(&config.dimensions),
             hasher: DefaultHashBuilder::default(),
+            resources: Resources::default(),
             index: HashTable::new(),
             rows: Vec::new(),
             services: HashMap::new(),
-            overflow: Measured::default(),
+            views: Views::default(),
+            graph: Graph::new(config.graph),
+            overflow: Counted::default(),
             totals: Totals::default(),
             started,
             created: started,
             now: started,
             expired: started,
+            last_row: 0,
+            scratch: String::new(),
+            config,
         }
     }
 
     /// Counts the spans of a traces request that was received at `received`. Bytes that are not
     /// such a request end it early.
     pub fn observe(&mut self, request: &[u8], received: UnixNano) {
-        self.now = self.now.max(received);
-        for resource in Request::new(request).resources() {
-            let name = resource.resource().service_name();
-            let service = key::service(name, self.config.label_value_bytes_max);
+        self.advance(received);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for resource_spans in Request::new(request).resources() {
+            let resource =
+                self.resources.of(resource_spans.resource(), &self.config, &self.dimensions);
+            let node =
+                resource.as_ref().and_then(|resource| self.graph.service(resource.service()));
             let mut hasher = self.hasher.build_hasher();
-            hasher.write(service);
-            for scope in resource.scope_spans() {
+            hasher.write_usize(resource.as_ref().map_or(0, |known| Arc::as_ptr(known).addr()));
+            for scope in resource_spans.scope_spans() {
                 for span in scope.span_bytes() {
-                    self.observe_span(service, hasher.clone(), &Fields::of(span));
+                    let fields = Fields::of(span);
+                    if let Some(node) = node {
+                        self.graph.observe(node, &fields);
+                    }
+                    let Some(resource) = &resource else {
+                        self.totals.overflow_series += 1;
+                        self.overflow(&fields);
+                        continue;
+                    };
+                    let max = self.config.label_value_bytes_max;
+                    self.dimensions.read(span, resource, max, &mut scratch);
+                    self.observe_span(resource, hasher.clone(), &fields, &scratch);
                 }
             }
         }
+        self.scratch = scratch;
+    }
+
+    /// Moves the clock, and adds up what is due.
+    pub(super) fn advance(&mut self, received: UnixNano) {
+        let step = |at: UnixNano| at.0 / (ROLL_MS.unsigned_abs() * 1_000_000);
+        if step(received) > step(self.now) {
+            self.roll();
+        }
+        self.now = self.now.max(received);
+        self.graph.advance(received);
+    }
+
+    /// Brings everything up to a sample before what was received at `received`.
+    pub(super) fn settle(&mut self, received: UnixNano) {
+        self.roll();
+        self.graph.advance(received);
     }
 
     #[inline]
-    fn observe_span(&mut self, service: &[u8], hasher: impl std::hash::Hasher, span: &Fields<'_>) {
-        self.totals.spans += 1;
-        let key = Key::of(span, self.config.label_value_bytes_max);
+    fn observe_span(
+        &mut self,
+        resource: &Arc<Resource>,
+        hasher: impl std::hash::Hasher,
+        span: &Fields<'_>,
+        dimensions: &str,
+    ) {
+        let key = Key::of(span, dimensions, self.config.label_value_bytes_max);
         let hash = key.hash(hasher);
         let rows = &self.rows;
-        let is = |&slot: &usize| rows.get(slot).is_some_and(|row| row.labels.are(service, &key));
+        let is = |&slot: &usize| rows.get(slot).is_some_and(|row| row.labels.are(resource, &key));
         let slot = match self.index.find(hash, is) {
             Some(&slot) => Some(slot),
-            None => self.insert(hash, service, &key),
+            None => self.insert(hash, resource, &key, span),
         };
         let now = self.now;
-        let measured = match slot.and_then(|slot| self.rows.get_mut(slot)) {
-            Some(row) => {
-                row.seen = now;
-                &mut row.measured
-            }
-            None => &mut self.overflow,
+        let Some(row) = slot.and_then(|slot| self.rows.get_mut(slot)) else {
+            return self.overflow(span);
         };
-        if !measured.count(span) {
-            self.totals.odd_spans += 1;
+        self.totals.spans += 1;
+        row.seen = now;
+        let (n, nanos) = row.counted.count(span);
+        if let Some(view) = &mut row.view {
+            view.count(span, nanos, n);
         }
+        match (nanos, &mut row.exemplars) {
+            (Some(nanos), Some(exemplars)) => exemplars.note(span, nanos, row.failed, now),
+            (None, _) => self.totals.odd_spans += 1,
+            (Some(_), None) => {}
+        }
+    }
+
+    #[cold]
+    fn overflow(&mut self, span: &Fields<'_>) {
+        self.totals.spans += 1;
+        let (_, nanos) = self.overflow.count(span);
+        self.totals.odd_spans += u64::from(nanos.is_none());
     }
 
     /// Makes a row, or counts which limit forbids it.
     #[cold]
-    fn insert(&mut self, hash: u64, service: &[u8], key: &Key<'_>) -> Option<usize> {
+    fn insert(
+        &mut self,
+        hash: u64,
+        resource: &Arc<Resource>,
+        key: &Key<'_>,
+        span: &Fields<'_>,
+    ) -> Option<usize> {
         if self.rows.len() >= self.config.series_max {
             self.totals.overflow_series += 1;
             return None;
         }
-        let of_service = self.services.get(service).copied().unwrap_or(0);
+        let of_service = self.services.get(resource.service()).copied().unwrap_or(0);
         if of_service >= self.config.series_per_service_max {
             self.totals.overflow_service += 1;
             return None;
         }
-        self.services.insert(service.into(), of_service + 1);
-        let slot = self.rows.len();
-        let labels = Arc::new(Labels::new(service, key));
-        let measured = Measured::default();
+        let labels = Labels::new(resource, key);
+        let view = self.views.of(&labels, span, &self.config).map(Box::new);
+        self.last_row += 1;
         let (created, seen) = (self.created, self.now);
-        self.rows.push(Row { hash, labels, measured, created, seen });
+        let row = Row {
+            id: self.last_row,
+            hash,
+            failed: operation::failed(key.kind, key.status, key.http_status),
+            labels: Arc::new(labels),
+            counted: Counted::default(),
+            view,
+            exemplars: self.config.exemplars.then(Box::default),
+            created,
+            seen,
+        };
+        Some(self.push(row))
+    }
+
+    fn push(&mut self, row: Row) -> usize {
+        let service = row.labels.resource().service();
+        match self.services.get_mut(service) {
+            Some(count) => *count += 1,
+            None => {
+                self.services.insert(service.into(), 1);
+            }
+        }
+        let (slot, hash) = (self.rows.len(), row.hash);
+        self.rows.push(row);
         let rows = &self.rows;
         let rehash = |&slot: &usize| rows.get(slot).map_or(0, |row| row.hash);
         self.index.insert_unique(hash, slot, rehash);
-        Some(slot)
+        slot
+    }
+
+    /// Adds what rows have since the last time to the sums over them.
+    pub(super) fn roll(&mut self) {
+        for view in self.rows.iter_mut().filter_map(|row| row.view.as_mut()) {
+            self.views.roll(view);
+        }
     }
 
     /// Removes series without a span for `series_ttl`, by the times of receipt. Looks at most 16
@@ -197,13 +302,15 @@ impl Table {
         }
         self.expired = now;
         let before = self.rows.len();
+        self.graph.expire(ttl);
         if self.rows.iter().all(|row| now.since(row.seen) < ttl) {
             return;
         }
+        self.roll();
         let services = &mut self.services;
         self.rows.retain(|row| {
             let keep = now.since(row.seen) < ttl;
-            if !keep && let Some(count) = services.get_mut(row.labels.service_bytes()) {
+            if !keep && let Some(count) = services.get_mut(row.labels.resource().service()) {
                 *count -= 1;
             }
             keep
@@ -215,6 +322,8 @@ impl Table {
         for (slot, row) in rows.iter().enumerate() {
             self.index.insert_unique(row.hash, slot, rehash);
         }
+        self.resources.retain(rows.iter().map(|row| row.labels.resource()));
+        self.views.retain(rows.iter().filter_map(|row| row.view.as_deref()));
         self.totals.expired += (before - self.rows.len()) as u64;
         self.created = now;
     }
@@ -237,11 +346,53 @@ impl Table {
         self.started
     }
 
+    pub(super) const fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
+    }
+
     pub(super) fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    pub(super) const fn overflow(&self) -> &Measured {
+    /// Calls `take` with each series that has exemplars, which are kept no longer.
+    pub(super) fn take_exemplars(&mut self, mut take: impl FnMut(u64, exemplars::Exemplar)) {
+        for row in &mut self.rows {
+            let Some(exemplars) = &mut row.exemplars else { continue };
+            exemplars.take().for_each(|exemplar| take(row.id, exemplar));
+        }
+    }
+
+    pub(super) const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub(super) const fn overflow_row(&self) -> &Counted {
         &self.overflow
+    }
+
+    /// The operations as they were at the last roll.
+    pub(super) const fn operations(&self) -> &BTreeMap<u64, Operation> {
+        &self.views.operations
+    }
+
+    /// The requests by route, method and status as they were at the last roll.
+    pub(super) const fn http(&self) -> &BTreeMap<u64, Http> {
+        &self.views.http
+    }
+
+    /// Begins the window of the shortest and the longest anew.
+    pub(super) fn begin_windows(&mut self) {
+        self.views.operations.values_mut().for_each(|operation| operation.window = None);
+    }
+
+    /// The operations as they are.
+    pub(super) fn operations_at_once(&self) -> Vec<Operation> {
+        let mut operations = self.views.operations.clone();
+        for view in self.rows.iter().filter_map(|row| row.view.as_ref()) {
+            if let Some(operation) = operations.get_mut(&view.operation) {
+                operation.add(view);
+            }
+        }
+        operations.into_values().collect()
     }
 }

@@ -74,15 +74,17 @@ fn a_request_becomes_calls_latency_and_quantiles_on_metrics() {
     let fine = (0..3).map(|_| span("GET /cart/{id}", 2, 4_000_000, &labels));
     table.observe(&request("shop", fine.chain([failed]).collect()), at(1));
     let text = metrics(&table, Format::OpenMetrics);
-    let calls: Vec<_> = text.lines().filter(|line| line.contains("_calls")).collect();
-    expect![[r#"
-        # HELP traces_spanmetrics_calls Spans received since the agent started.
+    let calls = text.lines().filter(|line| line.contains("_calls") || line.contains("_size"));
+    let calls: Vec<_> = calls.filter(|line| !line.contains("_created")).collect();
+    expect![[r##"
+        # HELP traces_spanmetrics_calls Spans received; a sampled one counts as many as its tracestate says that it stands for. Stored as a series as well.
         # TYPE traces_spanmetrics_calls counter
-        traces_spanmetrics_calls_total{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET",http_route="/cart/{id}",http_request_method="GET"} 3
-        traces_spanmetrics_calls_created{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET",http_route="/cart/{id}",http_request_method="GET"} 1700000000.000000000
-        traces_spanmetrics_calls_total{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_ERROR",http_route="/cart/{id}",http_request_method="GET"} 1
-        traces_spanmetrics_calls_created{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_ERROR",http_route="/cart/{id}",http_request_method="GET"} 1700000000.000000000"#]]
-    .assert_eq(&calls.join("\n"));
+        traces_spanmetrics_calls_total{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET",http_route="/cart/{id}",http_request_method="GET",job="shop",service_name="shop"} 3
+        traces_spanmetrics_calls_total{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_ERROR",http_route="/cart/{id}",http_request_method="GET",job="shop",service_name="shop"} 1
+        # HELP traces_spanmetrics_size Bytes of the spans received, encoded, each once. Stored as a series as well.
+        # TYPE traces_spanmetrics_size counter
+        traces_spanmetrics_size_total{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET",http_route="/cart/{id}",http_request_method="GET",job="shop",service_name="shop"} 282
+        traces_spanmetrics_size_total{service="shop",span_name="GET /cart/{id}",span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_ERROR",http_route="/cart/{id}",http_request_method="GET",job="shop",service_name="shop"} 98"##]].assert_eq(&calls.join("\n"));
     let bounds: Vec<_> = text
         .lines()
         .filter(|line| line.contains("_bucket") && line.contains("UNSET"))
@@ -154,7 +156,7 @@ fn odd_spans_are_calls_without_a_latency() {
     let series = &snapshot.series[0];
     assert_eq!(series.labels.service(), "unknown_service");
     assert_eq!(series.labels.span_kind(), "SPAN_KIND_UNSPECIFIED");
-    assert_eq!((series.figures.calls, series.figures.count), (3, 2));
+    assert_eq!((series.figures.calls, series.figures.count()), (3, 2));
     assert_eq!(snapshot.totals.odd_spans, 1);
 }
 
@@ -224,31 +226,41 @@ async fn what_the_journal_accepts_is_counted_and_settled() {
     tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap();
 }
 
+/// Samples the table into `kept`, when that is due, before a request is observed.
+fn step(
+    (derived, kept): (&mut Derived<usize>, &mut Kept),
+    table: &mut Table,
+    received: UnixNano,
+    request: &[u8],
+) {
+    let received_ms = i64::try_from(received.0 / 1_000_000).unwrap();
+    if derived.is_due(received_ms) {
+        derived.sample(kept, table, received_ms, &mut |_, _| true);
+    }
+    table.observe(request, received);
+    table.expire();
+}
+
+/// The samples of series whose names begin so.
+fn only(kept: &mut Kept, name: &str) -> String {
+    kept.ids.retain(|labels, _| labels.starts_with(name));
+    kept.show().replace(&format!("{}", START.0 / 1_000_000_000 / 1_000), "")
+}
+
 #[test]
-fn the_store_gets_the_table_as_it_was_at_each_multiple_of_15_seconds() {
+fn the_store_gets_the_table_as_it_was_at_each_multiple_of_5_seconds() {
     let mut table = table(|_| {});
     let (mut derived, mut kept) = (Derived::default(), Kept::default());
-    let mut step = |seconds: u64, table: &mut Table, spans: usize| {
-        let received_ms = i64::try_from(seconds * 1_000).unwrap();
-        if derived.is_due(received_ms) {
-            derived.sample(&mut kept, table, received_ms);
-        }
-        table.observe(&request("shop", vec![span("x", 2, 3_000_000, &[]); spans]), at(seconds));
-        (derived.is_due(received_ms), kept.show())
-    };
-    step(100, &mut table, 2);
-    step(104, &mut table, 1);
-    step(106, &mut table, 4); // sees 105: three spans
-    for unchanged in [121, 140, 151] {
-        step(unchanged, &mut table, 0);
+    // The last three: unchanged, and said again after a minute.
+    for (seconds, spans) in [(0, 2), (4, 1), (6, 4), (21, 0), (51, 0), (82, 0)] {
+        let request = request("shop", vec![span("x", 1, 3_000_000, &[]); spans]);
+        step((&mut derived, &mut kept), &mut table, at(seconds), &request);
     }
-    // A minute after the last, the same is said again.
-    let (due, shown) = step(185, &mut table, 0);
-    assert!(!due);
     expect![[r#"
-        traces_spanmetrics_calls_total{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=x,status_code=STATUS_CODE_UNSET} 0@90000 3@105000 7@120000 7@180000
-        traces_spanmetrics_latency{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=x,status_code=STATUS_CODE_UNSET} Classic (n0 sumSome(0.0) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@90000 (n3 sumSome(0.009000000000000001) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@105000 (n7 sumSome(0.021) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@120000 (n7 sumSome(0.021) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@180000
-    "#]].assert_eq(&shown);
+        traces_spanmetrics_calls_total{job=shop,service=shop,service_name=shop,span_kind=SPAN_KIND_INTERNAL,span_name=x,status_code=STATUS_CODE_UNSET} 0@000000 3@005000 7@020000 7@080000
+        traces_spanmetrics_latency{job=shop,service=shop,service_name=shop,span_kind=SPAN_KIND_INTERNAL,span_name=x,status_code=STATUS_CODE_UNSET} Classic (n0 sumSome(0.0) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n3 sumSome(0.009000000000000001) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@005000 (n7 sumSome(0.021) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@020000 (n7 sumSome(0.021) [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384] [0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@080000
+        traces_spanmetrics_size_total{job=shop,service=shop,service_name=shop,span_kind=SPAN_KIND_INTERNAL,span_name=x,status_code=STATUS_CODE_UNSET} 0@000000 69@005000 161@020000 161@080000
+    "#]].assert_eq(&only(&mut kept, "traces_"));
 }
 
 #[test]
@@ -256,23 +268,20 @@ fn a_series_that_the_table_lets_go_ends_in_the_store_and_begins_again() {
     let mut table = table(|config| config.series_ttl = Duration::from_secs(30));
     let (mut derived, mut kept) = (Derived::default(), Kept::default());
     for (seconds, name) in [(10, "a"), (20, "b"), (50, "b"), (80, "b"), (90, "a"), (110, "b")] {
-        let received_ms = i64::try_from(seconds * 1_000).unwrap();
-        derived.sample(&mut kept, &table, received_ms);
-        table.observe(&request("shop", vec![span(name, 2, 3_000_000, &[])]), at(seconds));
-        table.expire();
+        let request = request("shop", vec![span(name, 1, 3_000_000, &[])]);
+        step((&mut derived, &mut kept), &mut table, at(seconds), &request);
     }
-    kept.ids.retain(|labels, _| labels.starts_with("traces_spanmetrics_calls"));
     expect![[r#"
-        traces_spanmetrics_calls_total{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=a,status_code=STATUS_CODE_UNSET} 0@0 1@15000 stale@75000 0@90000 1@105000
-        traces_spanmetrics_calls_total{service=shop,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=b,status_code=STATUS_CODE_UNSET} 0@30000 1@45000 2@75000 3@90000
-    "#]].assert_eq(&kept.show());
+        traces_spanmetrics_calls_total{job=shop,service=shop,service_name=shop,span_kind=SPAN_KIND_INTERNAL,span_name=a,status_code=STATUS_CODE_UNSET} 0@015000 1@020000 stale@080000 0@105000 1@110000
+        traces_spanmetrics_calls_total{job=shop,service=shop,service_name=shop,span_kind=SPAN_KIND_INTERNAL,span_name=b,status_code=STATUS_CODE_UNSET} 0@045000 1@050000 2@080000 3@090000
+    "#]].assert_eq(&only(&mut kept, "traces_spanmetrics_calls"));
 }
 
 #[test]
 fn the_table_goes_on_where_a_checkpoint_left_it() {
     let config = Config { series_max: 3, ..Config::default() };
-    let mut whole = Table::new(config, START);
-    let mut first = Table::new(config, START);
+    let mut whole = Table::new(config.clone(), START);
+    let mut first = Table::new(config.clone(), START);
     let requests = |from: u64, to: u64| {
         (from..to).map(|i| {
             let status = ["a", "b", "c", "d", "e"][i as usize % 5];
@@ -284,14 +293,15 @@ fn the_table_goes_on_where_a_checkpoint_left_it() {
     requests(0, 23).for_each(|(bytes, received)| first.observe(&bytes, received));
     let mut state = Vec::new();
     first.encode(&mut state);
-    let mut second = Table::decode(config, &state).unwrap();
+    let mut second = Table::decode(config.clone(), &state).unwrap();
     requests(23, 40).for_each(|(bytes, received)| second.observe(&bytes, received));
     assert_eq!(metrics(&second, Format::Text), metrics(&whole, Format::Text));
     for cut in 0..state.len() {
-        assert!(Table::decode(config, &state[..cut]).is_none(), "{cut} of {}", state.len());
+        assert!(Table::decode(config.clone(), &state[..cut]).is_none(), "{cut} of {}", state.len());
     }
     // With fewer series allowed, what has no row any more is in the overflow.
-    let fewer = Table::decode(Config { series_max: 1, ..config }, &state).unwrap().snapshot();
+    let fewer =
+        Table::decode(Config { series_max: 1, ..config.clone() }, &state).unwrap().snapshot();
     let calls: u64 = fewer.series.iter().map(|series| series.figures.calls).sum();
     assert_eq!((fewer.series.len(), calls + fewer.overflow.unwrap().calls), (1, 23));
 }
@@ -354,7 +364,7 @@ proptest! {
             prop_assert_eq!(series.labels.service(), service.as_str());
             prop_assert_eq!(series.labels.span_name(), name.as_str());
             prop_assert_eq!(series.labels.http_route(), route.as_str());
-            prop_assert_eq!((series.figures.calls, series.figures.count), (*calls, *count));
+            prop_assert_eq!((series.figures.calls, series.figures.count()), (*calls, *count));
             if *count > 0 {
                 let shown = series.figures.latency.max.unwrap();
                 prop_assert!((shown - max).abs() <= 1e-12 * max.max(1.0), "{} {}", shown, max);
@@ -367,5 +377,246 @@ proptest! {
         let mut table = table(|_| {});
         table.observe(&bytes, at(1));
         prop_assert!(!table.snapshot().to_json().is_empty());
+    }
+}
+
+#[test]
+fn series_carry_the_labels_of_their_resource_and_of_configured_dimensions() {
+    let mut table = table(|config| {
+        config.dimensions =
+            ["tenant", "host.name", "retry", "http.route", "tenant"].map(str::to_owned).into();
+    });
+    let resource = |instance: &str, spans: Vec<Span>| {
+        let attributes = [
+            ("service.name", "shop"),
+            ("service.namespace", "eu"),
+            ("service.instance.id", instance),
+            ("deployment.environment.name", "prod"),
+            ("host.name", "node-7"),
+            ("tenant", "none"),
+        ];
+        let attributes = attributes.map(|(key, value)| attribute(key, value)).into();
+        let resource_spans = ResourceSpans {
+            resource: Some(Resource { attributes, ..Resource::default() }),
+            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+            ..ResourceSpans::default()
+        };
+        ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
+    };
+    let mut tenant = span("x", 1, 1, &[("tenant", "acme")]);
+    let retry = AnyValue { value: Some(any_value::Value::IntValue(3)) };
+    tenant.attributes.push(KeyValue {
+        key: "retry".to_owned(),
+        value: Some(retry),
+        ..KeyValue::default()
+    });
+    let mut status = span("x", 3, 1, &[("http.status_code", "404")]);
+    status.name = "y".to_owned();
+    table.observe(&resource("a", vec![tenant, span("x", 1, 1, &[]), status]), at(1));
+    table.observe(&resource("b", vec![span("x", 1, 1, &[])]), at(1));
+    let text = metrics(&table, Format::Text);
+    let calls: Vec<_> = text.lines().filter(|line| line.contains("_calls_total{")).collect();
+    expect![[r#"
+        traces_spanmetrics_calls_total{service="shop",span_name="x",span_kind="SPAN_KIND_INTERNAL",status_code="STATUS_CODE_UNSET",tenant="acme",host_name="node-7",retry="3",deployment_environment_name="prod",instance="a",job="eu/shop",service_name="shop"} 1
+        traces_spanmetrics_calls_total{service="shop",span_name="x",span_kind="SPAN_KIND_INTERNAL",status_code="STATUS_CODE_UNSET",tenant="none",host_name="node-7",deployment_environment_name="prod",instance="a",job="eu/shop",service_name="shop"} 1
+        traces_spanmetrics_calls_total{service="shop",span_name="y",span_kind="SPAN_KIND_CLIENT",status_code="STATUS_CODE_UNSET",http_response_status_code="404",tenant="none",host_name="node-7",deployment_environment_name="prod",instance="a",job="eu/shop",service_name="shop"} 1
+        traces_spanmetrics_calls_total{service="shop",span_name="x",span_kind="SPAN_KIND_INTERNAL",status_code="STATUS_CODE_UNSET",tenant="none",host_name="node-7",deployment_environment_name="prod",instance="b",job="eu/shop",service_name="shop"} 1"#]].assert_eq(&calls.join("\n"));
+}
+
+#[test]
+fn a_sampled_span_counts_as_many_as_it_stands_for() {
+    let mut table = table(|_| {});
+    let mut sampled = span("x", 1, 4_000_000, &[]);
+    sampled.trace_state = "a=b,ot=th:e;rv:123".to_owned();
+    let mut third = span("x", 1, 4_000_000, &[]);
+    third.trace_state = "ot=th:8aaaaaaaaaaaaa".to_owned();
+    let size = (sampled.encoded_len() * 2 + third.encoded_len() * 10) as u64;
+    let spans = [vec![sampled; 2], vec![third; 10]].concat();
+    table.observe(&request("shop", spans), at(1));
+    let series = &table.snapshot().series[0];
+    // 2 x 8, and 10 x 2.18.
+    assert_eq!((series.figures.calls, series.figures.count()), (37, 37));
+    assert_eq!((series.figures.size, table.totals().spans), (size, 12));
+}
+
+fn http(route: &str, status: &str, nanos: i64) -> Span {
+    let attributes = [("http.route", route), ("http.request.method", "GET")];
+    let mut span = span(&format!("GET {route}"), 2, nanos, &attributes);
+    span.attributes.push(attribute("http.response.status_code", status));
+    span.trace_id = vec![1; 16];
+    span.span_id = nanos.to_be_bytes().to_vec();
+    span
+}
+
+#[test]
+fn operations_have_outcomes_thresholds_and_windows() {
+    let mut table = table(|config| {
+        let threshold = Duration::from_millis(300);
+        let (service, operation) = ("shop".to_owned(), "/pay".to_owned());
+        config.thresholds.operations = vec![config::Threshold { service, operation, threshold }];
+    });
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let mut internal = http("/pay", "500", 9_000_000_000);
+    internal.kind = 1;
+    let mut grpc = span("pkg.Shop/Buy", 2, 2_000_000_001, &[("rpc.method", "pkg.Shop/Buy")]);
+    grpc.attributes.push(attribute("rpc.grpc.status_code", "14"));
+    let spans = vec![
+        http("/pay", "200", 300_000_000),
+        http("/pay", "404", 301_000_000),
+        http("/pay", "503", 700_000_000),
+        http("/healthz", "200", 1_000_000),
+        internal,
+        grpc,
+    ];
+    step((&mut derived, &mut kept), &mut table, at(1), &request("shop", spans));
+    let one = request("shop", vec![http("/pay", "200", 20_000_000)]);
+    step((&mut derived, &mut kept), &mut table, at(6), &one);
+    step((&mut derived, &mut kept), &mut table, at(11), &request("shop", Vec::new()));
+    let text = metrics(&table, Format::Text);
+    let exceeded = r#"sidelight_operation_threshold_exceeded_total{job="shop",service_name="shop",operation_name="/pay",threshold="0.3"} 2"#;
+    assert!(text.contains(exceeded), "{text}");
+    expect![[r#"
+        sidelight_operation_duration_max_seconds{job=shop,operation_name=/pay,service_name=shop} 0.7000000000000001@005000 0.02@010000
+        sidelight_operation_duration_max_seconds{job=shop,operation_name=pkg.Shop/Buy,service_name=shop} 2.000000001@005000
+        sidelight_operation_duration_min_seconds{job=shop,operation_name=/pay,service_name=shop} 0.3@005000 0.02@010000
+        sidelight_operation_duration_min_seconds{job=shop,operation_name=pkg.Shop/Buy,service_name=shop} 2.000000001@005000
+        sidelight_operation_duration_seconds{job=shop,operation_name=/pay,outcome=error,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(0.7000000000000001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0])@005000
+        sidelight_operation_duration_seconds{job=shop,operation_name=/pay,outcome=ok,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n2 sumSome(0.601) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])@005000 (n3 sumSome(0.621) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])@010000
+        sidelight_operation_duration_seconds{job=shop,operation_name=pkg.Shop/Buy,outcome=error,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(2.000000001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])@005000
+        sidelight_operation_threshold_exceeded_total{job=shop,operation_name=/pay,service_name=shop,threshold=0.3} 0@000000 2@005000
+        sidelight_operation_threshold_exceeded_total{job=shop,operation_name=pkg.Shop/Buy,service_name=shop,threshold=2} 0@000000 1@005000
+    "#]].assert_eq(&only(&mut kept, "sidelight_operation"));
+}
+
+#[test]
+fn http_metrics_are_made_of_spans_unless_another_source_has_them() {
+    let mut table = table(|_| {});
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let spans = vec![http("/pay", "200", 300_000_000), http("/pay", "200", 40_000_000)];
+    table.observe(&request("shop", spans), at(1));
+    for (second, admitted) in [(5, true), (10, false)] {
+        let received_ms = i64::try_from(at(second).0 / 1_000_000).unwrap();
+        derived.sample(&mut kept, &mut table, received_ms, &mut |family, resource| {
+            assert_eq!(resource.service(), b"shop");
+            family != super::derived::Family::Http || admitted
+        });
+    }
+    expect![[r#"
+        http_server_request_duration_seconds{http_request_method=GET,http_response_status_code=200,http_route=/pay,job=shop,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n2 sumSome(0.34) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])@005000 stale@010000
+    "#]].assert_eq(&only(&mut kept, "http_server"));
+}
+
+#[test]
+fn exemplars_of_a_window_are_few_and_have_the_slowest_and_a_failed_one() {
+    let mut table = table(|_| {});
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let spans = (1..100).map(|i| http("/pay", "200", i * 37 % 100 * 1_000_000)).collect();
+    step((&mut derived, &mut kept), &mut table, at(1), &request("shop", spans));
+    for seconds in [6, 11, 16] {
+        step((&mut derived, &mut kept), &mut table, at(seconds), &request("shop", Vec::new()));
+    }
+    let shown = only(&mut kept, "traces_spanmetrics_latency");
+    let exemplars: Vec<_> = shown.lines().filter(|line| line.starts_with("  #")).collect();
+    assert_eq!(exemplars.len(), 3, "{shown}");
+    assert!(exemplars[0].contains(&"01".repeat(16)) && exemplars[0].contains("0.099"), "{shown}");
+}
+
+#[test]
+fn a_flood_of_distinct_labels_stays_within_the_limits() {
+    let mut table = table(|config| config.dimensions = vec!["d".to_owned()]);
+    for i in 0..2_000_u64 {
+        let label = format!("{i}-{}", "x".repeat(300));
+        let spans = (0..10)
+            .map(|kind| {
+                let mut span =
+                    span(&label, kind % 6, 1, &[("d", &label), ("peer.service", &label)]);
+                span.trace_id = [i.to_be_bytes(), [kind as u8 + 1; 8]].concat();
+                span.span_id = vec![1; 8];
+                span.parent_span_id = vec![2; 8];
+                span
+            })
+            .collect();
+        // Every service once; the clock stands still, so nothing expires.
+        table.observe(&request(&label, spans), at(1));
+    }
+    let totals = table.totals();
+    assert_eq!((table.series(), totals.spans), (5_000, 20_000));
+    // Six series each of 833 services and two more, which have four of their ten spans.
+    assert_eq!((totals.overflow_series, totals.overflow_service), (11_666, 0));
+    assert_eq!((table.graph().waiting(), table.graph().totals().early), (10_000, 2_000));
+}
+
+#[test]
+fn a_checkpoint_of_the_first_version_gives_its_totals() {
+    let mut bytes = vec![1];
+    for number in [START.0, START.0, at(9).0, START.0, 12, 1, 2, 3, 4] {
+        codec::put(&mut bytes, number);
+    }
+    bytes.extend_from_slice(b"rows without a resource");
+    let table = Table::decode(Config::default(), &bytes).unwrap();
+    assert_eq!((table.started(), table.series()), (START, 0));
+    assert_eq!((table.totals().spans, table.totals().expired), (12, 4));
+    let mut derived = Vec::new();
+    codec::put(&mut derived, at(9).0 / 1_000_000);
+    let derived: Derived<usize> = Derived::decode(&derived);
+    assert!(!derived.is_due(i64::try_from(at(9).0 / 1_000_000).unwrap()));
+}
+
+/// A few services that call each other, with samples and other things in between.
+fn any_traffic() -> Vec<(Vec<u8>, UnixNano)> {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut waiting: Vec<Span> = Vec::new();
+    (0..300_u64)
+        .map(|i| {
+            let trace = i.to_be_bytes().repeat(2);
+            let mut client = http("/out", "200", random.i64(1..3_000_000_000));
+            (client.kind, client.trace_id) = (3, trace.iter().map(|byte| byte ^ 0x55).collect());
+            client.attributes.push(attribute("server.address", &format!("host-{}", i % 7)));
+            client.trace_state = ["", "ot=th:aaaaaaaaaaaaa"][random.usize(0..2)].to_owned();
+            let mut server = http("/in", ["200", "500"][random.usize(0..2)], 5_000_000);
+            server.trace_id.clone_from(&client.trace_id);
+            server.parent_span_id.clone_from(&client.span_id);
+            waiting.push(server);
+            let ready = if random.bool() { std::mem::take(&mut waiting) } else { Vec::new() };
+            let both = [request("front", vec![client]), request("back", ready)].concat();
+            (both, at(i * 7 / 10))
+        })
+        .collect()
+}
+
+#[test]
+fn a_process_killed_between_checkpoints_samples_the_same_when_it_reads_again() {
+    let traffic = any_traffic();
+    let run = |checkpoint: usize, killed: usize| {
+        let mut table = table(|_| {});
+        let (mut derived, mut kept) = (Derived::default(), Kept::default());
+        let mut state = (Vec::new(), Vec::new());
+        let mut live = traffic.iter().enumerate();
+        for (at, (bytes, received)) in live.by_ref().take(killed) {
+            if at == checkpoint {
+                table.encode(&mut state.0);
+                derived.encode(&mut state.1);
+            }
+            step((&mut derived, &mut kept), &mut table, *received, bytes);
+        }
+        if !state.0.is_empty() {
+            table = Table::decode(Config::default(), &state.0).unwrap();
+            derived = Derived::decode(&state.1);
+            live = traffic.iter().enumerate();
+            live.by_ref().take(checkpoint).for_each(drop);
+        }
+        for (_, (bytes, received)) in live {
+            step((&mut derived, &mut kept), &mut table, *received, bytes);
+        }
+        only(&mut kept, "")
+            .lines()
+            .filter(|line| !line.starts_with("  #"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let whole = run(usize::MAX, traffic.len());
+    assert!(whole.contains("traces_service_graph_request_total{client=front,server=back}"));
+    for (checkpoint, killed) in [(1, 2), (40, 41), (57, 140), (200, 299)] {
+        assert!(run(checkpoint, killed) == whole, "{checkpoint} {killed}");
     }
 }

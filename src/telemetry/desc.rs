@@ -16,13 +16,15 @@ macro_rules! table {
     };
 }
 
+mod spans;
 mod store;
 
+pub use spans::*;
 pub use store::*;
 
 /// Every self-metric.
 pub fn all() -> impl Iterator<Item = &'static Desc> {
-    HERE.iter().chain(store::HERE).copied()
+    HERE.iter().chain(spans::HERE).chain(store::HERE).copied()
 }
 
 table! {
@@ -474,30 +476,6 @@ pub const LEDGER_DROPPED_ITEMS: Desc = Desc {
 
 // aggregate
 
-/// Calls per series of spans.
-pub const SPANMETRICS_CALLS: Desc = Desc {
-    name: "traces_spanmetrics_calls",
-    kind: Kind::Counter,
-    help: "Spans received since the agent started.",
-    labels: SPAN_LABELS,
-};
-/// Latency per series of spans.
-pub const SPANMETRICS_LATENCY: Desc = Desc {
-    name: "traces_spanmetrics_latency",
-    kind: Kind::Histogram,
-    help: "Duration of the spans received since the agent started, in seconds.",
-    labels: SPAN_LABELS,
-};
-/// Quantiles of the latency.
-pub const SPAN_LATENCY_SECONDS: Desc = Desc {
-    name: "sidelight_span_latency_seconds",
-    kind: Kind::Gauge,
-    help: "Quantiles of the duration of the spans received since the agent started, in seconds.",
-    labels: &[
-        "service", "span_name", "span_kind", "status_code", "http_route", "http_request_method",
-        "quantile",
-    ],
-};
 /// Rows of the span table.
 pub const AGGREGATE_SERIES: Desc = Desc {
     name: "sidelight_aggregate_series",
@@ -642,10 +620,6 @@ pub const TELEMETRY_SERIES_REFUSED: Desc = Desc {
 };
 }
 
-/// The labels of span metrics. The overflow row has `otel_metric_overflow="true"` instead.
-pub const SPAN_LABELS: &[&str] =
-    &["service", "span_name", "span_kind", "status_code", "http_route", "http_request_method"];
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -659,7 +633,13 @@ mod tests {
         for desc in all() {
             let name = desc.name;
             assert!(seen.insert(name), "{name} is defined twice");
-            let known = ["otelcol_", "sidelight_", "traces_spanmetrics_"];
+            let known = [
+                "otelcol_",
+                "sidelight_",
+                "traces_spanmetrics_",
+                "traces_service_graph_",
+                "http_server_",
+            ];
             assert!(known.iter().any(|prefix| name.starts_with(prefix)), "{name}: prefix");
             assert!(!name.ends_with("_total"), "{name}: the exposition adds _total");
             let legal = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_');

@@ -1,24 +1,35 @@
 //! The table in a checkpoint: every row, so that a restart goes on counting where the journal goes on.
 //!
 //! ```text
-//! version u8 │ started created now expired │ 5 totals │ overflow │ number of rows │ rows, least recently made first
-//! measured   calls │ histogram
-//! row        labels │ created │ seen │ measured
+//! version u8 │ started created now expired │ 5 totals │ last row, last sum │ dimensions │ overflow
+//!   │ graph │ resources │ operations │ http │ rows, least recently made first, each list after its number
+//! measured   calls │ histogram                counted    measured │ size │ carry
+//! operation  id │ resource │ name │ exceeded │ window │ 2 measured
+//! http       id │ resource │ route │ method │ status │ measured
+//! row        id │ resource │ labels │ created │ seen │ counted │ view
+//! view       0, or 1 │ operation │ http or 0 │ exceeded │ 2 measured
 //! ```
+//! Resources are named by their place in the list; thresholds are those of the configuration. Of version 1, whose rows had no resource, only the totals are taken over;
+//! so are those of a table with other dimensions.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-use sidelight_exphist::MAX_BUCKETS;
-
-use super::{Measured, Row, Table, Totals};
-use crate::aggregate::codec::{Read, put};
+use super::views::{Http, HttpKey, Operation, View};
+use super::{Counted, Row, Table, Totals};
+use crate::aggregate::codec::{Read, put, put_bytes, put_float};
 use crate::aggregate::config::Config;
+use crate::aggregate::graph::Graph;
 use crate::aggregate::key::Labels;
+use crate::aggregate::measured::Measured;
+use crate::aggregate::operation;
+use crate::aggregate::resource::Resource;
 use crate::time::UnixNano;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// That of a table of services, span names, kinds, statuses, routes and methods.
+const WITHOUT_RESOURCES: u8 = 1;
 
 impl Table {
     /// Writes everything.
@@ -31,20 +42,65 @@ impl Table {
         for total in [spans, odd_spans, overflow_series, overflow_service, expired] {
             put(out, total);
         }
+        put(out, self.last_row);
+        put(out, self.views.next);
+        put(out, self.dimensions.keys().count() as u64);
+        self.dimensions.keys().for_each(|key| put_bytes(out, key.as_bytes()));
         self.overflow.encode(out);
+        let mut graph = Vec::new();
+        self.graph.encode(&mut graph);
+        put_bytes(out, &graph);
+        let resources = self.encode_resources(out);
+        let place = |resource| resources.get(&Arc::as_ptr(resource)).copied().unwrap_or(0);
+        put(out, self.views.operations.len() as u64);
+        for (&id, operation) in &self.views.operations {
+            put(out, id);
+            put(out, place(&operation.resource));
+            operation.encode(out);
+        }
+        put(out, self.views.http.len() as u64);
+        for (&id, http) in &self.views.http {
+            put(out, id);
+            put(out, place(&http.key.resource));
+            for text in [&http.key.route, &http.key.method, &http.key.status] {
+                put_bytes(out, text.as_bytes());
+            }
+            http.measured.encode(out);
+        }
         put(out, self.rows.len() as u64);
         for row in &self.rows {
+            put(out, row.id);
+            put(out, place(row.labels.resource()));
             row.labels.encode(out);
             put(out, row.created.0);
             put(out, row.seen.0);
-            row.measured.encode(out);
+            row.counted.encode(out);
+            out.push(u8::from(row.view.is_some()));
+            row.view.iter().for_each(|view| view.encode(out));
         }
+    }
+
+    /// Writes the resources that rows refer to, and says where each is.
+    fn encode_resources(&self, out: &mut Vec<u8>) -> HashMap<*const Resource, u64> {
+        let (mut places, mut written, mut bytes) = (HashMap::new(), 0, Vec::new());
+        for row in &self.rows {
+            let resource = row.labels.resource();
+            places.entry(Arc::as_ptr(resource)).or_insert_with(|| {
+                resource.encode(&mut bytes);
+                written += 1;
+                written - 1
+            });
+        }
+        put(out, written);
+        out.extend_from_slice(&bytes);
+        places
     }
 
     /// What [`Table::encode`] wrote; `None` when it cannot be read. Rows past the limits of `config` join the overflow.
     pub(in crate::aggregate) fn decode(config: Config, bytes: &[u8]) -> Option<Self> {
         let mut read = Read(bytes);
-        if read.byte()? != VERSION {
+        let version = read.byte()?;
+        if !matches!(version, VERSION | WITHOUT_RESOURCES) {
             return None;
         }
         let mut table = Self::new(config, UnixNano(read.number()?));
@@ -61,50 +117,137 @@ impl Table {
         ] {
             *total = read.number()?;
         }
-        table.overflow = Measured::decode(&mut read)?;
-        for _ in 0..read.number()? {
-            let labels = Labels::decode(&mut read)?;
-            let (created, seen) = (UnixNano(read.number()?), UnixNano(read.number()?));
-            let measured = Measured::decode(&mut read)?;
-            table.take_back(labels, created, seen, measured);
+        if version == WITHOUT_RESOURCES {
+            // Series that begin again begin after those that were.
+            table.created = table.now;
+            return Some(table);
         }
+        table.last_row = read.number()?;
+        table.views.next = read.number()?;
+        let dimensions: Option<Vec<_>> = (0..read.number()?).map(|_| read.text()).collect();
+        table.overflow = Counted::decode(&mut read)?;
+        table.graph = Graph::decode(table.config.graph, &mut Read(read.bytes()?))?;
+        if !dimensions?.iter().map(String::as_str).eq(table.dimensions.keys()) {
+            table.created = table.now;
+            return Some(table);
+        }
+        table.decode_rows(&mut read)?;
         Some(table)
     }
 
-    fn take_back(&mut self, labels: Labels, created: UnixNano, seen: UnixNano, measured: Measured) {
-        let service = labels.service_bytes();
+    fn decode_rows(&mut self, read: &mut Read<'_>) -> Option<()> {
+        let mut resources = Vec::new();
+        for _ in 0..read.number()? {
+            resources.push(self.resources.intern(Resource::decode(read)?)?);
+        }
+        let resource = |read: &mut Read<'_>| {
+            let at = usize::try_from(read.number()?).ok()?;
+            resources.get(at).map(Arc::clone)
+        };
+        for _ in 0..read.number()? {
+            let (id, resource) = (read.number()?, resource(read)?);
+            let mut operation = Operation::decode(resource, read)?;
+            operation.set_threshold(&self.config);
+            self.views.put_operation(id, operation);
+        }
+        for _ in 0..read.number()? {
+            let (id, resource) = (read.number()?, resource(read)?);
+            let (route, method) = (read.text()?.into(), read.text()?.into());
+            let key = HttpKey { resource, route, method, status: read.text()?.into() };
+            self.views.put_http(id, Http { key, measured: Measured::decode(read)? });
+        }
+        for _ in 0..read.number()? {
+            let (id, resource) = (read.number()?, resource(read)?);
+            let labels = Labels::decode(&resource, read)?;
+            let (created, seen) = (UnixNano(read.number()?), UnixNano(read.number()?));
+            let counted = Counted::decode(read)?;
+            let key = labels.key();
+            let failed = operation::failed(key.kind, key.status, key.http_status);
+            let view = match read.byte()? {
+                0 => None,
+                _ => Some(Box::new(self.views.with_threshold(View::decode(failed, read)?))),
+            };
+            let mut hasher = self.hasher.build_hasher();
+            hasher.write_usize(Arc::as_ptr(&resource).addr());
+            let hash = key.hash(hasher);
+            let exemplars = self.config.exemplars.then(Box::default);
+            let labels = Arc::new(labels);
+            self.take_back(Row {
+                id,
+                hash,
+                labels,
+                counted,
+                view,
+                exemplars,
+                failed,
+                created,
+                seen,
+            });
+        }
+        self.views.retain(self.rows.iter().filter_map(|row| row.view.as_deref()));
+        Some(())
+    }
+
+    fn take_back(&mut self, row: Row) {
+        let service = row.labels.resource().service();
         let of_service = self.services.get(service).copied().unwrap_or(0);
         if self.rows.len() >= self.config.series_max
             || of_service >= self.config.series_per_service_max
         {
-            self.overflow.calls += measured.calls;
-            self.overflow.latency.merge(&measured.latency);
-            return;
+            self.overflow.measured.merge(&row.counted.measured);
+            self.overflow.size = self.overflow.size.saturating_add(row.counted.size);
+        } else {
+            self.push(row);
         }
-        self.services.insert(service.into(), of_service + 1);
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(service);
-        let hash = labels.key().hash(hasher);
-        let slot = self.rows.len();
-        self.rows.push(Row { hash, labels: Arc::new(labels), measured, created, seen });
-        let (rows, index): (_, &mut HashTable<usize>) = (&self.rows, &mut self.index);
-        index.insert_unique(hash, slot, |&slot| rows.get(slot).map_or(0, |row| row.hash));
     }
 }
 
-impl Measured {
+impl Counted {
     fn encode(&self, out: &mut Vec<u8>) {
-        put(out, self.calls);
-        self.latency.encode(out);
+        self.measured.encode(out);
+        put(out, self.size);
+        put_float(out, self.carry);
     }
 
     fn decode(read: &mut Read<'_>) -> Option<Self> {
-        let calls = read.number()?;
-        let mut measured = Self { calls, ..Self::default() };
-        let kept = read.histogram()?;
-        // Merged, so that the limits are those of this version.
-        measured.latency = sidelight_exphist::Histogram::new(kept.scale(), MAX_BUCKETS);
-        measured.latency.merge(&kept);
-        Some(measured)
+        let (measured, size, carry) = (Measured::decode(read)?, read.number()?, read.float()?);
+        Some(Self { measured, size, carry: if (0.0..1.0).contains(&carry) { carry } else { 0.0 } })
+    }
+}
+
+impl Operation {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.name.as_bytes());
+        put(out, self.exceeded);
+        // NaN stands for none.
+        let (min, max) = self.window.unwrap_or((f64::NAN, f64::NAN));
+        put_float(out, min);
+        put_float(out, max);
+        self.outcomes.iter().for_each(|outcome| outcome.encode(out));
+    }
+
+    fn decode(resource: Arc<Resource>, read: &mut Read<'_>) -> Option<Self> {
+        let name = read.text()?.into();
+        let exceeded = read.number()?;
+        let window = Some((read.float()?, read.float()?)).filter(|(min, max)| min <= max);
+        let outcomes = [Measured::decode(read)?, Measured::decode(read)?];
+        Some(Self { resource, name, threshold_nanos: 0, outcomes, exceeded, window })
+    }
+}
+
+impl View {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put(out, self.operation);
+        put(out, self.http.unwrap_or(0));
+        put(out, self.exceeded);
+        self.fresh.iter().for_each(|fresh| fresh.encode(out));
+    }
+
+    fn decode(failed: bool, read: &mut Read<'_>) -> Option<Self> {
+        let operation = read.number()?;
+        let http = Some(read.number()?).filter(|&id| id > 0);
+        let exceeded = read.number()?;
+        let fresh = [Measured::decode(read)?, Measured::decode(read)?];
+        Some(Self { operation, http, failed, threshold_nanos: 0, fresh, exceeded })
     }
 }

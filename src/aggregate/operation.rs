@@ -1,0 +1,111 @@
+//! What an operation is called, and when it failed: the one definition for everything that is measured by operation.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44 (HTTP, RPC, messaging), with the attribute names before them.
+
+use std::borrow::Cow;
+
+use super::usual::Fields;
+
+/// `SpanKind`.
+pub(super) const SERVER: u8 = 2;
+/// `SpanKind`.
+pub(super) const CLIENT: u8 = 3;
+/// `SpanKind`.
+pub(super) const PRODUCER: u8 = 4;
+/// `SpanKind`.
+pub(super) const CONSUMER: u8 = 5;
+
+/// `StatusCode`.
+const ERROR: u8 = 2;
+/// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`: the server's failures.
+const GRPC_FAILURES: [i64; 6] = [2, 4, 12, 13, 14, 15];
+
+/// The route; else the remote procedure; else what is done with which destination; else, for HTTP without a route, the
+/// method; else the span's name.
+pub(super) fn name<'a>(span: &Fields<'a>, method: &str) -> Cow<'a, str> {
+    let text = |bytes: &'a [u8]| String::from_utf8_lossy(bytes);
+    if let Some(route) = span.route.value {
+        return text(route);
+    }
+    if let Some(called) = span.rpc_method.value {
+        let called = text(called);
+        return match span.rpc_service.value.map(text) {
+            Some(service) if !called.contains('/') => format!("{service}/{called}").into(),
+            _ => called,
+        };
+    }
+    let messaging = span.messaging_operation.value.zip(span.messaging_destination.value);
+    if let Some((done, destination)) = messaging {
+        return format!("{} {}", text(done), text(destination)).into();
+    }
+    if !method.is_empty() {
+        return format!("{method} <unmatched>").into();
+    }
+    text(span.name)
+}
+
+/// Whether a span failed as far as its labels say: HTTP 5xx, for a client 4xx too, or its status.
+pub(super) fn failed(kind: u8, status: u8, http_status: u16) -> bool {
+    let least = if kind == CLIENT { 400 } else { 500 };
+    status == ERROR || http_status >= least
+}
+
+/// Whether a span failed.
+pub(super) fn span_failed(span: &Fields<'_>) -> bool {
+    let code = |code: i32| u8::try_from(code).unwrap_or(0);
+    let http_status = span.http_status.value.unwrap_or(0);
+    failed(code(span.kind), code(span.status), u16::try_from(http_status).unwrap_or(0))
+        || grpc_failed(span)
+}
+
+/// Whether gRPC says that a span failed.
+#[inline]
+pub(super) fn grpc_failed(span: &Fields<'_>) -> bool {
+    span.grpc_status.value.is_some_and(|status| GRPC_FAILURES.contains(&status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::usual::Scalar;
+    use super::*;
+
+    fn named(attributes: &[(&str, &str)], method: &str) -> String {
+        let mut span = Fields { name: b"the span", ..Fields::default() };
+        for (key, value) in attributes {
+            span.take(key.as_bytes(), || Some(Scalar::Text(value.as_bytes())));
+        }
+        name(&span, method).into_owned()
+    }
+
+    #[test]
+    fn the_best_attribute_names_the_operation() {
+        let rpc = [("rpc.service", "pkg.Shop"), ("rpc.method", "Buy")];
+        let send = [
+            ("messaging.operation", "publish"),
+            ("messaging.operation.name", "send"),
+            ("messaging.destination.name", "orders"),
+        ];
+        assert_eq!(named(&[("http.route", "/cart"), rpc[1]], "GET"), "/cart");
+        assert_eq!(named(&rpc, "POST"), "pkg.Shop/Buy");
+        assert_eq!(named(&[rpc[0], ("rpc.method", "pkg.Shop/Buy")], ""), "pkg.Shop/Buy");
+        assert_eq!(named(&send, ""), "send orders");
+        assert_eq!(named(&send[..1], ""), "the span");
+        assert_eq!(named(&[], "GET"), "GET <unmatched>");
+        assert_eq!(named(&[], ""), "the span");
+    }
+
+    #[test]
+    fn errors_are_those_of_the_side_that_answers() {
+        let rows = [(SERVER, 0, 404, false), (CLIENT, 0, 404, true), (SERVER, 0, 500, true)];
+        for (kind, status, http, expected) in rows {
+            assert_eq!(failed(kind, status, http), expected, "{kind} {status} {http}");
+        }
+        assert!(failed(CONSUMER, 2, 0) && !failed(PRODUCER, 1, 0));
+        let grpc = |status| {
+            let mut span = Fields::default();
+            span.take(b"rpc.grpc.status_code", || Some(Scalar::Int(status)));
+            grpc_failed(&span)
+        };
+        assert_eq!([0, 1, 2, 5, 13, 16].map(grpc), [false, false, true, false, true, false]);
+    }
+}

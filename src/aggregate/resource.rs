@@ -1,0 +1,255 @@
+//! Resources as the series of spans know them: a service and the labels that all its series carry.
+//!
+//! Looked up by the bytes of their attributes, so that a known resource costs one hash per request; resources whose
+//! labels are equal are one. Limits: [`KNOWN_MAX`] by bytes, and [`LABEL_BYTES_MAX`] of labels over all; the spans of a
+//! resource past that count in the overflow row.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use sidelight_wire::view;
+
+use super::codec::{self, Read};
+use super::config::{Config, DIMENSIONS_MAX};
+use super::key;
+use super::metrics::labels::label_name;
+use super::metrics::target::Target;
+
+/// The most resources that are known by the bytes of their attributes …
+const KNOWN_MAX: usize = 1 << 10;
+/// … which are at most this long; longer ones are read each time.
+const KNOWN_BYTES_MAX: usize = 4 << 10;
+/// The most bytes of labels of all resources.
+const LABEL_BYTES_MAX: usize = 4 << 20;
+
+/// Labels that a dimension may not take.
+pub(super) const RESERVED: [&str; 16] = [
+    "__name__",
+    "le",
+    "quantile",
+    "service",
+    "service_name",
+    "job",
+    "instance",
+    "span_name",
+    "span_kind",
+    "status_code",
+    "http_route",
+    "http_request_method",
+    "http_response_status_code",
+    "otel_metric_overflow",
+    "operation_name",
+    "outcome",
+];
+
+/// A resource by its labels.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Resource {
+    service: Box<[u8]>,
+    /// `job`, `instance`, `service_name` and what is promoted, in the order of names.
+    labels: Box<[(String, String)]>,
+    /// What it has of the dimensions, for spans without them.
+    dimensions: Box<[String]>,
+}
+
+impl Resource {
+    fn of(resource: view::Resource<'_>, config: &Config, dimensions: &Dimensions) -> Self {
+        let max = config.label_value_bytes_max;
+        let service = key::service(resource.service_name(), max);
+        let target = Target::of(resource, &config.promote, max);
+        let mut labels = target.own_labels();
+        labels.set("service_name", String::from_utf8_lossy(service));
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let of_dimension = |dimension: &Dimension| {
+            let found = resource.attributes().get(&dimension.key);
+            let mut text = String::new();
+            found.inspect(|&found| dimension_text(found, max, &mut text));
+            text
+        };
+        Self {
+            service: service.into(),
+            labels: labels.as_sorted().into_iter().map(owned).collect(),
+            dimensions: dimensions.0.iter().map(of_dimension).collect(),
+        }
+    }
+
+    /// `service.name`, or `unknown_service`.
+    pub(super) fn service(&self) -> &[u8] {
+        &self.service
+    }
+
+    /// The labels that all its series carry.
+    pub(super) fn labels(&self) -> &[(String, String)] {
+        &self.labels
+    }
+
+    fn label_bytes(&self) -> usize {
+        let labels = self.labels.iter().map(|(name, value)| name.len() + value.len());
+        labels.chain(self.dimensions.iter().map(String::len)).sum()
+    }
+
+    /// Writes it for a checkpoint.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        codec::put_bytes(out, &self.service);
+        codec::put(out, self.labels.len() as u64);
+        for (name, value) in &self.labels {
+            codec::put_bytes(out, name.as_bytes());
+            codec::put_bytes(out, value.as_bytes());
+        }
+        codec::put(out, self.dimensions.len() as u64);
+        for value in &self.dimensions {
+            codec::put_bytes(out, value.as_bytes());
+        }
+    }
+
+    /// What [`Resource::encode`] wrote.
+    pub(super) fn decode(read: &mut Read<'_>) -> Option<Self> {
+        let service = read.bytes()?.into();
+        let labels: Option<Box<_>> =
+            (0..read.number()?).map(|_| Some((read.text()?, read.text()?))).collect();
+        let dimensions: Option<Box<_>> = (0..read.number()?).map(|_| read.text()).collect();
+        Some(Self { service, labels: labels?, dimensions: dimensions? })
+    }
+}
+
+/// Attributes that are labels besides the usual ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dimensions(Arc<[Dimension]>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Dimension {
+    key: String,
+    label: String,
+}
+
+impl Dimensions {
+    /// Of these keys; those that make no label of their own are left out.
+    pub(super) fn new(keys: &[String]) -> Self {
+        let mut taken: Vec<Dimension> = Vec::new();
+        for key in keys {
+            let Some(label) = label_name(key) else { continue };
+            let known = taken.iter().any(|dimension| dimension.label == label);
+            if !known && !RESERVED.contains(&&*label) && taken.len() < DIMENSIONS_MAX {
+                taken.push(Dimension { key: key.clone(), label });
+            }
+        }
+        Self(taken.into())
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys in order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|dimension| dimension.key.as_str())
+    }
+
+    /// Writes the values of a span's dimensions into `out`, each followed by [`END`]: those of the resource where the span
+    /// has none. Another pass over the span's attributes.
+    pub(super) fn read(&self, span: &[u8], resource: &Resource, max: usize, out: &mut String) {
+        out.clear();
+        if self.is_empty() {
+            return;
+        }
+        let span = view::traces::Span::new(span);
+        for (at, dimension) in self.0.iter().enumerate() {
+            let before = out.len();
+            if let Some(found) = span.attributes().get(&dimension.key) {
+                dimension_text(found, max, out);
+            }
+            if out.len() == before {
+                out.push_str(resource.dimensions.get(at).map_or("", String::as_str));
+            }
+            out.push(END);
+        }
+    }
+
+    /// The labels of values that [`Dimensions::read`] wrote.
+    pub(super) fn labels<'a>(
+        &'a self,
+        values: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().map(|dimension| dimension.label.as_str()).zip(values.split(END))
+    }
+}
+
+/// Ends a dimension's value; values do not contain it.
+const END: char = '\u{1f}';
+
+/// A text, number or truth value as a label has it, cut to `max` bytes; nothing for what is neither.
+fn dimension_text(found: view::Value<'_>, max: usize, out: &mut String) {
+    use std::fmt::Write as _;
+    // Writing to a string does not fail.
+    let _ = match found {
+        view::Value::String(text) => {
+            let text = text.to_string_lossy();
+            let text = text.get(..text.floor_char_boundary(max)).unwrap_or_default();
+            text.split(END).try_for_each(|part| out.write_str(part))
+        }
+        view::Value::Int(int) => write!(out, "{int}"),
+        view::Value::Bool(bool) => write!(out, "{bool}"),
+        view::Value::Double(double) if double.is_finite() => write!(out, "{double}"),
+        _ => Ok(()),
+    };
+}
+
+/// The resources that series refer to.
+#[derive(Debug, Default)]
+pub(super) struct Resources {
+    known: HashMap<Box<[u8]>, Arc<Resource>, hashbrown::DefaultHashBuilder>,
+    all: HashSet<Arc<Resource>>,
+    label_bytes: usize,
+    key: Vec<u8>,
+}
+
+impl Resources {
+    /// The resource, which is kept; `None` past the limit.
+    pub(super) fn of(
+        &mut self,
+        resource: view::Resource<'_>,
+        config: &Config,
+        dimensions: &Dimensions,
+    ) -> Option<Arc<Resource>> {
+        self.key.clear();
+        for attribute in resource.attributes().bytes() {
+            self.key.extend_from_slice(&(attribute.len() as u64).to_le_bytes());
+            self.key.extend_from_slice(attribute);
+        }
+        if let Some(known) = self.known.get(&*self.key) {
+            return Some(Arc::clone(known));
+        }
+        let found = self.intern(Resource::of(resource, config, dimensions))?;
+        if self.key.len() <= KNOWN_BYTES_MAX {
+            if self.known.len() >= KNOWN_MAX {
+                self.known.clear();
+            }
+            self.known.insert(self.key.as_slice().into(), Arc::clone(&found));
+        }
+        Some(found)
+    }
+
+    /// The one resource with these labels; `None` past the limit.
+    pub(super) fn intern(&mut self, resource: Resource) -> Option<Arc<Resource>> {
+        if let Some(known) = self.all.get(&resource) {
+            return Some(Arc::clone(known));
+        }
+        let bytes = resource.label_bytes();
+        if self.label_bytes + bytes > LABEL_BYTES_MAX {
+            return None;
+        }
+        self.label_bytes += bytes;
+        let resource = Arc::new(resource);
+        self.all.insert(Arc::clone(&resource));
+        Some(resource)
+    }
+
+    /// Forgets the resources that are none of `used`.
+    pub(super) fn retain<'a>(&mut self, used: impl Iterator<Item = &'a Arc<Resource>>) {
+        let used: HashSet<*const Resource> = used.map(Arc::as_ptr).collect();
+        self.known.clear();
+        self.all.retain(|resource| used.contains(&Arc::as_ptr(resource)));
+        self.label_bytes = self.all.iter().map(|resource| resource.label_bytes()).sum();
+    }
+}
