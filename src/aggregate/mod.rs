@@ -1,8 +1,8 @@
 //! Aggregate: spans to calls and latency, data points to samples, read from the journal beside the way to the exporters.
 //!
 //! [`reader`] feeds it. Spans: [`table`] counts, [`graph`] says who calls whom, [`snapshot`] shows, `derived` samples both into
-//! the store; names and labels are those of Tempo, so that dashboards made for it work. Metrics: [`metrics`]. `durable` ties both to the
-//! store's checkpoints. All but `reader` and `durable` is pure.
+//! the store; names and labels are those of Tempo, so that dashboards made for it work. Metrics: [`metrics`]. `durable` ties
+//! both to the store's checkpoints. All but `reader` and `durable` is pure.
 
 mod bounds;
 mod codec;

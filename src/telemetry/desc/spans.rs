@@ -100,7 +100,8 @@ pub const SERVICE_GRAPH_FAILED: Desc = Desc {
 pub const SERVICE_GRAPH_SERVER: Desc = Desc {
     name: "traces_service_graph_request_server_seconds",
     kind: Kind::Histogram,
-    help: "Duration of requests as the server saw it, or the client where no server sent a span, in seconds. Stored as a series as well.",
+    help: "Duration of requests as the server saw it, or the client where no server sent a span, in \
+           seconds. Stored as a series as well.",
     labels: GRAPH_LABELS,
 };
 /// Latency at the client.
