@@ -47,13 +47,14 @@ pub struct Aggregate {
 /// cap, and read again after a restart.
 #[must_use]
 pub fn reader_config(with_store: bool) -> ReaderConfig {
+    let signals = SignalSet::of(|signal| match signal {
+        Signal::Traces => true,
+        Signal::Metrics => with_store,
+        Signal::Logs | Signal::Profiles => false,
+    });
     ReaderConfig {
         name: READER.to_owned(),
-        signals: SignalSet(Signal::ALL.map(|signal| match signal {
-            Signal::Traces => true,
-            Signal::Metrics => with_store,
-            Signal::Logs | Signal::Profiles => false,
-        })),
+        signals: if with_store { signals.with_local() } else { signals },
         durable: with_store,
         start: if with_store { Start::Oldest } else { Start::End },
         when_full: WhenFull::DropOldest,

@@ -59,7 +59,7 @@ fn common(at: &At<'_>, it: &mut Destination, findings: &mut Vec<Finding>) {
     if let Some(Given { value: Val::List(words), span, .. }) = at.given("signals") {
         let named =
             |signal: &Signal| words.iter().any(|word| *word == Val::Text(signal.name().to_owned()));
-        it.signals = SignalSet(Signal::ALL.map(|signal| named(&signal)));
+        it.signals = SignalSet::of(|signal| named(&signal));
         if words.is_empty() {
             let message = format!("`{}` gets no signals", it.name);
             findings.push(Finding::error(*span, message).help("remove the exporter, or name one"));

@@ -50,7 +50,7 @@ impl Destination {
         };
         Self {
             name: name.into(),
-            signals: SignalSet([true; 4]),
+            signals: SignalSet::ALL,
             target,
             headers_from_context: Vec::new(),
             retry: Retry::default(),

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 
 use super::format::{
-    Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, SegmentHeader, encode_seal,
+    Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, SegmentHeader, encode_seal, seal_header,
 };
 use super::fs::write_all_at;
 use super::group::Group;
@@ -98,7 +98,7 @@ fn rewrite(log: &Log, segment: &Segment) -> io::Result<u64> {
     }
     let seal = encode_seal(segment);
     let mut group = Group::new(salt, offset);
-    group.push(Header::of(Kind::Seal, segment.end_seq, &seal), &[], &seal);
+    group.push(seal_header(segment, &seal), &[], &seal);
     append(group, &mut offset)?;
     debug_assert!(offset > SEAL as u64, "a sealed file is longer than its seal");
     if offset > segment.size / 10 * 9 {

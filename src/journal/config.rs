@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::signal::Signal;
+use crate::signal::{Flags, Signal};
 
 /// How the journal keeps records and for how long.
 #[derive(Clone, Debug)]
@@ -102,29 +102,92 @@ pub enum Start {
     Oldest,
 }
 
-/// A set of signals.
+/// What a record is counted as, and who reads it: its signal, or, whatever that is, the agent's own
+/// ([`Flags::LOCAL`]), which is in no ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What a sender sent.
+    Signal(Signal),
+    /// What the agent made for its own readers.
+    Local,
+}
+
+impl Class {
+    /// Every class, in the order of [`Class::index`].
+    pub const ALL: [Self; 5] = [
+        Self::Signal(Signal::Traces),
+        Self::Signal(Signal::Metrics),
+        Self::Signal(Signal::Logs),
+        Self::Signal(Signal::Profiles),
+        Self::Local,
+    ];
+
+    /// The class of a record.
+    #[must_use]
+    pub const fn of(signal: Signal, flags: Flags) -> Self {
+        if flags.contains(Flags::LOCAL) { Self::Local } else { Self::Signal(signal) }
+    }
+
+    /// A dense index: signals by theirs, then `Local`.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Signal(signal) => signal.index(),
+            Self::Local => 4,
+        }
+    }
+}
+
+impl From<Signal> for Class {
+    fn from(signal: Signal) -> Self {
+        Self::Signal(signal)
+    }
+}
+
+/// A set of signals, and whether the agent's own records are in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SignalSet(pub [bool; 4]);
+pub struct SignalSet(pub(super) [bool; 5]);
 
 impl SignalSet {
-    /// Every signal.
-    pub const ALL: Self = Self([true; 4]);
+    /// Every signal that is sent.
+    pub const ALL: Self = Self([true, true, true, true, false]);
+
+    /// The signals for which `contains` says so.
+    #[must_use]
+    pub fn of(contains: impl Fn(Signal) -> bool) -> Self {
+        Self(Class::ALL.map(|class| match class {
+            Class::Signal(signal) => contains(signal),
+            Class::Local => false,
+        }))
+    }
 
     /// The set of one signal.
     #[must_use]
     pub fn only(signal: Signal) -> Self {
-        Self(Signal::ALL.map(|s| s == signal))
+        Self::of(|s| s == signal)
     }
 
-    /// Whether `signal` is in the set.
+    /// The same with the agent's own records.
     #[must_use]
-    pub fn contains(self, signal: Signal) -> bool {
-        self.0.get(signal.index()).copied().unwrap_or(false)
+    pub const fn with_local(self) -> Self {
+        let Self([traces, metrics, logs, profiles, _]) = self;
+        Self([traces, metrics, logs, profiles, true])
+    }
+
+    /// Whether a signal, or a class of records, is in the set.
+    #[must_use]
+    pub fn contains(self, class: impl Into<Class>) -> bool {
+        self.0.get(class.into().index()).copied().unwrap_or(false)
     }
 
     /// The signals in the set.
     pub fn iter(self) -> impl Iterator<Item = Signal> {
         Signal::ALL.into_iter().filter(move |&s| self.contains(s))
+    }
+
+    /// The classes of records in the set.
+    pub(super) fn classes(self) -> impl Iterator<Item = Class> {
+        Class::ALL.into_iter().filter(move |&class| self.contains(class))
     }
 }
 

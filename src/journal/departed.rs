@@ -6,8 +6,8 @@
 
 use std::collections::VecDeque;
 
-use super::SignalSet;
 use super::ledger::{Count, PerSignal, ReaderLedger, Totals};
+use super::{Class, SignalSet};
 use crate::signal::Signal;
 
 /// Rows kept by name.
@@ -27,7 +27,7 @@ pub(super) struct Departed {
 pub(super) struct Row {
     pub(super) name: String,
     pub(super) signals: SignalSet,
-    pub(super) totals: [Totals; 4],
+    pub(super) totals: [Totals; 5],
 }
 
 impl Departed {
@@ -51,17 +51,17 @@ impl Departed {
         name: &str,
         signals: SignalSet,
         before: &PerSignal,
-    ) -> [Totals; 4] {
+    ) -> [Totals; 5] {
         let at = self.rows.iter().position(|row| row.name == name && row.signals == signals);
         let row = at.and_then(|at| self.rows.remove(at));
         self.dirty |= row.is_some();
         let fits = |row: &Row| {
-            signals.iter().all(|s| row.of(s).ended().min(before.get(s)) == row.of(s).ended())
+            signals.classes().all(|s| row.of(s).ended().min(before.get(s)) == row.of(s).ended())
         };
         let row = row.filter(fits).unwrap_or_default();
-        Signal::ALL.map(|signal| {
-            let totals = row.of(signal);
-            Totals { before: before.get(signal).minus(totals.ended()), ..totals }
+        Class::ALL.map(|class| {
+            let totals = row.of(class);
+            Totals { before: before.get(class).minus(totals.ended()), ..totals }
         })
     }
 
@@ -71,8 +71,8 @@ impl Departed {
 }
 
 impl Row {
-    fn of(&self, signal: Signal) -> Totals {
-        self.totals.get(signal.index()).cloned().unwrap_or_default()
+    fn of(&self, class: impl Into<Class>) -> Totals {
+        self.totals.get(class.into().index()).cloned().unwrap_or_default()
     }
 
     fn add(&mut self, other: &Self) {

@@ -6,15 +6,14 @@
 
 use std::io;
 
-use super::format::Kind;
+use super::format::{Header, Kind};
 use super::handle::Shared;
 use super::ledger::PerSignal;
 use super::log::segment_path;
 use super::recovery::{Walked, walk};
 use super::scan::{self, Scanner, Step, Unscannable};
 use super::segment::Segment;
-use super::{Entry, SignalSet};
-use crate::signal::Signal;
+use super::{Class, Entry, SignalSet};
 
 /// Where in a segment a reader stands.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ struct Found {
 
 fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
     let Wanted { signals, segment, max_bytes, max_records, .. } = wanted;
-    let own = |code: u8| Signal::from_code(code).is_some_and(|s| signals.contains(s));
+    let own = |header: &Header| header.class().is_some_and(|class| signals.contains(class));
     let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0_usize;
     let mut damaged = false;
@@ -104,7 +103,7 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
             None if place.next >= segment.end_seq => break,
             None => {
                 let step = place.scanner.step(|header| {
-                    header.kind == Kind::Data && header.seq >= wanted.seq && own(header.signal)
+                    header.kind == Kind::Data && header.seq >= wanted.seq && own(header)
                 });
                 let step = match step {
                     Ok(step) => step,
@@ -123,7 +122,7 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
                         }
                         damaged |= header.seq > place.next && header.seq > wanted.seq;
                         place.next = place.next.max(header.seq + 1);
-                        let read = header.seq >= wanted.seq && own(header.signal);
+                        let read = header.seq >= wanted.seq && own(&header);
                         scan::entry(&header, meta, payload).filter(|_| read)
                     }
                     Step::Record { header, .. } if header.kind == Kind::Seal => {
@@ -167,13 +166,13 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
     }
 
     let path = segment_path(&shared.config.directory, segment.first_seq);
-    let mut records: Vec<(u64, Signal, u32)> = Vec::new();
+    let mut records: Vec<(u64, Class, u32)> = Vec::new();
     if let Some(mut scanner) = shared.deps.fs.open(&path).ok().and_then(|f| Scanner::open(f).ok()) {
-        let visit = |header: &super::format::Header, _: &[u8]| {
-            if let Some(signal) = Signal::from_code(header.signal)
+        let visit = |header: &Header, _: &[u8]| {
+            if let Some(class) = header.class()
                 && header.kind == Kind::Data
             {
-                records.push((header.seq, signal, header.items));
+                records.push((header.seq, class, header.items));
             }
         };
         // What it finds before the disk fails is what there is.
@@ -190,7 +189,7 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
     if let Some(from) = given_up {
         known.end_seq = known.end_seq.min(from.max(known.first_seq));
     }
-    let had = segment.counts.sum(SignalSet::ALL).requests;
+    let had = segment.counts.total().requests;
     let mut lost = match (again, given_up) {
         (false, None) => had.saturating_sub(records.len() as u64),
         // Not known, but for what readers wait for.
@@ -199,14 +198,14 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
     let newer = known.counts.minus(&segment.counts);
     for lane in state.lanes.values_mut() {
         let mut found = PerSignal::default();
-        for &(seq, signal, items) in &records {
+        for &(seq, class, items) in &records {
             if seq >= lane.cursor && !lane.acks.contains(seq) {
-                found.get_mut(signal).add_one(items);
+                found.get_mut(class).add_one(items);
             }
         }
         let missing = lane.unread_in(known).minus(&newer).minus(&found);
-        for signal in Signal::ALL {
-            lane.lose(known, signal, missing.get(signal));
+        for class in Class::ALL {
+            lane.lose(known, class, missing.get(class));
         }
         lost = lost.max(missing.sum(lane.config.signals).requests);
     }

@@ -21,7 +21,10 @@
 
 use crc_fast::{CrcAlgorithm, Digest};
 
+use super::Class;
+use super::ledger::{Count, slot};
 use super::segment::Segment;
+use crate::signal::{Flags, Signal};
 use crate::time::UnixNano;
 
 /// The newest format this agent reads, and the one it writes.
@@ -156,6 +159,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// What a data record counts as; `None` for a signal that this version does not know.
+    pub(super) fn class(&self) -> Option<Class> {
+        Some(Class::of(Signal::from_code(self.signal)?, Flags(self.flags)))
+    }
+
     /// A header of a record that is not data.
     pub(super) fn of(kind: Kind, seq: u64, payload: &[u8]) -> Self {
         Self {
@@ -231,11 +239,22 @@ impl Header {
     }
 }
 
+/// The header of a seal record: `items` and `durable_seq` are the agent's own records and their bytes.
+pub(super) fn seal_header(segment: &Segment, payload: &[u8]) -> Header {
+    let local = segment.counts.get(Class::Local).requests;
+    Header {
+        items: u32::try_from(local).unwrap_or(u32::MAX),
+        durable_seq: segment.bytes_of(Class::Local),
+        ..Header::of(Kind::Seal, segment.end_seq, payload)
+    }
+}
+
 /// The payload of a seal record.
 pub(super) fn encode_seal(segment: &Segment) -> Vec<u8> {
     let mut out = Vec::with_capacity(SEAL_PAYLOAD);
-    for (count, bytes) in segment.counts.0.iter().zip(segment.bytes) {
-        for value in [count.requests, count.items, bytes] {
+    for class in Signal::ALL.map(Class::from) {
+        let count = segment.counts.get(class);
+        for value in [count.requests, count.items, segment.bytes_of(class)] {
             out.extend_from_slice(&value.to_le_bytes());
         }
     }
@@ -246,12 +265,16 @@ pub(super) fn encode_seal(segment: &Segment) -> Vec<u8> {
 }
 
 /// The summary in a seal record.
-pub(super) fn decode_seal(first_seq: u64, payload: &[u8]) -> Option<Segment> {
+pub(super) fn decode_seal(first_seq: u64, header: &Header, payload: &[u8]) -> Option<Segment> {
     let mut input = Input(payload);
     let mut segment = Segment::starting_at(first_seq);
-    for (count, bytes) in segment.counts.0.iter_mut().zip(&mut segment.bytes) {
-        (count.requests, count.items, *bytes) = (input.u64()?, input.u64()?, input.u64()?);
+    for class in Signal::ALL.map(Class::from) {
+        let (requests, items) = (input.u64()?, input.u64()?);
+        *segment.counts.get_mut(class) = Count { requests, items };
+        *slot(&mut segment.bytes, class) = input.u64()?;
     }
+    segment.counts.get_mut(Class::Local).requests = header.items.into();
+    *slot(&mut segment.bytes, Class::Local) = header.durable_seq;
     segment.end_seq = input.u64()?;
     segment.first_received = UnixNano(input.u64()?);
     segment.last_received = UnixNano(input.u64()?);

@@ -13,7 +13,6 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use super::SignalSet;
 use super::format::{Header, Identity, Kind, SEGMENT_HEADER, SegmentHeader, crc32c, decode_seal};
 use super::fs::FsFile;
 use super::recovery::{Walked, walk};
@@ -46,11 +45,11 @@ pub fn segment(script: &[u8]) {
         let Ok(mut scanner) = Scanner::open(Arc::clone(&file)) else { return };
         let mut walked = Walked::default();
         let visit = |header: &Header, payload: &[u8]| match header.kind {
-            Kind::Seal => drop(decode_seal(first_seq, payload)),
+            Kind::Seal => drop(decode_seal(first_seq, header, payload)),
             _ => drop(Snapshot::decode(payload)),
         };
         if walk(&mut scanner, end, verify, &mut walked, visit).is_ok() {
-            let found = walked.segment.counts.sum(SignalSet::ALL).requests + walked.lost;
+            let found = walked.segment.counts.total().requests + walked.lost;
             assert_eq!(found, walked.segment.end_seq - first_seq, "{walked:?}");
         }
     }

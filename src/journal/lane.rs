@@ -16,10 +16,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::acks::Acks;
-use super::ledger::{Count, PerSignal, Totals};
+use super::ledger::{Count, PerSignal, Totals, slot};
 use super::segment::Segment;
-use super::{DropReason, ReaderConfig, Settled};
-use crate::signal::Signal;
+use super::{Class, DropReason, ReaderConfig, Settled};
 use crate::time::UnixNano;
 
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub(super) struct Lane {
     /// The next sequence to look at; everything below is settled or in flight.
     pub(super) cursor: u64,
     pub(super) acks: Acks,
-    pub(super) totals: [Totals; 4],
+    pub(super) totals: [Totals; 5],
     /// Own records not handed out.
     pub(super) unread: Unread,
     in_flight: BTreeMap<u64, InFlight>,
@@ -56,7 +55,7 @@ pub(super) struct Unread {
 
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
-    signal: Signal,
+    class: Class,
     items: u32,
     bytes: usize,
     received: UnixNano,
@@ -64,7 +63,7 @@ struct InFlight {
 
 impl Lane {
     /// A reader that begins at `start`; what is settled below it is `acks`.
-    pub(super) fn new(config: ReaderConfig, acks: Acks, totals: [Totals; 4]) -> Self {
+    pub(super) fn new(config: ReaderConfig, acks: Acks, totals: [Totals; 5]) -> Self {
         Self {
             config,
             cursor: acks.watermark(),
@@ -88,7 +87,8 @@ impl Lane {
         let held = segment.counts.minus(&settled).sum(signals);
         self.unread.records += held.requests;
         if held.requests > 0 {
-            self.unread.bytes += signals.iter().map(|s| segment.bytes_of(s)).sum::<u64>();
+            self.unread.bytes +=
+                signals.classes().map(|class| segment.bytes_of(class)).sum::<u64>();
         }
         if settled != PerSignal::default() {
             self.settled.insert(segment.first_seq, settled);
@@ -100,9 +100,9 @@ impl Lane {
         self.held_per_signal(segment).sum(self.config.signals)
     }
 
-    /// Like [`Lane::held`], of one signal.
-    pub(super) fn held_of(&self, segment: &Segment, signal: Signal) -> Count {
-        self.held_per_signal(segment).get(signal)
+    /// Like [`Lane::held`], of one class.
+    pub(super) fn held_of(&self, segment: &Segment, class: Class) -> Count {
+        self.held_per_signal(segment).get(class)
     }
 
     fn held_per_signal(&self, segment: &Segment) -> PerSignal {
@@ -129,12 +129,12 @@ impl Lane {
     pub(super) fn hand_out(
         &mut self,
         seq: u64,
-        signal: Signal,
+        class: Class,
         items: u32,
         received: UnixNano,
         bytes: usize,
     ) {
-        self.in_flight.insert(seq, InFlight { signal, items, bytes, received });
+        self.in_flight.insert(seq, InFlight { class, items, bytes, received });
         self.cursor = self.cursor.max(seq + 1);
         self.read(1, bytes as u64);
     }
@@ -166,20 +166,14 @@ impl Lane {
     pub(super) fn settle(&mut self, settled: &Settled, segment: u64) -> bool {
         let Some(record) = self.in_flight.remove(&settled.seq) else { return false };
         self.acks.insert(settled.seq..settled.seq + 1);
-        self.settled.entry(segment).or_default().get_mut(record.signal).add_one(record.items);
-        self.totals_of(record.signal).settle(record.items, &settled.dropped);
+        self.settled.entry(segment).or_default().get_mut(record.class).add_one(record.items);
+        self.totals_of(record.class).settle(record.items, &settled.dropped);
         self.dirty = true;
         true
     }
 
-    fn totals_of(&mut self, signal: Signal) -> &mut Totals {
-        let [traces, metrics, logs, profiles] = &mut self.totals;
-        match signal {
-            Signal::Traces => traces,
-            Signal::Metrics => metrics,
-            Signal::Logs => logs,
-            Signal::Profiles => profiles,
-        }
+    fn totals_of(&mut self, class: Class) -> &mut Totals {
+        slot(&mut self.totals, class)
     }
 
     /// Lets go of everything it holds in `segment`; returns what that was.
@@ -191,10 +185,10 @@ impl Lane {
             self.in_flight.remove(seq);
         }
         let lost = held.sum(self.config.signals);
-        for signal in self.config.signals.iter() {
-            self.totals_of(signal).drop_all(reason, held.get(signal));
-            let all = segment.counts.get(signal);
-            *self.settled.entry(segment.first_seq).or_default().get_mut(signal) = all;
+        for class in self.config.signals.classes() {
+            self.totals_of(class).drop_all(reason, held.get(class));
+            let all = segment.counts.get(class);
+            *self.settled.entry(segment.first_seq).or_default().get_mut(class) = all;
         }
         let unread = lost.requests.saturating_sub(in_flight.len() as u64);
         self.read(unread, segment.mean_bytes(self.config.signals).saturating_mul(unread));
@@ -204,37 +198,37 @@ impl Lane {
         lost
     }
 
-    /// Counts unreadable records of one signal as dropped.
-    pub(super) fn lose(&mut self, segment: &Segment, signal: Signal, lost: Count) {
-        if lost.requests > 0 && self.config.signals.contains(signal) {
-            self.totals_of(signal).drop_all(DropReason::Corrupt, lost);
-            self.settled.entry(segment.first_seq).or_default().get_mut(signal).add(lost);
+    /// Counts unreadable records of one class as dropped.
+    pub(super) fn lose(&mut self, segment: &Segment, class: Class, lost: Count) {
+        if lost.requests > 0 && self.config.signals.contains(class) {
+            self.totals_of(class).drop_all(DropReason::Corrupt, lost);
+            self.settled.entry(segment.first_seq).or_default().get_mut(class).add(lost);
             self.read(lost.requests, segment.mean_bytes(self.config.signals) * lost.requests);
             self.dirty = true;
         }
     }
 
-    /// Accepted before it began, or settled: everything of a signal but what it holds.
-    pub(super) fn accounted(&self, signal: Signal) -> Count {
-        let Some(totals) = self.totals.get(signal.index()) else { return Count::default() };
+    /// Accepted before it began, or settled: everything of a class but what it holds.
+    pub(super) fn accounted(&self, class: Class) -> Count {
+        let Some(totals) = self.totals.get(class.index()) else { return Count::default() };
         totals.before.plus(totals.ended())
     }
 
     /// Counts records as dropped that are in no segment any more.
-    pub(super) fn write_off(&mut self, signal: Signal, missing: Count) {
-        if (missing.requests > 0 || missing.items > 0) && self.config.signals.contains(signal) {
-            self.totals_of(signal).drop_all(DropReason::Corrupt, missing);
+    pub(super) fn write_off(&mut self, class: Class, missing: Count) {
+        if (missing.requests > 0 || missing.items > 0) && self.config.signals.contains(class) {
+            self.totals_of(class).drop_all(DropReason::Corrupt, missing);
             self.dirty = true;
         }
     }
 
-    /// Own records of `segment`, per signal, that are neither settled nor in flight.
+    /// Own records of `segment`, per class, that are neither settled nor in flight.
     pub(super) fn unread_in(&self, segment: &Segment) -> PerSignal {
         let mut unread = self.held_per_signal(segment);
         for record in self.in_flight.range(segment.first_seq..segment.end_seq).map(|(_, r)| r) {
             let left =
-                unread.get(record.signal).minus(Count { requests: 1, items: record.items.into() });
-            *unread.get_mut(record.signal) = left;
+                unread.get(record.class).minus(Count { requests: 1, items: record.items.into() });
+            *unread.get_mut(record.class) = left;
         }
         unread
     }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DropReason, SignalSet};
+use super::{Class, DropReason, SignalSet};
 use crate::signal::Signal;
 
 /// Requests and the items (spans, data points, log records, profiles) in them.
@@ -46,31 +46,30 @@ impl Count {
     }
 }
 
-/// One count per signal.
+/// One count per signal, and one, shown nowhere, of the agent's own records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PerSignal(pub [Count; 4]);
+pub struct PerSignal(pub [Count; 5]);
 
 impl PerSignal {
     /// The count of one signal.
     #[must_use]
-    pub fn get(&self, signal: Signal) -> Count {
-        self.0.get(signal.index()).copied().unwrap_or_default()
+    pub fn get(&self, class: impl Into<Class>) -> Count {
+        self.0.get(class.into().index()).copied().unwrap_or_default()
     }
 
     /// The sum over the signals of a set.
     #[must_use]
     pub fn sum(&self, signals: SignalSet) -> Count {
-        signals.iter().fold(Count::default(), |sum, s| sum.plus(self.get(s)))
+        signals.classes().fold(Count::default(), |sum, class| sum.plus(self.get(class)))
     }
 
-    pub(super) fn get_mut(&mut self, signal: Signal) -> &mut Count {
-        let [traces, metrics, logs, profiles] = &mut self.0;
-        match signal {
-            Signal::Traces => traces,
-            Signal::Metrics => metrics,
-            Signal::Logs => logs,
-            Signal::Profiles => profiles,
-        }
+    /// The sum over everything.
+    pub(super) fn total(&self) -> Count {
+        self.0.into_iter().fold(Count::default(), Count::plus)
+    }
+
+    pub(super) fn get_mut(&mut self, class: impl Into<Class>) -> &mut Count {
+        slot(&mut self.0, class.into())
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -78,7 +77,19 @@ impl PerSignal {
     }
 
     pub(super) fn minus(&self, other: &Self) -> Self {
-        Self(Signal::ALL.map(|s| self.get(s).minus(other.get(s))))
+        Self(Class::ALL.map(|class| self.get(class).minus(other.get(class))))
+    }
+}
+
+/// The one of a class.
+pub(super) fn slot<T>(of: &mut [T; 5], class: Class) -> &mut T {
+    let [traces, metrics, logs, profiles, local] = of;
+    match class {
+        Class::Signal(Signal::Traces) => traces,
+        Class::Signal(Signal::Metrics) => metrics,
+        Class::Signal(Signal::Logs) => logs,
+        Class::Signal(Signal::Profiles) => profiles,
+        Class::Local => local,
     }
 }
 

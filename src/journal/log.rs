@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use super::config::{SLACK, record_bytes_max};
 use super::format::{
     Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, Salt, SegmentHeader, crc32c, encode_seal,
+    seal_header,
 };
 use super::fs::{FsFile, write_all_at};
 use super::group::Group;
@@ -298,15 +299,18 @@ impl Log {
             return;
         }
         let Some(active) = self.active.take() else { return };
-        let (end_seq, seal) = {
+        let (header, seal) = {
             let mut state = self.shared.lock();
             let Some(segment) = state.segments.back_mut() else { return };
             segment.file.sealed = true;
             segment.size = active.offset + SEAL as u64;
-            (segment.end_seq, encode_seal(segment))
+            {
+                let seal = encode_seal(segment);
+                (seal_header(segment, &seal), seal)
+            }
         };
         let mut group = Group::new(active.salt, active.offset);
-        group.push(Header::of(Kind::Seal, end_seq, &seal), &[], &seal);
+        group.push(header, &[], &seal);
         let sealed =
             group.write(&*active.file, active.offset).and_then(|()| active.file.set_len(group.end));
         if let Err(error) = sealed {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{
-    BadHeader, Header, Identity, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal,
+    BadHeader, Header, Identity, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal, seal_header,
 };
 use super::fs::{FsFile, write_all_at};
 use super::group::Group;
@@ -28,8 +28,7 @@ use super::scan::{Scanner, Step, Unscannable};
 use super::segment::Segment;
 use super::snapshot::{SavedReader, Snapshot};
 use super::state::State;
-use super::{Config, OpenError, ReaderConfig};
-use crate::signal::Signal;
+use super::{Class, Config, OpenError, ReaderConfig};
 
 /// What a walk over one segment found.
 #[derive(Debug, Default)]
@@ -123,13 +122,13 @@ fn acknowledged(header: &Header) -> Option<u64> {
 
 impl Walked {
     fn take(&mut self, header: &Header, end: u64, visit: &mut impl FnMut(&Header, &[u8])) {
-        let Some(signal) = Signal::from_code(header.signal) else { return };
+        let Some(class) = header.class() else { return };
         if header.seq < self.segment.end_seq || header.seq >= end {
             return;
         }
         self.miss(header.seq);
         let bytes = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
-        self.segment.record(header.seq, signal, header.items, bytes, header.received);
+        self.segment.record(header.seq, class, header.items, bytes, header.received);
         visit(header, &[]);
     }
 
@@ -146,14 +145,14 @@ impl Walked {
 /// missing: what one lane settled had been accepted, and what another has neither settled nor left
 /// to read is dropped.
 fn balance(state: &mut State) {
-    for signal in Signal::ALL {
+    for class in Class::ALL {
         let accounted = |lane: &Lane| {
-            let held = state.segments.iter().map(|s| lane.held_of(s, signal));
-            lane.accounted(signal).plus(held.fold(Count::default(), Count::plus))
+            let held = state.segments.iter().map(|s| lane.held_of(s, class));
+            lane.accounted(class).plus(held.fold(Count::default(), Count::plus))
         };
-        let reading = |lane: &&Lane| lane.config.signals.contains(signal);
+        let reading = |lane: &&Lane| lane.config.signals.contains(class);
         let most = state.lanes.values().filter(reading).map(accounted).fold(
-            state.accepted.get(signal),
+            state.accepted.get(class),
             |most, count| Count {
                 requests: most.requests.max(count.requests),
                 items: most.items.max(count.items),
@@ -161,9 +160,9 @@ fn balance(state: &mut State) {
         );
         let missing: Vec<_> =
             state.lanes.values().map(|lane| most.minus(accounted(lane))).collect();
-        *state.accepted.get_mut(signal) = most;
+        *state.accepted.get_mut(class) = most;
         for (lane, missing) in state.lanes.values_mut().zip(missing) {
-            lane.write_off(signal, missing);
+            lane.write_off(class, missing);
         }
     }
 }
@@ -200,8 +199,7 @@ pub(super) fn recover(
     state.segments = segments.into();
     start.lanes(&mut state, readers, snapshot);
     recovery.segments = state.segments.len();
-    recovery.records =
-        state.segments.iter().map(|s| s.counts.sum(super::SignalSet::ALL).requests).sum();
+    recovery.records = state.segments.iter().map(|s| s.counts.total().requests).sum();
     state.lost_records = recovery.lost_records;
     for lane in state.lanes.values().filter(|lane| lane.config.durable) {
         recovery.undelivered.push((lane.config.name.clone(), state.queued(lane)));
@@ -331,8 +329,8 @@ impl Start<'_> {
                         }
                     }
                     Kind::Data => {
-                        if let Some(signal) = Signal::from_code(header.signal) {
-                            snapshot.accepted.get_mut(signal).add_one(header.items);
+                        if let Some(class) = header.class() {
+                            snapshot.accepted.get_mut(class).add_one(header.items);
                         }
                     }
                     Kind::State | Kind::Seal | Kind::Block => {}
@@ -351,7 +349,7 @@ impl Start<'_> {
         let Step::Record { header, payload, .. } = scanner.step(|_| true).ok()? else {
             return None;
         };
-        let mut segment = decode_seal(found.first_seq, &payload)
+        let mut segment = decode_seal(found.first_seq, &header, &payload)
             .filter(|s| header.kind == Kind::Seal && end.is_none_or(|end| s.end_seq <= end))?;
         segment.size = scanner.file_len();
         segment.file.compressed = scanner.header.blocks;
@@ -393,7 +391,7 @@ impl Start<'_> {
         found.file.set_len(walked.good_end)?;
         let payload = encode_seal(&walked.segment);
         let mut group = Group::new(scanner.header.salt, walked.good_end);
-        group.push(Header::of(Kind::Seal, walked.segment.end_seq, &payload), &[], &payload);
+        group.push(seal_header(&walked.segment, &payload), &[], &payload);
         let end = group.end;
         let bytes = group.into_bytes();
         write_all_at(&*found.file, &mut [IoSlice::new(&bytes)], walked.good_end)?;
@@ -436,18 +434,18 @@ impl Start<'_> {
         lane.redelivered_below = state.next_seq;
         lane.progress = state.progress;
         let mut settled: Vec<_> = state.segments.iter().map(|s| self.settled(s, &lane)).collect();
-        for signal in lane.config.signals.iter() {
+        for class in lane.config.signals.classes() {
             let held = state
                 .segments
                 .iter()
                 .zip(&settled)
-                .map(|(s, known)| s.counts.get(signal).minus(known.settled.get(signal)));
-            let all = held.fold(lane.accounted(signal), Count::plus);
-            let mut surplus = all.minus(state.accepted.get(signal));
+                .map(|(s, known)| s.counts.get(class).minus(known.settled.get(class)));
+            let all = held.fold(lane.accounted(class), Count::plus);
+            let mut surplus = all.minus(state.accepted.get(class));
             // It was settled before it became unreadable.
             for known in &mut settled {
-                let part = known.missing.get(signal).min(surplus);
-                known.settled.get_mut(signal).add(part);
+                let part = known.missing.get(class).min(surplus);
+                known.settled.get_mut(class).add(part);
                 surplus = surplus.minus(part);
             }
         }
@@ -473,11 +471,11 @@ impl Start<'_> {
         let scanner = self.deps.fs.open(&path).ok().and_then(|file| Scanner::open(file).ok());
         if let Some(mut scanner) = scanner {
             let visit = |header: &Header, _: &[u8]| {
-                let signal = Signal::from_code(header.signal).filter(|_| header.kind == Kind::Data);
-                let Some(signal) = signal else { return };
-                found.get_mut(signal).add_one(header.items);
+                let class = header.class().filter(|_| header.kind == Kind::Data);
+                let Some(class) = class else { return };
+                found.get_mut(class).add_one(header.items);
                 if lane.acks.contains(header.seq) {
-                    settled.get_mut(signal).add_one(header.items);
+                    settled.get_mut(class).add_one(header.items);
                 }
             };
             // What a failing disk hides is found again, as damage, when it is read.

@@ -1,8 +1,7 @@
 //! What is kept in memory about one segment: counts per signal, never an index per record.
 
-use super::ledger::{Count, PerSignal};
-use super::{Entry, SignalSet};
-use crate::signal::Signal;
+use super::ledger::{Count, PerSignal, slot};
+use super::{Class, Entry, SignalSet};
 use crate::time::UnixNano;
 
 /// A segment's summary. In `memory` mode also its records.
@@ -15,7 +14,7 @@ pub(super) struct Segment {
     /// Records and items per signal.
     pub(super) counts: PerSignal,
     /// Payload bytes per signal.
-    pub(super) bytes: [u64; 4],
+    pub(super) bytes: [u64; 5],
     /// When its first record was received.
     pub(super) first_received: UnixNano,
     /// When its last record was received.
@@ -55,7 +54,7 @@ impl Segment {
     pub(super) fn record(
         &mut self,
         seq: u64,
-        signal: Signal,
+        class: Class,
         items: u32,
         bytes: usize,
         received: UnixNano,
@@ -65,20 +64,18 @@ impl Segment {
         }
         self.last_received = self.last_received.max(received);
         self.end_seq = seq + 1;
-        self.counts.get_mut(signal).add_one(items);
-        if let Some(sum) = self.bytes.get_mut(signal.index()) {
-            *sum += bytes as u64;
-        }
+        self.counts.get_mut(class).add_one(items);
+        *slot(&mut self.bytes, class) += bytes as u64;
     }
 
-    pub(super) fn bytes_of(&self, signal: Signal) -> u64 {
-        self.bytes.get(signal.index()).copied().unwrap_or(0)
+    pub(super) fn bytes_of(&self, class: Class) -> u64 {
+        self.bytes.get(class.index()).copied().unwrap_or(0)
     }
 
     /// The mean payload size over a set of signals; 0 when it has none.
     pub(super) fn mean_bytes(&self, signals: SignalSet) -> u64 {
         let Count { requests, .. } = self.counts.sum(signals);
-        let bytes: u64 = signals.iter().map(|s| self.bytes_of(s)).sum();
+        let bytes: u64 = signals.classes().map(|class| self.bytes_of(class)).sum();
         bytes.checked_div(requests).unwrap_or(0)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accepted: 4 × (requests u64, items u64), by signal │ readers u16 │ per reader:
-//!   name_len u16 │ name │ signals u8 (bit = signal) │ watermark u64 │ ranges u32 × (start u64, end u64)
+//!   name_len u16 │ name │ signals u8 (bit = signal; 16 = local) │ watermark u64 │ ranges u32 × (start u64, end u64)
 //!   per signal of the set: before, delivered: 2 × (requests u64, items u64) │ dropped_requests u64
 //!                          reasons u8 × (reason u8, items u64)
 //! departed u16 │ per reader: name_len u16 │ name │ signals u8 │ per signal of the set: as above
@@ -16,8 +16,8 @@ use super::acks::Acks;
 use super::departed::{Departed, Row};
 use super::format::Input;
 use super::lane::Lane;
-use super::ledger::{Count, PerSignal, Totals};
-use super::{DropReason, SignalSet};
+use super::ledger::{Count, PerSignal, Totals, slot};
+use super::{Class, DropReason, SignalSet};
 use crate::signal::Signal;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) struct SavedReader {
     pub(super) name: String,
     pub(super) signals: SignalSet,
     pub(super) acks: Acks,
-    pub(super) totals: [Totals; 4],
+    pub(super) totals: [Totals; 5],
 }
 
 impl Snapshot {
@@ -55,8 +55,8 @@ impl Snapshot {
     pub(super) fn decode(payload: &[u8]) -> Option<Self> {
         let mut input = Input(payload);
         let mut accepted = PerSignal::default();
-        for count in &mut accepted.0 {
-            *count = read_count(&mut input)?;
+        for signal in Signal::ALL {
+            *accepted.get_mut(signal) = read_count(&mut input)?;
         }
         let readers = input.u16()?;
         let readers = (0..readers).map(|_| read_reader(&mut input)).collect::<Option<_>>()?;
@@ -75,7 +75,7 @@ pub(super) fn encode<'a>(
     departed: Option<&Departed>,
 ) -> Vec<u8> {
     let mut out = Vec::new();
-    accepted.0.iter().for_each(|count| put_count(&mut out, *count));
+    Signal::ALL.iter().for_each(|&signal| put_count(&mut out, accepted.get(signal)));
     out.extend_from_slice(&u16::try_from(lanes.len()).unwrap_or(u16::MAX).to_le_bytes());
     for lane in lanes.take(u16::MAX.into()) {
         put_reader(&mut out, lane);
@@ -106,11 +106,11 @@ fn put_reader(out: &mut Vec<u8>, lane: &Lane) {
 fn put_name(out: &mut Vec<u8>, name: &str, signals: SignalSet) {
     out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(0).to_le_bytes());
     out.extend_from_slice(name.as_bytes());
-    out.push(signals.iter().fold(0, |bits, signal| bits | 1 << signal.index()));
+    out.push(signals.classes().fold(0, |bits, class| bits | 1 << class.index()));
 }
 
-fn put_totals(out: &mut Vec<u8>, signals: SignalSet, totals: &[Totals; 4]) {
-    for totals in signals.iter().filter_map(|signal| totals.get(signal.index())) {
+fn put_totals(out: &mut Vec<u8>, signals: SignalSet, totals: &[Totals; 5]) {
+    for totals in signals.classes().filter_map(|class| totals.get(class.index())) {
         put_count(out, totals.before);
         put_count(out, totals.delivered);
         out.extend_from_slice(&totals.dropped_requests.to_le_bytes());
@@ -142,12 +142,12 @@ fn read_name(input: &mut Input<'_>) -> Option<(String, SignalSet)> {
     let name_len = input.u16()?;
     let name = String::from_utf8(input.bytes(name_len.into())?.to_vec()).ok()?;
     let bits = input.u8()?;
-    Some((name, SignalSet(Signal::ALL.map(|signal| bits & 1 << signal.index() != 0))))
+    Some((name, SignalSet(Class::ALL.map(|class| bits & 1 << class.index() != 0))))
 }
 
-fn read_totals(input: &mut Input<'_>, signals: SignalSet) -> Option<[Totals; 4]> {
-    let mut totals: [Totals; 4] = Default::default();
-    for signal in signals.iter() {
+fn read_totals(input: &mut Input<'_>, signals: SignalSet) -> Option<[Totals; 5]> {
+    let mut totals: [Totals; 5] = Default::default();
+    for class in signals.classes() {
         let (before, delivered) = (read_count(input)?, read_count(input)?);
         let dropped_requests = input.u64()?;
         let mut dropped = std::collections::BTreeMap::new();
@@ -158,9 +158,7 @@ fn read_totals(input: &mut Input<'_>, signals: SignalSet) -> Option<[Totals; 4]>
             let sum: &mut u64 = dropped.entry(reason).or_default();
             *sum = sum.saturating_add(items);
         }
-        if let Some(slot) = totals.get_mut(signal.index()) {
-            *slot = Totals { before, delivered, dropped_requests, dropped };
-        }
+        *slot(&mut totals, class) = Totals { before, delivered, dropped_requests, dropped };
     }
     Some(totals)
 }

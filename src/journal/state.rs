@@ -18,7 +18,7 @@ use super::rate::Rate;
 use super::retention::{self, Candidate};
 use super::segment::Segment;
 use super::tail::{self, Tail};
-use super::{DropReason, Entry, Settled, SignalSet, WhenFull};
+use super::{Class, DropReason, Entry, Settled, SignalSet, WhenFull};
 use crate::signal::{Record, Signal};
 use crate::time::UnixNano;
 
@@ -88,15 +88,15 @@ impl State {
     /// Publishes a durable record of the active segment.
     pub(super) fn commit(&mut self, entry: Entry, keep_in_segment: bool) {
         let (seq, received) = (entry.seq, entry.received);
-        let (signal, items) = (entry.record.signal, entry.record.items);
+        let (class, items) = (class_of(&entry.record), entry.record.items);
         let bytes = entry.record.payload.len();
         let Some(active) = self.segments.back_mut() else { return };
-        active.record(seq, signal, items, bytes, received);
-        self.accepted.get_mut(signal).add_one(items);
+        active.record(seq, class, items, bytes, received);
+        self.accepted.get_mut(class).add_one(items);
         self.next_seq = seq + 1;
         self.last_received = received;
         for lane in self.lanes.values_mut() {
-            if lane.config.signals.contains(signal) {
+            if lane.config.signals.contains(class) {
                 lane.arrived(seq, bytes);
             }
         }
@@ -157,7 +157,8 @@ impl State {
                 return Some(Taken::Disk { seq, signals, segment: Box::new(segment) });
             };
             let record = &entry.record;
-            if !lane.config.signals.contains(record.signal) {
+            let class = class_of(record);
+            if !lane.config.signals.contains(class) {
                 lane.pass_to(seq + 1);
                 continue;
             }
@@ -166,7 +167,7 @@ impl State {
             }
             bytes += record.payload.len();
             out.push(Entry { redelivered: seq < lane.redelivered_below, ..entry.clone() });
-            lane.hand_out(seq, record.signal, record.items, entry.received, record.payload.len());
+            lane.hand_out(seq, class, record.items, entry.received, record.payload.len());
         }
         if lane.unread.records == 0 {
             lane.pass_to(*next_seq);
@@ -186,7 +187,7 @@ impl State {
             let record = &entry.record;
             lane.hand_out(
                 entry.seq,
-                record.signal,
+                class_of(record),
                 record.items,
                 entry.received,
                 record.payload.len(),
@@ -315,7 +316,7 @@ impl State {
     fn row(&self, lane: &Lane, signal: Signal) -> ReaderLedger {
         let totals = lane.totals.get(signal.index()).cloned().unwrap_or_default();
         let name = &lane.config.name;
-        let held = self.segments.iter().map(|s| lane.held_of(s, signal));
+        let held = self.segments.iter().map(|s| lane.held_of(s, signal.into()));
         ReaderLedger {
             reader: name.clone(),
             exporter: name.rsplit_once(':').map_or(name.as_str(), |(exporter, _)| exporter).into(),
@@ -342,8 +343,13 @@ impl State {
         let segment = held.next()?;
         let in_memory = |seq| self.tail.get(seq).or_else(|| segment.entry(seq));
         let from = lane.cursor.max(segment.first_seq);
-        let own = |e: &&Entry| lane.config.signals.contains(e.record.signal);
+        let own = |e: &&Entry| lane.config.signals.contains(class_of(&e.record));
         let exact = (from..segment.end_seq).map_while(in_memory).find(own);
         Some(exact.map_or(segment.first_received, |e| e.received))
     }
+}
+
+/// What a record counts as.
+pub(super) const fn class_of(record: &Record) -> Class {
+    Class::of(record.signal, record.flags)
 }

@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod document;
 mod faults;
+mod local;
 mod memory;
 mod model;
 mod room;

@@ -118,7 +118,7 @@ fn the_fields_stand_where_the_document_says() {
 fn the_fields_of_seals_and_rejected_records_stand_where_the_document_says() {
     let field = layout("### Seal", SEAL - RECORD_HEADER);
     let mut segment = Segment::starting_at(7);
-    segment.record(7, Signal::Metrics, 3, 11, UnixNano(5));
+    segment.record(7, Signal::Metrics.into(), 3, 11, UnixNano(5));
     let bytes = encode_seal(&segment);
     assert_eq!(bytes[24..48], [1_u64, 3, 11].map(u64::to_le_bytes).concat());
     assert_eq!(bytes[field("end_seq")], 8_u64.to_le_bytes());

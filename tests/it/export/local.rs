@@ -85,7 +85,7 @@ async fn a_disk_that_does_not_take_it_is_waited_for() {
 async fn the_lanes_of_a_file_share_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("all.jsonl");
-    let pipe = Pipe::start(to_file(&path, SignalSet([true; 4])));
+    let pipe = Pipe::start(to_file(&path, SignalSet::ALL));
     for n in 0..40 {
         let signal = Signal::ALL[n % 4];
         let payload = Bytes::from_static(&[0x0a, 0]);
