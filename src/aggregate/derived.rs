@@ -32,7 +32,7 @@ use sampler::{Amount, Part, Shown};
 pub(super) const INTERVAL_MS: i64 = ROLL_MS;
 
 /// All families.
-const FAMILIES: [&Desc; 11] = [
+const FAMILIES: [&Desc; 12] = [
     &desc::SPANMETRICS_CALLS,
     &desc::SPANMETRICS_LATENCY,
     &desc::SPANMETRICS_SIZE,
@@ -40,6 +40,7 @@ const FAMILIES: [&Desc; 11] = [
     &desc::OPERATION_EXCEEDED,
     &desc::OPERATION_MIN,
     &desc::OPERATION_MAX,
+    &desc::ROUTE_EXCLUDED,
     &desc::SERVICE_GRAPH_REQUESTS,
     &desc::SERVICE_GRAPH_FAILED,
     &desc::SERVICE_GRAPH_SERVER,
@@ -108,6 +109,11 @@ impl<Id: Copy + Eq> Derived<Id> {
                 sampler.show(sink, &of_http(id, http), labels);
             }
         }
+        for (id, route) in (0..).zip(table.excluded_routes()) {
+            let families = vec![(&desc::ROUTE_EXCLUDED, Amount::Gauge(1.0))];
+            let shown = Shown { part: Part::Excluded, id, version: 1, families };
+            sampler.show(sink, &shown, || vec![("http_route".to_owned(), route.clone())]);
+        }
         for edge in table.graph().edges() {
             sampler.show(sink, &of_edge(edge), || table.graph().labels(edge));
         }
@@ -174,10 +180,11 @@ fn show_operation<S: Sink>(
         }
     }
     let calls = operation.outcomes.iter().map(|outcome| outcome.calls).sum();
-    let threshold = operation.threshold_seconds();
-    let families = vec![(&desc::OPERATION_EXCEEDED, Amount::Count(operation.exceeded))];
-    let shown = Shown { part: Part::Exceeded, id, version: operation.exceeded, families };
-    sampler.show(sink, &shown, || operation.labels(("threshold", &threshold)));
+    if let Some(threshold) = operation.threshold_seconds() {
+        let families = vec![(&desc::OPERATION_EXCEEDED, Amount::Count(operation.exceeded))];
+        let shown = Shown { part: Part::Exceeded, id, version: operation.exceeded, families };
+        sampler.show(sink, &shown, || operation.labels(("threshold", &threshold)));
+    }
     if let Some((min, max)) = operation.window {
         let unit = UNIT.as_secs_f64();
         let families = vec![

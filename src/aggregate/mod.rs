@@ -28,5 +28,6 @@ pub use config::Config;
 pub use durable::{Durable, Origin};
 pub use key::Labels;
 pub use reader::{Aggregate, Keeping, READER, Stop, Stopping, reader_config, stop};
+pub use resource::useless_dimensions;
 pub use snapshot::Snapshot;
 pub use table::Table;

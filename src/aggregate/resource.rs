@@ -116,24 +116,39 @@ impl Resource {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dimensions(Arc<[Dimension]>);
 
+/// One of them, and its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Dimension {
+pub(super) struct Dimension {
     key: String,
     label: String,
 }
 
 impl Dimensions {
-    /// Of these keys; those that make no label of their own are left out.
+    /// Of these keys; those of [`Dimensions::sort`] that are useless are left out.
     pub(super) fn new(keys: &[String]) -> Self {
-        let mut taken: Vec<Dimension> = Vec::new();
+        Self(Self::sort(keys).0.into())
+    }
+
+    /// Those that make a label, and those that do not, with the reason.
+    pub(super) fn sort(keys: &[String]) -> (Vec<Dimension>, Vec<(String, &'static str)>) {
+        let (mut taken, mut useless): (Vec<Dimension>, Vec<_>) = (Vec::new(), Vec::new());
         for key in keys {
-            let Some(label) = label_name(key) else { continue };
-            let known = taken.iter().any(|dimension| dimension.label == label);
-            if !known && !RESERVED.contains(&&*label) && taken.len() < DIMENSIONS_MAX {
+            let label = label_name(key).unwrap_or_default();
+            let why = if label.is_empty() {
+                "makes no label name"
+            } else if RESERVED.contains(&&*label) {
+                "is a label already"
+            } else if taken.iter().any(|dimension| dimension.label == label) {
+                "is there twice"
+            } else if taken.len() >= DIMENSIONS_MAX {
+                "is one too many: there are at most 8"
+            } else {
                 taken.push(Dimension { key: key.clone(), label });
-            }
+                continue;
+            };
+            useless.push((key.clone(), why));
         }
-        Self(taken.into())
+        (taken, useless)
     }
 
     /// Whether there is none.
@@ -173,6 +188,12 @@ impl Dimensions {
     ) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().map(|dimension| dimension.label.as_str()).zip(values.split(END))
     }
+}
+
+/// The keys that make no dimension, with the reason.
+#[must_use]
+pub fn useless_dimensions(keys: &[String]) -> Vec<(String, &'static str)> {
+    Dimensions::sort(keys).1
 }
 
 /// Ends a dimension's value; values do not contain it.

@@ -50,6 +50,7 @@ struct Sum {
 #[derive(Clone, Debug)]
 enum Value {
     Count(u64),
+    Level(u64),
     Latency(Buckets),
 }
 
@@ -162,6 +163,11 @@ impl Table {
         let overflow = (overflow.measured.calls > 0).then(|| Figures::of(overflow));
         let mut sums = self.operation_sums();
         sums.extend(self.graph_sums());
+        sums.extend(self.excluded_routes().iter().map(|route| Sum {
+            desc: &desc::ROUTE_EXCLUDED,
+            labels: vec![("http_route".to_owned(), route.clone())],
+            value: Value::Level(1),
+        }));
         sums.sort_by(|a, b| (a.desc.name, &a.labels).cmp(&(b.desc.name, &b.labels)));
         Snapshot {
             series,
@@ -186,11 +192,13 @@ impl Table {
                     });
                 }
             }
-            sums.push(Sum {
-                desc: &desc::OPERATION_EXCEEDED,
-                labels: operation.labels(("threshold", &operation.threshold_seconds())),
-                value: Value::Count(operation.exceeded),
-            });
+            if let Some(threshold) = operation.threshold_seconds() {
+                sums.push(Sum {
+                    desc: &desc::OPERATION_EXCEEDED,
+                    labels: operation.labels(("threshold", &threshold)),
+                    value: Value::Count(operation.exceeded),
+                });
+            }
         }
         sums
     }
@@ -318,6 +326,7 @@ fn expose_sums(sums: &[Sum], out: &mut Exposition) {
         let labels = borrowed(labels);
         match value {
             Value::Count(count) => family.count(&labels, *count, None),
+            Value::Level(level) => family.whole(&labels, *level),
             Value::Latency(buckets) => family.histogram(&labels, &buckets.shown(), None),
         }
     }

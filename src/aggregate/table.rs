@@ -346,6 +346,10 @@ impl Table {
         self.started
     }
 
+    pub(super) fn excluded_routes(&self) -> &[String] {
+        &self.config.routes_exclude
+    }
+
     pub(super) const fn dimensions(&self) -> &Dimensions {
         &self.dimensions
     }

@@ -5,6 +5,7 @@
 use super::check::Values;
 use super::surroundings::Surroundings;
 use super::{Config, receivers};
+use crate::aggregate;
 use crate::aggregate::metrics::Promotion;
 use crate::journal::{self, Durability};
 use crate::memory::Budget;
@@ -43,12 +44,9 @@ pub(super) fn resolve(
     admin.set("header_timeout", &mut config.api.header_timeout);
     admin.set("response_timeout", &mut config.api.response_timeout);
     admin.set("query_timeout", &mut config.api.query_timeout);
-    let aggregate = values.at("aggregate");
-    aggregate.set("series_max", &mut config.aggregate.series_max);
-    aggregate.set("series_per_service_max", &mut config.aggregate.series_per_service_max);
-    aggregate.set("series_ttl", &mut config.aggregate.series_ttl);
-    aggregate.set("label_value_size_max", &mut config.aggregate.label_value_bytes_max);
+    spans(values, &mut config.aggregate, findings);
     local(values, &mut config);
+    config.aggregate.promote = config.metrics.promote.clone();
     config.telemetry = telemetry(values, findings);
     values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
     super::addresses::check(values, &config, findings);
@@ -95,6 +93,30 @@ fn journal(values: &Values, config: &Config, findings: &mut Vec<Finding>) -> jou
         findings.push(Finding::warning(given.span, message).help(help));
     }
     journal
+}
+
+/// What is made of spans.
+fn spans(values: &Values, config: &mut aggregate::Config, findings: &mut Vec<Finding>) {
+    let at = values.at("aggregate");
+    at.set("series_max", &mut config.series_max);
+    at.set("series_per_service_max", &mut config.series_per_service_max);
+    at.set("series_ttl", &mut config.series_ttl);
+    at.set("label_value_size_max", &mut config.label_value_bytes_max);
+    at.set("dimensions", &mut config.dimensions);
+    if let Some(given) = at.given("dimensions") {
+        for (key, why) in aggregate::useless_dimensions(&config.dimensions) {
+            let message = format!("`{key}` in `aggregate.dimensions` {why}");
+            findings.push(Finding::error(given.span, message).help("leave it out"));
+        }
+    }
+    at.set("exemplars", &mut config.exemplars);
+    at.set("thresholds.default", &mut config.thresholds.default);
+    at.set("routes.exclude", &mut config.routes_exclude);
+    at.set("graph.enabled", &mut config.graph.enabled);
+    at.set("graph.wait", &mut config.graph.wait);
+    at.set("graph.pending_max", &mut config.graph.pending_max);
+    at.set("graph.edges_max", &mut config.graph.edges_max);
+    at.set("graph.virtual_nodes_max", &mut config.graph.virtual_nodes_max);
 }
 
 /// The metric store, and what goes into it.

@@ -37,10 +37,12 @@ pub(in super::super) enum Part {
     Http = 5,
     /// The service graph.
     Edges = 6,
+    /// Routes left out of score and alerts.
+    Excluded = 7,
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Spans,
         Self::Succeeded,
         Self::Failed,
@@ -48,6 +50,7 @@ impl Part {
         Self::Window,
         Self::Http,
         Self::Edges,
+        Self::Excluded,
     ];
 }
 
@@ -288,7 +291,11 @@ fn describe<S: Sink>(sink: &mut S, family: &Desc) {
         registry::Kind::Gauge => MetricKind::Gauge,
         registry::Kind::Histogram => MetricKind::Histogram,
     };
-    let unit = if kind == MetricKind::Counter { "" } else { "seconds" };
+    let unit = if family.name.ends_with("_seconds") || kind == MetricKind::Histogram {
+        "seconds"
+    } else {
+        ""
+    };
     let (help, unit) = (family.help.to_owned(), unit.to_owned());
     sink.describe(&name_of(family), Metadata { kind, help, unit });
 }

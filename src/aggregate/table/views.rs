@@ -4,8 +4,8 @@
 //! span ─▶ row ─▶ its view: what came since the last roll ── roll, every 5 s ──▶ operation (by outcome)
 //!                                                                         └──▶ HTTP (route, method, status)
 //! ```
-//! So a span costs one more histogram, however many sums it belongs to. Only SERVER and CONSUMER spans have views, and
-//! not those of excluded routes. A row's operation is that of its first span. Limits: no more than there
+//! So a span costs one more histogram, however many sums it belongs to. Only SERVER and CONSUMER spans have views. Excluded
+//! routes have no threshold. A row's operation is that of its first span. Limits: no more than there
 //! are rows; what no row refers to is removed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -101,9 +101,6 @@ impl Views {
         }
         let mut name = operation::name(span, key.method).into_owned();
         name.truncate(name.floor_char_boundary(config.label_value_bytes_max));
-        if config.excludes(&name) {
-            return None;
-        }
         let resource = labels.resource();
         let http = (key.kind == operation::SERVER && !key.method.is_empty()).then(|| HttpKey {
             resource: Arc::clone(resource),
@@ -203,13 +200,18 @@ impl Operation {
         labels
     }
 
-    /// The threshold as a label has it.
-    pub(in crate::aggregate) fn threshold_seconds(&self) -> String {
-        Duration::from_nanos(self.threshold_nanos).as_secs_f64().to_string()
+    /// The threshold as a label has it; `None` without one.
+    pub(in crate::aggregate) fn threshold_seconds(&self) -> Option<String> {
+        let threshold = Duration::from_nanos(self.threshold_nanos).as_secs_f64();
+        (self.threshold_nanos < u64::MAX).then(|| threshold.to_string())
     }
 
-    /// Takes the threshold that is configured for it.
+    /// Takes the threshold that is configured for it, none if it is excluded.
     pub(super) fn set_threshold(&mut self, config: &Config) {
+        if config.excludes(&self.name) {
+            self.threshold_nanos = u64::MAX;
+            return;
+        }
         let service = String::from_utf8_lossy(self.resource.service());
         let threshold = config.thresholds.of(&service, &self.name).as_nanos();
         self.threshold_nanos = u64::try_from(threshold).unwrap_or(u64::MAX);

@@ -27,6 +27,57 @@ pub(super) const AGGREGATE: &[Opt] = &[
         is("1KiB"),
         "Label values are cut to this many bytes.",
     ),
+    fixed(
+        "dimensions",
+        Kind::List(&Kind::Text),
+        is("[]"),
+        "Attributes of spans, or else of their resources, that are labels of span metrics besides the usual ones; at most \
+         8. Every value makes series of its own within the limits above.",
+    ),
+    fixed(
+        "exemplars",
+        Kind::Bool,
+        is("true"),
+        "Whether the latency of spans has exemplars: per series and 15 s at most 4, with the slowest and one that failed.",
+    ),
+    fixed(
+        "thresholds.default",
+        ANY_TIME,
+        is("2s"),
+        "An operation that takes longer counts as a violation of its threshold.",
+    ),
+    fixed(
+        "routes.exclude",
+        Kind::List(&Kind::Text),
+        is("[/healthz, /livez, /readyz, /metrics]"),
+        "Routes that neither score nor alerts look at: they have no thresholds, and are series of \
+         `sidelight_route_excluded`.",
+    ),
+    fixed("graph.enabled", Kind::Bool, is("true"), "Whether there is a service graph."),
+    fixed(
+        "graph.wait",
+        ANY_TIME,
+        is("10s"),
+        "How long one end of a request waits for the other, before it is an edge to a virtual node or none.",
+    ),
+    fixed(
+        "graph.pending_max",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        is("10000"),
+        "The most ends that wait, about 100 B each; above it the oldest waits no longer.",
+    ),
+    fixed(
+        "graph.edges_max",
+        Kind::Integer { min: 1, max: 100_000 },
+        is("1000"),
+        "The most edges, up to 3 KiB each; what is above goes to one overflow edge.",
+    ),
+    fixed(
+        "graph.virtual_nodes_max",
+        Kind::Integer { min: 1, max: 100_000 },
+        is("100"),
+        "The most databases, peers and other nodes that send no spans.",
+    ),
 ];
 
 pub(super) const STORE: &[Opt] = &[

@@ -111,6 +111,13 @@ pub const SERVICE_GRAPH_CLIENT: Desc = Desc {
     help: "Duration of requests as the client saw it, in seconds. Stored as a series as well.",
     labels: GRAPH_LABELS,
 };
+/// Routes left out.
+pub const ROUTE_EXCLUDED: Desc = Desc {
+    name: "sidelight_route_excluded",
+    kind: Kind::Gauge,
+    help: "Always 1: a route that neither score nor alerts look at (`aggregate.routes.exclude`). Stored as a series as well.",
+    labels: &["http_route"],
+};
 /// Ends that wait.
 pub const GRAPH_WAITING: Desc = Desc {
     name: "sidelight_aggregate_graph_waiting_spans",
