@@ -8,6 +8,7 @@
 //! ```
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
+mod alerts;
 mod local;
 mod shown;
 mod started;
@@ -27,6 +28,8 @@ use crate::journal;
 use crate::journal::Journal;
 use crate::memory;
 use crate::memory::InFlight;
+use crate::notify;
+use crate::notify::Notifier;
 use crate::receive;
 use crate::telemetry;
 use crate::telemetry::Registry;
@@ -100,6 +103,9 @@ pub enum Error {
     /// A destination.
     #[error("cannot start the exporters")]
     Export(#[from] export::StartError),
+    /// Notifications.
+    #[error("cannot start notifications")]
+    Notify(#[from] notify::DatabaseError),
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -141,6 +147,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let open = |name: &str| journal.reader(name);
     let exporters = export::Exporters::start(config.export.clone(), deps, open)?;
     let local = Local::open(&config, &journal, &registry, &clock).await;
+    let notifier = alerts::start(&config, &journal, &registry, &clock).await?;
 
     let view = View {
         journal: journal.clone(),
@@ -148,6 +155,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         table: local.aggregate.clone(),
         store: local.store.clone(),
         store_missing: local.missing.clone(),
+        notifications: notifier.handle(),
         in_flight: in_flight.clone(),
         registry,
         clock: Arc::clone(&clock),
@@ -168,8 +176,17 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     (options.started)(&started);
     stop::notify_ready();
     let context_headers = receivers.context_headers();
-    let mut running =
-        Running { loaded, journal, exporters, aggregating, context_headers, admin, own, view };
+    let mut running = Running {
+        loaded,
+        journal,
+        exporters,
+        aggregating,
+        notifier,
+        context_headers,
+        admin,
+        own,
+        view,
+    };
     let cause = running.until_stopped(&mut events, &*options.reload).await;
 
     let drained = running.drain(receivers, cause);
@@ -186,6 +203,7 @@ struct Running {
     journal: Journal,
     exporters: export::Exporters<journal::Reader>,
     aggregating: aggregate::Stop,
+    notifier: Notifier,
     context_headers: receive::ContextHeaders,
     admin: api::Api,
     own: telemetry::Telemetry,
@@ -300,6 +318,7 @@ impl Running {
                 "the metric store was not ready: it reads the journal again at the start"
             );
         }
+        self.notifier.shutdown(last).await;
         if tokio::time::timeout(last, self.journal.close()).await.is_err() {
             tracing::warn!("the disk does not answer: what was delivered last may be sent again");
         }

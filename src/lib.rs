@@ -28,6 +28,7 @@ pub mod export;
 pub mod journal;
 pub mod memory;
 pub mod net;
+pub mod notify;
 pub mod receive;
 pub mod rules;
 pub mod signal;

@@ -66,6 +66,24 @@ impl JumpGuard {
     }
 }
 
+/// A time as RFC 3339 has it, in UTC with milliseconds: `2026-11-21T10:00:00.000Z`.
+#[must_use]
+pub fn rfc3339(at: UnixNano) -> String {
+    let Ok(time) = ::time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0)) else {
+        return String::new();
+    };
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.millisecond()
+    )
+}
+
 /// What people write as a time, in milliseconds since the Unix epoch: seconds with a fraction, or RFC
 /// 3339. `None` where it is neither, or hundreds of thousands of years away.
 #[must_use]
@@ -176,5 +194,13 @@ mod tests {
         assert!(!trusted(at(5005, 5)) && !trusted(at(5010, 10)));
         assert!(trusted(at(5029, 29)), "after a day it is the time");
         assert!(trusted(at(5030, 30)));
+    }
+
+    #[test]
+    fn a_time_is_shown_as_it_is_read() {
+        let at = UnixNano(1_709_251_198_999_000_000);
+        assert_eq!(rfc3339(at), "2024-02-29T23:59:58.999Z");
+        assert_eq!(parse_unix_ms(&rfc3339(at)), Some(at.as_ms()));
+        assert_eq!(rfc3339(UnixNano(u64::MAX)), "2554-07-21T23:34:33.709Z");
     }
 }

@@ -23,11 +23,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("export", &["signal", "time", "memory", "telemetry", "net", "journal"]),
     ("aggregate", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("api", &["signal", "time", "memory", "telemetry", "journal", "store"]),
+    ("notify", &["signal", "time", "memory", "telemetry", "alert", "net", "journal"]),
     ("rules", &["signal", "time", "memory", "telemetry", "alert", "yaml", "journal", "store"]),
     (
         "config",
         &[
             "yaml",
+            "alert",
+            "notify",
             "rules",
             "signal",
             "time",
@@ -47,6 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "alert",
             "yaml",
+            "notify",
             "rules",
             "signal",
             "time",
@@ -75,6 +79,8 @@ const FILES: &[&str] = &[
     "src/config/",
     "src/receive/",
     "src/net/tls.rs",
+    "src/net/token.rs",
+    "src/notify/database.rs",
     "src/export/target/file",
     "src/telemetry/process.rs",
     "src/cli/",

@@ -7,12 +7,14 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::alerts::Shown;
 use crate::aggregate;
 use crate::api;
 use crate::api::{Control, Readiness, Sources};
 use crate::export;
 use crate::journal::{self, Journal};
 use crate::memory::InFlight;
+use crate::notify;
 use crate::receive;
 use crate::signal::Signal;
 use crate::store::Store;
@@ -33,6 +35,7 @@ pub(super) struct View {
     pub(super) store: Option<Store>,
     /// … and why, when they should be.
     pub(super) store_missing: Option<String>,
+    pub(super) notifications: notify::Handle,
     pub(super) in_flight: InFlight,
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
@@ -64,6 +67,7 @@ impl View {
             routes: self.source(|view| view.table.snapshot().to_json()),
             rejected: self.source(Self::rejected),
             status: self.source(Self::status),
+            alerts: Arc::new(Shown { active: None, notifications: self.notifications.clone() }),
             control,
         }
     }
@@ -84,6 +88,7 @@ impl View {
         blocking.extend(self.exporters.reasons());
         blocking.extend(self.store_missing.clone());
         blocking.extend(self.table.trouble());
+        blocking.extend(self.notifications.trouble());
         Readiness { ready, reasons: blocking }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
 //! reply may take to be made and to move while being sent, two large replies and two queries at
-//! once. Only queries read a request body, a form of at most [`FORM_BYTES_MAX`]; hyper closes a
+//! once. Only queries and silences read a request body, of at most [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a
 //! connection whose body stays unread. A failed accept never ends the listener.
 
 use std::convert::Infallible;
@@ -26,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::alerts;
 use super::config::Config;
 use super::guard::{self, Token};
 use super::patience::Patience;
@@ -40,6 +41,8 @@ use crate::telemetry::desc;
 const LARGE_REPLIES_MAX: usize = 2;
 /// Queries being evaluated at once.
 const QUERIES_MAX: usize = 2;
+/// Bytes of a document that something is asked with.
+const ASKED_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a form.
 const FORM_BYTES_MAX: usize = 1 << 20;
 /// The pause after a failed accept, which is most often a lack of file descriptors.
@@ -199,6 +202,7 @@ impl Shared {
                     let permit = Arc::clone(&self.large).acquire_owned().await.ok();
                     blocking(move || read(&sources, &headers).into_response(&headers, permit)).await
                 }
+                Answer::Ask(handler) => self.ask(handler, open, head, body).await,
                 Answer::Query(handler) => self.query(handler, open, head, body).await,
             }
         };
@@ -207,6 +211,31 @@ impl Shared {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             Reply::error(status, "timeout", message).into_response(headers, None)
         })
+    }
+
+    /// Reads the body and answers on a blocking thread.
+    async fn ask(
+        &self,
+        handler: alerts::Handler,
+        open: &str,
+        head: &Parts,
+        body: Incoming,
+    ) -> Response<Chunks> {
+        let (headers, method) = (head.headers.clone(), head.method.clone());
+        let Ok(read) = Limited::new(body, ASKED_BYTES_MAX).collect().await else {
+            let message = format!("a body has at most {ASKED_BYTES_MAX} bytes");
+            let reply = Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message);
+            return reply.into_response(&headers, None);
+        };
+        let query = head.uri.query().unwrap_or_default();
+        let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let asked = alerts::Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
+        let sources = self.sources.clone();
+        let permit = Arc::clone(&self.large).acquire_owned().await.ok();
+        blocking(move || {
+            alerts::answer(handler, &sources, &method, &asked).into_response(&headers, permit)
+        })
+        .await
     }
 
     /// Evaluates on a blocking thread, for as long as this future is awaited and the query's time lasts.

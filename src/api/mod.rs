@@ -3,6 +3,7 @@
 //! [`listen`] bounds connections, [`guard`] says who may ask, [`routes`] is the table of what is
 //! answered, from [`sources`] that `agent` gives.
 
+pub mod alerts;
 pub mod config;
 pub mod guard;
 pub mod ledger;
@@ -17,6 +18,7 @@ mod stall;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::{Alerts, Refused};
 pub use config::Config;
 pub use guard::Token;
 pub use ledger::{Count, Flow, Ledger, Outcome};

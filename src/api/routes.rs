@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
+use super::alerts;
 use super::guard::Access;
 use super::prometheus;
 use super::reply::Reply;
@@ -33,6 +34,8 @@ pub enum Methods {
     Get,
     /// POST only: it changes something.
     Post,
+    /// DELETE only: it takes something away.
+    Delete,
     /// GET and HEAD, or POST with the parameters in a form.
     GetOrForm,
 }
@@ -43,6 +46,7 @@ impl Methods {
         match self {
             Self::Get => get,
             Self::Post => *method == Method::POST,
+            Self::Delete => *method == Method::DELETE,
             Self::GetOrForm => get || *method == Method::POST,
         }
     }
@@ -51,6 +55,7 @@ impl Methods {
         match self {
             Self::Get => "GET, HEAD",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
             Self::GetOrForm => "GET, HEAD, POST",
         }
     }
@@ -63,6 +68,8 @@ pub(super) enum Answer {
     Read(fn(&Sources, &HeaderMap) -> Reply),
     /// From the store and parameters, on a blocking thread, until nobody waits for it.
     Query(prometheus::Handler),
+    /// From the path, the query string and the body, on a blocking thread.
+    Ask(alerts::Handler),
     /// At once.
     Probe(fn(&Sources) -> Reply),
     Reload,
@@ -71,7 +78,7 @@ pub(super) enum Answer {
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    OWN.iter().chain(prometheus::ROUTES)
+    OWN.iter().chain(alerts::ROUTES).chain(prometheus::ROUTES)
 }
 
 const OWN: &[Route] = &[
@@ -130,18 +137,19 @@ pub(super) const fn query(
     Route { path, methods: Methods::GetOrForm, access: Access::Read, purpose, answer }
 }
 
-/// The route of a request and the segment that it leaves open, or the reply that there is none.
+/// The route of a request and the segment that it leaves open, or the reply that there is none. Several routes may
+/// have one path and differ in method.
 pub(super) fn find<'p>(method: &Method, path: &'p str) -> Result<(&'static Route, &'p str), Reply> {
-    let found = routes().find_map(|route| open(route.path, path).map(|open| (route, open)));
-    let Some((route, open)) = found else {
+    let found = || routes().filter_map(|route| open(route.path, path).map(|open| (route, open)));
+    if let Some(found) = found().find(|(route, _)| route.methods.allow(method)) {
+        return Ok(found);
+    }
+    let methods: Vec<&str> = found().map(|(route, _)| route.methods.names()).collect();
+    if methods.is_empty() {
         let message = "no such path; GET / lists them";
         return Err(Reply::error(StatusCode::NOT_FOUND, "not_found", message));
-    };
-    if route.methods.allow(method) {
-        Ok((route, open))
-    } else {
-        Err(Reply::not_allowed(route.methods.names()))
     }
+    Err(Reply::not_allowed(&methods.join(", ")))
 }
 
 /// What stands in `path` where `pattern` has `{name}`; empty when it has none. `None` when they differ.
@@ -160,9 +168,9 @@ fn ok(document: String) -> Reply {
 fn index() -> Reply {
     let mut page = format!("sidelight {}\n\n", env!("CARGO_PKG_VERSION"));
     for Route { path, methods, purpose, .. } in routes() {
-        let method = if *methods == Methods::Post { "POST" } else { "GET" };
+        let method = methods.names().split(',').next().unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "{method:<5}{path:<34}{purpose}");
+        let _ = writeln!(page, "{method:<7}{path:<38}{purpose}");
     }
     Reply::new(StatusCode::OK, "text/plain; charset=utf-8", page)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::alerts::Alerts;
 use super::ledger::Ledger;
 use crate::store::Store;
 use crate::telemetry::Registry;
@@ -35,6 +36,8 @@ pub struct Sources {
     pub rejected: Source<String>,
     /// Journal, destinations, memory and listeners, as a JSON document.
     pub status: Source<String>,
+    /// Alerts, silences and their history.
+    pub alerts: Arc<dyn Alerts>,
     /// Takes what operators ask for.
     pub control: mpsc::Sender<Control>,
 }

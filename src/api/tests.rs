@@ -22,6 +22,79 @@ pub(super) struct Running {
     registry: Registry,
 }
 
+/// Says what it was asked.
+struct Spoken;
+
+impl Alerts for Spoken {
+    fn list(&self) -> String {
+        "{\"alerts\":[]}".to_owned()
+    }
+
+    fn receivers(&self) -> String {
+        "{\"receivers\":[]}".to_owned()
+    }
+
+    fn alertmanagers(&self) -> serde_json::Value {
+        serde_json::json!({"activeAlertmanagers": [{"url": "http://am/api/v2/alerts"}]})
+    }
+
+    fn silences(&self) -> String {
+        "{\"silences\":[]}".to_owned()
+    }
+
+    fn add_silence(&self, body: &[u8]) -> Result<String, Refused> {
+        let text = String::from_utf8_lossy(body).into_owned();
+        if text == "{}" { Ok(text) } else { Err(Refused::Invalid(text)) }
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<String, Refused> {
+        Err(Refused::Unknown(id.to_owned()))
+    }
+
+    fn history(&self, parameters: &[(String, String)]) -> Result<String, Refused> {
+        Ok(format!("{parameters:?}"))
+    }
+}
+
+#[tokio::test]
+async fn silences_are_made_by_post_and_ended_by_delete_and_only_by_who_may() {
+    let Running { api, .. } = start(|_| {}, None).await;
+    let body = |text: &str| format!("content-length: {}\r\n\r\n{text}", text.len());
+    let path = "/api/sidelight/v1/silences";
+    for (line, headers, status, said) in [
+        (format!("GET {path}"), String::new(), 200, r#"{"silences":[]}"#),
+        (format!("POST {path}"), body("{}"), 201, "{}"),
+        (format!("POST {path}"), body("nonsense"), 400, r#""message":"nonsense""#),
+        (
+            format!("POST {path}"),
+            format!("origin: http://evil\r\n{}", body("{}")),
+            403,
+            "other origins",
+        ),
+        (format!("POST {path}"), body(&"x".repeat(70_000)), 413, "at most 65536 bytes"),
+        (format!("DELETE {path}/abc"), String::new(), 404, r#""message":"abc""#),
+        (format!("DELETE {path}"), String::new(), 405, "GET, HEAD, POST"),
+        (format!("GET {path}/abc"), String::new(), 405, "DELETE"),
+        (
+            "GET /api/sidelight/v1/alerts/history?what=a%20b&limit=3".to_owned(),
+            String::new(),
+            200,
+            r#"[("what", "a b"), ("limit", "3")]"#,
+        ),
+        (
+            "GET /api/v1/alertmanagers".to_owned(),
+            String::new(),
+            200,
+            r#"{"data":{"activeAlertmanagers":[{"url":"http://am/api/v2/alerts"}]},"status":"success"}"#,
+        ),
+    ] {
+        let (got, _, body) = ask(&api, &line, &headers).await;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!(got, status, "{line}: {body}");
+        assert!(body.contains(said), "{line}: {body}");
+    }
+}
+
 async fn start(change: impl FnOnce(&mut Config), token: Option<&str>) -> Running {
     start_with(change, token, None).await
 }
@@ -56,6 +129,7 @@ pub(super) async fn start_with(
         routes: Arc::new(|| r#"{"schema_version":1,"routes":[]}"#.to_owned()),
         rejected: Arc::new(|| format!("[\"{}\"]", "x".repeat(500_000))),
         status: Arc::new(|| "{}".to_owned()),
+        alerts: Arc::new(Spoken),
         control: sender,
     };
     let token = token.and_then(|t| Token::from_file(t.as_bytes()));

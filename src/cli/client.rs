@@ -1,4 +1,4 @@
-//! A client of the running agent's admin endpoint: one GET on one connection.
+//! A client of the running agent's admin endpoint: one request on one connection.
 //!
 //! Limits: 64 MiB of answer, `--timeout` for all of it.
 
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -47,10 +47,23 @@ impl Connection {
     /// # Errors
     /// A [`Failure`] when there is no answer, or when it asks for a token.
     pub(super) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        self.ask(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Sends `body` to `path`, with a method that may change something.
+    ///
+    /// # Errors
+    /// A [`Failure`] when there is no answer, or when it asks for a token.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
         let url = self.url();
         let uri = uri(&url)?;
         let token = self.token()?;
-        let asked = tokio::time::timeout(self.timeout, ask(&uri, path, token));
+        let asked = tokio::time::timeout(self.timeout, ask(&uri, method, path, body, token));
         let answer = match asked.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -128,7 +141,9 @@ fn uri(url: &str) -> Result<Uri, Failure> {
 
 async fn ask(
     uri: &Uri,
+    method: Method,
     path: &str,
+    body: Bytes,
     token: Option<HeaderValue>,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let host = uri.host().unwrap_or_default();
@@ -136,8 +151,9 @@ async fn ask(
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header(header::HOST, format!("{host}:{port}"));
-    let mut request = request.body(Empty::<Bytes>::new())?;
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header(header::HOST, format!("{host}:{port}"));
+    let mut request = request.body(Full::new(body))?;
     if let Some(token) = token {
         request.headers_mut().insert(header::AUTHORIZATION, token);
     }
@@ -160,7 +176,9 @@ async fn ask(
 /// The text of a refusal: `message` of its JSON, or the whole of it.
 pub(super) fn message(answer: &Answer) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-    let message = document.as_ref().and_then(|document| document.get("message")?.as_str());
+    let message = document
+        .as_ref()
+        .and_then(|document| document.get("error").unwrap_or(document).get("message")?.as_str());
     let text = message.map_or_else(|| String::from_utf8_lossy(&answer.body), Into::into);
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }

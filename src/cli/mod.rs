@@ -7,6 +7,7 @@
 //!
 //! Conventions: <https://clig.dev>, <https://no-color.org>.
 
+mod alerts;
 mod check;
 mod client;
 mod db;
@@ -80,6 +81,9 @@ enum Command {
     Health(health::Args),
     /// Calls and latency by service, span and route, as the running agent counts them.
     Routes(routes::Args),
+    /// Alerts of the running agent: what fires, who was told, silences.
+    #[command(subcommand)]
+    Alerts(alerts::What),
     /// Ask the running agent PromQL: values in a table, or their course over a range.
     Query(query::Args),
     /// Series that the running agent keeps.
@@ -159,6 +163,7 @@ impl Invocation {
             Command::Check(what) => check::execute(&what, &terminal),
             Command::Health(args) => health::execute(&args, &terminal).await,
             Command::Routes(args) => routes::execute(&args, &terminal).await,
+            Command::Alerts(what) => alerts::execute(&what, &terminal).await,
             Command::Query(args) => query::execute(&args, &terminal).await,
             Command::Series(args) => series::series(&args, &terminal).await,
             Command::Labels(args) => series::labels(&args, &terminal).await,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::check::{Given, Val, Values, join};
 use crate::journal::WhenFull;
+use crate::yaml::Span;
 
 /// Options below one place.
 #[derive(Clone)]
@@ -17,6 +18,14 @@ pub(super) struct At<'a> {
 impl Values {
     pub(super) fn at(&self, place: &str) -> At<'_> {
         At { values: self, place: place.to_owned() }
+    }
+
+    /// The entries of the list of mappings at `place`, each with where it was written.
+    pub(super) fn entries(&self, place: &str) -> impl Iterator<Item = (At<'_>, Span)> {
+        let spans = self.lists.get(place).map_or(&[][..], Vec::as_slice);
+        let entry =
+            move |(index, span): (usize, &Span)| (self.at(&format!("{place}[{index}]")), *span);
+        spans.iter().enumerate().map(entry).collect::<Vec<_>>().into_iter()
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) enum Val {
     Listen(SocketAddr),
     List(Vec<Val>),
     Headers(Vec<(String, String)>),
+    /// Labels.
+    Pairs(Vec<(String, String)>),
+    /// May hold a secret.
+    Url(String),
 }
 
 /// A value, where it was written and for which option.
@@ -45,11 +49,17 @@ pub(super) struct Exporter {
     pub(super) span: Span,
 }
 
+/// Entries of one list of mappings.
+const LIST_ENTRIES_MAX: usize = 1_000;
+
 /// Everything that was written, typed, by its full path.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     pub(super) given: BTreeMap<String, Given>,
     pub(super) exporters: Vec<Exporter>,
+    /// Where the entries of each list of mappings were written: `alerting.webhooks` to a span per entry. What an entry
+    /// holds stands at `alerting.webhooks[0]`, and so on.
+    pub(super) lists: BTreeMap<String, Vec<Span>>,
 }
 
 /// Checks the merged tree. What is wrong goes to `findings`; the rest is in the result.
@@ -81,6 +91,16 @@ impl Check<'_> {
                     self.values.given.insert(path.to_owned(), given);
                 }
             }
+            (Schema::List(each), Value::Sequence(nodes)) => {
+                for (index, node) in nodes.iter().take(LIST_ENTRIES_MAX).enumerate() {
+                    self.node(node, each, &format!("{path}[{index}]"));
+                }
+                self.list(nodes, path);
+            }
+            (Schema::List(each), other) => {
+                let message = format!("`{path}` is a list of mappings, not {}", other.kind());
+                self.findings.push(Finding::error(node.span, message).help(known(each)));
+            }
             (Schema::Group(_), Value::Mapping(entries)) if path == "exporters" => {
                 for entry in entries {
                     self.exporter(entry, schema);
@@ -97,6 +117,15 @@ impl Check<'_> {
                 self.findings.push(Finding::error(node.span, message).help(known(schema)));
             }
         }
+    }
+
+    fn list(&mut self, nodes: &[Node], path: &str) {
+        if let Some(beyond) = nodes.get(LIST_ENTRIES_MAX) {
+            let message = format!("`{path}` has more than {LIST_ENTRIES_MAX} entries");
+            self.findings.push(Finding::error(beyond.span, message));
+        }
+        let spans = nodes.iter().map(|node| node.span).collect();
+        self.values.lists.insert(path.to_owned(), spans);
     }
 
     fn entry(&mut self, entry: &Entry, schema: &'static Schema, path: &str) {
@@ -163,7 +192,10 @@ impl Check<'_> {
             (Kind::Headers, Value::Mapping(entries)) => {
                 Some(Val::Headers(entries.iter().filter_map(|entry| self.header(entry)).collect()))
             }
-            (Kind::List(_) | Kind::HeaderNames | Kind::Headers, other)
+            (Kind::Labels, Value::Mapping(entries)) => {
+                Some(Val::Pairs(entries.iter().filter_map(|entry| self.label(entry)).collect()))
+            }
+            (Kind::List(_) | Kind::HeaderNames | Kind::Headers | Kind::Labels, other)
             | (_, other @ (Value::Sequence(_) | Value::Mapping(_) | Value::Null)) => {
                 let message = format!("`{path}` is {}, not {}", kind.describe(), other.kind());
                 self.findings.push(Finding::error(node.span, message));
@@ -231,6 +263,25 @@ impl Check<'_> {
             return None;
         }
         Some((name, text))
+    }
+
+    fn label(&mut self, entry: &Entry) -> Option<(String, String)> {
+        let name = entry.key.as_str();
+        let legal = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !name.starts_with("__");
+        if !legal {
+            let message = format!("`{name}` is not a label name");
+            let help = "letters, digits and `_`, beginning with a letter";
+            self.findings.push(Finding::error(entry.key_span, message).help(help));
+            return None;
+        }
+        let Value::Scalar(text) = &entry.node.value else {
+            let message = format!("the value of label `{name}` is a single value");
+            self.findings.push(Finding::error(entry.node.span, message));
+            return None;
+        };
+        Some((name.to_owned(), self.expanded(text, entry.node.span)?))
     }
 
     /// The scalar with its variables replaced; `None` where one is missing, or where all that was
@@ -318,6 +369,7 @@ fn scalar(kind: &Kind, text: &str) -> Result<Val, Wrong> {
         Kind::Text | Kind::Path | Kind::Endpoint if !text.is_empty() && !text.contains('\0') => {
             Ok(Val::Text(text.to_owned()))
         }
+        Kind::Url if !text.is_empty() => Ok(Val::Url(text.to_owned())),
         _ => Err(Wrong::Type),
     }
 }

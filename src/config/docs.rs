@@ -59,7 +59,10 @@ fn section_markdown(section: &Section, out: &mut String) {
     let places = section.places.iter().filter(|place| !place.is_empty()).map(|place| {
         match place.strip_prefix("exporters.") {
             Some(kind) => format!("`exporters.{kind}[/name]`"),
-            None => format!("`{place}`"),
+            None => match place.strip_suffix("[]") {
+                Some(list) => format!("each entry of `{list}`"),
+                None => format!("`{place}`"),
+            },
         }
     });
     let places: Vec<String> = places.collect();

@@ -178,6 +178,17 @@ fn show(value: &Val) -> String {
         Val::Text(it) => it.clone(),
         Val::Listen(it) => it.to_string(),
         Val::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Val::Pairs(pairs) => {
+            let shown: Vec<_> =
+                pairs.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            format!("{{{}}}", shown.join(", "))
+        }
+        Val::Url(url) => {
+            let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}/[redacted]")
+        }
         Val::Headers(headers) => {
             let shown: Vec<_> =
                 headers.iter().map(|(name, _)| format!("{name}: [redacted]")).collect();

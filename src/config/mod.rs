@@ -9,6 +9,7 @@
 //! docs/config.md is written from it. Nothing here keeps a value that is not resolved.
 
 mod addresses;
+mod alerting;
 mod at;
 mod check;
 pub mod docs;
@@ -41,7 +42,7 @@ pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;
 
 use crate::memory::Budget;
-use crate::{aggregate, api, export, journal, receive, store, telemetry};
+use crate::{aggregate, api, export, journal, notify, receive, store, telemetry};
 
 /// Everything that the agent is told.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct Config {
     pub metrics: aggregate::metrics::Config,
     /// The metric store; `None` when metrics are not kept.
     pub store: Option<store::Config>,
+    /// Who is told of alerts.
+    pub notify: notify::Config,
     /// The agent's own logs, traces and metrics.
     pub telemetry: telemetry::Config,
     /// `limits.memory`, split.
@@ -88,6 +91,10 @@ impl Config {
             api: api::Config::default(),
             aggregate: aggregate::Config::default(),
             metrics: aggregate::metrics::Config::default(),
+            notify: notify::Config {
+                database: Some(store.directory.join("notifications.db")),
+                ..notify::Config::default()
+            },
             store: Some(store),
             telemetry: telemetry::Config::default(),
             memory,

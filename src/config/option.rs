@@ -71,6 +71,10 @@ pub(super) enum Kind {
     List(&'static Kind),
     /// HTTP header names to values, which are secrets.
     Headers,
+    /// Label names to values.
+    Labels,
+    /// A URL of which everything but scheme and host may be a secret.
+    Url,
 }
 
 impl Kind {
@@ -110,6 +114,8 @@ impl Kind {
             Self::HeaderNames => "a list of header names".to_owned(),
             Self::List(kind) => format!("a list; each: {}", kind.describe()),
             Self::Headers => "a mapping of header names to values".to_owned(),
+            Self::Labels => "a mapping of label names to values".to_owned(),
+            Self::Url => "a URL: `http://host:port/path` or `https://host/path`".to_owned(),
         }
     }
 }

@@ -4,7 +4,6 @@
 pub(super) const REFUSED: &[(&str, &str)] = &[
     ("rules", "rules are not in this version"),
     ("slos", "SLOs are not in this version"),
-    ("alerting", "alerting is not in this version"),
     (
         "processors",
         "processors are not in this version: bytes leave as they came; what `batch` and `memory_limiter` do is \

@@ -47,6 +47,9 @@ pub(super) fn resolve(
     spans(values, &mut config.aggregate, findings);
     local(values, &mut config);
     config.aggregate.promote = config.metrics.promote.clone();
+    config.notify = super::alerting::resolve(values, &config.notify, findings);
+    config.notify.database =
+        config.store.as_ref().map(|store| store.directory.join("notifications.db"));
     config.telemetry = telemetry(values, findings);
     values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
     super::addresses::check(values, &config, findings);

@@ -12,10 +12,12 @@ use super::table;
 #[derive(Debug)]
 pub(super) enum Schema {
     Group(BTreeMap<&'static str, Schema>),
+    /// A list of groups.
+    List(Box<Schema>),
     Option(&'static Opt),
 }
 
-/// The whole tree. Below `exporters` stand the types.
+/// The whole tree. Below `exporters` stand the types; a part of a place that ends in `[]` is a list of groups.
 pub(super) fn schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
         let mut root = Schema::Group(BTreeMap::new());
@@ -39,7 +41,16 @@ impl Schema {
                 debug_assert!(false, "{part} stands below an option");
                 return;
             };
-            node = children.entry(part).or_insert_with(|| Self::Group(BTreeMap::new()));
+            let group = || Self::Group(BTreeMap::new());
+            node = match part.strip_suffix("[]") {
+                None => children.entry(part).or_insert_with(group),
+                Some(name) => {
+                    match children.entry(name).or_insert_with(|| Self::List(Box::new(group()))) {
+                        Self::List(each) => each,
+                        other => other,
+                    }
+                }
+            };
         }
         *node = Self::Option(option);
     }

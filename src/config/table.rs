@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use super::option::{Kind, Opt, Preset, Reload, Section};
+use alerting::{ALERTING, RECEIVER, WEBHOOK};
 use local::{AGGREGATE, STORE};
 
+mod alerting;
 mod local;
 
 const KIB: u64 = 1 << 10;
@@ -153,6 +155,25 @@ pub(super) const SECTIONS: &[Section] = &[
         intro: "What passed, kept for PromQL: metrics as Prometheus would have them, and span metrics.",
         places: &["store"],
         options: STORE,
+    },
+    Section {
+        title: "Alerting",
+        intro: "Who is told that an alert fires or is over. Every transition is a log line in any case.",
+        places: &["alerting"],
+        options: ALERTING,
+    },
+    Section {
+        title: "Alerting: receivers",
+        intro: "Each entry of these lists is one receiver; each has its own queue, and none waits for another. \
+                Alertmanagers get every alert, also silenced ones: they have silences of their own.",
+        places: &["alerting.alertmanagers[]", "alerting.webhooks[]"],
+        options: RECEIVER,
+    },
+    Section {
+        title: "Alerting: webhooks",
+        intro: "A webhook gets groups of alerts in the body that Alertmanager sends to its own webhooks.",
+        places: &["alerting.webhooks[]"],
+        options: WEBHOOK,
     },
     Section {
         title: "The agent's own telemetry",

@@ -172,7 +172,7 @@ durability: os
            |
         20 | durability: os
            | ^^^^^^^^^^
-           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `exporters`, `journal`, `limits`, `receivers`, `shutdown_timeout`, `store`, `telemetry`
+           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `alerting`, `exporters`, `journal`, `limits`, `receivers`, `shutdown_timeout`, `store`, `telemetry`
     "#]]
     .assert_eq(&refused(text).render(&Style::default()));
 }
@@ -412,6 +412,54 @@ fn what_later_versions_and_the_collector_have_is_refused_with_a_reason() {
 }
 
 #[test]
+fn receivers_of_alerts_are_read_and_each_has_a_name() {
+    let text = "alerting:\n  external_labels: {zone: b, cluster: '1'}\n  alertmanagers: [{url: http://am:9093/pre}]\n  \
+                webhooks:\n  - url: https://hook.example/a?key=s3cret\n    headers: {authorization: s3cret}\n  \
+                - url: https://hook.example/b\n    group_by: []\n  - {url: http://x, name: ops}\n";
+    let loaded = loaded(&[text], &[], &[]);
+    let notify = &loaded.config.notify;
+    assert_eq!(notify.external_labels[0], ("cluster".to_owned(), "1".to_owned()));
+    assert_eq!(notify.alertmanagers[0].name, "alertmanager/am:9093");
+    let names: Vec<&str> = notify.webhooks.iter().map(|hook| hook.peer.name.as_str()).collect();
+    assert_eq!(names, ["webhook/hook.example:443", "webhook/hook.example:443#2", "ops"]);
+    assert!(notify.webhooks[1].grouping.by.is_empty());
+    assert_eq!(notify.webhooks[0].peer.address(), "https://hook.example");
+    let shown = format!("{notify:?} {:?}", loaded.origins());
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn what_no_receiver_of_alerts_can_be_is_refused_and_no_line_with_a_key_is_shown() {
+    for (receivers, why) in [
+        ("webhooks: [{name: x}]", "this webhook has no `url`"),
+        ("alertmanagers: [{}]", "this alertmanager has no `url`"),
+        ("webhooks: [{url: 'unix:///s3cret'}]", "is not one of HTTP"),
+        ("webhooks: [{url: 'http://u:s3cret@h'}]", "an endpoint has no user"),
+        ("webhooks: [{url: 'http://h/?a=s3cret b'}]", "holds a character that no URL has"),
+        ("alertmanagers: [{url: 'http://h/api/v2/alerts'}]", "not the URL of an Alertmanager"),
+        (
+            "webhooks: [{url: 'http://h', name: a}, {url: 'http://i', name: a}]",
+            "another receiver is called `a`",
+        ),
+        (
+            "webhooks: [{url: 'http://h', tls: {cert_file: /x}}]",
+            "needs both `cert_file` and `key_file`",
+        ),
+        ("webhooks: {url: 'http://h'}", "`alerting.webhooks` is a list of mappings, not a mapping"),
+        ("webhooks: [1]", "is a mapping, not"),
+        ("webhooks: [{uri: 'http://h'}]", "unknown key `uri`"),
+        ("external_labels: {a-b: c}", "`a-b` is not a label name"),
+    ] {
+        let text = format!("alerting: {{{receivers}}}");
+        let findings = refused(&text);
+        let messages: Vec<&str> = findings.list.iter().map(|f| f.message.as_str()).collect();
+        assert!(messages.iter().any(|message| message.contains(why)), "{text}: {messages:?}");
+        let shown = findings.render(&Style::default());
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
 fn a_reload_knows_what_needs_a_restart() {
     let old = loaded(&["shutdown_timeout: 1s"], &[], &[]);
     let text = "shutdown_timeout: 2s\njournal: {durability: os}\nexporters: {debug: }";
@@ -421,6 +469,23 @@ fn a_reload_knows_what_needs_a_restart() {
 
 /// A configuration with `option` at `place` set to `value`, and what it needs beside it.
 fn with(place: &str, option: &Opt, value: &str) -> String {
+    if let Some(list) = place.strip_suffix("[]") {
+        let required = if option.key == "url" { "" } else { "url: 'http://a.example:1', " };
+        let keys: Vec<&str> = option.key.split('.').collect();
+        let own = format!("{}: {value}{}", keys.join(": {"), "}".repeat(keys.len() - 1));
+        let pair = match option.key {
+            "tls.cert_file" => ", tls: {key_file: /pem}",
+            "tls.key_file" => ", tls: {cert_file: /pem}",
+            _ => "",
+        };
+        // Two mappings of one name are one in YAML; the second file adds what the first lacks.
+        let (section, name) = list.split_once('.').unwrap();
+        let own = match pair.strip_prefix(", tls: {") {
+            Some(rest) => own.replace('}', &format!(", {rest}")),
+            None => own,
+        };
+        return format!("{section}: {{{name}: [{{{required}{own}}}]}}");
+    }
     let mut set = vec![(format!("{place}.{}", option.key), value.to_owned())];
     if place.starts_with("exporters.otlp") && !option.key.ends_with("endpoint") {
         set.push((format!("{place}.endpoint"), "'http://b.example:1'".to_owned()));
@@ -491,6 +556,8 @@ fn other_than_default(option: &Opt) -> &'static str {
         (Kind::List(Kind::Integer { .. }), _) => "[418]",
         (Kind::List(_) | Kind::HeaderNames, _) => "[x-y]",
         (Kind::Headers, _) => "{x-y: z}",
+        (Kind::Labels, _) => "{x_y: z}",
+        (Kind::Url, _) => "'http://other.example:1/x'",
         (Kind::Text, _) if option.key == "logs.level" => "debug",
         (Kind::Text, _) if option.key.ends_with("path") => "/other",
         (Kind::Text | Kind::Path, _) => "/other",

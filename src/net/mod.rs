@@ -9,3 +9,4 @@ pub mod endpoint;
 pub mod retry;
 pub mod secret;
 pub mod tls;
+pub mod token;

@@ -16,15 +16,17 @@ macro_rules! table {
     };
 }
 
+mod notify;
 mod spans;
 mod store;
 
+pub use notify::*;
 pub use spans::*;
 pub use store::*;
 
 /// Every self-metric.
 pub fn all() -> impl Iterator<Item = &'static Desc> {
-    HERE.iter().chain(spans::HERE).chain(store::HERE).copied()
+    HERE.iter().chain(notify::HERE).chain(spans::HERE).chain(store::HERE).copied()
 }
 
 table! {

@@ -64,7 +64,6 @@ pub(super) const ROUTES: &[Route] = &[
     query("/api/v1/targets", "none: nothing is scraped", status::targets),
     query("/api/v1/rules", "none are loaded", status::rules),
     query("/api/v1/alerts", "none: no rules are loaded", status::alerts),
-    query("/api/v1/alertmanagers", "none: no rules are loaded", status::alertmanagers),
     query("/api/v1/status/buildinfo", "version", status::build),
     query("/api/v1/status/config", "empty: `sidelight check config` shows it", status::config),
     query("/api/v1/status/flags", "none of Prometheus' apply", status::flags),

@@ -47,10 +47,6 @@ pub(super) fn alerts(_: &Call<'_>) -> Result<Reply, Failure> {
     fixed(&json!({ "alerts": [] }))
 }
 
-pub(super) fn alertmanagers(_: &Call<'_>) -> Result<Reply, Failure> {
-    fixed(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
-}
-
 pub(super) fn replay(_: &Call<'_>) -> Result<Reply, Failure> {
     fixed(&json!({ "min": 0, "max": 0, "current": 0 }))
 }

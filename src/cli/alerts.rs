@@ -1,0 +1,450 @@
+//! `sidelight alerts`: what fires, who was told of it, and silences.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use sidelight_promql::parse_selector;
+
+use super::client::{Connection, duration, message};
+use super::exit::{Exit, Failure};
+use super::terminal::Terminal;
+use super::text::{Format, csv, table};
+
+const ALERTS: &str = "/api/sidelight/v1/alerts";
+const HISTORY: &str = "/api/sidelight/v1/alerts/history";
+const SILENCES: &str = "/api/sidelight/v1/silences";
+
+/// What is done with alerts.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum What {
+    /// Alerts that are pending, firing or were over in the last 15 minutes.
+    Ls(Ls),
+    /// When alerts began and ended, or what became of every notification; the newest first.
+    History(History),
+    /// What nobody is told of for a while.
+    #[command(subcommand)]
+    Silence(Silence),
+}
+
+/// Silences.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Silence {
+    /// Make one: `alerts silence add alertname=HighErrorRate 'route=~"/a.*"' --for 2h --comment deploy`.
+    Add(Add),
+    /// Those that are not over, and those of the last day.
+    Ls(Plain),
+    /// End one now.
+    Expire(Expire),
+}
+
+/// Where to ask and how to show it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Plain {
+    /// The format.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `alerts ls`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Ls {
+    /// Exit with 1 if an alert fires that no silence covers.
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    plain: Plain,
+}
+
+/// `alerts history`.
+#[derive(Debug, clap::Args)]
+pub(super) struct History {
+    /// Results of notifications instead of transitions.
+    #[arg(long)]
+    deliveries: bool,
+    /// Only this alert.
+    #[arg(long, conflicts_with = "deliveries")]
+    name: Option<String>,
+    /// Only alerts of this service.
+    #[arg(long, conflicts_with = "deliveries")]
+    service: Option<String>,
+    /// Only `firing` or `resolved`.
+    #[arg(long, conflicts_with = "deliveries")]
+    state: Option<String>,
+    /// Only this receiver.
+    #[arg(long, requires = "deliveries")]
+    receiver: Option<String>,
+    /// Only what is younger than this.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    since: Option<Duration>,
+    /// At most this many.
+    #[arg(short = 'n', long, value_name = "N", default_value = "100")]
+    limit: u32,
+    #[command(flatten)]
+    plain: Plain,
+}
+
+/// `alerts silence add`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    /// Conditions on labels, all of which must hold: `name=value`, `!=`, `=~` and `!~` with a regular expression.
+    #[arg(required = true, value_name = "MATCHER")]
+    matchers: Vec<String>,
+    /// How long.
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    length: Duration,
+    /// Why.
+    #[arg(short, long, default_value = "")]
+    comment: String,
+    /// Who. Default: the user's name.
+    #[arg(long, env = "USER", default_value = "")]
+    author: String,
+    #[command(flatten)]
+    plain: Plain,
+}
+
+/// `alerts silence expire`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Expire {
+    /// Ids of silences.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+    match what {
+        What::Ls(args) => {
+            let document = args.plain.get(ALERTS).await?;
+            args.plain.show(&document, &ALERT_ROWS, terminal)?;
+            let loud = |alert: &&Value| {
+                text(alert, "state") == "firing" && text(alert, "silencedBy").is_empty()
+            };
+            let fires = rows(&document, "alerts").iter().any(|alert| loud(&alert));
+            Ok(if args.exit_code && fires { Exit::Failed } else { Exit::Ok })
+        }
+        What::History(args) => {
+            let document = args.plain.get(&args.path()).await?;
+            let shape = if args.deliveries { &DELIVERY_ROWS } else { &TRANSITION_ROWS };
+            args.plain.show(&document, shape, terminal)?;
+            if document.get("next").is_some_and(|next| !next.is_null()) {
+                terminal.note("there is more: raise `-n`, or narrow it down");
+            }
+            Ok(Exit::Ok)
+        }
+        What::Silence(Silence::Ls(args)) => {
+            let document = args.get(SILENCES).await?;
+            args.show(&document, &SILENCE_ROWS, terminal)?;
+            Ok(Exit::Ok)
+        }
+        What::Silence(Silence::Add(args)) => {
+            let body = Bytes::from(args.document()?.to_string());
+            let connection = &args.plain.connection;
+            let made = changed(connection, Method::POST, SILENCES, body).await?;
+            if matches!(args.plain.output, Format::Table) {
+                terminal.data(&format!("{}\n", text(&made, "id")))?;
+            } else {
+                terminal.data(&format!("{made}\n"))?;
+            }
+            Ok(Exit::Ok)
+        }
+        What::Silence(Silence::Expire(args)) => {
+            for id in &args.ids {
+                let id: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+                let path = format!("{SILENCES}/{id}");
+                changed(&args.connection, Method::DELETE, &path, Bytes::new()).await?;
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// Asks for a change; the document of what it made.
+async fn changed(
+    connection: &Connection,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Value, Failure> {
+    let answer = connection.ask(method, path, body).await?;
+    if !answer.status.is_success() {
+        let exit =
+            if answer.status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::Failed };
+        return Err(Failure::new(exit, message(&answer)));
+    }
+    parsed(&answer.body)
+}
+
+fn parsed(body: &Bytes) -> Result<Value, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::new(Exit::Failed, "the agent's answer cannot be read")
+            .because(&error)
+            .help("is this agent of another version? `sidelight version` tells this one's")
+    })
+}
+
+impl Plain {
+    async fn get(&self, path: &str) -> Result<Value, Failure> {
+        parsed(&self.connection.document(path).await?)
+    }
+
+    fn show(&self, document: &Value, shape: &Shape, terminal: &Terminal) -> Result<(), Failure> {
+        let rows = rows(document, shape.list);
+        let cells = |row: &Value| shape.columns.iter().map(|(_, cell)| cell(row)).collect();
+        let headings: Vec<&str> = shape.columns.iter().map(|(heading, _)| *heading).collect();
+        match self.output {
+            Format::Json => terminal.data(&format!("{document}\n")),
+            Format::Csv => {
+                let head = headings.iter().map(|heading| heading.to_lowercase()).collect();
+                terminal.data(&csv(std::iter::once(head).chain(rows.iter().map(cells))))
+            }
+            Format::Table if rows.is_empty() => {
+                terminal.note(shape.none);
+                Ok(())
+            }
+            Format::Table => {
+                let numbers: &[usize] = shape.numbers;
+                terminal.data(&table(&headings, numbers, rows.iter().map(cells), terminal.width()))
+            }
+        }
+    }
+}
+
+impl History {
+    fn path(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if self.deliveries {
+            query.append_pair("what", "deliveries");
+        }
+        let given = [
+            ("name", &self.name),
+            ("service", &self.service),
+            ("state", &self.state),
+            ("receiver", &self.receiver),
+        ];
+        for (name, value) in given {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        if let Some(since) = self.since {
+            use crate::time::Clock as _;
+            let now = crate::time::SystemClock::new().unix_nano().as_ms();
+            let from = now.saturating_sub(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+            query.append_pair("since", &format!("{}.{:03}", from / 1_000, from % 1_000));
+        }
+        query.append_pair("limit", &self.limit.to_string());
+        format!("{HISTORY}?{}", query.finish())
+    }
+}
+
+impl Add {
+    fn document(&self) -> Result<Value, Failure> {
+        let matchers = self.matchers.iter().map(|text| matcher(text));
+        let matchers: Vec<Value> = matchers.collect::<Result<_, _>>()?;
+        Ok(json!({
+            "matchers": matchers,
+            "durationSeconds": self.length.as_secs_f64(),
+            "createdBy": self.author,
+            "comment": self.comment,
+        }))
+    }
+}
+
+/// One condition; the value's quotes may be left out.
+fn matcher(text: &str) -> Result<Value, Failure> {
+    let refuse = || {
+        let what = format!("`{text}` is not a matcher");
+        Failure::new(Exit::Usage, what).help("write `name=value`, or `!=`, `=~`, `!~`")
+    };
+    let at = text.find(['=', '!']).ok_or_else(refuse)?;
+    let (name, rest) = text.split_at(at);
+    let signs = ["=~", "!~", "!=", "="];
+    let sign = signs.into_iter().find(|sign| rest.starts_with(sign)).ok_or_else(refuse)?;
+    let value = rest.strip_prefix(sign).unwrap_or_default();
+    let value = match value.starts_with(['"', '\'', '`']) {
+        // As PromQL quotes it.
+        true => {
+            let selector = parse_selector(&format!("{{x={value}}}")).map_err(|_| refuse())?;
+            selector.first().map(|matcher| matcher.value.clone()).ok_or_else(refuse)?
+        }
+        false => value.to_owned(),
+    };
+    Ok(json!({
+        "name": name.trim(),
+        "value": value,
+        "isRegex": sign.ends_with('~'),
+        "isEqual": sign.starts_with('='),
+    }))
+}
+
+/// A heading, and what stands below it.
+type Column = (&'static str, fn(&Value) -> String);
+
+/// How a list is shown.
+struct Shape {
+    list: &'static str,
+    columns: &'static [Column],
+    numbers: &'static [usize],
+    /// What is said when it is empty.
+    none: &'static str,
+}
+
+const ALERT_ROWS: Shape = Shape {
+    list: "alerts",
+    columns: &[
+        ("ALERT", |row| label(row, "alertname")),
+        ("STATE", |row| {
+            let silenced = !text(row, "silencedBy").is_empty();
+            let state = text(row, "state");
+            if silenced { format!("{state} (silenced)") } else { state }
+        }),
+        ("SEVERITY", |row| label(row, "severity")),
+        ("SINCE", |row| {
+            let started = text(row, "startsAt");
+            if started.is_empty() { text(row, "activeAt") } else { started }
+        }),
+        ("VALUE", |row| text(row, "value")),
+        ("LABELS", |row| labels(row, &["alertname", "severity"])),
+        ("SUMMARY", |row| row.pointer("/annotations/summary").map_or_else(String::new, plain)),
+    ],
+    numbers: &[4],
+    none: "no alert is pending or firing",
+};
+
+const TRANSITION_ROWS: Shape = Shape {
+    list: "rows",
+    columns: &[
+        ("AT", |row| text(row, "at")),
+        ("ALERT", |row| text(row, "name")),
+        ("STATE", |row| text(row, "state")),
+        ("VALUE", |row| text(row, "value")),
+        ("SILENCED", |row| text(row, "silencedBy")),
+        ("LABELS", |row| labels(row, &["alertname"])),
+    ],
+    numbers: &[3],
+    none: "no alert fired or was over in this time",
+};
+
+const DELIVERY_ROWS: Shape = Shape {
+    list: "rows",
+    columns: &[
+        ("AT", |row| text(row, "at")),
+        ("RECEIVER", |row| text(row, "receiver")),
+        ("OUTCOME", |row| text(row, "outcome")),
+        ("FIRING", |row| text(row, "firing")),
+        ("RESOLVED", |row| text(row, "resolved")),
+        ("GROUP", |row| text(row, "subject")),
+        ("DETAIL", |row| text(row, "detail")),
+    ],
+    numbers: &[3, 4],
+    none: "nobody was told of anything in this time",
+};
+
+const SILENCE_ROWS: Shape = Shape {
+    list: "silences",
+    columns: &[
+        ("ID", |row| text(row, "id")),
+        ("STATE", |row| text(row, "status")),
+        ("MATCHERS", |row| {
+            let sign = |matcher: &Value| {
+                let is = |name: &str| matcher.get(name).and_then(Value::as_bool) == Some(true);
+                match (is("isRegex"), is("isEqual")) {
+                    (false, true) => "=",
+                    (false, false) => "!=",
+                    (true, true) => "=~",
+                    (true, false) => "!~",
+                }
+            };
+            let shown = rows(row, "matchers").iter().map(|matcher| {
+                format!("{}{}{:?}", text(matcher, "name"), sign(matcher), text(matcher, "value"))
+            });
+            shown.collect::<Vec<_>>().join(" ")
+        }),
+        ("ENDS", |row| text(row, "endsAt")),
+        ("BY", |row| text(row, "createdBy")),
+        ("COMMENT", |row| text(row, "comment")),
+    ],
+    numbers: &[],
+    none: "there are no silences",
+};
+
+fn rows<'a>(document: &'a Value, list: &str) -> &'a [Value] {
+    document.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn text(row: &Value, key: &str) -> String {
+    row.get(key).map_or_else(String::new, plain)
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn label(row: &Value, name: &str) -> String {
+    row.get("labels").map_or_else(String::new, |labels| text(labels, name))
+}
+
+/// Every label but those that have a column.
+fn labels(row: &Value, shown: &[&str]) -> String {
+    let none = Map::new();
+    let labels = row.get("labels").and_then(Value::as_object).unwrap_or(&none);
+    let rest = labels.iter().filter(|(name, _)| !shown.contains(&name.as_str()));
+    rest.map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matchers_are_read_with_and_without_quotes() {
+        for (text, name, value, regex, equal) in [
+            ("alertname=HighErrorRate", "alertname", "HighErrorRate", false, true),
+            ("route!=/a=b", "route", "/a=b", false, false),
+            ("a=~b|c.*", "a", "b|c.*", true, true),
+            (r#"a!~"x\"y""#, "a", "x\"y", true, false),
+            ("a='b c'", "a", "b c", false, true),
+            ("a=", "a", "", false, true),
+        ] {
+            let expected =
+                json!({"name": name, "value": value, "isRegex": regex, "isEqual": equal});
+            assert_eq!(matcher(text).unwrap(), expected, "{text}");
+        }
+        for text in ["alertname", "a!b", "a=\"b", "a='b' or vector(1)"] {
+            assert_eq!(
+                matcher(text).err().map(|failure| failure.exit),
+                Some(Exit::Usage),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn alerts_are_rows_with_what_is_silenced_marked() {
+        let document = json!({"alerts": [
+            {"state": "firing", "labels": {"alertname": "X", "severity": "critical", "route": "/a\u{1b}[2J"},
+             "annotations": {"summary": "it fails"}, "value": 0.25, "startsAt": "2026-11-21T10:00:00.000Z",
+             "silencedBy": "ab"},
+            {"state": "pending", "labels": {"alertname": "Y"}, "annotations": {}, "value": null,
+             "activeAt": "2026-11-21T10:00:00.000Z", "startsAt": null, "silencedBy": null}]});
+        let cells = |row: &Value| -> Vec<String> {
+            ALERT_ROWS.columns.iter().map(|(_, cell)| cell(row)).collect()
+        };
+        let headings: Vec<&str> = ALERT_ROWS.columns.iter().map(|(heading, _)| *heading).collect();
+        let shown = table(&headings, &[4], rows(&document, "alerts").iter().map(cells), None);
+        expect_test::expect![[r#"
+            ALERT  STATE              SEVERITY  SINCE                     VALUE  LABELS        SUMMARY
+            X      firing (silenced)  critical  2026-11-21T10:00:00.000Z   0.25  route=/a�[2J  it fails
+            Y      pending                      2026-11-21T10:00:00.000Z
+        "#]].assert_eq(&shown);
+    }
+}

@@ -1,0 +1,321 @@
+//! `notifications.db`: silences, history, and what a restart must know. One SQLite file, one writer.
+//!
+//! ```text
+//! silence     one row each, as JSON              transition  an alert began or ended   bounded by rows and age
+//! known       alerts as last seen, told or not   delivery    a receiver took or not    bounded by rows and age
+//! told        what each webhook was told of
+//! ```
+//! Without a directory it is kept in memory. A file that is no database is set aside as `.corrupt` and a new one made:
+//! alerts go out in any case. Commits are not waited for by anything that notifies, but for silences, which are kept
+//! before they are answered. Survives SIGKILL; a power loss may cost the last second of history.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, Transaction, params};
+
+use super::message::Message;
+use super::silence::{Document, Silence};
+use crate::time::UnixNano;
+
+/// "SLno".
+const APPLICATION_ID: i32 = 0x534c_6e6f;
+const SCHEMA_VERSION: i32 = 1;
+const BUSY: Duration = Duration::from_secs(5);
+
+const SCHEMA: &str = "
+CREATE TABLE silence (id TEXT PRIMARY KEY, ends_at INTEGER NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE known (id INTEGER PRIMARY KEY, message TEXT NOT NULL, announced INTEGER NOT NULL);
+CREATE TABLE told (
+  receiver TEXT NOT NULL, id INTEGER NOT NULL, at INTEGER NOT NULL, message TEXT NOT NULL,
+  PRIMARY KEY (receiver, id)
+) WITHOUT ROWID;
+CREATE TABLE transition (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, fingerprint TEXT NOT NULL, name TEXT NOT NULL,
+  state TEXT NOT NULL, value REAL, labels TEXT NOT NULL, annotations TEXT NOT NULL, silenced_by TEXT
+);
+CREATE INDEX transition_at ON transition (at);
+CREATE TABLE delivery (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, receiver TEXT NOT NULL, kind TEXT NOT NULL,
+  outcome TEXT NOT NULL, firing INTEGER NOT NULL, resolved INTEGER NOT NULL, subject TEXT NOT NULL,
+  detail TEXT NOT NULL
+);
+CREATE INDEX delivery_at ON delivery (at);";
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The directory cannot be made, or the file not be set aside.
+    #[error("cannot prepare {}", .path.display())]
+    Prepare {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// SQLite refuses.
+    #[error("the database of notifications")]
+    Sqlite(#[from] rusqlite::Error),
+    /// It belongs to something else, or to a later version.
+    #[error("{} is not a database of notifications of this version", .0.display())]
+    Foreign(PathBuf),
+}
+
+/// One thing to keep.
+#[derive(Clone, Debug)]
+pub(super) enum Row {
+    /// An alert began or ended.
+    Transition { at: UnixNano, message: Box<Message>, silenced_by: Option<String> },
+    /// What became of a request to a receiver.
+    Delivery {
+        at: UnixNano,
+        receiver: String,
+        kind: &'static str,
+        outcome: &'static str,
+        firing: u32,
+        resolved: u32,
+        subject: String,
+        detail: String,
+    },
+    /// An alert as last seen.
+    Known { message: Box<Message>, announced: bool },
+    /// An alert that is over and told.
+    Forgotten(u64),
+    /// A webhook knows that these fire.
+    Told { receiver: String, at: UnixNano, messages: Vec<Message> },
+    /// A webhook knows that these do not.
+    Untold { receiver: String, ids: Vec<u64> },
+}
+
+/// What a start finds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) silences: Vec<Silence>,
+    pub(super) known: Vec<(Message, bool)>,
+    pub(super) told: Vec<(String, UnixNano, Message)>,
+    /// The file that was set aside.
+    pub(super) set_aside: Option<PathBuf>,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Mutex<Connection>,
+    age_max: Duration,
+    rows_max: u64,
+}
+
+impl Database {
+    /// Opens or makes the file at `path`, or one in memory. Blocks on disk.
+    pub(super) fn open(
+        path: Option<&Path>,
+        age_max: Duration,
+        rows_max: u64,
+        now: UnixNano,
+    ) -> Result<(Self, Found), DatabaseError> {
+        let (connection, set_aside) = match path {
+            None => (prepared(Connection::open_in_memory()?, Path::new(":memory:"))?, None),
+            Some(path) => on_disk(path)?,
+        };
+        let found = Found { set_aside, ..found(&connection, now)? };
+        let database = Self { connection: Mutex::new(connection), age_max, rows_max };
+        database.purge(now)?;
+        Ok((database, found))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps rows in one transaction.
+    pub(super) fn write(&self, rows: &[Row]) -> Result<(), DatabaseError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        for row in rows {
+            insert(&transaction, row)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Keeps a silence, in place of an older one of its id.
+    pub(super) fn keep_silence(
+        &self,
+        silence: &Silence,
+        now: UnixNano,
+    ) -> Result<(), DatabaseError> {
+        let document = serde_json::to_string(&silence.document(now)).unwrap_or_default();
+        let statement =
+            "INSERT OR REPLACE INTO silence (id, ends_at, document) VALUES (?1, ?2, ?3)";
+        self.lock().execute(statement, params![silence.id, time(silence.ends_at), document])?;
+        Ok(())
+    }
+
+    /// Drops what is too old or too much.
+    pub(super) fn purge(&self, now: UnixNano) -> Result<(), DatabaseError> {
+        let age = u64::try_from(self.age_max.as_nanos()).unwrap_or(u64::MAX);
+        let oldest = time(UnixNano(now.0.saturating_sub(age)));
+        let rows = i64::try_from(self.rows_max).unwrap_or(i64::MAX);
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        for table in ["transition", "delivery"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE at < ?1"), [oldest])?;
+            let surplus =
+                format!("DELETE FROM {table} WHERE id <= (SELECT MAX(id) FROM {table}) - ?1");
+            transaction.execute(&surplus, [rows])?;
+        }
+        transaction.execute("DELETE FROM silence WHERE ends_at < ?1", [oldest])?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// A number of alerts as it is kept.
+pub(super) fn counted(alerts: usize) -> u32 {
+    u32::try_from(alerts).unwrap_or(u32::MAX)
+}
+
+/// A time as SQLite keeps numbers: nanoseconds until the year 2262.
+pub(super) fn time(at: UnixNano) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+pub(super) fn untime(at: i64) -> UnixNano {
+    UnixNano(u64::try_from(at).unwrap_or(0))
+}
+
+fn on_disk(path: &Path) -> Result<(Connection, Option<PathBuf>), DatabaseError> {
+    let prepare = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DatabaseError::Prepare { path, source }
+    };
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(prepare(directory))?;
+    }
+    let open = || prepared(Connection::open(path)?, path);
+    match open() {
+        Err(DatabaseError::Sqlite(error)) if is_damage(&error) => {
+            let aside = path.with_extension("db.corrupt");
+            std::fs::rename(path, &aside).map_err(prepare(path))?;
+            for log in ["db-wal", "db-shm"] {
+                // They belong to the file that is gone; often there are none.
+                drop(std::fs::remove_file(path.with_extension(log)));
+            }
+            Ok((open()?, Some(aside)))
+        }
+        opened => Ok((opened?, None)),
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+fn prepared(connection: Connection, path: &Path) -> Result<Connection, DatabaseError> {
+    connection.busy_timeout(BUSY)?;
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let tables: i64 =
+        connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.execute_batch(&format!(
+            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+        ))?;
+    } else if pragma("application_id")? != APPLICATION_ID
+        || pragma("user_version")? != SCHEMA_VERSION
+    {
+        return Err(DatabaseError::Foreign(path.to_owned()));
+    }
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", "-256")?;
+    connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+    Ok(connection)
+}
+
+fn found(connection: &Connection, now: UnixNano) -> Result<Found, DatabaseError> {
+    let mut found = Found::default();
+    let mut statement =
+        connection.prepare("SELECT id, document FROM silence WHERE ends_at > ?1")?;
+    let rows = statement.query_map([time(now)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for row in rows {
+        let (id, document): (String, String) = row?;
+        let silence = Document::parse(document.as_bytes()).and_then(|it| it.silence(id, now));
+        match silence {
+            Ok(silence) => found.silences.push(silence),
+            Err(error) => tracing::warn!(%error, "a silence that was kept cannot be read"),
+        }
+    }
+    let mut statement = connection.prepare("SELECT message, announced FROM known")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for row in rows {
+        let (message, announced): (String, bool) = row?;
+        found.known.extend(Message::from_json(&message).map(|message| (message, announced)));
+    }
+    let mut statement = connection.prepare("SELECT receiver, at, message FROM told")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for row in rows {
+        let (receiver, at, message): (String, i64, String) = row?;
+        found.told.extend(Message::from_json(&message).map(|it| (receiver, untime(at), it)));
+    }
+    Ok(found)
+}
+
+fn insert(to: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+    match row {
+        Row::Transition { at, message, silenced_by } => {
+            let statement = "INSERT INTO transition (at, fingerprint, name, state, value, labels, annotations, \
+                             silenced_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            let (labels, annotations) = message.pairs_json();
+            to.prepare_cached(statement)?.execute(params![
+                time(*at),
+                format!("{:016x}", message.fingerprint),
+                message.label("alertname"),
+                message.status(),
+                message.value,
+                labels,
+                annotations,
+                silenced_by,
+            ])?;
+        }
+        Row::Delivery { at, receiver, kind, outcome, firing, resolved, subject, detail } => {
+            let statement = "INSERT INTO delivery (at, receiver, kind, outcome, firing, resolved, subject, detail) \
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            to.prepare_cached(statement)?.execute(params![
+                time(*at),
+                receiver,
+                kind,
+                outcome,
+                firing,
+                resolved,
+                subject,
+                detail
+            ])?;
+        }
+        Row::Known { message, announced } => {
+            let statement =
+                "INSERT OR REPLACE INTO known (id, message, announced) VALUES (?1, ?2, ?3)";
+            let id = message.id.cast_signed();
+            to.prepare_cached(statement)?.execute(params![id, message.to_json(), announced])?;
+        }
+        Row::Forgotten(id) => {
+            to.prepare_cached("DELETE FROM known WHERE id = ?1")?.execute([id.cast_signed()])?;
+        }
+        Row::Told { receiver, at, messages } => {
+            let statement =
+                "INSERT OR REPLACE INTO told (receiver, id, at, message) VALUES (?1, ?2, ?3, ?4)";
+            for message in messages {
+                let id = message.id.cast_signed();
+                let values = params![receiver, id, time(*at), message.to_json()];
+                to.prepare_cached(statement)?.execute(values)?;
+            }
+        }
+        Row::Untold { receiver, ids } => {
+            let statement = "DELETE FROM told WHERE receiver = ?1 AND id = ?2";
+            for id in ids {
+                to.prepare_cached(statement)?.execute(params![receiver, id.cast_signed()])?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! A log record for each transition of an alert, appended to the journal like any other, so that exporters forward it.
+//!
+//! ```text
+//! resource {service.name: sidelight} ─ scope sidelight.alerts ─ log record, event name sidelight.alert
+//!   severity ERROR (severity="critical"), WARN or INFO (resolved) · body "HighErrorRate firing: summary"
+//!   alert.name alert.state alert.value alert.fingerprint alert.label.* alert.annotation.*
+//! ```
+//! Limits: 16 batches wait, of 1,000 records at most each; what the journal does not take within five minutes is
+//! dropped and counted. Source: opentelemetry-proto 1.9, logs/v1/logs.proto.
+
+use std::time::Duration;
+
+use sidelight_wire::varint;
+use tokio::sync::mpsc;
+
+use super::Parts;
+use super::message::Message;
+use crate::journal::Journal;
+use crate::net::retry::Backoff;
+use crate::signal::{Flags, Meta, Record, Signal};
+use crate::telemetry;
+use crate::telemetry::desc;
+use crate::time::UnixNano;
+
+/// Batches of transitions that wait for the journal.
+pub(super) const BATCHES_MAX: usize = 16;
+/// Log records of one request.
+const RECORDS_MAX: usize = 1_000;
+/// What the label `receiver` calls it.
+const NAME: &str = "otlp";
+
+/// Appends what comes until nothing comes any more.
+pub(super) async fn run(mut batches: mpsc::Receiver<Vec<Message>>, journal: Journal, parts: Parts) {
+    while let Some(batch) = batches.recv().await {
+        for messages in batch.chunks(RECORDS_MAX) {
+            let record = record(messages, parts.clock.unix_nano());
+            if append(&journal, record, &parts).await {
+                let sent = parts.registry.counter(&desc::NOTIFICATIONS_SENT, &[NAME]);
+                sent.add(messages.len() as u64);
+            } else {
+                dropped(&parts, "given_up", messages.len());
+            }
+        }
+    }
+}
+
+/// Counts records that nobody will see.
+pub(super) fn dropped(parts: &Parts, reason: &str, records: usize) {
+    let counter = parts.registry.counter(&desc::NOTIFICATIONS_DROPPED, &[NAME, reason]);
+    counter.add(records as u64);
+}
+
+async fn append(journal: &Journal, record: Record, parts: &Parts) -> bool {
+    let (mut backoff, mut said) = (Backoff::default(), false);
+    let until = parts.clock.monotonic() + Duration::from_secs(300);
+    loop {
+        let Err(error) = journal.append(record.clone()).await else { return true };
+        if !said {
+            let error = telemetry::chain(&error);
+            tracing::warn!(error, "the journal does not take the log records of alerts");
+            said = true;
+        }
+        if parts.clock.monotonic() >= until {
+            return false;
+        }
+        tokio::time::sleep(backoff.next(parts.config.retry, None, fastrand::f64())).await;
+    }
+}
+
+fn record(messages: &[Message], now: UnixNano) -> Record {
+    let mut scope = Bytes::default();
+    scope.nested(1, |scope| {
+        scope.text(1, "sidelight.alerts");
+        scope.text(2, env!("CARGO_PKG_VERSION"));
+    });
+    for message in messages {
+        scope.nested(2, |record| log_record(record, message, now));
+    }
+    let mut request = Bytes::default();
+    request.nested(1, |resource_logs| {
+        resource_logs.nested(1, |resource| resource.attribute(1, "service.name", "sidelight"));
+        resource_logs.bytes(2, &scope.0);
+    });
+    Record {
+        signal: Signal::Logs,
+        items: u32::try_from(messages.len()).unwrap_or(u32::MAX),
+        flags: Flags::INTERNAL,
+        meta: Meta::default(),
+        payload: request.0.into(),
+    }
+}
+
+fn log_record(to: &mut Bytes, message: &Message, now: UnixNano) {
+    let (number, text) = match (message.is_firing(), message.label("severity")) {
+        (false, _) => (9, "INFO"),
+        (true, "critical" | "page" | "error") => (17, "ERROR"),
+        (true, "info" | "none") => (9, "INFO"),
+        (true, _) => (13, "WARN"),
+    };
+    let at = message.resolved_at.unwrap_or(message.starts_at);
+    let summary = message.annotations.iter().find(|(name, _)| name == "summary");
+    let summary = summary.map_or_else(String::new, |(_, text)| format!(": {text}"));
+    let name = message.label("alertname");
+    to.fixed64(1, at.0);
+    to.varint(2, number);
+    to.text(3, text);
+    to.nested(5, |body| body.text(1, &format!("{name} {}{summary}", message.status())));
+    to.attribute(6, "alert.name", name);
+    to.attribute(6, "alert.state", message.status());
+    to.attribute(6, "alert.fingerprint", &format!("{:016x}", message.fingerprint));
+    to.nested(6, |attribute| {
+        attribute.text(1, "alert.value");
+        attribute.nested(2, |value| value.fixed64(4, message.value.to_bits()));
+    });
+    for (kind, pairs) in [("label", &message.labels), ("annotation", &message.annotations)] {
+        for (name, value) in pairs {
+            to.attribute(6, &format!("alert.{kind}.{name}"), value);
+        }
+    }
+    to.fixed64(11, now.0);
+    to.text(12, "sidelight.alert");
+}
+
+/// A protobuf message being written.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn key(&mut self, field: u32, wire_type: u32) {
+        varint::write(u64::from(field << 3 | wire_type), &mut self.0);
+    }
+
+    fn varint(&mut self, field: u32, value: u64) {
+        self.key(field, 0);
+        varint::write(value, &mut self.0);
+    }
+
+    fn fixed64(&mut self, field: u32, value: u64) {
+        self.key(field, 1);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn bytes(&mut self, field: u32, value: &[u8]) {
+        self.key(field, 2);
+        varint::write(value.len() as u64, &mut self.0);
+        self.0.extend_from_slice(value);
+    }
+
+    fn text(&mut self, field: u32, value: &str) {
+        self.bytes(field, value.as_bytes());
+    }
+
+    fn nested(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
+        let mut inner = Self::default();
+        write(&mut inner);
+        self.bytes(field, &inner.0);
+    }
+
+    fn attribute(&mut self, field: u32, name: &str, value: &str) {
+        self.nested(field, |attribute| {
+            attribute.text(1, name);
+            attribute.nested(2, |any| any.text(1, value));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use prost::Message as _;
+
+    use super::super::message::tests::{NOW, firing, resolved};
+    use super::*;
+
+    #[test]
+    fn a_transition_is_a_log_record_that_others_can_read() {
+        let labels =
+            [("alertname", "HighErrorRate"), ("severity", "critical"), ("service_name", "shop")];
+        let messages = [firing(&labels), resolved(&labels)]
+            .map(|alert| Message::of(&alert, &[], NOW).unwrap());
+        let record = record(&messages, NOW);
+        assert_eq!((record.signal, record.items), (Signal::Logs, 2));
+        let request = ExportLogsServiceRequest::decode(&record.payload[..]).unwrap();
+        let logs = &request.resource_logs[0];
+        assert_eq!(logs.resource.as_ref().unwrap().attributes[0].key, "service.name");
+        let records = &logs.scope_logs[0].log_records;
+        let shown: Vec<_> = records
+            .iter()
+            .map(|record| {
+                let body = format!("{:?}", record.body.as_ref().unwrap().value.as_ref().unwrap());
+                (record.severity_number, record.event_name.as_str(), body)
+            })
+            .collect();
+        let body = |state| format!("StringValue(\"HighErrorRate {state}: 25 % of requests fail\")");
+        assert_eq!(
+            shown,
+            [(17, "sidelight.alert", body("firing")), (9, "sidelight.alert", body("resolved"))]
+        );
+        let attributes: Vec<_> = records[0].attributes.iter().map(|a| a.key.as_str()).collect();
+        assert_eq!(
+            attributes,
+            [
+                "alert.name",
+                "alert.state",
+                "alert.fingerprint",
+                "alert.value",
+                "alert.label.alertname",
+                "alert.label.service_name",
+                "alert.label.severity",
+                "alert.annotation.summary"
+            ]
+        );
+        assert_eq!(
+            sidelight_wire::validate(
+                Signal::Logs,
+                &record.payload,
+                &sidelight_wire::Limits::default()
+            )
+            .unwrap()
+            .items,
+            2
+        );
+    }
+}

@@ -1,0 +1,428 @@
+//! One webhook: groups of alerts in Alertmanager's own body, so that what was written for Alertmanager works here.
+//!
+//! At most 4 requests are under way, each of another group. A group that was not taken is told again after a pause that
+//! grows, and given up after `retry_time_max` or its interval, whichever is shorter; then it is due again after the
+//! interval, with what holds then. So a receiver that was away for a day hears how things are, once.
+//!
+//! Source: Alertmanager 0.28, `notify/webhook/webhook.go` (`Message`, version 4) and `template/template.go` (`Data`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use sidelight_promql::quote::quote;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Parts;
+use super::client::{Client, PostError};
+use super::config::Webhook as Config;
+use super::database::{Row, counted};
+use super::groups::{Groups, Key, Notification, Outcome};
+use super::mailbox::Mailbox;
+use super::message::{Map, Message, NEVER};
+use super::receiver::{Kind, Receiver};
+use super::silence::Silences;
+use crate::alert::Pairs;
+use crate::net::retry::Backoff;
+use crate::time::{UnixNano, rfc3339};
+
+/// Requests under way.
+const IN_FLIGHT_MAX: usize = 4;
+/// How long an alert known before a restart fires on without a word.
+const RESTORED_VALID: Duration = Duration::from_secs(240);
+/// Monotonic time begins with the process; what was told before it needs a time too.
+const EPOCH: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// The task of one webhook.
+#[derive(Debug)]
+pub(super) struct Webhook {
+    client: Arc<Client>,
+    mailbox: Arc<Mailbox>,
+    receiver: Receiver,
+    parts: Parts,
+    groups: Groups,
+    retry_time_max: Duration,
+    alerts_max: usize,
+    silences: watch::Receiver<Arc<Silences>>,
+    tries: BTreeMap<Key, Tries>,
+}
+
+/// Failures of one group in a row.
+#[derive(Debug)]
+struct Tries {
+    backoff: Backoff,
+    since: Duration,
+}
+
+type Posted = (Notification, Result<(), PostError>, Duration);
+
+impl Webhook {
+    pub(super) fn new(
+        config: &Config,
+        parts: Parts,
+        silences: watch::Receiver<Arc<Silences>>,
+    ) -> Self {
+        let alerts_max = parts.config.alerts_max;
+        Self {
+            client: Arc::new(Client::new(&config.peer, "")),
+            mailbox: Arc::new(Mailbox::new(alerts_max)),
+            receiver: Receiver::new(Kind::Webhook, &config.peer, &parts.registry),
+            groups: Groups::new(config.grouping.clone(), alerts_max),
+            retry_time_max: parts.config.retry_time_max.min(config.grouping.interval),
+            alerts_max: config.alerts_max,
+            parts,
+            silences,
+            tries: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(&self.mailbox)
+    }
+
+    pub(super) fn receiver(&self) -> Receiver {
+        self.receiver.clone()
+    }
+
+    /// Takes up what a restart found: what it was told and when, and every alert as last seen.
+    pub(super) fn restore(&mut self, told: Vec<(UnixNano, Message)>, known: &[Message]) {
+        let (now, wall) = (self.now(), self.parts.clock.unix_nano());
+        for (at, message) in told {
+            self.groups.restore(message, wall.since(at), RESTORED_VALID, now);
+        }
+        for message in known {
+            self.groups.observe(message.clone(), RESTORED_VALID, now);
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut under_way: JoinSet<Posted> = JoinSet::new();
+        loop {
+            self.take_in();
+            self.start_due(&mut under_way);
+            self.receiver.holds(self.groups.len());
+            let due = self.groups.next_due().filter(|_| under_way.len() < IN_FLIGHT_MAX);
+            let wait = due.map_or(RESTORED_VALID, |due| due.saturating_sub(self.now()));
+            tokio::select! {
+                () = self.mailbox.arrived() => {}
+                Some(posted) = under_way.join_next() => match posted {
+                    Ok(posted) => self.settle(posted),
+                    Err(error) => tracing::error!(%error, "a notification ended in a panic"),
+                },
+                () = tokio::time::sleep(wait) => {}
+                Ok(()) = self.silences.changed() => {
+                    let now = self.now();
+                    self.groups.touch(now);
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        EPOCH + self.parts.clock.monotonic()
+    }
+
+    fn take_in(&mut self) {
+        let (now, wall) = (self.now(), self.parts.clock.unix_nano());
+        let mut refused = 0;
+        for waiting in self.mailbox.take(usize::MAX) {
+            let valid = waiting.message.valid_until.since(wall);
+            refused += u64::from(!self.groups.observe(waiting.message, valid, now));
+        }
+        self.receiver.dropped(refused);
+    }
+
+    fn start_due(&mut self, under_way: &mut JoinSet<Posted>) {
+        while under_way.len() < IN_FLIGHT_MAX {
+            let (now, wall) = (self.now(), self.parts.clock.unix_nano());
+            let silences = Arc::clone(&self.silences.borrow());
+            let silenced = |message: &Message| silences.covering(message, wall).is_some();
+            let Some(notification) = self.groups.next(now, silenced) else { return };
+            let body = self.body(&notification);
+            let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.parts.clock));
+            under_way.spawn(async move {
+                let started = clock.monotonic();
+                let posted = client.post(&body, wall).await;
+                (notification, posted, clock.monotonic().saturating_sub(started))
+            });
+        }
+    }
+
+    fn settle(&mut self, (sent, posted, latency): Posted) {
+        let (now, at) = (self.now(), self.parts.clock.unix_nano());
+        let error = match posted {
+            Ok(()) => {
+                self.tries.remove(&sent.key);
+                if self.receiver.took(sent.messages.len(), latency, at) {
+                    tracing::info!(receiver = %self.receiver.name, "alerts get through again");
+                }
+                self.groups.settle(&sent, Outcome::Told, now);
+                self.note_told(&sent, at);
+                return self.keep(&sent, "ok", String::new());
+            }
+            Err(error) => error,
+        };
+        let said = error.say();
+        let news = self.receiver.refused(&error, &said, at);
+        if news {
+            tracing::warn!(receiver = %self.receiver.name, error = said, "a webhook takes no alerts");
+        }
+        let tries = self
+            .tries
+            .entry(sent.key.clone())
+            .or_insert_with(|| Tries { backoff: Backoff::default(), since: now });
+        let outcome = if error.passes() && now.saturating_sub(tries.since) < self.retry_time_max {
+            let retry = self.parts.config.retry;
+            Outcome::Again(tries.backoff.next(retry, error.retry_after(), fastrand::f64()))
+        } else {
+            self.tries.remove(&sent.key);
+            self.receiver.gave_up(sent.messages.len() as u64);
+            Outcome::Failed
+        };
+        self.groups.settle(&sent, outcome, now);
+        if outcome == Outcome::Failed {
+            self.keep(&sent, "given_up", said);
+        } else if news {
+            self.keep(&sent, "failed", said);
+        }
+    }
+
+    fn note_told(&self, sent: &Notification, at: UnixNano) {
+        let receiver = self.receiver.name.to_string();
+        let (firing, over): (Vec<Message>, Vec<Message>) =
+            sent.messages.iter().cloned().partition(Message::is_firing);
+        let ids = over.iter().map(|message| message.id).collect();
+        self.parts.keep(vec![
+            Row::Told { receiver: receiver.clone(), at, messages: firing },
+            Row::Untold { receiver, ids },
+        ]);
+    }
+
+    fn keep(&self, sent: &Notification, outcome: &'static str, detail: String) {
+        let firing = sent.messages.iter().filter(|message| message.is_firing()).count();
+        self.parts.keep(vec![Row::Delivery {
+            at: self.parts.clock.unix_nano(),
+            receiver: self.receiver.name.to_string(),
+            kind: self.receiver.kind.name(),
+            outcome,
+            firing: counted(firing),
+            resolved: counted(sent.messages.len() - firing),
+            subject: group_key(&sent.key),
+            detail,
+        }]);
+    }
+
+    fn body(&self, notification: &Notification) -> Bytes {
+        let external_url = &self.parts.config.external_url;
+        let body = Body::new(&self.receiver.name, notification, external_url, self.alerts_max);
+        // Strings, numbers and lists of them are always JSON.
+        serde_json::to_vec(&body).unwrap_or_default().into()
+    }
+}
+
+/// Version 4 of the body.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Body<'a> {
+    receiver: &'a str,
+    status: &'static str,
+    alerts: Vec<Entry<'a>>,
+    group_labels: Map<'a>,
+    common_labels: OwnedMap,
+    common_annotations: OwnedMap,
+    #[serde(rename = "externalURL")]
+    external_url: &'a str,
+    version: &'static str,
+    group_key: String,
+    truncated_alerts: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    status: &'static str,
+    labels: Map<'a>,
+    annotations: Map<'a>,
+    starts_at: String,
+    ends_at: String,
+    #[serde(rename = "generatorURL")]
+    generator_url: &'a str,
+    fingerprint: String,
+}
+
+#[derive(Debug)]
+struct OwnedMap(Pairs);
+
+impl Serialize for OwnedMap {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Map(&self.0).serialize(serializer)
+    }
+}
+
+impl<'a> Body<'a> {
+    /// The body for `notification`, with at most `alerts_max` alerts.
+    pub(super) fn new(
+        receiver: &'a str,
+        notification: &'a Notification,
+        external_url: &'a str,
+        alerts_max: usize,
+    ) -> Self {
+        let all = &notification.messages;
+        let shown = all.get(..alerts_max).unwrap_or(all);
+        let firing = shown.iter().any(Message::is_firing);
+        Self {
+            receiver,
+            status: if firing { "firing" } else { "resolved" },
+            alerts: shown.iter().map(entry).collect(),
+            group_labels: Map(&notification.key),
+            common_labels: common(shown, |message| &message.labels),
+            common_annotations: common(shown, |message| &message.annotations),
+            external_url,
+            version: "4",
+            group_key: group_key(&notification.key),
+            truncated_alerts: all.len() - shown.len(),
+        }
+    }
+}
+
+fn entry(message: &Message) -> Entry<'_> {
+    Entry {
+        status: message.status(),
+        labels: Map(&message.labels),
+        annotations: Map(&message.annotations),
+        starts_at: rfc3339(message.starts_at),
+        ends_at: message.resolved_at.map_or_else(|| NEVER.to_owned(), rfc3339),
+        generator_url: &message.generator_url,
+        fingerprint: format!("{:016x}", message.fingerprint),
+    }
+}
+
+/// Pairs that all messages have.
+fn common(messages: &[Message], of: impl Fn(&Message) -> &Pairs) -> OwnedMap {
+    let Some((first, rest)) = messages.split_first() else { return OwnedMap(Vec::new()) };
+    let everywhere = |pair: &&(String, String)| {
+        rest.iter().all(|message| {
+            of(message)
+                .binary_search_by(|(name, _)| name.cmp(&pair.0))
+                .is_ok_and(|at| of(message).get(at) == Some(*pair))
+        })
+    };
+    OwnedMap(of(first).iter().filter(everywhere).cloned().collect())
+}
+
+/// What identifies a group in bodies: `{}` for the one route that there is, and the group's labels.
+fn group_key(key: &Key) -> String {
+    let labels: Vec<String> =
+        key.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
+    format!("{{}}:{{{}}}", labels.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::tests::{NOW, firing, resolved};
+    use super::*;
+
+    fn notification(alerts: &[crate::alert::Alert]) -> Notification {
+        let key = vec![
+            ("alertname".to_owned(), "HighErrorRate".to_owned()),
+            ("service_name".to_owned(), "shop \"a\"".to_owned()),
+        ];
+        let messages = alerts.iter().map(|alert| Message::of(alert, &[], NOW).unwrap()).collect();
+        Notification { key, messages }
+    }
+
+    #[test]
+    fn the_body_is_alertmanagers_version_4() {
+        let labels = |route| {
+            [
+                ("alertname", "HighErrorRate"),
+                ("service_name", "shop \"a\""),
+                ("route", route),
+                ("severity", "critical"),
+            ]
+        };
+        let notification = notification(&[firing(&labels("/a")), resolved(&labels("/b"))]);
+        let body = Body::new("ops", &notification, "http://agent:9464", 1_000);
+        expect_test::expect![[r#"
+            {
+              "receiver": "ops",
+              "status": "firing",
+              "alerts": [
+                {
+                  "status": "firing",
+                  "labels": {
+                    "alertname": "HighErrorRate",
+                    "route": "/a",
+                    "service_name": "shop \"a\"",
+                    "severity": "critical"
+                  },
+                  "annotations": {
+                    "summary": "25 % of requests fail"
+                  },
+                  "startsAt": "2026-11-21T09:59:50.000Z",
+                  "endsAt": "0001-01-01T00:00:00Z",
+                  "generatorURL": "http://agent/graph?g0.expr=up",
+                  "fingerprint": "9814df8056112e11"
+                },
+                {
+                  "status": "resolved",
+                  "labels": {
+                    "alertname": "HighErrorRate",
+                    "route": "/b",
+                    "service_name": "shop \"a\"",
+                    "severity": "critical"
+                  },
+                  "annotations": {
+                    "summary": "25 % of requests fail"
+                  },
+                  "startsAt": "2026-11-21T09:59:50.000Z",
+                  "endsAt": "2026-11-21T10:00:30.000Z",
+                  "generatorURL": "http://agent/graph?g0.expr=up",
+                  "fingerprint": "9cd1ca4d68f46a3e"
+                }
+              ],
+              "groupLabels": {
+                "alertname": "HighErrorRate",
+                "service_name": "shop \"a\""
+              },
+              "commonLabels": {
+                "alertname": "HighErrorRate",
+                "service_name": "shop \"a\"",
+                "severity": "critical"
+              },
+              "commonAnnotations": {
+                "summary": "25 % of requests fail"
+              },
+              "externalURL": "http://agent:9464",
+              "version": "4",
+              "groupKey": "{}:{alertname=\"HighErrorRate\", service_name=\"shop \\\"a\\\"\"}",
+              "truncatedAlerts": 0
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&body).unwrap());
+    }
+
+    #[test]
+    fn alerts_above_the_limit_are_cut_and_counted() {
+        let alerts: Vec<_> =
+            (0..30).map(|n| firing(&[("alertname", "X"), ("n", &n.to_string())])).collect();
+        let notification = notification(&alerts);
+        let body = serde_json::to_value(Body::new("ops", &notification, "", 10)).unwrap();
+        assert_eq!(body["alerts"].as_array().unwrap().len(), 10);
+        assert_eq!(body["truncatedAlerts"], 20);
+        assert_eq!(body["commonLabels"], serde_json::json!({"alertname": "X"}));
+    }
+
+    #[test]
+    fn a_body_is_resolved_when_all_its_alerts_are() {
+        let notification = notification(&[resolved(&[("alertname", "X")])]);
+        let body = serde_json::to_value(Body::new("ops", &notification, "", 10)).unwrap();
+        assert_eq!(
+            (&body["status"], &body["alerts"][0]["status"]),
+            (&"resolved".into(), &"resolved".into())
+        );
+        assert_eq!(body["alerts"][0]["endsAt"], "2026-11-21T10:00:30.000Z");
+    }
+}
