@@ -13,6 +13,7 @@ mod local;
 mod shown;
 mod started;
 mod stop;
+mod user_key;
 
 use std::sync::Arc;
 use std::time::Duration;

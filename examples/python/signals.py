@@ -217,6 +217,8 @@ def retries(operation, attempts_max=4):
                         yield
                     except retryable as error:
                         reason = type(error).__name__
+                        span.set_attribute("error.type", reason)
+                        span.set_status(trace.StatusCode.ERROR)
                         if number + 1 >= attempts_max:
                             _attempt(operation, reason, "exhausted")
                             raise

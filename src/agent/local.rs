@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Error;
+use super::{Error, user_key};
+use crate::aggregate::domain;
 use crate::aggregate::{self, Aggregate, Durable, Keeping, Origin};
 use crate::config::Config;
 use crate::journal::{Durability, Journal};
@@ -46,8 +47,8 @@ impl Local {
                 let replays = status.durability != Durability::Memory;
                 let (identity, next_seq) = (journal.identity(), status.next_seq);
                 let origin = Origin { identity, next_seq, replays };
-                let metrics = config.metrics.clone();
-                durable = Some(Durable::new(writer, &found, metrics, origin, registry));
+                let signals = signals(config);
+                durable = Some(Durable::new(writer, &found, signals, origin, registry));
                 store = Some(opened);
                 (inbox, outlet) = Some(store::inbox(registry)).unzip();
             }
@@ -93,6 +94,22 @@ pub(super) async fn tend(store: Option<Store>) {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
+    }
+}
+
+/// How signals are derived.
+fn signals(config: &Config) -> domain::Config {
+    let directory = config.store.as_ref().map(|store| store.directory.as_path());
+    let key = directory.map_or_else(user_key::random, user_key::load);
+    let user_key = key.or_else(|error| {
+        tracing::warn!(%error, "the key for users cannot be kept: users are counted anew after a restart");
+        user_key::random()
+    });
+    let ttl_ms = i64::try_from(config.aggregate.series_ttl.as_millis()).unwrap_or(i64::MAX);
+    domain::Config {
+        metrics: config.metrics.clone(),
+        ttl_ms,
+        user_key: user_key.unwrap_or_default(),
     }
 }
 

@@ -13,13 +13,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::codec;
 use super::config::Config;
 use super::derived::Derived;
+use super::domain;
+use super::domain::Domain;
 use super::metrics::Translator;
 use super::metrics::local::Way;
 use super::metrics::stream::millis;
+use super::resource::Resource;
 use super::table::Table;
-use super::{codec, metrics};
 use crate::journal::{Entry, Identity};
 use crate::signal::{Flags, Samples, Signal};
 use crate::store::{Opened, SeriesId, StoreError, Writer};
@@ -34,6 +37,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const SPANS: &str = "aggregate.spans";
 const METRICS: &str = "aggregate.metrics";
 const JOURNAL: &str = "aggregate.journal";
+const DOMAIN: &str = "aggregate.domain";
 
 /// A record that was read: its sequence and its items.
 pub(super) type Seen = (u64, u32);
@@ -44,6 +48,7 @@ pub struct Durable {
     writer: Writer,
     translator: Translator<SeriesId>,
     derived: Derived<SeriesId>,
+    domain: Domain<SeriesId>,
     /// Records up to this one are in the last checkpoint.
     covered: Option<u64>,
     /// The last record read after the last checkpoint.
@@ -81,7 +86,7 @@ impl Durable {
     pub fn new(
         mut writer: Writer,
         opened: &Opened,
-        config: metrics::Config,
+        config: domain::Config,
         journal: Origin,
         registry: &Registry,
     ) -> Self {
@@ -100,8 +105,9 @@ impl Durable {
         }
         Self {
             writer,
-            translator: Translator::new(config, registry),
+            translator: Translator::new(config.metrics.clone(), registry),
             derived: Derived::default(),
+            domain: Domain::new(config, registry),
             covered,
             last: None,
             pending: VecDeque::new(),
@@ -123,6 +129,8 @@ impl Durable {
     pub(super) fn restore(&mut self, config: Config) -> Option<Table> {
         let metrics = self.writer.state(METRICS).map(<[u8]>::to_vec);
         self.translator.restore(&metrics.unwrap_or_default(), &mut self.writer);
+        let domain = self.writer.state(DOMAIN).map(<[u8]>::to_vec);
+        self.domain.restore(&domain.unwrap_or_default());
         let spans = self.writer.state(SPANS)?.to_vec();
         let mut read = codec::Read(&spans);
         let table = Table::decode(config, read.bytes()?)?;
@@ -144,8 +152,11 @@ impl Durable {
         self.writer.set_now(received_ms);
         if self.derived.is_due(received_ms) {
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            self.derived.sample(&mut self.writer, &mut table, received_ms, &mut |_, _| true);
+            let domain = &mut self.domain;
+            let mut admits = |family, of: &Resource| domain.admits(family, of.labels());
+            self.derived.sample(&mut self.writer, &mut table, received_ms, &mut admits);
         }
+        self.domain.observe(&mut self.writer, record, self.now);
         match record.signal {
             _ if record.flags.contains(Flags::LOCAL) => {
                 let samples = Samples::read(&record.payload);
@@ -157,6 +168,8 @@ impl Durable {
                 table.expire();
             }
             Signal::Metrics => {
+                self.translator.begun.clear();
+                self.translator.begun.extend_from_slice(self.domain.took_over());
                 self.translator.observe(&mut self.writer, &record.payload, self.now);
             }
             Signal::Logs | Signal::Profiles => {}
@@ -207,6 +220,8 @@ impl Durable {
         let metrics = self.translator.encode(&mut self.writer);
         self.writer.set_state(SPANS, spans);
         self.writer.set_state(METRICS, metrics);
+        let domain = self.domain.encode();
+        self.writer.set_state(DOMAIN, domain);
         let outcome = self.writer.checkpoint(last);
         self.note(&outcome);
         if outcome.is_err() {
@@ -260,7 +275,8 @@ mod tests {
         let config = store::Config::new(directory.to_owned());
         let (_store, writer, opened) = Store::open(config, deps).unwrap();
         let origin = Origin { identity: Identity([identity; 12]), next_seq: 10, replays };
-        let config = metrics::Config::default();
+        let metrics = crate::aggregate::metrics::Config::default();
+        let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
         let mut durable = Durable::new(writer, &opened, config, origin, &registry);
         let table = Mutex::new(Table::new(Config::default(), UnixNano(0)));
         let mut taken = 0;

@@ -8,6 +8,7 @@ mod bounds;
 mod codec;
 pub mod config;
 mod derived;
+pub mod domain;
 mod durable;
 pub mod graph;
 mod key;

@@ -49,8 +49,8 @@ pub struct Aggregate {
 pub fn reader_config(with_store: bool) -> ReaderConfig {
     let signals = SignalSet::of(|signal| match signal {
         Signal::Traces => true,
-        Signal::Metrics => with_store,
-        Signal::Logs | Signal::Profiles => false,
+        Signal::Metrics | Signal::Logs => with_store,
+        Signal::Profiles => false,
     });
     ReaderConfig {
         name: READER.to_owned(),

@@ -16,17 +16,20 @@ macro_rules! table {
     };
 }
 
+mod domain;
 mod notify;
 mod spans;
 mod store;
 
+pub use domain::*;
 pub use notify::*;
 pub use spans::*;
 pub use store::*;
 
 /// Every self-metric.
 pub fn all() -> impl Iterator<Item = &'static Desc> {
-    HERE.iter().chain(notify::HERE).chain(spans::HERE).chain(store::HERE).copied()
+    let apart = [domain::HERE, notify::HERE, spans::HERE, store::HERE];
+    HERE.iter().chain(apart.into_iter().flatten()).copied()
 }
 
 table! {

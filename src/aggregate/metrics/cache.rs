@@ -12,14 +12,14 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// The slot of an entry within its level.
-pub(super) type Slot = u32;
+pub(in crate::aggregate) type Slot = u32;
 
 /// The level above the highest.
-pub(super) const ROOT: Slot = Slot::MAX;
+pub(in crate::aggregate) const ROOT: Slot = Slot::MAX;
 
 /// One level: values by the bytes that they were made from.
 #[derive(Debug)]
-pub(super) struct Level<T> {
+pub(in crate::aggregate) struct Level<T> {
     hasher: DefaultHashBuilder,
     index: HashTable<Slot>,
     entries: Vec<Entry<T>>,
@@ -39,10 +39,10 @@ struct Entry<T> {
 
 /// Where a key was looked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(u64);
+pub(in crate::aggregate) struct Place(u64);
 
 impl<T> Level<T> {
-    pub(super) fn new(entries_max: usize, key_bytes_max: usize) -> Self {
+    pub(in crate::aggregate) fn new(entries_max: usize, key_bytes_max: usize) -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
             index: HashTable::new(),
@@ -55,7 +55,12 @@ impl<T> Level<T> {
 
     /// The slot of a key, or where to insert it. `part` tells apart what shares its bytes.
     #[inline]
-    pub(super) fn find(&self, parent: Slot, part: u64, key: &[u8]) -> Result<Slot, Place> {
+    pub(in crate::aggregate) fn find(
+        &self,
+        parent: Slot,
+        part: u64,
+        key: &[u8],
+    ) -> Result<Slot, Place> {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u32(parent);
         hasher.write_u64(part);
@@ -70,12 +75,12 @@ impl<T> Level<T> {
     }
 
     /// Whether a key of so many bytes has room.
-    pub(super) fn has_room(&self, key_bytes: usize) -> bool {
+    pub(in crate::aggregate) fn has_room(&self, key_bytes: usize) -> bool {
         self.entries.len() < self.entries_max && self.key_bytes + key_bytes <= self.key_bytes_max
     }
 
     /// Adds what [`Level::find`] did not find.
-    pub(super) fn insert(
+    pub(in crate::aggregate) fn insert(
         &mut self,
         Place(hash): Place,
         (parent, part, key): (Slot, u64, &[u8]),
@@ -90,19 +95,19 @@ impl<T> Level<T> {
         slot
     }
 
-    pub(super) fn get(&self, slot: Slot) -> Option<&T> {
+    pub(in crate::aggregate) fn get(&self, slot: Slot) -> Option<&T> {
         self.entries.get(slot as usize).map(|entry| &entry.value)
     }
 
-    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+    pub(in crate::aggregate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         self.entries.get_mut(slot as usize).map(|entry| &mut entry.value)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::aggregate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::aggregate) fn clear(&mut self) {
         self.index.clear();
         self.entries.clear();
         self.key_bytes = 0;

@@ -8,7 +8,10 @@ pub(super) const KEY_BYTES_MAX: usize = 64 << 10;
 
 /// Writes attributes as a key, each after its length; `None` when they are too long.
 #[inline]
-pub(super) fn write_attributes(key: &mut Vec<u8>, attributes: Attributes<'_>) -> Option<()> {
+pub(in crate::aggregate) fn write_attributes(
+    key: &mut Vec<u8>,
+    attributes: Attributes<'_>,
+) -> Option<()> {
     key.clear();
     add_attributes(key, attributes)
 }

@@ -5,14 +5,14 @@
 //! means, [`classic`], [`exponential`] and [`exemplar`] what is in a point, [`drops`] why one is not stored, [`local`] takes
 //! what the agent made itself, [`sink`] is where samples go.
 
-mod cache;
+pub(super) mod cache;
 pub mod classic;
 pub mod drops;
 pub mod exemplar;
 pub mod exponential;
 pub mod exports;
 mod form;
-mod keys;
+pub(super) mod keys;
 pub mod labels;
 pub mod local;
 pub mod names;

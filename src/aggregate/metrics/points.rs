@@ -223,6 +223,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
                 self.conflicts.add(1);
                 None
             }
+            Cumulative::Begins(_) if origin.last_unix_nano == 0 && self.has_begun => None,
             Cumulative::Begins(start) if origin.last_unix_nano == 0 => {
                 // It was not in the export before: until then it was zero.
                 let start = start.max(self.exports.previous(at.export));

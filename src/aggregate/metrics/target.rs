@@ -114,6 +114,41 @@ impl Target {
         target
     }
 
+    /// Of a service, whatever its instances.
+    #[must_use]
+    pub fn of_service(job: &str, service: &str) -> Self {
+        let promoted = vec![("service_name".to_owned(), service.to_owned())];
+        Self { job: Some(job.to_owned()), promoted, ..Self::default() }
+    }
+
+    /// `job`, or empty.
+    #[must_use]
+    pub fn job(&self) -> &str {
+        self.job.as_deref().unwrap_or_default()
+    }
+
+    /// The service's name without its namespace, `unknown_service` where it has none.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        let promoted = self.promoted.iter().find(|(name, _)| name == "service_name");
+        let name = promoted.map_or_else(|| self.job(), |(_, value)| value.as_str());
+        if name.is_empty() { "unknown_service" } else { name }
+    }
+
+    /// What tells the instance from others.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        format!("{}\n{}", self.job(), self.instance.as_deref().unwrap_or_default())
+    }
+
+    /// Adds what every series of the resource has.
+    pub fn add_to(&self, set: &mut LabelSet) {
+        for (name, value) in &self.promoted {
+            set.set_absent(name, value);
+        }
+        self.identify(set);
+    }
+
     /// The labels of a series but for its name. A point's attribute comes before a promoted one; `job` and
     /// `instance` of the resource before those of a point.
     ///

@@ -100,6 +100,11 @@ pub struct Translator<Id> {
     pub(super) scratch: super::points::Scratch,
     /// A point found no room in its level, or a series is gone.
     full: bool,
+    /// Names of metrics, or with a dot at the end how they begin, whose new series were not zero at their start: others
+    /// have counted what they count until now.
+    pub(in crate::aggregate) begun: Vec<&'static str>,
+    /// Whether the metric at hand is one of them.
+    pub(super) has_begun: bool,
     /// The series remembered of a point is gone: look for it by its labels.
     renew: bool,
 }
@@ -124,6 +129,8 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             key: Vec::new(),
             scratch: super::points::Scratch::default(),
             full: false,
+            begun: Vec::new(),
+            has_begun: false,
             renew: false,
             config,
         }
@@ -254,6 +261,11 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             return self.drops.count(Reason::MetricName, points_of(metric));
         };
         at.metric_slot = slot;
+        let is = |begun: &&str| match begun.ends_with('.') {
+            true => metric.name.as_bytes().starts_with(begun.as_bytes()),
+            false => metric.name == **begun,
+        };
+        self.has_begun = self.begun.iter().any(is);
         // A time that no sample may have would keep every later export from being known.
         let latest = u64::try_from(at.latest_ms).unwrap_or(0).saturating_mul(1_000_000);
         if let Some(time) = time_of(points, form).filter(|time| *time <= latest) {

@@ -5,7 +5,7 @@ use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::{Labels, Points, Queryable as _, Reads, Selection};
 
 use super::*;
-use crate::aggregate::{Origin, metrics};
+use crate::aggregate::{Origin, domain, metrics};
 use crate::journal;
 use crate::journal::fs::RealFs;
 use crate::journal::{Deps, Durability, Journal};
@@ -44,7 +44,8 @@ impl Local {
         let (identity, next_seq) = (journal.identity(), journal.status().next_seq);
         let origin = Origin { identity, next_seq, replays: true };
         let metrics = metrics::Config::default();
-        let mut durable = Durable::new(writer, &opened, metrics, origin, &registry);
+        let signals = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
+        let mut durable = Durable::new(writer, &opened, signals, origin, &registry);
         let aggregate =
             Aggregate::new(Config::default(), UnixNano(0), Some(&mut durable), &registry);
         let (inbox, outlet) = store::inbox(&registry);

@@ -1,0 +1,187 @@
+//! One derived series: its value, its samples, its bytes in a checkpoint.
+
+use std::sync::Arc;
+
+use super::super::instruments::{Holds, Instrument};
+use crate::aggregate::codec::{self, Read};
+use crate::aggregate::metrics::sink::Sink;
+use crate::store::{Classic, Refused};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) instrument: Instrument,
+    pub(super) labels: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Number(f64),
+    /// Per bucket, one more than bounds; counts are weights.
+    Buckets {
+        bounds: Vec<f64>,
+        counts: Vec<f64>,
+        sum: f64,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Row<Id> {
+    pub(super) key: Arc<Key>,
+    pub(super) value: Value,
+    pub(super) id: Option<Id>,
+    pub(super) changed: bool,
+    /// When it was zero; `None` when that is not known.
+    pub(super) zero_ms: Option<i64>,
+    /// When it was sampled; 0 before.
+    pub(super) sampled_ms: i64,
+    /// When there was news.
+    pub(super) seen_ms: i64,
+    /// What a source that counts by itself had counted: buckets and the sum, or the number. Empty before it did.
+    pub(super) counted: Vec<f64>,
+}
+
+/// What there was before a source that counts by itself first said what it had counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::aggregate::domain) enum Before {
+    /// Nothing, at this time in milliseconds where it is known.
+    Zero(Option<i64>),
+    /// Another source, which counted the same.
+    Another,
+}
+
+impl<Id: Copy> Row<Id> {
+    /// What a source that counts by itself counted since it last said so, given what it has counted. What it had counted
+    /// before it was the source is another's, and was counted there.
+    pub(super) fn more(&mut self, now: Vec<f64>, before_it: Before) -> Vec<f64> {
+        self.changed = true;
+        let total = |counted: &[f64]| {
+            counted.iter().rev().skip(usize::from(counted.len() > 1)).sum::<f64>()
+        };
+        let before = std::mem::replace(&mut self.counted, now.clone());
+        if before.is_empty() {
+            let Before::Zero(zero_ms) = before_it else { return vec![0.0; now.len()] };
+            if self.sampled_ms > 0 {
+                return vec![0.0; now.len()];
+            }
+            // What was counted in its place and not shown is in it.
+            self.value = self.value.nothing();
+            self.zero_ms = zero_ms;
+            return now;
+        }
+        if before.len() != now.len() || total(&now) < total(&before) {
+            return now;
+        }
+        now.iter().zip(before).map(|(now, before)| (now - before).max(0.0)).collect()
+    }
+
+    pub(super) fn set(&mut self, to: f64) {
+        if let Value::Number(value) = &mut self.value
+            && value.to_bits() != to.to_bits()
+        {
+            *value = to;
+            self.changed = true;
+        }
+    }
+
+    pub(super) fn write<S: Sink<Id = Id>>(&mut self, sink: &mut S, at_ms: i64) {
+        // The series may have left the store since it was found.
+        for _ in 0..2 {
+            let Some(id) = self.id.or_else(|| self.find(sink)) else { return };
+            self.id = Some(id);
+            if self.sampled_ms == 0
+                && let Some(zero_ms) = self.zero_ms.filter(|zero_ms| *zero_ms < at_ms)
+            {
+                let _no_room = append(sink, id, &self.value.nothing(), zero_ms);
+            }
+            if append(sink, id, &self.value, at_ms) {
+                (self.changed, self.sampled_ms) = (false, at_ms);
+                return;
+            }
+            self.id = None;
+        }
+    }
+
+    fn find<S: Sink<Id = Id>>(&self, sink: &mut S) -> Option<Id> {
+        let name = self.key.instrument.series_name();
+        let own = self.key.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut labels: Vec<_> = std::iter::once(("__name__", name.as_str())).chain(own).collect();
+        labels.sort_unstable();
+        sink.series(&labels, self.key.instrument.stored_as())
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.key.instrument as u8);
+        codec::put(out, self.key.labels.len() as u64);
+        for (name, value) in &self.key.labels {
+            codec::put_bytes(out, name.as_bytes());
+            codec::put_bytes(out, value.as_bytes());
+        }
+        for time in [self.zero_ms.unwrap_or(0), self.sampled_ms, self.seen_ms] {
+            codec::put(out, time.unsigned_abs());
+        }
+        codec::put(out, self.counted.len() as u64);
+        self.counted.iter().for_each(|counted| codec::put_float(out, *counted));
+        out.push(u8::from(self.changed));
+        match &self.value {
+            Value::Number(value) => codec::put_float(out, *value),
+            Value::Buckets { bounds, counts, sum } => {
+                codec::put(out, bounds.len() as u64);
+                for number in bounds.iter().chain(counts).chain([sum]) {
+                    codec::put_float(out, *number);
+                }
+            }
+        }
+    }
+
+    pub(super) fn decode(read: &mut Read<'_>) -> Option<Self> {
+        let instrument = Instrument::from_code(read.byte()?)?;
+        let labels = (0..read.number()?).map(|_| Some((read.text()?, read.text()?)));
+        let key = Arc::new(Key { instrument, labels: labels.collect::<Option<_>>()? });
+        let mut time = || Some(read.number()?.cast_signed());
+        let (zero_ms, sampled_ms, seen_ms) = (time()?, time()?, time()?);
+        let counted = (0..read.number()?).map(|_| read.float()).collect::<Option<_>>()?;
+        let changed = read.byte()? == 1;
+        let value = match instrument.spec().holds {
+            Holds::Count | Holds::Level => Value::Number(read.float()?),
+            Holds::Buckets(_) => {
+                let len = read.number()?;
+                let bounds = (0..len).map(|_| read.float()).collect::<Option<Vec<_>>>()?;
+                let counts = (0..=len).map(|_| read.float()).collect::<Option<Vec<_>>>()?;
+                Value::Buckets { bounds, counts, sum: read.float()? }
+            }
+        };
+        let zero_ms = Some(zero_ms).filter(|zero_ms| *zero_ms > 0);
+        Some(Self { key, value, id: None, changed, zero_ms, sampled_ms, seen_ms, counted })
+    }
+}
+
+impl Value {
+    fn nothing(&self) -> Self {
+        match self {
+            Self::Number(_) => Self::Number(0.0),
+            Self::Buckets { bounds, counts, .. } => {
+                let counts = vec![0.0; counts.len()];
+                Self::Buckets { bounds: bounds.clone(), counts, sum: 0.0 }
+            }
+        }
+    }
+}
+
+/// Appends a value; whether its series is there.
+fn append<S: Sink>(sink: &mut S, id: S::Id, value: &Value, at_ms: i64) -> bool {
+    let outcome = match value {
+        Value::Number(value) => sink.append(id, at_ms, *value),
+        Value::Buckets { bounds, counts, sum } => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "counts are not negative, and far below 2^64"
+            )]
+            let counts: Vec<u64> = counts.iter().map(|count| count.round() as u64).collect();
+            let count = counts.iter().sum();
+            let histogram = Classic { bounds, counts: &counts, sum: Some(*sum), count };
+            sink.append_classic(id, at_ms, &histogram)
+        }
+    };
+    outcome != Err(Refused::Gone)
+}

@@ -1,0 +1,180 @@
+//! What a span, an event or a log record says that families are made of. One walk over its attributes.
+
+use std::borrow::Cow;
+
+use sidelight_wire::view::traces::Span;
+use sidelight_wire::view::{Attributes, Text, Value};
+
+/// Attributes by what they say, whichever convention spelled them; the first of a name holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts<'a> {
+    pub(super) route: Option<Cow<'a, str>>,
+    pub(super) method: Option<Cow<'a, str>>,
+    pub(super) status: Option<i64>,
+    pub(super) error_type: Option<Cow<'a, str>>,
+    pub(super) rpc_method: Option<Cow<'a, str>>,
+    pub(super) messaging: (Option<Cow<'a, str>>, Option<Cow<'a, str>>),
+    pub(super) cache_name: Option<Cow<'a, str>>,
+    pub(super) cache_type: Option<Cow<'a, str>>,
+    pub(super) cache_result: Option<Cow<'a, str>>,
+    pub(super) resends: Option<i64>,
+    pub(super) user: Option<Cow<'a, str>>,
+    pub(super) provider: Option<Cow<'a, str>>,
+    pub(super) model: Option<Cow<'a, str>>,
+    pub(super) input_tokens: Option<i64>,
+    pub(super) output_tokens: Option<i64>,
+    pub(super) flag: Option<Cow<'a, str>>,
+    pub(super) usage: Option<Cow<'a, str>>,
+    pub(super) intent: Option<Cow<'a, str>>,
+    pub(super) confidence: Option<Cow<'static, str>>,
+}
+
+fn text<'a>(slot: &mut Option<Cow<'a, str>>, value: Value<'a>) {
+    if slot.is_none() {
+        *slot = value.text().map(Text::to_string_lossy);
+    }
+}
+
+/// A whole number, as some write it in text.
+fn whole(slot: &mut Option<i64>, value: Value<'_>) {
+    if slot.is_none() {
+        *slot = match value {
+            Value::Int(number) => Some(number),
+            Value::String(text) => text.to_string_lossy().parse().ok(),
+            _ => None,
+        };
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// What these attributes say.
+    pub(super) fn of(attributes: Attributes<'a>) -> Self {
+        let mut facts = Self::default();
+        for attribute in attributes {
+            facts.note(attribute.key.as_bytes(), || attribute.value.get());
+        }
+        facts
+    }
+
+    fn note(&mut self, key: &[u8], value: impl Fn() -> Value<'a>) {
+        match key {
+            b"http.route" => text(&mut self.route, value()),
+            b"http.request.method" | b"http.method" => text(&mut self.method, value()),
+            b"http.response.status_code" | b"http.status_code" => whole(&mut self.status, value()),
+            b"error.type" => text(&mut self.error_type, value()),
+            b"rpc.method" => text(&mut self.rpc_method, value()),
+            b"messaging.operation.name" | b"messaging.operation" => {
+                text(&mut self.messaging.0, value());
+            }
+            b"messaging.destination.name" => text(&mut self.messaging.1, value()),
+            b"sidelight.cache.name" | b"cache.name" => text(&mut self.cache_name, value()),
+            b"sidelight.cache.type" => text(&mut self.cache_type, value()),
+            b"sidelight.cache.result" => text(&mut self.cache_result, value()),
+            b"cache.hit" => {
+                if let (None, Value::Bool(hit)) = (&self.cache_result, value()) {
+                    self.cache_result = Some(Cow::Borrowed(if hit { "hit" } else { "miss" }));
+                }
+            }
+            b"http.request.resend_count" | b"http.resend_count" | b"celery.retries" => {
+                whole(&mut self.resends, value());
+            }
+            b"user.id" | b"enduser.id" | b"enduser.pseudo.id" | b"user.hash" => {
+                text(&mut self.user, value());
+            }
+            _ => self.note_rare(key, value),
+        }
+    }
+
+    fn note_rare(&mut self, key: &[u8], value: impl Fn() -> Value<'a>) {
+        match key {
+            b"gen_ai.provider.name" | b"gen_ai.system" => text(&mut self.provider, value()),
+            b"gen_ai.request.model" => text(&mut self.model, value()),
+            b"gen_ai.usage.input_tokens" | b"gen_ai.usage.prompt_tokens" => {
+                whole(&mut self.input_tokens, value());
+            }
+            b"gen_ai.usage.output_tokens" | b"gen_ai.usage.completion_tokens" => {
+                whole(&mut self.output_tokens, value());
+            }
+            b"feature_flag.key" => text(&mut self.flag, value()),
+            b"sidelight.usage.pattern" => text(&mut self.usage, value()),
+            b"intent.type" => text(&mut self.intent, value()),
+            b"confidence" => self.confidence = confidence(value()),
+            _ => {}
+        }
+    }
+
+    /// The name of what a span does: a bounded word, never a path.
+    pub(super) fn operation(&self, span: &Span<'a>) -> Cow<'a, str> {
+        if let Some(route) = &self.route {
+            return route.clone();
+        }
+        if let Some(method) = &self.rpc_method {
+            return method.clone();
+        }
+        if let (Some(operation), destination) = &self.messaging {
+            let destination = destination.as_deref().unwrap_or_default();
+            return Cow::Owned(format!("{operation} {destination}").trim_end().to_owned());
+        }
+        if let Some(method) = &self.method {
+            return Cow::Owned(format!("{method} <unmatched>"));
+        }
+        span.name.to_string_lossy()
+    }
+}
+
+/// High from 0.8, medium from 0.5; a word stays a word.
+fn confidence(value: Value<'_>) -> Option<Cow<'static, str>> {
+    let number = match value {
+        Value::Double(number) => number,
+        Value::Int(number) => number as f64,
+        Value::String(text) => {
+            let words = ["high", "medium", "low"];
+            let text = text.to_string_lossy();
+            return words.into_iter().find(|word| *word == text).map(Cow::Borrowed);
+        }
+        _ => return None,
+    };
+    Some(Cow::Borrowed(match number {
+        0.8.. => "high",
+        0.5.. => "medium",
+        _ => "low",
+    }))
+}
+
+/// How many spans one stands for, by `ot=th:` of its trace state: 2^56 over what the sampler let pass. 1 where it
+/// does not say.
+pub(super) fn weight(trace_state: Text<'_>) -> f64 {
+    const ALL: u64 = 1 << 56;
+    let text = trace_state.to_string_lossy();
+    let Some(own) = text.split(',').find_map(|entry| entry.trim().strip_prefix("ot=")) else {
+        return 1.0;
+    };
+    let Some(digits) = own.split(';').find_map(|entry| entry.strip_prefix("th:")) else {
+        return 1.0;
+    };
+    let rejected = match (digits.len(), u64::from_str_radix(digits, 16)) {
+        (1..=14, Ok(threshold)) => threshold << (4 * (14 - digits.len())),
+        _ => 0,
+    };
+    ALL as f64 / (ALL - rejected) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sampled_span_stands_for_those_that_were_not() {
+        for (state, expected) in [
+            ("", 1.0),
+            ("ot=th:0", 1.0),
+            ("ot=th:8", 2.0),
+            ("x=1,ot=rv:1;th:c", 4.0),
+            ("ot=th:ffffffffffffff", 72_057_594_037_927_936.0),
+            ("ot=th:zz", 1.0),
+            ("ot=th:fffffffffffffff", 1.0),
+        ] {
+            assert_eq!(weight(Text(state.as_bytes())), expected, "{state}");
+        }
+    }
+}

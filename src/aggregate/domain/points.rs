@@ -1,0 +1,253 @@
+//! Metrics: which source they are of a family, and those that are stored under another name or unit.
+
+use std::borrow::Cow;
+
+use sidelight_wire::view::metrics::{Data, Metric, Points, Request};
+use sidelight_wire::view::{Attributes, Value};
+
+use super::Domain;
+use super::board::Before;
+use super::families::{Family, How, Source, of_metric};
+use super::instruments::Instrument;
+use super::resources::{Claim, Found};
+use super::spans::place;
+use crate::aggregate::metrics::classic::Buckets;
+use crate::aggregate::metrics::sink::Sink;
+use crate::aggregate::metrics::stream::millis;
+
+const DELTA: i32 = 1;
+/// How far back a histogram that was not there before is said to have been zero.
+const ZERO_BACK_MS: i64 = 60 * 60 * 1_000;
+/// Scopes whose `http.target` is always the route.
+const ROUTED: [&str; 4] = [
+    "opentelemetry.instrumentation.flask",
+    "opentelemetry.instrumentation.fastapi",
+    "opentelemetry.instrumentation.starlette",
+    "opentelemetry.instrumentation.django",
+];
+
+/// What is known of series that were not there before.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    /// The export before, in milliseconds; 0 when there was none.
+    before_ms: i64,
+    /// Whether spans said the same until now.
+    took: bool,
+}
+
+/// A converted histogram of the older HTTP conventions.
+#[derive(Clone, Copy, Debug)]
+struct Conversion {
+    to: Instrument,
+    factor: f64,
+}
+
+fn conversion(name: &str) -> Option<Conversion> {
+    let (to, factor) = match name {
+        "http.server.duration" => (Instrument::HttpDuration, 0.001),
+        "http.server.request.size" => (Instrument::HttpRequestSize, 1.0),
+        "http.server.response.size" => (Instrument::HttpResponseSize, 1.0),
+        _ => return None,
+    };
+    Some(Conversion { to, factor })
+}
+
+impl<Id: Copy + Eq> Domain<Id> {
+    /// Notes what the metrics of a request are the source of, and converts what is not stored as it is.
+    pub(super) fn points<S: Sink<Id = Id>>(&mut self, sink: &mut S, request: &[u8]) {
+        for resource in Request::new(request).resources() {
+            let Some(found) = self.enter(resource.resource()) else { continue };
+            let before = self
+                .resources
+                .instance_mut(&found)
+                .map_or(0, |of| std::mem::replace(&mut of.exported_ms, self.now_ms));
+            for scope in resource.scope_metrics() {
+                let routed = ROUTED.iter().any(|name| scope.scope().name() == *name);
+                for metric in scope.metrics() {
+                    self.metric(sink, &found, &metric, (routed, before));
+                }
+            }
+        }
+    }
+
+    fn metric<S: Sink<Id = Id>>(
+        &mut self,
+        sink: &mut S,
+        found: &Found,
+        metric: &Metric<'_>,
+        (routed, before_ms): (bool, i64),
+    ) {
+        let name = metric.name.to_string_lossy();
+        for spelling in of_metric(&name) {
+            let claim = self.claim(found, spelling.family, spelling.source);
+            if claim == Claim::Took && spelling.how != How::Derived {
+                let series = shown_of(spelling.family);
+                self.board.drop_of(sink, series, &found.target);
+                self.took.push(spelling.name);
+            }
+            if claim == Claim::Lost {
+                continue;
+            }
+            let first = First { before_ms, took: claim == Claim::Took };
+            match (spelling.family, metric.data) {
+                (Family::Http, Data::Histogram(points)) => {
+                    if let Some(conversion) = conversion(&name) {
+                        self.convert(found, points, conversion, (routed, first));
+                    }
+                }
+                (Family::RateLimited, Data::Histogram(points))
+                    if spelling.source != Source::Sidelight =>
+                {
+                    self.limited(found, points, (routed, first));
+                }
+                (Family::Queue, Data::Gauge(points) | Data::Sum(points)) => {
+                    self.queue(found, &name, points);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn convert(
+        &mut self,
+        found: &Found,
+        points: Points<'_>,
+        Conversion { to, factor }: Conversion,
+        (routed, first): (bool, First),
+    ) {
+        let delta = points.temporality() == DELTA;
+        let mut buckets = Buckets::default();
+        for point in points.histograms().filter(|point| !point.is_stale()) {
+            if buckets.read(&point).is_err() {
+                continue;
+            }
+            let said = Http::of(point.attributes(), routed);
+            let status = said.status.map(|status| status.to_string()).unwrap_or_default();
+            let failed =
+                if said.status.is_some_and(|status| status >= 500) { &*status } else { "" };
+            let values = [&*said.route, &*said.method, &*status, failed];
+            let before = self.before(point.start_time_unix_nano, first);
+            self.board.put(to, place(found), &values, (&buckets, factor, delta, before));
+        }
+    }
+
+    /// Counts the points of requests that were refused for want of patience.
+    fn limited(&mut self, found: &Found, points: Points<'_>, (routed, first): (bool, First)) {
+        let delta = points.temporality() == DELTA;
+        let mut by_route: Vec<(Cow<'_, str>, f64, Before)> = Vec::new();
+        for point in points.histograms().filter(|point| !point.is_stale()) {
+            let said = Http::of(point.attributes(), routed);
+            if said.status != Some(429) {
+                continue;
+            }
+            let before = self.before(point.start_time_unix_nano, first);
+            // Methods share a route.
+            match by_route.iter_mut().find(|(route, ..)| *route == said.route) {
+                Some((_, count, _)) => *count += point.count as f64,
+                None => by_route.push((said.route, point.count as f64, before)),
+            }
+        }
+        for (route, count, before) in by_route {
+            let at = place(found);
+            if delta {
+                self.board.add(Instrument::RateLimited, at, &[&route], count);
+            } else {
+                self.board.set_count(Instrument::RateLimited, at, &[&route], (count, before));
+            }
+        }
+    }
+
+    /// What there was before a series that is new: nothing at its start, or at the export before, which did not have it.
+    fn before(&self, start_unix_nano: u64, First { before_ms, took }: First) -> Before {
+        if took {
+            return Before::Another;
+        }
+        let start = millis(start_unix_nano).max(before_ms);
+        let known = start_unix_nano > 0 && self.now_ms - start <= ZERO_BACK_MS;
+        Before::Zero(known.then_some(start))
+    }
+
+    /// Follows how full a queue is.
+    fn queue(&mut self, found: &Found, name: &str, points: Points<'_>) {
+        let is_size = match name {
+            "sidelight.queue.size" => true,
+            "sidelight.queue.capacity" => false,
+            "sidelight.queue.overflows" => {
+                self.queues.leave(found.instance);
+                return;
+            }
+            _ => return,
+        };
+        for point in points.numbers().filter(|point| !point.is_stale()) {
+            let text = |key| {
+                let value = point.attributes().get(key).and_then(Value::text);
+                value.map(|text| text.to_string_lossy()).unwrap_or_default()
+            };
+            let (queue, kind) = (text("queue.name"), text("queue.type"));
+            let Some(value) = point.value.map(|value| value.as_f64()) else { continue };
+            match self.queues.note(found.instance, &queue, is_size, value) {
+                Some(true) => {
+                    let values = [&*queue, &*kind];
+                    self.board.add(Instrument::QueueOverflows, place(found), &values, 1.0);
+                }
+                // Zero is known, too: a counter that is born at 1 shows no increase.
+                Some(false) => {
+                    let values = [&*queue, &*kind];
+                    self.board.add(Instrument::QueueOverflows, place(found), &values, 0.0);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// What spans show of a family.
+const fn shown_of(family: Family) -> &'static [Instrument] {
+    match family {
+        Family::Http => {
+            &[Instrument::HttpDuration, Instrument::HttpRequestSize, Instrument::HttpResponseSize]
+        }
+        Family::RateLimited => &[Instrument::RateLimited],
+        Family::Cache => &[Instrument::CacheRequests, Instrument::CacheDuration],
+        Family::Queue => &[Instrument::QueueOverflows],
+        Family::Operation | Family::Connection => &[],
+        Family::Retry => &[Instrument::RetryAttempts, Instrument::RetryRetries],
+        Family::Feature => &[Instrument::FeatureUses, Instrument::FeatureDuration],
+        Family::Intent => &[Instrument::Intents],
+        Family::Llm => &[Instrument::LlmTokens, Instrument::LlmRequests, Instrument::LlmLastCall],
+    }
+}
+
+/// What the attributes of an HTTP server's point say in either convention.
+#[derive(Debug, Default)]
+struct Http<'a> {
+    route: Cow<'a, str>,
+    method: Cow<'a, str>,
+    status: Option<i64>,
+}
+
+impl<'a> Http<'a> {
+    fn of(attributes: Attributes<'a>, routed: bool) -> Self {
+        let mut said = Self::default();
+        let mut target = None;
+        for attribute in attributes {
+            let value = attribute.value.get();
+            let text = || value.text().map(|text| text.to_string_lossy());
+            match attribute.key.as_bytes() {
+                b"http.route" => said.route = text().unwrap_or_default(),
+                b"http.target" => target = text(),
+                b"http.method" | b"http.request.method" => said.method = text().unwrap_or_default(),
+                b"http.status_code" | b"http.response.status_code" => {
+                    said.status = value.int().or_else(|| text()?.parse().ok());
+                }
+                _ => {}
+            }
+        }
+        if said.route.is_empty()
+            && let Some(target) = target.filter(|target| routed || target.contains(['{', '<']))
+        {
+            said.route = target;
+        }
+        said
+    }
+}

@@ -1,0 +1,20 @@
+//! The self-metrics of domain signals.
+
+use super::{Desc, Kind};
+
+table! {
+/// What a better source said already.
+pub const AGGREGATE_SOURCE_SUPPRESSED: Desc = Desc {
+    name: "sidelight_aggregate_source_suppressed",
+    kind: Kind::Counter,
+    help: "Times that a metric, span or event was not counted because its instance has a better source of the family.",
+    labels: &["family"],
+};
+/// Instances past the limit.
+pub const AGGREGATE_REFUSED_RESOURCES: Desc = Desc {
+    name: "sidelight_aggregate_refused_resources",
+    kind: Kind::Counter,
+    help: "Resources of requests of which no domain signals were derived because there were too many instances.",
+    labels: &[],
+};
+}
