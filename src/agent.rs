@@ -164,6 +164,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         serving: Arc::default(),
     };
     let admin = serve_admin(&config, view.sources(control)).await?;
+    let host = local::watch_host(config.host, local.inbox.clone(), journal.clone(), clock);
     // The last that can fail: its thread outlives this function until the journal closes.
     let aggregating = local.start(&journal)?;
     let receivers = bound.serve(journal.clone());
@@ -171,6 +172,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
     background.spawn(stop::feed_watchdog());
     background.spawn(local::tend(view.store.clone()));
+    background.spawn(host);
 
     let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
     view.set_serving(true);

@@ -25,6 +25,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod export;
+pub mod host;
 pub mod journal;
 pub mod memory;
 pub mod net;

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("aggregate", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("api", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("notify", &["signal", "time", "memory", "telemetry", "alert", "net", "journal"]),
+    ("host", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("rules", &["signal", "time", "memory", "telemetry", "alert", "yaml", "journal", "store"]),
     (
         "config",
@@ -43,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "export",
             "aggregate",
             "api",
+            "host",
         ],
     ),
     (
@@ -63,6 +65,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "export",
             "aggregate",
             "api",
+            "host",
             "config",
         ],
     ),
@@ -83,6 +86,7 @@ const FILES: &[&str] = &[
     "src/notify/database.rs",
     "src/export/target/file",
     "src/telemetry/process.rs",
+    "src/host/read.rs",
     "src/cli/",
     "src/agent",
 ];

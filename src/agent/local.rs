@@ -9,6 +9,7 @@ use super::{Error, user_key};
 use crate::aggregate::domain;
 use crate::aggregate::{self, Aggregate, Durable, Keeping, Origin};
 use crate::config::Config;
+use crate::host;
 use crate::journal::{Durability, Journal};
 use crate::store;
 use crate::store::{Inbox, Opened, Store, Writer};
@@ -24,7 +25,6 @@ pub(super) struct Local {
     /// Why there is no store though one is configured.
     pub(super) missing: Option<String>,
     /// Where the agent puts samples of its own; `None` when metrics are not kept.
-    #[expect(dead_code, reason = "for those who make samples of their own")]
     pub(super) inbox: Option<Inbox>,
     keeping: Option<Keeping>,
 }
@@ -73,6 +73,18 @@ impl Local {
         let thread = std::thread::Builder::new().name("aggregate".to_owned());
         thread.spawn(run).map_err(Error::Thread)?;
         Ok(stop)
+    }
+}
+
+/// Reads the host for as long as there is a store.
+pub(super) async fn watch_host(
+    config: host::Config,
+    inbox: Option<Inbox>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+) {
+    if let Some(inbox) = inbox.filter(|_| config.enabled) {
+        host::run(host::Root::of_this_machine(), inbox, journal, clock).await;
     }
 }
 

@@ -159,6 +159,11 @@ impl Durable {
         self.domain.observe(&mut self.writer, record, self.now);
         match record.signal {
             _ if record.flags.contains(Flags::LOCAL) => {
+                // Without telemetry it alone tells the table the time.
+                let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                table.observe(&[], self.now);
+                table.expire();
+                drop(table);
                 let samples = Samples::read(&record.payload);
                 self.translator.append(&mut self.writer, &samples, Way::Journal);
             }

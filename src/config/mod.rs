@@ -42,7 +42,7 @@ pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;
 
 use crate::memory::Budget;
-use crate::{aggregate, api, export, journal, notify, receive, store, telemetry};
+use crate::{aggregate, api, export, host, journal, notify, receive, store, telemetry};
 
 /// Everything that the agent is told.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ pub struct Config {
     pub aggregate: aggregate::Config,
     /// How metrics become series of the store.
     pub metrics: aggregate::metrics::Config,
+    /// What is read of the host.
+    pub host: host::Config,
     /// The metric store; `None` when metrics are not kept.
     pub store: Option<store::Config>,
     /// Who is told of alerts.
@@ -95,6 +97,7 @@ impl Config {
                 database: Some(store.directory.join("notifications.db")),
                 ..notify::Config::default()
             },
+            host: host::Config::default(),
             store: Some(store),
             telemetry: telemetry::Config::default(),
             memory,

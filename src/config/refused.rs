@@ -17,7 +17,6 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ),
     ("aggregate.cache_window", "cache metrics are not in this version"),
     ("aggregate.feature_window", "feature metrics are not in this version"),
-    ("aggregate.host_metrics", "host metrics are not in this version"),
     ("aggregate.export", "exporting derived series is not in this version"),
     ("receivers.prometheus", "the only receiver is `otlp`"),
     ("exporters.*.sending_queue.queue_size", "the journal is the queue: `journal.max_size`"),

@@ -45,6 +45,7 @@ pub(super) fn resolve(
     admin.set("response_timeout", &mut config.api.response_timeout);
     admin.set("query_timeout", &mut config.api.query_timeout);
     spans(values, &mut config.aggregate, findings);
+    values.at("aggregate.host_metrics").set("enabled", &mut config.host.enabled);
     local(values, &mut config);
     config.aggregate.promote = config.metrics.promote.clone();
     config.notify = super::alerting::resolve(values, &config.notify, findings);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::option::{Kind, Opt, Preset, Reload, Section};
 use alerting::{ALERTING, RECEIVER, WEBHOOK};
-use local::{AGGREGATE, STORE};
+use local::{AGGREGATE, HOST, STORE};
 
 mod alerting;
 mod local;
@@ -149,6 +149,12 @@ pub(super) const SECTIONS: &[Section] = &[
         intro: "Calls and latency by service, span name, kind, status, route and method.",
         places: &["aggregate"],
         options: AGGREGATE,
+    },
+    Section {
+        title: "Host metrics",
+        intro: "Processor, memory, disks and network of the host or the container, and the agent's own use, every 5 s.",
+        places: &["aggregate.host_metrics"],
+        options: HOST,
     },
     Section {
         title: "Metric store",

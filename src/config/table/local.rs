@@ -80,6 +80,9 @@ pub(super) const AGGREGATE: &[Opt] = &[
     ),
 ];
 
+pub(super) const HOST: &[Opt] =
+    &[fixed("enabled", Kind::Bool, is("true"), "Whether it is read. Without a store it is not.")];
+
 pub(super) const STORE: &[Opt] = &[
     fixed(
         "enabled",
