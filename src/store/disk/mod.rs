@@ -36,6 +36,7 @@ mod tests;
 mod thin;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -49,6 +50,7 @@ use catalog::Catalog;
 use chunk_file::ChunkFile;
 use layout::{Day, FileKey, STATE_FILE};
 use metrics::Metrics;
+use retention::Space;
 use roll::Roll;
 use state::StateFile;
 
@@ -65,6 +67,8 @@ pub(super) struct Disk {
     catalog: RwLock<Arc<Catalog>>,
     files: Mutex<Files>,
     idle: Mutex<Vec<(FileKey, Connection)>>,
+    /// Looks at the disk.
+    space: fn(&Path) -> io::Result<Space>,
     /// Files that a reader found damaged.
     suspects: Mutex<BTreeSet<FileKey>>,
 }
@@ -88,6 +92,8 @@ struct Files {
     late: BTreeSet<Day>,
     /// The day that is being rolled up.
     roll: Option<Roll>,
+    /// Whether the disk is almost full.
+    scarce: bool,
     /// The received time at which rolling up met a disk that refused.
     stuck_ms: i64,
     /// The received time that retention was last judged at.

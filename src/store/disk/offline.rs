@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::commit::GRACE;
 use super::file::{self, Access, Role, Trouble, trouble};
 use super::layout::{FileKey, STATE_FILE, Tier};
-use super::retention::{self, Held};
+use super::retention::{self, Held, Space};
 use super::{Disk, open, tend};
 use crate::store::config::Config;
 use crate::store::handle::Deps;
@@ -129,6 +129,7 @@ fn counts(connection: &Connection, role: Role) -> rusqlite::Result<Counts> {
 /// [`StoreError`]: the directory cannot be listed.
 pub fn rotation(config: &Config, now: UnixNano) -> Result<Rotation, StoreError> {
     let now_ms = milliseconds(now);
+    let missing = Space::of(&config.directory).map_or(0, Space::missing);
     let mut rotation = Rotation::default();
     let (mut held, mut other_bytes) = (Vec::new(), 0);
     let rolled = rolled_days(config)?;
@@ -140,12 +141,12 @@ pub fn rotation(config: &Config, now: UnixNano) -> Result<Rotation, StoreError> 
         };
         let over = key.first.until_ms() + GRACE <= now_ms;
         let waits = key.tier == Tier::Raw && !rolled.contains(&key.first);
-        if over && waits {
+        if over && waits && missing == 0 {
             rotation.roll.push(key.first.date());
         }
         held.push(Held { key, bytes: listed.bytes, rolled: over || !waits });
     }
-    let verdict = retention::decide(&held, other_bytes, now_ms, true, config);
+    let verdict = retention::decide(&held, other_bytes, now_ms, (true, missing), config);
     rotation.excess = verdict.excess;
     for (key, reason) in verdict.drop {
         let bytes = held.iter().find(|held| held.key == key).map_or(0, |held| held.bytes);

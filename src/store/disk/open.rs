@@ -13,6 +13,7 @@ use super::catalog::Catalog;
 use super::file::{self, Access, Role, Trouble, failed, trouble};
 use super::layout::{Day, FileKey, STATE_FILE, Tier};
 use super::metrics::Metrics;
+use super::retention::Space;
 use super::state::StateFile;
 use super::{Disk, Files};
 use crate::store::checkpoint::Restored;
@@ -40,6 +41,7 @@ impl Disk {
             catalog: RwLock::default(),
             files: Mutex::default(),
             idle: Mutex::default(),
+            space: Space::of,
             suspects: Mutex::default(),
         };
         let mut quarantined = Vec::new();

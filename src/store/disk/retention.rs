@@ -4,7 +4,11 @@
 //! day is rolled up. By size, which wins: the oldest samples first, then the oldest rows of 5 minutes,
 //! then of an hour; within samples those that are rolled up before those that are not. The files that
 //! are written to stay; when they alone are too large, the oldest part of today's samples is deleted in
-//! place.
+//! place. On a disk that is almost full files go in the same order until enough of it is free, but
+//! nothing is deleted in place, which would free nothing for others.
+
+use std::io;
+use std::path::Path;
 
 use super::layout::{FileKey, Tier};
 use crate::store::Config;
@@ -25,6 +29,38 @@ pub(super) enum Reason {
     Age,
     /// The files together are larger than they may be.
     Size,
+    /// The disk that they are on is almost full.
+    Disk,
+}
+
+/// A disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Space {
+    /// Its bytes.
+    pub(super) total: u64,
+    /// Those that are free to us.
+    pub(super) free: u64,
+}
+
+/// One part in so many of a disk is kept free, as the journal does.
+const KEPT_FREE: u64 = 20;
+
+impl Space {
+    /// Bytes that are free on the disk of a directory.
+    pub(super) fn of(directory: &Path) -> io::Result<Self> {
+        if cfg!(test) {
+            // The disk that runs tests may be full.
+            return Ok(Self { total: 1 << 40, free: 1 << 40 });
+        }
+        let found = rustix::fs::statvfs(directory)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Self { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
+    }
+
+    /// Bytes that are missing from what is kept free.
+    pub(super) const fn missing(self) -> u64 {
+        (self.total / KEPT_FREE).saturating_sub(self.free)
+    }
 }
 
 impl Reason {
@@ -34,6 +70,7 @@ impl Reason {
         match self {
             Self::Age => "age",
             Self::Size => "size",
+            Self::Disk => "disk",
         }
     }
 }
@@ -48,14 +85,15 @@ pub(super) struct Verdict {
 }
 
 /// Decides at `now_ms`. `other_bytes` is what cannot be dropped; `by_age` is false while the clock is not
-/// to be trusted.
+/// to be trusted; `missing` is what the disk lacks.
 pub(super) fn decide(
     held: &[Held],
     other_bytes: u64,
     now_ms: i64,
-    by_age: bool,
+    (by_age, missing): (bool, u64),
     config: &Config,
 ) -> Verdict {
+    let all = other_bytes + held.iter().map(|file| file.bytes).sum::<u64>();
     let mut drop = Vec::new();
     let mut left: Vec<Held> = Vec::new();
     for file in held {
@@ -72,11 +110,15 @@ pub(super) fn decide(
     left.retain(|file| file.key.until_ms() < now_ms);
     left.sort_by_key(|file| (file.key.tier, !file.rolled, file.key.first));
     for file in left {
-        if bytes <= config.max_size {
+        let reason = if bytes > config.max_size {
+            Reason::Size
+        } else if all - bytes < missing {
+            Reason::Disk
+        } else {
             break;
-        }
+        };
         bytes -= file.bytes;
-        drop.push((file.key, Reason::Size));
+        drop.push((file.key, reason));
     }
     Verdict { drop, excess: bytes.saturating_sub(config.max_size) }
 }
@@ -101,7 +143,7 @@ mod tests {
 
     fn decided(held: &[Held], now: i64, bytes_max: u64) -> (Vec<(Tier, i32, Reason)>, u64) {
         let config = Config { max_size: bytes_max, ..Config::new("".into()) };
-        let verdict = decide(held, 50, now, true, &config);
+        let verdict = decide(held, 50, now, (true, 0), &config);
         let dropped = verdict.drop.iter().map(|(key, why)| (key.tier, key.first.0, *why));
         (dropped.collect(), verdict.excess)
     }
@@ -144,7 +186,25 @@ mod tests {
 
     #[test]
     fn a_clock_that_leapt_drops_nothing_by_age() {
-        let verdict = decide(&[held(Tier::Raw, 0)], 0, 9_999 * DAY, false, &Config::new("".into()));
+        let verdict =
+            decide(&[held(Tier::Raw, 0)], 0, 9_999 * DAY, (false, 0), &Config::new("".into()));
         assert_eq!(verdict, Verdict::default());
+    }
+
+    #[test]
+    fn an_almost_full_disk_costs_the_oldest_files_until_enough_is_free() {
+        let files: Vec<_> = (0..4).map(|day| held(Tier::Raw, day)).collect();
+        let config = Config { max_size: 9_999, ..Config::new("".into()) };
+        let dropped = |missing| {
+            let verdict = decide(&files, 50, 3 * DAY + 5, (false, missing), &config);
+            assert_eq!(verdict.excess, 0);
+            verdict.drop.iter().map(|(key, why)| (key.first.0, *why)).collect::<Vec<_>>()
+        };
+        assert_eq!(dropped(0), []);
+        assert_eq!(dropped(100), [(0, Reason::Disk)]);
+        assert_eq!(dropped(101), [(0, Reason::Disk), (1, Reason::Disk)]);
+        assert_eq!(dropped(9_999).len(), 3, "what is written stays");
+        assert_eq!(Space { total: 2_000, free: 100 }.missing(), 0);
+        assert_eq!(Space { total: 2_000, free: 99 }.missing(), 1);
     }
 }

@@ -3,7 +3,8 @@
 //! [`Disk::tend`] does one slice and says whether there is more; whoever calls it decides how often, on
 //! a thread where it holds up nobody. A checkpoint waits for at most one slice. Age is measured by received
 //! time, as everything in the store is; a leap of it of more than an hour against the monotonic clock suspends
-//! deletion by age for a day, in which someone may set the clock right.
+//! deletion by age for a day, in which someone may set the clock right. While less than 5 % of the disk is
+//! free nothing is rolled up and the oldest files go.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::commit::GRACE;
 use super::file::{self, Access, Role, Trouble};
 use super::layout::{Day, FileKey, HOUR, Tier};
 use super::open::{self, is_set_aside};
-use super::retention::{self, Held, Reason};
+use super::retention::{self, Held, Reason, Space};
 use super::roll::{Fault, Roll, Step};
 use super::{Disk, Files};
 use crate::time::{JumpGuard, UnixNano};
@@ -40,18 +41,35 @@ impl Disk {
     pub(in crate::store) fn tend(&self) -> bool {
         let files = &mut *self.lock();
         self.set_suspects_aside(files);
-        if files.roll.is_none() && files.stuck_ms != files.now_ms {
+        let missing = self.missing(files);
+        if !files.scarce && files.roll.is_none() && files.stuck_ms != files.now_ms {
             files.roll = self.next_roll(files);
         }
-        if files.roll.is_some() {
+        if !files.scarce && files.roll.is_some() {
             self.roll(files);
             return true;
         }
         if files.judged_ms != files.now_ms {
             files.judged_ms = files.now_ms;
-            self.retain(files);
+            self.retain(files, missing);
         }
         false
+    }
+
+    /// Bytes that the disk lacks of what is kept free on it. While it does, checkpoints go on, rolling up waits.
+    fn missing(&self, files: &mut Files) -> u64 {
+        let missing = (self.space)(&self.config.directory).map_or(0, Space::missing);
+        let scarce = missing > 0;
+        if scarce && !files.scarce {
+            tracing::warn!(
+                missing,
+                "less than 5 % of the store's disk is free: samples are not rolled up, and the oldest days go"
+            );
+        } else if files.scarce && !scarce {
+            tracing::info!("the store's disk has room again");
+        }
+        files.scarce = scarce;
+        missing
     }
 
     /// The oldest day that is over and not rolled up, or that has late samples.
@@ -120,12 +138,13 @@ impl Disk {
     }
 
     /// Lets go of files.
-    fn retain(&self, files: &mut Files) {
+    fn retain(&self, files: &mut Files, missing: u64) {
         let Some((held, other_bytes)) = self.held(files) else { return };
         let now = unix_nano(files.now_ms);
         let clocks = files.clocks.as_mut();
         let by_age = clocks.is_some_and(|clocks| clocks.trusted(now, self.clock.monotonic()));
-        let verdict = retention::decide(&held, other_bytes, files.now_ms, by_age, &self.config);
+        let verdict =
+            retention::decide(&held, other_bytes, files.now_ms, (by_age, missing), &self.config);
         for (key, reason) in verdict.drop {
             self.drop_file(files, key, reason);
         }
