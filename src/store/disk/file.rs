@@ -22,7 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::store::StoreError;
 
 /// "SLmt": what `file(1)` and SQLite show as the application's id.
-const APPLICATION_ID: i32 = 0x534c_6d74;
+pub(super) const APPLICATION_ID: i32 = 0x534c_6d74;
 /// The version of every schema below.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 /// How long a connection waits for a lock that another one holds; commits are the longest.
@@ -105,7 +105,7 @@ CREATE TABLE state (key TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE family (name TEXT PRIMARY KEY, kind INTEGER NOT NULL, help TEXT NOT NULL, unit TEXT NOT NULL) WITHOUT ROWID;";
 
 impl Role {
-    fn schema(self) -> String {
+    pub(super) fn schema(self) -> String {
         match self {
             Self::State => STATE.to_owned(),
             Self::Samples => format!("{SERIES}{SAMPLES}"),

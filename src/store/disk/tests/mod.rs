@@ -2,6 +2,7 @@
 
 mod damage;
 mod days;
+mod document;
 mod restart;
 
 use std::path::{Path, PathBuf};
