@@ -307,6 +307,12 @@ fn docs_api_md_lists_every_route() {
         Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
         and promtool call them. They take parameters in the query string or, with POST, in a form; a query may take \
         `admin.query_timeout`, read a million samples and give 11,000 steps.\n\n\
+        Where only rows are kept of the time asked for (docs/store-format.md), a query with steps of at least a row reads \
+        that row, and so does one with windows of six rows. A window shorter than a row means the row around it: `rate` and \
+        `increase` that of the line between its samples, `min_over_time`, `max_over_time` and `avg_over_time` those of the \
+        whole row, `sum_over_time` and `count_over_time` the part that the window is of it, and a value the last one known. So \
+        `rate(x[5m])` each hour, three weeks back, is the mean rate of the hours, where Prometheus would answer from the \
+        last five minutes of each.\n\n\
         | method | path | access | what |\n|---|---|---|---|\n"
         .to_owned();
     for route in routes::routes() {

@@ -206,9 +206,15 @@ impl<'a> Query<'a> {
             debug_assert!(read.is_ok(), "{read:?}");
         }
         // Where histograms are far apart, those around the window are what floats are filled in between.
-        let around = (!sparse.is_empty()).then(|| std::mem::take(&mut self.samples.classics.rows));
-        self.samples.trim(after, until);
-        self.samples.classics.rows.extend(around.into_iter().flatten());
+        if sparse.is_empty() {
+            self.samples.trim(after, until);
+        } else {
+            let histograms = std::mem::take(&mut self.samples.points.histograms);
+            let classics = std::mem::take(&mut self.samples.classics.rows);
+            self.samples.trim(after, until);
+            self.samples.points.histograms = histograms;
+            self.samples.classics.rows = classics;
+        }
         if self.samples.is_empty() {
             return Ok(None);
         }
@@ -270,10 +276,14 @@ impl<'a> Query<'a> {
     }
 
     fn native(&mut self, of: &Selected, each: Each<'_>) -> Result<ControlFlow<()>, StoreError> {
-        let Some((labels, _)) = self.read(of)? else { return Ok(ControlFlow::Continue(())) };
+        let Some((labels, sparse)) = self.read(of)? else { return Ok(ControlFlow::Continue(())) };
         self.points.clear();
         self.points.histograms.append(&mut self.samples.points.histograms);
+        sparse.fill_histograms(&self.window, &mut self.points.histograms);
         self.add_number(&labels)?;
+        if self.points.floats.is_empty() && self.points.histograms.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
         Ok(each(&labels, &self.points))
     }
 

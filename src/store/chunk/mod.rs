@@ -16,6 +16,7 @@ mod xor;
 use std::sync::Arc;
 
 use bits::BitReader;
+use open::SPAN_MS_MAX;
 pub(super) use open::{OpenChunk, Sample};
 
 use super::Classic;
@@ -89,22 +90,34 @@ pub fn decode(encoding: u8, bytes: &[u8], into: &mut Samples) -> Result<(), Corr
     }
 }
 
-/// Encodes samples anew, for rollups: each list of `samples` in as few chunks as the limits allow.
+/// Encodes samples of a day anew, for rollups: each list of `samples` in as few chunks as the limits of samples
+/// and bytes allow.
+#[must_use]
+pub fn encode_day(samples: &Samples) -> Vec<Chunk> {
+    encode_within(samples, i64::MAX)
+}
+
+/// Encodes samples as the head would.
 #[must_use]
 pub fn encode(samples: &Samples) -> Vec<Chunk> {
+    encode_within(samples, SPAN_MS_MAX)
+}
+
+fn encode_within(samples: &Samples, span_ms_max: i64) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut open = None;
+    let whole = (span_ms_max, None);
     for &(time, value) in &samples.points.floats {
-        put(time, &Sample::Float(value), None, &mut open, &mut chunks);
+        put_shared(time, &Sample::Float(value), whole, &mut open, &mut chunks);
     }
     chunks.extend(open.take().map(|open| open.seal()));
     for (time, histogram) in &samples.points.histograms {
-        put(*time, &Sample::Native(histogram), None, &mut open, &mut chunks);
+        put_shared(*time, &Sample::Native(histogram), whole, &mut open, &mut chunks);
     }
     chunks.extend(open.take().map(|open| open.seal()));
     samples.classics.for_each(|time, histogram| {
         let sample = histogram.map_or(Sample::Ended(super::Kind::Classic), Sample::Classic);
-        put(time, &sample, None, &mut open, &mut chunks);
+        put_shared(time, &sample, whole, &mut open, &mut chunks);
     });
     chunks.extend(open.map(|open| open.seal()));
     chunks
@@ -126,8 +139,20 @@ pub(super) fn put(
     open: &mut Option<OpenChunk>,
     sealed: &mut Vec<Chunk>,
 ) {
+    put_shared(time, sample, (SPAN_MS_MAX, bounds), open, sealed);
+}
+
+/// The same for chunks of `span_ms_max`.
+#[inline]
+fn put_shared(
+    time: i64,
+    sample: &Sample<'_>,
+    (span_ms_max, bounds): (i64, Option<&Arc<[f64]>>),
+    open: &mut Option<OpenChunk>,
+    sealed: &mut Vec<Chunk>,
+) {
     if let Some(chunk) = open
-        && chunk.push(time, sample)
+        && chunk.push(time, sample, span_ms_max)
     {
         return;
     }

@@ -20,7 +20,7 @@ const FLOAT_BYTES_MAX: usize = 512;
 /// … or of histograms …
 const HISTOGRAM_BYTES_MAX: usize = 2 << 10;
 /// … or this long after its first sample.
-const SPAN_MS_MAX: i64 = 2 * 60 * 60 * 1_000;
+pub(super) const SPAN_MS_MAX: i64 = 2 * 60 * 60 * 1_000;
 
 /// A sample on its way into a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -104,9 +104,10 @@ impl OpenChunk {
         chunk
     }
 
-    /// Adds a sample after all others; false, and nothing done, if it belongs into the next chunk.
+    /// Adds a sample after all others; false, and nothing done, if it belongs into the next chunk. One that is
+    /// `span_ms_max` after the first does.
     #[inline]
-    pub(in crate::store) fn push(&mut self, time: i64, sample: &Sample<'_>) -> bool {
+    pub(super) fn push(&mut self, time: i64, sample: &Sample<'_>, span_ms_max: i64) -> bool {
         let bytes_max = match self.body {
             Body::Float(_) => FLOAT_BYTES_MAX,
             Body::Native(_) | Body::Classic(_) => HISTOGRAM_BYTES_MAX,
@@ -118,7 +119,7 @@ impl OpenChunk {
         };
         let fits = self.samples < SAMPLES_MAX
             && self.bits().len() < bytes_max
-            && time.saturating_sub(self.start_ms) < SPAN_MS_MAX;
+            && time.saturating_sub(self.start_ms) < span_ms_max;
         if takes && fits {
             self.write(time, sample);
         }

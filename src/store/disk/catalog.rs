@@ -1,10 +1,11 @@
 //! Which days can be read at which resolution, and from which of them a query is answered. Pure.
 //!
-//! The rule, day by day: every sample where samples are kept; else the coarsest rows of which the query
-//! looks at six or more at a time (a range selector), or that are no further apart than its evaluations
-//! (an instant selector); else the finest rows there are. So an answer does not change while samples are
-//! there, a long query over old days reads few rows, and a short window over old days is answered from
-//! the rows around it ([`super::rollup::densify`]) rather than with a hole.
+//! The rule, day by day: every sample where samples are kept; else the coarsest rows that are no further
+//! apart than the query's evaluations, or of which it looks at six or more at a time; else the finest rows
+//! there are. So an answer does not change while samples are there, a long query over old days reads few
+//! rows, and a window over old days that is shorter than a row is answered from the rows around it
+//! ([`super::rollup::densify`]) rather than with a hole: a point of a graph stands for the time up to the
+//! next one, and so does the row.
 
 use std::collections::BTreeSet;
 
@@ -75,9 +76,9 @@ impl Catalog {
             return Some(Tier::Raw);
         }
         let held = || Tier::ROLLUPS.into_iter().filter(|&tier| self.days(tier).contains(&day));
-        let fine = |tier: &Tier| match looks.range {
-            0 => tier.resolution_ms() <= looks.step,
-            range => tier.resolution_ms() * 6 <= range,
+        let fine = |tier: &Tier| {
+            let resolution = tier.resolution_ms();
+            resolution <= looks.step || resolution * 6 <= looks.range
         };
         held().rfind(fine).or_else(|| held().next())
     }
@@ -124,7 +125,9 @@ mod tests {
         assert_eq!(stretches(0, 0), fine);
         assert_eq!(stretches(60_000, 0), fine);
         assert_eq!(stretches(HOUR, 0), coarse);
-        assert_eq!(stretches(DAY, 300_000), fine);
+        assert_eq!(stretches(DAY, 300_000), coarse);
+        assert_eq!(stretches(HOUR, 300_000), coarse);
+        assert_eq!(stretches(HOUR - 1, 300_000), fine);
         assert_eq!(stretches(15_000, 5 * HOUR), fine);
         assert_eq!(stretches(15_000, 6 * HOUR), coarse);
     }

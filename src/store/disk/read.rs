@@ -13,12 +13,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
-use sidelight_promql::Labels;
+use sidelight_promql::{Histogram, Labels};
 
 use super::catalog::{Catalog, Stretch};
 use super::file::{self, Access, Role, Trouble, trouble};
 use super::layout::{DAY, Day, FileKey, HOUR, Tier};
-use super::rollup::{self, Looks, Row};
+use super::rollup::{self, Depth, Looks, Row};
 use super::{Disk, labels};
 use crate::store::checkpoint::{Found, Window};
 use crate::store::chunk;
@@ -59,6 +59,26 @@ impl Sparse {
     /// Whether all samples are as close as the query looks.
     pub(in crate::store) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Puts native histograms where `window` looks, between those that are kept there and around it.
+    pub(in crate::store) fn fill_histograms(
+        &self,
+        window: &Window,
+        histograms: &mut Vec<(i64, Arc<Histogram>)>,
+    ) {
+        for stretch in &self.0 {
+            let from = histograms.partition_point(|(t, _)| *t <= stretch.after);
+            let to = histograms.partition_point(|(t, _)| *t <= stretch.until);
+            let (resolution, span) = (stretch.tier.resolution_ms(), (stretch.after, stretch.until));
+            let mut filled = Vec::new();
+            let looks = looks(window);
+            rollup::densify_histograms(histograms, &looks, resolution, span, &mut filled);
+            drop(histograms.splice(from..to, filled));
+        }
+        if !self.0.is_empty() {
+            histograms.retain(|(t, _)| *t > window.after && *t <= window.until);
+        }
     }
 
     /// Puts floats where `window` looks, between those that were made of a histogram's samples there.
@@ -188,7 +208,7 @@ impl<'a> Reader<'a> {
         into: &mut Samples,
     ) -> Result<Sparse, StoreError> {
         let mut sparse = Sparse::default();
-        let looks = looks(window);
+        let (looks, depth) = (looks(window), Depth::of(window.reads));
         for (stretch, files) in &*self.plan(window) {
             let until = stretch.until.min(before_ms.saturating_sub(1));
             if until <= stretch.after {
@@ -197,7 +217,7 @@ impl<'a> Reader<'a> {
             let stretch = Stretch { until, ..*stretch };
             self.rows.clear();
             for &key in files {
-                self.read_file(key, fingerprint, &stretch, before_ms, into)?;
+                self.read_file(key, fingerprint, (&stretch, depth), before_ms, into)?;
             }
             if self.rows.is_empty() {
                 if stretch.tier != Tier::Raw && !looks.finds(stretch.tier.resolution_ms()) {
@@ -245,7 +265,7 @@ impl<'a> Reader<'a> {
         &mut self,
         key: FileKey,
         fingerprint: Fingerprint,
-        stretch: &Stretch,
+        (stretch, depth): (&Stretch, Depth),
         before_ms: i64,
         into: &mut Samples,
     ) -> Result<(), StoreError> {
@@ -277,7 +297,7 @@ impl<'a> Reader<'a> {
                 let bytes = chunk.get_ref(3)?.as_blob()?;
                 let read = if encoding == ROWS {
                     let origin = start - 1;
-                    rollup::decode(bytes, origin, resolution, &mut rows).is_ok()
+                    rollup::decode(bytes, origin, resolution, depth, &mut rows).is_ok()
                 } else if end > wanted.after {
                     append(encoding, bytes, &wanted, into)
                 } else {
@@ -330,6 +350,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Where one series in so many of a file is wanted, it is cheaper to look through the index of fingerprints, 300 to a
+/// page, than at rows with labels, 15 to a page, of which most days have the same.
+const SCANNED_MIN: i64 = 64;
+
+pub(super) const SERIES_NAMED: &str = "SELECT id FROM series WHERE name = ? ORDER BY id";
+pub(super) const SERIES_SCANNED: &str = "SELECT id, fingerprint FROM series";
+
 /// Hands the series of a file that are `fresh` to `each`, with `name` those of that metric.
 fn series_of(
     connection: &Connection,
@@ -337,13 +364,27 @@ fn series_of(
     fresh: &mut dyn FnMut(Fingerprint) -> bool,
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> rusqlite::Result<ControlFlow<()>> {
-    let sql = "SELECT fingerprint, kind, labels FROM series WHERE ?1 IS NULL";
-    let named = "SELECT fingerprint, kind, labels FROM series WHERE name = ?1";
-    let mut statement = connection.prepare_cached(if name.is_some() { named } else { sql })?;
-    let mut rows = statement.query([name])?;
-    while let Some(row) = rows.next()? {
+    let mut named = None;
+    if let Some(name) = name {
+        let mut statement = connection.prepare_cached(SERIES_NAMED)?;
+        let ids = statement.query_map([name], |row| row.get(0))?;
+        named = Some(ids.collect::<rusqlite::Result<Vec<i64>>>()?);
+    }
+    let sql = "SELECT coalesce(max(id), 0) FROM series";
+    let last: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let few = |ids: &Vec<i64>| (ids.len() as i64) < last / SCANNED_MIN;
+    let scanned = !named.as_ref().is_some_and(few);
+    let ids = match named {
+        Some(ids) if !scanned => ids,
+        named => scan(connection, named.as_deref(), fresh)?,
+    };
+    let sql = "SELECT fingerprint, kind, labels FROM series WHERE id = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    for id in ids {
+        let mut rows = statement.query([id])?;
+        let Some(row) = rows.next()? else { continue };
         let fingerprint = Fingerprint::from_i64(row.get(0)?);
-        if !fresh(fingerprint) {
+        if !scanned && !fresh(fingerprint) {
             continue;
         }
         let kind = Kind::from_code(row.get(1)?);
@@ -354,6 +395,26 @@ fn series_of(
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// The series of a file that are `fresh`, if there are `ids` those among them; in their order.
+fn scan(
+    connection: &Connection,
+    ids: Option<&[i64]>,
+    fresh: &mut dyn FnMut(Fingerprint) -> bool,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(SERIES_SCANNED)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let asked = ids.is_none_or(|ids| ids.binary_search(&id).is_ok());
+        if asked && fresh(Fingerprint::from_i64(row.get(1)?)) {
+            found.push(id);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 impl Drop for Reader<'_> {

@@ -304,7 +304,7 @@ impl Buffers {
     fn chunks(&mut self, kind: Kind, day: Day, tier: Tier) -> Vec<Chunk> {
         if kind != Kind::Float {
             thin::thin(&self.samples, tier.resolution_ms(), &mut self.thinned);
-            return chunk::encode(&self.thinned);
+            return chunk::encode_day(&self.thinned);
         }
         let rows = self.rollers.iter().find(|(of, _)| *of == tier);
         let rows = rows.map_or(&[][..], |(_, roller)| roller.rows());

@@ -12,6 +12,8 @@
 //! `first` and `sum`. Floats other than `first` and `last`, whose differences are looked at, keep 24 bits of
 //! mantissa (6e-8). Cost: 8 to 10 bytes a row for counters of whole numbers, up to 32 for noise.
 
+use sidelight_promql::Reads;
+
 use super::row::Row;
 
 const VERSION: u8 = 1;
@@ -27,53 +29,66 @@ const DROPPED_BITS: u32 = 28;
 #[error("rollup rows cannot be decoded")]
 pub(in crate::store) struct Corrupt;
 
-/// A value of a row, and what it is expected to be.
-struct Column {
-    get: fn(&Row) -> f64,
-    set: fn(&mut Row, f64),
-    predict: fn(&Row, Option<&Row>) -> f64,
-    exact: bool,
+/// A value of a row, and what it is expected to be. One type each, so that reading rows is one loop per column.
+trait Column {
+    /// Whether it is kept to the bit.
+    const EXACT: bool;
+    fn get(row: &Row) -> f64;
+    fn set(row: &mut Row, value: f64);
+    /// May look at the columns that stand before it, and at `last` of the row before.
+    fn predict(row: &Row, before: Option<f64>) -> f64;
 }
 
-/// A prediction may look at the columns that stand before it.
-const COLUMNS: [Column; 6] = [
-    Column {
-        get: |row| row.last,
-        set: |row, value| row.last = value,
-        predict: |_, before| before.map_or(0.0, |before| before.last),
-        exact: true,
-    },
-    Column {
-        get: |row| row.first,
-        set: |row, value| row.first = value,
-        predict: |row, before| before.map_or(row.last, |before| before.last),
-        exact: true,
-    },
-    Column {
-        get: |row| row.increase,
-        set: |row, value| row.increase = value,
-        predict: |row, _| row.plain_increase(),
-        exact: false,
-    },
-    Column {
-        get: |row| row.min,
-        set: |row, value| row.min = value,
-        predict: |row, _| row.first.min(row.last),
-        exact: false,
-    },
-    Column {
-        get: |row| row.max,
-        set: |row, value| row.max = value,
-        predict: |row, _| row.first.max(row.last),
-        exact: false,
-    },
-    Column {
-        get: |row| row.sum,
-        set: |row, value| row.sum = value,
-        predict: |row, _| ((row.first + row.last) / 2.0 * f64::from(row.count)).trunc(),
-        exact: false,
-    },
-];
+/// `column!(name, exact, field, prediction)`
+macro_rules! column {
+    ($name:ident, $exact:literal, $field:ident, |$row:ident, $before:ident| $predict:expr) => {
+        struct $name;
+
+        impl Column for $name {
+            const EXACT: bool = $exact;
+            fn get(row: &Row) -> f64 {
+                row.$field
+            }
+            fn set(row: &mut Row, value: f64) {
+                row.$field = value;
+            }
+            fn predict($row: &Row, $before: Option<f64>) -> f64 {
+                $predict
+            }
+        }
+    };
+}
+
+column!(Last, true, last, |_row, before| before.unwrap_or(0.0));
+column!(First, true, first, |row, before| before.unwrap_or(row.last));
+column!(Increase, false, increase, |row, _before| row.plain_increase());
+column!(Min, false, min, |row, _before| row.first.min(row.last));
+column!(Max, false, max, |row, _before| row.first.max(row.last));
+column!(Sum, false, sum, |row, _before| {
+    ((row.first + row.last) / 2.0 * f64::from(row.count)).trunc()
+});
+
+/// How many columns are read, in their order: what a query needs of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::store) enum Depth {
+    /// `last`.
+    Last,
+    /// `last`, `first` and `increase`.
+    Increase,
+    /// All.
+    All,
+}
+
+impl Depth {
+    /// What `reads` needs.
+    pub(in crate::store) const fn of(reads: Reads) -> Self {
+        match reads {
+            Reads::Last | Reads::Count => Self::Last,
+            Reads::Increase => Self::Increase,
+            Reads::Min | Reads::Max | Reads::Average | Reads::Sum => Self::All,
+        }
+    }
+}
 
 /// Appends `rows`, which ascend, to `out`. `origin` is the start of their day.
 pub(in crate::store) fn encode(rows: &[Row], origin: i64, resolution: i64, out: &mut Vec<u8>) {
@@ -93,53 +108,52 @@ pub(in crate::store) fn encode(rows: &[Row], origin: i64, resolution: i64, out: 
     // Predictions are made from what will be read back, so columns are rounded one by one.
     let blank = |row: &Row| Row { first: 0.0, last: 0.0, min: 0.0, max: 0.0, sum: 0.0, ..*row };
     let mut kept: Vec<Row> = rows.iter().map(blank).collect();
-    for column in &COLUMNS {
-        put_column(column, rows, &mut kept, out);
-    }
+    put_column::<Last>(rows, &mut kept, out);
+    put_column::<First>(rows, &mut kept, out);
+    put_column::<Increase>(rows, &mut kept, out);
+    put_column::<Min>(rows, &mut kept, out);
+    put_column::<Max>(rows, &mut kept, out);
+    put_column::<Sum>(rows, &mut kept, out);
 }
 
-fn put_column(column: &Column, rows: &[Row], kept: &mut [Row], out: &mut Vec<u8>) {
-    let pairs = || rows.iter().zip(predictions(column, rows, kept));
-    let predicted = pairs().all(|(row, predicted)| same(wanted(column, row), predicted));
-    let whole = !predicted
-        && pairs().all(|(row, predicted)| is_whole((column.get)(row)) && is_whole(predicted));
+fn put_column<C: Column>(rows: &[Row], kept: &mut [Row], out: &mut Vec<u8>) {
+    let pairs = || rows.iter().zip(predictions::<C>(rows, kept));
+    let predicted = pairs().all(|(row, predicted)| same(wanted::<C>(row), predicted));
+    let whole =
+        !predicted && pairs().all(|(row, predicted)| is_whole(C::get(row)) && is_whole(predicted));
     let mode = if predicted { 0 } else { 2 - u8::from(whole) };
     out.push(mode);
-    let mut before: Option<Row> = None;
+    let mut before = None;
     for (row, slot) in rows.iter().zip(kept) {
-        let predicted = (column.predict)(slot, before.as_ref());
+        let predicted = C::predict(slot, before);
         let value = match mode {
             0 => predicted,
             1 => {
-                let value = (column.get)(row);
+                let value = C::get(row);
                 put_zigzag(out, to_whole(value) - to_whole(predicted));
                 value
             }
             _ => {
-                let value = wanted(column, row);
-                put_xor(out, value.to_bits() ^ rounded(column, predicted).to_bits());
+                let value = wanted::<C>(row);
+                put_xor(out, value.to_bits() ^ rounded::<C>(predicted).to_bits());
                 value
             }
         };
-        (column.set)(slot, value);
-        before = Some(*slot);
+        C::set(slot, value);
+        before = Some(slot.last);
     }
 }
 
 /// What each row's value is expected to be, if this column were kept without loss.
-fn predictions<'a>(
-    column: &'a Column,
+fn predictions<'a, C: Column>(
     rows: &'a [Row],
     kept: &'a [Row],
-) -> impl Iterator<Item = f64> + 'a {
-    let before = std::iter::once(None).chain(rows.iter().map(Some));
-    kept.iter().zip(before).map(|(slot, before)| {
-        // Only `last` of the row before is looked at, and that is exact.
-        (column.predict)(slot, before)
-    })
+) -> impl Iterator<Item = f64> + use<'a, C> {
+    let before = std::iter::once(None).chain(rows.iter().map(|row| Some(row.last)));
+    kept.iter().zip(before).map(|(slot, before)| C::predict(slot, before))
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads what [`encode`] wrote, as far as `depth`; other columns are zero.
 ///
 /// # Errors
 /// [`Corrupt`]: these are no rows.
@@ -147,6 +161,7 @@ pub(in crate::store) fn decode(
     mut bytes: &[u8],
     origin: i64,
     resolution: i64,
+    depth: Depth,
     rows: &mut Vec<Row>,
 ) -> Result<(), Corrupt> {
     let input = &mut bytes;
@@ -174,37 +189,54 @@ pub(in crate::store) fn decode(
         row.ended = count & 1 == 1;
         row.count = u32::try_from(count >> 1).map_err(|_| Corrupt)?;
     }
-    for column in &COLUMNS {
-        take_column(column, rows, input)?;
+    take_column::<Last>(rows, input)?;
+    if depth == Depth::Last {
+        return Ok(());
     }
+    take_column::<First>(rows, input)?;
+    take_column::<Increase>(rows, input)?;
+    if depth == Depth::Increase {
+        return Ok(());
+    }
+    take_column::<Min>(rows, input)?;
+    take_column::<Max>(rows, input)?;
+    take_column::<Sum>(rows, input)?;
     if input.is_empty() { Ok(()) } else { Err(Corrupt) }
 }
 
-fn take_column(column: &Column, rows: &mut [Row], input: &mut &[u8]) -> Result<(), Corrupt> {
-    let mode = take(input)?;
-    let mut before: Option<Row> = None;
+fn take_column<C: Column>(rows: &mut [Row], input: &mut &[u8]) -> Result<(), Corrupt> {
+    match take(input)? {
+        0 => fill::<C>(rows, Ok),
+        1 => fill::<C>(rows, |predicted| {
+            Ok(from_whole(to_whole(predicted).wrapping_add(zigzag(input)?)))
+        }),
+        2 => fill::<C>(rows, |predicted| {
+            Ok(f64::from_bits(rounded::<C>(predicted).to_bits() ^ take_xor(input)?))
+        }),
+        _ => Err(Corrupt),
+    }
+}
+
+fn fill<C: Column>(
+    rows: &mut [Row],
+    mut value: impl FnMut(f64) -> Result<f64, Corrupt>,
+) -> Result<(), Corrupt> {
+    let mut before = None;
     for row in rows {
-        let predicted = (column.predict)(row, before.as_ref());
-        let value = match mode {
-            0 => predicted,
-            1 => from_whole(to_whole(predicted).wrapping_add(zigzag(input)?)),
-            2 => f64::from_bits(rounded(column, predicted).to_bits() ^ take_xor(input)?),
-            _ => return Err(Corrupt),
-        };
-        (column.set)(row, value);
-        before = Some(*row);
+        C::set(row, value(C::predict(row, before))?);
+        before = Some(row.last);
     }
     Ok(())
 }
 
 /// The value as it is kept when it is not whole.
-fn wanted(column: &Column, row: &Row) -> f64 {
-    let value = (column.get)(row);
-    if is_whole(value) { value } else { rounded(column, value) }
+fn wanted<C: Column>(row: &Row) -> f64 {
+    let value = C::get(row);
+    if is_whole(value) { value } else { rounded::<C>(value) }
 }
 
-fn rounded(column: &Column, value: f64) -> f64 {
-    if column.exact || !value.is_finite() {
+fn rounded<C: Column>(value: f64) -> f64 {
+    if C::EXACT || !value.is_finite() {
         return value;
     }
     let mask = !((1 << DROPPED_BITS) - 1);
@@ -302,7 +334,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode(rows, 0, RESOLUTION, &mut bytes);
         let mut back = Vec::new();
-        decode(&bytes, 0, RESOLUTION, &mut back).unwrap();
+        decode(&bytes, 0, RESOLUTION, Depth::All, &mut back).unwrap();
         (back, bytes.len())
     }
 
@@ -334,16 +366,38 @@ mod tests {
     }
 
     #[test]
+    fn what_a_query_does_not_need_is_not_read_and_the_rest_is_the_same() {
+        let rows = day(60_000, |nth| (nth * 31 % 977) as f64 / 7.0);
+        let mut bytes = Vec::new();
+        encode(&rows, 0, RESOLUTION, &mut bytes);
+        let read = |depth| {
+            let mut back = Vec::new();
+            decode(&bytes, 0, RESOLUTION, depth, &mut back).unwrap();
+            back
+        };
+        let all = read(Depth::All);
+        for (row, whole) in read(Depth::Last).iter().zip(&all) {
+            assert_eq!((row.at, row.count, row.last), (whole.at, whole.count, whole.last));
+            assert_eq!((row.first, row.increase, row.sum), (0.0, 0.0, 0.0));
+        }
+        for (row, whole) in read(Depth::Increase).iter().zip(&all) {
+            let of = |row: &Row| (row.at, row.last, row.first, row.increase);
+            assert_eq!(of(row), of(whole));
+            assert_eq!((row.min, row.max, row.sum), (0.0, 0.0, 0.0));
+        }
+    }
+
+    #[test]
     fn no_bytes_make_it_panic() {
         let mut rows = Vec::new();
         let mut bytes = Vec::new();
         encode(&day(60_000, |nth| nth as f64 / 7.0), 0, RESOLUTION, &mut bytes);
         for end in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..end], 0, RESOLUTION, &mut rows), Err(Corrupt));
+            assert_eq!(decode(&bytes[..end], 0, RESOLUTION, Depth::All, &mut rows), Err(Corrupt));
         }
         for at in 0..bytes.len() {
             bytes[at] ^= 0xa5;
-            drop(decode(&bytes, 0, RESOLUTION, &mut rows));
+            drop(decode(&bytes, 0, RESOLUTION, Depth::All, &mut rows));
             bytes[at] ^= 0xa5;
         }
     }
@@ -372,11 +426,18 @@ mod tests {
             prop_assert_eq!(back.len(), roller.rows().len());
             for (back, row) in back.iter().zip(roller.rows()) {
                 prop_assert_eq!((back.at, back.count, back.ended), (row.at, row.count, row.ended));
-                for column in &COLUMNS {
-                    let (back, was) = ((column.get)(back), (column.get)(row));
+                let gets: [(bool, fn(&Row) -> f64); 6] = [
+                    (Last::EXACT, Last::get),
+                    (First::EXACT, First::get),
+                    (Increase::EXACT, Increase::get),
+                    (Min::EXACT, Min::get),
+                    (Max::EXACT, Max::get),
+                    (Sum::EXACT, Sum::get),
+                ];
+                for (exact, get) in gets {
+                    let (back, was) = (get(back), get(row));
                     let near = (back - was).abs() <= was.abs() * 1e-7 + f64::MIN_POSITIVE;
-                    let exact = column.exact && same(back, was);
-                    prop_assert!(exact || !column.exact && (near || same(back, was)), "{} {}", back, was);
+                    prop_assert!(same(back, was) || !exact && near, "{} {}", back, was);
                 }
             }
         }

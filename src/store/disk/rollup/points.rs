@@ -97,7 +97,7 @@ impl Looks {
 
     /// The times in `(after, until]` at which points are to be: each window holds one, or two where
     /// growth is read.
-    fn times(&self, after: i64, until: i64) -> impl Iterator<Item = i64> + use<> {
+    pub(super) fn times(&self, after: i64, until: i64) -> impl Iterator<Item = i64> + use<> {
         let Self { first, step, range, .. } = *self;
         let pair = if matches!(self.reads, Reads::Increase | Reads::Last) { 2 } else { 1 };
         let spacing = if range == 0 { step } else { (range / pair).max(1) };

@@ -1,5 +1,6 @@
 //! Days that pass: rows of old samples, what is dropped, and ninety days in seconds.
 
+use super::super::Space;
 use super::*;
 use sidelight_promql::source::is_stale;
 
@@ -56,8 +57,11 @@ fn a_day_that_is_over_becomes_rows_and_its_samples_go_after_two_days() {
     let max = read(0, HOUR, START, START + HOUR, Reads::Max).last().copied();
     assert_eq!(max, Some((START + HOUR, 3_600.0)));
     // A rate over less than two rows is the rate around it.
-    let points = read(DAY, 300_000, START + HOUR - 300_000, START + HOUR, Reads::Increase);
-    assert_eq!(points, [(START + HOUR - 150_000, 3_450.0), (START + HOUR, 3_600.0)]);
+    let until = START + 2 * HOUR;
+    for step in [0, DAY] {
+        let points = read(step, 300_000, until - 300_000, until, Reads::Increase);
+        assert_eq!(points, [(until - 150_000, 7_050.0), (until, 7_200.0)], "{step}");
+    }
     drop(disk);
     // All of it is there after a restart.
     let (disk, _) = setup.open();
@@ -295,4 +299,46 @@ fn a_leap_of_the_clock_costs_no_file_and_a_day_later_ages_count_again() {
     live_through(&setup, &disk, &series, later + 2, HOUR);
     assert!(!is_there("20261120"), "{:?}", setup.names());
     assert!(is_there("metrics-20271121"), "{:?}", setup.names());
+}
+
+#[test]
+fn an_almost_full_disk_stops_rolling_up_and_costs_the_oldest_day_but_no_checkpoint() {
+    let setup = Setup::new();
+    let (mut disk, _) = setup.open();
+    let series = [Series::new("requests_total", 0)];
+    live_through(&setup, &disk, &series, 0, 60_000);
+    disk.space = |_| Ok(Space { total: 1_000, free: 49 });
+    live_through(&setup, &disk, &series, 1, 60_000);
+    live_through(&setup, &disk, &series, 2, 60_000);
+    assert_eq!(setup.count("sidelight_store_checkpoints"), 12);
+    assert_eq!(setup.count("sidelight_store_rolled_days"), 0);
+    assert!(!setup.names().iter().any(|name| name.contains("rollup")), "{:?}", setup.names());
+    assert!(!setup.names().contains(&"metrics-20261120.db".to_owned()));
+    assert!(setup.count("sidelight_store_dropped_files") > 0);
+    // What is written stays, and with room there are rows again.
+    disk.space = |_| Ok(Space { total: 1_000, free: 50 });
+    live_through(&setup, &disk, &series, 3, 60_000);
+    assert_eq!(setup.count("sidelight_store_rolled_days"), 1);
+}
+
+#[test]
+fn a_day_of_a_histogram_is_one_chunk_of_hours() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = Series { kind: Kind::Native, ..Series::new("request_duration_seconds", 0) };
+    let mut samples = Samples::default();
+    for minute in 1..=1440_i64 {
+        let histogram = sidelight_promql::Histogram { count: minute as f64, ..Default::default() };
+        samples.points.histograms.push((START + minute * 60_000, Arc::new(histogram)));
+    }
+    let now = START + DAY + 3 * HOUR;
+    commit(&disk, 1, now, &[series.record(&chunk::encode(&samples), b"")]).unwrap();
+    tend(&disk);
+    let rows = |name| {
+        let reader = rusqlite::Connection::open(setup.path(name)).unwrap();
+        let sql = "SELECT count(*), sum(samples) FROM chunk";
+        reader.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+    };
+    assert_eq!(rows("rollup-1h-20261119.db"), (1, 24));
+    assert_eq!(rows("rollup-5m-20261120.db"), (3, 288));
 }

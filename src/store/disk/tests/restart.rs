@@ -156,3 +156,35 @@ fn series_that_only_the_disk_knows_are_found_by_name_and_once() {
     assert_eq!(find(Some("up"), &[series[0].fingerprint], START, end), labels(&series[1..2]));
     assert_eq!(find(None, &[], START + 5 * DAY, START + 6 * DAY), []);
 }
+
+#[test]
+fn names_of_series_are_looked_up_without_their_labels() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let many: Vec<_> = (0..300).map(|nth| Series::new("requests_total", nth)).collect();
+    let series: Vec<_> = many.into_iter().chain([Series::new("up", 1)]).collect();
+    let sealed = chunks(START, START + HOUR, 60_000, |_| 1.0);
+    let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+    commit(&disk, 1, START + HOUR, &records).unwrap();
+    // Few of a file and many of it are found in different ways.
+    for (name, count) in [("up", 1), ("requests_total", 300), ("none", 0)] {
+        let mut found = 0;
+        let each = &mut |one: crate::store::checkpoint::Found| {
+            assert_eq!(one.labels.metric_name(), name);
+            found += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        let mut reader = disk.reader().unwrap();
+        reader.series(&window(START, START + DAY), Some(name), &|_| false, each).unwrap();
+        assert_eq!(found, count, "{name}");
+    }
+    let connection = rusqlite::Connection::open(setup.path("metrics-20261120.db")).unwrap();
+    for sql in [super::super::read::SERIES_NAMED, super::super::read::SERIES_SCANNED] {
+        let plan: String = connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {}", sql.replace('?', "'up'")), [], |row| {
+                row.get(3)
+            })
+            .unwrap();
+        assert!(plan.contains("USING COVERING INDEX"), "{plan}");
+    }
+}
