@@ -89,7 +89,8 @@ pub(super) const STORE: &[Opt] = &[
         Kind::Bool,
         is("true"),
         "Whether metrics are kept. With `journal.durability: memory` they are not unless this or `directory` is \
-         written, and a kill then costs what came since the last checkpoint. When the store cannot be opened, the agent forwards without it and says so.",
+         written, and a kill then costs what came since the last checkpoint. When the store cannot be opened, the \
+         agent forwards without it and says so.",
     ),
     fixed("directory", Kind::Path, unset("`store` beside the journal's"), "Where its files are."),
     fixed(

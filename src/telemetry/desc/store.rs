@@ -141,7 +141,8 @@ pub const STORE_DROPPED_CHUNKS: Desc = Desc {
 pub const STORE_DROPPED_FILES: Desc = Desc {
     name: "sidelight_store_dropped_files",
     kind: Kind::Counter,
-    help: "Files of the store that retention dropped, for their age, for `store.max_size`, or for a disk of which less than 5 % is free.",
+    help: "Files of the store that retention dropped, for their age, for `store.max_size`, or for a disk of which less \
+           than 5 % is free.",
     labels: &["tier", "reason"],
 };
 /// Days rolled up.

@@ -330,6 +330,9 @@ mod tests {
 
     const RESOLUTION: i64 = 300_000;
 
+    /// Whether a column is exact, and its value.
+    type Get = (bool, fn(&Row) -> f64);
+
     fn round_trip(rows: &[Row]) -> (Vec<Row>, usize) {
         let mut bytes = Vec::new();
         encode(rows, 0, RESOLUTION, &mut bytes);
@@ -426,7 +429,7 @@ mod tests {
             prop_assert_eq!(back.len(), roller.rows().len());
             for (back, row) in back.iter().zip(roller.rows()) {
                 prop_assert_eq!((back.at, back.count, back.ended), (row.at, row.count, row.ended));
-                let gets: [(bool, fn(&Row) -> f64); 6] = [
+                let gets: [Get; 6] = [
                     (Last::EXACT, Last::get),
                     (First::EXACT, First::get),
                     (Increase::EXACT, Increase::get),
