@@ -48,7 +48,8 @@ pub struct Durable {
     writer: Writer,
     translator: Translator<SeriesId>,
     derived: Derived<SeriesId>,
-    domain: Domain<SeriesId>,
+    /// Boxed: what starts the agent moves this, and its future has a size.
+    domain: Box<Domain<SeriesId>>,
     /// Records up to this one are in the last checkpoint.
     covered: Option<u64>,
     /// The last record read after the last checkpoint.
@@ -107,7 +108,7 @@ impl Durable {
             writer,
             translator: Translator::new(config.metrics.clone(), registry),
             derived: Derived::default(),
-            domain: Domain::new(config, registry),
+            domain: Box::new(Domain::new(config, registry)),
             covered,
             last: None,
             pending: VecDeque::new(),
@@ -164,6 +165,10 @@ impl Durable {
                 table.observe(&[], self.now);
                 table.expire();
                 drop(table);
+                // What is no metrics stays here for other reasons, and must not pass for samples.
+                if record.signal != Signal::Metrics {
+                    return;
+                }
                 let samples = Samples::read(&record.payload);
                 self.translator.append(&mut self.writer, &samples, Way::Journal);
             }

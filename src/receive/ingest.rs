@@ -135,8 +135,10 @@ impl<A: Append> Service<A> {
             flags = flags.with(Flags::ALONE);
             self.metrics().odd_ids.add(summary.odd_ids.into());
         }
-        if envelope.headers.contains_key(INTERNAL_HEADER) {
-            flags = flags.with(Flags::INTERNAL);
+        flags = flags.with(internal(envelope.headers, signal));
+        if flags.contains(Flags::LOCAL) {
+            // For the agent alone: in no ledger, and with nothing to pass on.
+            return Ok(Record { signal, items: 0, flags, meta: Meta::default(), payload });
         }
         let meta = self.meta(envelope.headers);
         Ok(Record { signal, items: summary.items, flags, meta, payload })
@@ -179,6 +181,15 @@ impl<A: Append> Service<A> {
         let (meta, left_out) = Meta::from_headers(present);
         self.metrics().headers_refused.add(left_out.into());
         meta
+    }
+}
+
+/// What the header of Sidelight's own requests says of one: its telemetry, or sketches of users, which stay here.
+fn internal(headers: &HeaderMap, signal: Signal) -> Flags {
+    match headers.get(INTERNAL_HEADER).map(http::HeaderValue::as_bytes) {
+        None => Flags::default(),
+        Some(b"sketch") if signal == Signal::Logs => Flags::INTERNAL.with(Flags::LOCAL),
+        Some(_) => Flags::INTERNAL,
     }
 }
 
@@ -265,6 +276,28 @@ impl From<AppendError> for Refusal {
             AppendError::Disk(_) => Self::Busy(Busy::JournalDisk),
             AppendError::Closing => Self::Busy(Busy::Draining),
             AppendError::TooLarge { max, .. } => Self::TooLarge { limit: max },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sketches_stay_here() {
+        for (signal, header, expected) in [
+            (Signal::Logs, None, Flags::default()),
+            (Signal::Logs, Some("telemetry"), Flags::INTERNAL),
+            (Signal::Logs, Some("sketch"), Flags::INTERNAL.with(Flags::LOCAL)),
+            (Signal::Metrics, Some("sketch"), Flags::INTERNAL),
+            (Signal::Traces, Some(""), Flags::INTERNAL),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = header {
+                headers.insert(INTERNAL_HEADER, http::HeaderValue::from_static(value));
+            }
+            assert_eq!(internal(&headers, signal), expected, "{signal:?} {header:?}");
         }
     }
 }

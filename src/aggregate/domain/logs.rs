@@ -9,7 +9,7 @@ use super::instruments::Instrument;
 use super::resources::Found;
 use super::spans::place;
 
-/// The event that carries a sketch, in requests with the header `sidelight-internal: sketch`.
+/// The event that carries a sketch, in requests that the receiver keeps here.
 const SKETCH: &[u8] = b"sidelight.feature.sketch";
 
 impl<Id: Copy + Eq> Domain<Id> {

@@ -47,8 +47,6 @@ use traces::Traces;
 use users::Users;
 
 const VERSION: u8 = 1;
-/// The request header that says what a request of the library's own carries.
-pub const INTERNAL_HEADER: &str = "sidelight-internal";
 /// How long a service that fell silent is remembered.
 const SILENT_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 /// The distance of estimates of users.
@@ -117,11 +115,11 @@ impl<Id: Copy + Eq> Domain<Id> {
         self.board.set_now(received_ms);
         self.took.clear();
         match record.signal {
-            // Nobody sent it; the time passes all the same.
+            // Logs that stay here carry sketches. What else stays was made here; the time passes all the same.
+            Signal::Logs => self.logs(&record.payload, record.flags.contains(Flags::LOCAL)),
             _ if record.flags.contains(Flags::LOCAL) => {}
             Signal::Traces => self.spans(sink, &record.payload),
             Signal::Metrics => self.points(sink, &record.payload),
-            Signal::Logs => self.logs(&record.payload, is_of_sketches(record)),
             Signal::Profiles => {}
         }
     }
@@ -231,8 +229,4 @@ impl<Id: Copy + Eq> Domain<Id> {
             self.board.restore(&mut read)
         })();
     }
-}
-
-fn is_of_sketches(record: &Record) -> bool {
-    record.meta.headers().any(|(name, value)| name == INTERNAL_HEADER && value == b"sketch")
 }

@@ -381,8 +381,7 @@ fn events_of_logs_are_counted_and_sketches_are_merged_only_when_a_request_says_t
         carrier.clone(),
     ];
     seen.at(0, Signal::Logs, request(records));
-    let (meta, _) = Meta::from_headers([(INTERNAL_HEADER, &b"sketch"[..])]);
-    let record = Record { meta, ..record(Signal::Logs, request(vec![carrier])) };
+    let record = Record { flags: Flags::LOCAL, ..record(Signal::Logs, request(vec![carrier])) };
     seen.domain.observe(&mut seen.kept, &record, UnixNano((START + 1_000) * 1_000_000));
     seen.check(40, &["sidelight_"], &expect![[r#"
         sidelight_feature_user_estimate{feature_name=export,window=1d} 50
@@ -393,6 +392,26 @@ fn events_of_logs_are_counted_and_sketches_are_merged_only_when_a_request_says_t
         sidelight_intent_detections_total{confidence=high,intent_type=buy} 1
         sidelight_log_records_total{severity=info} 3
         sidelight_resource_last_seen_timestamp_seconds{} 1700000001"#]]);
+}
+
+#[test]
+fn a_sample_that_another_source_was_before_is_tried_again() {
+    let mut seen = Seen::new();
+    let logs = &include_bytes!("testdata/flask-logs.pb")[..];
+    seen.at(0, Signal::Logs, logs);
+    seen.at(5, Signal::Logs, logs);
+    let at_ms = i64::try_from(START).unwrap() + 10_000;
+    for id in seen.kept.ids.values().copied().collect::<Vec<_>>() {
+        seen.kept.stale(id, at_ms);
+    }
+    seen.at(10, Signal::Metrics, Bytes::new());
+    seen.check(
+        15,
+        &["sidelight_log"],
+        &expect![[r#"
+        sidelight_log_records_total{severity=error} 2
+        sidelight_log_records_total{severity=info} 24"#]],
+    );
 }
 
 #[test]

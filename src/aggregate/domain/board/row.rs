@@ -93,11 +93,15 @@ impl<Id: Copy> Row<Id> {
             {
                 let _no_room = append(sink, id, &self.value.nothing(), zero_ms);
             }
-            if append(sink, id, &self.value, at_ms) {
-                (self.changed, self.sampled_ms) = (false, at_ms);
-                return;
+            match append(sink, id, &self.value, at_ms) {
+                Ok(()) => {
+                    (self.changed, self.sampled_ms) = (false, at_ms);
+                    return;
+                }
+                Err(Refused::Gone) => self.id = None,
+                // Another source of the same series said its last at this instant: it is tried again at the next.
+                Err(_) => return,
             }
-            self.id = None;
         }
     }
 
@@ -167,9 +171,9 @@ impl Value {
     }
 }
 
-/// Appends a value; whether its series is there.
-fn append<S: Sink>(sink: &mut S, id: S::Id, value: &Value, at_ms: i64) -> bool {
-    let outcome = match value {
+/// Appends a value.
+fn append<S: Sink>(sink: &mut S, id: S::Id, value: &Value, at_ms: i64) -> Result<(), Refused> {
+    match value {
         Value::Number(value) => sink.append(id, at_ms, *value),
         Value::Buckets { bounds, counts, sum } => {
             #[expect(
@@ -182,6 +186,5 @@ fn append<S: Sink>(sink: &mut S, id: S::Id, value: &Value, at_ms: i64) -> bool {
             let histogram = Classic { bounds, counts: &counts, sum: Some(*sum), count };
             sink.append_classic(id, at_ms, &histogram)
         }
-    };
-    outcome != Err(Refused::Gone)
+    }
 }
