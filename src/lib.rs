@@ -36,4 +36,5 @@ pub mod signal;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+pub mod views;
 pub mod yaml;

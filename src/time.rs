@@ -98,6 +98,16 @@ pub fn parse_unix_ms(text: &str) -> Option<i64> {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
+/// Milliseconds since the Unix epoch as people read them, in UTC, to the minute: `2026-11-21 09:30`.
+#[must_use]
+pub fn minute_utc(unix_ms: i64) -> String {
+    let Ok(time) = ::time::OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000)) else {
+        return "-".to_owned();
+    };
+    let (month, (hour, minute, _)) = (u8::from(time.month()), time.to_hms());
+    format!("{:04}-{month:02}-{:02} {hour:02}:{minute:02}", time.year(), time.day())
+}
+
 /// A source of wall-clock and monotonic time.
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     /// The wall clock. May jump in either direction.

@@ -16,11 +16,13 @@ use crate::journal::{self, Journal};
 use crate::memory::InFlight;
 use crate::notify;
 use crate::receive;
+use crate::rules;
 use crate::signal::Signal;
 use crate::store::Store;
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
 use crate::time::Clock;
+use crate::views::Definition;
 
 /// An append that has been waiting for the disk for longer makes the agent unready.
 const DISK_STALL: Duration = Duration::from_secs(10);
@@ -64,7 +66,8 @@ impl View {
             clock: Arc::clone(&self.clock),
             readiness: self.source(Self::readiness),
             ledger: self.source(Self::ledger),
-            routes: self.source(|view| view.table.snapshot().to_json()),
+            spans: self.source(|view| view.table.snapshot().to_json()),
+            definitions: definitions(),
             rejected: self.source(Self::rejected),
             status: self.source(Self::status),
             alerts: Arc::new(Shown { active: None, notifications: self.notifications.clone() }),
@@ -216,6 +219,19 @@ fn blocking(journal: &journal::Status, serving: bool) -> Vec<String> {
         reasons.push(format!("the disk has not taken a write for {} s", waiting.as_secs()));
     }
     reasons
+}
+
+/// What the built-in rules record.
+fn definitions() -> Arc<[Definition]> {
+    let groups = rules::file::parse(rules::BUILTIN).map(|file| file.groups).unwrap_or_default();
+    let all = groups.into_iter().flat_map(|group| group.rules);
+    all.filter(|rule| matches!(rule.kind, rules::file::Kind::Recording))
+        .map(|rule| Definition {
+            record: rule.name.text,
+            labels: rule.labels.into_iter().map(|pair| (pair.name, pair.value.text)).collect(),
+            expr: rule.expr,
+        })
+        .collect()
 }
 
 #[cfg(test)]

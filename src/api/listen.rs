@@ -27,10 +27,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::alerts;
+use super::call::{Call, Failure, Handler, Params};
 use super::config::Config;
 use super::guard::{self, Token};
 use super::patience::Patience;
-use super::prometheus::{self, Call, Failure, Params};
+use super::prometheus;
 use super::reply::{Chunks, Reply};
 use super::routes::{self, Answer};
 use super::sources::Sources;
@@ -174,7 +175,7 @@ impl Shared {
 
     async fn answer(
         &self,
-        route: &routes::Route,
+        route: &'static routes::Route,
         open: &str,
         peer: SocketAddr,
         head: &Parts,
@@ -203,7 +204,7 @@ impl Shared {
                     blocking(move || read(&sources, &headers).into_response(&headers, permit)).await
                 }
                 Answer::Ask(handler) => self.ask(handler, open, head, body).await,
-                Answer::Query(handler) => self.query(handler, open, head, body).await,
+                Answer::Query(handler) => self.query(handler, route.path, open, head, body).await,
             }
         };
         tokio::time::timeout(limit, reply).await.unwrap_or_else(|_| {
@@ -241,7 +242,8 @@ impl Shared {
     /// Evaluates on a blocking thread, for as long as this future is awaited and the query's time lasts.
     async fn query(
         &self,
-        handler: prometheus::Handler,
+        handler: Handler,
+        path: &'static str,
         open: &str,
         head: &Parts,
         body: Incoming,
@@ -264,14 +266,17 @@ impl Shared {
         };
         let patience = Patience::default();
         let waiting = patience.clone();
-        let (open, now) = (open.to_owned(), self.sources.clock.unix_nano());
+        let sources = self.sources.clone();
+        let (open, now) = (open.to_owned(), sources.clock.unix_nano());
         let evaluated = async {
             let query = Arc::clone(&self.queries).acquire_owned().await.ok();
             let permit = Arc::clone(&self.large).acquire_owned().await.ok();
             blocking(move || {
                 let call = Call {
+                    sources: &sources,
                     store: &store,
                     params: &params,
+                    path,
                     open: &open,
                     now,
                     stop: &|| waiting.ended(),

@@ -4,19 +4,23 @@
 //! answered, from [`sources`] that `agent` gives.
 
 pub mod alerts;
+mod call;
 pub mod config;
 pub mod guard;
 pub mod ledger;
 pub mod listen;
+mod openapi;
 mod patience;
 mod prometheus;
 mod reply;
 pub mod routes;
 pub mod sources;
 mod stall;
+mod storage;
 
 #[cfg(test)]
 mod tests;
+mod views;
 
 pub use alerts::{Alerts, Refused};
 pub use config::Config;

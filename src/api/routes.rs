@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
-use super::alerts;
+use super::call::Handler;
 use super::guard::Access;
-use super::prometheus;
 use super::reply::Reply;
 use super::sources::{Control, Sources};
+use super::{alerts, openapi, prometheus, storage, views};
 use crate::telemetry::Exposition;
 use crate::telemetry::exposition::Format;
 
@@ -66,10 +66,10 @@ impl Methods {
 pub(super) enum Answer {
     /// From the sources, on a blocking thread; may be large.
     Read(fn(&Sources, &HeaderMap) -> Reply),
-    /// From the store and parameters, on a blocking thread, until nobody waits for it.
-    Query(prometheus::Handler),
     /// From the path, the query string and the body, on a blocking thread.
     Ask(alerts::Handler),
+    /// From the store and parameters, on a blocking thread, until nobody waits for it.
+    Query(Handler),
     /// At once.
     Probe(fn(&Sources) -> Reply),
     Reload,
@@ -78,7 +78,7 @@ pub(super) enum Answer {
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    OWN.iter().chain(alerts::ROUTES).chain(prometheus::ROUTES)
+    OWN.iter().chain(views::ROUTES).chain(alerts::ROUTES).chain(prometheus::ROUTES)
 }
 
 const OWN: &[Route] = &[
@@ -98,10 +98,10 @@ const OWN: &[Route] = &[
         Answer::Read(|from, _| ok((from.ledger)().to_json())),
     ),
     get(
-        "/api/sidelight/v1/routes",
+        "/api/sidelight/v1/spans",
         Access::Read,
         "calls and latency by service, span and route",
-        Answer::Read(|from, _| ok((from.routes)())),
+        Answer::Read(|from, _| ok((from.spans)())),
     ),
     get(
         "/api/sidelight/v1/rejected",
@@ -115,6 +115,13 @@ const OWN: &[Route] = &[
         "journal, destinations, memory",
         Answer::Read(|from, _| ok((from.status)())),
     ),
+    get(
+        "/api/sidelight/v1/openapi.json",
+        Access::Read,
+        "these routes as an OpenAPI document",
+        Answer::Probe(|_| ok(openapi::document().to_string())),
+    ),
+    query("/api/sidelight/v1/storage", "what is stored and for how long", storage::storage),
     post("/-/reload", "reads the configuration again", Answer::Reload),
     post("/-/quit", "drains and stops", Answer::Quit),
 ];
@@ -128,11 +135,7 @@ const fn post(path: &'static str, purpose: &'static str, answer: Answer) -> Rout
 }
 
 /// A route that reads the store, with its parameters in the query string or a form.
-pub(super) const fn query(
-    path: &'static str,
-    purpose: &'static str,
-    handler: prometheus::Handler,
-) -> Route {
+pub(super) const fn query(path: &'static str, purpose: &'static str, handler: Handler) -> Route {
     let answer = Answer::Query(handler);
     Route { path, methods: Methods::GetOrForm, access: Access::Read, purpose, answer }
 }

@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use crate::store::Store;
 use crate::telemetry::Registry;
 use crate::time::Clock;
+use crate::views::Definition;
 
 /// Gives the present state of something.
 pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -24,6 +25,8 @@ pub struct Sources {
     pub registry: Registry,
     /// The metric store; none where metrics are not kept.
     pub store: Option<Store>,
+    /// What recorded series mean, in the order of the rule file.
+    pub definitions: Arc<[Definition]>,
     /// For queries that name no time.
     pub clock: Arc<dyn Clock>,
     /// What /readyz answers.
@@ -31,7 +34,7 @@ pub struct Sources {
     /// What became of every item.
     pub ledger: Source<Ledger>,
     /// The table of span metrics, as a JSON document.
-    pub routes: Source<String>,
+    pub spans: Source<String>,
     /// The last requests that a destination refused for good, as a JSON document.
     pub rejected: Source<String>,
     /// Journal, destinations, memory and listeners, as a JSON document.

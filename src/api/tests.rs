@@ -126,7 +126,8 @@ pub(super) async fn start_with(
             reasons: vec!["the journal makes no progress".to_owned()],
         }),
         ledger: Arc::new(ledger),
-        routes: Arc::new(|| r#"{"schema_version":1,"routes":[]}"#.to_owned()),
+        spans: Arc::new(|| r#"{"schema_version":1,"spans":[]}"#.to_owned()),
+        definitions: Arc::new([]),
         rejected: Arc::new(|| format!("[\"{}\"]", "x".repeat(500_000))),
         status: Arc::new(|| "{}".to_owned()),
         alerts: Arc::new(Spoken),
@@ -330,4 +331,29 @@ fn docs_api_md_lists_every_route() {
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
     assert!(written == page, "docs/api.md is stale: run with UPDATE_DOCS=1");
+}
+
+#[test]
+fn the_openapi_document_is_that_of_the_routes_and_written_down() {
+    let document = openapi::document();
+    let paths = document["paths"].as_object().unwrap();
+    for route in routes::routes() {
+        let methods = paths.get(route.path).and_then(|path| path.as_object()).unwrap();
+        for method in openapi::operations_of(route.methods) {
+            assert!(methods.contains_key(*method), "{method} {}", route.path);
+        }
+    }
+    for view in crate::views::VIEWS {
+        for twin in ["", ".csv"] {
+            let path = format!("{}{}{twin}", views::BASE, view.name);
+            assert!(paths.contains_key(&path), "{path}");
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+    let page = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == page, "docs/openapi.json is stale: run with UPDATE_DOCS=1");
 }

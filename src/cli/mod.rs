@@ -17,10 +17,10 @@ mod health;
 mod ids;
 mod promql;
 mod query;
-mod routes;
 mod run;
 mod series;
 mod sink;
+mod spans;
 mod sparkline;
 mod start;
 mod terminal;
@@ -28,6 +28,7 @@ mod terminal;
 mod tests;
 mod text;
 mod version;
+mod view;
 
 use std::ffi::OsString;
 
@@ -79,11 +80,32 @@ enum Command {
     Check(check::What),
     /// Tell by the exit code whether the agent is alive, or ready: 0 yes, 1 no, 4 unreachable.
     Health(health::Args),
-    /// Calls and latency by service, span and route, as the running agent counts them.
-    Routes(routes::Args),
     /// Alerts of the running agent: what fires, who was told, silences.
     #[command(subcommand)]
     Alerts(alerts::What),
+    /// Services: traffic, errors, latency, health, alerts.
+    Overview(view::Args),
+    /// Routes: traffic, errors, latency, severity and impact, now or hour by hour.
+    Routes(view::RoutesArgs),
+    /// Caches, or routes by how often a cache serves them: hit rate, efficiency, time saved.
+    Caches(view::CachesArgs),
+    /// Queues: depth, capacity, overflows, waiting.
+    Queues(view::Args),
+    /// Connection pools: use, age, health.
+    Conns(view::Args),
+    /// Operations that are retried.
+    Retries(view::Args),
+    /// Features: uses, users, success, trend over a day.
+    Features(view::Args),
+    /// Health of services: score, grade and parts.
+    Score(view::Args),
+    /// Language models: requests and tokens as the provider counted them.
+    Llm(view::Args),
+    /// Write what is kept as a document.
+    #[command(subcommand)]
+    Export(view::Export),
+    /// Calls and latency by service, span name, kind, status and route, as the running agent counts them.
+    Spans(spans::Args),
     /// Ask the running agent PromQL: values in a table, or their course over a range.
     Query(query::Args),
     /// Series that the running agent keeps.
@@ -162,8 +184,18 @@ impl Invocation {
             Command::Run(args) => run::execute(args, &terminal).await,
             Command::Check(what) => check::execute(&what, &terminal),
             Command::Health(args) => health::execute(&args, &terminal).await,
-            Command::Routes(args) => routes::execute(&args, &terminal).await,
             Command::Alerts(what) => alerts::execute(&what, &terminal).await,
+            Command::Overview(args) => view::execute("overview", &args, &terminal).await,
+            Command::Routes(args) => view::routes(&args, &terminal).await,
+            Command::Caches(args) => view::caches(&args, &terminal).await,
+            Command::Queues(args) => view::execute("queues", &args, &terminal).await,
+            Command::Conns(args) => view::execute("connections", &args, &terminal).await,
+            Command::Retries(args) => view::execute("retries", &args, &terminal).await,
+            Command::Features(args) => view::execute("features", &args, &terminal).await,
+            Command::Score(args) => view::execute("score", &args, &terminal).await,
+            Command::Llm(args) => view::execute("llm", &args, &terminal).await,
+            Command::Export(what) => view::export(&what, &terminal).await,
+            Command::Spans(args) => spans::execute(&args, &terminal).await,
             Command::Query(args) => query::execute(&args, &terminal).await,
             Command::Series(args) => series::series(&args, &terminal).await,
             Command::Labels(args) => series::labels(&args, &terminal).await,

@@ -6,3 +6,6 @@
 
 pub mod file;
 pub mod template;
+
+/// The rules that the agent comes with.
+pub const BUILTIN: &str = include_str!("../../deploy/rules/sidelight.yaml");

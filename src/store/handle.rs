@@ -129,6 +129,12 @@ impl Store {
         self.shared.disk.tend()
     }
 
+    /// Its limits.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
     /// What the store holds.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -49,7 +49,7 @@ async fn every_admin_document_can_be_read_and_names_no_family_twice() {
     let count = families.len();
     families.dedup();
     assert_eq!(families.len(), count);
-    for path in ["ledger", "routes", "rejected", "status"] {
+    for path in ["ledger", "spans", "rejected", "status"] {
         let (status, document) = agent.get(&format!("/api/sidelight/v1/{path}")).unwrap();
         assert_eq!(status, 200, "{path}");
         let document: serde_json::Value = serde_json::from_str(&document).unwrap();

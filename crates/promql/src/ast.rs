@@ -98,6 +98,26 @@ impl Expr {
         }
     }
 
+    /// Hands every part to `each`, the outer before the inner.
+    pub fn walk_mut(&mut self, each: &mut dyn FnMut(&mut Self)) {
+        each(self);
+        match self {
+            Self::Number(_) | Self::String(_) | Self::Vector(_) | Self::Matrix(_) => {}
+            Self::Subquery(subquery) => subquery.expr.walk_mut(each),
+            Self::Call(call) => call.args.iter_mut().for_each(|arg| arg.walk_mut(each)),
+            Self::Aggregate(aggregate) => {
+                aggregate.param.iter_mut().for_each(|param| param.walk_mut(each));
+                aggregate.expr.walk_mut(each);
+            }
+            Self::Binary(binary) => {
+                binary.lhs.walk_mut(each);
+                binary.rhs.walk_mut(each);
+            }
+            Self::Unary(unary) => unary.expr.walk_mut(each),
+            Self::Paren(paren) => paren.expr.walk_mut(each),
+        }
+    }
+
     /// The expression within any parentheses.
     #[must_use]
     pub fn inner(&self) -> &Self {

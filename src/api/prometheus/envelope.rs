@@ -74,7 +74,7 @@ pub(in crate::api) enum Failure {
 
 impl Failure {
     /// A parameter that cannot be used, worded as Prometheus does.
-    pub(super) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
+    pub(in crate::api) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
         Self::BadData(format!("invalid parameter \"{name}\": {why}"))
     }
 

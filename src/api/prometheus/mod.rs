@@ -23,32 +23,9 @@ pub(super) use envelope::Failure;
 pub(super) use exposition::expose;
 pub(super) use params::Params;
 
-use sidelight_promql::engine::Stop;
-
+use super::call::{Call, Handler};
 use super::reply::Reply;
 use super::routes::{Route, query};
-use crate::store::Store;
-use crate::time::UnixNano;
-
-/// What a request asks and may use.
-pub(super) struct Call<'a> {
-    pub(super) store: &'a Store,
-    pub(super) params: &'a Params,
-    /// The part of the path that a route leaves open; empty where it leaves none.
-    pub(super) open: &'a str,
-    pub(super) now: UnixNano,
-    /// Says when it is no longer worth going on.
-    pub(super) stop: &'a dyn Fn() -> Option<Stop>,
-}
-
-impl Call<'_> {
-    fn now_ms(&self) -> i64 {
-        self.now.as_ms()
-    }
-}
-
-/// What answers a route.
-pub(super) type Handler = fn(&Call<'_>) -> Result<Reply, Failure>;
 
 /// Every route.
 pub(super) const ROUTES: &[Route] = &[

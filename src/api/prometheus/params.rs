@@ -33,17 +33,17 @@ impl Params {
     }
 
     /// The first value of `name` that is not empty.
-    pub(super) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(in crate::api) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).find(|value| !value.is_empty())
     }
 
     /// Every value of `name`.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(in crate::api) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The time called `name` in milliseconds, or `default`.
-    pub(super) fn time(&self, name: &str, default: i64) -> Result<i64, Failure> {
+    pub(in crate::api) fn time(&self, name: &str, default: i64) -> Result<i64, Failure> {
         let Some(text) = self.first(name) else { return Ok(default) };
         time(text).ok_or_else(|| {
             Failure::parameter(name, format_args!("cannot parse {text:?} to a valid timestamp"))
@@ -51,7 +51,7 @@ impl Params {
     }
 
     /// The time called `name`, which must be there.
-    pub(super) fn required_time(&self, name: &str) -> Result<i64, Failure> {
+    pub(in crate::api) fn required_time(&self, name: &str) -> Result<i64, Failure> {
         // Prometheus' words for an absent one.
         let absent = || Failure::parameter(name, "cannot parse \"\" to a valid timestamp");
         self.first(name).ok_or_else(absent)?;
@@ -59,7 +59,7 @@ impl Params {
     }
 
     /// The duration called `name` in milliseconds.
-    pub(super) fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
+    pub(in crate::api) fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
         let Some(text) = self.first(name) else { return Ok(None) };
         let parsed = length(text).ok_or_else(|| {
             Failure::parameter(name, format_args!("cannot parse {text:?} to a valid duration"))
@@ -74,13 +74,13 @@ impl Params {
     }
 
     /// The number of rows wanted; 0 is all.
-    pub(super) fn limit(&self, name: &str) -> Result<usize, Failure> {
+    pub(in crate::api) fn limit(&self, name: &str) -> Result<usize, Failure> {
         let Some(text) = self.first(name) else { return Ok(0) };
         text.parse().map_err(|_| Failure::parameter(name, "limit must be a number, 0 or more"))
     }
 
     /// Start and end, both with a default.
-    pub(super) fn span(&self) -> Result<(i64, i64), Failure> {
+    pub(in crate::api) fn span(&self) -> Result<(i64, i64), Failure> {
         let [earliest, latest] = ENDS.map(|(_, time)| time);
         let (start, end) = (self.time("start", earliest)?, self.time("end", latest)?);
         if end < start {

@@ -1,4 +1,4 @@
-//! `sidelight routes`: calls and latency as the running agent counts them.
+//! `sidelight spans`: calls and latency as the running agent counts them.
 
 use std::cmp::Ordering;
 
@@ -77,7 +77,7 @@ struct Latency {
 }
 
 pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let bytes = args.connection.document("/api/sidelight/v1/routes").await?;
+    let bytes = args.connection.document("/api/sidelight/v1/spans").await?;
     let (mut document, mut rows) = read(&bytes).map_err(|error| {
         Failure::new(Exit::Failed, "the agent's answer cannot be read")
             .because(&error)

@@ -1,0 +1,33 @@
+//! What a request that reads the store asks and may use.
+
+use sidelight_promql::engine::Stop;
+
+pub(super) use super::prometheus::{Failure, Params};
+use super::reply::Reply;
+use super::sources::Sources;
+use crate::store::Store;
+use crate::time::UnixNano;
+
+/// A request.
+pub(super) struct Call<'a> {
+    pub(super) sources: &'a Sources,
+    /// That of the sources, which is there.
+    pub(super) store: &'a Store,
+    pub(super) params: &'a Params,
+    /// The path of its route.
+    pub(super) path: &'static str,
+    /// The part of the path that a route leaves open; empty where it leaves none.
+    pub(super) open: &'a str,
+    pub(super) now: UnixNano,
+    /// Says when it is no longer worth going on.
+    pub(super) stop: &'a dyn Fn() -> Option<Stop>,
+}
+
+impl Call<'_> {
+    pub(super) fn now_ms(&self) -> i64 {
+        self.now.as_ms()
+    }
+}
+
+/// What answers a route.
+pub(super) type Handler = fn(&Call<'_>) -> Result<Reply, Failure>;

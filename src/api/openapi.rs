@@ -1,0 +1,148 @@
+//! The routes as an `OpenAPI` 3.1 document: `/api/sidelight/v1/openapi.json`, and docs/openapi.json.
+//!
+//! Made of the table of routes and of the views' columns, so that it cannot say anything else than they do.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::guard::Access;
+use super::routes::{Methods, Route, routes};
+use super::views::BASE;
+use crate::views::{Shows, View};
+
+/// The whole document.
+pub(super) fn document() -> Value {
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for route in routes() {
+        // A path may be that of several routes, of other methods each.
+        let operations: &mut Map<_, _> = paths.entry(route.path).or_default();
+        for method in operations_of(route.methods) {
+            operations.insert((*method).to_owned(), operation(route, *method == "post"));
+        }
+    }
+    let paths: Map<_, _> = paths
+        .into_iter()
+        .map(|(path, operations)| (path.to_owned(), Value::Object(operations)))
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sidelight",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "Paths below /api/v1/ and /federate are those of the Prometheus HTTP API and take its parameters.",
+        },
+        "servers": [{ "url": "http://127.0.0.1:9464" }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "Error": error() },
+        },
+    })
+}
+
+/// The names of methods as the document has them; HEAD goes without saying.
+pub(super) const fn operations_of(methods: Methods) -> &'static [&'static str] {
+    match methods {
+        Methods::Get => &["get"],
+        Methods::Post => &["post"],
+        Methods::Delete => &["delete"],
+        Methods::GetOrForm => &["get", "post"],
+    }
+}
+
+fn error() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "properties": { "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": { "code": text, "message": text },
+        }},
+    })
+}
+
+fn operation(route: &Route, post: bool) -> Value {
+    let mut operation = Map::new();
+    operation.insert("summary".to_owned(), json!(route.purpose));
+    if route.access != Access::Open {
+        // The token where one is set, else none.
+        operation.insert("security".to_owned(), json!([{ "token": [] }, {}]));
+    }
+    let view = view(route.path);
+    let mut parameters = Vec::new();
+    if let Some((_, after)) = route.path.split_once('{') {
+        let name = after.split('}').next().unwrap_or_default();
+        parameters.push(json!({
+            "name": name, "in": "path", "required": true, "schema": { "type": "string" },
+        }));
+    }
+    // With POST they may be in the form as well.
+    if !post && (view.is_some() || route.path == "/api/sidelight/v1/export.json") {
+        parameters.extend(parameters_of_views());
+    }
+    if !parameters.is_empty() {
+        operation.insert("parameters".to_owned(), json!(parameters));
+    }
+    let content = match view {
+        Some(_) if route.path.ends_with(".csv") => json!({ "text/csv": {} }),
+        Some(view) => json!({ "application/json": { "schema": schema(view) } }),
+        None => json!({}),
+    };
+    let refused = json!({ "$ref": "#/components/schemas/Error" });
+    operation.insert(
+        "responses".to_owned(),
+        json!({
+            "2XX": { "description": "What was asked for.", "content": content },
+            "default": { "description": "Why not.", "content": { "application/json": { "schema": refused } } },
+        }),
+    );
+    Value::Object(operation)
+}
+
+fn view(path: &str) -> Option<&'static View> {
+    let name = path.strip_prefix(BASE)?;
+    View::find(name.strip_suffix(".csv").unwrap_or(name))
+}
+
+fn parameters_of_views() -> impl Iterator<Item = Value> {
+    [
+        ("range", "The window, such as 1h or 7d, from 1m to 92d."),
+        ("time", "Its end: seconds since the Unix epoch or RFC 3339. Default: now."),
+        ("step", "The distance of rows of a view that goes through time. Default: 1h."),
+        ("service", "Only this service."),
+        ("sort", "The column to sort by; `-` before it: the largest first."),
+        ("limit", "The most rows. Default: 1000."),
+    ]
+    .into_iter()
+    .map(|(name, what)| {
+        json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } })
+    })
+}
+
+fn schema(view: &View) -> Value {
+    let mut row = Map::new();
+    for key in view.keys {
+        row.insert((*key).to_owned(), json!({ "type": "string" }));
+    }
+    for column in view.columns {
+        let kind = if column.shows == Shows::Value { "number" } else { "string" };
+        let described = json!({ "type": [kind, "null"], "description": column.help });
+        row.insert(column.name.to_owned(), described);
+    }
+    let number = json!({ "type": "number" });
+    json!({
+        "type": "object",
+        "properties": {
+            "schema_version": { "const": 1 },
+            "view": { "const": view.name },
+            "start_unix_seconds": number,
+            "end_unix_seconds": number,
+            "rows_total": { "type": "integer" },
+            "truncated": { "type": "boolean" },
+            "rows": { "type": "array", "items": { "type": "object", "properties": row } },
+        },
+    })
+}

@@ -1,0 +1,42 @@
+//! What is stored and for how long: `/api/sidelight/v1/storage`.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::call::{Call, Failure};
+use super::reply::Reply;
+
+pub(super) fn storage(call: &Call<'_>) -> Result<Reply, Failure> {
+    Ok(Reply::json(StatusCode::OK, document(call).to_string()))
+}
+
+pub(super) fn document(call: &Call<'_>) -> Value {
+    let stats = call.store.stats();
+    let config = call.store.config();
+    let files = stats.files.iter().map(|file| {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+        json!({ "file": name, "bytes": file.bytes })
+    });
+    let offenders = stats.offenders.iter().map(|offender| {
+        json!({ "metric": offender.metric, "series": offender.series, "refused": offender.refused })
+    });
+    let bytes: u64 = stats.files.iter().map(|file| file.bytes).sum();
+    json!({
+        "schema_version": 1,
+        "series": stats.series,
+        "series_limit": config.series_max,
+        "disk_bytes": bytes,
+        "disk_limit_bytes": config.max_size,
+        "memory_bytes": stats.head_bytes,
+        "samples_taken": stats.samples,
+        "samples_refused": stats.overflow_samples,
+        "newest_unix_seconds": stats.newest_ms.map(|ms| ms.div_euclid(1_000)),
+        "retention_seconds": {
+            "raw": config.retention.as_secs(),
+            "rollup_5m": config.retention_5m.as_secs(),
+            "rollup_1h": config.retention_1h.as_secs(),
+        },
+        "largest_metrics": offenders.collect::<Vec<_>>(),
+        "files": files.collect::<Vec<_>>(),
+    })
+}
