@@ -59,7 +59,7 @@ pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
             }
         }),
     };
-    match agent::run(loaded, options).await {
+    match Box::pin(agent::run(loaded, options)).await {
         Ok(Stopped::Drained) => Ok(Exit::Ok),
         Ok(Stopped::AtOnce(Cause::Terminate)) => Ok(Exit::Terminated),
         Ok(Stopped::AtOnce(Cause::Interrupt)) => Ok(Exit::Interrupted),

@@ -226,7 +226,8 @@ const CACHED_ROUTES: &[Column] = &[
     value(
         "lookups_per_second",
         "1/s",
-        r#"sum by (service_name, http_route) (rate(sidelight_cache_requests_total{cache_result!="error"}[15m]))"#,
+        "sum by (service_name, http_route) \
+         (rate(sidelight_cache_requests_total{cache_result!=\"error\"}[15m]))",
         "Lookups a second.",
     ),
 ];
@@ -300,7 +301,8 @@ const RETRIES: &[Column] = &[
     value(
         "exhausted",
         "",
-        r#"sum by (service_name, operation_name) (increase(sidelight_retry_attempts_total{attempt_result="exhausted"}[5m]))"#,
+        "sum by (service_name, operation_name) \
+         (increase(sidelight_retry_attempts_total{attempt_result=\"exhausted\"}[5m]))",
         "Operations that gave up.",
     ),
     value(
@@ -347,19 +349,22 @@ const LLM: &[Column] = &[
     value(
         "failed",
         "",
-        r#"sum by (service_name, gen_ai_provider_name, gen_ai_request_model) (increase(sidelight_gen_ai_requests_total{outcome!="ok"}[5m]))"#,
+        "sum by (service_name, gen_ai_provider_name, gen_ai_request_model) \
+         (increase(sidelight_gen_ai_requests_total{outcome!=\"ok\"}[5m]))",
         "Requests that failed.",
     ),
     value(
         "input_tokens",
         "",
-        r#"sum by (service_name, gen_ai_provider_name, gen_ai_request_model) (increase(sidelight_gen_ai_tokens_total{gen_ai_token_type="input"}[5m]))"#,
+        "sum by (service_name, gen_ai_provider_name, gen_ai_request_model) \
+         (increase(sidelight_gen_ai_tokens_total{gen_ai_token_type=\"input\"}[5m]))",
         "Tokens sent, cached ones among them.",
     ),
     value(
         "output_tokens",
         "",
-        r#"sum by (service_name, gen_ai_provider_name, gen_ai_request_model) (increase(sidelight_gen_ai_tokens_total{gen_ai_token_type="output"}[5m]))"#,
+        "sum by (service_name, gen_ai_provider_name, gen_ai_request_model) \
+         (increase(sidelight_gen_ai_tokens_total{gen_ai_token_type=\"output\"}[5m]))",
         "Tokens received, those of reasoning among them.",
     ),
     value(
