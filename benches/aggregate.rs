@@ -1,7 +1,7 @@
 //! The table of span metrics against validation, on the same 1,000-span request of about 550 B per
-//! span, in one run. `cargo bench --bench aggregate`.
+//! span, in one run, with all of its parts and without each. `cargo bench --bench aggregate`.
 //!
-//! Budget: counting costs at most half of validating.
+//! Budget: everything together costs at most as much as validating; configured dimensions come on top.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -96,13 +96,80 @@ fn validate_1000_spans(bencher: Bencher<'_, '_>) {
         .bench_local(|| validate(Signal::Traces, black_box(&bytes), &limits).is_ok());
 }
 
-#[divan::bench(args = [20, 200])]
-fn observe_1000_spans(bencher: Bencher<'_, '_>, routes: usize) {
-    let bytes = request(1, routes);
-    let mut table = Table::new(Config::default(), UnixNano(0));
-    bencher
-        .counter(ItemsCount::new(SPANS))
-        .bench_local(|| table.observe(black_box(&bytes), UnixNano(1)));
+/// What the table makes of spans.
+#[derive(Clone, Copy, Debug)]
+enum With {
+    Everything,
+    NoGraph,
+    NoExemplars,
+    CallsAndLatency,
+    TwoDimensions,
+}
+
+impl With {
+    const ALL: [Self; 5] = [
+        Self::Everything,
+        Self::NoGraph,
+        Self::NoExemplars,
+        Self::CallsAndLatency,
+        Self::TwoDimensions,
+    ];
+
+    fn config(self) -> Config {
+        let mut config = Config::default();
+        config.graph.enabled = !matches!(self, Self::NoGraph | Self::CallsAndLatency);
+        config.exemplars = !matches!(self, Self::NoExemplars | Self::CallsAndLatency);
+        if matches!(self, Self::TwoDimensions) {
+            config.dimensions = vec!["url.scheme".to_owned(), "host.name".to_owned()];
+        }
+        config
+    }
+}
+
+/// Server spans with a parent that never comes: each waits in the service graph. `CallsAndLatency` still measures
+/// operations; `observe_1000_internal_spans` does not.
+#[divan::bench(args = With::ALL)]
+fn observe_1000_spans(bencher: Bencher<'_, '_>, with: With) {
+    observe(bencher, with, 20);
+}
+
+#[divan::bench]
+fn observe_1000_spans_of_200_routes(bencher: Bencher<'_, '_>) {
+    observe(bencher, With::Everything, 200);
+}
+
+#[divan::bench]
+fn observe_1000_internal_spans(bencher: Bencher<'_, '_>) {
+    let mut bytes = ExportTraceServiceRequest::decode(&*request(1, 20)).unwrap_or_default();
+    let resources = bytes.resource_spans.iter_mut();
+    let spans = resources.flat_map(|of| &mut of.scope_spans).flat_map(|of| &mut of.spans);
+    spans.for_each(|span| span.kind = 1);
+    let bytes = bytes.encode_to_vec();
+    let mut table = Table::new(With::Everything.config(), UnixNano(0));
+    let observe = || table.observe(black_box(&bytes), UnixNano(1));
+    bencher.counter(ItemsCount::new(SPANS)).bench_local(observe);
+}
+
+/// The requests differ in their trace ids, and a millisecond passes between two.
+fn observe(bencher: Bencher<'_, '_>, with: With, routes: usize) {
+    let requests: Vec<_> = (0..16_u8)
+        .map(|n| {
+            let mut request =
+                ExportTraceServiceRequest::decode(&*request(1, routes)).unwrap_or_default();
+            let resources = request.resource_spans.iter_mut();
+            let spans = resources.flat_map(|of| &mut of.scope_spans).flat_map(|of| &mut of.spans);
+            spans.filter_map(|span| span.trace_id.first_mut()).for_each(|byte| *byte = n);
+            request.encode_to_vec()
+        })
+        .collect();
+    let mut table = Table::new(with.config(), UnixNano(0));
+    let (mut now, mut next) = (0, requests.iter().cycle());
+    bencher.counter(ItemsCount::new(SPANS)).bench_local(|| {
+        now += 1_000_000;
+        let Some(bytes) = next.next() else { return };
+        table.observe(black_box(bytes), UnixNano(now));
+        table.expire();
+    });
 }
 
 /// A scrape of a table at its limit.

@@ -115,6 +115,17 @@ fn spans(values: &Values, config: &mut aggregate::Config, findings: &mut Vec<Fin
     }
     at.set("exemplars", &mut config.exemplars);
     at.set("thresholds.default", &mut config.thresholds.default);
+    for (at, span) in values.entries("aggregate.thresholds.operations") {
+        let mut own = aggregate::config::Threshold::default();
+        at.set("service", &mut own.service);
+        at.set("operation", &mut own.operation);
+        at.set("threshold", &mut own.threshold);
+        if at.given("threshold").is_none() {
+            let message = "this operation has no `threshold`";
+            findings.push(Finding::error(span, message).help("add one, for example `500ms`"));
+        }
+        config.thresholds.operations.push(own);
+    }
     at.set("routes.exclude", &mut config.routes_exclude);
     at.set("graph.enabled", &mut config.graph.enabled);
     at.set("graph.wait", &mut config.graph.wait);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::option::{Kind, Opt, Preset, Reload, Section};
 use alerting::{ALERTING, RECEIVER, WEBHOOK};
-use local::{AGGREGATE, HOST, STORE};
+use local::{AGGREGATE, HOST, STORE, THRESHOLD};
 
 mod alerting;
 mod local;
@@ -155,6 +155,14 @@ pub(super) const SECTIONS: &[Section] = &[
         intro: "Processor, memory, disks and network of the host or the container, and the agent's own use, every 5 s.",
         places: &["aggregate.host_metrics"],
         options: HOST,
+    },
+    Section {
+        title: "Span metrics: thresholds of operations",
+        intro: "The first entry that fits an operation is its threshold. An operation is the route; else the remote \
+                procedure; else what is done with which messaging destination; else, for HTTP without a route, the \
+                method and `<unmatched>`; else the span's name.",
+        places: &["aggregate.thresholds.operations[]"],
+        options: THRESHOLD,
     },
     Section {
         title: "Metric store",

@@ -460,6 +460,30 @@ fn what_no_receiver_of_alerts_can_be_is_refused_and_no_line_with_a_key_is_shown(
 }
 
 #[test]
+fn thresholds_are_read_by_operation_and_dimensions_make_labels() {
+    let text = "aggregate:\n  thresholds:\n    default: 1s\n    operations:\n      \
+                - {service: shop, operation: /pay, threshold: 300ms}\n      - {threshold: 5s}\n  \
+                dimensions: [tenant]\n";
+    let config = loaded(&[text], &[], &[]).config.aggregate;
+    let millis =
+        [("shop", "/pay"), ("shop", "/")].map(|(a, b)| config.thresholds.of(a, b).as_millis());
+    assert_eq!((millis, config.dimensions), ([300, 5_000], vec!["tenant".to_owned()]));
+    for (text, message) in [
+        ("thresholds: {operations: [{service: shop}]}", "this operation has no `threshold`"),
+        ("dimensions: [http.route]", "`http.route` in `aggregate.dimensions` is a label already"),
+        ("dimensions: [a.b, a_b]", "`a_b` in `aggregate.dimensions` is there twice"),
+        ("dimensions: ['日本']", "`日本` in `aggregate.dimensions` makes no label name"),
+        (
+            "dimensions: [a, b, c, d, e, f, g, h, i]",
+            "`i` in `aggregate.dimensions` is one too many",
+        ),
+    ] {
+        let found = messages(&format!("aggregate:\n  {text}\n"));
+        assert!(found.iter().any(|found| found.contains(message)), "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn a_reload_knows_what_needs_a_restart() {
     let old = loaded(&["shutdown_timeout: 1s"], &[], &[]);
     let text = "shutdown_timeout: 2s\njournal: {durability: os}\nexporters: {debug: }";
@@ -470,7 +494,11 @@ fn a_reload_knows_what_needs_a_restart() {
 /// A configuration with `option` at `place` set to `value`, and what it needs beside it.
 fn with(place: &str, option: &Opt, value: &str) -> String {
     if let Some(list) = place.strip_suffix("[]") {
-        let required = if option.key == "url" { "" } else { "url: 'http://a.example:1', " };
+        let required = match (list, option.key) {
+            (_, "url" | "threshold") => "",
+            ("aggregate.thresholds.operations", _) => "threshold: 1s, ",
+            _ => "url: 'http://a.example:1', ",
+        };
         let keys: Vec<&str> = option.key.split('.').collect();
         let own = format!("{}: {value}{}", keys.join(": {"), "}".repeat(keys.len() - 1));
         let pair = match option.key {
@@ -484,7 +512,10 @@ fn with(place: &str, option: &Opt, value: &str) -> String {
             Some(rest) => own.replace('}', &format!(", {rest}")),
             None => own,
         };
-        return format!("{section}: {{{name}: [{{{required}{own}}}]}}");
+        let nested = name
+            .rsplit('.')
+            .fold(format!("[{{{required}{own}}}]"), |inner, part| format!("{{{part}: {inner}}}"));
+        return format!("{section}: {nested}");
     }
     let mut set = vec![(format!("{place}.{}", option.key), value.to_owned())];
     if place.starts_with("exporters.otlp") && !option.key.ends_with("endpoint") {

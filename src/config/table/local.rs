@@ -83,6 +83,12 @@ pub(super) const AGGREGATE: &[Opt] = &[
 pub(super) const HOST: &[Opt] =
     &[fixed("enabled", Kind::Bool, is("true"), "Whether it is read. Without a store it is not.")];
 
+pub(super) const THRESHOLD: &[Opt] = &[
+    fixed("service", Kind::Text, unset("any"), "`service.name`."),
+    fixed("operation", Kind::Text, unset("any"), "The operation."),
+    fixed("threshold", ANY_TIME, unset("required"), "What takes longer is a violation."),
+];
+
 pub(super) const STORE: &[Opt] = &[
     fixed(
         "enabled",
