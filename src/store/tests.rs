@@ -14,6 +14,7 @@ use crate::time::ManualClock;
 
 mod during;
 mod memory;
+mod refused;
 
 const T0: i64 = 1_700_000_000_000;
 
