@@ -9,6 +9,7 @@
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
 mod alerts;
+mod judge;
 mod local;
 mod shown;
 mod started;
@@ -32,6 +33,7 @@ use crate::memory::InFlight;
 use crate::notify;
 use crate::notify::Notifier;
 use crate::receive;
+use crate::rules::Rules;
 use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
@@ -145,8 +147,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         registry: registry.clone(),
         memory: config.memory.export,
     };
-    let open = |name: &str| journal.reader(name);
-    let exporters = export::Exporters::start(config.export.clone(), deps, open)?;
+    let exporters =
+        export::Exporters::start(config.export.clone(), deps, |name| journal.reader(name))?;
     let local = Local::open(&config, &journal, &registry, &clock).await;
     let notifier = alerts::start(&config, &journal, &registry, &clock).await?;
 
@@ -157,6 +159,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         store: local.store.clone(),
         store_missing: local.missing.clone(),
         notifications: notifier.handle(),
+        rules: Arc::default(),
         in_flight: in_flight.clone(),
         registry,
         clock: Arc::clone(&clock),
@@ -166,7 +169,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let admin = serve_admin(&config, view.sources(control)).await?;
     let host = local::watch_host(config.host, local.inbox.clone(), journal.clone(), clock);
     // The last that can fail: its thread outlives this function until the journal closes.
-    let aggregating = local.start(&journal)?;
+    let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
+    let rules = judge::start(&config, inbox, notifier.outbox(), &view);
     let receivers = bound.serve(journal.clone());
     let mut background = tokio::task::JoinSet::new();
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
@@ -178,14 +182,14 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     view.set_serving(true);
     (options.started)(&started);
     stop::notify_ready();
-    let context_headers = receivers.context_headers();
     let mut running = Running {
         loaded,
         journal,
         exporters,
+        rules,
         aggregating,
         notifier,
-        context_headers,
+        context_headers: receivers.context_headers(),
         admin,
         own,
         view,
@@ -193,11 +197,10 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let cause = running.until_stopped(&mut events, &*options.reload).await;
 
     let drained = running.drain(receivers, cause);
-    let stopped = tokio::select! {
+    Ok(tokio::select! {
         () = drained => if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained },
         cause = events.again() => Stopped::AtOnce(cause),
-    };
-    Ok(stopped)
+    })
 }
 
 /// What a reload changes and a drain takes down.
@@ -205,6 +208,7 @@ struct Running {
     loaded: Loaded,
     journal: Journal,
     exporters: export::Exporters<journal::Reader>,
+    rules: Option<Rules>,
     aggregating: aggregate::Stop,
     notifier: Notifier,
     context_headers: receive::ContextHeaders,
@@ -270,6 +274,7 @@ impl Running {
             .await
             .map_err(|error| telemetry::chain(&error))?;
         let prepared = self.exporters.prepare(export).map_err(|error| telemetry::chain(&error))?;
+        let rules = judge::read(&newer.config)?;
         let level = &newer.config.telemetry.logs.level;
         self.own.level().set(level).map_err(|error| telemetry::chain(&error))?;
 
@@ -284,6 +289,9 @@ impl Running {
         let mut summary = started::changes(&changed);
         if let Err(error) = applied {
             summary.push_str(&format!("; not all lanes run: {}", telemetry::chain(&error)));
+        }
+        if let Some(running) = &self.rules {
+            running.reload(newer.config.rules.clone(), rules).await;
         }
         for key in self.loaded.needs_restart(&newer) {
             summary.push_str(&format!("; {key} takes effect at the next start"));
@@ -311,6 +319,13 @@ impl Running {
         }
         let last = Duration::from_millis(500).min(whole / 8);
         let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 3);
+        if let Some(rules) = self.rules {
+            // Evaluations end early; what they made belongs into the last checkpoint.
+            let ended = tokio::time::timeout(last, rules.stop()).await;
+            if ended.is_err() {
+                tracing::warn!("an evaluation of rules did not end in time");
+            }
+        }
         let saved = tokio::time::timeout(left, self.aggregating.finish());
         let (undelivered, saved) = tokio::join!(self.exporters.shutdown(left), saved);
         if !undelivered.lanes.is_empty() {

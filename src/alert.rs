@@ -6,6 +6,8 @@
 //! Source: Prometheus 3.15 `rules/alerting.go` for the states; `model.LabelSet.Fingerprint` of Prometheus'
 //! common library (FNV-1a, 64 bit) for the fingerprint, so that Alertmanager shows the same one.
 
+pub mod status;
+
 use crate::time::UnixNano;
 
 /// Names and values, sorted by name.

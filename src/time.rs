@@ -14,6 +14,18 @@ impl UnixNano {
         self.0 as f64 / 1e9
     }
 
+    /// The time `by` later.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// The time `by` earlier, not before the epoch.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// The time that passed since `earlier`; zero when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -22,6 +34,15 @@ impl UnixNano {
 }
 
 impl UnixNano {
+    /// The time as RFC 3339 has it, in UTC, with as many digits as it needs: `2026-11-21T10:20:21.5Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let format = &::time::format_description::well_known::Rfc3339;
+        let time = ::time::OffsetDateTime::from_unix_timestamp_nanos(self.0.into());
+        // A u64 of nanoseconds ends in the year 2554: every one can be written.
+        time.ok().and_then(|time| time.format(format).ok()).unwrap_or_default()
+    }
+
     /// The time in milliseconds, as PromQL counts.
     #[must_use]
     pub const fn as_ms(self) -> i64 {

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("notify", &["signal", "time", "memory", "telemetry", "alert", "net", "journal"]),
     ("host", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("views", &[]),
-    ("api", &["signal", "time", "memory", "telemetry", "journal", "store", "views"]),
+    ("api", &["alert", "signal", "time", "memory", "telemetry", "journal", "store", "views"]),
     ("rules", &["signal", "time", "memory", "telemetry", "alert", "yaml", "journal", "store"]),
     (
         "config",
@@ -81,6 +81,9 @@ const CRATES: &[(&str, &[&str])] = &[("exphist", &[]), ("promql", &["exphist"]),
 const FILES: &[&str] = &[
     "src/journal/fs",
     "src/store/disk/",
+    "src/rules/state.rs",
+    "src/rules/load.rs",
+    "src/rules/glob.rs",
     "src/config/",
     "src/receive/",
     "src/net/tls.rs",

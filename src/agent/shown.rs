@@ -1,7 +1,7 @@
 //! What the admin endpoint shows of the running agent, put together from every part's own view.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 
 use super::alerts::Shown;
 use crate::aggregate;
+use crate::alert::Alert;
+use crate::alert::status::GroupStatus;
 use crate::api;
 use crate::api::{Control, Readiness, Sources};
 use crate::export;
@@ -17,6 +19,7 @@ use crate::memory::InFlight;
 use crate::notify;
 use crate::receive;
 use crate::rules;
+use crate::rules::Rules;
 use crate::signal::Signal;
 use crate::store::Store;
 use crate::telemetry::registry::Value;
@@ -38,6 +41,8 @@ pub(super) struct View {
     /// … and why, when they should be.
     pub(super) store_missing: Option<String>,
     pub(super) notifications: notify::Handle,
+    /// Empty until they run, and where there is no store.
+    pub(super) rules: Arc<OnceLock<Rules>>,
     pub(super) in_flight: InFlight,
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
@@ -64,15 +69,29 @@ impl View {
             registry: self.registry.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
+            rules: self.source(Self::rule_groups),
             readiness: self.source(Self::readiness),
             ledger: self.source(Self::ledger),
             spans: self.source(|view| view.table.snapshot().to_json()),
             definitions: definitions(),
             rejected: self.source(Self::rejected),
             status: self.source(Self::status),
-            alerts: Arc::new(Shown { active: None, notifications: self.notifications.clone() }),
+            alerts: Arc::new(Shown {
+                active: Some(self.source(Self::active_alerts)),
+                notifications: self.notifications.clone(),
+            }),
             control,
         }
+    }
+
+    fn rule_groups(&self) -> Vec<GroupStatus> {
+        let groups = self.rules.get().map(Rules::groups).unwrap_or_default();
+        groups.iter().map(|group| rules::status(group)).collect()
+    }
+
+    fn active_alerts(&self) -> Vec<Alert> {
+        let rules = self.rule_groups().into_iter().flat_map(|group| group.rules);
+        rules.filter_map(|rule| rule.alerting).flat_map(|alerting| alerting.alerts).collect()
     }
 
     fn source<T: 'static>(

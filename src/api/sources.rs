@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::alerts::Alerts;
 use super::ledger::Ledger;
+use crate::alert::status::GroupStatus;
 use crate::store::Store;
 use crate::telemetry::Registry;
 use crate::time::Clock;
@@ -29,6 +30,8 @@ pub struct Sources {
     pub definitions: Arc<[Definition]>,
     /// For queries that name no time.
     pub clock: Arc<dyn Clock>,
+    /// The groups of rules as they are.
+    pub rules: Source<Vec<GroupStatus>>,
     /// What /readyz answers.
     pub readiness: Source<Readiness>,
     /// What became of every item.

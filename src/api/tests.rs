@@ -121,6 +121,7 @@ pub(super) async fn start_with(
         registry,
         store,
         clock: Arc::new(SystemClock::new()),
+        rules: Arc::new(Vec::new),
         readiness: Arc::new(move || Readiness {
             ready: flag.load(Ordering::Relaxed),
             reasons: vec!["the journal makes no progress".to_owned()],

@@ -42,7 +42,7 @@ pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;
 
 use crate::memory::Budget;
-use crate::{aggregate, api, export, host, journal, notify, receive, store, telemetry};
+use crate::{aggregate, api, export, host, journal, notify, receive, rules, store, telemetry};
 
 /// Everything that the agent is told.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub struct Config {
     pub store: Option<store::Config>,
     /// Who is told of alerts.
     pub notify: notify::Config,
+    /// Rules over that store.
+    pub rules: rules::Config,
     /// The agent's own logs, traces and metrics.
     pub telemetry: telemetry::Config,
     /// `limits.memory`, split.
@@ -98,6 +100,7 @@ impl Config {
                 ..notify::Config::default()
             },
             host: host::Config::default(),
+            rules: rules::Config { directory: store.directory.clone(), ..rules::Config::default() },
             store: Some(store),
             telemetry: telemetry::Config::default(),
             memory,

@@ -2,7 +2,6 @@
 
 /// Keys that later versions will have, or that other programs have: where, and what to say.
 pub(super) const REFUSED: &[(&str, &str)] = &[
-    ("rules", "rules are not in this version"),
     ("slos", "SLOs are not in this version"),
     (
         "processors",

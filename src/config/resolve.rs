@@ -51,6 +51,9 @@ pub(super) fn resolve(
     config.notify = super::alerting::resolve(values, &config.notify, findings);
     config.notify.database =
         config.store.as_ref().map(|store| store.directory.join("notifications.db"));
+    rules(values, &mut config);
+    config.rules.external_labels.clone_from(&config.notify.external_labels);
+    config.rules.external_url.clone_from(&config.notify.external_url);
     config.telemetry = telemetry(values, findings);
     values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
     super::addresses::check(values, &config, findings);
@@ -167,6 +170,24 @@ fn local(values: &Values, config: &mut Config) {
     let mut enabled = !in_memory || at.given("directory").is_some();
     at.set("enabled", &mut enabled);
     config.store = enabled.then_some(store);
+}
+
+/// Rules: which, how often, and what they compare with.
+fn rules(values: &Values, config: &mut Config) {
+    let at = values.at("rules");
+    let rules = &mut config.rules;
+    at.set("files", &mut rules.files);
+    at.set("builtin.enabled", &mut rules.builtin);
+    at.set("builtin.disable", &mut rules.builtin_disable);
+    at.set("evaluation_interval", &mut rules.evaluation_interval);
+    at.set("resend_delay", &mut rules.resend_delay);
+    at.set("expected_services", &mut rules.expected_services);
+    for (name, value) in &mut rules.thresholds {
+        at.set(&format!("thresholds.{name}"), value);
+    }
+    if let Some(store) = &config.store {
+        rules.directory.clone_from(&store.directory);
+    }
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::option::{Kind, Opt, Preset, Reload, Section};
 use alerting::{ALERTING, RECEIVER, WEBHOOK};
 use local::{AGGREGATE, HOST, STORE, THRESHOLD};
+use rules::RULES;
 
 mod alerting;
 mod local;
+mod rules;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -169,6 +171,13 @@ pub(super) const SECTIONS: &[Section] = &[
         intro: "What passed, kept for PromQL: metrics as Prometheus would have them, and span metrics.",
         places: &["store"],
         options: STORE,
+    },
+    Section {
+        title: "Rules",
+        intro: "Prometheus rule files over the metric store: recording rules and alerts. Thresholds of the rules that come \
+                with the agent are the series `sidelight_threshold{name=…}`, for rules of your own as well.",
+        places: &["rules"],
+        options: RULES,
     },
     Section {
         title: "Alerting",

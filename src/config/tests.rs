@@ -172,7 +172,7 @@ durability: os
            |
         20 | durability: os
            | ^^^^^^^^^^
-           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `alerting`, `exporters`, `journal`, `limits`, `receivers`, `shutdown_timeout`, `store`, `telemetry`
+           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `alerting`, `exporters`, `journal`, `limits`, `receivers`, `rules`, `shutdown_timeout`, `store`, `telemetry`
     "#]]
     .assert_eq(&refused(text).render(&Style::default()));
 }

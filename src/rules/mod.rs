@@ -1,11 +1,42 @@
 //! Rules: PromQL evaluated again and again, its results kept as series and told as alerts.
 //!
 //! ```text
-//! text ─▶ file (groups, every finding with its place) ─▶ engine ─▶ samples, alerts
+//! rule files ─▶ load ─▶ file (groups, every finding with its place) ─▶ Group ◀─ engine: slots, threads
+//!                                                                       │
+//!                      store ─▶ evaluate ─▶ recorded series │ alerting (pending, firing, over)
+//!                                             │                  │            │
+//!                                             ▼                  ▼            ▼
+//!                                  Inbox, journal            alerts.db      Outbox
 //! ```
+//! All but `engine`, `load` and `state` is pure: a time, series and a rule give samples and alerts.
 
+pub mod alerting;
+pub mod config;
+pub mod constants;
+pub mod engine;
+pub mod error;
+pub mod evaluate;
 pub mod file;
+mod glob;
+pub mod group;
+mod kept;
+pub mod load;
+mod metrics;
+mod reads;
+mod schedule;
+mod shown;
+pub mod state;
 pub mod template;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use engine::{Deps, Rules};
+pub use error::EvaluationError;
+pub use group::Group;
+pub use load::{Loaded, load};
+pub use shown::status;
 
 /// The rules that the agent comes with.
 pub const BUILTIN: &str = include_str!("../../deploy/rules/sidelight.yaml");

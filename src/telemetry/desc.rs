@@ -18,17 +18,19 @@ macro_rules! table {
 
 mod domain;
 mod notify;
+mod rules;
 mod spans;
 mod store;
 
 pub use domain::*;
 pub use notify::*;
+pub use rules::*;
 pub use spans::*;
 pub use store::*;
 
 /// Every self-metric.
 pub fn all() -> impl Iterator<Item = &'static Desc> {
-    let apart = [domain::HERE, notify::HERE, spans::HERE, store::HERE];
+    let apart = [domain::HERE, notify::HERE, rules::HERE, spans::HERE, store::HERE];
     HERE.iter().chain(apart.into_iter().flatten()).copied()
 }
 

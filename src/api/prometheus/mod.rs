@@ -14,6 +14,7 @@ mod envelope;
 mod exposition;
 mod params;
 mod query;
+mod rules;
 mod series;
 mod status;
 #[cfg(test)]
@@ -39,8 +40,8 @@ pub(super) const ROUTES: &[Route] = &[
     query("/api/v1/series", "series by matchers", series::series),
     query("/api/v1/metadata", "type, unit and help of metrics", series::metadata),
     query("/api/v1/targets", "none: nothing is scraped", status::targets),
-    query("/api/v1/rules", "none are loaded", status::rules),
-    query("/api/v1/alerts", "none: no rules are loaded", status::alerts),
+    query("/api/v1/rules", "rule groups, their rules and alerts", rules::rules),
+    query("/api/v1/alerts", "pending and firing alerts", rules::alerts),
     query("/api/v1/status/buildinfo", "version", status::build),
     query("/api/v1/status/config", "empty: `sidelight check config` shows it", status::config),
     query("/api/v1/status/flags", "none of Prometheus' apply", status::flags),

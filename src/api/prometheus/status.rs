@@ -39,14 +39,6 @@ pub(super) fn targets(_: &Call<'_>) -> Result<Reply, Failure> {
     fixed(&json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} }))
 }
 
-pub(super) fn rules(_: &Call<'_>) -> Result<Reply, Failure> {
-    fixed(&json!({ "groups": [] }))
-}
-
-pub(super) fn alerts(_: &Call<'_>) -> Result<Reply, Failure> {
-    fixed(&json!({ "alerts": [] }))
-}
-
 pub(super) fn replay(_: &Call<'_>) -> Result<Reply, Failure> {
     fixed(&json!({ "min": 0, "max": 0, "current": 0 }))
 }

@@ -1,0 +1,48 @@
+//! The rules: what they are given, at the start and when the configuration is read again.
+
+use std::sync::Arc;
+
+use super::shown::View;
+use crate::alert::Outbox;
+use crate::config::Config;
+use crate::rules;
+use crate::rules::{Deps, Loaded, Rules};
+use crate::store::Inbox;
+use crate::telemetry::desc;
+
+/// Starts the rules, where there is a store to ask. A file that cannot be used is left out, and said: telemetry must
+/// not wait for it.
+pub(super) fn start(
+    config: &Config,
+    inbox: Option<Inbox>,
+    outbox: Arc<dyn Outbox>,
+    view: &View,
+) -> Option<Rules> {
+    let (Some(inbox), Some(store)) = (inbox, view.store.clone()) else { return None };
+    let loaded = rules::load(&config.rules);
+    for error in &loaded.errors {
+        tracing::error!("a rule file is left out:\n{error}");
+    }
+    view.registry.gauge(&desc::RULE_FILES_INVALID, &[]).set(loaded.errors.len() as f64);
+    let deps = Deps {
+        clock: Arc::clone(&view.clock),
+        registry: view.registry.clone(),
+        store,
+        inbox,
+        journal: view.journal.clone(),
+        outbox,
+    };
+    let rules = Rules::start(config.rules.clone(), loaded, deps);
+    // Nobody else sets it.
+    let _ = view.rules.set(rules.clone());
+    Some(rules)
+}
+
+/// What a reload would run.
+///
+/// # Errors
+/// Every file that cannot be used, and why: keep the rules that run.
+pub(super) fn read(config: &Config) -> Result<Loaded, String> {
+    let loaded = rules::load(&config.rules);
+    if loaded.errors.is_empty() { Ok(loaded) } else { Err(loaded.errors.join("\n")) }
+}

@@ -1,0 +1,226 @@
+//! The alerts of one alerting rule: pending, firing, over. Pure.
+//!
+//! ```text
+//!            there                    for >= hold                    gone, and kept long enough
+//! (unknown) ───────▶ pending ────────────────────▶ firing ───────────────────────▶ inactive ─ 15 min ─▶ (unknown)
+//!     ▲                 │ gone                        │ hold was raised
+//!     └─────────────────┘                 pending ◀───┘
+//! ```
+//! An alert is the same one as long as its labels are. A clock that went back cannot leave a time of the future in an
+//! alert: such a time becomes the present one.
+//!
+//! Limits: [`ALERTS_MAX`] alerts and [`TEXT_BYTES_MAX`] of text per rule, or the group's `limit` if that is lower.
+//!
+//! Source: Prometheus 3.15, `rules/alerting.go`.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+use super::error::EvaluationError;
+use crate::alert::{Alert, Pairs, State, fingerprint};
+use crate::time::UnixNano;
+
+/// The most alerts of a rule.
+pub const ALERTS_MAX: usize = 10_000;
+/// The most bytes of labels and annotations of a rule's alerts.
+pub const TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// How long an alert is kept and told that is over.
+const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
+
+/// When alerts fire, and how many there may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) hold: Duration,
+    pub(super) keep_firing_for: Duration,
+    /// 0: as many as [`ALERTS_MAX`].
+    pub(super) limit: usize,
+}
+
+/// An alert as the expression has it at one time: labels and annotations expanded.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) labels: Pairs,
+    pub(super) annotations: Pairs,
+    pub(super) value: f64,
+}
+
+/// The alerts of one rule by their labels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alerts(BTreeMap<Pairs, Alert>);
+
+impl Alerts {
+    /// Alerts as they were left.
+    pub(super) fn restored(alerts: impl IntoIterator<Item = Alert>) -> Self {
+        Self(alerts.into_iter().map(|alert| (alert.labels.clone(), alert)).collect())
+    }
+
+    /// Every alert, those that are over among them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Alert> {
+        self.0.values()
+    }
+
+    /// Those that are pending or firing.
+    pub(super) fn active(&self) -> impl Iterator<Item = &Alert> {
+        self.all().filter(|alert| alert.state != State::Inactive)
+    }
+
+    /// Moves every alert on to `now`, when the expression had `seen`.
+    ///
+    /// # Errors
+    /// Two of `seen` have the same labels: nothing changed. Or there are too many: no alert is left.
+    pub(super) fn evaluate(
+        &mut self,
+        seen: Vec<Seen>,
+        now: UnixNano,
+        terms: Terms,
+        generator_url: &str,
+    ) -> Result<(), EvaluationError> {
+        let mut there: BTreeMap<Pairs, Seen> = BTreeMap::new();
+        for one in seen {
+            if there.insert(one.labels.clone(), one).is_some() {
+                return Err(EvaluationError::DuplicateAlerts);
+            }
+        }
+        self.0.retain(|labels, alert| {
+            clamp(alert, now);
+            match there.remove(labels) {
+                Some(one) if alert.state == State::Inactive => {
+                    *alert = first(one, now, generator_url)
+                }
+                Some(one) => {
+                    (alert.value, alert.annotations) = (one.value, one.annotations);
+                    generator_url.clone_into(&mut alert.generator_url);
+                    alert.keep_firing_since = None;
+                }
+                None => return gone(alert, now, terms),
+            }
+            true
+        });
+        for (labels, one) in there {
+            if let Entry::Vacant(entry) = self.0.entry(labels) {
+                entry.insert(first(one, now, generator_url));
+            }
+        }
+        for alert in self.0.values_mut().filter(|alert| alert.state != State::Inactive) {
+            fire(alert, now, terms);
+        }
+        self.within_limits(terms)
+    }
+
+    fn within_limits(&mut self, terms: Terms) -> Result<(), EvaluationError> {
+        let limit = if terms.limit == 0 { ALERTS_MAX } else { terms.limit.min(ALERTS_MAX) };
+        let found = self.active().count();
+        let text = |pairs: &Pairs| {
+            pairs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+        };
+        let bytes: usize =
+            self.all().map(|alert| text(&alert.labels) + text(&alert.annotations)).sum();
+        let error = if found > limit {
+            EvaluationError::Alerts { limit, found }
+        } else if bytes > TEXT_BYTES_MAX {
+            EvaluationError::Text { limit: TEXT_BYTES_MAX }
+        } else {
+            return Ok(());
+        };
+        self.0.clear();
+        Err(error)
+    }
+
+    /// Marks those as sent that someone must hear of at `now`, and gives copies of them.
+    pub(super) fn due(
+        &mut self,
+        now: UnixNano,
+        interval: Duration,
+        resend: Duration,
+    ) -> Vec<Alert> {
+        let valid = interval.max(resend).saturating_mul(4);
+        let due = self.0.values_mut().filter(|alert| is_due(alert, now, resend));
+        due.map(|alert| {
+            alert.last_sent_at = Some(now);
+            alert.valid_until = Some(now.after(valid));
+            alert.clone()
+        })
+        .collect()
+    }
+}
+
+fn is_due(alert: &Alert, now: UnixNano, resend: Duration) -> bool {
+    match alert.last_sent_at {
+        _ if alert.state == State::Pending => false,
+        None => true,
+        Some(sent) => alert.resolved_at > Some(sent) || sent.after(resend) < now,
+    }
+}
+
+/// An alert that is there for the first time.
+fn first(seen: Seen, now: UnixNano, generator_url: &str) -> Alert {
+    Alert {
+        fingerprint: fingerprint(&seen.labels),
+        labels: seen.labels,
+        annotations: seen.annotations,
+        state: State::Pending,
+        value: seen.value,
+        active_at: now,
+        fired_at: None,
+        keep_firing_since: None,
+        resolved_at: None,
+        last_sent_at: None,
+        valid_until: None,
+        generator_url: generator_url.to_owned(),
+    }
+}
+
+/// An alert that is not there; whether it is kept.
+fn gone(alert: &mut Alert, now: UnixNano, terms: Terms) -> bool {
+    match alert.state {
+        State::Pending => false,
+        State::Inactive => {
+            alert.resolved_at.is_some_and(|since| now.since(since) <= RESOLVED_RETENTION)
+        }
+        State::Firing => {
+            if !terms.keep_firing_for.is_zero() {
+                let since = *alert.keep_firing_since.get_or_insert(now);
+                if now.since(since) < terms.keep_firing_for {
+                    return true;
+                }
+            }
+            alert.state = State::Inactive;
+            alert.resolved_at = Some(now);
+            true
+        }
+    }
+}
+
+/// Whether an alert that is there, or is kept firing, fires.
+fn fire(alert: &mut Alert, now: UnixNano, terms: Terms) {
+    let long_enough = now.since(alert.active_at) >= terms.hold;
+    match alert.state {
+        State::Pending if long_enough => {
+            alert.state = State::Firing;
+            alert.fired_at = Some(now);
+        }
+        // `for` was raised.
+        State::Firing if !long_enough => {
+            alert.state = State::Pending;
+            alert.fired_at = None;
+            alert.last_sent_at = None;
+            alert.keep_firing_since = None;
+        }
+        _ => {}
+    }
+}
+
+/// Lets no time of an alert be after `now`.
+fn clamp(alert: &mut Alert, now: UnixNano) {
+    alert.active_at = alert.active_at.min(now);
+    for time in [
+        &mut alert.fired_at,
+        &mut alert.keep_firing_since,
+        &mut alert.resolved_at,
+        &mut alert.last_sent_at,
+    ] {
+        *time = time.map(|time| time.min(now));
+    }
+}

@@ -1,0 +1,130 @@
+//! Numbers of the configuration as series, so that a rule compares with what a user may change without touching an
+//! expression: `sidelight_threshold{name}`, `sidelight_health_weight{part}` and `sidelight_expected_service{service_name}`.
+
+use std::ops::ControlFlow;
+
+use sidelight_promql::ast::Matcher;
+use sidelight_promql::labels::NAME;
+use sidelight_promql::{Queryable, Reads, Selection};
+
+use crate::signal::{Sample, Samples};
+use crate::time::UnixNano;
+
+/// The series of thresholds.
+pub const THRESHOLD: &str = "sidelight_threshold";
+/// The series of the weights in the health score.
+pub const HEALTH_WEIGHT: &str = "sidelight_health_weight";
+
+/// The series, one each, of services that must be heard of.
+pub const EXPECTED_SERVICE: &str = "sidelight_expected_service";
+
+/// A threshold that rules compare with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// Its key below `rules.thresholds`, and the value of the label `name`.
+    pub name: &'static str,
+    /// What it is unless the configuration says otherwise.
+    pub default: f64,
+}
+
+const fn threshold(name: &'static str, default: f64) -> Threshold {
+    Threshold { name, default }
+}
+
+/// Every threshold.
+pub const THRESHOLDS: &[Threshold] = &[
+    threshold("error_ratio_critical", 0.2),
+    threshold("error_ratio_warning", 0.05),
+    threshold("requests_min", 20.0),
+    threshold("latency_p95_seconds", 5.0),
+    threshold("latency_degraded_ratio", 1.5),
+    threshold("latency_degraded_seconds_min", 0.1),
+    threshold("route_warning_seconds", 0.1),
+    threshold("route_slow_seconds", 0.5),
+    threshold("route_critical_seconds", 1.0),
+    threshold("queue_utilization", 0.8),
+    threshold("cache_hit_ratio", 0.2),
+    threshold("store_utilization", 0.8),
+    threshold("cpu_utilization", 0.8),
+    threshold("memory_utilization", 0.9),
+    threshold("undelivered_age_seconds", 300.0),
+    threshold("service_silent_seconds", 300.0),
+];
+
+/// The weights of the parts of the health score; absent parts leave theirs to the others.
+pub const HEALTH_WEIGHTS: &[(&str, f64)] = &[("latency", 40.0), ("cache", 30.0), ("errors", 30.0)];
+
+/// The series at `now`: `thresholds` and what is expected by name, and the weights.
+#[must_use]
+pub fn samples(thresholds: &[(String, f64)], expected: &[String], now: UnixNano) -> Samples {
+    let t_ms = now.as_ms();
+    let thresholds = thresholds
+        .iter()
+        .map(|(name, value)| Sample::float(THRESHOLD, &[("name", name)], t_ms, *value));
+    let weights = HEALTH_WEIGHTS
+        .iter()
+        .map(|(part, weight)| Sample::float(HEALTH_WEIGHT, &[("part", part)], t_ms, *weight));
+    let expected = expected
+        .iter()
+        .map(|service| Sample::float(EXPECTED_SERVICE, &[("service_name", service)], t_ms, 1.0));
+    Samples(thresholds.chain(weights).chain(expected).collect())
+}
+
+/// Whether `source` has a threshold of `t_ms` or later; also where it cannot answer.
+pub(super) fn newest(source: &dyn Queryable, t_ms: i64) -> bool {
+    let matchers = [Matcher::equal(NAME, THRESHOLD)];
+    let selection = Selection {
+        matchers: &matchers,
+        after: t_ms - 1,
+        until: i64::MAX / 2,
+        step: 0,
+        range: 0,
+        lookback: 0,
+        reads: Reads::Last,
+    };
+    let mut found = false;
+    let answered = source.select(&selection, &mut |_, points| {
+        found |= !points.floats.is_empty();
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    found || answered.is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::samples::Value;
+
+    #[test]
+    fn what_is_configured_is_a_series_each() {
+        let given = [("error_ratio_critical".to_owned(), 0.5)];
+        let samples = samples(&given, &["shop".to_owned()], UnixNano(5_000_000));
+        let value = |wanted: &str| {
+            let found =
+                samples.0.iter().find(|s| s.labels.iter().any(|(_, value)| value == wanted));
+            found.map(|sample| sample.value.clone())
+        };
+        assert_eq!(value("error_ratio_critical"), Some(Value::Float(0.5)));
+        assert_eq!(value("cache"), Some(Value::Float(30.0)));
+        assert_eq!(value("shop"), Some(Value::Float(1.0)));
+        assert!(samples.0.iter().all(|sample| sample.t_ms == 5));
+    }
+
+    #[test]
+    fn the_rules_that_come_with_the_agent_know_these_thresholds_with_these_defaults() {
+        let rules = include_str!("../../deploy/rules/sidelight.yaml");
+        let lines = rules.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let rules: String = lines.collect();
+        let mut found = 0;
+        for (at, before) in rules.match_indices("sidelight_threshold{name=\"") {
+            let rest = &rules[at + before.len()..];
+            let (name, rest) =
+                rest.split_once("\"}) or vector(").unwrap_or_else(|| panic!("{rest:.80}"));
+            let default: f64 = rest.split_once(')').unwrap().0.parse().unwrap();
+            let known = THRESHOLDS.iter().find(|threshold| threshold.name == name);
+            assert_eq!(known.map(|threshold| threshold.default), Some(default), "{name}");
+            found += 1;
+        }
+        assert!(found > 10, "{found}");
+    }
+}

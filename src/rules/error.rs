@@ -1,0 +1,41 @@
+//! Why a rule has no result.
+
+/// An evaluation without a result: the rule is unhealthy until one succeeds. Its words are those of Prometheus where
+/// Prometheus has them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluationError {
+    /// The expression has no value.
+    #[error("{0}")]
+    Query(String),
+    /// Two alerts with the same labels.
+    #[error("vector contains metrics with the same labelset after applying alert labels")]
+    DuplicateAlerts,
+    /// Two series with the same labels.
+    #[error("vector contains metrics with the same labelset after applying rule labels")]
+    DuplicateSeries,
+    /// More alerts than the rule may have.
+    #[error("exceeded limit of {limit} with {found} alerts")]
+    Alerts {
+        /// The most.
+        limit: usize,
+        /// How many there were.
+        found: usize,
+    },
+    /// More series than the rule may have.
+    #[error("exceeded limit of {limit} with {found} series")]
+    Series {
+        /// The most.
+        limit: usize,
+        /// How many there were.
+        found: usize,
+    },
+    /// More text in labels and annotations than the rule's alerts may have.
+    #[error("exceeded limit of {limit} bytes of labels and annotations")]
+    Text {
+        /// The most.
+        limit: usize,
+    },
+    /// The result cannot be kept.
+    #[error("cannot keep the result: {0}")]
+    Append(String),
+}

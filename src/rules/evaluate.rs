@@ -1,0 +1,180 @@
+//! One rule at one time: its query, and what becomes of the result. Pure.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sidelight_promql::engine::{Options, Stop};
+use sidelight_promql::labels::NAME;
+use sidelight_promql::value::{Sample, SampleValue};
+use sidelight_promql::{Engine, Expr, Labels, QueryError};
+
+use super::alerting::{Alerts, Seen};
+use super::error::EvaluationError;
+use super::file;
+use super::group::{Outcome, QUERY_TIME_MAX, Rule, SERIES_MAX, Surroundings, series};
+use super::template::{self, Context};
+use crate::alert::Pairs;
+use crate::signal::samples::Value;
+use crate::time::UnixNano;
+
+/// The label that names an alert.
+pub const ALERT_NAME: &str = "alertname";
+const ALERT_STATE: &str = "alertstate";
+/// The series that are 1 while an alert is pending or firing.
+pub const ALERTS: &str = "ALERTS";
+/// The series that hold when an alert was first there, in seconds since the Unix epoch.
+pub const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+
+/// A rule that asks.
+pub(super) struct Asking<'a> {
+    rule: &'a Rule,
+    now: UnixNano,
+    query_offset: Duration,
+    with: &'a Surroundings<'a>,
+    until: Duration,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn new(
+        rule: &'a Rule,
+        now: UnixNano,
+        query_offset: Duration,
+        with: &'a Surroundings<'a>,
+    ) -> Self {
+        let until = with.clock.monotonic().saturating_add(QUERY_TIME_MAX);
+        Self { rule, now, query_offset, with, until }
+    }
+
+    fn query(&self, expr: &Expr, text: &str, t_ms: i64) -> Result<Vec<Sample>, EvaluationError> {
+        let stop = || {
+            if (self.with.stopped)() {
+                return Some(Stop::Canceled);
+            }
+            (self.with.clock.monotonic() > self.until).then_some(Stop::Timeout)
+        };
+        let engine = Engine::new(Options { text, stop: &stop, ..Options::default() });
+        let answer = engine.instant(expr, t_ms, self.with.source).map_err(|error| {
+            EvaluationError::Query(match error {
+                QueryError::Source(source) => format!("expanding series: {source}"),
+                error => error.to_string(),
+            })
+        })?;
+        match answer.value {
+            sidelight_promql::Value::Vector(samples) => Ok(samples),
+            sidelight_promql::Value::Scalar(values) => {
+                let sample = |(time, value)| Sample {
+                    labels: Labels::default(),
+                    time,
+                    value: SampleValue::Float(value),
+                };
+                Ok(values.into_iter().map(sample).collect())
+            }
+            _ => Err(EvaluationError::Query("rule result is not a vector or scalar".to_owned())),
+        }
+    }
+
+    fn result(&self) -> Result<Vec<Sample>, EvaluationError> {
+        let file::Rule { expr, query, .. } = &self.rule.spec;
+        self.query(expr, &query.text, self.now.before(self.query_offset).as_ms())
+    }
+
+    /// Answers `query` in a template.
+    fn answer(&self, text: &str) -> Result<Vec<Sample>, String> {
+        let expr = sidelight_promql::parse(text).map_err(|error| error.to_string())?;
+        self.query(&expr, text, self.now.as_ms()).map_err(|error| error.to_string())
+    }
+
+    /// Where the expression can be looked at.
+    pub(super) fn generator_url(&self) -> String {
+        let expr = form_urlencoded::byte_serialize(self.rule.spec.query.text.as_bytes());
+        let base = self.with.external_url.trim_end_matches('/');
+        format!("{base}/graph?g0.expr={}&g0.tab=1", expr.collect::<String>())
+    }
+}
+
+/// The series of a recording rule.
+pub(super) fn recorded(asking: &Asking<'_>, limit: usize, labels: &Pairs) -> Outcome {
+    let name = &*asking.rule.spec.name.text;
+    let mut known = BTreeSet::new();
+    let mut out = Vec::new();
+    for sample in asking.result()? {
+        let own = sample.labels.iter().map(|label| (&*label.name, &*label.value));
+        let set = labels.iter().map(|(name, value)| (&**name, &**value));
+        let labels = Labels::new(own.chain(set).chain([(NAME, name)]));
+        if !known.insert(labels.clone()) {
+            return Err(EvaluationError::DuplicateSeries);
+        }
+        out.push((labels, value(sample.value)));
+    }
+    let limit = if limit == 0 { SERIES_MAX } else { limit.min(SERIES_MAX) };
+    if out.len() > limit {
+        return Err(EvaluationError::Series { limit, found: out.len() });
+    }
+    Ok(out)
+}
+
+fn value(value: SampleValue) -> Value {
+    match value {
+        SampleValue::Float(value) => Value::Float(value),
+        SampleValue::Histogram(histogram) => Value::Native((*histogram).clone()),
+    }
+}
+
+/// The alerts that an expression has, templates expanded.
+pub(super) fn alerts_seen(
+    asking: &Asking<'_>,
+    alerting: &file::Alerting,
+) -> Result<Vec<Seen>, EvaluationError> {
+    let name = &asking.rule.spec.name.text;
+    let template_name = format!("__alert_{name}");
+    let query = |text: &str| asking.answer(text);
+    let mut seen = Vec::new();
+    for sample in asking.result()? {
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let of_sample: Pairs =
+            sample.labels.iter().map(|label| own((&label.name, &label.value))).collect();
+        let value = match sample.value {
+            SampleValue::Float(value) => value,
+            SampleValue::Histogram(_) => 0.0,
+        };
+        let context = Context {
+            labels: &of_sample,
+            external_labels: asking.with.external_labels,
+            external_url: asking.with.external_url,
+            value,
+            now: asking.now,
+            query: &query,
+        };
+        let expand = |text: &str| template::expand(&template_name, text, &context);
+        let of_rule = asking.rule.labels.iter().map(|(name, text)| (name.clone(), expand(text)));
+        let kept = of_sample.iter().filter(|(name, _)| name != NAME).cloned();
+        let all = Labels::new(kept.chain(of_rule).chain([own((ALERT_NAME, name))]));
+        let annotations =
+            alerting.annotations.iter().map(|pair| (pair.name.clone(), expand(&pair.value.text)));
+        seen.push(Seen {
+            labels: all.iter().map(|label| own((&label.name, &label.value))).collect(),
+            annotations: annotations.collect(),
+            value,
+        });
+    }
+    Ok(seen)
+}
+
+/// `ALERTS` and `ALERTS_FOR_STATE` of alerts that are pending or firing.
+pub(super) fn samples_of(rule: &file::Rule, alerts: &Alerts) -> Vec<(Labels, Value)> {
+    let mut samples = Vec::new();
+    if matches!(rule.kind, file::Kind::Recording) {
+        return samples;
+    }
+    for alert in alerts.active() {
+        let mut labels = alert.labels.clone();
+        let since = series(ALERTS_FOR_STATE, &labels);
+        labels.retain(|(name, _)| name != ALERT_STATE);
+        labels.push((ALERT_STATE.to_owned(), alert.state.name().to_owned()));
+        samples.push((series(ALERTS, &labels), Value::Float(1.0)));
+        #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
+        let seconds = (alert.active_at.0 / 1_000_000_000) as f64;
+        samples.push((since, Value::Float(seconds)));
+    }
+    samples
+}

@@ -1,0 +1,428 @@
+//! A group of rules and one evaluation of it: in order, each rule seeing what those before it made. Pure but for what it is
+//! given.
+//!
+//! ```text
+//! rule 1 ─ query ─▶ samples ┐                        every sample since the last append
+//! rule 2 ─ query ─▶ samples ┴─▶ rule 3 reads one of them? ─▶ Sink::append ─▶ rule 3 ─ query ─▶ …
+//! ```
+//! A series that a rule made before and does not make any more ends with a staleness marker, also when the rule itself is
+//! gone. What a rule cannot do is its own failure: the next one is evaluated.
+//!
+//! Limits: [`QUERY_TIME_MAX`] for a rule, [`SERIES_MAX`] series for a recording rule. Locks are held while a rule's result is
+//! taken over, never during a query.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sidelight_promql::labels::NAME;
+use sidelight_promql::{Label, Labels, Queryable};
+
+use super::alerting::{Alerts, Terms};
+use super::error::EvaluationError;
+use super::evaluate::{Asking, alerts_seen, recorded, samples_of};
+use super::file;
+use super::file::Kind;
+use super::reads::Reads;
+use super::state::{Change, Stamp};
+use crate::alert::{Outbox, Pairs};
+use crate::signal::samples::Value;
+use crate::signal::{Sample, Samples};
+use crate::time::{Clock, UnixNano};
+
+/// How long a rule may take.
+pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
+/// The most series that a recording rule may make.
+pub const SERIES_MAX: usize = 20_000;
+
+/// Keeps samples.
+pub trait Sink {
+    /// Keeps them; every query sees them afterwards. May block.
+    ///
+    /// # Errors
+    /// Why they are not kept.
+    fn append(&self, samples: Samples) -> Result<(), String>;
+}
+
+/// What an evaluation works with.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Answers queries.
+    pub source: &'a dyn Queryable,
+    /// Keeps results.
+    pub sink: &'a dyn Sink,
+    /// Takes alerts that someone must hear of.
+    pub outbox: &'a dyn Outbox,
+    /// Measures, and bounds, how long it takes.
+    pub clock: &'a dyn Clock,
+    /// `$externalLabels` of templates.
+    pub external_labels: &'a [(String, String)],
+    /// `$externalURL` of templates, and where links lead.
+    pub external_url: &'a str,
+    /// Whether it is to end early: nobody waits for it.
+    pub stopped: &'a dyn Fn() -> bool,
+    /// How long after it was told a firing alert is told again.
+    pub resend: Duration,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("resend", &self.resend).finish_non_exhaustive()
+    }
+}
+
+/// A group that runs.
+#[derive(Debug)]
+pub struct Group {
+    /// The file that it is from.
+    pub file: String,
+    /// Its name in that file.
+    pub name: String,
+    /// The time between two evaluations.
+    pub interval: Duration,
+    /// How long before an evaluation the data is looked at.
+    pub query_offset: Duration,
+    /// The most series or alerts that a rule may make; 0: no limit of its own.
+    pub limit: usize,
+    /// In order.
+    pub rules: Vec<Rule>,
+    /// Series of rules that are gone, to be ended by the next evaluation.
+    orphans: Mutex<Vec<Labels>>,
+    last: Mutex<Last>,
+    pub(super) counts: Counts,
+}
+
+/// Counts since the group is there.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Slots that came, missed ones among them.
+    pub(super) iterations: AtomicU64,
+    /// Slots that passed while the one before was evaluated.
+    pub(super) missed: AtomicU64,
+}
+
+/// A rule that runs.
+#[derive(Debug)]
+pub struct Rule {
+    /// As it is in the file.
+    pub spec: file::Rule,
+    /// Names and values of [`file::Rule::labels`].
+    pub labels: Pairs,
+    reads: Reads,
+    live: Mutex<Live>,
+}
+
+/// What an evaluation leaves behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Last {
+    /// Its time slot; `None` before the first.
+    pub at: Option<UnixNano>,
+    /// How long it took.
+    pub took: Duration,
+    /// How many samples it made.
+    pub samples: usize,
+}
+
+/// What changes with every evaluation of a rule.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) alerts: Alerts,
+    /// What of them is on disk, in which epoch of [`State::epoch`](super::state::State::epoch).
+    saved: BTreeMap<Pairs, Stamp>,
+    epoch: u64,
+    previous: BTreeSet<Labels>,
+    pub(super) error: Option<EvaluationError>,
+    pub(super) last: Last,
+    pub(super) failures: u64,
+    pub(super) evaluations: u64,
+}
+
+impl Live {
+    /// What is not on disk as it is, in this epoch of it.
+    pub(super) fn changes(&mut self, epoch: u64) -> Vec<Change> {
+        if self.epoch != epoch {
+            self.saved.clear();
+            self.epoch = epoch;
+        }
+        let mut gone = self.saved.clone();
+        let mut changes = Vec::new();
+        for alert in self.alerts.all() {
+            if gone.remove(&alert.labels) != Some(Stamp::of(alert)) {
+                changes.push(Change::Put(alert.clone()));
+            }
+        }
+        changes.extend(gone.into_keys().map(Change::Remove));
+        changes
+    }
+
+    /// Everything is on disk as it is.
+    pub(super) fn saved(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        let stamps = self.alerts.all().map(|alert| (alert.labels.clone(), Stamp::of(alert)));
+        self.saved = stamps.collect();
+    }
+}
+
+impl Rule {
+    fn new(spec: file::Rule) -> Self {
+        let labels = spec.labels.iter().map(|pair| (pair.name.clone(), pair.value.text.clone()));
+        Self { labels: labels.collect(), reads: Reads::of(&spec), spec, live: Mutex::default() }
+    }
+
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What makes it the same rule after a reload or a restart: its name and its labels, as Prometheus has it.
+    pub(super) fn identity(&self) -> (&str, &Pairs) {
+        (&self.spec.name.text, &self.labels)
+    }
+
+    /// Takes alerts over that were kept from before a restart.
+    pub(super) fn restore(&self, alerts: Alerts, saved: BTreeMap<Pairs, Stamp>, epoch: u64) {
+        let mut live = self.live();
+        live.previous = samples_of(&self.spec, &alerts).into_iter().map(|(l, _)| l).collect();
+        (live.alerts, live.saved, live.epoch) = (alerts, saved, epoch);
+    }
+}
+
+impl Group {
+    /// A group of `file` that was never evaluated; without an interval of its own it has `interval`.
+    #[must_use]
+    pub fn new(file: &str, group: &file::Group, interval: Duration) -> Self {
+        Self {
+            file: file.to_owned(),
+            name: group.name.text.clone(),
+            interval: group.interval.unwrap_or(interval),
+            query_offset: group.query_offset.unwrap_or_default(),
+            limit: group.limit,
+            rules: group.rules.iter().cloned().map(Rule::new).collect(),
+            orphans: Mutex::default(),
+            last: Mutex::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// The last evaluation.
+    #[must_use]
+    pub fn last(&self) -> Last {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn orphans(&self) -> MutexGuard<'_, Vec<Labels>> {
+        self.orphans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what the rules of the same group had before a reload. The series of rules that are gone are ended by the
+    /// next evaluation.
+    pub fn take_over(&self, old: &Self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = old.last();
+        for (count, old) in [
+            (&self.counts.iterations, &old.counts.iterations),
+            (&self.counts.missed, &old.counts.missed),
+        ] {
+            count.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let mut orphans = std::mem::take(&mut *old.orphans());
+        let mut free: Vec<&Rule> = self.rules.iter().collect();
+        for from in &old.rules {
+            let mut from_live = from.live();
+            let at = free.iter().position(|rule| rule.identity() == from.identity());
+            let Some(to) = at.map(|at| free.remove(at)) else {
+                orphans.extend(std::mem::take(&mut from_live.previous));
+                continue;
+            };
+            let mut live = to.live();
+            live.previous = std::mem::take(&mut from_live.previous);
+            if matches!((&to.spec.kind, &from.spec.kind), (Kind::Alerting(_), Kind::Alerting(_))) {
+                live.alerts = std::mem::take(&mut from_live.alerts);
+                (live.saved, live.epoch) = (std::mem::take(&mut from_live.saved), from_live.epoch);
+            }
+        }
+        self.orphans().append(&mut orphans);
+    }
+
+    /// Staleness markers for every series of the group: it is gone.
+    #[must_use]
+    pub fn end(&self, now: UnixNano) -> Samples {
+        let mut series = std::mem::take(&mut *self.orphans());
+        for rule in &self.rules {
+            series.extend(std::mem::take(&mut rule.live().previous));
+        }
+        let t_ms = now.before(self.query_offset).as_ms();
+        Samples(series.iter().map(|labels| stale(labels, t_ms)).collect())
+    }
+
+    /// Evaluates every rule at `now`; the samples that it made, all of them appended.
+    #[must_use]
+    pub fn evaluate(&self, now: UnixNano, with: &Surroundings<'_>) -> Samples {
+        let began = with.clock.monotonic();
+        let mut batch = Batch::new(self, with, now.before(self.query_offset).as_ms());
+        for (index, rule) in self.rules.iter().enumerate() {
+            if (with.stopped)() {
+                break;
+            }
+            if rule.reads.any_of(&batch.names) {
+                batch.append();
+            }
+            let started = with.clock.monotonic();
+            let outcome = self.evaluate_rule(rule, now, with);
+            let took = with.clock.monotonic().saturating_sub(started);
+            batch.take(index, outcome, Last { at: Some(now), took, samples: 0 });
+        }
+        batch.append();
+        batch.end_orphans();
+        let took = with.clock.monotonic().saturating_sub(began);
+        let last = Last { at: Some(now), took, samples: batch.appended.len() };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        Samples(batch.appended)
+    }
+
+    fn evaluate_rule(&self, rule: &Rule, now: UnixNano, with: &Surroundings<'_>) -> Outcome {
+        let asking = Asking::new(rule, now, self.query_offset, with);
+        match &rule.spec.kind {
+            Kind::Recording => recorded(&asking, self.limit, &rule.labels),
+            Kind::Alerting(alerting) => {
+                let seen = alerts_seen(&asking, alerting)?;
+                let terms = Terms {
+                    hold: alerting.hold,
+                    keep_firing_for: alerting.keep_firing_for,
+                    limit: self.limit,
+                };
+                let mut live = rule.live();
+                live.alerts.evaluate(seen, now, terms, &asking.generator_url())?;
+                let due = live.alerts.due(now, self.interval, with.resend);
+                let samples = samples_of(&rule.spec, &live.alerts);
+                drop(live);
+                if !due.is_empty() {
+                    with.outbox.notify(due);
+                }
+                Ok(samples)
+            }
+        }
+    }
+}
+
+/// The series of a rule and their values.
+pub(super) type Outcome = Result<Vec<(Labels, Value)>, EvaluationError>;
+
+/// Results that are not appended yet.
+struct Batch<'a> {
+    group: &'a Group,
+    with: &'a Surroundings<'a>,
+    t_ms: i64,
+    samples: Vec<Sample>,
+    /// The names of metrics among them.
+    names: BTreeSet<String>,
+    /// The rules that they are of, and each one's series.
+    rules: Vec<(usize, BTreeSet<Labels>)>,
+    appended: Vec<Sample>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(group: &'a Group, with: &'a Surroundings<'a>, t_ms: i64) -> Self {
+        let (samples, rules, appended) = (Vec::new(), Vec::new(), Vec::new());
+        Self { group, with, t_ms, samples, names: BTreeSet::new(), rules, appended }
+    }
+
+    fn take(&mut self, index: usize, outcome: Outcome, last: Last) {
+        let Some(rule) = self.group.rules.get(index) else { return };
+        let mut live = rule.live();
+        live.evaluations += 1;
+        live.last = last;
+        match outcome {
+            Err(error) => {
+                tracing::warn!(
+                    file = self.group.file, group = self.group.name, rule = rule.spec.name.text, %error,
+                    "evaluating a rule failed"
+                );
+                live.failures += 1;
+                live.error = Some(error);
+            }
+            Ok(series) => {
+                live.error = None;
+                live.last.samples = series.len();
+                let mut returned = BTreeSet::new();
+                for (labels, value) in series {
+                    self.add(&labels, value);
+                    returned.insert(labels);
+                }
+                for gone in live.previous.difference(&returned) {
+                    self.samples.push(stale(gone, self.t_ms));
+                }
+                self.rules.push((index, returned));
+            }
+        }
+    }
+
+    fn add(&mut self, labels: &Labels, value: Value) {
+        let name = labels.metric_name();
+        if !self.names.contains(name) {
+            self.names.insert(name.to_owned());
+        }
+        self.samples.push(sample(labels, self.t_ms, value));
+    }
+
+    /// Appends what there is. Where that fails the rules are unhealthy, and the series that they had go on.
+    fn append(&mut self) {
+        self.names.clear();
+        let rules = std::mem::take(&mut self.rules);
+        let samples = std::mem::take(&mut self.samples);
+        let appended = match samples.is_empty() {
+            true => Ok(()),
+            false => self.with.sink.append(Samples(samples.clone())),
+        };
+        if let Err(error) = &appended {
+            let (file, group) = (&self.group.file, &self.group.name);
+            tracing::warn!(file, group, %error, "the results of rules are not kept");
+        }
+        for (index, returned) in rules {
+            let Some(rule) = self.group.rules.get(index) else { continue };
+            let mut live = rule.live();
+            match &appended {
+                Ok(()) => live.previous = returned,
+                Err(error) => {
+                    live.failures += 1;
+                    live.error = Some(EvaluationError::Append(error.clone()));
+                }
+            }
+        }
+        if appended.is_ok() {
+            self.appended.extend(samples);
+        }
+    }
+
+    /// Ends the series of rules that are gone, unless another rule makes them.
+    fn end_orphans(&mut self) {
+        let mut orphans = std::mem::take(&mut *self.group.orphans());
+        if orphans.is_empty() {
+            return;
+        }
+        for rule in &self.group.rules {
+            let live = rule.live();
+            orphans.retain(|labels| !live.previous.contains(labels));
+        }
+        self.samples.extend(orphans.iter().map(|labels| stale(labels, self.t_ms)));
+        let before = self.appended.len();
+        self.append();
+        if self.appended.len() == before {
+            self.group.orphans().append(&mut orphans);
+        }
+    }
+}
+
+fn stale(labels: &Labels, t_ms: i64) -> Sample {
+    sample(labels, t_ms, Value::Stale)
+}
+
+fn sample(labels: &Labels, t_ms: i64, value: Value) -> Sample {
+    let pair = |label: &Label| (label.name.to_string(), label.value.to_string());
+    Sample { labels: labels.iter().map(pair).collect(), t_ms, value }
+}
+
+/// A series of `name` with `labels`.
+pub(super) fn series(name: &str, labels: &[(String, String)]) -> Labels {
+    let labels = labels.iter().map(|(name, value)| (&**name, &**value));
+    Labels::new(labels.chain([(NAME, name)]))
+}

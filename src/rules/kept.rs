@@ -1,0 +1,71 @@
+//! The alerts of groups on disk and back.
+
+use super::alerting::Alerts;
+use super::file::Kind;
+use super::group::{Group, Rule};
+use super::state::{Change, RuleKey, Stamp, State, StateError};
+
+/// The alerting rules of a group.
+fn keys(group: &Group) -> Vec<(RuleKey, &Rule)> {
+    let mut keys: Vec<(RuleKey, &Rule)> = Vec::new();
+    for rule in &group.rules {
+        if matches!(rule.spec.kind, Kind::Recording) {
+            continue;
+        }
+        let same = keys.iter().filter(|(_, other)| other.identity() == rule.identity());
+        let key = RuleKey {
+            nth: u32::try_from(same.count()).unwrap_or(u32::MAX),
+            file: group.file.clone(),
+            group: group.name.clone(),
+            rule: rule.spec.name.text.clone(),
+            labels: rule.labels.clone(),
+        };
+        keys.push((key, rule));
+    }
+    keys
+}
+
+/// Gives the rules of groups that were never evaluated the alerts that they had when the agent ended.
+pub(super) fn restore(groups: &[Group], state: &State) {
+    let mut known = state.load();
+    for (key, rule) in groups.iter().flat_map(keys) {
+        if let Some(alerts) = known.remove(&key) {
+            let saved = alerts.iter().map(|alert| (alert.labels.clone(), Stamp::of(alert)));
+            let saved = saved.collect();
+            rule.restore(Alerts::restored(alerts), saved, state.epoch());
+        }
+    }
+}
+
+/// Writes what changed since the last time.
+///
+/// # Errors
+/// [`StateError`]: the next call writes it.
+pub(super) fn save(group: &Group, state: &State) -> Result<(), StateError> {
+    let epoch = state.epoch();
+    let changes: Vec<(RuleKey, Vec<Change>)> = keys(group)
+        .into_iter()
+        .map(|(key, rule)| (key, rule.live().changes(epoch)))
+        .filter(|(_, changes)| !changes.is_empty())
+        .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    state.save(&changes)?;
+    for (_, rule) in keys(group) {
+        rule.live().saved(state.epoch());
+    }
+    Ok(())
+}
+
+/// Deletes the alerts of every rule that is not in `groups`.
+///
+/// # Errors
+/// [`StateError`]: they are still there.
+pub(super) fn forget_others<'a>(
+    groups: impl IntoIterator<Item = &'a Group>,
+    state: &State,
+) -> Result<(), StateError> {
+    let keys: Vec<RuleKey> = groups.into_iter().flat_map(keys).map(|(key, _)| key).collect();
+    state.keep_only(&keys)
+}

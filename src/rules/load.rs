@@ -1,0 +1,100 @@
+//! Rule files to groups: those that are named, and the one that comes with the agent.
+//!
+//! Limits: [`FILES_MAX`] files. A file is used whole or not at all.
+
+use std::fs;
+use std::time::Duration;
+
+use super::config::Config;
+use super::file;
+use super::file::{Kind, RuleFile};
+use super::glob;
+use super::group::Group;
+use crate::rules::BUILTIN as BUILTIN_TEXT;
+use crate::yaml::{SourceKind, Sources, Style, render};
+
+/// The most rule files.
+pub const FILES_MAX: usize = 500;
+
+/// The name of the file that comes with the agent.
+pub const BUILTIN: &str = "builtin/sidelight.yaml";
+/// How often its groups are evaluated.
+const BUILTIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Groups that were never evaluated.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// In the order of the files.
+    pub groups: Vec<Group>,
+    /// What is wrong with a file that was left out, as text with places and carets; one per file.
+    pub errors: Vec<String>,
+}
+
+/// Reads every file. Those with an error are left out.
+#[must_use]
+pub fn load(config: &Config) -> Loaded {
+    let mut loaded = Loaded::default();
+    if config.builtin {
+        match file::parse(BUILTIN_TEXT) {
+            Ok(mut file) => {
+                disable(&mut file, &config.builtin_disable);
+                loaded.take(BUILTIN, &file, BUILTIN_INTERVAL);
+            }
+            Err(findings) => loaded.errors.push(shown(BUILTIN, BUILTIN_TEXT, &findings)),
+        }
+    }
+    let mut files: Vec<String> = Vec::new();
+    for pattern in &config.files {
+        let found = glob::paths(pattern, FILES_MAX);
+        if found.is_empty() {
+            tracing::warn!(pattern, "no rule file matches");
+        }
+        for path in found {
+            let path = path.to_string_lossy().into_owned();
+            if !files.contains(&path) {
+                files.push(path);
+            }
+        }
+    }
+    if files.len() > FILES_MAX {
+        loaded.errors.push(format!("more than {FILES_MAX} rule files: the rest is left out"));
+        files.truncate(FILES_MAX);
+    }
+    for path in files {
+        match fs::read_to_string(&path) {
+            Err(error) => loaded.errors.push(format!("cannot read the rule file {path}: {error}")),
+            Ok(text) => match file::parse(&text) {
+                Err(findings) => loaded.errors.push(shown(&path, &text, &findings)),
+                Ok(file) => {
+                    if !file.warnings.is_empty() {
+                        tracing::warn!("{}", shown(&path, &text, &file.warnings));
+                    }
+                    loaded.take(&path, &file, config.evaluation_interval);
+                }
+            },
+        }
+    }
+    loaded
+}
+
+impl Loaded {
+    fn take(&mut self, path: &str, file: &RuleFile, interval: Duration) {
+        self.groups.extend(file.groups.iter().map(|group| Group::new(path, group, interval)));
+    }
+}
+
+/// Leaves out groups and alerts that are named.
+fn disable(file: &mut RuleFile, names: &[String]) {
+    file.groups.retain(|group| !names.contains(&group.name.text));
+    for group in &mut file.groups {
+        group.rules.retain(|rule| {
+            matches!(rule.kind, Kind::Recording) || !names.contains(&rule.name.text)
+        });
+    }
+}
+
+fn shown(path: &str, text: &str, findings: &[crate::yaml::Finding]) -> String {
+    let mut sources = Sources::default();
+    sources.add(SourceKind::File, path, text.to_owned());
+    render(&sources, findings, &Style::default())
+}

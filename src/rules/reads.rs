@@ -1,0 +1,68 @@
+//! Which metrics a rule reads: whether it must wait until the results before it can be queried.
+
+use std::collections::BTreeSet;
+
+use sidelight_promql::Expr;
+use sidelight_promql::ast::{MatchOp, Matcher};
+use sidelight_promql::labels::NAME;
+
+use super::file;
+use super::file::Kind;
+
+/// The names of the metrics that a rule reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// It cannot be told.
+    Any,
+    /// These only.
+    Names(BTreeSet<String>),
+}
+
+impl Reads {
+    pub(super) fn of(rule: &file::Rule) -> Self {
+        let mut names = BTreeSet::new();
+        // A template can ask for anything.
+        let annotations = match &rule.kind {
+            Kind::Recording => &[][..],
+            Kind::Alerting(alerting) => &alerting.annotations,
+        };
+        let asks = |pair: &file::Pair| pair.value.text.contains("query");
+        if annotations.iter().chain(&rule.labels).any(asks) || !gather(&rule.expr, &mut names) {
+            return Self::Any;
+        }
+        Self::Names(names)
+    }
+
+    /// Whether one of `names` may be among them.
+    pub(super) fn any_of(&self, names: &BTreeSet<String>) -> bool {
+        match self {
+            Self::Any => !names.is_empty(),
+            Self::Names(own) => !own.is_disjoint(names),
+        }
+    }
+}
+
+/// Adds the names that the selectors of `expr` ask for; false when one asks for none in particular.
+fn gather(expr: &Expr, names: &mut BTreeSet<String>) -> bool {
+    let mut selector = |matchers: &[Matcher]| {
+        let name = matchers.iter().find(|m| &*m.name == NAME && m.op == MatchOp::Equal);
+        name.is_some_and(|name| {
+            names.insert(name.value.to_string());
+            true
+        })
+    };
+    match expr {
+        Expr::Vector(vector) => selector(&vector.matchers),
+        Expr::Matrix(matrix) => selector(&matrix.selector.matchers),
+        Expr::Subquery(subquery) => gather(&subquery.expr, names),
+        Expr::Call(call) => call.args.iter().all(|arg| gather(arg, names)),
+        Expr::Aggregate(aggregate) => {
+            gather(&aggregate.expr, names)
+                && aggregate.param.as_ref().is_none_or(|param| gather(param, names))
+        }
+        Expr::Binary(binary) => gather(&binary.lhs, names) && gather(&binary.rhs, names),
+        Expr::Unary(unary) => gather(&unary.expr, names),
+        Expr::Paren(paren) => gather(&paren.expr, names),
+        Expr::Number(_) | Expr::String(_) => true,
+    }
+}

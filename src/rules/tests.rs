@@ -1,0 +1,581 @@
+//! Groups over series in memory, with a clock that moves only when told to.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use sidelight_promql::source::STALE_BITS;
+use sidelight_promql::{Labels, Points, Queryable, Selection, SourceError};
+
+use super::group::{Group, Sink, Surroundings};
+use super::*;
+use crate::alert::{Alert, Outbox, State};
+use crate::signal::Samples;
+use crate::signal::samples::Value;
+use crate::time::{ManualClock, UnixNano};
+
+const T0: u64 = 1_700_000_000;
+
+fn at(seconds: u64) -> UnixNano {
+    UnixNano((T0 + seconds) * 1_000_000_000)
+}
+
+/// Series in memory; full when told to.
+#[derive(Debug, Default)]
+struct Memory {
+    series: Mutex<BTreeMap<Labels, Vec<(i64, f64)>>>,
+    full: Mutex<bool>,
+    appends: Mutex<usize>,
+}
+
+impl Memory {
+    fn put(&self, name: &str, labels: &[(&str, &str)], seconds: u64, value: f64) {
+        let labels = Labels::new(labels.iter().copied().chain([("__name__", name)]));
+        self.series.lock().unwrap().entry(labels).or_default().push((at(seconds).as_ms(), value));
+    }
+
+    /// Every sample of `name` as `labels@seconds=value`.
+    fn shown(&self, name: &str) -> Vec<String> {
+        let series = self.series.lock().unwrap();
+        let named = series.iter().filter(|(labels, _)| labels.metric_name() == name);
+        named
+            .flat_map(|(labels, points)| {
+                let own = labels.iter().filter(|label| &*label.name != "__name__");
+                let text: Vec<String> =
+                    own.map(|label| format!("{}={}", label.name, label.value)).collect();
+                points.iter().map(move |(time, value)| {
+                    let seconds = time / 1000 - T0.cast_signed();
+                    let value = match value.to_bits() {
+                        STALE_BITS => "stale".to_owned(),
+                        _ => value.to_string(),
+                    };
+                    format!("{}@{seconds}={value}", text.join(","))
+                })
+            })
+            .collect()
+    }
+}
+
+impl Queryable for Memory {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for (labels, points) in &*self.series.lock().unwrap() {
+            if selection.matchers.iter().all(|m| m.matches(labels.get(&m.name))) {
+                let wanted = |(time, _): &&(i64, f64)| {
+                    (selection.after + 1..=selection.until).contains(time)
+                };
+                let floats: Vec<_> = points.iter().filter(wanted).copied().collect();
+                if !floats.is_empty() {
+                    let _ = each(labels, &Points { floats, histograms: Vec::new() });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Memory {
+    fn append(&self, samples: Samples) -> Result<(), String> {
+        if *self.full.lock().unwrap() {
+            return Err("full".to_owned());
+        }
+        *self.appends.lock().unwrap() += 1;
+        for sample in samples.0 {
+            let value = match sample.value {
+                Value::Float(value) => value,
+                Value::Stale => f64::from_bits(STALE_BITS),
+                Value::Native(histogram) => histogram.sum,
+            };
+            let mut series = self.series.lock().unwrap();
+            series.entry(Labels::new(sample.labels)).or_default().push((sample.t_ms, value));
+        }
+        Ok(())
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<Alert>>);
+
+impl Outbox for Told {
+    fn notify(&self, alerts: Vec<Alert>) {
+        self.0.lock().unwrap().extend(alerts);
+    }
+}
+
+#[derive(Debug, Default)]
+struct World {
+    memory: Memory,
+    told: Told,
+    clock: ManualClock,
+}
+
+impl World {
+    fn evaluate(&self, group: &Group, seconds: u64) -> Samples {
+        group.evaluate(
+            at(seconds),
+            &Surroundings {
+                source: &self.memory,
+                sink: &self.memory,
+                outbox: &self.told,
+                clock: &self.clock,
+                external_labels: &[],
+                external_url: "http://agent:9464/",
+                stopped: &|| false,
+                resend: Duration::from_secs(60),
+            },
+        )
+    }
+
+    /// What was told since it was last asked: state and the value of label `l`.
+    fn told(&self) -> Vec<String> {
+        let told = std::mem::take(&mut *self.told.0.lock().unwrap());
+        let label = |alert: &Alert| {
+            alert
+                .labels
+                .iter()
+                .find(|(name, _)| name == "l")
+                .map_or("", |(_, value)| value)
+                .to_owned()
+        };
+        told.iter().map(|alert| format!("{} {}", alert.state.name(), label(alert))).collect()
+    }
+}
+
+fn group(text: &str) -> Group {
+    let file = file::parse(text).unwrap();
+    Group::new("rules.yaml", &file.groups[0], Duration::from_secs(60))
+}
+
+/// A group `g` with these rules.
+fn rules(rules: &str) -> Group {
+    group(&format!("groups:\n- name: g\n  rules:\n{rules}"))
+}
+
+fn states(group: &Group) -> Vec<State> {
+    group
+        .rules
+        .iter()
+        .flat_map(|rule| rule.live().alerts.all().map(|a| a.state).collect::<Vec<_>>())
+        .collect()
+}
+
+const HELD: &str = "  - {alert: Down, expr: 'up == 0', for: 2m, keep_firing_for: 3m}\n";
+
+#[test]
+fn an_alert_is_pending_then_fires_then_is_kept_then_is_over_and_forgotten() {
+    let (world, group) = (World::default(), rules(HELD));
+    let mut seen = Vec::new();
+    for minute in 0..26_u64 {
+        let up = if (1..5).contains(&minute) { 0.0 } else { 1.0 };
+        world.memory.put("up", &[("l", "a")], minute * 60, up);
+        let _ = world.evaluate(&group, minute * 60);
+        seen.push(states(&group).first().copied());
+    }
+    use State::{Firing, Inactive, Pending};
+    let expected = [
+        vec![None],
+        vec![Some(Pending); 2],
+        vec![Some(Firing); 5],
+        vec![Some(Inactive); 16],
+        vec![None; 2],
+    ];
+    assert_eq!(seen, expected.concat());
+    // Sent when it fires and then no more often than every minute after the last time.
+    let told = world.told();
+    assert_eq!(told.first().map(String::as_str), Some("firing a"));
+    assert_eq!(told.iter().filter(|told| *told == "firing a").count(), 3);
+    assert!(told.last().unwrap().starts_with("inactive"));
+}
+
+#[test]
+fn a_pending_alert_that_is_gone_was_never_there() {
+    let (world, group) = (World::default(), rules(HELD));
+    world.memory.put("up", &[], 0, 0.0);
+    let _ = world.evaluate(&group, 0);
+    assert_eq!(states(&group), [State::Pending]);
+    world.memory.put("up", &[], 60, 1.0);
+    let _ = world.evaluate(&group, 60);
+    assert!(states(&group).is_empty());
+    assert!(world.told().is_empty());
+}
+
+#[test]
+fn an_alert_without_for_fires_at_once_and_is_told_once_a_minute_and_when_it_is_over() {
+    let (world, group) = (World::default(), rules("  - {alert: Down, expr: 'up == 0'}\n"));
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    for (seconds, expected) in
+        [(0, vec!["firing a"]), (30, vec![]), (60, vec![]), (61, vec!["firing a"]), (90, vec![])]
+    {
+        let _ = world.evaluate(&group, seconds);
+        assert_eq!(world.told(), expected, "{seconds}");
+    }
+    world.memory.put("up", &[("l", "a")], 100, 1.0);
+    let _ = world.evaluate(&group, 100);
+    assert_eq!(world.told(), ["inactive a"]);
+    let told = world.evaluate(&group, 110);
+    assert!(told.0.is_empty() && world.told().is_empty());
+    let _ = world.evaluate(&group, 161);
+    assert_eq!(world.told(), ["inactive a"], "told again, should the first have been lost");
+}
+
+#[test]
+fn a_firing_alert_says_until_when_it_holds_and_where_to_look() {
+    let (world, group) = (World::default(), rules("  - {alert: Down, expr: 'up == 0'}\n"));
+    world.memory.put("up", &[], 0, 0.0);
+    let _ = world.evaluate(&group, 0);
+    let told = world.told.0.lock().unwrap();
+    assert_eq!(told[0].valid_until, Some(at(240)));
+    assert_eq!(told[0].generator_url, "http://agent:9464/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
+}
+
+#[test]
+fn alerts_are_series_with_their_state_and_since_when() {
+    let (world, group) = (World::default(), rules(HELD));
+    for minute in 0..4 {
+        world.memory.put("up", &[("l", "a")], minute * 60, 0.0);
+        let _ = world.evaluate(&group, minute * 60);
+    }
+    assert_eq!(
+        world.memory.shown("ALERTS"),
+        [
+            "alertname=Down,alertstate=firing,l=a@120=1",
+            "alertname=Down,alertstate=firing,l=a@180=1",
+            "alertname=Down,alertstate=pending,l=a@0=1",
+            "alertname=Down,alertstate=pending,l=a@60=1",
+            "alertname=Down,alertstate=pending,l=a@120=stale",
+        ]
+    );
+    assert_eq!(world.memory.shown("ALERTS_FOR_STATE").len(), 4);
+    assert_eq!(world.memory.shown("ALERTS_FOR_STATE")[3], format!("alertname=Down,l=a@180={T0}"));
+}
+
+#[test]
+fn rules_see_the_results_before_them_and_independent_ones_are_appended_together() {
+    let world = World::default();
+    let chain = rules(
+        "  - {record: a, expr: 'up * 2'}\n\
+         \x20 - {record: b, expr: 'up + 1'}\n  - {record: c, expr: 'a + b', labels: {k: v, l: ''}}\n",
+    );
+    world.memory.put("up", &[("l", "x")], 0, 3.0);
+    let samples = world.evaluate(&chain, 0);
+    assert_eq!(world.memory.shown("c"), ["k=v@0=10"]);
+    assert_eq!(samples.0.len(), 3);
+    assert_eq!(*world.memory.appends.lock().unwrap(), 2);
+}
+
+#[test]
+fn a_series_that_is_not_made_any_more_ends() {
+    let (world, group) = (World::default(), rules("  - {record: a, expr: 'up > 1'}\n"));
+    world.memory.put("up", &[("l", "x")], 0, 3.0);
+    world.memory.put("up", &[("l", "y")], 0, 3.0);
+    let _ = world.evaluate(&group, 0);
+    world.memory.put("up", &[("l", "y")], 60, 0.0);
+    let _ = world.evaluate(&group, 60);
+    let _ = world.evaluate(&group, 120);
+    assert_eq!(
+        world.memory.shown("a"),
+        ["l=x@0=3", "l=x@60=3", "l=x@120=3", "l=y@0=3", "l=y@60=stale"]
+    );
+}
+
+#[test]
+fn what_a_rule_cannot_do_is_its_own_failure() {
+    let world = World::default();
+    let group = rules(
+        "  - {record: a, expr: 'up + on() group_left() many'}\n  - {record: b, expr: up, labels: {l: same}}\n  \
+         - {alert: C, expr: up, labels: {l: same}}\n  - {record: d, expr: sum(up)}\n",
+    );
+    for l in ["x", "y"] {
+        world.memory.put("up", &[("l", l)], 0, 1.0);
+        world.memory.put("many", &[("l", l)], 0, 1.0);
+    }
+    let _ = world.evaluate(&group, 0);
+    let errors: Vec<String> = group
+        .rules
+        .iter()
+        .map(|rule| rule.live().error.as_ref().map(ToString::to_string).unwrap_or_default())
+        .collect();
+    assert!(errors[0].contains("many"), "{errors:?}");
+    assert_eq!(
+        errors[1],
+        "vector contains metrics with the same labelset after applying rule labels"
+    );
+    assert_eq!(
+        errors[2],
+        "vector contains metrics with the same labelset after applying alert labels"
+    );
+    assert_eq!(errors[3], "");
+    assert_eq!(world.memory.shown("d"), ["@0=2"]);
+}
+
+#[test]
+fn a_limit_that_is_exceeded_leaves_nothing() {
+    let world = World::default();
+    let text = "groups:\n- name: g\n  limit: 1\n  rules:\n  - {record: a, expr: up}\n  - {alert: B, expr: up}\n";
+    let limited = group(text);
+    world.memory.put("up", &[("l", "x")], 0, 1.0);
+    let _ = world.evaluate(&limited, 0);
+    assert_eq!((states(&limited).len(), world.memory.shown("a").len()), (1, 1));
+    world.memory.put("up", &[("l", "y")], 60, 1.0);
+    let _ = world.evaluate(&limited, 60);
+    assert!(states(&limited).is_empty());
+    let error = |index: usize| limited.rules[index].live().error.clone().unwrap().to_string();
+    assert_eq!(error(0), "exceeded limit of 1 with 2 series");
+    assert_eq!(error(1), "exceeded limit of 1 with 2 alerts");
+    // Its series stay as they are, and go on when the rule is well again.
+    assert_eq!(world.memory.shown("a").len(), 1);
+}
+
+#[test]
+fn thousands_of_alerts_are_cut_off_at_the_limit_of_a_rule() {
+    let (world, group) = (World::default(), rules("  - {alert: B, expr: up}\n"));
+    for n in 0..=alerting::ALERTS_MAX {
+        world.memory.put("up", &[("n", &n.to_string())], 0, 1.0);
+    }
+    let _ = world.evaluate(&group, 0);
+    assert!(states(&group).is_empty() && world.told().is_empty());
+    assert_eq!(
+        group.rules[0].live().error.clone().unwrap().to_string(),
+        "exceeded limit of 10000 with 10001 alerts"
+    );
+}
+
+#[test]
+fn labels_of_telemetry_cannot_pose_as_those_of_a_rule() {
+    let world = World::default();
+    let group = rules(
+        "  - {alert: Real, expr: up, labels: {severity: page}, annotations: {s: '{{ $labels.l }}'}}\n",
+    );
+    let injected = "{{ query \"up\" }}";
+    let labels =
+        [("alertname", "Fake"), ("severity", "none"), ("alertstate", "firing"), ("l", injected)];
+    world.memory.put("up", &labels, 0, 1.0);
+    let _ = world.evaluate(&group, 0);
+    let told = world.told.0.lock().unwrap();
+    let label = |name: &str| told[0].labels.iter().find(|(n, _)| n == name).unwrap().1.clone();
+    assert_eq!((label("alertname"), label("severity")), ("Real".to_owned(), "page".to_owned()));
+    assert_eq!(told[0].annotations, [("s".to_owned(), injected.to_owned())]);
+    assert_eq!(world.memory.shown("ALERTS").len(), 1);
+}
+
+#[test]
+fn templates_that_fail_fail_no_rule() {
+    let world = World::default();
+    let group = rules(
+        "  - {alert: A, expr: up, annotations: {s: '{{ nonsense }}', t: 'v {{ $value }}'}}\n",
+    );
+    world.memory.put("up", &[], 0, 1.5);
+    let _ = world.evaluate(&group, 0);
+    let told = world.told.0.lock().unwrap();
+    assert!(told[0].annotations[0].1.starts_with("<error expanding template: "));
+    assert_eq!(told[0].annotations[1].1, "v 1.5");
+    assert!(group.rules[0].live().error.is_none());
+}
+
+#[test]
+fn a_query_offset_looks_at_earlier_data_and_writes_there() {
+    let world = World::default();
+    let group = group(
+        "groups: [{name: g, query_offset: 1m, rules: [{record: a, expr: up}, {alert: B, expr: up}]}]",
+    );
+    world.memory.put("up", &[], 0, 1.0);
+    world.memory.put("up", &[], 60, 2.0);
+    let _ = world.evaluate(&group, 60);
+    assert_eq!(world.memory.shown("a"), ["@0=1"]);
+    assert_eq!(world.memory.shown("ALERTS"), ["alertname=B,alertstate=firing@0=1"]);
+    let since = group.rules[1].live().alerts.all().next().unwrap().active_at;
+    assert_eq!(since, at(60));
+}
+
+#[test]
+fn a_store_that_takes_nothing_makes_rules_unhealthy_and_loses_no_alert() {
+    let (world, group) =
+        (World::default(), rules("  - {alert: A, expr: 'up == 0'}\n  - {record: b, expr: up}\n"));
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    *world.memory.full.lock().unwrap() = true;
+    assert!(world.evaluate(&group, 0).0.is_empty());
+    assert_eq!(world.told(), ["firing a"]);
+    assert_eq!(
+        group.rules[1].live().error.clone().unwrap().to_string(),
+        "cannot keep the result: full"
+    );
+    *world.memory.full.lock().unwrap() = false;
+    let _ = world.evaluate(&group, 60);
+    assert!(group.rules[1].live().error.is_none());
+}
+
+#[test]
+fn a_reload_keeps_alerts_by_name_and_labels_and_ends_what_is_gone() {
+    let world = World::default();
+    let old = rules(
+        "  - {alert: A, expr: 'up == 0', labels: {s: x}}\n  - {alert: B, expr: 'up == 0'}\n  - {record: r, expr: up}\n",
+    );
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    let _ = world.evaluate(&old, 0);
+    world.told();
+    let new = rules(
+        "  - {record: q, expr: up}\n  - {alert: A, expr: 'up < 1', for: 5m, labels: {s: x}}\n",
+    );
+    new.take_over(&old);
+    let _ = world.evaluate(&new, 60);
+    // `for` was raised: what fired is pending again, since when it was.
+    assert_eq!(states(&new), [State::Pending]);
+    assert_eq!(new.rules[1].live().alerts.all().next().unwrap().active_at, at(0));
+    assert_eq!(world.memory.shown("r"), ["l=a@0=0", "l=a@60=stale"]);
+    let ended: Vec<_> =
+        world.memory.shown("ALERTS").into_iter().filter(|shown| shown.ends_with("stale")).collect();
+    assert_eq!(ended.len(), 2, "{ended:?}");
+    assert!(world.told().is_empty());
+    let gone = new.end(at(120));
+    assert_eq!(gone.0.len(), 3, "{gone:?}");
+}
+
+#[test]
+fn a_clock_that_goes_back_leaves_no_time_of_the_future() {
+    let (world, group) = (World::default(), rules(HELD));
+    world.memory.put("up", &[], 0, 0.0);
+    world.memory.put("up", &[], 7200, 0.0);
+    let _ = world.evaluate(&group, 7200);
+    let _ = world.evaluate(&group, 0);
+    assert_eq!(group.rules[0].live().alerts.all().next().unwrap().active_at, at(0));
+    let _ = world.evaluate(&group, 120);
+    assert_eq!(states(&group), [State::Firing]);
+}
+
+#[test]
+fn a_rule_that_takes_too_long_is_ended() {
+    #[derive(Debug)]
+    struct Slow<'a>(&'a World);
+    impl Queryable for Slow<'_> {
+        fn select(
+            &self,
+            selection: &Selection<'_>,
+            each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+        ) -> Result<(), SourceError> {
+            self.0.clock.advance(group::QUERY_TIME_MAX * 2);
+            self.0.memory.select(selection, each)
+        }
+    }
+    let (world, group) =
+        (World::default(), rules("  - {record: a, expr: up}\n  - {record: b, expr: '1'}\n"));
+    world.memory.put("up", &[], 0, 1.0);
+    let slow = Slow(&world);
+    let _ = group.evaluate(
+        at(0),
+        &Surroundings {
+            source: &slow,
+            sink: &world.memory,
+            outbox: &world.told,
+            clock: &world.clock,
+            external_labels: &[],
+            external_url: "",
+            stopped: &|| false,
+            resend: Duration::from_secs(60),
+        },
+    );
+    let error = group.rules[0].live().error.clone().unwrap().to_string();
+    assert_eq!(error, "query timed out in expression evaluation");
+    assert_eq!(world.memory.shown("b"), ["@0=1"]);
+    assert_eq!(group.last().took, group::QUERY_TIME_MAX * 2);
+}
+
+/// A group whose alerts were written to `directory`, in a new process.
+fn restarted(text: &str, directory: &std::path::Path) -> Group {
+    let groups = [rules(text)];
+    kept::restore(&groups, &state::State::open(directory));
+    let [group] = groups;
+    group
+}
+
+#[test]
+fn every_state_of_an_alert_is_restored_exactly_after_a_kill() {
+    // Seconds of the last evaluation before the kill, and what the alert is in then.
+    for (minutes, expected) in [
+        (1, Some(State::Pending)),
+        (3, Some(State::Firing)),
+        (5, Some(State::Firing)),
+        (9, Some(State::Inactive)),
+        (25, None),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (world, group) = (World::default(), rules(HELD));
+        let state = state::State::open(directory.path());
+        for minute in 0..=minutes {
+            let up = if (1..4).contains(&minute) { 0.0 } else { 1.0 };
+            world.memory.put("up", &[("l", "a")], minute * 60, up);
+            let _ = world.evaluate(&group, minute * 60);
+            kept::save(&group, &state).unwrap();
+        }
+        let before: Vec<Alert> = group.rules[0].live().alerts.all().cloned().collect();
+        assert_eq!(before.first().map(|alert| alert.state), expected, "{minutes}");
+        // A kill: nothing is said, the file stays as it is.
+        std::mem::forget(state);
+        let after = restarted(HELD, directory.path());
+        let restored: Vec<Alert> = after.rules[0].live().alerts.all().cloned().collect();
+        // The value of the last evaluation is not written when nothing else changed.
+        let same = |alert: &Alert| Alert { value: 0.0, ..alert.clone() };
+        assert_eq!(
+            restored.iter().map(same).collect::<Vec<_>>(),
+            before.iter().map(same).collect::<Vec<_>>()
+        );
+        // Both go on alike.
+        let other = World::default();
+        for minute in minutes + 2..minutes + 20 {
+            other.memory.put("up", &[("l", "a")], minute * 60, 1.0);
+            let _ = other.evaluate(&after, minute * 60);
+            world.memory.put("up", &[("l", "a")], minute * 60, 1.0);
+            let _ = world.evaluate(&group, minute * 60);
+            assert_eq!(states(&after), states(&group), "{minutes} {minute}");
+        }
+        assert_eq!(
+            other.told.0.lock().unwrap().len(),
+            world
+                .told
+                .0
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|alert| { alert.last_sent_at > Some(at(minutes * 60)) })
+                .count()
+        );
+    }
+}
+
+#[test]
+fn downtime_counts_and_a_restored_alert_fires_without_a_grace_period() {
+    let directory = tempfile::tempdir().unwrap();
+    let (world, group) = (World::default(), rules(HELD));
+    let state = state::State::open(directory.path());
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    let _ = world.evaluate(&group, 0);
+    kept::save(&group, &state).unwrap();
+    drop(state);
+    let after = restarted(HELD, directory.path());
+    world.memory.put("up", &[("l", "a")], 120, 0.0);
+    let _ = world.evaluate(&after, 120);
+    assert_eq!(world.told(), ["firing a"]);
+    // The series of before the kill goes on, and the one of the old state ends.
+    let shown = world.memory.shown("ALERTS");
+    assert!(
+        shown.contains(&"alertname=Down,alertstate=pending,l=a@120=stale".to_owned()),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn only_what_changed_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (world, group) = (World::default(), rules(HELD));
+    let state = state::State::open(directory.path());
+    for (seconds, changes) in [(0, 1), (10, 0), (120, 1), (130, 0), (185, 1)] {
+        world.memory.put("up", &[("l", "a")], seconds, 0.0);
+        let _ = world.evaluate(&group, seconds);
+        assert_eq!(group.rules[0].live().changes(state.epoch()).len(), changes, "{seconds}");
+        kept::save(&group, &state).unwrap();
+    }
+}
