@@ -86,8 +86,7 @@ impl<A: Append> Service<A> {
         let record = off_the_workers(long, || self.examine(envelope, message, &mut admission))?;
         admission.assembled();
         let (items, bytes) = (record.items, record.payload.len());
-        // Profiles are opaque here: what counts no items may still say something.
-        if items > 0 || (record.signal == Signal::Profiles && bytes > 0) {
+        if says_something(&record) {
             let appended = self.shared.append.append(record).await;
             appended.map_err(|error| Refused { refusal: error.into(), items })?;
         }
@@ -182,6 +181,13 @@ impl<A: Append> Service<A> {
         self.metrics().headers_refused.add(left_out.into());
         meta
     }
+}
+
+/// Whether there is anything to keep. Profiles are opaque here, and sketches are in no ledger: what counts no items may
+/// still say something.
+fn says_something(record: &Record) -> bool {
+    let uncounted = record.signal == Signal::Profiles || record.flags.contains(Flags::LOCAL);
+    record.items > 0 || (uncounted && !record.payload.is_empty())
 }
 
 /// What the header of Sidelight's own requests says of one: its telemetry, or sketches of users, which stay here.
@@ -283,6 +289,20 @@ impl From<AppendError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_of_sketches_is_kept_though_it_counts_no_items() {
+        for (signal, flags, bytes, expected) in [
+            (Signal::Logs, Flags::LOCAL, &b"x"[..], true),
+            (Signal::Logs, Flags::LOCAL, b"", false),
+            (Signal::Logs, Flags::default(), b"x", false),
+            (Signal::Profiles, Flags::default(), b"x", true),
+        ] {
+            let (meta, payload) = (Meta::default(), Bytes::from_static(bytes));
+            let record = Record { signal, items: 0, flags, meta, payload };
+            assert_eq!(says_something(&record), expected, "{signal:?} {flags:?}");
+        }
+    }
 
     #[test]
     fn only_sketches_stay_here() {
