@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::option::{Kind, Opt, Preset, Reload, Section};
 use alerting::{ALERTING, RECEIVER, WEBHOOK};
 use local::{AGGREGATE, HOST, STORE, THRESHOLD};
-use rules::RULES;
 
 mod alerting;
 mod local;
@@ -172,13 +171,7 @@ pub(super) const SECTIONS: &[Section] = &[
         places: &["store"],
         options: STORE,
     },
-    Section {
-        title: "Rules",
-        intro: "Prometheus rule files over the metric store: recording rules and alerts. Thresholds of the rules that come \
-                with the agent are the series `sidelight_threshold{name=…}`, for rules of your own as well.",
-        places: &["rules"],
-        options: RULES,
-    },
+    rules::SECTION,
     Section {
         title: "Alerting",
         intro: "Who is told that an alert fires or is over. Every transition is a log line in any case.",

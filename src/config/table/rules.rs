@@ -1,13 +1,21 @@
 //! Options of rules and of what they compare with.
 
-use super::{Kind, Opt, YEAR, is, live, millis};
+use super::{Kind, Opt, Section, YEAR, is, live, millis};
 
 /// A number that rules compare with.
 const fn threshold(key: &'static str, default: &'static str, doc: &'static str) -> Opt {
     live(key, Kind::Float { min: 0.0, max: 1e12 }, is(default), doc)
 }
 
-pub(super) const RULES: &[Opt] = &[
+pub(super) const SECTION: Section = Section {
+    title: "Rules",
+    intro: "Prometheus rule files over the metric store: recording rules and alerts. Thresholds of the rules that come \
+            with the agent are the series `sidelight_threshold{name=…}`, for rules of your own as well.",
+    places: &["rules"],
+    options: RULES,
+};
+
+const RULES: &[Opt] = &[
     live(
         "files",
         Kind::List(&Kind::Path),
