@@ -1,10 +1,11 @@
-//! `sidelight check`: configuration with every finding at once, and expressions, without running
+//! `sidelight check`: configuration with every finding at once, expressions, and rules, without running
 //! anything.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::check_rules;
 use super::exit::{Exit, Failure};
 use super::promql;
 use super::terminal::Terminal;
@@ -18,6 +19,8 @@ pub(super) enum What {
     Config(Args),
     /// Check PromQL expressions.
     Expr(ExprArgs),
+    /// Check rule files; with `--url` also against the series of a running agent.
+    Rules(check_rules::Args),
 }
 
 /// Which expressions.
@@ -54,10 +57,11 @@ enum Format {
     Json,
 }
 
-pub(super) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
         What::Config(args) => configuration(args, terminal),
         What::Expr(args) => expressions(args, terminal),
+        What::Rules(args) => check_rules::execute(args, terminal).await,
     }
 }
 

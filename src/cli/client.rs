@@ -42,6 +42,11 @@ pub(super) struct Answer {
 }
 
 impl Connection {
+    /// Whether an address was given.
+    pub(super) const fn is_named(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Asks for `path`.
     ///
     /// # Errors

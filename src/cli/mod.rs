@@ -9,6 +9,7 @@
 
 mod alerts;
 mod check;
+mod check_rules;
 mod client;
 mod db;
 mod exit;
@@ -182,7 +183,7 @@ impl Invocation {
         let Self { command, terminal } = self;
         let outcome = match command {
             Command::Run(args) => run::execute(args, &terminal).await,
-            Command::Check(what) => check::execute(&what, &terminal),
+            Command::Check(what) => check::execute(&what, &terminal).await,
             Command::Health(args) => health::execute(&args, &terminal).await,
             Command::Alerts(what) => alerts::execute(&what, &terminal).await,
             Command::Overview(args) => view::execute("overview", &args, &terminal).await,

@@ -20,6 +20,7 @@ pub mod file;
 mod glob;
 pub mod group;
 mod kept;
+pub mod lint;
 pub mod load;
 mod metrics;
 mod reads;

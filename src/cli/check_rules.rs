@@ -1,0 +1,214 @@
+//! `sidelight check rules`: rule files with every finding at once, and what a running agent's series say about them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::Connection;
+use super::exit::{Exit, Failure};
+use super::terminal::Terminal;
+use crate::config;
+use crate::config::{Finding, Severity};
+use crate::rules::file::{RuleFile, parse};
+use crate::rules::lint;
+use crate::rules::lint::{Metric, Seen};
+use crate::yaml::{SourceKind, Sources};
+
+/// The most metrics that the agent is asked about.
+const METRICS_MAX: usize = 500;
+
+/// What is checked and how it is said.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Rule files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// End with 3 where there is only something to look at.
+    #[arg(long)]
+    lint_fatal: bool,
+    /// The time between evaluations of groups that name none.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::client::duration)]
+    evaluation_interval: Duration,
+    /// The format: for people on standard error, or JSON on standard output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// A file, what it says and what is wrong with it.
+struct Checked {
+    sources: Sources,
+    text: String,
+    file: Option<RuleFile>,
+    findings: Vec<Finding>,
+}
+
+pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let mut checked = Vec::new();
+    for path in &args.files {
+        checked.push(read(path)?);
+    }
+    let files = || checked.iter().filter_map(|checked| checked.file.as_ref());
+    let recorded: BTreeSet<String> =
+        files().flat_map(|file| lint::recorded(file).map(str::to_owned)).collect();
+    let seen = if args.connection.is_named() {
+        let asked: BTreeSet<String> = files().flat_map(lint::asked).collect();
+        Some(seen(&args.connection, asked.difference(&recorded), terminal).await?)
+    } else {
+        None
+    };
+    for one in &mut checked {
+        let Some(file) = &one.file else { continue };
+        one.findings = file.warnings.clone();
+        let interval = args.evaluation_interval;
+        one.findings.extend(lint::lint(&one.text, file, interval, seen.as_ref(), &recorded));
+        one.findings.sort_by_key(|finding| finding.span);
+    }
+    report(args, &checked, terminal)
+}
+
+fn read(path: &std::path::Path) -> Result<Checked, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot read {name}"))
+            .because(&error)
+            .help("name an existing file in UTF-8 that this user may read")
+    })?;
+    let mut sources = Sources::default();
+    sources.add(SourceKind::File, &name, text.clone());
+    let (file, findings) = match parse(&text) {
+        Ok(file) => (Some(file), Vec::new()),
+        Err(findings) => (None, findings),
+    };
+    Ok(Checked { sources, text, file, findings })
+}
+
+fn report(args: &Args, checked: &[Checked], terminal: &Terminal) -> Result<Exit, Failure> {
+    let all = || checked.iter().flat_map(|checked| &checked.findings);
+    let errors = all().filter(|finding| finding.severity == Severity::Error).count();
+    let warnings = all().count() - errors;
+    match args.output {
+        Format::Json => terminal.data(&document(checked, errors == 0))?,
+        Format::Text => {
+            for one in checked.iter().filter(|checked| !checked.findings.is_empty()) {
+                let (sources, findings) = (&one.sources, &one.findings);
+                terminal.say(&config::render(sources, findings, &terminal.style()));
+            }
+            let files = checked.iter().filter_map(|checked| checked.file.as_ref());
+            let rules: usize =
+                files.flat_map(|file| &file.groups).map(|group| group.rules.len()).sum();
+            let verdict = if errors == 0 { "valid" } else { "not valid" };
+            let mut summary = format!("{rules} rules: {verdict}");
+            if errors + warnings > 0 {
+                summary += &format!(": {errors} to fix, {warnings} to look at");
+            }
+            terminal.note(&summary);
+        }
+    }
+    Ok(match (errors, warnings) {
+        (0, 0) => Exit::Ok,
+        (0, _) if args.lint_fatal => Exit::Findings,
+        (0, _) => Exit::Ok,
+        _ => Exit::Failed,
+    })
+}
+
+fn document(checked: &[Checked], valid: bool) -> String {
+    let list = checked.iter().flat_map(|one| {
+        one.findings.iter().map(|finding| {
+            json!({
+                "severity": finding.severity.as_str(),
+                "source": one.sources.of(finding.span).map(|source| source.name.as_str()),
+                "line": finding.span.line,
+                "column": finding.span.column,
+                "length": finding.span.length,
+                "message": finding.message,
+                "help": finding.help,
+            })
+        })
+    });
+    let list: Vec<_> = list.collect();
+    format!("{}\n", json!({"schema_version": 1, "valid": valid, "findings": list}))
+}
+
+#[derive(Deserialize)]
+struct Document<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct Matrix {
+    result: Vec<Range>,
+}
+
+#[derive(Deserialize)]
+struct Range {
+    #[serde(default)]
+    values: Vec<(f64, serde_json::Value)>,
+    #[serde(default)]
+    histograms: Vec<(f64, serde_json::Value)>,
+}
+
+/// What the agent has of the metrics `asked` for.
+async fn seen(
+    connection: &Connection,
+    asked: impl Iterator<Item = &String>,
+    terminal: &Terminal,
+) -> Result<Seen, Failure> {
+    let names: Document<BTreeSet<String>> =
+        answer(connection, "/api/v1/label/__name__/values").await?;
+    let mut seen = Seen { names: names.data, ..Seen::default() };
+    let asked: Vec<&String> = asked.collect();
+    if asked.len() > METRICS_MAX {
+        terminal
+            .note(&format!("only the first {METRICS_MAX} metrics are compared with the agent's"));
+    }
+    for name in asked.into_iter().take(METRICS_MAX) {
+        let escaped: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let selector = format!("%7B__name__%3D%22{escaped}%22%7D");
+        let series: Document<Vec<std::collections::BTreeMap<String, String>>> =
+            answer(connection, &format!("/api/v1/series?limit=1000&match%5B%5D={selector}"))
+                .await?;
+        if series.data.is_empty() {
+            continue;
+        }
+        let labels = series.data.into_iter().flat_map(std::collections::BTreeMap::into_keys);
+        let path = format!("/api/v1/query?query={selector}%5B10m%5D");
+        let recent: Document<Matrix> = answer(connection, &path).await?;
+        let metric = Metric { labels: labels.collect(), interval: interval(&recent.data) };
+        seen.metrics.insert(name.clone(), metric);
+    }
+    Ok(seen)
+}
+
+async fn answer<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    path: &str,
+) -> Result<T, Failure> {
+    let body = connection.document(path).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Failure::new(Exit::Failed, "the agent's answer is not understood").because(&error)
+    })
+}
+
+/// The median distance of two samples.
+fn interval(matrix: &Matrix) -> Option<Duration> {
+    let mut distances: Vec<f64> = Vec::new();
+    for range in &matrix.result {
+        let times = || range.values.iter().chain(&range.histograms).map(|(time, _)| *time);
+        distances.extend(times().zip(times().skip(1)).map(|(one, next)| next - one));
+    }
+    distances.sort_by(f64::total_cmp);
+    let median = distances.get(distances.len() / 2).filter(|distance| **distance > 0.0)?;
+    Duration::try_from_secs_f64(*median).ok()
+}

@@ -1,0 +1,306 @@
+//! What is odd about a rule file that is valid: warnings, and templates that cannot be parsed, which are errors.
+//!
+//! What the series of a running agent show is given as [`Seen`]: metrics that nobody sends, labels that they do not have,
+//! ranges too short for their samples.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sidelight_promql::ast::{MatchOp, Matcher, VectorSelector};
+use sidelight_promql::labels::NAME;
+use sidelight_promql::{Expr, duration};
+
+use super::file::{Kind, Rule, RuleFile, Text};
+use super::template;
+use crate::yaml::{Finding, Severity, Span, nearest};
+
+/// What is known of metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The names of all metrics.
+    pub names: BTreeSet<String>,
+    /// Those that were asked for and have series.
+    pub metrics: BTreeMap<String, Metric>,
+}
+
+/// What is known of one metric.
+#[derive(Clone, Debug, Default)]
+pub struct Metric {
+    /// The labels of its series.
+    pub labels: BTreeSet<String>,
+    /// The usual distance of its samples.
+    pub interval: Option<Duration>,
+}
+
+/// The name of a rule, and its labels.
+type Identity<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+
+/// What is odd about `file`, whose text is `text`, in the order of the file. Groups without an interval of their own have
+/// `interval`. Metrics of `recorded` are made by rules.
+#[must_use]
+pub fn lint(
+    text: &str,
+    file: &RuleFile,
+    interval: Duration,
+    seen: Option<&Seen>,
+    recorded: &BTreeSet<String>,
+) -> Vec<Finding> {
+    let mut linter = Linter { text, seen, recorded, findings: Vec::new() };
+    let mut known: BTreeMap<Identity<'_>, Span> = BTreeMap::new();
+    for group in &file.groups {
+        for rule in &group.rules {
+            let labels = rule.labels.iter().map(|pair| (&*pair.name, &*pair.value.text));
+            let identity = (&*rule.name.text, labels.collect());
+            if let Some(first) = known.get(&identity) {
+                let message = format!("`{}` is there twice with the same labels", rule.name.text);
+                let help = format!("the first one is in line {}", first.line);
+                linter.findings.push(Finding::warning(rule.name.span, message).help(help));
+            }
+            known.entry(identity).or_insert(rule.name.span);
+            linter.rule(rule, group.interval.unwrap_or(interval));
+        }
+    }
+    linter.findings.sort_by_key(|finding| finding.span);
+    linter.findings
+}
+
+/// The metrics that the rules of `file` make.
+pub fn recorded(file: &RuleFile) -> impl Iterator<Item = &str> {
+    let rules = file.groups.iter().flat_map(|group| &group.rules);
+    rules.filter(|rule| matches!(rule.kind, Kind::Recording)).map(|rule| &*rule.name.text)
+}
+
+/// The metrics that the rules of `file` ask for.
+#[must_use]
+pub fn asked(file: &RuleFile) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for rule in file.groups.iter().flat_map(|group| &group.rules) {
+        selectors(&rule.expr, None, &mut |selector, _| {
+            names.extend(name(selector).map(str::to_owned))
+        });
+    }
+    names
+}
+
+struct Linter<'a> {
+    text: &'a str,
+    seen: Option<&'a Seen>,
+    recorded: &'a BTreeSet<String>,
+    findings: Vec<Finding>,
+}
+
+impl Linter<'_> {
+    fn rule(&mut self, rule: &Rule, interval: Duration) {
+        if let Kind::Alerting(alerting) = &rule.kind {
+            for pair in rule.labels.iter().chain(&alerting.annotations) {
+                self.template(&pair.value);
+            }
+            if !rule.labels.iter().any(|pair| pair.name == "severity") {
+                let message = format!("the alert `{}` has no label `severity`", rule.name.text);
+                let help = "receivers route by it: `labels: {severity: warning}`";
+                self.findings.push(Finding::warning(rule.name.span, message).help(help));
+            }
+            if !alerting.hold.is_zero() && alerting.hold < interval {
+                let (hold, interval) = (shown(alerting.hold), shown(interval));
+                let message = format!(
+                    "`for: {hold}` is shorter than the {interval} between two evaluations: it fires at the second one"
+                );
+                self.findings.push(Finding::warning(rule.name.span, message));
+            }
+        }
+        let Some(seen) = self.seen else { return };
+        let mut findings = Vec::new();
+        selectors(&rule.expr, None, &mut |selector, range| {
+            if let Some(finding) = self.selector(&rule.query, seen, selector, range) {
+                findings.push(finding);
+            }
+        });
+        self.findings.append(&mut findings);
+    }
+
+    fn template(&mut self, value: &Text) {
+        let Err(error) = template::parse(&value.text) else { return };
+        let end = value.text.get(error.offset..).map(|rest| {
+            let word = |c: char| c.is_alphanumeric() || matches!(c, '$' | '_' | '.');
+            error.offset + rest.find(|c| !word(c)).unwrap_or(rest.len()).max(1)
+        });
+        let range = error.offset..end.unwrap_or(error.offset + 1).min(value.text.len());
+        let unknown = error.message.strip_prefix("function \"");
+        let meant = unknown.and_then(|rest| rest.split('"').next()).and_then(template::like);
+        let message = format!("not a template: {}", error.message);
+        let mut finding = Finding::error(value.place(self.text, range), message);
+        if let Some(meant) = meant {
+            finding = finding.help(format!("did you mean `{meant}`?"));
+        }
+        self.findings.push(finding);
+    }
+
+    fn selector(
+        &self,
+        query: &Text,
+        seen: &Seen,
+        selector: &VectorSelector,
+        range: Option<i64>,
+    ) -> Option<Finding> {
+        let name = name(selector)?;
+        if self.recorded.contains(name) {
+            return None;
+        }
+        let span = selector.span.start as usize..selector.span.end as usize;
+        let place = query.place(self.text, span);
+        let Some(metric) = seen.metrics.get(name) else {
+            let finding = Finding::warning(place, format!("the agent has no series of `{name}`"));
+            let meant = nearest(name, seen.names.iter().map(String::as_str));
+            return Some(match meant.filter(|meant| *meant != name) {
+                Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+                None => finding,
+            });
+        };
+        let absent = |matcher: &&Matcher| {
+            let own = &*matcher.name;
+            own != NAME && !metric.labels.contains(own) && !matcher.matches("")
+        };
+        if let Some(matcher) = selector.matchers.iter().find(absent) {
+            let message = format!("no series of `{name}` has the label `{}`", matcher.name);
+            let meant = nearest(&matcher.name, metric.labels.iter().map(String::as_str));
+            let help = match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => {
+                    let labels: Vec<&str> = metric.labels.iter().map(String::as_str).collect();
+                    format!("they have `{}`", labels.join("`, `"))
+                }
+            };
+            return Some(Finding::warning(place, message).help(help));
+        }
+        let range = Duration::from_millis(range?.unsigned_abs());
+        let interval = metric.interval.filter(|interval| range < *interval * 2)?;
+        let (range, interval) = (shown(range), shown(interval));
+        let message = format!(
+            "[{range}] often holds fewer than two samples of `{name}`, which come every {interval}"
+        );
+        Some(
+            Finding::warning(place, message)
+                .help("a range of four intervals also survives a lost one"),
+        )
+    }
+}
+
+fn shown(time: Duration) -> String {
+    duration::format(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn name(selector: &VectorSelector) -> Option<&str> {
+    let named = |matcher: &&Matcher| &*matcher.name == NAME && matcher.op == MatchOp::Equal;
+    match selector.matchers.iter().find(named) {
+        Some(matcher) => Some(&matcher.value),
+        None => selector.name.as_deref(),
+    }
+}
+
+/// Hands every selector of `expr` to `each`, with its range in milliseconds if it has one.
+fn selectors(expr: &Expr, range: Option<i64>, each: &mut dyn FnMut(&VectorSelector, Option<i64>)) {
+    match expr {
+        Expr::Vector(vector) => each(vector, range),
+        Expr::Matrix(matrix) => each(&matrix.selector, Some(matrix.range)),
+        Expr::Subquery(subquery) => selectors(&subquery.expr, None, each),
+        Expr::Call(call) => call.args.iter().for_each(|arg| selectors(arg, None, each)),
+        Expr::Aggregate(aggregate) => {
+            selectors(&aggregate.expr, None, each);
+            if let Some(param) = &aggregate.param {
+                selectors(param, None, each);
+            }
+        }
+        Expr::Binary(binary) => {
+            selectors(&binary.lhs, None, each);
+            selectors(&binary.rhs, None, each);
+        }
+        Expr::Unary(unary) => selectors(&unary.expr, None, each),
+        Expr::Paren(paren) => selectors(&paren.expr, None, each),
+        Expr::Number(_) | Expr::String(_) => {}
+    }
+}
+
+/// Whether one of `findings` is an error.
+#[must_use]
+pub fn is_fatal(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file;
+    use super::*;
+
+    fn linted(text: &str, seen: Option<&Seen>) -> Vec<String> {
+        let file = file::parse(text).unwrap();
+        let recorded = recorded(&file).map(str::to_owned).collect();
+        let findings = lint(text, &file, Duration::from_secs(60), seen, &recorded);
+        let line = |finding: &Finding| {
+            let Span { line, column, length, .. } = finding.span;
+            let help = finding.help.as_deref().unwrap_or("-");
+            format!("{line}:{column}+{length} {} | {help}", finding.message)
+        };
+        findings.iter().map(line).collect()
+    }
+
+    #[test]
+    fn what_is_odd_without_series_is_found() {
+        let text = "\
+groups:
+  - name: a
+    interval: 1m
+    rules:
+      - alert: X
+        expr: up == 0
+        for: 30s
+        annotations: {summary: 'down: {{ $labels.instance | humanise }}'}
+      - alert: Y
+        expr: up == 0
+        labels: {severity: page, x: '{{ $nope }}'}
+      - alert: Y
+        expr: up == 1
+        labels: {severity: page, x: '{{ $nope }}'}
+";
+        assert_eq!(
+            linted(text, None),
+            [
+                "5:16+1 the alert `X` has no label `severity` | receivers route by it: `labels: {severity: warning}`",
+                "5:16+1 `for: 30s` is shorter than the 1m between two evaluations: it fires at the second one | -",
+                "8:62+8 not a template: function \"humanise\" not defined | did you mean `humanize`?",
+                "11:42+5 not a template: undefined variable \"$nope\" | -",
+                "12:16+1 `Y` is there twice with the same labels | the first one is in line 9",
+                "14:42+5 not a template: undefined variable \"$nope\" | -",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_odd_about_series_is_found() {
+        let text = "\
+groups:
+  - name: a
+    rules:
+      - record: made
+        expr: rate(requests_total{code=\"5\"}[1m]) + rate(requests_totl[5m]) + rate(requests_total{cod=\"5\"}[5m])
+      - record: x
+        expr: made + requests_total{nothing=\"\"} + up{a=\"b\"} + sum_over_time(up[2m])
+";
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let interval = Some(Duration::from_secs(60));
+        let metrics = [
+            ("requests_total", Metric { labels: set(&["code", "job"]), interval }),
+            ("up", Metric { labels: set(&["job"]), interval }),
+        ];
+        let metrics = metrics.map(|(name, metric)| (name.to_owned(), metric));
+        let seen = Seen { names: set(&["requests_total", "up"]), metrics: metrics.into() };
+        assert_eq!(
+            linted(text, Some(&seen)),
+            [
+                "5:20+24 [1m] often holds fewer than two samples of `requests_total`, which come every 1m | a range of four intervals also survives a lost one",
+                "5:57+13 the agent has no series of `requests_totl` | did you mean `requests_total`?",
+                "5:83+23 no series of `requests_total` has the label `cod` | did you mean `code`?",
+                "7:52+9 no series of `up` has the label `a` | they have `job`",
+            ]
+        );
+    }
+}
