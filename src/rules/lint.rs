@@ -12,7 +12,7 @@ use sidelight_promql::{Expr, duration};
 
 use super::file::{Kind, Rule, RuleFile, Text};
 use super::template;
-use crate::yaml::{Finding, Severity, Span, nearest};
+use crate::yaml::{Finding, Span, nearest};
 
 /// What is known of metrics.
 #[derive(Clone, Debug, Default)]
@@ -220,12 +220,6 @@ fn selectors(expr: &Expr, range: Option<i64>, each: &mut dyn FnMut(&VectorSelect
     }
 }
 
-/// Whether one of `findings` is an error.
-#[must_use]
-pub fn is_fatal(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::file;
@@ -266,10 +260,10 @@ groups:
             [
                 "5:16+1 the alert `X` has no label `severity` | receivers route by it: `labels: {severity: warning}`",
                 "5:16+1 `for: 30s` is shorter than the 1m between two evaluations: it fires at the second one | -",
-                "8:62+8 not a template: function \"humanise\" not defined | did you mean `humanize`?",
-                "11:42+5 not a template: undefined variable \"$nope\" | -",
+                "8:61+8 not a template: function \"humanise\" not defined | did you mean `humanize`?",
+                "11:41+5 not a template: undefined variable \"$nope\" | -",
                 "12:16+1 `Y` is there twice with the same labels | the first one is in line 9",
-                "14:42+5 not a template: undefined variable \"$nope\" | -",
+                "14:41+5 not a template: undefined variable \"$nope\" | -",
             ]
         );
     }
@@ -296,10 +290,11 @@ groups:
         assert_eq!(
             linted(text, Some(&seen)),
             [
-                "5:20+24 [1m] often holds fewer than two samples of `requests_total`, which come every 1m | a range of four intervals also survives a lost one",
+                "5:20+24 [1m] often holds fewer than two samples of `requests_total`, which come every 1m \
+                 | a range of four intervals also survives a lost one",
                 "5:57+13 the agent has no series of `requests_totl` | did you mean `requests_total`?",
                 "5:83+23 no series of `requests_total` has the label `cod` | did you mean `code`?",
-                "7:52+9 no series of `up` has the label `a` | they have `job`",
+                "7:51+9 no series of `up` has the label `a` | they have `job`",
             ]
         );
     }
