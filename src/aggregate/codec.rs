@@ -1,12 +1,14 @@
-//! Bytes of the aggregator's state in a checkpoint: numbers, texts, histograms.
+//! Bytes of the aggregator's state in a checkpoint: numbers, bytes, histograms.
 //!
 //! ```text
-//! number     LEB128, at most 10 bytes          text      number of bytes, bytes
+//! number     LEB128, at most 10 bytes          bytes     their number, bytes
 //! float      8 bytes, little-endian            histogram as sidelight_exphist encodes it
 //! ```
 //! Reading never panics: what is cut short or contradicts itself is `None`, and the state is begun anew.
 
 use sidelight_exphist::Histogram;
+
+use crate::store::StoreError;
 
 /// Writes a number.
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
@@ -26,6 +28,28 @@ pub(super) fn put_float(out: &mut Vec<u8>, value: f64) {
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// A piece of state is put when it has as many bytes.
+pub(super) const PIECE_BYTES: usize = 256 << 10;
+
+/// Writes entries one after another and puts them away a piece at a time; an empty piece when there is none.
+pub(super) fn in_pieces<T>(
+    entries: impl Iterator<Item = T>,
+    put: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) -> Result<(), StoreError> {
+    let mut piece = Vec::new();
+    let mut none = true;
+    for entry in entries {
+        write(&mut piece, entry);
+        if piece.len() >= PIECE_BYTES {
+            put(&piece)?;
+            piece.clear();
+            none = false;
+        }
+    }
+    if none || !piece.is_empty() { put(&piece) } else { Ok(()) }
 }
 
 /// Reads what was written, in the same order.
@@ -84,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_texts_and_floats_read_back() {
+    fn numbers_bytes_and_floats_read_back() {
         let mut out = Vec::new();
         for value in [0, 1, 127, 128, u64::MAX] {
             put(&mut out, value);
@@ -94,7 +118,7 @@ mod tests {
         let mut read = Read(&out);
         assert_eq!([(); 5].map(|()| read.number().unwrap()), [0, 1, 127, 128, u64::MAX]);
         assert_eq!(read.float().unwrap().to_bits(), (-0.0_f64).to_bits());
-        assert_eq!(read.text().unwrap(), "é");
+        assert_eq!(read.bytes().unwrap(), "é".as_bytes());
         assert_eq!((read.number(), read.0.len()), (None, 0));
     }
 
@@ -104,7 +128,7 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let bytes: Vec<u8> = (0..random.usize(0..60)).map(|_| random.u8(..)).collect();
             let _ = Read(&bytes).histogram();
-            let _ = Read(&bytes).text();
+            let _ = Read(&bytes).bytes();
         }
     }
 }

@@ -6,14 +6,16 @@
 //! start:   state of the last checkpoint ─▶ records after it, read again in the same order
 //! ```
 //! Invariants: a record is acknowledged when a committed checkpoint covers it; what is done with one depends on the
-//! records before it and on its time of receipt, nothing else. Limits: [`PENDING_MAX`] records without a checkpoint; past
-//! it the oldest are acknowledged, counted, and would be missing after a crash.
+//! records before it and on its time of receipt, nothing else. State is put away in pieces of 256 KiB, and nothing of it
+//! stays in memory: a checkpoint needs room for the tables of spans and signals once, for all else for a piece. Limits:
+//! [`PENDING_MAX`] records without a checkpoint; past it the oldest are acknowledged, counted, and would be missing after a
+//! crash.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::codec;
+use super::codec::PIECE_BYTES;
 use super::config::Config;
 use super::derived::Derived;
 use super::domain;
@@ -34,8 +36,9 @@ const PENDING_MAX: usize = 1 << 17;
 /// After a checkpoint that failed, the next is tried at the earliest so much later.
 const RETRY: Duration = Duration::from_secs(30);
 
-const SPANS: &str = "aggregate.spans";
-const METRICS: &str = "aggregate.metrics";
+/// The names of what is kept by checkpoints.
+const SPANS: &str = "spans.table";
+const SAMPLED: &str = "spans.sampled";
 const JOURNAL: &str = "aggregate.journal";
 const DOMAIN: &str = "aggregate.domain";
 
@@ -46,6 +49,9 @@ pub(super) type Seen = (u64, u32);
 #[derive(Debug)]
 pub struct Durable {
     writer: Writer,
+    /// What the last checkpoint has, until it is taken up.
+    kept: BTreeMap<String, Vec<Vec<u8>>>,
+    identity: Identity,
     translator: Translator<SeriesId>,
     derived: Derived<SeriesId>,
     /// Boxed: what starts the agent moves this, and its future has a size.
@@ -62,6 +68,10 @@ pub struct Durable {
     now: UnixNano,
     retry_at: UnixNano,
     unsaved: Counter,
+    skipped: Counter,
+    /// The record that reading ends the process at.
+    #[cfg(test)]
+    dies_at: Option<u64>,
     failures: Counter,
     trouble: Trouble,
 }
@@ -92,11 +102,9 @@ impl Durable {
         registry: &Registry,
     ) -> Self {
         let Origin { identity, next_seq, replays } = journal;
-        let known = writer.state(JOURNAL).map(|known| known == identity.0);
+        let kept = writer.take_states();
+        let known = kept.get(JOURNAL).map(|pieces| pieces.concat() == identity.0);
         let same = known.unwrap_or(true);
-        if known != Some(true) {
-            writer.set_state(JOURNAL, identity.0.to_vec());
-        }
         let covered = opened.journal_seq.filter(|&seq| replays && same && seq < next_seq);
         if replays && covered != opened.journal_seq {
             tracing::warn!(
@@ -106,6 +114,8 @@ impl Durable {
         }
         Self {
             writer,
+            kept,
+            identity,
             translator: Translator::new(config.metrics.clone(), registry),
             derived: Derived::default(),
             domain: Box::new(Domain::new(config, registry)),
@@ -117,6 +127,9 @@ impl Durable {
             now: UnixNano(0),
             retry_at: UnixNano(0),
             unsaved: registry.counter(&desc::STORE_UNSAVED_RECORDS, &[]),
+            skipped: registry.counter(&desc::STORE_SKIPPED_RECORDS, &[]),
+            #[cfg(test)]
+            dies_at: None,
             failures: registry.counter(&desc::STORE_CHECKPOINT_FAILURES, &[]),
             trouble: Trouble::default(),
         }
@@ -128,26 +141,45 @@ impl Durable {
 
     /// Takes up the state of the last checkpoint; the table of spans as it was, if there was one.
     pub(super) fn restore(&mut self, config: Config) -> Option<Table> {
-        let metrics = self.writer.state(METRICS).map(<[u8]>::to_vec);
-        self.translator.restore(&metrics.unwrap_or_default(), &mut self.writer);
-        let domain = self.writer.state(DOMAIN).map(<[u8]>::to_vec);
-        self.domain.restore(&domain.unwrap_or_default());
-        let spans = self.writer.state(SPANS)?.to_vec();
-        let mut read = codec::Read(&spans);
-        let table = Table::decode(config, read.bytes()?)?;
-        self.derived = Derived::decode(read.0);
+        // Each piece is let go of as soon as it is read.
+        let mut kept = std::mem::take(&mut self.kept);
+        let mut pieces = |name: &str| kept.remove(name).unwrap_or_default();
+        self.translator.restore(&mut pieces, &mut self.writer);
+        self.domain.restore(&pieces(DOMAIN).concat());
+        let table = Table::decode(config, &pieces(SPANS).concat())?;
+        self.derived = Derived::decode(&pieces(SAMPLED).concat());
         Some(table)
     }
 
-    /// Puts a record into the table and the store. A record that the last checkpoint covers is passed over.
+    /// Puts a record into the table and the store. A record that the last checkpoint covers is passed over, and so is one
+    /// that two processes died over.
     pub(super) fn observe(&mut self, entry: &Entry, table: &Mutex<Table>) {
-        let Entry { seq, received, record, .. } = entry;
+        let Entry { seq, record, .. } = entry;
         self.pending.push_back((*seq, record.items));
         if self.covered.is_some_and(|covered| *seq <= covered) {
             return;
         }
         self.last = Some(*seq);
         self.bytes_since += record.payload.len() as u64;
+        if !self.writer.begin_record(*seq) {
+            self.skipped.add(1);
+            let (signal, bytes) = (record.signal, record.payload.len());
+            tracing::error!(
+                seq,
+                ?signal,
+                bytes,
+                "a record that ended the process twice is not read again"
+            );
+            return;
+        }
+        self.read(entry, table);
+        self.writer.end_record();
+    }
+
+    fn read(&mut self, entry: &Entry, table: &Mutex<Table>) {
+        let Entry { received, record, .. } = entry;
+        #[cfg(test)]
+        assert_ne!(self.dies_at, Some(entry.seq), "as a test wants it");
         self.now = self.now.max(*received);
         let received_ms = millis(self.now.0);
         self.writer.set_now(received_ms);
@@ -220,19 +252,19 @@ impl Durable {
     pub(super) fn checkpoint(&mut self, table: &Mutex<Table>) -> Vec<Seen> {
         let Some(last) = self.last else { return Vec::new() };
         let mut spans = Vec::new();
-        {
-            let table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut encoded = Vec::new();
-            table.encode(&mut encoded);
-            codec::put_bytes(&mut spans, &encoded);
-        }
-        self.derived.encode(&mut spans);
-        let metrics = self.translator.encode(&mut self.writer);
-        self.writer.set_state(SPANS, spans);
-        self.writer.set_state(METRICS, metrics);
-        let domain = self.domain.encode();
-        self.writer.set_state(DOMAIN, domain);
-        let outcome = self.writer.checkpoint(last);
+        table.lock().unwrap_or_else(PoisonError::into_inner).encode(&mut spans);
+        let mut sampled = Vec::new();
+        self.derived.encode(&mut sampled);
+        let signals = self.domain.encode();
+        self.translator.forget(&mut self.writer);
+        let (translator, identity) = (&self.translator, self.identity);
+        let outcome = self.writer.checkpoint_with(last, |writer, put| {
+            put(JOURNAL, &identity.0)?;
+            for (name, state) in [(SPANS, spans), (SAMPLED, sampled), (DOMAIN, signals)] {
+                state.chunks(PIECE_BYTES).try_for_each(|piece| put(name, piece))?;
+            }
+            translator.encode(writer, put)
+        });
         self.note(&outcome);
         if outcome.is_err() {
             return Vec::new();
@@ -308,5 +340,44 @@ mod tests {
         assert_eq!(read(directory.path(), 2, true), 9, "one that was begun anew");
         assert_eq!(read(directory.path(), 2, true), 4);
         assert_eq!(read(directory.path(), 3, false), 9, "one that a crash empties");
+    }
+
+    #[test]
+    fn a_record_that_ends_the_process_is_passed_over_at_the_third_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::default();
+        let run = |dies_at: u64, checkpoint: bool| {
+            let clock = Arc::new(ManualClock::default());
+            let deps = store::Deps { clock, registry: registry.clone() };
+            let config = store::Config::new(directory.path().to_owned());
+            let (store, writer, opened) = Store::open(config, deps).unwrap();
+            let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
+            let metrics = crate::aggregate::metrics::Config::default();
+            let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
+            let mut durable = Durable::new(writer, &opened, config, origin, &registry);
+            durable.dies_at = Some(dies_at);
+            let table = Mutex::new(Table::new(Config::default(), UnixNano(0)));
+            let mut read = Vec::new();
+            let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                for seq in 1..10 {
+                    durable.last = None;
+                    durable.observe(&entry(seq), &table);
+                    read.extend(durable.last);
+                }
+            }));
+            if checkpoint {
+                assert_eq!(durable.checkpoint(&table).len(), 9);
+            }
+            drop(store);
+            (died.is_err(), read.len())
+        };
+        let skipped = registry.counter(&desc::STORE_SKIPPED_RECORDS, &[]);
+        assert_eq!(run(4, false), (true, 3));
+        assert_eq!(run(4, false), (true, 3));
+        assert_eq!((run(4, false), skipped.get()), ((false, 9), 1));
+        // It stays passed over until a checkpoint covers it, and is acknowledged with the others.
+        assert_eq!((run(4, true), skipped.get()), ((false, 9), 2));
+        assert_eq!((run(4, false), skipped.get()), ((false, 0), 2));
+        assert!(!directory.path().join("reading").exists());
     }
 }

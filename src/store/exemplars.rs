@@ -1,10 +1,10 @@
-//! Exemplars: single observations with the trace they belong to. A ring of the newest, in memory only.
+//! Exemplars: single observations with the trace they belong to. A ring of the newest, in memory and in checkpoints.
 
 use std::collections::{HashMap, VecDeque};
 
 use sidelight_promql::Labels;
 
-use super::SeriesId;
+use super::{Fingerprint, SeriesId};
 
 /// One observation.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +103,44 @@ impl Ring {
         }
     }
 
+    /// Everything, for the checkpoint, oldest first, numbers little-endian:
+    ///
+    /// ```text
+    /// fingerprint u64 │ time i64 │ value f64 │ labels u8 │ name and value of each: bytes u16, text
+    /// ```
+    pub(super) fn encode(&self, fingerprint: impl Fn(SeriesId) -> Option<Fingerprint>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (series, exemplar) in &self.newest {
+            let Some(Fingerprint(of)) = fingerprint(*series) else { continue };
+            out.extend(of.to_le_bytes());
+            out.extend(exemplar.time_ms.to_le_bytes());
+            out.extend(exemplar.value.to_le_bytes());
+            // At most 512 bytes of labels are kept.
+            let labels =
+                exemplar.labels.iter().filter(|(name, value)| name.len() + value.len() > 0);
+            let labels = labels.take(usize::from(u8::MAX));
+            out.push(labels.clone().count() as u8);
+            for text in labels.flat_map(|(name, value)| [name, value]) {
+                out.extend((text.len() as u16).to_le_bytes());
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+        out
+    }
+
+    /// Takes up what [`Ring::encode`] wrote, up to what cannot be read.
+    pub(super) fn take_back(
+        &mut self,
+        mut bytes: &[u8],
+        find: impl Fn(Fingerprint) -> Option<SeriesId>,
+    ) {
+        while let Some((of, exemplar)) = entry(&mut bytes) {
+            if let Some(series) = find(of) {
+                self.push(series, exemplar);
+            }
+        }
+    }
+
     /// The exemplars of a series from `start_ms` to `end_ms`, ascending.
     pub(super) fn of(&self, series: SeriesId, start_ms: i64, end_ms: i64) -> Vec<Exemplar> {
         if !self.by_series.contains_key(&series) {
@@ -115,4 +153,23 @@ impl Ring {
         found.sort_by_key(|exemplar| exemplar.time_ms);
         found
     }
+}
+
+fn entry(bytes: &mut &[u8]) -> Option<(Fingerprint, Exemplar)> {
+    let mut word = || {
+        let (word, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(u64::from_le_bytes(*word))
+    };
+    let (of, time_ms, value) = (word()?, word()?.cast_signed(), f64::from_bits(word()?));
+    let (&count, rest) = bytes.split_first()?;
+    *bytes = rest;
+    let mut text = || {
+        let (len, rest) = bytes.split_first_chunk()?;
+        let (text, rest) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
+        *bytes = rest;
+        Some(std::str::from_utf8(text).ok()?.to_owned())
+    };
+    let labels = (0..count).map(|_| Some((text()?, text()?))).collect::<Option<_>>()?;
+    Some((Fingerprint(of), Exemplar { time_ms, value, labels }))
 }

@@ -20,6 +20,7 @@
 //!
 //! Limits: [`Config`]. Cost: 1 KiB per series, 2 B per sample, below 100 ns per append.
 
+mod attempts;
 mod checkpoint;
 pub mod chunk;
 mod config;
@@ -33,6 +34,7 @@ mod labels;
 mod metadata;
 mod samples;
 mod select;
+mod state;
 mod stats;
 mod virtual_series;
 mod writer;
@@ -50,7 +52,7 @@ pub use inbox::{ApplyError, Batch, Inbox, Outlet, inbox};
 pub use metadata::{Metadata, MetricKind};
 pub use samples::{Classics, Samples};
 pub use stats::{FileSize, Offender, Stats};
-pub use writer::{SeriesId, Stream, Writer};
+pub use writer::{PutState, SeriesId, Stream, Writer};
 
 /// What the samples of a series are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -355,11 +355,19 @@ fn state_and_metadata_come_back_after_a_restart() {
     let metadata = Metadata { kind: MetricKind::Counter, help, unit: "s".into() };
     fixture.writer.describe("a", metadata.clone());
     fixture.writer.describe("b", metadata);
-    fixture.writer.set_state("spans", vec![1, 2, 3]);
-    fixture.writer.checkpoint(7).unwrap();
+    let put = |writer: &mut Writer, seq, pieces: &[&[u8]]| {
+        let put_all =
+            |_: &Writer, put: PutState<'_>| pieces.iter().try_for_each(|piece| put("spans", piece));
+        writer.checkpoint_with(seq, put_all).unwrap();
+    };
+    put(&mut fixture.writer, 6, &[&[1], &[2, 3], &[4]]);
+    put(&mut fixture.writer, 7, &[&[1, 2], &[3]]);
     let opened = fixture.restart(|_| {});
     assert_eq!((opened.journal_seq, opened.lost_series), (Some(7), 0));
-    assert_eq!(fixture.writer.state("spans"), Some(&[1, 2, 3][..]));
+    assert_eq!(fixture.writer.take_states()["spans"], [vec![1, 2], vec![3]]);
+    put(&mut fixture.writer, 8, &[&[9]]);
+    fixture.restart(|_| {});
+    assert_eq!(fixture.writer.take_states()["spans"], [vec![9]]);
     let known = fixture.store.metadata(None, 10);
     assert_eq!(known.len(), 1);
     assert_eq!((known[0].1.kind, known[0].1.help.len()), (MetricKind::Counter, 1_024));
@@ -601,4 +609,31 @@ fn a_zero_sample_after_the_state_was_lost_hides_nothing_of_what_is_on_disk() {
     // One that was never there begins with its zero.
     let other = writer.series(&[("__name__", "b")], Kind::Float);
     assert_eq!(writer.append(other, until - 50 * 60_000, 0.0), Ok(()));
+}
+
+#[test]
+fn exemplars_come_back_after_a_restart() {
+    let mut fixture = open(|_| {});
+    let ids: Vec<SeriesId> = ["a", "b", "c"]
+        .map(|name| fixture.writer.series(&[("__name__", name)], Kind::Float))
+        .to_vec();
+    for (i, &id) in ids.iter().cycle().take(40).enumerate() {
+        let labels =
+            vec![("trace_id".to_owned(), format!("{i:032x}")), ("é".to_owned(), String::new())];
+        fixture.writer.exemplar(id, Exemplar { time_ms: T0 + i as i64, value: i as f64, labels });
+        let _kept_alive = fixture.writer.append(id, T0 + i as i64, 1.0);
+    }
+    let every = |store: &Store| store.exemplars(&[&[]], 0, i64::MAX);
+    let before = every(&fixture.store);
+    assert_eq!(before.iter().map(|of| of.exemplars.len()).sum::<usize>(), 30);
+    fixture.writer.checkpoint(1).unwrap();
+    fixture.restart(|_| {});
+    assert_eq!(every(&fixture.store), before);
+    // What has no room is let go of, what cannot be read is left out.
+    fixture.restart(|config| config.exemplars_max = 7);
+    assert_eq!(every(&fixture.store).iter().map(|of| of.exemplars.len()).sum::<usize>(), 7);
+    let bytes = fixture.store.shared.head().encoded_exemplars();
+    for cut in 0..bytes.len() {
+        fixture.store.shared.head_mut().take_back_exemplars(&bytes[..cut]);
+    }
 }

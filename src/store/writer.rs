@@ -6,11 +6,13 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use sidelight_promql::Histogram;
 
+use super::attempts::Attempts;
 use super::checkpoint::{Record, Restored};
 use super::chunk::Sample;
 use super::exemplars::Exemplar;
 use super::handle::Shared;
 use super::metadata::Metadata;
+use super::state;
 use super::{Classic, Fingerprint, Kind, Refused, StoreError};
 use crate::telemetry::desc;
 
@@ -58,7 +60,11 @@ pub struct Writer {
     spare: Kept,
     /// The series that counts what is past the limit, and its last time.
     overflow_noted_ms: i64,
-    states: BTreeMap<String, (Vec<u8>, bool)>,
+    /// Pieces of named state that a start found, until they are taken.
+    states: BTreeMap<String, Vec<Vec<u8>>>,
+    /// How many pieces of named state the last checkpoint has.
+    pieces: BTreeMap<String, usize>,
+    attempts: Attempts,
 }
 
 /// The stream of a slot of the head, and whether it may differ from what a checkpoint has.
@@ -69,6 +75,11 @@ struct Kept {
     stream: Stream,
 }
 
+/// Takes a piece of named state: its name, and its bytes.
+pub type PutState<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), StoreError>;
+
+/// The name under which exemplars are kept.
+const EXEMPLARS: &str = "exemplars";
 /// The series that counts what is past the limit gets a sample this often.
 const OVERFLOW_INTERVAL_MS: i64 = 10_000;
 /// A family's help and unit are cut to this many bytes.
@@ -78,6 +89,7 @@ const BOUNDS_MAX: usize = 1 << 10;
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let attempts = Attempts::open(&shared.config.directory);
         Self {
             shared,
             now_ms: None,
@@ -87,6 +99,8 @@ impl Writer {
             spare: Kept::default(),
             overflow_noted_ms: i64::MIN,
             states: BTreeMap::new(),
+            pieces: BTreeMap::new(),
+            attempts,
         }
     }
 
@@ -95,8 +109,7 @@ impl Writer {
         if restored.journal_seq.is_some() {
             (self.now_ms, self.checkpoint_ms) = (Some(restored.now_ms), Some(restored.now_ms));
         }
-        let states = std::mem::take(&mut restored.states);
-        self.states.extend(states.into_iter().map(|(key, bytes)| (key, (bytes, false))));
+        (self.states, self.pieces) = state::sorted(std::mem::take(&mut restored.states));
         let live = std::mem::take(&mut restored.live);
         let shared = Arc::clone(&self.shared);
         let mut head = shared.head_mut();
@@ -114,6 +127,9 @@ impl Writer {
                 Ok((id, stream)) => self.keep(id).stream = stream,
                 Err(_) => lost += 1,
             }
+        }
+        for piece in self.states.remove(EXEMPLARS).unwrap_or_default() {
+            head.take_back_exemplars(&piece);
         }
         (head.len(), lost)
     }
@@ -306,15 +322,32 @@ impl Writer {
         }
     }
 
-    /// Keeps `bytes` under `key` with the next checkpoint.
-    pub fn set_state(&mut self, key: &str, bytes: Vec<u8>) {
-        self.states.insert(key.to_owned(), (bytes, true));
+    /// Says that a record of the journal is about to be read; false when it is to be passed over, since two processes
+    /// died over it.
+    pub fn begin_record(&mut self, seq: u64) -> bool {
+        self.attempts.begin(seq)
     }
 
-    /// What [`Writer::set_state`] was last given, before or after a restart.
+    /// Says that the record was read.
+    pub fn end_record(&mut self) {
+        self.attempts.end();
+    }
+
+    /// The pieces of each named state of the last checkpoint, in order. There once after a start.
+    pub fn take_states(&mut self) -> BTreeMap<String, Vec<Vec<u8>>> {
+        std::mem::take(&mut self.states)
+    }
+
+    /// The identity of a series of the head.
     #[must_use]
-    pub fn state(&self, key: &str) -> Option<&[u8]> {
-        self.states.get(key).map(|(bytes, _)| bytes.as_slice())
+    pub fn fingerprint(&self, series: SeriesId) -> Option<Fingerprint> {
+        self.shared.head().get(series).map(|series| series.fingerprint)
+    }
+
+    /// The series of the head with this identity.
+    #[must_use]
+    pub fn by_fingerprint(&self, fingerprint: Fingerprint) -> Option<SeriesId> {
+        self.shared.head().id(fingerprint)
     }
 
     /// Whether it is time for a checkpoint: by received time, by what was read of the journal since the
@@ -335,6 +368,19 @@ impl Writer {
     /// # Errors
     /// [`StoreError`]: nothing is lost, the next one writes it too.
     pub fn checkpoint(&mut self, journal_seq: u64) -> Result<(), StoreError> {
+        self.checkpoint_with(journal_seq, |_, _| Ok(()))
+    }
+
+    /// The same, with named state: `states` gives it away a piece at a time, each with its name, and gets it back from
+    /// [`Writer::take_states`] after a restart. What it does not give is forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing is lost, the next one writes it too.
+    pub fn checkpoint_with(
+        &mut self,
+        journal_seq: u64,
+        states: impl FnOnce(&Self, PutState<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let now = self.now_ms.unwrap_or_default();
         let oldest = now.saturating_sub(millis(shared.config.series_ttl));
@@ -366,16 +412,16 @@ impl Writer {
                 gone.push(id);
             }
         }
-        for (key, (bytes, changed)) in &self.states {
-            if *changed || all {
-                commit.state(key, bytes)?;
-            }
-        }
+        let mut pieces = state::Pieces::new(&mut commit);
+        states(self, &mut |key, bytes| pieces.put(key, bytes))?;
+        pieces.put(EXEMPLARS, &shared.head().encoded_exemplars())?;
+        let written = pieces.finish(&self.pieces)?;
         let families = shared.head().families.clone();
         for (name, (known, _)) in families.iter().filter(|(_, (_, changed))| *changed || all) {
             commit.family(name, known)?;
         }
         commit.finish()?;
+        self.pieces = written;
         self.finished(&gone);
         Ok(())
     }
@@ -398,8 +444,8 @@ impl Writer {
     /// Forgets what is on disk.
     fn finished(&mut self, gone: &[SeriesId]) {
         self.checkpoint_ms = self.now_ms;
+        self.attempts.covered();
         self.streams.iter_mut().for_each(|kept| kept.changed = false);
-        self.states.values_mut().for_each(|(_, changed)| *changed = false);
         let slots = self.shared.head().slots();
         for index in 0..slots {
             let mut head = self.shared.head_mut();

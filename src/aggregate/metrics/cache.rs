@@ -4,7 +4,7 @@
 //! difference, compared in full, so that no hash, chosen or not, gives a point to another's series. Keys are as
 //! written: the same attributes in another order are another entry for the same series.
 //!
-//! Limits: entries and key bytes of a level; what would pass them empties all levels, counted, and they fill again.
+//! Limits: entries and bytes of a level; what would pass them empties all levels, counted, and they fill again.
 //! Cost: one hash and one comparison of the key; about 60 B an entry and its key.
 
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -23,9 +23,9 @@ pub(in crate::aggregate) struct Level<T> {
     hasher: DefaultHashBuilder,
     index: HashTable<Slot>,
     entries: Vec<Entry<T>>,
-    key_bytes: usize,
+    bytes: usize,
     entries_max: usize,
-    key_bytes_max: usize,
+    bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -37,19 +37,24 @@ struct Entry<T> {
     value: T,
 }
 
+/// What an entry takes: itself, its place in the index, and a key of so many bytes.
+const fn cost<T>(key_bytes: usize) -> usize {
+    size_of::<Entry<T>>() + 24 + key_bytes
+}
+
 /// Where a key was looked for.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::aggregate) struct Place(u64);
 
 impl<T> Level<T> {
-    pub(in crate::aggregate) fn new(entries_max: usize, key_bytes_max: usize) -> Self {
+    pub(in crate::aggregate) fn new(entries_max: usize, bytes_max: usize) -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
             index: HashTable::new(),
             entries: Vec::new(),
-            key_bytes: 0,
+            bytes: 0,
             entries_max,
-            key_bytes_max,
+            bytes_max,
         }
     }
 
@@ -76,7 +81,7 @@ impl<T> Level<T> {
 
     /// Whether a key of so many bytes has room.
     pub(in crate::aggregate) fn has_room(&self, key_bytes: usize) -> bool {
-        self.entries.len() < self.entries_max && self.key_bytes + key_bytes <= self.key_bytes_max
+        self.entries.len() < self.entries_max && self.bytes + cost::<T>(key_bytes) <= self.bytes_max
     }
 
     /// Adds what [`Level::find`] did not find.
@@ -87,7 +92,7 @@ impl<T> Level<T> {
         value: T,
     ) -> Slot {
         let slot = Slot::try_from(self.entries.len()).unwrap_or(ROOT);
-        self.key_bytes += key.len();
+        self.bytes += cost::<T>(key.len());
         self.entries.push(Entry { hash, parent, part, key: key.into(), value });
         let entries = &self.entries;
         let rehash = |&slot: &Slot| entries.get(slot as usize).map_or(0, |entry| entry.hash);
@@ -110,7 +115,7 @@ impl<T> Level<T> {
     pub(in crate::aggregate) fn clear(&mut self) {
         self.index.clear();
         self.entries.clear();
-        self.key_bytes = 0;
+        self.bytes = 0;
     }
 }
 
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn keys_differ_by_parent_part_and_bytes() {
-        let mut level = Level::new(10, 100);
+        let mut level = Level::new(10, 1_000);
         let a = add(&mut level, 1, 0, b"k", 1);
         let b = add(&mut level, 2, 0, b"k", 2);
         let c = add(&mut level, 1, 7, b"k", 3);
@@ -140,13 +145,13 @@ mod tests {
 
     #[test]
     fn a_level_is_bounded_by_entries_and_by_bytes() {
-        let mut level = Level::new(2, 10);
-        assert!(level.has_room(10) && !level.has_room(11));
+        let mut level = Level::new(2, cost::<u8>(0) * 2 + 10);
+        assert!(level.has_room(cost::<u8>(0) + 10) && !level.has_room(cost::<u8>(0) + 11));
         add(&mut level, ROOT, 0, b"12345678", 0);
         assert!(level.has_room(2) && !level.has_room(3));
         add(&mut level, ROOT, 0, b"", 0);
         assert!(!level.has_room(0));
         level.clear();
-        assert!(level.has_room(10) && level.find(ROOT, 0, b"").is_err());
+        assert!(level.has_room(cost::<u8>(0) + 10) && level.find(ROOT, 0, b"").is_err());
     }
 }

@@ -63,32 +63,12 @@ impl Buckets {
         Ok(())
     }
 
-    /// Adds a delta to this total.
-    ///
-    /// # Errors
-    /// The bounds differ, so that there is nothing to add to; nothing was changed.
-    pub fn add(&mut self, delta: &Self) -> Result<(), OtherBounds> {
-        if self.bounds != delta.bounds || self.counts.len() != delta.counts.len() {
-            return Err(OtherBounds);
-        }
-        for (total, count) in self.counts.iter_mut().zip(&delta.counts) {
-            *total = total.saturating_add(*count);
-        }
-        self.count = self.count.saturating_add(delta.count);
-        self.sum = self.sum.zip(delta.sum).map(|(total, sum)| total + sum);
-        Ok(())
-    }
-
     /// The same bounds with nothing counted.
     pub fn clear_counts(&mut self) {
         self.counts.fill(0);
         (self.count, self.sum) = (0, self.sum.map(|_| 0.0));
     }
 }
-
-/// Two histograms with different bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OtherBounds;
 
 #[cfg(test)]
 mod tests {
@@ -128,14 +108,5 @@ mod tests {
     fn a_last_bound_of_infinity_is_the_bucket_that_is_there_anyway() {
         let classic = read(&[1.0, f64::INFINITY], &[1, 2, 0], 3).unwrap();
         assert_eq!((classic.bounds, classic.counts), (vec![1.0], vec![1, 2]));
-    }
-
-    #[test]
-    fn deltas_add_up_where_their_bounds_agree() {
-        let mut total = read(&[1.0], &[1, 2], 3).unwrap();
-        total.add(&read(&[1.0], &[10, 0], 10).unwrap()).unwrap();
-        assert_eq!((&total.counts[..], total.count, total.sum), (&[11, 2][..], 13, Some(3.0)));
-        assert_eq!(total.add(&read(&[2.0], &[1, 0], 1).unwrap()), Err(OtherBounds));
-        assert_eq!(total.count, 13);
     }
 }

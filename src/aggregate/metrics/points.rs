@@ -11,7 +11,6 @@
 //! A counter or histogram that begins, or begins again, has a zero sample at its start: [`super::stream`]. A point
 //! that says `NO_RECORDED_VALUE` ends its series.
 
-use sidelight_exphist::Histogram;
 use sidelight_promql::Histogram as Native;
 use sidelight_promql::source::is_stale;
 use sidelight_wire::view::metrics::{
@@ -23,7 +22,6 @@ use super::drops::Reason;
 use super::form::Form;
 use super::sink::Sink;
 use super::stream::{self, Cumulative, Delta, Times};
-use super::totals::Total;
 use super::translate::{At, Part, Translator, ZERO_BACK_MS_MAX};
 use super::{exemplar, exponential};
 use crate::store::{Exemplar as Kept, Kind};
@@ -104,8 +102,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         if !point.is_stale() {
             self.scratch.classic.read(point)?;
         }
-        let id =
-            self.series(sink, at, point.attributes(), &Part::whole(Kind::Classic).total(delta))?;
+        let id = self.series(sink, at, point.attributes(), &Part::whole(Kind::Classic))?;
         let times = Times { start: point.start_time_unix_nano, time: point.time_unix_nano };
         if point.is_stale() {
             return Ok(end(sink, id, times, time_ms));
@@ -113,9 +110,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         let zero = if delta {
             let place = self.place(sink, id, times)?;
             let zero = zero_of(sink, id, place, time_ms);
-            if let Some(total) = self.totals.get_mut(id) {
-                add_classic(total, place, &mut self.scratch.classic);
-            }
+            self.totals.add_classic(id, place, &mut self.scratch.classic)?;
             advance(sink, id, times);
             zero
         } else {
@@ -146,17 +141,13 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             true => None,
             false => Some(self.scratch.exponential.read(point)?),
         };
-        let id =
-            self.series(sink, at, point.attributes(), &Part::whole(Kind::Native).total(delta))?;
+        let id = self.series(sink, at, point.attributes(), &Part::whole(Kind::Native))?;
         let times = Times { start: point.start_time_unix_nano, time: point.time_unix_nano };
         let Some(read) = read else { return Ok(end(sink, id, times, time_ms)) };
         let (zero, value) = if delta {
             let place = self.place(sink, id, times)?;
             let zero = zero_of(sink, id, place, time_ms);
-            let value = match self.totals.get_mut(id) {
-                Some(total) => add_exponential(total, place, read),
-                None => exponential::native(&read),
-            };
+            let value = exponential::native(self.totals.add_exponential(id, place, read)?);
             advance(sink, id, times);
             (zero, value)
         } else {
@@ -267,29 +258,6 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             }
         }
     }
-}
-
-/// Adds a delta to a total and writes the total over it.
-fn add_classic(total: &mut Total, place: Delta, delta: &mut Buckets) {
-    if let (Total::Classic(total), Delta::Add) = (&mut *total, place)
-        && total.add(delta).is_ok()
-    {
-        delta.clone_from(total);
-    } else {
-        // Other bounds begin a new total: the same observations are counted elsewhere from here on.
-        *total = Total::Classic(delta.clone());
-    }
-}
-
-/// Adds a delta to a total; the total.
-fn add_exponential(total: &mut Total, place: Delta, delta: Histogram) -> Option<Native> {
-    if let (Total::Exponential(total), Delta::Add) = (&mut *total, place) {
-        total.merge(&delta);
-        return exponential::native(total);
-    }
-    let value = exponential::native(&delta);
-    *total = Total::Exponential(delta);
-    value
 }
 
 /// The most quantiles of a summary.

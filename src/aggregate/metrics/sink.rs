@@ -3,7 +3,9 @@
 use sidelight_promql::Histogram;
 
 use super::drops::Reason;
-use crate::store::{Classic, Exemplar, Kind, Metadata, Refused, SeriesId, Stream, Writer};
+use crate::store::{
+    Classic, Exemplar, Fingerprint, Kind, Metadata, Refused, SeriesId, Stream, Writer,
+};
 
 /// Where samples go.
 pub trait Sink {
@@ -15,6 +17,12 @@ pub trait Sink {
 
     /// See [`Writer::series`]; `None` past the limit, counted.
     fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<Self::Id>;
+
+    /// See [`Writer::fingerprint`].
+    fn fingerprint(&self, id: Self::Id) -> Option<u64>;
+
+    /// See [`Writer::by_fingerprint`].
+    fn by_fingerprint(&self, fingerprint: u64) -> Option<Self::Id>;
 
     /// See [`Writer::append`].
     ///
@@ -66,6 +74,14 @@ impl Sink for Writer {
 
     fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
         Some(Self::series(self, labels, kind)).filter(|id| !id.is_overflow())
+    }
+
+    fn fingerprint(&self, id: SeriesId) -> Option<u64> {
+        Self::fingerprint(self, id).map(|fingerprint| fingerprint.0)
+    }
+
+    fn by_fingerprint(&self, fingerprint: u64) -> Option<SeriesId> {
+        Self::by_fingerprint(self, Fingerprint(fingerprint))
     }
 
     fn append(&mut self, id: SeriesId, time_ms: i64, value: f64) -> Result<(), Refused> {

@@ -26,8 +26,7 @@ use super::stream;
 use super::target::{TARGET_INFO, Target};
 use super::totals::Totals;
 use super::{Config, names};
-use crate::aggregate::codec::{self, Read};
-use crate::store::{Kind, Metadata, MetricKind, Refused};
+use crate::store::{Kind, Metadata, MetricKind, PutState, Refused, StoreError};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
 
@@ -37,6 +36,10 @@ pub(super) const ZERO_BACK_MS_MAX: i64 = 60 * 60 * 1_000;
 const INFO_STEP_MS: i64 = 150_000;
 /// … but no more often than this per request.
 const INFO_STEPS_MAX: usize = 1_000;
+
+/// The names of what is kept by checkpoints.
+const EXPORTS: &str = "metrics.exports";
+const TOTALS: &str = "metrics.totals";
 
 #[derive(Debug)]
 struct ResourceState<Id> {
@@ -114,13 +117,14 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
     #[must_use]
     pub fn new(config: Config, registry: &Registry) -> Self {
         let points = config.series_max.saturating_mul(2);
+        let bytes = config.memory.caches;
         Self {
-            resources: Level::new(4_096, 4 << 20),
-            scopes: Level::new(16_384, 4 << 20),
-            metrics: Level::new(65_536, 8 << 20),
-            points: Level::new(points, points.saturating_mul(256)),
+            resources: Level::new(4_096, bytes / 8),
+            scopes: Level::new(16_384, bytes / 8),
+            metrics: Level::new(65_536, bytes / 8),
+            points: Level::new(points, bytes / 8 * 5),
             exports: Exports::default(),
-            totals: Totals::default(),
+            totals: Totals::new(config.memory.totals),
             drops: Drops::new(registry),
             conflicts: registry.counter(&desc::STORE_CONFLICTING_POINTS, &[]),
             exemplars: registry.counter(&desc::STORE_EXEMPLARS, &[]),
@@ -195,7 +199,8 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             Ok(slot) => return Some((above, slot)),
             Err(place) => place,
         };
-        if !self.scopes.has_room(self.key.len()) {
+        // What is made of it is about as long as it is.
+        if !self.scopes.has_room(self.key.len() * 2) {
             self.clear();
             return self.enter(sink, resource, scope);
         }
@@ -217,7 +222,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             Ok(slot) => return Some(slot),
             Err(place) => place,
         };
-        if !self.resources.has_room(self.key.len()) {
+        if !self.resources.has_room(self.key.len() * 2) {
             self.clear();
         }
         let cut = self.config.label_value_bytes_max;
@@ -408,9 +413,6 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             self.exports.refuse(at.export);
             return Err(Reason::Overflow);
         };
-        if part.keeps_total {
-            self.totals.prepare(id, labels);
-        }
         match place {
             Err(slot) => {
                 if let Some(known) = self.points.get_mut(slot) {
@@ -435,22 +437,33 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         })
     }
 
-    /// Everything that the same requests need to give the same samples, for the checkpoint.
-    pub fn encode<S: Sink<Id = Id>>(&mut self, sink: &mut S) -> Vec<u8> {
-        // The state of a series that left the store is nobody's.
+    /// Lets go of what belongs to series that left the store.
+    pub fn forget<S: Sink<Id = Id>>(&mut self, sink: &mut S) {
         self.totals.retain(|id| sink.stream(id).last_unix_nano > 0);
-        let (mut exports, mut out) = (Vec::new(), Vec::new());
-        self.exports.encode(&mut exports);
-        codec::put_bytes(&mut out, &exports);
-        self.totals.encode(&mut out);
-        out
     }
 
-    /// Takes up what [`Translator::encode`] wrote; what cannot be read is begun anew.
-    pub fn restore<S: Sink<Id = Id>>(&mut self, bytes: &[u8], sink: &mut S) {
-        let mut read = Read(bytes);
-        self.exports = Exports::decode(read.bytes().unwrap_or_default());
-        self.totals = Totals::decode(read.0, sink);
+    /// Everything that the same requests need to give the same samples, for the checkpoint: `put` is given pieces of
+    /// the state with a name, the largest 640 KiB.
+    ///
+    /// # Errors
+    /// That of `put`.
+    pub fn encode<S: Sink<Id = Id>>(&self, sink: &S, put: PutState<'_>) -> Result<(), StoreError> {
+        let mut exports = Vec::new();
+        self.exports.encode(&mut exports);
+        put(EXPORTS, &exports)?;
+        self.totals.encode(sink, &mut |piece| put(TOTALS, piece))
+    }
+
+    /// Takes up what [`Translator::encode`] wrote: `pieces` gives those of a name. What cannot be read is begun anew.
+    pub fn restore<S: Sink<Id = Id>>(
+        &mut self,
+        mut pieces: impl FnMut(&str) -> Vec<Vec<u8>>,
+        sink: &mut S,
+    ) {
+        self.exports = Exports::decode(&pieces(EXPORTS).concat());
+        for piece in pieces(TOTALS) {
+            self.totals.take_back(&piece, sink);
+        }
     }
 
     /// How many entries each level has: resources, scopes, metrics, points.
@@ -467,17 +480,11 @@ pub(super) struct Part<'a> {
     pub(super) number: u64,
     pub(super) suffix: &'a str,
     pub(super) extra: Option<(&'a str, String)>,
-    /// Whether points are added up beside the store.
-    pub(super) keeps_total: bool,
 }
 
 impl Part<'_> {
     pub(super) const fn whole(kind: Kind) -> Self {
-        Self { kind, number: 0, suffix: "", extra: None, keeps_total: false }
-    }
-
-    pub(super) fn total(self, keeps_total: bool) -> Self {
-        Self { keeps_total, ..self }
+        Self { kind, number: 0, suffix: "", extra: None }
     }
 }
 

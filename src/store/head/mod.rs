@@ -415,6 +415,23 @@ impl Head {
         }
     }
 
+    /// The series with this fingerprint.
+    pub(super) fn id(&self, fingerprint: Fingerprint) -> Option<SeriesId> {
+        self.at(self.index(fingerprint)?).map(|(id, _)| id)
+    }
+
+    /// Exemplars for the checkpoint.
+    pub(super) fn encoded_exemplars(&self) -> Vec<u8> {
+        self.exemplars.encode(|id| self.get(id).map(|series| series.fingerprint))
+    }
+
+    /// Takes up what [`Head::encoded_exemplars`] gave.
+    pub(super) fn take_back_exemplars(&mut self, bytes: &[u8]) {
+        let mut exemplars = std::mem::replace(&mut self.exemplars, Ring::new(0, 0, 0));
+        exemplars.take_back(bytes, |of| self.id(of));
+        self.exemplars = exemplars;
+    }
+
     /// Keeps what is known of a family; false when there is no room.
     pub(super) fn describe(&mut self, name: &str, metadata: Metadata, families_max: usize) -> bool {
         let cost =

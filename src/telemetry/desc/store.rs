@@ -87,6 +87,13 @@ pub const STORE_UNSAVED_RECORDS: Desc = Desc {
     help: "Records acknowledged to the journal though no checkpoint covers them, because too many waited for one.",
     labels: &[],
 };
+/// Records that ended the process.
+pub const STORE_SKIPPED_RECORDS: Desc = Desc {
+    name: "sidelight_store_skipped_records",
+    kind: Kind::Counter,
+    help: "Records passed over by the aggregator because two processes ended while they read them; forwarding is not touched.",
+    labels: &[],
+};
 /// Checkpoints that failed.
 pub const STORE_CHECKPOINT_FAILURES: Desc = Desc {
     name: "sidelight_store_checkpoint_failures",
