@@ -1,6 +1,6 @@
 //! What a request that reads the store asks and may use.
 
-use sidelight_promql::engine::Stop;
+use sidelight_promql::engine::{QueryError, Stop};
 
 pub(super) use super::prometheus::{Failure, Params};
 use super::reply::Reply;
@@ -26,6 +26,15 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     pub(super) fn now_ms(&self) -> i64 {
         self.now.as_ms()
+    }
+
+    /// What to answer when something failed: that it was ended, if it was.
+    pub(super) fn failure(&self, error: impl Into<Failure>) -> Failure {
+        match (self.stop)() {
+            Some(Stop::Timeout) => QueryError::Timeout.into(),
+            Some(Stop::Canceled) => QueryError::Canceled.into(),
+            None => error.into(),
+        }
     }
 }
 

@@ -88,7 +88,8 @@ const OWN: &[Route] = &[
     get(
         "/metrics",
         Access::Read,
-        "self-metrics, span metrics and stored metrics",
+        "self-metrics, span metrics and stored metrics; of native histograms sum and count, since the text formats have no \
+         form for their buckets and their bounds change: ask `/api/v1/query`",
         Answer::Read(metrics),
     ),
     get(

@@ -4,6 +4,7 @@
 //! day files: a live series counts as there from the beginning until its newest sample.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sidelight_promql::ast::Matcher;
@@ -13,7 +14,7 @@ use super::checkpoint::Window;
 use super::exemplars::SeriesExemplars;
 use super::handle::Store;
 use super::head::{Views, resolve};
-use super::select::{Place, Query, Selected};
+use super::select::{Place, Query, Reading, Selected};
 use super::virtual_series::{self, LE, Suffix};
 use super::{Kind, SeriesId, StoreError};
 
@@ -21,8 +22,7 @@ use super::{Kind, SeriesId, StoreError};
 type Shape = (Labels, Vec<Arc<[f64]>>, bool);
 
 impl Store {
-    /// The names of labels of series that meet one of `selectors` (none: of every series) and have
-    /// samples from `start_ms` to `end_ms`; sorted, at most `limit`.
+    /// See [`Reading::label_names`].
     ///
     /// # Errors
     /// [`StoreError`]: a file cannot be read.
@@ -33,19 +33,10 @@ impl Store {
         end_ms: i64,
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
-        let mut names = BTreeSet::new();
-        self.each_label_set(selectors, start_ms, end_ms, |labels| {
-            for label in labels {
-                if !names.contains(&*label.name) {
-                    names.insert(label.name.to_string());
-                }
-            }
-            true
-        })?;
-        Ok(names.into_iter().take(limit).collect())
+        self.reading(&|| false).label_names(selectors, start_ms, end_ms, limit)
     }
 
-    /// The values of label `name`, likewise.
+    /// See [`Reading::label_values`].
     ///
     /// # Errors
     /// [`StoreError`]: a file cannot be read.
@@ -57,18 +48,10 @@ impl Store {
         end_ms: i64,
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
-        let mut values = BTreeSet::new();
-        self.each_label_set(selectors, start_ms, end_ms, |labels| {
-            let value = labels.get(name);
-            if !value.is_empty() && !values.contains(value) {
-                values.insert(value.to_owned());
-            }
-            true
-        })?;
-        Ok(values.into_iter().take(limit).collect())
+        self.reading(&|| false).label_values(name, selectors, start_ms, end_ms, limit)
     }
 
-    /// The label sets of series, likewise; the first `limit` that are found.
+    /// See [`Reading::series`].
     ///
     /// # Errors
     /// [`StoreError`]: a file cannot be read.
@@ -79,15 +62,7 @@ impl Store {
         end_ms: i64,
         limit: usize,
     ) -> Result<Vec<Labels>, StoreError> {
-        let mut sets = BTreeSet::new();
-        self.each_label_set(selectors, start_ms, end_ms, |labels| {
-            let room = sets.len() < limit;
-            if room {
-                sets.insert(labels.clone());
-            }
-            room
-        })?;
-        Ok(sets.into_iter().collect())
+        self.reading(&|| false).series(selectors, start_ms, end_ms, limit)
     }
 
     /// The exemplars of series that meet one of `selectors`, from `start_ms` to `end_ms`. Those of a
@@ -147,6 +122,88 @@ impl Store {
         }
         buckets
     }
+}
+
+/// The most series whose samples say what their label sets are, or that are in memory: of one selector.
+const GATHERED_MAX: usize = 50_000;
+
+/// Keeps the first `limit` in order.
+fn keep(kept: &mut BTreeSet<String>, text: String, limit: usize) {
+    kept.insert(text);
+    if kept.len() > limit {
+        kept.pop_last();
+    }
+}
+
+impl Reading<'_> {
+    /// The names of labels of series that meet one of `selectors` (none: of every series) and have
+    /// samples from `start_ms` to `end_ms`; sorted, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be read, or it was stopped.
+    pub fn label_names(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut names = BTreeSet::new();
+        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+            for label in labels {
+                if !names.contains(&*label.name) {
+                    keep(&mut names, label.name.to_string(), limit);
+                }
+            }
+            true
+        })?;
+        Ok(names.into_iter().collect())
+    }
+
+    /// The values of label `name`, likewise.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be read, or it was stopped.
+    pub fn label_values(
+        &self,
+        name: &str,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut values = BTreeSet::new();
+        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+            let value = labels.get(name);
+            if !value.is_empty() && !values.contains(value) {
+                keep(&mut values, value.to_owned(), limit);
+            }
+            true
+        })?;
+        Ok(values.into_iter().collect())
+    }
+
+    /// The label sets of series, likewise; the first `limit` that are found.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a file cannot be read, or it was stopped.
+    pub fn series(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Labels>, StoreError> {
+        let mut sets = BTreeSet::new();
+        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+            let room = sets.len() < limit;
+            if room {
+                sets.insert(labels.clone());
+            }
+            room
+        })?;
+        Ok(sets.into_iter().collect())
+    }
 
     /// Hands every label set to `each`, some more than once, until it says no.
     fn each_label_set(
@@ -161,11 +218,25 @@ impl Store {
         let window = Window { after, until: end_ms, step, range, lookback, reads };
         let every: &[&[Matcher]] = &[&[]];
         for matchers in if selectors.is_empty() { every } else { selectors } {
-            let mut query = Query::new(&self.shared, window);
-            for series in query.find(matchers)? {
-                if !self.label_sets(&mut query, &series, matchers, &mut each)? {
+            let mut query = Query::new(&self.store.shared, window, self.stop);
+            let mut ended = false;
+            // What has to be read first. Numbers on disk show as they are stored, and are not gathered.
+            let mut others = Vec::new();
+            query.find_each(matchers, &mut |found| {
+                match &found.place {
+                    Place::Disk(labels) if found.kind != Kind::Classic => ended = !each(labels),
+                    _ => others.push(found),
+                }
+                let full = ended || others.len() >= GATHERED_MAX;
+                if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            for series in others {
+                if ended || !self.label_sets(&mut query, &series, matchers, &mut each)? {
                     return Ok(());
                 }
+            }
+            if ended {
+                return Ok(());
             }
         }
         Ok(())
@@ -207,7 +278,7 @@ impl Store {
         let labels = match &of.place {
             Place::Disk(labels) => Some(labels.clone()),
             Place::Head(id) => {
-                let head = self.shared.head();
+                let head = self.store.shared.head();
                 let series = head.get(*id);
                 let labels = series.map(|series| head.labels(series));
                 let known = series.and_then(|of| of.bounds().cloned().zip(of.has_sum()));

@@ -20,7 +20,6 @@
 //!
 //! Limits: [`Config`]. Cost: 1 KiB per series, 2 B per sample, below 100 ns per append.
 
-mod attempts;
 mod checkpoint;
 pub mod chunk;
 mod config;
@@ -51,6 +50,7 @@ pub use handle::{Deps, Store};
 pub use inbox::{ApplyError, Batch, Inbox, Outlet, inbox};
 pub use metadata::{Metadata, MetricKind};
 pub use samples::{Classics, Samples};
+pub use select::Reading;
 pub use stats::{FileSize, Offender, Stats};
 pub use writer::{PutState, SeriesId, Stream, Writer};
 
@@ -206,6 +206,9 @@ pub enum OpenError {
 /// A store that cannot read or write. Nothing that was there is lost: try again later.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Who asked does not wait any more.
+    #[error("stopped before it was read")]
+    Stopped,
     /// A file refused.
     #[error("cannot {operation} {}", path.display())]
     File {

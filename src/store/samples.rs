@@ -31,7 +31,7 @@ pub struct ClassicRow {
     pub time_ms: i64,
     /// Its bounds, as an index of [`Classics::bounds`].
     pub bounds: u32,
-    /// Where its counts begin in [`Classics::cumulative`]; as many as bounds.
+    /// Where its counts begin in [`Classics::cumulative`]; as many as bounds, none of a stale one.
     pub counts: u32,
     /// How many observations there are: the bucket up to +Inf.
     pub count: u64,

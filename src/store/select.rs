@@ -51,7 +51,39 @@ struct TooMany;
 
 type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
 
+/// Reads the store until it is told to stop.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    pub(super) store: &'a Store,
+    pub(super) stop: &'a dyn Fn() -> bool,
+}
+
+impl std::fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The store, read until `stop` says so: then what is asked ends with [`StoreError::Stopped`]. It is asked for
+    /// every series that is looked at.
+    #[must_use]
+    pub const fn reading<'a>(&'a self, stop: &'a dyn Fn() -> bool) -> Reading<'a> {
+        Reading { store: self, stop }
+    }
+}
+
 impl Queryable for Store {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        self.reading(&|| false).select(selection, each)
+    }
+}
+
+impl Queryable for Reading<'_> {
     fn select(
         &self,
         selection: &Selection<'_>,
@@ -59,7 +91,7 @@ impl Queryable for Store {
     ) -> Result<(), SourceError> {
         let failed = |error: StoreError| SourceError(Box::new(error));
         let window = Window::of(selection);
-        let mut query = Query::new(&self.shared, window);
+        let mut query = Query::new(&self.store.shared, window, self.stop);
         let selected = query.find(selection.matchers).map_err(failed)?;
         if selected.len() > SELECTED_MAX {
             return Err(SourceError(Box::new(TooMany)));
@@ -72,6 +104,7 @@ impl Queryable for Store {
 pub(super) struct Query<'a> {
     shared: &'a Shared,
     window: Window,
+    stop: &'a dyn Fn() -> bool,
     reader: Option<Reader<'a>>,
     /// Samples of the series at hand, as stored.
     pub(super) samples: Samples,
@@ -85,10 +118,11 @@ pub(super) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    pub(super) fn new(shared: &'a Shared, window: Window) -> Self {
+    pub(super) fn new(shared: &'a Shared, window: Window, stop: &'a dyn Fn() -> bool) -> Self {
         Self {
             shared,
             window,
+            stop,
             reader: None,
             samples: Samples::default(),
             sealed: Vec::new(),
@@ -106,20 +140,46 @@ impl<'a> Query<'a> {
         Ok(self.reader.insert(reader))
     }
 
-    /// Every stored series that meets the matchers; conditions on bounds are left.
+    fn go_on(&self) -> Result<(), StoreError> {
+        if (self.stop)() { Err(StoreError::Stopped) } else { Ok(()) }
+    }
+
+    /// Every stored series that meets the matchers, at most one more than may be selected; conditions on bounds
+    /// are left.
     pub(super) fn find(&mut self, matchers: &[Matcher]) -> Result<Vec<Selected>, StoreError> {
-        let after = self.window.after;
         let mut selected = Vec::new();
+        self.find_each(matchers, &mut |found| {
+            selected.push(found);
+            if selected.len() > SELECTED_MAX {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        Ok(selected)
+    }
+
+    /// The same, one at a time: those in memory first.
+    pub(super) fn find_each(
+        &mut self,
+        matchers: &[Matcher],
+        take: &mut dyn FnMut(Selected) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let after = self.window.after;
         let born = self.shared.head().born;
         let mut in_head = HashSet::new();
         for target in resolve(&self.shared.head, matchers) {
+            self.go_on()?;
             let head = self.shared.head();
             let Some(series) = head.get(target.id) else { continue };
             in_head.insert(series.fingerprint);
             if series.last_ms.is_some_and(|last| last > after) {
                 let (fingerprint, kind) = (series.fingerprint, series.kind);
                 let (views, place) = (target.views, Place::Head(target.id));
-                selected.push(Selected { fingerprint, kind, views, place });
+                drop(head);
+                if take(Selected { fingerprint, kind, views, place }).is_break() {
+                    return Ok(());
+                }
             }
         }
         let name = matchers.iter().find(|m| m.name == NAME && m.op == MatchOp::Equal);
@@ -128,13 +188,19 @@ impl<'a> Query<'a> {
         // samples on disk that the head knows nothing of.
         let shared = self.shared;
         let known = |of: Fingerprint| in_head.contains(&of) || shared.head().has_since(of, born);
-        self.find_on_disk(name, matchers, &known, &mut selected)?;
-        if let Some(base) = name.and_then(virtual_series::base) {
-            let found: HashSet<_> = selected.iter().map(|series| series.fingerprint).collect();
-            let known = |of: Fingerprint| found.contains(&of) || known(of);
-            self.find_on_disk(Some(base), matchers, &known, &mut selected)?;
+        let Some(base) = name.and_then(virtual_series::base) else {
+            return self.find_on_disk(name, matchers, &known, take).map(drop);
+        };
+        let mut found = HashSet::new();
+        let flow = self.find_on_disk(name, matchers, &known, &mut |selected| {
+            found.insert(selected.fingerprint);
+            take(selected)
+        })?;
+        if flow.is_break() {
+            return Ok(());
         }
-        Ok(selected)
+        let known = |of: Fingerprint| found.contains(&of) || known(of);
+        self.find_on_disk(Some(base), matchers, &known, take).map(drop)
     }
 
     fn find_on_disk(
@@ -142,9 +208,10 @@ impl<'a> Query<'a> {
         name: Option<&str>,
         matchers: &[Matcher],
         known: &dyn Fn(Fingerprint) -> bool,
-        selected: &mut Vec<Selected>,
-    ) -> Result<(), StoreError> {
-        let window = self.window;
+        take: &mut dyn FnMut(Selected) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let (window, stop) = (self.window, self.stop);
+        let mut flow = ControlFlow::Continue(());
         self.reader()?.series(&window, name, known, &mut |found| {
             let others =
                 |m: &&Matcher| m.name != NAME && (found.kind != Kind::Classic || m.name != LE);
@@ -152,23 +219,18 @@ impl<'a> Query<'a> {
             let views = Views::of(found.kind, found.labels.metric_name(), matchers);
             if let Some(views) = views.filter(|_| fits) {
                 let (fingerprint, kind) = (found.fingerprint, found.kind);
-                selected.push(Selected {
-                    fingerprint,
-                    kind,
-                    views,
-                    place: Place::Disk(found.labels),
-                });
+                let place = Place::Disk(found.labels);
+                flow = take(Selected { fingerprint, kind, views, place });
             }
-            if selected.len() > SELECTED_MAX {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })
+            if stop() { ControlFlow::Break(()) } else { flow }
+        })?;
+        self.go_on()?;
+        Ok(flow)
     }
 
     /// Reads the samples of a series in the window; `None` when there are none.
     pub(super) fn read(&mut self, of: &Selected) -> Result<Option<(Labels, Sparse)>, StoreError> {
+        self.go_on()?;
         self.samples.clear();
         self.sealed.clear();
         self.open.clear();

@@ -637,3 +637,50 @@ fn exemplars_come_back_after_a_restart() {
         fixture.store.shared.head_mut().take_back_exemplars(&bytes[..cut]);
     }
 }
+
+#[test]
+fn what_is_read_ends_when_it_is_told_to_and_keeps_no_more_than_its_limit() {
+    let mut fixture = open(|_| {});
+    for i in 0..300 {
+        let kind = if i % 3 == 0 { Kind::Classic } else { Kind::Float };
+        let id = fixture.writer.series(&[("__name__", "m"), ("id", &*format!("{i:03}"))], kind);
+        let one = Classic { bounds: &[1.0], counts: &[1, 0], sum: None, count: 1 };
+        match kind {
+            Kind::Classic => fixture.writer.append_classic(id, T0, &one).unwrap(),
+            _ => fixture.writer.append(id, T0, 1.0).unwrap(),
+        }
+    }
+    let check = |store: &Store| {
+        let asked = std::cell::Cell::new(0);
+        for after in [0, 1, 50, 250] {
+            asked.set(0);
+            let stop = || {
+                asked.set(asked.get() + 1);
+                asked.get() > after
+            };
+            let reading = store.reading(&stop);
+            let stopped = |error: StoreError| matches!(error, StoreError::Stopped);
+            assert!(stopped(reading.label_names(&[], 0, i64::MAX, 9).unwrap_err()), "{after}");
+            assert!(asked.get() <= after + 2, "{after} {}", asked.get());
+            asked.set(0);
+            assert!(stopped(reading.label_values("id", &[], 0, i64::MAX, 9).unwrap_err()));
+            asked.set(0);
+            assert!(stopped(reading.series(&[&[]], 0, i64::MAX, 900).unwrap_err()));
+            asked.set(0);
+            let matchers = [matcher("id", MatchOp::NotEqual, "")];
+            let (after, until, reads) = (0, i64::MAX, Reads::Last);
+            let (step, range, lookback) = (0, 0, 0);
+            let selection =
+                Selection { matchers: &matchers, after, until, step, range, lookback, reads };
+            assert!(reading.select(&selection, &mut |_, _| ControlFlow::Continue(())).is_err());
+        }
+        let first = store.label_values("id", &[], 0, i64::MAX, 2).unwrap();
+        assert_eq!(first, ["000", "001"]);
+        assert_eq!(store.series(&[&[]], 0, i64::MAX, 7).unwrap().len(), 7);
+    };
+    check(&fixture.store);
+    fixture.writer.set_now(T0 + 4 * 3_600_000);
+    fixture.writer.checkpoint(1).unwrap();
+    assert_eq!(fixture.store.stats().series, 0);
+    check(&fixture.store);
+}

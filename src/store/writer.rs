@@ -6,9 +6,9 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use sidelight_promql::Histogram;
 
-use super::attempts::Attempts;
 use super::checkpoint::{Record, Restored};
 use super::chunk::Sample;
+use super::disk::Attempts;
 use super::exemplars::Exemplar;
 use super::handle::Shared;
 use super::metadata::Metadata;

@@ -21,6 +21,8 @@ use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
 use crate::time::UnixNano;
 
+mod hostile;
+
 pub(super) fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.to_owned()))
 }

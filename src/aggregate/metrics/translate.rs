@@ -37,10 +37,6 @@ const INFO_STEP_MS: i64 = 150_000;
 /// … but no more often than this per request.
 const INFO_STEPS_MAX: usize = 1_000;
 
-/// The names of what is kept by checkpoints.
-const EXPORTS: &str = "metrics.exports";
-const TOTALS: &str = "metrics.totals";
-
 #[derive(Debug)]
 struct ResourceState<Id> {
     target: Arc<Target>,
@@ -442,26 +438,25 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         self.totals.retain(|id| sink.stream(id).last_unix_nano > 0);
     }
 
-    /// Everything that the same requests need to give the same samples, for the checkpoint: `put` is given pieces of
-    /// the state with a name, the largest 640 KiB.
+    /// What the same requests need to give the same samples, for the checkpoint, in pieces of at most 640 KiB.
     ///
     /// # Errors
     /// That of `put`.
     pub fn encode<S: Sink<Id = Id>>(&self, sink: &S, put: PutState<'_>) -> Result<(), StoreError> {
         let mut exports = Vec::new();
         self.exports.encode(&mut exports);
-        put(EXPORTS, &exports)?;
-        self.totals.encode(sink, &mut |piece| put(TOTALS, piece))
+        put("metrics.exports", &exports)?;
+        self.totals.encode(sink, &mut |piece| put("metrics.totals", piece))
     }
 
-    /// Takes up what [`Translator::encode`] wrote: `pieces` gives those of a name. What cannot be read is begun anew.
+    /// Takes up what [`Translator::encode`] wrote; what cannot be read is begun anew.
     pub fn restore<S: Sink<Id = Id>>(
         &mut self,
         mut pieces: impl FnMut(&str) -> Vec<Vec<u8>>,
         sink: &mut S,
     ) {
-        self.exports = Exports::decode(&pieces(EXPORTS).concat());
-        for piece in pieces(TOTALS) {
+        self.exports = Exports::decode(&pieces("metrics.exports").concat());
+        for piece in pieces("metrics.totals") {
             self.totals.take_back(&piece, sink);
         }
     }

@@ -15,7 +15,9 @@ pub(super) fn instant(call: &Call<'_>) -> Result<Reply, Failure> {
     let limit = call.params.limit("limit")?;
     let expr = expression(call)?;
     let engine = engine(call)?;
-    Ok(reply(engine.instant(&expr, time, call.store)?, time, limit))
+    let stop = || (call.stop)().is_some();
+    let answer = engine.instant(&expr, time, &call.store.reading(&stop));
+    Ok(reply(answer.map_err(|error| call.failure(error))?, time, limit))
 }
 
 pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
@@ -35,7 +37,9 @@ pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
     let expr = expression(call)?;
     let engine = engine(call)?;
     // How many steps there may be is the engine's to say. A string or range vector is the request's fault.
-    Ok(reply(engine.range(&expr, start, end, step, call.store)?, start, limit))
+    let stop = || (call.stop)().is_some();
+    let answer = engine.range(&expr, start, end, step, &call.store.reading(&stop));
+    Ok(reply(answer.map_err(|error| call.failure(error))?, start, limit))
 }
 
 pub(super) fn format(call: &Call<'_>) -> Result<Reply, Failure> {

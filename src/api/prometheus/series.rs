@@ -18,7 +18,10 @@ pub(super) fn label_names(call: &Call<'_>) -> Result<Reply, Failure> {
     let (start, end) = call.params.span()?;
     let limit = Limit::of(call)?;
     let selectors = call.params.selectors()?;
-    let names = call.store.label_names(&slices(&selectors), start, end, limit.rows())?;
+    let stop = || (call.stop)().is_some();
+    let names =
+        call.store.reading(&stop).label_names(&slices(&selectors), start, end, limit.rows());
+    let names = names.map_err(|error| call.failure(error))?;
     Ok(limit.reply(names, |names| json!(names).to_string()))
 }
 
@@ -30,7 +33,15 @@ pub(super) fn label_values(call: &Call<'_>) -> Result<Reply, Failure> {
     let (start, end) = call.params.span()?;
     let limit = Limit::of(call)?;
     let selectors = call.params.selectors()?;
-    let values = call.store.label_values(&name, &slices(&selectors), start, end, limit.rows())?;
+    let stop = || (call.stop)().is_some();
+    let values = call.store.reading(&stop).label_values(
+        &name,
+        &slices(&selectors),
+        start,
+        end,
+        limit.rows(),
+    );
+    let values = values.map_err(|error| call.failure(error))?;
     Ok(limit.reply(values, |values| json!(values).to_string()))
 }
 
@@ -38,7 +49,9 @@ pub(super) fn series(call: &Call<'_>) -> Result<Reply, Failure> {
     let selectors = call.params.required_selectors()?;
     let (start, end) = call.params.span()?;
     let limit = Limit::of(call)?;
-    let found = call.store.series(&slices(&selectors), start, end, limit.rows())?;
+    let stop = || (call.stop)().is_some();
+    let found = call.store.reading(&stop).series(&slices(&selectors), start, end, limit.rows());
+    let found = found.map_err(|error| call.failure(error))?;
     Ok(limit.reply(found, |found| {
         let mut data = String::from("[");
         encode::separated(&mut data, found, encode::labels);

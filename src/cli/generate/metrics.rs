@@ -1,7 +1,10 @@
 //! Metric requests: every series of as many instances as give the wanted number of data points, cumulative,
 //! growing from request to request.
 //!
-//! The time of each point is unique within a run and serves as its id, see [`crate::cli::ids`].
+//! The time of each point is unique within a run and serves as its id, see [`crate::cli::ids`]. A store keeps
+//! milliseconds, and requests that are under way together may arrive in any order: a request is of a fleet of which none
+//! is under way and which was not collected in the same millisecond. There are as many fleets as that takes, one at
+//! ordinary rates, at most as many as requests that may wait for an answer and can be made within a millisecond.
 
 use bytes::Bytes;
 use sidelight_exphist::{Histogram, MAX_BUCKETS};
@@ -19,9 +22,24 @@ const CUMULATIVE: u64 = 2;
 pub(super) struct Metrics {
     /// When counting began, Unix time in nanoseconds.
     start: u64,
-    instances: Vec<Instance>,
+    points: usize,
+    fleets: Vec<Fleet>,
+    /// The number of the next instance.
+    number: u32,
     random: fastrand::Rng,
 }
+
+/// Instances that are collected together.
+#[derive(Debug)]
+struct Fleet {
+    instances: Vec<Instance>,
+    /// Whether its last request has no answer yet.
+    under_way: bool,
+    /// The latest time that a point of it has, in milliseconds.
+    latest_ms: u64,
+}
+
+const NANOS_PER_MS: u64 = 1_000_000;
 
 #[derive(Debug)]
 struct Instance {
@@ -55,11 +73,16 @@ enum State {
 }
 
 impl Metrics {
-    /// Exactly `points` series.
-    pub(super) fn new(points: usize, start: u64, random: fastrand::Rng) -> Self {
+    /// Requests of exactly `points` series.
+    pub(super) const fn new(points: usize, start: u64, random: fastrand::Rng) -> Self {
+        Self { start, points, fleets: Vec::new(), number: 0, random }
+    }
+
+    fn add_fleet(&mut self) -> usize {
         let mut instances = Vec::new();
-        let mut left = points;
-        for number in 0_u32.. {
+        let mut left = self.points;
+        'all: for number in self.number.. {
+            self.number = number + 1;
             for service in 0..SERVICES.len() {
                 let mut metrics = metrics_of(service);
                 for metric in &mut metrics {
@@ -69,30 +92,46 @@ impl Metrics {
                 metrics.retain(|metric| !metric.series.is_empty());
                 instances.push(Instance { service, number, metrics });
                 if left == 0 {
-                    return Self { start, instances, random };
+                    break 'all;
                 }
             }
         }
-        Self { start, instances, random }
+        self.fleets.push(Fleet { instances, under_way: false, latest_ms: 0 });
+        self.fleets.len() - 1
     }
 
-    /// The next collection: every series has moved; times count up from `first_time`.
-    pub(super) fn collect(&mut self, first_time: u64) -> Bytes {
+    /// The next collection of a fleet: every series has moved; times count up from `first_time`. The fleet is under way
+    /// until [`Metrics::arrived`] says that it is not.
+    pub(super) fn collect(&mut self, first_time: u64) -> (Bytes, usize) {
+        let first_ms = first_time / NANOS_PER_MS;
+        let rests = |fleet: &Fleet| !fleet.under_way && fleet.latest_ms < first_ms;
+        let at = self.fleets.iter().position(rests).unwrap_or_else(|| self.add_fleet());
         let mut writer = Writer::default();
         let mut time = first_time;
-        for instance in &mut self.instances {
+        let Self { fleets, random, start, .. } = self;
+        let Some(fleet) = fleets.get_mut(at) else { return (Bytes::new(), at) };
+        for instance in &mut fleet.instances {
             let Some(service) = SERVICES.get(instance.service) else { continue };
             writer.message(1, |w| {
                 w.message(1, |w| w.attributes(1, &resource(service, instance.number)));
                 w.message(2, |w| {
                     w.message(1, |w| w.text(1, "shop.metrics"));
                     for metric in &mut instance.metrics {
-                        w.message(2, |w| metric.write(w, self.start, &mut time, &mut self.random));
+                        w.message(2, |w| metric.write(w, *start, &mut time, random));
                     }
                 });
             });
         }
-        writer.bytes.into()
+        fleet.under_way = true;
+        fleet.latest_ms = time / NANOS_PER_MS;
+        (writer.bytes.into(), at)
+    }
+
+    /// Says that nothing of a fleet's last request is to come.
+    pub(super) fn arrived(&mut self, fleet: usize) {
+        if let Some(fleet) = self.fleets.get_mut(fleet) {
+            fleet.under_way = false;
+        }
     }
 }
 
@@ -252,9 +291,31 @@ mod tests {
     fn a_request_has_exactly_the_points_that_were_asked_for() {
         for points in [1, 7, 100, 1_000] {
             let mut metrics = Metrics::new(points, 5, fastrand::Rng::with_seed(1));
-            let summary = validate(Signal::Metrics, &metrics.collect(9), &Limits::default());
+            let summary = validate(Signal::Metrics, &metrics.collect(9).0, &Limits::default());
             assert_eq!(summary.unwrap().items as usize, points);
         }
+    }
+
+    #[test]
+    fn no_series_has_two_points_in_a_millisecond_or_two_requests_under_way() {
+        let mut metrics = Metrics::new(60, 5, fastrand::Rng::with_seed(1));
+        let of = |time: u64, metrics: &mut Metrics| {
+            let (request, fleet) = metrics.collect(time);
+            let request = ExportMetricsServiceRequest::decode(request).unwrap();
+            let resources = request.resource_metrics.into_iter();
+            (fleet, format!("{:?}", resources.map(|of| of.resource).collect::<Vec<_>>()))
+        };
+        let (a, first) = of(10 * NANOS_PER_MS, &mut metrics);
+        metrics.arrived(a);
+        // The same millisecond.
+        let (b, second) = of(10 * NANOS_PER_MS + 60, &mut metrics);
+        assert!(a != b && first != second);
+        // `b` is under way.
+        let (c, third) = of(11 * NANOS_PER_MS, &mut metrics);
+        assert_eq!((c, &third), (a, &first));
+        metrics.arrived(b);
+        metrics.arrived(c);
+        assert_eq!(of(12 * NANOS_PER_MS, &mut metrics).1, first);
     }
 
     #[test]
@@ -262,7 +323,9 @@ mod tests {
         let mut metrics = Metrics::new(60, 5, fastrand::Rng::with_seed(1));
         let mut counts = Vec::new();
         for time in [100, 1_000] {
-            let request = ExportMetricsServiceRequest::decode(metrics.collect(time)).unwrap();
+            let (request, fleet) = metrics.collect(time * NANOS_PER_MS);
+            metrics.arrived(fleet);
+            let request = ExportMetricsServiceRequest::decode(request).unwrap();
             let all = request.resource_metrics.into_iter().flat_map(|r| r.scope_metrics);
             let mut count = 0;
             for metric in all.flat_map(|s| s.metrics) {

@@ -112,6 +112,8 @@ struct Request {
     signal: Signal,
     first_id: u64,
     payload: Bytes,
+    /// Whose metrics they are.
+    fleet: Option<usize>,
 }
 
 impl Load {
@@ -194,7 +196,9 @@ impl Load {
                     return;
                 }
                 if let Some(request) = self.make(*signal, round, stamp) {
+                    let fleet = request.fleet;
                     self.deliver(client, request).await;
+                    fleet.into_iter().for_each(|fleet| self.metrics().arrived(fleet));
                 }
             }
         }
@@ -240,16 +244,20 @@ impl Load {
             let count = u64::try_from(self.pairs.len()).ok()?;
             self.pairs.get(usize::try_from(round.checked_rem(count)?).ok()?)
         };
-        let payload = match signal {
-            Signal::Traces => pair()?.traces.stamp(stamp),
-            Signal::Logs => pair()?.logs.stamp(stamp),
+        let (payload, fleet) = match signal {
+            Signal::Traces => (pair()?.traces.stamp(stamp), None),
+            Signal::Logs => (pair()?.logs.stamp(stamp), None),
             Signal::Metrics => {
-                let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-                metrics.collect(stamp.first_id)
+                let (payload, fleet) = self.metrics().collect(stamp.first_id);
+                (payload, Some(fleet))
             }
             Signal::Profiles => return None,
         };
-        Some(Request { signal, first_id: stamp.first_id, payload })
+        Some(Request { signal, first_id: stamp.first_id, payload, fleet })
+    }
+
+    fn metrics(&self) -> MutexGuard<'_, Metrics> {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one request until it is acknowledged, refused or given up.

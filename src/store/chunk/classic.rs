@@ -108,8 +108,7 @@ pub(super) fn decode(
         let time_ms = times.get(bits)?;
         let counts = u32::try_from(into.cumulative.len()).map_err(|_| Corrupt("too large"))?;
         if bits.get_bit()? {
-            // Room for its buckets, so that every row has some.
-            into.cumulative.extend(last.iter().skip(1).map(|_| 0));
+            // No counts: whoever looks for them finds those of another row, and that they are of no meaning.
             let row = ClassicRow { time_ms, bounds, counts, count: 0, sum: None, stale: true };
             into.rows.push(row);
             continue;

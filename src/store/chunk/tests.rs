@@ -217,3 +217,84 @@ fn a_chunk_is_cut_at_120_samples_512_bytes_or_2_hours() {
     samples.points.floats = (0..10).map(|hour| (hour * 3_600_000, 1.0)).collect();
     assert_eq!(encode(&samples).len(), 5);
 }
+
+/// What decoding any bytes gave, in samples, counts and bounds.
+fn size_of_any(encoding: u8, bytes: &[u8]) -> usize {
+    let mut samples = Samples::default();
+    let _cut_short = decode(encoding, bytes, &mut samples);
+    let histograms = samples.points.histograms.iter();
+    let buckets = histograms.map(|(_, h)| h.positive.0.len() + h.negative.0.len() + 1);
+    let bounds: usize = samples.classics.bounds.iter().map(|bounds| bounds.len()).sum();
+    samples.points.floats.len()
+        + buckets.sum::<usize>()
+        + samples.classics.rows.len()
+        + samples.classics.cumulative.len()
+        + bounds
+}
+
+#[test]
+fn any_bytes_decode_without_a_panic_into_no_more_than_their_bits() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut seeds: Vec<Chunk> = Vec::new();
+    for kind in 0..3 {
+        let (mut open, mut sealed) = (None, Vec::new());
+        for i in 0..200_u64 {
+            let time = i as i64 * 15_000;
+            let set = [0.1, 1.0, 10.0];
+            let counts = [i, i / 2, 3, random.u64(..9)];
+            let classic = Classic { bounds: &set, counts: &counts, sum: Some(i as f64), count: i };
+            let native = Histogram {
+                count: i as f64,
+                sum: 0.5 * i as f64,
+                positive: Buckets(vec![(3, i as f64), (9, 1.0 + (i / 7) as f64)]),
+                ..Histogram::default()
+            };
+            let sample = match kind {
+                0 => Sample::Float(random.f64()),
+                1 => Sample::Native(&native),
+                _ if i % 50 == 49 => Sample::ended(Kind::Classic),
+                _ => Sample::Classic(&classic),
+            };
+            put(time, &sample, None, &mut open, &mut sealed);
+        }
+        seeds.extend(sealed);
+    }
+    for round in 0..6_000 {
+        let mut bytes = if round % 3 == 0 {
+            (0..random.usize(..300)).map(|_| random.u8(..)).collect()
+        } else {
+            seeds[random.usize(..seeds.len())].bytes.to_vec()
+        };
+        for _ in 0..random.usize(..6) {
+            if !bytes.is_empty() {
+                let at = random.usize(..bytes.len());
+                bytes[at] = random.u8(..);
+            }
+        }
+        bytes.truncate(random.usize(..=bytes.len()));
+        for encoding in 0..7 {
+            let found = size_of_any(encoding, &bytes);
+            assert!(found <= 8 * bytes.len(), "{found} of {} bytes: {bytes:?}", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn ends_of_a_histogram_with_many_bounds_take_no_counts() {
+    let mut bits = super::bits::BitWriter::default();
+    bits.put_small(60_000);
+    for bound in 0..60_000 {
+        super::decimal::put_bound(f64::from(bound), &mut bits);
+    }
+    bits.put_bit(true);
+    let mut times = super::time::Times::default();
+    for time in 0..60_000 {
+        times.put(time, &mut bits);
+        bits.put_bit(true);
+    }
+    let mut bytes = 60_000_u16.to_le_bytes().to_vec();
+    bits.copy_to(&mut bytes);
+    let mut samples = Samples::default();
+    decode(Encoding::Classic as u8, &bytes, &mut samples).unwrap();
+    assert_eq!((samples.classics.rows.len(), samples.classics.cumulative.len()), (60_000, 0));
+}

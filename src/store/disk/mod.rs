@@ -16,6 +16,7 @@
 //! - What cannot be read is renamed, counted and logged, and never keeps the agent from starting. What a
 //!   later version wrote is refused and left as it is.
 
+mod attempts;
 mod catalog;
 mod chunk_file;
 mod commit;
@@ -54,6 +55,7 @@ use retention::Space;
 use roll::Roll;
 use state::StateFile;
 
+pub(super) use attempts::Attempts;
 pub(super) use commit::Commit;
 pub(super) use read::{Reader, Sparse};
 

@@ -26,7 +26,7 @@ const WORD: usize = 8;
 
 /// The file, as long as it is of use.
 #[derive(Debug)]
-pub(super) struct Attempts {
+pub(in crate::store) struct Attempts {
     path: PathBuf,
     file: Option<File>,
     /// The record that the process before died over, and how many did.
@@ -36,7 +36,7 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Looks at what the process before left.
-    pub(super) fn open(directory: &Path) -> Self {
+    pub(in crate::store) fn open(directory: &Path) -> Self {
         let path = directory.join(FILE);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
@@ -57,7 +57,7 @@ impl Attempts {
     }
 
     /// Writes down that a record is about to be read; false when it is not to be.
-    pub(super) fn begin(&mut self, seq: u64) -> bool {
+    pub(in crate::store) fn begin(&mut self, seq: u64) -> bool {
         if self.file.is_none() {
             return true;
         }
@@ -78,12 +78,12 @@ impl Attempts {
     }
 
     /// Says that the record was read.
-    pub(super) fn end(&mut self) {
+    pub(in crate::store) fn end(&mut self) {
         self.write(&[0; 2 * WORD], 0);
     }
 
     /// Says that a checkpoint covers what was read: nothing of it comes again.
-    pub(super) fn covered(&mut self) {
+    pub(in crate::store) fn covered(&mut self) {
         if self.file.take().is_some() {
             // Left behind it says at most what is not so any more.
             let _ = std::fs::remove_file(&self.path);
