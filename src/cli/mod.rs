@@ -25,6 +25,7 @@ mod spans;
 mod sparkline;
 mod start;
 mod terminal;
+mod test_rules;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -79,6 +80,9 @@ enum Command {
     /// Check files without running anything.
     #[command(subcommand)]
     Check(check::What),
+    /// Test rules.
+    #[command(subcommand)]
+    Test(test_rules::What),
     /// Tell by the exit code whether the agent is alive, or ready: 0 yes, 1 no, 4 unreachable.
     Health(health::Args),
     /// Alerts of the running agent: what fires, who was told, silences.
@@ -184,6 +188,7 @@ impl Invocation {
         let outcome = match command {
             Command::Run(args) => run::execute(args, &terminal).await,
             Command::Check(what) => check::execute(&what, &terminal).await,
+            Command::Test(what) => test_rules::execute(&what, &terminal),
             Command::Health(args) => health::execute(&args, &terminal).await,
             Command::Alerts(what) => alerts::execute(&what, &terminal).await,
             Command::Overview(args) => view::execute("overview", &args, &terminal).await,

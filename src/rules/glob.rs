@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The paths that match `pattern`, sorted; the pattern itself where nothing in it is special. At most `max`.
-pub(super) fn paths(pattern: &str, max: usize) -> Vec<PathBuf> {
+pub fn paths(pattern: &str, max: usize) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[']) {
         return vec![PathBuf::from(pattern)];
     }

@@ -28,6 +28,7 @@ mod schedule;
 mod shown;
 pub mod state;
 pub mod template;
+pub mod unittest;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ mod tests;
 pub use config::Config;
 pub use engine::{Deps, Rules};
 pub use error::EvaluationError;
+pub use glob::paths;
 pub use group::Group;
 pub use load::{Loaded, load};
 pub use shown::status;
