@@ -1,4 +1,7 @@
-"""Load on one of the services: `python load.py http://127.0.0.1:5000 [--seconds 60] [--rate 20]`. Ends by itself."""
+"""Load on one of the services: `python load.py http://127.0.0.1:5000 [--seconds 60] [--rate 20]`. Ends by itself.
+
+With `--failing 0.25` exactly that share of the requests fails, and the others are quick.
+"""
 
 import argparse
 import collections
@@ -21,8 +24,15 @@ ROUTES = [
 ]
 
 
-def ask(base):
-    method, path, _ = random.choices(ROUTES, [weight for *_, weight in ROUTES])[0]
+def choose(number, failing):
+    """The method and path of a request."""
+    if failing is None:
+        return random.choices(ROUTES, [weight for *_, weight in ROUTES])[0][:2]
+    fails = int((number + 1) * failing) > int(number * failing)
+    return "GET", "/broken" if fails else "/products/1"
+
+
+def ask(base, method, path):
     path = path.format(id=random.randint(1, 4))
     query = {"q": random.choice(["cheap tea", "rice"])} if path == "/search" else None
     user = {"x-user": f"user-{random.randint(1, 40)}"}
@@ -38,12 +48,13 @@ def main():
     parser.add_argument("base")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=20, help="requests a second")
+    parser.add_argument("--failing", type=float, help="the share of the requests that fail, from 0 to 1")
     options = parser.parse_args()
     until = time.monotonic() + options.seconds
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         asked = []
         while time.monotonic() < until:
-            asked.append(pool.submit(ask, options.base))
+            asked.append(pool.submit(ask, options.base, *choose(len(asked), options.failing)))
             time.sleep(1 / options.rate)
     for answer, count in collections.Counter(f.result() for f in asked).most_common():
         print(f"{answer}: {count}")

@@ -105,6 +105,10 @@ class World:
             stderr=open(directory / "alertmanager.log", "w"),
         )
         self.http, self.admin = free_port(), free_port()
+        self.configure(directory)
+        self.agent = None
+
+    def configure(self, directory: Path) -> None:
         (directory / "rules.yaml").write_text(RULES)
         (directory / "config.yaml").write_text(
             f"""
@@ -119,7 +123,6 @@ alerting:
   external_labels: {{cluster: test}}
 """
         )
-        self.agent = None
 
     def start(self) -> None:
         self.agent = subprocess.Popen(
