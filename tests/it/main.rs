@@ -11,4 +11,5 @@ mod load;
 mod metrics;
 mod receive;
 mod reload;
+mod rules;
 mod support;
