@@ -13,7 +13,8 @@
 //!    cursor; it merges, compresses, sends, retries and settles.
 //! 5. [`aggregate`] is a reader too: spans become calls and latency histograms.
 //! 6. [`store`] keeps metrics: the newest in memory, older ones in day files, for PromQL.
-//! 7. [`api`] shows all of it: health, `/metrics`, the ledger that says where every item is.
+//! 7. [`rules`] judges what is stored, [`notify`] tells whoever should know.
+//! 8. [`api`] shows all of it: health, `/metrics`, [`views`], the ledger that says where every item is.
 //!
 //! [`config`] resolves files, environment and flags to one value; [`agent`] wires everything in one
 //! function; [`cli`] holds the commands. `ARCHITECTURE.md` has the invariants and the layers.
