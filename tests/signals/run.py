@@ -133,6 +133,8 @@ alerting:
             "OTEL_BLRP_SCHEDULE_DELAY": "1000",
             "NO_PROXY": "127.0.0.1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # Where the shop has its database.
+            "TMPDIR": str(self.directory),
             **more,
         }
         log = open(self.directory / f"{service}.log", "a")
