@@ -349,7 +349,7 @@ impl<'a> Batch<'a> {
                     returned.insert(labels);
                 }
                 for gone in live.previous.difference(&returned) {
-                    self.samples.push(stale(gone, self.t_ms));
+                    self.add(gone, Value::Stale);
                 }
                 self.rules.push((index, returned));
             }

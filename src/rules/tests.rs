@@ -284,6 +284,18 @@ fn a_series_that_is_not_made_any_more_ends() {
 }
 
 #[test]
+fn a_rule_sees_that_the_series_of_an_earlier_one_ended_in_the_same_evaluation() {
+    let world = World::default();
+    let group =
+        rules("  - {record: a, expr: 'up > 1'}\n  - {record: b, expr: 'a or vector(-1)'}\n");
+    world.memory.put("up", &[], 0, 3.0);
+    let _ = world.evaluate(&group, 0);
+    world.memory.put("up", &[], 60, 0.0);
+    let _ = world.evaluate(&group, 60);
+    assert_eq!(world.memory.shown("b"), ["@0=3", "@60=-1"]);
+}
+
+#[test]
 fn what_a_rule_cannot_do_is_its_own_failure() {
     let world = World::default();
     let group = rules(
