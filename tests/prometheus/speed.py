@@ -107,7 +107,7 @@ def main() -> int:
                 timed(url, parameters, options.runs) for url in (agent.admin, prometheus.url)
             )
             if points != their_points:
-                print(f"{points} points against {their_points} of Prometheus: a counter's zero sample, or the answers differ")
+                print(f"{points} points against {their_points}: the agent takes no samples older than an hour, so it lacks the first few")
             shown = (f"{min(times):.1f} / {statistics.median(times):.1f}" for times in (ours, theirs))
             print(f"{query:<110}{points:>8}{next(shown):>18}{next(shown):>18}{min(ours) / min(theirs):>7.2f}")
         for name, pid in pids.items():
