@@ -98,6 +98,17 @@ pub(super) struct Found {
     pub(super) set_aside: Option<PathBuf>,
 }
 
+impl Found {
+    /// See [`Message::restored`].
+    pub(super) fn restored(mut self, now: UnixNano) -> Self {
+        let known = self.known.into_iter();
+        self.known = known.map(|(message, told)| (message.restored(now), told)).collect();
+        let told = self.told.into_iter();
+        self.told = told.map(|(to, at, message)| (to, at, message.restored(now))).collect();
+        self
+    }
+}
+
 /// The open file.
 #[derive(Debug)]
 pub(super) struct Database {

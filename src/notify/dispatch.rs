@@ -1,8 +1,10 @@
 //! What rules hand over goes to every receiver; what changed is kept, logged and, if asked for, made telemetry.
 //!
 //! A transition is the first message of an alert that fires, or that it is over. The log line and the log record are
-//! left out while a silence covers the alert; when the silence ends and it still fires, they come then. Limits: as many
-//! alerts are known as may wait, those that are over for 15 minutes; 100 log lines for what comes at once.
+//! left out while a silence covers the alert; when the silence ends and it still fires, they come then. A firing alert of
+//! which rules say nothing until its `valid_until` is over (its rule was removed or hit its limit), else it would be told
+//! as news after every restart. Limits: as many alerts are known as may wait, those that are over for 15 minutes; 100 log
+//! lines for what comes at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,7 @@ use super::message::Message;
 use super::otlp;
 use super::silence::Silences;
 use crate::telemetry::desc;
-use crate::time::UnixNano;
+use crate::time::{Clock, UnixNano};
 
 /// How long an alert that is over is shown and, after a restart, told.
 const OVER_KEPT: Duration = Duration::from_secs(900);
@@ -29,24 +31,53 @@ const BATCH_MAX: usize = 1_000;
 /// The longest time between two looks at silences and alerts that are over.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Alerts as last seen, and whether their transition was announced.
+/// Alerts as last seen.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<u64, (Message, bool)>>);
+pub(super) struct Known(Mutex<HashMap<u64, Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    message: Message,
+    /// Whether its transition was announced.
+    announced: bool,
+    /// Until when it fires without a word, monotonic: a jump of the wall clock ends no alert.
+    expires: Duration,
+}
+
+impl Seen {
+    fn of(message: Message, announced: bool, clock: &dyn Clock) -> Self {
+        let expires = clock.monotonic() + message.valid_until.since(clock.unix_nano());
+        Self { message, announced, expires }
+    }
+}
 
 impl Known {
-    pub(super) fn new(found: Vec<(Message, bool)>) -> Self {
-        let found =
-            found.into_iter().map(|(message, announced)| (message.id, (message, announced)));
+    pub(super) fn new(found: Vec<(Message, bool)>, clock: &dyn Clock) -> Self {
+        let found = found
+            .into_iter()
+            .map(|(message, announced)| (message.id, Seen::of(message, announced, clock)));
         Self(Mutex::new(found.collect()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, (Message, bool)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every alert, in no order.
     pub(super) fn messages(&self) -> Vec<Message> {
-        self.lock().values().map(|(message, _)| message.clone()).collect()
+        self.lock().values().map(|seen| seen.message.clone()).collect()
+    }
+
+    /// The end of every alert of which nothing was heard for too long.
+    fn expired(&self, clock: &dyn Clock) -> Vec<Message> {
+        let (now, at) = (clock.monotonic(), clock.unix_nano());
+        let known = self.lock();
+        let over = known.values().filter(|seen| seen.message.is_firing() && seen.expires <= now);
+        over.map(|seen| {
+            let message = seen.message.clone();
+            Message { resolved_at: Some(message.valid_until.min(at)), ..message }
+        })
+        .collect()
     }
 }
 
@@ -92,13 +123,17 @@ impl Dispatch {
                 return;
             }
             let messages: Vec<Message> = batch.into_iter().map(|waiting| waiting.message).collect();
-            let now = self.parts.clock.monotonic();
-            // Receivers first: nothing that is kept or logged holds up a notification.
-            for (receiver, mailbox) in &self.receivers {
-                receiver.dropped(mailbox.push(messages.iter().cloned(), now));
-            }
-            self.note(messages);
+            self.pass_on(messages);
         }
+    }
+
+    fn pass_on(&self, messages: Vec<Message>) {
+        let now = self.parts.clock.monotonic();
+        // Receivers first: nothing that is kept or logged holds up a notification.
+        for (receiver, mailbox) in &self.receivers {
+            receiver.dropped(mailbox.push(messages.iter().cloned(), now));
+        }
+        self.note(messages);
     }
 
     /// Finds the transitions among what came.
@@ -109,10 +144,10 @@ impl Dispatch {
         let mut known = self.known.lock();
         for message in messages {
             let before = known.get(&message.id);
-            let fired = before.is_some_and(|(before, _)| before.is_firing());
+            let fired = before.is_some_and(|before| before.message.is_firing());
             if message.is_firing() == fired {
-                if let Some((before, _)) = known.get_mut(&message.id).filter(|_| fired) {
-                    *before = message;
+                if let Some(before) = known.get_mut(&message.id).filter(|_| fired) {
+                    *before = Seen::of(message, before.announced, &*self.parts.clock);
                 }
                 continue;
             }
@@ -120,14 +155,14 @@ impl Dispatch {
                 self.parts.lost(1);
                 continue;
             }
-            let told = before.is_some_and(|(_, told)| *told);
+            let told = before.is_some_and(|before| before.announced);
             let silenced_by = silences.covering(&message, at).map(str::to_owned);
             // Its end is announced where its beginning was.
             let announce = silenced_by.is_none() && (message.is_firing() || told);
             if announce {
                 announced.push(message.clone());
             }
-            known.insert(message.id, (message.clone(), announce));
+            known.insert(message.id, Seen::of(message.clone(), announce, &*self.parts.clock));
             let message = Box::new(message);
             rows.push(Row::Known { message: message.clone(), announced: announce });
             rows.push(Row::Transition { at, message, silenced_by });
@@ -137,8 +172,12 @@ impl Dispatch {
         self.announce(announced);
     }
 
-    /// Announces what is not silenced any more, and forgets what is over for long.
+    /// Ends what nothing is heard of, announces what is not silenced any more, and forgets what is over for long.
     fn look(&self) {
+        let expired = self.known.expired(&*self.parts.clock);
+        if !expired.is_empty() {
+            self.pass_on(expired);
+        }
         let at = self.parts.clock.unix_nano();
         let silences = Arc::clone(&self.silences.borrow());
         let holding = silences.0.iter().filter(|silence| silence.holds(at)).count();
@@ -146,15 +185,16 @@ impl Dispatch {
         gauge.set(f64::from(u32::try_from(holding).unwrap_or(u32::MAX)));
         let (mut rows, mut announced) = (Vec::new(), Vec::new());
         let mut known = self.known.lock();
-        for (message, told) in known.values_mut().filter(|(message, _)| message.is_firing()) {
-            if !*told && silences.covering(message, at).is_none() {
-                *told = true;
+        for seen in known.values_mut().filter(|seen| seen.message.is_firing()) {
+            let message = &seen.message;
+            if !seen.announced && silences.covering(message, at).is_none() {
                 announced.push(message.clone());
                 rows.push(Row::Known { message: Box::new(message.clone()), announced: true });
+                seen.announced = true;
             }
         }
-        known.retain(|id, (message, _)| {
-            let over = message.resolved_at.is_some_and(|over| at.since(over) >= OVER_KEPT);
+        known.retain(|id, seen| {
+            let over = seen.message.resolved_at.is_some_and(|over| at.since(over) >= OVER_KEPT);
             if over {
                 rows.push(Row::Forgotten(*id));
             }
@@ -201,5 +241,89 @@ fn log(message: &Message, now: UnixNano) {
             summary,
             "an alert is over"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Config, Peer};
+    use super::super::message::tests::{NOW, firing, resolved};
+    use super::super::receiver::{Kind, Receiver};
+    use super::*;
+    use crate::net::endpoint::Endpoint;
+    use crate::telemetry::Registry;
+    use crate::time::ManualClock;
+
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    fn dispatch(
+        known: Vec<(Message, bool)>,
+    ) -> (Dispatch, Arc<ManualClock>, mpsc::Receiver<Vec<Row>>) {
+        let (rows, written) = mpsc::channel(100);
+        let clock = Arc::new(ManualClock::at(NOW));
+        let registry = Registry::default();
+        let peer = Peer::new("am", Endpoint::parse("http://127.0.0.1:1", true, 80).unwrap());
+        let receiver = Receiver::new(Kind::Alertmanager, &peer, &registry);
+        let parts = Parts {
+            config: Arc::new(Config::default()),
+            clock: Arc::<ManualClock>::clone(&clock),
+            registry,
+            rows,
+        };
+        let dispatch = Dispatch {
+            inbox: Arc::new(Mailbox::new(100)),
+            receivers: vec![(receiver, Arc::new(Mailbox::new(100)))],
+            known: Arc::new(Known::new(known, &*clock)),
+            silences: watch::channel(Arc::new(Silences::default())).0,
+            otlp: None,
+            parts,
+        };
+        (dispatch, clock, written)
+    }
+
+    fn told(dispatch: &Dispatch) -> Vec<&'static str> {
+        let waiting = dispatch.receivers[0].1.take(100);
+        waiting.iter().map(|waiting| waiting.message.status()).collect()
+    }
+
+    fn x() -> Message {
+        Message::of(&firing(&[("alertname", "X")]), &[], NOW).unwrap()
+    }
+
+    #[test]
+    fn an_alert_whose_rule_is_gone_ends_once_and_is_no_news_after_the_next_start() {
+        let (dispatch, clock, mut written) = dispatch(vec![(x().restored(NOW), true)]);
+        clock.advance(S(539));
+        dispatch.look();
+        assert!(told(&dispatch).is_empty(), "its rule may still be waiting");
+        clock.advance(S(1));
+        dispatch.look();
+        assert_eq!(told(&dispatch), ["resolved"]);
+        let rows = written.try_recv().unwrap();
+        let [Row::Known { message: kept, .. }, Row::Transition { message, .. }] = &rows[..] else {
+            panic!("{rows:?}")
+        };
+        assert_eq!((kept.is_firing(), message.is_firing()), (false, false));
+        dispatch.look();
+        assert!(told(&dispatch).is_empty() && written.try_recv().is_err(), "once");
+        clock.advance(OVER_KEPT);
+        dispatch.look();
+        assert!(matches!(written.try_recv().unwrap()[..], [Row::Forgotten(_)]));
+        assert!(dispatch.known.messages().is_empty());
+    }
+
+    #[test]
+    fn an_alert_that_rules_speak_of_fires_on_and_a_jump_of_the_clock_does_not_end_it() {
+        let (dispatch, clock, _written) = dispatch(vec![(x().restored(NOW), true)]);
+        clock.advance(S(500));
+        let again = Message { valid_until: clock.unix_nano().after(S(240)), ..x() };
+        dispatch.pass_on(vec![again]);
+        clock.advance(S(200));
+        clock.set_unix(NOW.after(S(86_400)));
+        dispatch.look();
+        assert_eq!(told(&dispatch), ["firing"]);
+        let over = Message::of(&resolved(&[("alertname", "X")]), &[], NOW).unwrap();
+        dispatch.pass_on(vec![over]);
+        assert_eq!(told(&dispatch), ["resolved"]);
     }
 }

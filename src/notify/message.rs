@@ -5,6 +5,8 @@
 //!
 //! Source: Alertmanager 0.28, `api/v2/openapi.yaml` (`postableAlert`) and `template/template.go` (`Data`, `Alert`).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Pairs, State, fingerprint};
@@ -37,6 +39,8 @@ pub(super) struct Message {
     pub(super) resolved_at: Option<UnixNano>,
     /// When whoever hears no more of it may hold it for over.
     pub(super) valid_until: UnixNano,
+    /// How long that was when it was sent.
+    pub(super) valid_for: Duration,
     pub(super) generator_url: String,
 }
 
@@ -54,6 +58,7 @@ impl Message {
                 labels.insert(at, (name.clone(), value.clone()));
             }
         }
+        let valid_until = alert.valid_until.unwrap_or_else(|| now.after(VALID));
         Some(Self {
             id: alert.fingerprint,
             fingerprint: fingerprint(&labels),
@@ -62,9 +67,18 @@ impl Message {
             value: alert.value,
             starts_at: alert.fired_at.unwrap_or(alert.active_at),
             resolved_at,
-            valid_until: alert.valid_until.unwrap_or(UnixNano(now.0.saturating_add(VALID_NANO))),
+            valid_until,
+            valid_for: valid_until.since(alert.last_sent_at.unwrap_or(now)),
             generator_url: cut(&alert.generator_url, URL_BYTES_MAX),
         })
+    }
+
+    /// As it holds after a restart at `now`: rules get the time that they may need to speak of it again.
+    pub(super) fn restored(mut self, now: UnixNano) -> Self {
+        if self.is_firing() {
+            self.valid_until = now.after(self.valid_for.max(VALID) + RESTART_GRACE);
+        }
+        self
     }
 
     pub(super) const fn is_firing(&self) -> bool {
@@ -103,6 +117,9 @@ struct Kept {
     starts_at: u64,
     resolved_at: Option<u64>,
     valid_until: u64,
+    /// Nanoseconds.
+    #[serde(default)]
+    valid_for: u64,
     generator_url: String,
 }
 
@@ -117,6 +134,7 @@ impl Message {
             starts_at: self.starts_at.0,
             resolved_at: self.resolved_at.map(|at| at.0),
             valid_until: self.valid_until.0,
+            valid_for: u64::try_from(self.valid_for.as_nanos()).unwrap_or(u64::MAX),
             generator_url: self.generator_url.clone(),
         };
         serde_json::to_string(&kept).unwrap_or_default()
@@ -134,6 +152,7 @@ impl Message {
             starts_at: UnixNano(kept.starts_at),
             resolved_at: kept.resolved_at.map(UnixNano),
             valid_until: UnixNano(kept.valid_until),
+            valid_for: Duration::from_nanos(kept.valid_for),
             generator_url: kept.generator_url,
         })
     }
@@ -145,8 +164,10 @@ impl Message {
     }
 }
 
-/// Four minutes: what is said of an alert that does not say how long it holds.
-const VALID_NANO: u64 = 240_000_000_000;
+/// How long an alert holds that does not say it.
+const VALID: Duration = Duration::from_secs(240);
+/// How long rules may wait after a start, until what was received before it is replayed.
+const RESTART_GRACE: Duration = Duration::from_secs(300);
 
 /// `postableAlert`.
 #[derive(Debug, Serialize)]
@@ -253,6 +274,23 @@ pub(super) mod tests {
     fn a_pending_alert_is_nobodys_business() {
         let alert = Alert { state: State::Pending, ..firing(&[("alertname", "X")]) };
         assert_eq!(Message::of(&alert, &[], NOW), None);
+    }
+
+    #[test]
+    fn a_restart_gives_an_alert_its_validity_again_and_rules_the_time_to_catch_up() {
+        let until = |valid: u64| {
+            let valid_until = Some(NOW.after(Duration::from_secs(valid)));
+            let alert =
+                Alert { last_sent_at: Some(NOW), valid_until, ..firing(&[("alertname", "X")]) };
+            let kept = Message::of(&alert, &[], NOW).unwrap().to_json();
+            let later = NOW.after(Duration::from_secs(9_000));
+            Message::from_json(&kept).unwrap().restored(later).valid_until.since(later).as_secs()
+        };
+        assert_eq!(until(240), 540);
+        assert_eq!(until(60), 540, "no less than the usual");
+        assert_eq!(until(2_400), 2_700, "a group of 10 minutes speaks 10 minutes after the start");
+        let over = Message::of(&resolved(&[("alertname", "X")]), &[], NOW).unwrap();
+        assert_eq!(over.clone().restored(NOW), over);
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Notifier {
         let Deps { clock, registry, journal } = deps;
         let config = Arc::new(config);
         let (database, found, trouble) = open(&config, clock.unix_nano()).await?;
+        let found = found.restored(clock.unix_nano());
         let (rows, waiting) = mpsc::channel(ROWS_WAITING_MAX);
         let parts = Parts { config, clock, registry, rows };
         let (silences, watched) = watch::channel(Arc::new(Silences(found.silences)));
@@ -148,7 +149,7 @@ impl Notifier {
             transitions
         });
         let inbox = Arc::new(Mailbox::new(parts.config.alerts_max));
-        let known = Arc::new(Known::new(found.known));
+        let known = Arc::new(Known::new(found.known, &*parts.clock));
         let shown = receivers.iter().map(|(receiver, _)| receiver.clone()).collect();
         let dispatch = Dispatch {
             inbox: Arc::clone(&inbox),

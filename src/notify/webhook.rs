@@ -31,8 +31,8 @@ use crate::time::{UnixNano, rfc3339};
 
 /// Requests under way.
 const IN_FLIGHT_MAX: usize = 4;
-/// How long an alert known before a restart fires on without a word.
-const RESTORED_VALID: Duration = Duration::from_secs(240);
+/// The longest time between two looks at what is due.
+const LOOK_INTERVAL: Duration = Duration::from_secs(240);
 /// Monotonic time begins with the process; what was told before it needs a time too.
 const EPOCH: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -91,10 +91,12 @@ impl Webhook {
     pub(super) fn restore(&mut self, told: Vec<(UnixNano, Message)>, known: &[Message]) {
         let (now, wall) = (self.now(), self.parts.clock.unix_nano());
         for (at, message) in told {
-            self.groups.restore(message, wall.since(at), RESTORED_VALID, now);
+            let valid = message.valid_until.since(wall);
+            self.groups.restore(message, wall.since(at), valid, now);
         }
         for message in known {
-            self.groups.observe(message.clone(), RESTORED_VALID, now);
+            let valid = message.valid_until.since(wall);
+            self.groups.observe(message.clone(), valid, now);
         }
     }
 
@@ -105,7 +107,7 @@ impl Webhook {
             self.start_due(&mut under_way);
             self.receiver.holds(self.groups.len());
             let due = self.groups.next_due().filter(|_| under_way.len() < IN_FLIGHT_MAX);
-            let wait = due.map_or(RESTORED_VALID, |due| due.saturating_sub(self.now()));
+            let wait = due.map_or(LOOK_INTERVAL, |due| due.saturating_sub(self.now()));
             tokio::select! {
                 () = self.mailbox.arrived() => {}
                 Some(posted) = under_way.join_next() => match posted {
