@@ -60,7 +60,15 @@ impl Alertmanager {
 
     /// Takes up what a restart found: what it was told, and alerts of which it was not.
     pub(super) fn restore(&mut self, told: impl Iterator<Item = u64>, known: &[Message]) {
-        self.told = told.collect();
+        // It ends by itself what it hears no more of.
+        let ids: HashSet<u64> = known.iter().map(|message| message.id).collect();
+        let (held, ended): (HashSet<u64>, HashSet<u64>) = told.partition(|id| ids.contains(id));
+        self.told = held;
+        if !ended.is_empty() {
+            let receiver = self.receiver.name.to_string();
+            let ids = ended.into_iter().collect();
+            self.parts.keep(vec![Row::Untold { receiver, ids }]);
+        }
         let news = known.iter().filter(|m| m.is_firing() != self.told.contains(&m.id)).cloned();
         self.mailbox.push(news.collect::<Vec<_>>(), self.parts.clock.monotonic());
     }

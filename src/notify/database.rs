@@ -3,7 +3,7 @@
 //! ```text
 //! silence     one row each, as JSON              transition  an alert began or ended   bounded by rows and age
 //! known       alerts as last seen, told or not   delivery    a receiver took or not    bounded by rows and age
-//! told        what each webhook was told of
+//! told        what each receiver was told of
 //! ```
 //! Without a directory it is kept in memory. A file that is no database is set aside as `.corrupt` and a new one made:
 //! alerts go out in any case. Commits are not waited for by anything that notifies, but for silences, which are kept
@@ -82,10 +82,12 @@ pub(super) enum Row {
     Known { message: Box<Message>, announced: bool },
     /// An alert that is over and told.
     Forgotten(u64),
-    /// A webhook knows that these fire.
+    /// A receiver knows that these fire.
     Told { receiver: String, at: UnixNano, messages: Vec<Message> },
-    /// A webhook knows that these do not.
+    /// A receiver knows that these do not, or will not hear of them.
     Untold { receiver: String, ids: Vec<u64> },
+    /// A receiver that is not configured any more.
+    Gone { receiver: String },
 }
 
 /// What a start finds.
@@ -320,6 +322,9 @@ fn insert(to: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
                 let values = params![receiver, id, time(*at), message.to_json()];
                 to.prepare_cached(statement)?.execute(values)?;
             }
+        }
+        Row::Gone { receiver } => {
+            to.prepare_cached("DELETE FROM told WHERE receiver = ?1")?.execute([receiver])?;
         }
         Row::Untold { receiver, ids } => {
             let statement = "DELETE FROM told WHERE receiver = ?1 AND id = ?2";

@@ -26,6 +26,8 @@ pub(super) struct Groups {
     alerts_max: usize,
     groups: BTreeMap<Key, Group>,
     alerts: usize,
+    /// What the receiver was told of and is not told the end of.
+    forgotten: Vec<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -68,7 +70,7 @@ pub(super) enum Outcome {
 
 impl Groups {
     pub(super) fn new(grouping: Grouping, alerts_max: usize) -> Self {
-        Self { grouping, alerts_max, groups: BTreeMap::new(), alerts: 0 }
+        Self { grouping, alerts_max, groups: BTreeMap::new(), alerts: 0, forgotten: Vec::new() }
     }
 
     /// Alerts known.
@@ -161,13 +163,20 @@ impl Groups {
                 group.under_way = true;
                 return Some(Notification { key, messages });
             }
-            self.alerts -= group.forget_ended();
+            let before = group.alerts.len();
+            self.forgotten.extend(group.forget_ended());
+            self.alerts -= before - group.alerts.len();
             group.due = group.next_look(&self.grouping);
             if group.alerts.is_empty() {
                 self.groups.remove(&key);
             }
         }
         None
+    }
+
+    /// Alerts that were told, and are over without a word: nothing more is to be kept of them.
+    pub(super) fn take_forgotten(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// Takes in what became of a notification.
@@ -276,13 +285,13 @@ impl Group {
     }
 
     /// Drops what is over where there was nothing to tell: nobody was told that it began, it is silenced, or nobody
-    /// is told of ends. The number of them.
-    fn forget_ended(&mut self) -> usize {
-        let before = self.alerts.len();
+    /// is told of ends. Those of which it was told that they began.
+    fn forget_ended(&mut self) -> BTreeSet<u64> {
         self.alerts.retain(|_, held| held.message.is_firing());
-        let alerts = &self.alerts;
-        self.told.retain(|id| alerts.contains_key(id));
-        before - self.alerts.len()
+        let (told, forgotten) =
+            std::mem::take(&mut self.told).into_iter().partition(|id| self.alerts.contains_key(id));
+        self.told = told;
+        forgotten
     }
 
     /// When something changes by itself.
@@ -426,6 +435,7 @@ mod tests {
         groups.observe(ends("X", "/a"), VALID, S(400));
         assert_eq!(groups.next(S(400), |_| true), None);
         assert_eq!(groups.len(), 0);
+        assert_eq!(groups.take_forgotten(), [fires("X", "/a").id], "nor kept");
     }
 
     #[test]
@@ -437,6 +447,7 @@ mod tests {
         groups.observe(ends("X", "/a"), VALID, S(2));
         assert!(told(&mut groups, S(400)).is_empty());
         assert_eq!(groups.len(), 0);
+        assert_eq!(groups.take_forgotten(), [fires("X", "/a").id], "nor kept");
         groups.observe(fires("X", "/a"), VALID, S(500));
         assert_eq!(told(&mut groups, S(501)), ["/a firing"], "it is news again");
     }

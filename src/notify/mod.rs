@@ -143,6 +143,7 @@ impl Notifier {
             receivers.push((task.receiver(), task.mailbox()));
             tasks.spawn(task.run());
         }
+        parts.keep(told.into_keys().map(|receiver| Row::Gone { receiver }).collect());
         let otlp = parts.config.otlp.then(|| {
             let (transitions, batches) = mpsc::channel(otlp::BATCHES_MAX);
             tasks.spawn(otlp::run(batches, journal, parts.clone()));

@@ -426,6 +426,34 @@ async fn a_restart_tells_what_was_not_told_and_nothing_twice() {
 }
 
 #[tokio::test]
+async fn what_nobody_will_be_told_of_again_is_not_kept() {
+    let (manager, hook) = (Server::start(OK).await, Server::start(OK).await);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notifications.db");
+    let mut config = config(vec![manager.peer("am")], vec![hook.peer("hook")]);
+    config.database = Some(path.clone());
+    config.webhooks[0].grouping.send_resolved = false;
+    let told = || {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let count = "SELECT COUNT(*) FROM told";
+        connection.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let (notifier, handle) = start(config.clone()).await;
+    handle.notify(vec![fires("X"), fires("Y")]);
+    until("told", || told() == 4).await;
+    handle.notify(vec![ends("X")]);
+    until("forgotten by both", || told() == 2).await;
+    notifier.shutdown(Duration::from_secs(9)).await;
+
+    // One receiver has another name, and of the alert that the other one holds nothing is known.
+    config.webhooks[0].peer.name = "renamed".to_owned();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute("DELETE FROM known", []).unwrap();
+    let (_notifier, _handle) = start(config).await;
+    until("nothing is left", || told() == 0).await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_set_aside_and_one_of_a_later_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deeper/notifications.db");

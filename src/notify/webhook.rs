@@ -105,6 +105,7 @@ impl Webhook {
         loop {
             self.take_in();
             self.start_due(&mut under_way);
+            self.forget();
             self.receiver.holds(self.groups.len());
             let due = self.groups.next_due().filter(|_| under_way.len() < IN_FLIGHT_MAX);
             let wait = due.map_or(LOOK_INTERVAL, |due| due.saturating_sub(self.now()));
@@ -150,6 +151,15 @@ impl Webhook {
                 let posted = client.post(&body, wall).await;
                 (notification, posted, clock.monotonic().saturating_sub(started))
             });
+        }
+    }
+
+    /// What ended untold is not to be told after a restart either.
+    fn forget(&mut self) {
+        let ids = self.groups.take_forgotten();
+        if !ids.is_empty() {
+            let receiver = self.receiver.name.to_string();
+            self.parts.keep(vec![Row::Untold { receiver, ids }]);
         }
     }
 
