@@ -94,7 +94,7 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    pub(super) async fn run(self) {
+    pub(super) async fn run(self: Arc<Self>) {
         let mut changed = self.silences.subscribe();
         loop {
             let now = self.parts.clock.unix_nano();
@@ -116,7 +116,8 @@ impl Dispatch {
         }
     }
 
-    fn take_in(&self) {
+    /// Passes on all that waits.
+    pub(super) fn take_in(&self) {
         loop {
             let batch = self.inbox.take(BATCH_MAX);
             if batch.is_empty() {

@@ -104,6 +104,7 @@ impl Parts {
 #[derive(Debug)]
 pub struct Notifier {
     handle: Handle,
+    dispatch: Arc<Dispatch>,
     tasks: JoinSet<()>,
     stop: oneshot::Sender<()>,
     scribe: JoinHandle<()>,
@@ -152,15 +153,15 @@ impl Notifier {
         let inbox = Arc::new(Mailbox::new(parts.config.alerts_max));
         let known = Arc::new(Known::new(found.known, &*parts.clock));
         let shown = receivers.iter().map(|(receiver, _)| receiver.clone()).collect();
-        let dispatch = Dispatch {
+        let dispatch = Arc::new(Dispatch {
             inbox: Arc::clone(&inbox),
             receivers,
             known: Arc::clone(&known),
             silences: silences.clone(),
             otlp,
             parts: parts.clone(),
-        };
-        tasks.spawn(dispatch.run());
+        });
+        tasks.spawn(Arc::clone(&dispatch).run());
         let (stop, stopped) = oneshot::channel();
         let lost = parts.registry.counter(&desc::NOTIFICATIONS_HISTORY_LOST, &[]);
         let clock = Arc::clone(&parts.clock);
@@ -174,7 +175,7 @@ impl Notifier {
             trouble,
             parts,
         });
-        Ok(Self { handle, tasks, stop, scribe })
+        Ok(Self { handle, dispatch, tasks, stop, scribe })
     }
 
     /// What the API shows and changes.
@@ -192,8 +193,10 @@ impl Notifier {
     /// Ends every task and writes what waits for the disk, within `deadline`. What was not told is told after the
     /// next start.
     pub async fn shutdown(self, deadline: Duration) {
-        let Self { mut tasks, stop, scribe, .. } = self;
+        let Self { dispatch, mut tasks, stop, scribe, .. } = self;
         tasks.shutdown().await;
+        // What rules handed over last is known to the next start.
+        dispatch.take_in();
         // It has ended by itself only after a panic, which is being reported.
         let _ = stop.send(());
         if tokio::time::timeout(deadline, scribe).await.is_err() {

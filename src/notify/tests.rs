@@ -454,6 +454,21 @@ async fn what_nobody_will_be_told_of_again_is_not_kept() {
 }
 
 #[tokio::test]
+async fn what_was_handed_over_last_before_a_shutdown_is_told_after_the_next_start() {
+    let hook = Server::start(OK).await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(Vec::new(), vec![hook.peer("hook")]);
+    config.database = Some(directory.path().join("notifications.db"));
+    let (notifier, handle) = start(config.clone()).await;
+    // No task runs between these two: tests have one thread.
+    handle.notify(vec![fires("X")]);
+    notifier.shutdown(Duration::from_secs(9)).await;
+    assert!(hook.heard().is_empty());
+    let (_notifier, _handle) = start(config).await;
+    until("told", || hook.heard() == ["X firing"]).await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_set_aside_and_one_of_a_later_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deeper/notifications.db");
