@@ -9,6 +9,8 @@
 //! alerts go out in any case. Commits are not waited for by anything that notifies, but for silences, which are kept
 //! before they are answered. Survives SIGKILL; a power loss may cost the last second of history.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +24,8 @@ use crate::time::UnixNano;
 /// "SLno".
 const APPLICATION_ID: i32 = 0x534c_6e6f;
 const SCHEMA_VERSION: i32 = 1;
+/// Files set aside; the last one is replaced.
+const ASIDE_MAX: u32 = 100;
 const BUSY: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
@@ -204,12 +208,18 @@ fn on_disk(path: &Path) -> Result<(Connection, Option<PathBuf>), DatabaseError> 
         move |source| DatabaseError::Prepare { path, source }
     };
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(prepare(directory))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(prepare(directory))?;
     }
-    let open = || prepared(Connection::open(path)?, path);
+    let open = || {
+        // SQLite gives its logs the mode of the file.
+        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        made.map_err(prepare(path))?;
+        prepared(Connection::open(path)?, path)
+    };
     match open() {
         Err(DatabaseError::Sqlite(error)) if is_damage(&error) => {
-            let aside = path.with_extension("db.corrupt");
+            let aside = aside(path);
             std::fs::rename(path, &aside).map_err(prepare(path))?;
             for log in ["db-wal", "db-shm"] {
                 // They belong to the file that is gone; often there are none.
@@ -219,6 +229,16 @@ fn on_disk(path: &Path) -> Result<(Connection, Option<PathBuf>), DatabaseError> 
         }
         opened => Ok((opened?, None)),
     }
+}
+
+/// A name that no earlier file was set aside under, while there are fewer than [`ASIDE_MAX`] of them.
+fn aside(path: &Path) -> PathBuf {
+    let named = |nth: u32| match nth {
+        1 => path.with_extension("db.corrupt"),
+        _ => path.with_extension(format!("db.corrupt.{nth}")),
+    };
+    let mut names = (1..=ASIDE_MAX).map(named);
+    names.find(|name| !name.try_exists().unwrap_or(true)).unwrap_or_else(|| named(ASIDE_MAX))
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

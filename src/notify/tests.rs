@@ -499,6 +499,29 @@ async fn a_file_that_is_no_database_is_set_aside_and_one_of_a_later_version_is_l
 }
 
 #[tokio::test]
+async fn files_are_for_their_owner_only_and_each_damaged_one_is_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deeper/notifications.db");
+    let config = Config { database: Some(path.clone()), ..Config::default() };
+    let (notifier, handle) = start(config.clone()).await;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+    notifier.shutdown(Duration::from_secs(9)).await;
+    drop(handle);
+    for (nth, name) in ["db.corrupt", "db.corrupt.2"].into_iter().enumerate() {
+        let damaged = format!("{nth}: this is not a database at all").repeat(100);
+        std::fs::write(&path, &damaged).unwrap();
+        let (notifier, handle) = start(config.clone()).await;
+        assert_eq!(std::fs::read_to_string(path.with_extension(name)).unwrap(), damaged);
+        notifier.shutdown(Duration::from_secs(9)).await;
+        drop(handle);
+    }
+}
+
+#[tokio::test]
 async fn history_is_filtered_paged_and_bounded() {
     let config = Config { history_rows_max: 100, ..Config::default() };
     let (_notifier, handle) = start(config).await;
