@@ -45,7 +45,7 @@ pub fn load(config: &Config) -> Loaded {
     }
     let mut files: Vec<String> = Vec::new();
     for pattern in &config.files {
-        let found = glob::paths(pattern, FILES_MAX);
+        let found = glob::paths(pattern, FILES_MAX + 1);
         if found.is_empty() {
             tracing::warn!(pattern, "no rule file matches");
         }
