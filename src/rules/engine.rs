@@ -28,7 +28,7 @@ use super::metrics;
 use super::schedule::Slots;
 use super::state::State;
 use crate::alert::Outbox;
-use crate::journal::Journal;
+use crate::journal::{AppendError, Journal};
 use crate::signal::Samples;
 use crate::store::{Inbox, Store};
 use crate::telemetry;
@@ -79,8 +79,12 @@ struct Shared {
     /// Whether groups may be evaluated.
     ready: watch::Sender<bool>,
     running: Mutex<Vec<Running>>,
-    /// Every task that belongs to no group.
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Ends [`Shared::writing`] when everything that waits is in the journal.
+    ending: watch::Sender<bool>,
+    /// The task that writes the journal.
+    writing: Mutex<Option<JoinHandle<()>>>,
+    /// The one that writes constants.
+    constants: Mutex<Option<JoinHandle<()>>>,
     records: mpsc::Sender<Samples>,
     dropped: Counter,
     save_failures: Counter,
@@ -108,7 +112,9 @@ impl Rules {
             config: watch::Sender::new(config),
             ready: watch::Sender::new(false),
             running: Mutex::default(),
-            tasks: Mutex::default(),
+            ending: watch::Sender::new(false),
+            writing: Mutex::default(),
+            constants: Mutex::default(),
             records,
             deps,
         });
@@ -120,11 +126,13 @@ impl Rules {
         shared.forget_others(&loaded.groups);
         let journal = shared.deps.journal.clone();
         let dropped = shared.dropped.clone();
-        let tasks = vec![
-            tokio::spawn(write_journal(journal, waiting, dropped)),
-            tokio::spawn(write_constants(Arc::clone(&shared))),
-        ];
-        *lock(&shared.tasks) = tasks;
+        let append = move |samples: &Samples| {
+            let (journal, record) = (journal.clone(), samples.record());
+            async move { journal.append(record).await }
+        };
+        let writing = write_journal(append, waiting, shared.ending.subscribe(), dropped);
+        *lock(&shared.writing) = Some(tokio::spawn(writing));
+        *lock(&shared.constants) = Some(tokio::spawn(write_constants(Arc::clone(&shared))));
         let rules = Self { shared };
         let groups = loaded.groups.into_iter().map(Arc::new);
         *lock(&rules.shared.running) = groups.map(|group| rules.shared.run(group)).collect();
@@ -173,7 +181,10 @@ impl Rules {
         *lock(&shared.running) = groups.into_iter().map(|group| shared.run(group)).collect();
     }
 
-    /// Ends every evaluation; what was made is handed to the journal.
+    /// Ends every evaluation; what was made is in the journal then.
+    ///
+    /// # Cancel safety
+    /// When cancelled some of it may not be.
     pub async fn stop(self) {
         let running = std::mem::take(&mut *lock(&self.shared.running));
         for one in &running {
@@ -183,8 +194,13 @@ impl Rules {
             // A panic has been told by the hook already.
             let _ = one.task.await;
         }
-        for task in std::mem::take(&mut *lock(&self.shared.tasks)) {
-            task.abort();
+        if let Some(constants) = lock(&self.shared.constants).take() {
+            constants.abort();
+        }
+        self.shared.ending.send_replace(true);
+        let writing = lock(&self.shared.writing).take();
+        if let Some(writing) = writing {
+            let _ = writing.await;
         }
     }
 }
@@ -304,10 +320,26 @@ impl Sink for InboxSink<'_> {
     }
 }
 
-/// Appends what evaluations made to the journal, one record after the other.
-async fn write_journal(journal: Journal, mut waiting: mpsc::Receiver<Samples>, dropped: Counter) {
-    while let Some(samples) = waiting.recv().await {
-        if let Err(error) = journal.append(samples.record()).await {
+/// Appends what evaluations made to the journal, one record after the other. When it is to end, it first appends what waits.
+async fn write_journal<A>(
+    append: impl Fn(&Samples) -> A,
+    mut waiting: mpsc::Receiver<Samples>,
+    mut ending: watch::Receiver<bool>,
+    dropped: Counter,
+) where
+    A: Future<Output = Result<u64, AppendError>>,
+{
+    loop {
+        let samples = tokio::select! {
+            biased;
+            samples = waiting.recv() => samples,
+            _ = ending.wait_for(|ending| *ending), if !waiting.is_closed() => {
+                waiting.close();
+                continue;
+            }
+        };
+        let Some(samples) = samples else { return };
+        if let Err(error) = append(&samples).await {
             dropped.add(samples.0.len() as u64);
             tracing::warn!(%error, "results of rules are not in the journal: a kill would lose them");
         }
@@ -324,16 +356,14 @@ async fn write_constants(shared: Arc<Shared>) {
     // What the journal has of this is behind everything that was there before.
     let first = constants();
     let mark = first.0.first().map_or(0, |sample| sample.t_ms);
-    let appended = shared.deps.journal.append(first.record()).await;
     let deadline = shared.deps.clock.monotonic() + CATCH_UP_MAX;
-    while appended.is_ok() && shared.deps.clock.monotonic() < deadline {
+    let append = || shared.deps.journal.append(first.record());
+    let seen = || {
         let store = shared.deps.store.clone();
-        let seen = tokio::task::spawn_blocking(move || constants::newest(&store, mark)).await;
-        if seen.unwrap_or(true) {
-            break;
-        }
-        tokio::time::sleep(CATCH_UP_POLL).await;
-    }
+        let asked = tokio::task::spawn_blocking(move || constants::newest(&store, mark));
+        async { asked.await.unwrap_or(true) }
+    };
+    catch_up(append, seen, || shared.deps.clock.monotonic() >= deadline).await;
     shared.ready.send_replace(true);
     loop {
         let samples = constants();
@@ -345,7 +375,90 @@ async fn write_constants(shared: Arc<Shared>) {
     }
 }
 
+/// Waits until what `append` puts into the journal is `seen` in the store, so that everything before it is too. A journal
+/// that is full, because a destination is down, takes it later.
+async fn catch_up<A, S>(append: impl Fn() -> A, seen: impl Fn() -> S, expired: impl Fn() -> bool)
+where
+    A: Future<Output = Result<u64, AppendError>>,
+    S: Future<Output = bool>,
+{
+    let mut appended = false;
+    while !expired() {
+        if !appended {
+            match append().await {
+                Ok(_) => appended = true,
+                Err(AppendError::Closing) => return,
+                Err(error) => tracing::debug!(%error, "rules wait for the journal"),
+            }
+        }
+        if appended && seen().await {
+            return;
+        }
+        tokio::time::sleep(CATCH_UP_POLL).await;
+    }
+}
+
 /// A panic elsewhere ends the process, so a poisoned lock is not looked at.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::signal::Sample;
+
+    #[tokio::test(start_paused = true)]
+    async fn rules_wait_for_the_store_also_when_the_journal_is_full_at_first() {
+        let (tries, asked) = (Cell::new(0), Cell::new(0));
+        let append = || {
+            tries.set(tries.get() + 1);
+            let full = tries.get() < 3;
+            async move { if full { Err(AppendError::Full) } else { Ok(7) } }
+        };
+        let seen = || {
+            asked.set(asked.get() + 1);
+            let seen = asked.get() == 4;
+            async move { seen }
+        };
+        catch_up(append, seen, || false).await;
+        assert_eq!((tries.get(), asked.get()), (3, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rules_do_not_wait_for_a_full_journal_for_ever() {
+        let (tries, asked) = (Cell::new(0), Cell::new(0));
+        let append = || {
+            tries.set(tries.get() + 1);
+            async { Err(AppendError::Full) }
+        };
+        let seen = || {
+            asked.set(asked.get() + 1);
+            async { true }
+        };
+        catch_up(append, seen, || tries.get() == 5).await;
+        assert_eq!((tries.get(), asked.get()), (5, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_the_journal_at_a_stop_is_appended() {
+        let (records, waiting) = mpsc::channel(RECORDS_MAX);
+        let (end, ending) = watch::channel(false);
+        for n in 0..RECORDS_MAX {
+            let sample = Sample::float("a", &[], i64::try_from(n).unwrap(), 1.0);
+            records.try_send(Samples(vec![sample])).unwrap();
+        }
+        end.send_replace(true);
+        let appended = Cell::new(0);
+        let append = |_: &Samples| {
+            appended.set(appended.get() + 1);
+            async { Ok(0) }
+        };
+        let dropped = Registry::default().counter(&desc::RULE_DROPPED_SAMPLES, &[]);
+        write_journal(append, waiting, ending, dropped).await;
+        assert_eq!(appended.get(), RECORDS_MAX);
+        assert!(records.is_closed());
+    }
 }
