@@ -7,14 +7,15 @@
 //!     └─────────────────┘                 pending ◀───┘
 //! ```
 //! An alert is the same one as long as its labels are. A clock that went back cannot leave a time of the future in an
-//! alert: such a time becomes the present one.
+//! alert: such a time becomes the present one. What fired before a restart and is not there at first fires on for a while:
+//! the store may have nothing yet that is newer than the end of the last run.
 //!
 //! Limits: [`ALERTS_MAX`] alerts and [`TEXT_BYTES_MAX`] of text per rule, or the group's `limit` if that is lower.
 //!
 //! Source: Prometheus 3.15, `rules/alerting.go`.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::error::EvaluationError;
@@ -34,6 +35,8 @@ const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Terms {
     pub(super) hold: Duration,
     pub(super) keep_firing_for: Duration,
+    /// The least that `keep_firing_for` is for what fired when the agent ended.
+    pub(super) restored_for: Duration,
     /// 0: as many as [`ALERTS_MAX`].
     pub(super) limit: usize,
 }
@@ -48,17 +51,31 @@ pub(super) struct Seen {
 
 /// The alerts of one rule by their labels.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Alerts(BTreeMap<Pairs, Alert>);
+pub(super) struct Alerts {
+    known: BTreeMap<Pairs, Alert>,
+    /// Those that fired when the agent ended and were not there since.
+    unconfirmed: BTreeSet<Pairs>,
+}
 
 impl Alerts {
     /// Alerts as they were left.
     pub(super) fn restored(alerts: impl IntoIterator<Item = Alert>) -> Self {
-        Self(alerts.into_iter().map(|alert| (alert.labels.clone(), alert)).collect())
+        let known: BTreeMap<Pairs, Alert> =
+            alerts.into_iter().map(|alert| (alert.labels.clone(), alert)).collect();
+        let there =
+            |alert: &&Alert| alert.state == State::Firing && alert.keep_firing_since.is_none();
+        let unconfirmed = known.values().filter(there).map(|alert| alert.labels.clone());
+        Self { unconfirmed: unconfirmed.collect(), known }
     }
 
     /// Every alert, those that are over among them.
     pub(super) fn all(&self) -> impl Iterator<Item = &Alert> {
-        self.0.values()
+        self.known.values()
+    }
+
+    /// Forgets every one.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Those that are pending or firing.
@@ -83,9 +100,14 @@ impl Alerts {
                 return Err(EvaluationError::DuplicateAlerts);
             }
         }
-        self.0.retain(|labels, alert| {
+        let Self { known, unconfirmed } = self;
+        known.retain(|labels, alert| {
             clamp(alert, now);
-            match there.remove(labels) {
+            let seen = there.remove(labels);
+            if seen.is_some() {
+                unconfirmed.remove(labels);
+            }
+            match seen {
                 Some(one) if alert.state == State::Inactive => {
                     *alert = first(one, now, generator_url)
                 }
@@ -94,29 +116,29 @@ impl Alerts {
                     generator_url.clone_into(&mut alert.generator_url);
                     alert.keep_firing_since = None;
                 }
-                None => return gone(alert, now, terms),
+                None if unconfirmed.contains(labels) => {
+                    return gone(alert, now, terms.keep_firing_for.max(terms.restored_for));
+                }
+                None => return gone(alert, now, terms.keep_firing_for),
             }
             true
         });
         for (labels, one) in there {
-            if let Entry::Vacant(entry) = self.0.entry(labels) {
+            if let Entry::Vacant(entry) = self.known.entry(labels) {
                 entry.insert(first(one, now, generator_url));
             }
         }
-        for alert in self.0.values_mut().filter(|alert| alert.state != State::Inactive) {
+        for alert in self.known.values_mut().filter(|alert| alert.state != State::Inactive) {
             fire(alert, now, terms);
         }
         self.within_limits(terms)
     }
 
     fn within_limits(&mut self, terms: Terms) -> Result<(), EvaluationError> {
-        let limit = if terms.limit == 0 { ALERTS_MAX } else { terms.limit.min(ALERTS_MAX) };
+        let limit = most(terms.limit);
         let found = self.active().count();
-        let text = |pairs: &Pairs| {
-            pairs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
-        };
-        let bytes: usize =
-            self.all().map(|alert| text(&alert.labels) + text(&alert.annotations)).sum();
+        let text = |alert: &Alert| text_bytes(&alert.labels) + text_bytes(&alert.annotations);
+        let bytes: usize = self.all().map(text).sum();
         let error = if found > limit {
             EvaluationError::Alerts { limit, found }
         } else if bytes > TEXT_BYTES_MAX {
@@ -124,7 +146,7 @@ impl Alerts {
         } else {
             return Ok(());
         };
-        self.0.clear();
+        self.clear();
         Err(error)
     }
 
@@ -136,7 +158,7 @@ impl Alerts {
         resend: Duration,
     ) -> Vec<Alert> {
         let valid = interval.max(resend).saturating_mul(4);
-        let due = self.0.values_mut().filter(|alert| is_due(alert, now, resend));
+        let due = self.known.values_mut().filter(|alert| is_due(alert, now, resend));
         due.map(|alert| {
             alert.last_sent_at = Some(now);
             alert.valid_until = Some(now.after(valid));
@@ -144,6 +166,16 @@ impl Alerts {
         })
         .collect()
     }
+}
+
+/// The most alerts of a rule whose group has `limit`.
+pub(super) fn most(limit: usize) -> usize {
+    if limit == 0 { ALERTS_MAX } else { limit.min(ALERTS_MAX) }
+}
+
+/// The bytes of names and values.
+pub(super) fn text_bytes(pairs: &Pairs) -> usize {
+    pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 fn is_due(alert: &Alert, now: UnixNano, resend: Duration) -> bool {
@@ -173,16 +205,16 @@ fn first(seen: Seen, now: UnixNano, generator_url: &str) -> Alert {
 }
 
 /// An alert that is not there; whether it is kept.
-fn gone(alert: &mut Alert, now: UnixNano, terms: Terms) -> bool {
+fn gone(alert: &mut Alert, now: UnixNano, keep_firing_for: Duration) -> bool {
     match alert.state {
         State::Pending => false,
         State::Inactive => {
             alert.resolved_at.is_some_and(|since| now.since(since) <= RESOLVED_RETENTION)
         }
         State::Firing => {
-            if !terms.keep_firing_for.is_zero() {
+            if !keep_firing_for.is_zero() {
                 let since = *alert.keep_firing_since.get_or_insert(now);
-                if now.since(since) < terms.keep_firing_for {
+                if now.since(since) < keep_firing_for {
                     return true;
                 }
             }

@@ -39,3 +39,10 @@ pub enum EvaluationError {
     #[error("cannot keep the result: {0}")]
     Append(String),
 }
+
+impl EvaluationError {
+    /// Whether there is more than the rule may have.
+    pub(super) const fn is_limit(&self) -> bool {
+        matches!(self, Self::Alerts { .. } | Self::Series { .. } | Self::Text { .. })
+    }
+}

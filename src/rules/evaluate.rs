@@ -8,11 +8,11 @@ use sidelight_promql::labels::NAME;
 use sidelight_promql::value::{Sample, SampleValue};
 use sidelight_promql::{Engine, Expr, Labels, QueryError};
 
-use super::alerting::{Alerts, Seen};
+use super::alerting::{Alerts, Seen, TEXT_BYTES_MAX, most, text_bytes};
 use super::error::EvaluationError;
 use super::file;
 use super::group::{Outcome, QUERY_TIME_MAX, Rule, SERIES_MAX, Surroundings, series};
-use super::template::{self, Context};
+use super::template::{self, Context, Template};
 use crate::alert::Pairs;
 use crate::signal::samples::Value;
 use crate::time::UnixNano;
@@ -46,12 +46,7 @@ impl<'a> Asking<'a> {
     }
 
     fn query(&self, expr: &Expr, text: &str, t_ms: i64) -> Result<Vec<Sample>, EvaluationError> {
-        let stop = || {
-            if (self.with.stopped)() {
-                return Some(Stop::Canceled);
-            }
-            (self.with.clock.monotonic() > self.until).then_some(Stop::Timeout)
-        };
+        let stop = || self.stop();
         let engine = Engine::new(Options { text, stop: &stop, ..Options::default() });
         let answer = engine.instant(expr, t_ms, self.with.source).map_err(|error| {
             EvaluationError::Query(match error {
@@ -71,6 +66,14 @@ impl<'a> Asking<'a> {
             }
             _ => Err(EvaluationError::Query("rule result is not a vector or scalar".to_owned())),
         }
+    }
+
+    /// Why it is to end early.
+    fn stop(&self) -> Option<Stop> {
+        if (self.with.stopped)() {
+            return Some(Stop::Canceled);
+        }
+        (self.with.clock.monotonic() > self.until).then_some(Stop::Timeout)
     }
 
     fn result(&self) -> Result<Vec<Sample>, EvaluationError> {
@@ -120,16 +123,52 @@ fn value(value: SampleValue) -> Value {
     }
 }
 
-/// The alerts that an expression has, templates expanded.
+/// A template that is expanded for every sample: its text, and what was read of it once.
+struct Prepared<'a> {
+    name: &'a str,
+    text: &'a str,
+    template: Option<Template>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(name: &'a str, text: &'a str) -> Self {
+        Self { name, text, template: template::parse(text).ok() }
+    }
+
+    fn expand(&self, alert: &str, context: &Context<'_>) -> String {
+        match &self.template {
+            Some(template) => template.expand(alert, context),
+            None => template::expand(alert, self.text, context),
+        }
+    }
+}
+
+/// The alerts that an expression has, templates expanded. What is beyond the limits of a rule is not expanded.
 pub(super) fn alerts_seen(
     asking: &Asking<'_>,
     alerting: &file::Alerting,
+    limit: usize,
 ) -> Result<Vec<Seen>, EvaluationError> {
     let name = &asking.rule.spec.name.text;
     let template_name = format!("__alert_{name}");
     let query = |text: &str| asking.answer(text);
+    let labels = asking.rule.labels.iter().map(|(name, text)| Prepared::new(name, text));
+    let labels: Vec<Prepared<'_>> = labels.collect();
+    let annotations =
+        alerting.annotations.iter().map(|pair| Prepared::new(&pair.name, &pair.value.text));
+    let annotations: Vec<Prepared<'_>> = annotations.collect();
+    let samples = asking.result()?;
+    let (limit, found) = (most(limit), samples.len());
+    if found > limit {
+        return Err(EvaluationError::Alerts { limit, found });
+    }
     let mut seen = Vec::new();
-    for sample in asking.result()? {
+    let mut bytes = 0;
+    for sample in samples {
+        if let Some(stop) = asking.stop() {
+            let why = if stop == Stop::Timeout { "took too long" } else { "was stopped" };
+            return Err(EvaluationError::Query(format!("expanding the templates {why}")));
+        }
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let of_sample: Pairs =
             sample.labels.iter().map(|label| own((&label.name, &label.value))).collect();
@@ -145,17 +184,21 @@ pub(super) fn alerts_seen(
             now: asking.now,
             query: &query,
         };
-        let expand = |text: &str| template::expand(&template_name, text, &context);
-        let of_rule = asking.rule.labels.iter().map(|(name, text)| (name.clone(), expand(text)));
+        let expand =
+            |pair: &Prepared<'_>| (pair.name.to_owned(), pair.expand(&template_name, &context));
+        let of_rule = labels.iter().map(expand);
         let kept = of_sample.iter().filter(|(name, _)| name != NAME).cloned();
         let all = Labels::new(kept.chain(of_rule).chain([own((ALERT_NAME, name))]));
-        let annotations =
-            alerting.annotations.iter().map(|pair| (pair.name.clone(), expand(&pair.value.text)));
-        seen.push(Seen {
+        let one = Seen {
             labels: all.iter().map(|label| own((&label.name, &label.value))).collect(),
-            annotations: annotations.collect(),
+            annotations: annotations.iter().map(expand).collect(),
             value,
-        });
+        };
+        bytes += text_bytes(&one.labels) + text_bytes(&one.annotations);
+        if bytes > TEXT_BYTES_MAX {
+            return Err(EvaluationError::Text { limit: TEXT_BYTES_MAX });
+        }
+        seen.push(one);
     }
     Ok(seen)
 }

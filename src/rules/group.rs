@@ -35,6 +35,9 @@ use crate::time::{Clock, UnixNano};
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most series that a recording rule may make.
 pub const SERIES_MAX: usize = 20_000;
+/// How long what fired before a restart fires on at least, when it is not there: longer than the ranges that most rules
+/// look at, which have no samples after a downtime.
+const RESTORED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Keeps samples.
 pub trait Sink {
@@ -284,10 +287,15 @@ impl Group {
         match &rule.spec.kind {
             Kind::Recording => recorded(&asking, self.limit, &rule.labels),
             Kind::Alerting(alerting) => {
-                let seen = alerts_seen(&asking, alerting)?;
+                let seen = alerts_seen(&asking, alerting, self.limit).inspect_err(|error| {
+                    if error.is_limit() {
+                        rule.live().alerts.clear();
+                    }
+                })?;
                 let terms = Terms {
                     hold: alerting.hold,
                     keep_firing_for: alerting.keep_firing_for,
+                    restored_for: RESTORED_FOR.max(self.interval),
                     limit: self.limit,
                 };
                 let mut live = rule.live();

@@ -29,9 +29,13 @@ fn keys(group: &Group) -> Vec<(RuleKey, &Rule)> {
 pub(super) fn restore(groups: &[Group], state: &State) {
     let mut known = state.load();
     for (key, rule) in groups.iter().flat_map(keys) {
-        if let Some(alerts) = known.remove(&key) {
+        if let Some(mut alerts) = known.remove(&key) {
             let saved = alerts.iter().map(|alert| (alert.labels.clone(), Stamp::of(alert)));
             let saved = saved.collect();
+            // Handed over is not told: a kill may have been faster. Receivers know a repeated one.
+            for alert in &mut alerts {
+                alert.last_sent_at = None;
+            }
             rule.restore(Alerts::restored(alerts), saved, state.epoch());
         }
     }

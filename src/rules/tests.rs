@@ -504,6 +504,9 @@ fn restarted(text: &str, directory: &std::path::Path) -> Group {
     group
 }
 
+/// Kept as long as what fires when the agent ends is kept anyway.
+const KEPT: &str = "  - {alert: Down, expr: 'up == 0', for: 2m, keep_firing_for: 5m}\n";
+
 #[test]
 fn every_state_of_an_alert_is_restored_exactly_after_a_kill() {
     // Seconds of the last evaluation before the kill, and what the alert is in then.
@@ -515,7 +518,7 @@ fn every_state_of_an_alert_is_restored_exactly_after_a_kill() {
         (25, None),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let (world, group) = (World::default(), rules(HELD));
+        let (world, group) = (World::default(), rules(KEPT));
         let state = state::State::open(directory.path());
         for minute in 0..=minutes {
             let up = if (1..4).contains(&minute) { 0.0 } else { 1.0 };
@@ -527,10 +530,10 @@ fn every_state_of_an_alert_is_restored_exactly_after_a_kill() {
         assert_eq!(before.first().map(|alert| alert.state), expected, "{minutes}");
         // A kill: nothing is said, the file stays as it is.
         std::mem::forget(state);
-        let after = restarted(HELD, directory.path());
+        let after = restarted(KEPT, directory.path());
         let restored: Vec<Alert> = after.rules[0].live().alerts.all().cloned().collect();
         // The value of the last evaluation is not written when nothing else changed.
-        let same = |alert: &Alert| Alert { value: 0.0, ..alert.clone() };
+        let same = |alert: &Alert| Alert { value: 0.0, last_sent_at: None, ..alert.clone() };
         assert_eq!(
             restored.iter().map(same).collect::<Vec<_>>(),
             before.iter().map(same).collect::<Vec<_>>()
@@ -556,6 +559,125 @@ fn every_state_of_an_alert_is_restored_exactly_after_a_kill() {
                 .count()
         );
     }
+}
+
+/// A rule whose alert `a` fired at 0, in a new process.
+fn killed_while_firing() -> (World, Group) {
+    const TEXT: &str = "  - {alert: Down, expr: 'up == 0'}\n";
+    let directory = tempfile::tempdir().unwrap();
+    let (world, group) = (World::default(), rules(TEXT));
+    let state = state::State::open(directory.path());
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    let _ = world.evaluate(&group, 0);
+    assert_eq!(world.told(), ["firing a"]);
+    kept::save(&group, &state).unwrap();
+    std::mem::forget(state);
+    let after = restarted(TEXT, directory.path());
+    (world, after)
+}
+
+#[test]
+fn what_fired_before_a_long_downtime_fires_on_until_there_is_data_again() {
+    let (world, group) = killed_while_firing();
+    for seconds in [3600, 3660] {
+        let _ = world.evaluate(&group, seconds);
+        assert_eq!(states(&group), [State::Firing], "{seconds}");
+    }
+    world.memory.put("up", &[("l", "a")], 3720, 0.0);
+    let _ = world.evaluate(&group, 3720);
+    assert_eq!(states(&group), [State::Firing]);
+    assert_eq!(group.rules[0].live().alerts.all().next().unwrap().active_at, at(0));
+    // Seen since: what ends it is what ends any other.
+    world.memory.put("up", &[("l", "a")], 3780, 1.0);
+    let _ = world.evaluate(&group, 3780);
+    assert_eq!(states(&group), [State::Inactive]);
+}
+
+#[test]
+fn what_fired_before_a_downtime_and_is_not_there_any_more_is_over_after_five_minutes() {
+    let (world, group) = killed_while_firing();
+    for (seconds, expected) in
+        [(3600, State::Firing), (3899, State::Firing), (3900, State::Inactive)]
+    {
+        let _ = world.evaluate(&group, seconds);
+        assert_eq!(states(&group), [expected], "{seconds}");
+    }
+}
+
+#[test]
+fn a_restored_alert_is_told_again_at_once_as_a_kill_may_have_been_faster_than_the_telling() {
+    let (world, group) = killed_while_firing();
+    let _ = world.evaluate(&group, 10);
+    assert_eq!(world.told(), ["firing a"]);
+    let _ = world.evaluate(&group, 20);
+    assert!(world.told().is_empty());
+}
+
+/// Counts what is asked, and says stop after some of it.
+#[derive(Debug)]
+struct Counted<'a> {
+    memory: &'a Memory,
+    asked: std::cell::Cell<usize>,
+}
+
+impl Queryable for Counted<'_> {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        self.asked.set(self.asked.get() + 1);
+        self.memory.select(selection, each)
+    }
+}
+
+/// What is asked, and the error, of a rule with an annotation `summary` over `series` series, stopped after `most`.
+fn expanded(summary: &str, series: usize, most: usize) -> (usize, String) {
+    let world = World::default();
+    let group = rules(&format!("  - {{alert: A, expr: up, annotations: {{s: '{summary}'}}}}\n"));
+    for n in 0..series {
+        world.memory.put("up", &[("n", &n.to_string())], 0, 1.0);
+    }
+    let source = Counted { memory: &world.memory, asked: std::cell::Cell::default() };
+    let _ = group.evaluate(
+        at(0),
+        &Surroundings {
+            source: &source,
+            sink: &world.memory,
+            outbox: &world.told,
+            clock: &world.clock,
+            external_labels: &[],
+            external_url: "",
+            stopped: &|| source.asked.get() >= most,
+            resend: Duration::from_secs(60),
+        },
+    );
+    let error = group.rules[0].live().error.clone().map(|error| error.to_string());
+    (source.asked.get(), error.unwrap_or_default())
+}
+
+#[test]
+fn templates_are_expanded_no_further_than_the_limits_of_a_rule_and_a_stop() {
+    let query = "{{ query \"none\" }}";
+    let (asked, error) = expanded(query, alerting::ALERTS_MAX + 1, usize::MAX);
+    assert_eq!((asked, &*error), (1, "exceeded limit of 10000 with 10001 alerts"));
+    let long = format!("{query}{}", "x".repeat(60 << 10));
+    let (asked, error) = expanded(&long, 400, usize::MAX);
+    assert!(asked < 300, "{asked}");
+    assert_eq!(error, "exceeded limit of 16777216 bytes of labels and annotations");
+    let (asked, error) = expanded(query, 400, 10);
+    assert_eq!((asked, &*error), (10, "expanding the templates was stopped"));
+}
+
+#[test]
+fn more_rule_files_than_there_may_be_are_said_where_a_pattern_matches_them() {
+    let directory = tempfile::tempdir().unwrap();
+    for n in 0..=load::FILES_MAX {
+        std::fs::write(directory.path().join(format!("{n}.yaml")), "groups: []\n").unwrap();
+    }
+    let files = vec![format!("{}/*.yaml", directory.path().display())];
+    let loaded = load(&Config { files, builtin: false, ..Config::default() });
+    assert_eq!(loaded.errors, ["more than 500 rule files: the rest is left out"]);
 }
 
 #[test]
