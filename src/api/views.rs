@@ -204,6 +204,12 @@ fn object(view: &View, row: &Row) -> Value {
     Value::Object(object)
 }
 
+/// A text that no spreadsheet takes for a formula: values come from telemetry.
+fn harmless(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if formula { format!("'{text}") } else { text.to_owned() }
+}
+
 /// RFC 4180, with a heading.
 fn sheet(rows: &Rows, limit: usize) -> String {
     let Rows { view, rows, .. } = rows;
@@ -217,9 +223,10 @@ fn sheet(rows: &Rows, limit: usize) -> String {
         let cells = row.cells.iter().map(|cell| match cell {
             Cell::Empty => String::new(),
             Cell::Number(number) => number.to_string(),
-            Cell::Text(text) => text.clone(),
+            Cell::Text(text) => harmless(text),
         });
-        line(&mut out, time.into_iter().chain(row.keys.iter().cloned()).chain(cells));
+        let keys = row.keys.iter().map(|key| harmless(key));
+        line(&mut out, time.into_iter().chain(keys).chain(cells));
     }
     out
 }
@@ -271,6 +278,22 @@ mod tests {
             }
         }
         store
+    }
+
+    #[test]
+    fn a_text_that_looks_like_a_formula_is_one_in_no_spreadsheet_and_numbers_stay() {
+        for formula in ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert_eq!(super::harmless(formula), format!("'{formula}"));
+        }
+        assert_eq!(["/a=b", "", "'x", "1-2"].map(super::harmless), ["/a=b", "", "'x", "1-2"]);
+        let view = super::View::find("logs").unwrap();
+        let row = super::Row {
+            time: None,
+            keys: vec!["=1+1".to_owned(), "warn".to_owned()],
+            cells: vec![super::Cell::Number(-2.0)],
+        };
+        let rows = super::Rows { view, rows: vec![row], cut: false };
+        assert!(super::sheet(&rows, 10).ends_with("\r\n'=1+1,warn,-2\r\n"));
     }
 
     #[tokio::test]
