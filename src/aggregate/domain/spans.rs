@@ -6,12 +6,13 @@ use sidelight_wire::view::traces::{Request, Span};
 
 use super::Domain;
 use super::board::Place;
-use super::facts::{Facts, weight};
+use super::facts::Facts;
 use super::families::{Family, Source};
 use super::instruments::Instrument;
 use super::resources::{Claim, Found};
 use super::traces::Lookup;
 use crate::aggregate::metrics::sink::Sink;
+use crate::aggregate::weight;
 
 const SERVER: i32 = 2;
 const STATUS_ERROR: i32 = 2;
@@ -35,7 +36,7 @@ impl<'a> Seen<'a> {
             || status >= 500
             || (status >= 400 && span.kind != SERVER);
         let seconds = nanos.map(|nanos| nanos as f64 / 1e9);
-        Self { span, facts, seconds, weight: weight(span.trace_state), failed }
+        Self { span, facts, seconds, weight: weight::of(span.trace_state.as_bytes()), failed }
     }
 
     const fn outcome(&self) -> &'static str {
