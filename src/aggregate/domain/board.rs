@@ -5,14 +5,15 @@
 //! is sampled once a minute. A count begins with a zero. All of it is in the checkpoint.
 //!
 //! Limits: [`SERIES_MAX`] of an instrument, counted in one series `{otel_metric_overflow="true"}` beyond (levels are left
-//! out); a series without news for its TTL ends. Cost: about 60 ns to count, 500 B to 1 KiB a series.
+//! out); a series without news for its TTL ends. [`COUNTERS_MAX`] that count by themselves, each forgotten when it was
+//! silent for the TTL; what is beyond is left out and counted. Cost: about 60 ns to count, 500 B to 1 KiB a series.
 
 mod row;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub(super) use row::Before;
+pub(super) use row::{Before, Counter};
 use row::{Key, Row, Value};
 
 use super::instruments::{Holds, Instrument};
@@ -31,6 +32,10 @@ pub(super) const INTERVAL_MS: i64 = 5_000;
 const UNCHANGED_MS: i64 = 60_000;
 /// The most series of one instrument.
 pub(super) const SERIES_MAX: usize = 2_000;
+/// The most that count by themselves, of all series.
+pub(super) const COUNTERS_MAX: usize = 16_384;
+/// How long one is remembered where series never end.
+const SILENT_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 
 /// What a series is of: the slot of its resource, and what the resource gives to labels.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,10 @@ pub(super) struct Place<'a> {
 pub(super) struct Board<Id> {
     rows: Vec<Row<Id>>,
     by_labels: HashMap<Arc<Key>, usize>,
+    /// How many count by themselves.
+    counters: usize,
+    /// How many points of such were left out, for the one who reports it.
+    pub(super) refused: u64,
     known: Level<usize>,
     key: Vec<u8>,
     at_ms: i64,
@@ -57,6 +66,8 @@ impl<Id: Copy> Board<Id> {
         Self {
             rows: Vec::new(),
             by_labels: HashMap::new(),
+            counters: 0,
+            refused: 0,
             known: Level::new(32_768, 8 << 20),
             key: Vec::new(),
             at_ms: 0,
@@ -101,19 +112,39 @@ impl<Id: Copy> Board<Id> {
         }
     }
 
-    /// Adds what a source has counted since it last said so.
+    /// Adds what one that counts by itself has counted since it last said so.
     pub(super) fn set_count(
         &mut self,
         of: Instrument,
         place: Place<'_>,
         values: &[&str],
-        (total, before): (f64, Before),
+        (total, from): (f64, Counter),
     ) {
+        let Some(more) = self.more(of, place, values, (vec![total], from)) else { return };
         let Some(row) = self.row(of, place, values) else { return };
-        let more = row.more(vec![total], before);
         if let (Value::Number(value), Some(more)) = (&mut row.value, more.first()) {
             *value += more;
         }
+    }
+
+    /// What `from` has counted since it last said so; `None` where there is no room to remember it.
+    fn more(
+        &mut self,
+        of: Instrument,
+        place: Place<'_>,
+        values: &[&str],
+        (now, from): (Vec<f64>, Counter),
+    ) -> Option<Vec<f64>> {
+        let has_room = self.counters < COUNTERS_MAX;
+        let row = self.row(of, place, values)?;
+        let is_known = row.counted.contains_key(&from.id);
+        if !is_known && !has_room {
+            self.refused += 1;
+            return None;
+        }
+        let more = row.more(from, now);
+        self.counters += usize::from(!is_known);
+        Some(more)
     }
 
     /// Records a measurement that stands for `weight` of its kind.
@@ -134,26 +165,29 @@ impl<Id: Copy> Board<Id> {
         }
     }
 
-    /// Adds what a source has counted, or has counted since it last said so, its bounds and sum multiplied by `factor`.
+    /// Adds what was counted, or, by one that counts by itself, since it last said so; bounds and sum are multiplied by
+    /// `factor`.
     pub(super) fn put(
         &mut self,
         of: Instrument,
         place: Place<'_>,
         values: &[&str],
-        (from, factor, delta, before): (&Buckets, f64, bool, Before),
+        (from, factor, counter): (&Buckets, f64, Option<Counter>),
     ) {
-        let Some(row) = self.row(of, place, values) else { return };
         // A bound of 0 ms tells nothing from one that is not there, and buckets begin at 0.
         let skipped = usize::from(from.bounds.first().is_some_and(|bound| *bound <= 0.0));
         let newer: Vec<f64> =
             from.bounds.iter().skip(skipped).map(|bound| scaled(*bound, factor)).collect();
-        let first: u64 = from.counts.iter().take(skipped + 1).sum();
+        let first =
+            from.counts.iter().take(skipped + 1).fold(0, |sum: u64, n| sum.saturating_add(*n));
         let rest = from.counts.iter().skip(skipped + 1);
         let counted = std::iter::once(first).chain(rest.copied()).map(|count| count as f64);
         let mut more: Vec<f64> = counted.chain([from.sum.unwrap_or(0.0) * factor]).collect();
-        if !delta {
-            more = row.more(more, before);
+        if let Some(counter) = counter {
+            let Some(since) = self.more(of, place, values, (more, counter)) else { return };
+            more = since;
         }
+        let Some(row) = self.row(of, place, values) else { return };
         let Value::Buckets { bounds, counts, sum } = &mut row.value else { return };
         if *bounds != newer {
             // Nothing can be added to other buckets: they begin anew.
@@ -234,7 +268,8 @@ impl<Id: Copy> Board<Id> {
             zero_ms: counts.then(|| grid(self.now_ms)),
             sampled_ms: 0,
             seen_ms: self.now_ms,
-            counted: Vec::new(),
+            since_ms: self.now_ms,
+            counted: BTreeMap::new(),
         };
         self.by_labels.insert(Arc::clone(&row.key), self.rows.len());
         self.rows.push(row);
@@ -265,6 +300,12 @@ impl<Id: Copy> Board<Id> {
         let ttl_ms = self.ttl_ms;
         if ttl_ms > 0 {
             self.end(sink, |row| at_ms - row.seen_ms > ttl_ms);
+        }
+        let silent_ms = if ttl_ms > 0 { ttl_ms } else { SILENT_MS_MAX };
+        self.counters = 0;
+        for row in &mut self.rows {
+            row.counted.retain(|_, of| at_ms - of.seen_ms <= silent_ms);
+            self.counters += row.counted.len();
         }
     }
 
@@ -321,6 +362,7 @@ impl<Id: Copy> Board<Id> {
         self.now_ms = self.at_ms;
         for _ in 0..read.number()? {
             let row = Row::decode(read)?;
+            self.counters += row.counted.len();
             self.by_labels.insert(Arc::clone(&row.key), self.rows.len());
             self.rows.push(row);
         }

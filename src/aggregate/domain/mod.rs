@@ -46,7 +46,7 @@ use resources::{Claim, Found, Resources};
 use traces::Traces;
 use users::Users;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// How long a service that fell silent is remembered.
 const SILENT_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 /// The distance of estimates of users.
@@ -79,6 +79,7 @@ pub struct Domain<Id> {
     took: Vec<&'static str>,
     suppressed: Vec<Counter>,
     refused: Counter,
+    refused_counters: Counter,
 }
 
 impl<Id: Copy + Eq> Domain<Id> {
@@ -101,6 +102,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             took: Vec::new(),
             suppressed: Family::ALL.map(counter).into(),
             refused: registry.counter(&desc::AGGREGATE_REFUSED_RESOURCES, &[]),
+            refused_counters: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["counters"]),
         }
     }
 
@@ -122,6 +124,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             Signal::Metrics => self.points(sink, &record.payload),
             Signal::Profiles => {}
         }
+        self.refused_counters.add(std::mem::take(&mut self.board.refused));
     }
 
     /// Names of metrics, or how they begin, that with the last record became the source of what spans were until then:

@@ -6,16 +6,20 @@ use sidelight_wire::view::metrics::{Data, Metric, Points, Request};
 use sidelight_wire::view::{Attributes, Value};
 
 use super::Domain;
-use super::board::Before;
+use super::board::{Before, Counter};
 use super::families::{Family, How, Source, of_metric};
 use super::instruments::Instrument;
 use super::resources::{Claim, Found};
+use super::siphash;
 use super::spans::place;
 use crate::aggregate::metrics::classic::Buckets;
+use crate::aggregate::metrics::keys::write_attributes;
 use crate::aggregate::metrics::sink::Sink;
 use crate::aggregate::metrics::stream::millis;
 
 const DELTA: i32 = 1;
+/// Hashes of sources are no secret, and are the same after a restart.
+const NO_KEY: siphash::Key = [0; 16];
 /// How far back a histogram that was not there before is said to have been zero.
 const ZERO_BACK_MS: i64 = 60 * 60 * 1_000;
 /// Scopes whose `http.target` is always the route.
@@ -33,6 +37,8 @@ struct First {
     before_ms: i64,
     /// Whether spans said the same until now.
     took: bool,
+    /// The resource and the scope, hashed.
+    from: u64,
 }
 
 /// A converted histogram of the older HTTP conventions.
@@ -61,10 +67,17 @@ impl<Id: Copy + Eq> Domain<Id> {
                 .resources
                 .instance_mut(&found)
                 .map_or(0, |of| std::mem::replace(&mut of.exported_ms, self.now_ms));
+            let mut key = Vec::new();
+            // One that is too long was refused above.
+            let _ = write_attributes(&mut key, resource.resource().attributes());
+            let resource_bytes = key.len();
             for scope in resource.scope_metrics() {
+                key.truncate(resource_bytes);
+                key.extend_from_slice(scope.scope().name().as_bytes());
+                let from = siphash::hash(&NO_KEY, &key);
                 let routed = ROUTED.iter().any(|name| scope.scope().name() == *name);
                 for metric in scope.metrics() {
-                    self.metric(sink, &found, &metric, (routed, before));
+                    self.metric(sink, &found, &metric, (routed, before, from));
                 }
             }
         }
@@ -75,7 +88,7 @@ impl<Id: Copy + Eq> Domain<Id> {
         sink: &mut S,
         found: &Found,
         metric: &Metric<'_>,
-        (routed, before_ms): (bool, i64),
+        (routed, before_ms, from): (bool, i64, u64),
     ) {
         let name = metric.name.to_string_lossy();
         for spelling in of_metric(&name) {
@@ -88,7 +101,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             if claim == Claim::Lost {
                 continue;
             }
-            let first = First { before_ms, took: claim == Claim::Took };
+            let first = First { before_ms, took: claim == Claim::Took, from };
             match (spelling.family, metric.data) {
                 (Family::Http, Data::Histogram(points)) => {
                     if let Some(conversion) = conversion(&name) {
@@ -126,39 +139,46 @@ impl<Id: Copy + Eq> Domain<Id> {
             let failed =
                 if said.status.is_some_and(|status| status >= 500) { &*status } else { "" };
             let values = [&*said.route, &*said.method, &*status, failed];
-            let before = self.before(point.start_time_unix_nano, first);
-            self.board.put(to, place(found), &values, (&buckets, factor, delta, before));
+            let counter = (!delta)
+                .then(|| self.counter(point.attributes(), point.start_time_unix_nano, first));
+            self.board.put(to, place(found), &values, (&buckets, factor, counter));
         }
     }
 
     /// Counts the points of requests that were refused for want of patience.
     fn limited(&mut self, found: &Found, points: Points<'_>, (routed, first): (bool, First)) {
         let delta = points.temporality() == DELTA;
-        let mut by_route: Vec<(Cow<'_, str>, f64, Before)> = Vec::new();
         for point in points.histograms().filter(|point| !point.is_stale()) {
             let said = Http::of(point.attributes(), routed);
             if said.status != Some(429) {
                 continue;
             }
-            let before = self.before(point.start_time_unix_nano, first);
-            // Methods share a route.
-            match by_route.iter_mut().find(|(route, ..)| *route == said.route) {
-                Some((_, count, _)) => *count += point.count as f64,
-                None => by_route.push((said.route, point.count as f64, before)),
-            }
-        }
-        for (route, count, before) in by_route {
-            let at = place(found);
+            let (at, values, count) = (place(found), [&*said.route], point.count as f64);
             if delta {
-                self.board.add(Instrument::RateLimited, at, &[&route], count);
+                self.board.add(Instrument::RateLimited, at, &values, count);
             } else {
-                self.board.set_count(Instrument::RateLimited, at, &[&route], (count, before));
+                let from = self.counter(point.attributes(), point.start_time_unix_nano, first);
+                self.board.set_count(Instrument::RateLimited, at, &values, (count, from));
             }
         }
     }
 
+    /// What a cumulative point is counted by. Its series may be of several, which differ in what is no label.
+    fn counter(&self, attributes: Attributes<'_>, start_unix_nano: u64, first: First) -> Counter {
+        let mut key = Vec::new();
+        // Attributes that are too long are cut alike each time.
+        let _ = write_attributes(&mut key, attributes);
+        key.extend_from_slice(&first.from.to_le_bytes());
+        key.extend_from_slice(&start_unix_nano.to_le_bytes());
+        Counter {
+            id: siphash::hash(&NO_KEY, &key),
+            start_ms: millis(start_unix_nano),
+            before: self.before(start_unix_nano, first),
+        }
+    }
+
     /// What there was before a series that is new: nothing at its start, or at the export before, which did not have it.
-    fn before(&self, start_unix_nano: u64, First { before_ms, took }: First) -> Before {
+    fn before(&self, start_unix_nano: u64, First { before_ms, took, .. }: First) -> Before {
         if took {
             return Before::Another;
         }

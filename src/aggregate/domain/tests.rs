@@ -490,3 +490,96 @@ fn no_state_makes_a_restart_panic() {
         domain(&Registry::default()).restore(&state[..cut]);
     }
 }
+
+/// A histogram of the older conventions with points of a scheme, a start in seconds, and a count.
+fn older(points: &[(&str, u64, u64)]) -> otlp::Metric {
+    let point = |&(scheme, start, count): &(&str, u64, u64)| otlp::HistogramDataPoint {
+        count,
+        sum: Some(count as f64),
+        explicit_bounds: vec![10.0],
+        bucket_counts: vec![count, 0],
+        start_time_unix_nano: (START + start * 1_000) * 1_000_000,
+        attributes: vec![
+            text("http.route", "/a"),
+            text("http.scheme", scheme),
+            attribute("http.status_code", any_value::Value::IntValue(429)),
+        ],
+        ..otlp::HistogramDataPoint::default()
+    };
+    let data_points = points.iter().map(point).collect();
+    let histogram = otlp::Histogram { data_points, aggregation_temporality: 2 };
+    let data = Some(otlp::metric::Data::Histogram(histogram));
+    let name = "http.server.duration".to_owned();
+    otlp::Metric { name, unit: "ms".to_owned(), data, ..otlp::Metric::default() }
+}
+
+#[test]
+fn points_that_share_a_series_are_each_counted_from_their_own_last_total() {
+    let mut seen = Seen::new();
+    let exports = [
+        vec![("http", 0, 100), ("https", 0, 5)],
+        vec![("http", 0, 110), ("https", 0, 6)],
+        // Another scheme of the same process, a worker that starts again, and one that nobody had seen.
+        vec![("http", 0, 111), ("https", 0, 6), ("h2", 0, 3), ("http", 15, 2)],
+    ];
+    for (at, points) in exports.iter().enumerate() {
+        seen.at(1 + at as u64 * 10, Signal::Metrics, metrics_of("a", vec![older(points)]));
+    }
+    seen.check(
+        25,
+        &["http_server", "sidelight_http"],
+        &expect![[r#"
+        http_server_request_duration_seconds{http_response_status_code=429,http_route=/a} 122 recorded
+        sidelight_http_rate_limited_total{http_route=/a} 122"#]],
+    );
+    let state = seen.domain.encode();
+    seen.domain = domain(&Registry::default());
+    seen.domain.restore(&state);
+    seen.at(
+        31,
+        Signal::Metrics,
+        metrics_of("a", vec![older(&[("https", 0, 7), ("http", 0, 112)])]),
+    );
+    seen.check(
+        35,
+        &["sidelight_http"],
+        &expect!["sidelight_http_rate_limited_total{http_route=/a} 124"],
+    );
+}
+
+#[test]
+fn a_process_that_was_there_before_its_series_does_not_count_at_once_what_nobody_saw() {
+    let mut seen = Seen::new();
+    seen.at(11, Signal::Metrics, metrics_of("a", vec![older(&[("http", 1, 10)])]));
+    seen.at(21, Signal::Metrics, metrics_of("a", vec![older(&[("http", 2, 5_000)])]));
+    seen.at(31, Signal::Metrics, metrics_of("a", vec![older(&[("http", 2, 5_001)])]));
+    seen.check(
+        35,
+        &["sidelight_http"],
+        &expect!["sidelight_http_rate_limited_total{http_route=/a} 11"],
+    );
+}
+
+#[test]
+fn counters_past_the_limit_are_left_out_and_counted() {
+    let mut seen = Seen::new();
+    let starts: Vec<_> = (0..board::COUNTERS_MAX as u64 / 2 + 3).map(|n| ("http", n, 1)).collect();
+    seen.at(1, Signal::Metrics, metrics_of("a", vec![older(&starts)]));
+    let refused = seen.registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["counters"]).get();
+    // A point is in two series.
+    assert_eq!(refused, 6);
+}
+
+#[test]
+fn the_greatest_threshold_of_a_sampler_counts_as_the_span_metrics_count_it() {
+    let mut seen = Seen::new();
+    let mut rare = served(1, "/a");
+    rare.attributes.push(attribute("http.status_code", any_value::Value::IntValue(429)));
+    rare.trace_state = "ot=th:ffffffffffffff".to_owned();
+    seen.at(0, Signal::Traces, spans("a", vec![rare]));
+    seen.check(
+        80,
+        &["sidelight_http"],
+        &expect!["sidelight_http_rate_limited_total{http_route=/a} 1000000"],
+    );
+}

@@ -17,4 +17,11 @@ pub const AGGREGATE_REFUSED_RESOURCES: Desc = Desc {
     help: "Resources of requests of which no domain signals were derived because there were too many instances.",
     labels: &[],
 };
+/// What the derivation of domain signals had no room to remember.
+pub const AGGREGATE_REFUSED_STATES: Desc = Desc {
+    name: "sidelight_aggregate_refused_states",
+    kind: Kind::Counter,
+    help: "Points, queues and users of which no domain signals were derived because there was no room to remember them.",
+    labels: &["of"],
+};
 }

@@ -1,5 +1,6 @@
 //! One derived series: its value, its samples, its bytes in a checkpoint.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::instruments::{Holds, Instrument};
@@ -36,8 +37,28 @@ pub(super) struct Row<Id> {
     pub(super) sampled_ms: i64,
     /// When there was news.
     pub(super) seen_ms: i64,
-    /// What a source that counts by itself had counted: buckets and the sum, or the number. Empty before it did.
-    pub(super) counted: Vec<f64>,
+    /// When it was made.
+    pub(super) since_ms: i64,
+    /// What each that counts by itself had counted, by [`Counter::id`].
+    pub(super) counted: BTreeMap<u64, Counted>,
+}
+
+/// What was last said to be counted.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    start_ms: i64,
+    pub(super) seen_ms: i64,
+    /// Buckets and the sum, or the number.
+    values: Vec<f64>,
+}
+
+/// One that counts by itself, of the several that a series may be the sum of: workers, schemes, hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::aggregate::domain) struct Counter {
+    pub(in crate::aggregate::domain) id: u64,
+    /// When it began at zero; 0 where that is not known.
+    pub(in crate::aggregate::domain) start_ms: i64,
+    pub(in crate::aggregate::domain) before: Before,
 }
 
 /// What there was before a source that counts by itself first said what it had counted.
@@ -50,28 +71,44 @@ pub(in crate::aggregate::domain) enum Before {
 }
 
 impl<Id: Copy> Row<Id> {
-    /// What a source that counts by itself counted since it last said so, given what it has counted. What it had counted
-    /// before it was the source is another's, and was counted there.
-    pub(super) fn more(&mut self, now: Vec<f64>, before_it: Before) -> Vec<f64> {
+    /// What `from` counted since it last said so, given what it has counted. What it had counted before it was the source is
+    /// another's, and was counted there.
+    pub(super) fn more(&mut self, from: Counter, now: Vec<f64>) -> Vec<f64> {
         self.changed = true;
+        let values = now.clone();
+        let counted = Counted { start_ms: from.start_ms, seen_ms: self.seen_ms, values };
+        let Some(before) = self.counted.insert(from.id, counted) else {
+            return if self.is_new(from) { now } else { vec![0.0; now.len()] };
+        };
         let total = |counted: &[f64]| {
             counted.iter().rev().skip(usize::from(counted.len() > 1)).sum::<f64>()
         };
-        let before = std::mem::replace(&mut self.counted, now.clone());
-        if before.is_empty() {
-            let Before::Zero(zero_ms) = before_it else { return vec![0.0; now.len()] };
-            if self.sampled_ms > 0 {
-                return vec![0.0; now.len()];
-            }
-            // What was counted in its place and not shown is in it.
-            self.value = self.value.nothing();
-            self.zero_ms = zero_ms;
-            return now;
-        }
+        let before = before.values;
         if before.len() != now.len() || total(&now) < total(&before) {
             return now;
         }
         now.iter().zip(before).map(|(now, before)| (now - before).max(0.0)).collect()
+    }
+
+    /// Whether all that one counted, which was not there before, is missing in the value.
+    fn is_new(&mut self, from: Counter) -> bool {
+        let Before::Zero(zero_ms) = from.before else { return false };
+        let is_first = self.counted.len() == 1;
+        if self.sampled_ms == 0 {
+            if is_first {
+                // What was counted in its place and not shown is in it.
+                self.value = self.value.nothing();
+                self.zero_ms = zero_ms;
+            } else {
+                self.zero_ms = self.zero_ms.zip(zero_ms).map(|(one, other)| one.min(other));
+            }
+            return true;
+        }
+        // One that began before the series was followed has counted what nobody saw; unless its process is known, which has
+        // not said it until now.
+        let mut others = self.counted.iter().filter(|(id, _)| **id != from.id);
+        let known = others.any(|(_, other)| other.start_ms == from.start_ms);
+        !is_first && from.start_ms > 0 && (known || from.start_ms >= self.since_ms)
     }
 
     pub(super) fn set(&mut self, to: f64) {
@@ -120,11 +157,17 @@ impl<Id: Copy> Row<Id> {
             codec::put_bytes(out, name.as_bytes());
             codec::put_bytes(out, value.as_bytes());
         }
-        for time in [self.zero_ms.unwrap_or(0), self.sampled_ms, self.seen_ms] {
+        for time in [self.zero_ms.unwrap_or(0), self.sampled_ms, self.seen_ms, self.since_ms] {
             codec::put(out, time.unsigned_abs());
         }
         codec::put(out, self.counted.len() as u64);
-        self.counted.iter().for_each(|counted| codec::put_float(out, *counted));
+        for (id, of) in &self.counted {
+            codec::put(out, *id);
+            codec::put(out, of.start_ms.unsigned_abs());
+            codec::put(out, of.seen_ms.unsigned_abs());
+            codec::put(out, of.values.len() as u64);
+            of.values.iter().for_each(|value| codec::put_float(out, *value));
+        }
         out.push(u8::from(self.changed));
         match &self.value {
             Value::Number(value) => codec::put_float(out, *value),
@@ -142,8 +185,14 @@ impl<Id: Copy> Row<Id> {
         let labels = (0..read.number()?).map(|_| Some((read.text()?, read.text()?)));
         let key = Arc::new(Key { instrument, labels: labels.collect::<Option<_>>()? });
         let mut time = || Some(read.number()?.cast_signed());
-        let (zero_ms, sampled_ms, seen_ms) = (time()?, time()?, time()?);
-        let counted = (0..read.number()?).map(|_| read.float()).collect::<Option<_>>()?;
+        let (zero_ms, sampled_ms, seen_ms, since_ms) = (time()?, time()?, time()?, time()?);
+        let mut counted = BTreeMap::new();
+        for _ in 0..read.number()? {
+            let id = read.number()?;
+            let (start_ms, seen_ms) = (read.number()?.cast_signed(), read.number()?.cast_signed());
+            let values = (0..read.number()?).map(|_| read.float()).collect::<Option<_>>()?;
+            counted.insert(id, Counted { start_ms, seen_ms, values });
+        }
         let changed = read.byte()? == 1;
         let value = match instrument.spec().holds {
             Holds::Count | Holds::Level => Value::Number(read.float()?),
@@ -155,7 +204,8 @@ impl<Id: Copy> Row<Id> {
             }
         };
         let zero_ms = Some(zero_ms).filter(|zero_ms| *zero_ms > 0);
-        Some(Self { key, value, id: None, changed, zero_ms, sampled_ms, seen_ms, counted })
+        let id = None;
+        Some(Self { key, value, id, changed, zero_ms, sampled_ms, seen_ms, since_ms, counted })
     }
 }
 
@@ -182,7 +232,7 @@ fn append<S: Sink>(sink: &mut S, id: S::Id, value: &Value, at_ms: i64) -> Result
                 reason = "counts are not negative, and far below 2^64"
             )]
             let counts: Vec<u64> = counts.iter().map(|count| count.round() as u64).collect();
-            let count = counts.iter().sum();
+            let count = counts.iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
             let histogram = Classic { bounds, counts: &counts, sum: Some(*sum), count };
             sink.append_classic(id, at_ms, &histogram)
         }
