@@ -80,6 +80,7 @@ pub struct Domain<Id> {
     suppressed: Vec<Counter>,
     refused: Counter,
     refused_counters: Counter,
+    refused_queues: Counter,
 }
 
 impl<Id: Copy + Eq> Domain<Id> {
@@ -103,6 +104,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             suppressed: Family::ALL.map(counter).into(),
             refused: registry.counter(&desc::AGGREGATE_REFUSED_RESOURCES, &[]),
             refused_counters: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["counters"]),
+            refused_queues: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["queues"]),
         }
     }
 
@@ -125,6 +127,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             Signal::Profiles => {}
         }
         self.refused_counters.add(std::mem::take(&mut self.board.refused));
+        self.refused_queues.add(std::mem::take(&mut self.queues.refused));
     }
 
     /// Names of metrics, or how they begin, that with the last record became the source of what spans were until then:
@@ -159,6 +162,9 @@ impl<Id: Copy + Eq> Domain<Id> {
     fn sample<S: Sink<Id = Id>>(&mut self, sink: &mut S, received_ms: i64) {
         let at_ms = board::grid(received_ms);
         self.board.set_now(at_ms);
+        if self.ttl_ms > 0 {
+            self.queues.forget_before(at_ms - self.ttl_ms);
+        }
         self.resources.services.retain(|_, seen_ms| at_ms - *seen_ms < SILENT_MS_MAX);
         let nowhere = Target::default();
         let bare = Place { slot: metrics::cache::ROOT, target: &nowhere };
@@ -188,6 +194,12 @@ impl<Id: Copy + Eq> Domain<Id> {
             self.board.forget_slots();
         }
         let found = self.resources.find(resource, self.now_ms);
+        if let Some(reused) = self.resources.take_reused() {
+            self.queues.forget(reused);
+            let waiting = self.traces.flush();
+            self.count_lookups(waiting);
+            self.board.forget_slots();
+        }
         if found.is_none() {
             self.refused.add(1);
         }

@@ -193,7 +193,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             "sidelight.queue.size" => true,
             "sidelight.queue.capacity" => false,
             "sidelight.queue.overflows" => {
-                self.queues.leave(found.instance);
+                self.queues.leave(found.instance, self.now_ms);
                 return;
             }
             _ => return,
@@ -205,7 +205,8 @@ impl<Id: Copy + Eq> Domain<Id> {
             };
             let (queue, kind) = (text("queue.name"), text("queue.type"));
             let Some(value) = point.value.map(|value| value.as_f64()) else { continue };
-            match self.queues.note(found.instance, &queue, is_size, value) {
+            let key = (found.instance, &*queue);
+            match self.queues.note(key, self.now_ms, is_size, value) {
                 Some(true) => {
                     let values = [&*queue, &*kind];
                     self.board.add(Instrument::QueueOverflows, place(found), &values, 1.0);

@@ -80,6 +80,8 @@ pub(super) struct Resources {
     /// When telemetry of a service was last received, in milliseconds.
     pub(super) services: HashMap<String, i64>,
     key: Vec<u8>,
+    /// The place that another instance had until the last search.
+    reused: Option<usize>,
 }
 
 /// A resource of a request.
@@ -101,7 +103,13 @@ impl Resources {
             instances: Vec::new(),
             services: HashMap::new(),
             key: Vec::new(),
+            reused: None,
         }
+    }
+
+    /// The place that another instance had until the last search. No resource has its slot any more then.
+    pub(super) const fn take_reused(&mut self) -> Option<usize> {
+        self.reused.take()
     }
 
     /// Whether the slots of all resources have to be forgotten to learn another.
@@ -121,6 +129,10 @@ impl Resources {
             Err(place) => {
                 let target = Target::of(resource, &self.promote, self.value_bytes_max);
                 let instance = self.instance(&target, now_ms)?;
+                if self.reused.is_some() {
+                    // What is known by its bytes leads to the instance that was here.
+                    self.known.clear();
+                }
                 let known = (Arc::new(target), instance);
                 self.known.insert(place, (ROOT, 0, &self.key), known)
             }
@@ -160,11 +172,13 @@ impl Resources {
             self.instances.push(fresh);
             return Some(self.instances.len() - 1);
         }
-        let ttl_ms = self.ttl_ms.max(1);
-        let old = self.instances.iter().position(|of| now_ms - of.seen_ms > ttl_ms)?;
+        let ttl_ms = self.ttl_ms;
+        let mut instances = self.instances.iter();
+        let old = instances.position(|of| ttl_ms > 0 && now_ms - of.seen_ms > ttl_ms)?;
         self.by_name.retain(|_, at| *at != old);
         self.by_name.insert(name, old);
         *self.instances.get_mut(old)? = fresh;
+        self.reused = Some(old);
         Some(old)
     }
 

@@ -583,3 +583,42 @@ fn the_greatest_threshold_of_a_sampler_counts_as_the_span_metrics_count_it() {
         &expect!["sidelight_http_rate_limited_total{http_route=/a} 1000000"],
     );
 }
+
+#[test]
+fn an_instance_in_the_place_of_another_has_nothing_of_it() {
+    let mut seen = Seen::new();
+    let full = |instance: &str| {
+        let named = || vec![text("queue.name", "mails"), text("queue.type", "task")];
+        let size = gauge("sidelight.queue.size", 9.0, named());
+        let capacity = gauge("sidelight.queue.capacity", 10.0, named());
+        metrics_of(instance, vec![capacity, size])
+    };
+    seen.at(0, Signal::Metrics, full("first"));
+    for n in 1..resources::INSTANCES_MAX {
+        seen.at(901, Signal::Traces, spans(&n.to_string(), Vec::new()));
+    }
+    // The first was silent for the TTL: the last is in its place, and there is none when it comes back.
+    seen.at(902, Signal::Metrics, full("last"));
+    seen.at(1_000, Signal::Metrics, full("first"));
+    let labels = [("job", "shop"), ("instance", "last")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let last = seen.domain.resources.by_labels(&labels).unwrap().exported_ms;
+    assert_eq!(last, i64::try_from(START).unwrap() + 902_000);
+    assert_eq!(seen.registry.counter(&desc::AGGREGATE_REFUSED_RESOURCES, &[]).get(), 1);
+    let shown = seen.kept.show();
+    let of_last = |line: &&str| line.starts_with("sidelight_queue") && line.contains("=last");
+    let overflows = shown.lines().find(of_last).unwrap();
+    assert!(overflows.contains(" 1@"), "{overflows}");
+}
+
+#[test]
+fn where_series_never_end_no_instance_is_in_the_place_of_another() {
+    let mut seen = Seen::new();
+    let config = Config { metrics: metrics::Config::default(), ttl_ms: 0, user_key: [3; 16] };
+    seen.domain = Domain::new(config, &seen.registry);
+    for n in 0..resources::INSTANCES_MAX {
+        seen.at(0, Signal::Traces, spans(&n.to_string(), Vec::new()));
+    }
+    seen.at(90_000, Signal::Traces, spans("last", Vec::new()));
+    assert_eq!(seen.registry.counter(&desc::AGGREGATE_REFUSED_RESOURCES, &[]).get(), 1);
+}
