@@ -11,6 +11,7 @@
 mod alerts;
 mod judge;
 mod local;
+mod own;
 mod shown;
 mod started;
 mod stop;
@@ -170,6 +171,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let host = local::watch_host(config.host, local.inbox.clone(), journal.clone(), clock);
     // The last that can fail: its thread outlives this function until the journal closes.
     let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
+    let own_samples = own::sample(inbox.clone(), view.clone());
     let rules = judge::start(&config, inbox, notifier.outbox(), &view);
     let receivers = bound.serve(journal.clone());
     let mut background = tokio::task::JoinSet::new();
@@ -177,6 +179,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     background.spawn(stop::feed_watchdog());
     background.spawn(local::tend(view.store.clone()));
     background.spawn(host);
+    background.spawn(own_samples);
 
     let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
     view.set_serving(true);

@@ -68,14 +68,19 @@ impl Root {
         Self { directory, space: Arc::new(space), ticks_per_second: 100.0, page_bytes: 4_096 }
     }
 
+    /// The name of the machine or the container. Blocks.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        self.text("proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    }
+
     /// Reads everything once. Blocks.
     #[must_use]
     pub fn read(&self) -> Reading {
         let text = |path: &str| self.text(path);
         let ticks = self.ticks_per_second;
-        let host_name = text("proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
         Reading {
-            host_name,
+            host_name: self.host_name(),
             cpu: text("proc/stat").and_then(|stat| Cpu::parse(&stat, ticks)),
             memory: text("proc/meminfo").and_then(|info| Memory::parse(&info)),
             cgroup: text("proc/self/cgroup").and_then(|lines| Cgroup::read(&lines, &text)),

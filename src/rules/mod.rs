@@ -23,7 +23,7 @@ mod kept;
 pub mod lint;
 pub mod load;
 mod metrics;
-mod reads;
+pub mod reads;
 mod schedule;
 mod shown;
 pub mod state;

@@ -1,4 +1,4 @@
-//! Which metrics a rule reads: whether it must wait until the results before it can be queried.
+//! Which metrics rules read: whether one must wait until the results before it can be queried, and what the store needs.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +40,19 @@ impl Reads {
             Self::Names(own) => !own.is_disjoint(names),
         }
     }
+}
+
+/// The metrics that the rules that come with the agent read, but for what they record themselves.
+#[must_use]
+pub fn of_builtin() -> BTreeSet<String> {
+    let groups = file::parse(super::BUILTIN).map(|file| file.groups).unwrap_or_default();
+    let mut names = BTreeSet::new();
+    for rule in groups.iter().flat_map(|group| &group.rules) {
+        // A selector without a name names nothing.
+        let _ = gather(&rule.expr, &mut names);
+    }
+    names.retain(|name| !name.contains(':'));
+    names
 }
 
 /// Adds the names that the selectors of `expr` ask for; false when one asks for none in particular.

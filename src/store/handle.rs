@@ -93,6 +93,13 @@ impl Store {
         registry.observe(&desc::STORE_SERIES, &[], move || {
             weak.upgrade().map_or(0.0, |shared| shared.head().len() as f64)
         });
+        let limits = [
+            (&desc::STORE_SERIES_LIMIT, shared.config.series_max as f64),
+            (&desc::STORE_DISK_LIMIT_BYTES, shared.config.max_size as f64),
+        ];
+        for (limit, value) in limits {
+            registry.gauge(limit, &[]).set(value);
+        }
         let weak = Arc::downgrade(&shared);
         registry.observe(&desc::STORE_HEAD_BYTES, &[], move || {
             let mut stats = Stats::default();

@@ -10,6 +10,13 @@ pub const STORE_SERIES: Desc = Desc {
     help: "Series in the metric store's memory.",
     labels: &[],
 };
+/// The most series.
+pub const STORE_SERIES_LIMIT: Desc = Desc {
+    name: "sidelight_store_series_limit",
+    kind: Kind::Gauge,
+    help: "The most series in the metric store's memory: store.series_max.",
+    labels: &[],
+};
 /// Memory of the store's head.
 pub const STORE_HEAD_BYTES: Desc = Desc {
     name: "sidelight_store_head_bytes",
@@ -108,6 +115,13 @@ pub const STORE_DISK_BYTES: Desc = Desc {
     kind: Kind::Gauge,
     help: "Bytes of the store's files, by what they hold: raw samples, rows of 5m and 1h, and the state of the head.",
     labels: &["tier"],
+};
+/// The most that the store may take on disk.
+pub const STORE_DISK_LIMIT_BYTES: Desc = Desc {
+    name: "sidelight_store_disk_limit_bytes",
+    kind: Kind::Gauge,
+    help: "The most bytes of the store's files: store.max_size.",
+    labels: &[],
 };
 /// Checkpoints.
 pub const STORE_COMMITS: Desc = Desc {

@@ -1,0 +1,122 @@
+//! The self-metrics that the shipped rules read, as local samples: what else the agent says about itself is on `/metrics`
+//! only, where no rule can ask for it.
+//!
+//! Every 5 s, as often as those rules are evaluated. A series that ends, of an exporter that left the configuration, ends in the
+//! store, too. Limit: that of the registry for each family. Cost: some 100 bytes per series in the journal.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::shown::View;
+use crate::host;
+use crate::rules;
+use crate::signal::samples::Value;
+use crate::signal::{Sample, Samples};
+use crate::store::{ApplyError, Inbox};
+use crate::telemetry::Registry;
+use crate::telemetry::registry;
+
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The agent's own `job`, and the name of its service.
+const JOB: &str = "sidelight";
+
+/// Samples for as long as there is a store.
+pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
+    let Some(inbox) = inbox else { return };
+    let host_name = tokio::task::spawn_blocking(|| host::Root::of_this_machine().host_name()).await;
+    let mut own = Own::new(host_name.unwrap_or_default());
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let samples = own.take(&view.registry, view.clock.unix_nano().as_ms());
+        let record = samples.record();
+        match inbox.apply(samples).await {
+            Err(ApplyError::Closed) => return,
+            // Counted; the journal's record brings them.
+            Ok(()) | Err(ApplyError::Full) => {}
+        }
+        if let Err(error) = view.journal.append(record).await {
+            tracing::debug!(%error, "samples of the agent itself are in memory only");
+        }
+    }
+}
+
+/// What is sampled, and what was last.
+struct Own {
+    families: BTreeSet<String>,
+    instance: String,
+    last: BTreeSet<Vec<(String, String)>>,
+}
+
+impl Own {
+    fn new(instance: String) -> Self {
+        Self { families: rules::reads::of_builtin(), instance, last: BTreeSet::new() }
+    }
+
+    fn take(&mut self, registry: &Registry, t_ms: i64) -> Samples {
+        let mut samples = Vec::new();
+        for (desc, series) in self.families.iter().filter_map(|name| registry.family(name)) {
+            for (values, value) in series {
+                let value = match value {
+                    registry::Value::Level(value) => value,
+                    // What a rule calls `x_total` is not the name `x` of a counter here.
+                    registry::Value::Count(_) => continue,
+                };
+                let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
+                let labels = desc.labels.iter().copied().zip(values.iter().map(String::as_str));
+                let labels: Vec<_> = own.into_iter().chain(labels).collect();
+                samples.push(Sample::float(desc.name, &labels, t_ms, value));
+            }
+        }
+        let current = samples.iter().map(|sample| sample.labels.clone()).collect();
+        let last = std::mem::replace(&mut self.last, current);
+        let gone = last.difference(&self.last);
+        samples.extend(gone.map(|labels| Sample::new(labels.clone(), t_ms, Value::Stale)));
+        Samples(samples)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::desc;
+
+    #[test]
+    fn what_the_shipped_rules_read_of_the_agent_is_sampled_and_ends_with_its_series() {
+        let registry = Registry::default();
+        registry.gauge(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]).set(1.0);
+        registry.gauge(&desc::STORE_SERIES_LIMIT, &[]).set(7.0);
+        registry.gauge(&desc::STORE_HEAD_BYTES, &[]).set(9.0);
+        let mut own = Own::new("here".to_owned());
+        let held = [
+            ("job", "sidelight"),
+            ("instance", "here"),
+            ("service_name", "sidelight"),
+            ("exporter", "otlp_grpc/x"),
+            ("signal", "traces"),
+        ];
+        let limit = Sample::float("sidelight_store_series_limit", &held[..3], 5, 7.0);
+        let held = Sample::float("sidelight_exporter_held", &held, 5, 1.0);
+        assert_eq!(own.take(&registry, 5).0, [held.clone(), limit.clone()]);
+        registry.remove(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]);
+        let limit = Sample { t_ms: 6, ..limit };
+        let ended = Sample { t_ms: 6, value: Value::Stale, ..held };
+        assert_eq!(own.take(&registry, 6).0, [limit.clone(), ended]);
+        assert_eq!(own.take(&registry, 6).0, [limit]);
+    }
+
+    #[test]
+    fn every_metric_of_the_agent_that_the_group_sidelight_agent_reads_has_a_producer() {
+        let made = |name: &str| desc::all().any(|desc| desc.name == name);
+        let reads = rules::reads::of_builtin();
+        let of_itself: Vec<&String> = reads
+            .iter()
+            .filter(|n| n.starts_with("sidelight_store_") || n.starts_with("sidelight_exporter_"))
+            .collect();
+        assert_eq!(of_itself.len(), 6, "{of_itself:?}");
+        for name in of_itself {
+            assert!(made(name), "{name}");
+        }
+    }
+}
