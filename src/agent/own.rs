@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::shown::View;
+use crate::export;
 use crate::host;
 use crate::rules;
 use crate::signal::samples::Value;
-use crate::signal::{Sample, Samples};
+use crate::signal::{Sample, Samples, Signal};
 use crate::store::{ApplyError, Inbox};
-use crate::telemetry::Registry;
-use crate::telemetry::registry;
+use crate::telemetry::{Desc, Registry, desc, registry};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 /// The agent's own `job`, and the name of its service.
@@ -29,7 +29,8 @@ pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let samples = own.take(&view.registry, view.clock.unix_nano().as_ms());
+        let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters);
+        let samples = own.take(&view.registry, &waiting, view.clock.unix_nano().as_ms());
         let record = samples.record();
         match inbox.apply(samples).await {
             Err(ApplyError::Closed) => return,
@@ -54,8 +55,24 @@ impl Own {
         Self { families: rules::reads::of_builtin(), instance, last: BTreeSet::new() }
     }
 
-    fn take(&mut self, registry: &Registry, t_ms: i64) -> Samples {
-        let mut samples = Vec::new();
+    fn take(
+        &mut self,
+        registry: &Registry,
+        waiting: &[(String, Signal, f64)],
+        t_ms: i64,
+    ) -> Samples {
+        let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
+        let labelled = |desc: &Desc, values: &[&str], value| {
+            let labels = desc.labels.iter().copied().zip(values.iter().copied());
+            let labels: Vec<_> = own.into_iter().chain(labels).collect();
+            Sample::float(desc.name, &labels, t_ms, value)
+        };
+        // A collector writes this family: the registry does not hold it.
+        let oldest = &desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS;
+        let mut samples: Vec<Sample> = waiting
+            .iter()
+            .map(|(exporter, signal, age)| labelled(oldest, &[exporter, signal.name()], *age))
+            .collect();
         for (desc, series) in self.families.iter().filter_map(|name| registry.family(name)) {
             for (values, value) in series {
                 let value = match value {
@@ -63,10 +80,8 @@ impl Own {
                     // What a rule calls `x_total` is not the name `x` of a counter here.
                     registry::Value::Count(_) => continue,
                 };
-                let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
-                let labels = desc.labels.iter().copied().zip(values.iter().map(String::as_str));
-                let labels: Vec<_> = own.into_iter().chain(labels).collect();
-                samples.push(Sample::float(desc.name, &labels, t_ms, value));
+                let values: Vec<&str> = values.iter().map(String::as_str).collect();
+                samples.push(labelled(&desc, &values, value));
             }
         }
         let current = samples.iter().map(|sample| sample.labels.clone()).collect();
@@ -80,7 +95,6 @@ impl Own {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::desc;
 
     #[test]
     fn what_the_shipped_rules_read_of_the_agent_is_sampled_and_ends_with_its_series() {
@@ -97,13 +111,15 @@ mod tests {
             ("signal", "traces"),
         ];
         let limit = Sample::float("sidelight_store_series_limit", &held[..3], 5, 7.0);
+        let age = Sample::float("sidelight_exporter_oldest_undelivered_seconds", &held, 5, 3.0);
         let held = Sample::float("sidelight_exporter_held", &held, 5, 1.0);
-        assert_eq!(own.take(&registry, 5).0, [held.clone(), limit.clone()]);
+        let waiting = [("otlp_grpc/x".to_owned(), Signal::Traces, 3.0)];
+        assert_eq!(own.take(&registry, &waiting, 5).0, [age.clone(), held.clone(), limit.clone()]);
         registry.remove(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]);
         let limit = Sample { t_ms: 6, ..limit };
-        let ended = Sample { t_ms: 6, value: Value::Stale, ..held };
-        assert_eq!(own.take(&registry, 6).0, [limit.clone(), ended]);
-        assert_eq!(own.take(&registry, 6).0, [limit]);
+        let ended = |of| Sample { t_ms: 6, value: Value::Stale, ..of };
+        assert_eq!(own.take(&registry, &[], 6).0, [limit.clone(), ended(held), ended(age)]);
+        assert_eq!(own.take(&registry, &[], 6).0, [limit]);
     }
 
     #[test]
