@@ -11,6 +11,8 @@ mod compare;
 pub mod file;
 pub mod junit;
 pub mod run;
+#[cfg(test)]
+mod tests;
 
 pub use file::{TestFile, parse};
 pub use run::{Case, Options, run};
