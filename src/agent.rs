@@ -168,18 +168,16 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         serving: Arc::default(),
     };
     let admin = serve_admin(&config, view.sources(control)).await?;
-    let host = local::watch_host(config.host, local.inbox.clone(), journal.clone(), clock);
     // The last that can fail: its thread outlives this function until the journal closes.
     let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
-    let own_samples = own::sample(inbox.clone(), view.clone());
-    let rules = judge::start(&config, inbox, notifier.outbox(), &view);
+    let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view);
     let receivers = bound.serve(journal.clone());
     let mut background = tokio::task::JoinSet::new();
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
     background.spawn(stop::feed_watchdog());
     background.spawn(local::tend(view.store.clone()));
-    background.spawn(host);
-    background.spawn(own_samples);
+    background.spawn(local::watch_host(config.host, inbox.clone(), journal.clone(), clock));
+    background.spawn(own::sample(inbox, view.clone()));
 
     let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
     view.set_serving(true);
