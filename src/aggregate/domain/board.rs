@@ -319,8 +319,13 @@ impl<Id: Copy> Board<Id> {
         let common = target.complete(LabelSet::default());
         let common: Vec<(String, String)> =
             common.as_sorted().iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        // Without an instance it is one of its own, and not all of the job's.
+        let instance =
+            |labels: &[(String, String)]| labels.iter().find(|l| l.0 == "instance").cloned();
+        let own = instance(&common);
         self.end(sink, |row| {
             of.contains(&row.key.instrument)
+                && instance(&row.key.labels) == own
                 && common.iter().all(|label| row.key.labels.contains(label))
         });
     }

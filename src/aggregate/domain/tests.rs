@@ -585,6 +585,33 @@ fn the_greatest_threshold_of_a_sampler_counts_as_the_span_metrics_count_it() {
 }
 
 #[test]
+fn a_resource_without_an_instance_ends_only_what_spans_said_of_it() {
+    let mut seen = Seen::new();
+    let asked = || vec![lookup(1, 0)];
+    let nameless = |resource: &mut Option<v1::Resource>| {
+        let attributes = &mut resource.as_mut().unwrap().attributes;
+        attributes.retain(|attribute| attribute.key != "service.instance.id");
+    };
+    seen.at(0, Signal::Traces, spans("a", asked()));
+    let mut traces = ExportTraceServiceRequest::decode(&*spans("", asked())).unwrap();
+    traces.resource_spans.iter_mut().for_each(|of| nameless(&mut of.resource));
+    seen.at(0, Signal::Traces, traces.encode_to_vec());
+    seen.at(5, Signal::Metrics, Bytes::new());
+    let bytes = metrics_of("", vec![gauge("sidelight.cache.requests", 1.0, Vec::new())]);
+    let mut metrics = ExportMetricsServiceRequest::decode(&*bytes).unwrap();
+    metrics.resource_metrics.iter_mut().for_each(|of| nameless(&mut of.resource));
+    seen.at(7, Signal::Metrics, metrics.encode_to_vec());
+    let shown = seen.kept.show();
+    let ended = |line: &&str| line.contains("stale@");
+    let of_spans = |line: &&str| line.starts_with("sidelight_cache_request_duration");
+    let asked: Vec<_> = shown.lines().filter(of_spans).collect();
+    assert_eq!(asked.len(), 2, "{shown}");
+    let with = asked.iter().find(|line| line.contains("instance=a")).unwrap();
+    let without = asked.iter().find(|line| !line.contains("instance=")).unwrap();
+    assert!(!ended(with) && ended(without), "{shown}");
+}
+
+#[test]
 fn an_instance_in_the_place_of_another_has_nothing_of_it() {
     let mut seen = Seen::new();
     let full = |instance: &str| {
