@@ -48,28 +48,23 @@ pub(super) struct Resource {
     service: Box<[u8]>,
     /// `job`, `instance`, `service_name` and what is promoted, in the order of names.
     labels: Box<[(String, String)]>,
-    /// What it has of the dimensions, for spans without them.
-    dimensions: Box<[String]>,
 }
 
+/// What a resource has of the dimensions, for spans without them. Not part of the resource: series over spans do not have
+/// these labels, and resources that differ in nothing else must be one there.
+pub(super) type Defaults = Arc<[String]>;
+
 impl Resource {
-    fn of(resource: view::Resource<'_>, config: &Config, dimensions: &Dimensions) -> Self {
+    fn of(resource: view::Resource<'_>, config: &Config) -> Self {
         let max = config.label_value_bytes_max;
         let service = key::service(resource.service_name(), max);
         let target = Target::of(resource, &config.promote, max);
         let mut labels = target.own_labels();
         labels.set("service_name", String::from_utf8_lossy(service));
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let of_dimension = |dimension: &Dimension| {
-            let found = resource.attributes().get(&dimension.key);
-            let mut text = String::new();
-            found.inspect(|&found| dimension_text(found, max, &mut text));
-            text
-        };
         Self {
             service: service.into(),
             labels: labels.as_sorted().into_iter().map(owned).collect(),
-            dimensions: dimensions.0.iter().map(of_dimension).collect(),
         }
     }
 
@@ -84,8 +79,7 @@ impl Resource {
     }
 
     fn label_bytes(&self) -> usize {
-        let labels = self.labels.iter().map(|(name, value)| name.len() + value.len());
-        labels.chain(self.dimensions.iter().map(String::len)).sum()
+        self.labels.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
     /// Writes it for a checkpoint.
@@ -96,10 +90,8 @@ impl Resource {
             codec::put_bytes(out, name.as_bytes());
             codec::put_bytes(out, value.as_bytes());
         }
-        codec::put(out, self.dimensions.len() as u64);
-        for value in &self.dimensions {
-            codec::put_bytes(out, value.as_bytes());
-        }
+        // Dimensions, which version 2 of the table has room for.
+        codec::put(out, 0);
     }
 
     /// What [`Resource::encode`] wrote.
@@ -107,8 +99,10 @@ impl Resource {
         let service = read.bytes()?.into();
         let labels: Option<Box<_>> =
             (0..read.number()?).map(|_| Some((read.text()?, read.text()?))).collect();
-        let dimensions: Option<Box<_>> = (0..read.number()?).map(|_| read.text()).collect();
-        Some(Self { service, labels: labels?, dimensions: dimensions? })
+        for _ in 0..read.number()? {
+            read.bytes()?;
+        }
+        Some(Self { service, labels: labels? })
     }
 }
 
@@ -161,9 +155,20 @@ impl Dimensions {
         self.0.iter().map(|dimension| dimension.key.as_str())
     }
 
+    /// What a resource has of them, values cut to `max`.
+    fn defaults(&self, resource: view::Resource<'_>, max: usize) -> Defaults {
+        let of_dimension = |dimension: &Dimension| {
+            let found = resource.attributes().get(&dimension.key);
+            let mut text = String::new();
+            found.inspect(|&found| dimension_text(found, max, &mut text));
+            text
+        };
+        self.0.iter().map(of_dimension).collect()
+    }
+
     /// Writes the values of a span's dimensions into `out`, each followed by [`END`]: those of the resource where the span
     /// has none. Another pass over the span's attributes.
-    pub(super) fn read(&self, span: &[u8], resource: &Resource, max: usize, out: &mut String) {
+    pub(super) fn read(&self, span: &[u8], defaults: &[String], max: usize, out: &mut String) {
         out.clear();
         if self.is_empty() {
             return;
@@ -175,7 +180,7 @@ impl Dimensions {
                 dimension_text(found, max, out);
             }
             if out.len() == before {
-                out.push_str(resource.dimensions.get(at).map_or("", String::as_str));
+                out.push_str(defaults.get(at).map_or("", String::as_str));
             }
             out.push(END);
         }
@@ -219,34 +224,35 @@ fn dimension_text(found: view::Value<'_>, max: usize, out: &mut String) {
 /// The resources that series refer to.
 #[derive(Debug, Default)]
 pub(super) struct Resources {
-    known: HashMap<Box<[u8]>, Arc<Resource>, hashbrown::DefaultHashBuilder>,
+    known: HashMap<Box<[u8]>, (Arc<Resource>, Defaults), hashbrown::DefaultHashBuilder>,
     all: HashSet<Arc<Resource>>,
     label_bytes: usize,
     key: Vec<u8>,
 }
 
 impl Resources {
-    /// The resource, which is kept; `None` past the limit.
+    /// The resource, which is kept, and what it has of the dimensions; `None` past the limit.
     pub(super) fn of(
         &mut self,
         resource: view::Resource<'_>,
         config: &Config,
         dimensions: &Dimensions,
-    ) -> Option<Arc<Resource>> {
+    ) -> Option<(Arc<Resource>, Defaults)> {
         self.key.clear();
         for attribute in resource.attributes().bytes() {
             self.key.extend_from_slice(&(attribute.len() as u64).to_le_bytes());
             self.key.extend_from_slice(attribute);
         }
         if let Some(known) = self.known.get(&*self.key) {
-            return Some(Arc::clone(known));
+            return Some(known.clone());
         }
-        let found = self.intern(Resource::of(resource, config, dimensions))?;
+        let defaults = dimensions.defaults(resource, config.label_value_bytes_max);
+        let found = (self.intern(Resource::of(resource, config))?, defaults);
         if self.key.len() <= KNOWN_BYTES_MAX {
             if self.known.len() >= KNOWN_MAX {
                 self.known.clear();
             }
-            self.known.insert(self.key.as_slice().into(), Arc::clone(&found));
+            self.known.insert(self.key.as_slice().into(), found.clone());
         }
         Some(found)
     }
@@ -264,6 +270,11 @@ impl Resources {
         let resource = Arc::new(resource);
         self.all.insert(Arc::clone(&resource));
         Some(resource)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// Forgets the resources that are none of `used`.

@@ -155,22 +155,22 @@ impl Table {
             let resource =
                 self.resources.of(resource_spans.resource(), &self.config, &self.dimensions);
             let node =
-                resource.as_ref().and_then(|resource| self.graph.service(resource.service()));
+                resource.as_ref().and_then(|(resource, _)| self.graph.service(resource.service()));
             let mut hasher = self.hasher.build_hasher();
-            hasher.write_usize(resource.as_ref().map_or(0, |known| Arc::as_ptr(known).addr()));
+            hasher.write_usize(resource.as_ref().map_or(0, |(known, _)| Arc::as_ptr(known).addr()));
             for scope in resource_spans.scope_spans() {
                 for span in scope.span_bytes() {
                     let fields = Fields::of(span);
                     if let Some(node) = node {
                         self.graph.observe(node, &fields);
                     }
-                    let Some(resource) = &resource else {
+                    let Some((resource, defaults)) = &resource else {
                         self.totals.overflow_series += 1;
                         self.overflow(&fields);
                         continue;
                     };
                     let max = self.config.label_value_bytes_max;
-                    self.dimensions.read(span, resource, max, &mut scratch);
+                    self.dimensions.read(span, defaults, max, &mut scratch);
                     self.observe_span(resource, hasher.clone(), &fields, &scratch);
                 }
             }

@@ -424,6 +424,35 @@ fn series_carry_the_labels_of_their_resource_and_of_configured_dimensions() {
 }
 
 #[test]
+fn replicas_that_differ_only_in_a_dimension_share_their_operation_and_http_series() {
+    let mut table = table(|config| config.dimensions = vec!["host.name".to_owned()]);
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let of_host = |host: &str, spans: Vec<Span>| {
+        let attributes = vec![attribute("host.name", host), attribute("service.name", "shop")];
+        let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+        let resource = Some(Resource { attributes, ..Resource::default() });
+        let of = ResourceSpans { resource, scope_spans, ..ResourceSpans::default() };
+        ExportTraceServiceRequest { resource_spans: vec![of] }.encode_to_vec()
+    };
+    table.observe(&of_host("a", vec![http("/pay", "200", 1_000_000); 2]), at(1));
+    table.observe(&of_host("b", vec![http("/pay", "200", 1_000_000); 3]), at(1));
+    let text = metrics(&table, Format::Text);
+    let mut series: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    series.iter_mut().for_each(|line| *line = line.rsplit_once(' ').unwrap().0);
+    let all = series.len();
+    series.sort_unstable();
+    series.dedup();
+    assert_eq!(series.len(), all, "{text}");
+    assert_eq!(table.series(), 2, "series of spans are told apart by the dimension");
+    step((&mut derived, &mut kept), &mut table, at(6), &[]);
+    let shown = only(&mut kept, "");
+    for family in ["http_server", "sidelight_operation_duration"] {
+        let of: Vec<_> = shown.lines().filter(|line| line.starts_with(family)).collect();
+        assert!(matches!(of[..], [line] if line.contains("(n5 ")), "{shown}");
+    }
+}
+
+#[test]
 fn a_sampled_span_counts_as_many_as_it_stands_for() {
     let mut table = table(|_| {});
     let mut sampled = span("x", 1, 4_000_000, &[]);

@@ -10,7 +10,8 @@
 //! view       0, or 1 │ operation │ http or 0 │ exceeded │ 2 measured
 //! ```
 //! Resources are named by their place in the list; thresholds are those of the configuration. Of version 1, whose rows
-//! had no resource, only the totals are taken over; so are those of a table with other dimensions.
+//! had no resource, only the totals are taken over; so are those of a table with other dimensions, or with resources that
+//! differ in nothing but dimensions.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -24,7 +25,7 @@ use crate::aggregate::graph::Graph;
 use crate::aggregate::key::Labels;
 use crate::aggregate::measured::Measured;
 use crate::aggregate::operation;
-use crate::aggregate::resource::Resource;
+use crate::aggregate::resource::{Resource, Resources};
 use crate::time::UnixNano;
 
 const VERSION: u8 = 2;
@@ -139,6 +140,11 @@ impl Table {
         let mut resources = Vec::new();
         for _ in 0..read.number()? {
             resources.push(self.resources.intern(Resource::decode(read)?)?);
+        }
+        if self.resources.len() < resources.len() {
+            // They told resources apart by dimensions: some rows have the same labels as others.
+            (self.resources, self.created) = (Resources::default(), self.now);
+            return Some(());
         }
         let resource = |read: &mut Read<'_>| {
             let at = usize::try_from(read.number()?).ok()?;
