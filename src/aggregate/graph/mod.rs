@@ -165,6 +165,8 @@ pub(super) struct Graph {
     now: UnixNano,
     /// When nodes that nothing refers to were looked for.
     swept: UnixNano,
+    /// The node that spans are of until another is asked for or the next [`Graph::expire`].
+    current: Option<u32>,
 }
 
 impl Graph {
@@ -179,6 +181,7 @@ impl Graph {
             totals: Totals::default(),
             now: UnixNano(0),
             swept: UnixNano(0),
+            current: None,
             config,
         }
     }
@@ -197,15 +200,18 @@ impl Graph {
         if !self.config.enabled {
             return None;
         }
-        self.node(Node::Service(name.into()))
+        self.current = None;
+        self.current = self.node(Node::Service(name.into()), None);
+        self.current
     }
 
-    fn node(&mut self, node: Node) -> Option<u32> {
+    /// The number of a node; `held` is that of another which stays besides.
+    fn node(&mut self, node: Node, held: Option<u32>) -> Option<u32> {
         if let Some(known) = self.nodes.find(&node) {
             return Some(known);
         }
         if self.nodes.is_full() && self.now.since(self.swept) >= self.config.wait {
-            self.sweep();
+            self.sweep(held);
         }
         self.nodes.add(node)
     }
@@ -231,7 +237,7 @@ impl Graph {
         let meeting = if is_client { span.span_id } else { span.parent_span_id };
         if kind == SERVER && meeting.iter().all(|&byte| byte == 0) {
             let call = Call { weight, failed, server_nanos: nanos, client_nanos: None };
-            let user = self.node(Node::User);
+            let user = self.node(Node::User, Some(service));
             return self.call(user, Some(service), Connection::Virtual, &call);
         }
         let Some(key) = pending::key(span.trace_id, meeting) else {
@@ -305,7 +311,7 @@ impl Graph {
             self.totals.unpaired += 1;
             return;
         };
-        let server = self.node(Node::Virtual(nodes::clipped(peer)));
+        let server = self.node(Node::Virtual(nodes::clipped(peer)), Some(client));
         self.call(Some(client), server, by, call);
     }
 
@@ -351,7 +357,8 @@ impl Graph {
         let now = self.now;
         self.edges.retain(|edge| now.since(edge.seen) < ttl);
         self.reindex();
-        self.sweep();
+        self.current = None;
+        self.sweep(None);
     }
 
     fn reindex(&mut self) {
@@ -360,11 +367,12 @@ impl Graph {
     }
 
     /// Forgets nodes that nothing refers to.
-    fn sweep(&mut self) {
+    fn sweep(&mut self, held: Option<u32>) {
         self.swept = self.now;
         let ends = self.edges.iter().filter_map(|edge| edge.between);
         let ends = ends.flat_map(|between| [between.client, between.server]);
-        self.nodes.retain(ends.chain(self.pending.services()));
+        let held = self.current.into_iter().chain(held);
+        self.nodes.retain(ends.chain(self.pending.services()).chain(held));
     }
 
     /// The edges with requests, the overflow edge last.

@@ -186,6 +186,15 @@ fn edges_without_requests_end_and_their_nodes_are_given_again() {
 }
 
 #[test]
+fn the_node_of_the_request_at_hand_is_not_given_to_another() {
+    let mut graph = graph(|config| config.edges_max = 1);
+    give(&mut graph, "old", &end(1, 1, 1, 0));
+    let database = [("db.system", "mysql"), ("db.name", "shop")];
+    give(&mut graph, "front", &End { attributes: &database, ..end(CLIENT, 2, 2, 1) });
+    assert_eq!(shown(&graph), ["front shop database: 1 failed 0 server 1 client 1"]);
+}
+
+#[test]
 fn a_checkpoint_keeps_edges_and_ends_that_wait() {
     let mut graph = graph(|_| {});
     let peer = [("server.address", "api.example")];
