@@ -15,7 +15,7 @@ use super::graph::Edge;
 use super::measured::UNIT;
 use super::metrics::sink::Sink;
 use super::resource::Resource;
-use super::table::exemplars::{Exemplar, WINDOW_MS};
+use super::table::exemplars::{Exemplar, OF_WINDOW_MAX, WINDOW_MS};
 use super::table::views::{Http, Operation};
 use super::table::{Counted, ROLL_MS, Table};
 use crate::store;
@@ -98,15 +98,19 @@ impl<Id: Copy + Eq> Derived<Id> {
             let labels = || row.labels.pairs(table.dimensions());
             sampler.show(sink, &of_row(row.id, &row.counted), labels);
         }
+        // What another source said meanwhile is not said again when spans are the source.
         for (&id, operation) in table.operations() {
             if admits(Family::Operation, &operation.resource) {
                 show_operation(sampler, sink, id, operation);
+            } else {
+                operation.withhold();
             }
         }
         for (&id, http) in table.http() {
             if admits(Family::Http, &http.key.resource) {
-                let labels = || http_labels(http);
-                sampler.show(sink, &of_http(id, http), labels);
+                sampler.show(sink, &of_http(id, http), || http_labels(http));
+            } else {
+                http.withhold();
             }
         }
         for (id, route) in (0..).zip(table.excluded_routes()) {
@@ -119,7 +123,8 @@ impl<Id: Copy + Eq> Derived<Id> {
         }
         if window_over {
             let latency = sampler.series_of(Part::Spans, LATENCY_AT);
-            table.take_exemplars(|row, exemplar| {
+            let window = usize::try_from(at_ms.div_euclid(WINDOW_MS)).unwrap_or(0);
+            table.take_exemplars((window, OF_WINDOW_MAX), |row, exemplar| {
                 if let Some(series) = latency(row) {
                     sink.exemplar(series, written(&exemplar));
                 }
@@ -127,6 +132,11 @@ impl<Id: Copy + Eq> Derived<Id> {
         }
         table.begin_windows();
         sampler.end(sink);
+    }
+
+    /// How many samples were not stored since the last call, by why.
+    pub(super) fn take_refused(&mut self) -> Vec<(store::Refused, u64)> {
+        self.sampler.take_refused()
     }
 
     /// Everything, for the checkpoint.
@@ -171,7 +181,8 @@ fn show_operation<S: Sink>(
     S::Id: Copy + Eq,
 {
     let parts = [(Part::Succeeded, "ok"), (Part::Failed, "error")];
-    for ((part, outcome), measured) in parts.into_iter().zip(&operation.outcomes) {
+    let (outcomes, exceeded) = operation.said();
+    for ((part, outcome), measured) in parts.into_iter().zip(outcomes) {
         if measured.calls > 0 {
             let latency = Amount::Latency(&measured.latency, &HTTP);
             let families = vec![(&desc::OPERATION_DURATION, latency)];
@@ -179,10 +190,10 @@ fn show_operation<S: Sink>(
             sampler.show(sink, &shown, || operation.labels(("outcome", outcome)));
         }
     }
-    let calls = operation.outcomes.iter().map(|outcome| outcome.calls).sum();
+    let calls = outcomes.iter().map(|outcome| outcome.calls).sum();
     if let Some(threshold) = operation.threshold_seconds() {
-        let families = vec![(&desc::OPERATION_EXCEEDED, Amount::Count(operation.exceeded))];
-        let shown = Shown { part: Part::Exceeded, id, version: operation.exceeded, families };
+        let families = vec![(&desc::OPERATION_EXCEEDED, Amount::Count(exceeded))];
+        let shown = Shown { part: Part::Exceeded, id, version: exceeded, families };
         sampler.show(sink, &shown, || operation.labels(("threshold", &threshold)));
     }
     if let Some((min, max)) = operation.window {
@@ -199,9 +210,10 @@ fn show_operation<S: Sink>(
 }
 
 fn of_http(id: u64, http: &Http) -> Shown<'_> {
-    let latency = Amount::Latency(&http.measured.latency, &HTTP);
+    let measured = http.said();
+    let latency = Amount::Latency(&measured.latency, &HTTP);
     let families = vec![(&desc::HTTP_SERVER_DURATION, latency)];
-    Shown { part: Part::Http, id, version: http.measured.calls, families }
+    Shown { part: Part::Http, id, version: measured.calls, families }
 }
 
 fn http_labels(http: &Http) -> Vec<(String, String)> {

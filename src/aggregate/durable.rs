@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::codec;
 use super::codec::PIECE_BYTES;
 use super::config::Config;
 use super::derived::Derived;
@@ -38,6 +39,8 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// The names of what is kept by checkpoints.
 const SPANS: &str = "spans.table";
+/// Where the table was with what was sampled after it: `length │ table │ sampled`.
+const TOGETHER: &str = "aggregate.spans";
 const SAMPLED: &str = "spans.sampled";
 const JOURNAL: &str = "aggregate.journal";
 const DOMAIN: &str = "aggregate.domain";
@@ -146,8 +149,14 @@ impl Durable {
         let mut pieces = |name: &str| kept.remove(name).unwrap_or_default();
         self.translator.restore(&mut pieces, &mut self.writer);
         self.domain.restore(&pieces(DOMAIN).concat());
-        let table = Table::decode(config, &pieces(SPANS).concat())?;
-        self.derived = Derived::decode(&pieces(SAMPLED).concat());
+        let (table, sampled) = (pieces(SPANS).concat(), pieces(SAMPLED).concat());
+        let together = pieces(TOGETHER).concat();
+        let (table, sampled) = match codec::Read(&together) {
+            mut read if table.is_empty() && !together.is_empty() => (read.bytes()?, read.0),
+            _ => (&*table, &*sampled),
+        };
+        let table = Table::decode(config, table)?;
+        self.derived = Derived::decode(sampled);
         Some(table)
     }
 
@@ -188,6 +197,9 @@ impl Durable {
             let domain = &mut self.domain;
             let mut admits = |family, of: &Resource| domain.admits(family, of.labels());
             self.derived.sample(&mut self.writer, &mut table, received_ms, &mut admits);
+            for (refused, samples) in self.derived.take_refused() {
+                self.translator.refused(refused, samples);
+            }
         }
         self.domain.observe(&mut self.writer, record, self.now);
         match record.signal {
@@ -340,6 +352,40 @@ mod tests {
         assert_eq!(read(directory.path(), 2, true), 9, "one that was begun anew");
         assert_eq!(read(directory.path(), 2, true), 4);
         assert_eq!(read(directory.path(), 3, false), 9, "one that a crash empties");
+    }
+
+    #[test]
+    fn state_of_the_first_version_is_read_and_an_empty_table_begins_with_the_records() {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::default();
+        let open = || {
+            let deps =
+                store::Deps { clock: Arc::new(ManualClock::default()), registry: registry.clone() };
+            let config = store::Config::new(directory.path().to_owned());
+            let (store, writer, opened) = Store::open(config, deps).unwrap();
+            let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
+            let metrics = crate::aggregate::metrics::Config::default();
+            let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
+            (store, Durable::new(writer, &opened, config, origin, &registry))
+        };
+        let (store, mut durable) = open();
+        let now = UnixNano(1_800_000_000_000_000_000);
+        let empty =
+            crate::aggregate::Aggregate::new(Config::default(), now, Some(&mut durable), &registry);
+        assert_eq!(empty.snapshot().started, UnixNano(0));
+        let mut table = vec![1];
+        for number in [8, 8, 9, 8, 12, 1, 2, 3, 4] {
+            codec::put(&mut table, number);
+        }
+        let mut state = Vec::new();
+        codec::put_bytes(&mut state, &table);
+        codec::put(&mut state, 15_000);
+        durable.writer.checkpoint_with(4, |_, put| put("aggregate.spans", &state)).unwrap();
+        drop((durable, store));
+        let (_store, mut durable) = open();
+        let table = durable.restore(Config::default()).unwrap();
+        assert_eq!((table.started(), table.totals().spans), (UnixNano(8), 12));
+        assert!(!durable.derived.is_due(15_000) && durable.derived.is_due(20_000));
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Aggregate {
         registry: &Registry,
     ) -> Self {
         let trouble = durable.as_ref().map(|durable| durable.trouble());
+        // What a store holds follows from the records alone: not from when the process began.
+        let now = if durable.is_some() { UnixNano(0) } else { now };
         let kept = durable.and_then(|durable| durable.restore(config.clone()));
         let table = Arc::new(Mutex::new(kept.unwrap_or_else(|| Table::new(config, now))));
         let read_errors = registry.counter(&desc::AGGREGATE_READ_ERRORS, &[]);

@@ -255,7 +255,7 @@ impl Snapshot {
 
     fn expose_totals(&self, out: &mut Exposition) {
         let Totals { spans, odd_spans, overflow_series, overflow_service, expired } = self.totals;
-        let started = Some(self.started);
+        let started = Some(self.started).filter(|started| started.0 > 0);
         out.family(&desc::AGGREGATE_SERIES).whole(&[], self.series.len() as u64);
         out.family(&desc::AGGREGATE_SPANS).count(&[], spans, started);
         out.family(&desc::AGGREGATE_ODD_SPANS).count(&[], odd_spans, started);

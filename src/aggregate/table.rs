@@ -5,8 +5,8 @@
 //!                            ├─▶ exemplars of the row
 //!                            └─▶ the service graph ([`super::graph`])
 //! ```
-//! A request is read where it lies; a span of a known series allocates nothing. Time is the time of
-//! receipt, so reading the same records again gives the same table.
+//! A request is read where it lies; a span of a known series allocates nothing in the table, and in
+//! the graph the name of its peer. Time is the time of receipt, so reading the same records again gives the same table.
 //!
 //! Limits: `series_max` and `series_per_service_max`; a span past them counts in the overflow row.
 //! Cost: about 120 ns per span; per series 400 B, its label values and at most 1,280 B of buckets, twice that for series
@@ -122,7 +122,7 @@ impl Counted {
 }
 
 impl Table {
-    /// An empty table that begins at `started`.
+    /// An empty table that begins at `started`; at the first time of receipt if that is 0.
     #[must_use]
     pub fn new(config: Config, started: UnixNano) -> Self {
         Self {
@@ -180,6 +180,9 @@ impl Table {
 
     /// Moves the clock, and adds up what is due.
     pub(super) fn advance(&mut self, received: UnixNano) {
+        if self.started.0 == 0 {
+            (self.started, self.created, self.expired) = (received, received, received);
+        }
         let step = |at: UnixNano| at.0 / (ROLL_MS.unsigned_abs() * 1_000_000);
         if step(received) > step(self.now) {
             self.roll();
@@ -358,12 +361,33 @@ impl Table {
         &self.rows
     }
 
-    /// Calls `take` with each series that has exemplars, which are kept no longer.
-    pub(super) fn take_exemplars(&mut self, mut take: impl FnMut(u64, exemplars::Exemplar)) {
-        for row in &mut self.rows {
+    /// Calls `take` with at most `max` exemplars, one of each series before a second of any; none is kept any longer. Which
+    /// series come first changes with the number of the `window`.
+    pub(super) fn take_exemplars(
+        &mut self,
+        (window, max): (usize, usize),
+        mut take: impl FnMut(u64, exemplars::Exemplar),
+    ) {
+        let begin = window.wrapping_mul(max).checked_rem(self.rows.len()).unwrap_or(0);
+        let (before, after) = self.rows.split_at_mut(begin);
+        let rows = after.iter_mut().chain(before);
+        let mut left = max;
+        let mut give = |id, exemplar| {
+            if left > 0 {
+                left -= 1;
+                take(id, exemplar);
+            }
+        };
+        let mut others = Vec::new();
+        for row in rows {
             let Some(exemplars) = &mut row.exemplars else { continue };
-            exemplars.take().for_each(|exemplar| take(row.id, exemplar));
+            let mut all = exemplars.take();
+            if let Some(best) = all.next() {
+                give(row.id, best);
+                others.extend(all.map(|exemplar| (row.id, exemplar)));
+            }
         }
+        others.into_iter().for_each(|(id, exemplar)| give(id, exemplar));
     }
 
     pub(super) const fn graph(&self) -> &Graph {
@@ -375,13 +399,13 @@ impl Table {
     }
 
     /// The operations as they were at the last roll.
-    pub(super) const fn operations(&self) -> &BTreeMap<u64, Operation> {
-        &self.views.operations
+    pub(super) const fn operations(&mut self) -> &mut BTreeMap<u64, Operation> {
+        &mut self.views.operations
     }
 
     /// The requests by route, method and status as they were at the last roll.
-    pub(super) const fn http(&self) -> &BTreeMap<u64, Http> {
-        &self.views.http
+    pub(super) const fn http(&mut self) -> &mut BTreeMap<u64, Http> {
+        &mut self.views.http
     }
 
     /// Begins the window of the shortest and the longest anew.

@@ -446,7 +446,7 @@ fn replicas_that_differ_only_in_a_dimension_share_their_operation_and_http_serie
     assert_eq!(table.series(), 2, "series of spans are told apart by the dimension");
     step((&mut derived, &mut kept), &mut table, at(6), &[]);
     let shown = only(&mut kept, "");
-    for family in ["http_server", "sidelight_operation_duration"] {
+    for family in ["http_server", "sidelight_operation_duration_seconds"] {
         let of: Vec<_> = shown.lines().filter(|line| line.starts_with(family)).collect();
         assert!(matches!(of[..], [line] if line.contains("(n5 ")), "{shown}");
     }
@@ -553,6 +553,76 @@ fn exemplars_of_a_window_are_few_and_have_the_slowest_and_a_failed_one() {
     let exemplars: Vec<_> = shown.lines().filter(|line| line.starts_with("  #")).collect();
     assert_eq!(exemplars.len(), 3, "{shown}");
     assert!(exemplars[0].contains(&"01".repeat(16)) && exemplars[0].contains("0.099"), "{shown}");
+}
+
+#[test]
+fn what_another_source_said_meanwhile_is_not_said_when_spans_are_the_source_again() {
+    let mut table = table(|_| {});
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let rounds = [(6, 2, true), (11, 50, false), (16, 50, false), (21, 1, true), (26, 0, true)];
+    for (seconds, spans, admitted) in rounds {
+        let spans = vec![http("/pay", "200", 9_000_000_000); spans];
+        table.observe(&request("shop", spans), at(seconds - 2));
+        let received_ms = i64::try_from(at(seconds).0 / 1_000_000).unwrap();
+        derived.sample(&mut kept, &mut table, received_ms, &mut |_, _| admitted);
+        // A restart between any two says no more.
+        let (mut rows, mut sampled) = (Vec::new(), Vec::new());
+        table.encode(&mut rows);
+        derived.encode(&mut sampled);
+        table = Table::decode(Config::default(), &rows).unwrap();
+        if !admitted {
+            derived = Derived::decode(&sampled);
+        }
+    }
+    let shown = only(&mut kept, "");
+    for family in ["http_server", "sidelight_operation_duration_seconds"] {
+        let of = shown.lines().find(|line| line.starts_with(family)).unwrap();
+        let counts: Vec<_> = of.match_indices("(n").map(|(at, _)| &of[at + 2..at + 4]).collect();
+        assert_eq!(counts, ["0 ", "2 ", "0 ", "1 "], "{of}");
+    }
+    let exceeded = shown.lines().find(|line| line.contains("_exceeded_total")).unwrap();
+    assert!(exceeded.ends_with("0@015000 1@020000"), "{exceeded}");
+    assert!(metrics(&table, Format::Text).contains("outcome=\"ok\"} 103"));
+}
+
+#[test]
+fn a_sample_that_the_store_refuses_is_counted() {
+    let mut kept = Kept::default();
+    for (seconds, expected) in [(100, 0), (50, 3)] {
+        let mut table = table(|config| config.routes_exclude = Default::default());
+        let mut derived = Derived::default();
+        table.observe(&request("shop", vec![span("x", 1, 1_000_000, &[])]), at(1));
+        step((&mut derived, &mut kept), &mut table, at(seconds), &[]);
+        let refused = derived.take_refused();
+        let samples: u64 = refused.iter().map(|(_, samples)| samples).sum();
+        assert_eq!(samples, expected, "{refused:?}");
+    }
+}
+
+#[test]
+fn every_series_has_an_exemplar_before_any_has_two_and_each_its_turn() {
+    let mut table = table(|_| {});
+    let mut first = Vec::new();
+    for window in 0..4 {
+        let spans = ["/a", "/b", "/c"]
+            .map(|route| [5, 9, 7].map(|millis| http(route, "200", millis * 1_000_000)).to_vec());
+        table.observe(&request("shop", spans.concat()), at(1));
+        let mut taken = Vec::new();
+        let max = if window == 3 { 4 } else { 2 };
+        table.take_exemplars((window, max), |row, exemplar| taken.push((row, exemplar.nanos)));
+        assert_eq!(taken.len(), max);
+        assert!(taken.iter().take(3).all(|(_, nanos)| *nanos == 9_000_000), "{taken:?}");
+        first.push(taken[0].0);
+    }
+    assert_eq!(first, [1, 3, 2, 1]);
+}
+
+#[test]
+fn a_table_without_a_beginning_begins_at_its_first_record() {
+    let mut table = Table::new(Config::default(), UnixNano(0));
+    table.observe(&request("shop", vec![span("x", 1, 1, &[])]), at(5));
+    table.observe(&request("shop", vec![span("x", 1, 1, &[])]), at(9));
+    assert_eq!((table.started(), table.snapshot().series[0].created), (at(5), at(5)));
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub(in super::super) struct Sampler<Id> {
     /// The last multiple sampled.
     at_ms: i64,
     described: bool,
+    /// How many samples were not stored, by why; those that the store has already are not among them.
+    refused: Vec<(Refused, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +99,7 @@ struct Sampled<Id> {
 
 impl<Id> Default for Sampler<Id> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), at_ms: 0, described: false }
+        Self { rows: BTreeMap::new(), at_ms: 0, described: false, refused: Vec::new() }
     }
 }
 
@@ -141,12 +143,26 @@ impl<Id: Copy + Eq> Sampler<Id> {
         for (at, (family, amount)) in shown.families.iter().enumerate() {
             let begins = at >= sampled.begun;
             let Some(slot) = sampled.series.get_mut(at) else { continue };
-            written |= write(sink, slot, (family, amount), (begins, at_ms), &labels);
+            match write(sink, slot, (family, amount), (begins, at_ms), &labels) {
+                Ok(there) => written |= there,
+                Err(refused) => {
+                    written = true;
+                    match self.refused.iter_mut().find(|(known, _)| *known == refused) {
+                        Some((_, samples)) => *samples += 1,
+                        None => self.refused.push((refused, 1)),
+                    }
+                }
+            }
         }
         if written {
             sampled.begun = sampled.begun.max(shown.families.len());
             (sampled.version, sampled.at_ms) = (shown.version, at_ms);
         }
+    }
+
+    /// How many samples were not stored since the last call, by why.
+    pub(super) fn take_refused(&mut self) -> Vec<(Refused, u64)> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Says that a row is still there though there is nothing to say of it.
@@ -206,43 +222,50 @@ impl<Id: Copy + Eq> Sampler<Id> {
     }
 }
 
-/// Writes one value, finding its series if need be, after a zero where it begins. Whether it is there.
+/// Writes one value, finding its series if need be, after a zero where it begins. Whether its series is there.
 fn write<S: Sink>(
     sink: &mut S,
     slot: &mut Option<S::Id>,
     (family, amount): (&Desc, &Amount<'_>),
     (begins, at_ms): (bool, i64),
     labels: &impl Fn() -> Vec<(String, String)>,
-) -> bool {
+) -> Result<bool, Refused> {
     // The series may have left the store since it was found.
     for _ in 0..2 {
         let Some(series) = slot.or_else(|| find(sink, family, amount, &labels())) else {
-            return false;
+            return Ok(false);
         };
         *slot = Some(series);
         if begins {
             match amount {
                 Amount::Gauge(_) => {}
+                // The zero of a series that returns may precede what it has.
                 Amount::Count(_) => {
-                    append(sink, series, &Amount::Count(0), at_ms - INTERVAL_MS);
+                    let _ = append(sink, series, &Amount::Count(0), at_ms - INTERVAL_MS);
                 }
                 Amount::Latency(_, bounds) => {
                     let none = Histogram::new(0, 4);
-                    append(sink, series, &Amount::Latency(&none, bounds), at_ms - INTERVAL_MS);
+                    let none = Amount::Latency(&none, bounds);
+                    let _ = append(sink, series, &none, at_ms - INTERVAL_MS);
                 }
             }
         }
-        if append(sink, series, amount, at_ms) {
-            return true;
+        match append(sink, series, amount, at_ms) {
+            Err(Refused::Gone) => *slot = None,
+            Ok(()) | Err(Refused::Duplicate) => return Ok(true),
+            Err(refused) => return Err(refused),
         }
-        *slot = None;
     }
-    false
+    Ok(false)
 }
 
-/// Appends a value; whether its series is there.
-fn append<S: Sink>(sink: &mut S, series: S::Id, amount: &Amount<'_>, at_ms: i64) -> bool {
-    let outcome = match amount {
+fn append<S: Sink>(
+    sink: &mut S,
+    series: S::Id,
+    amount: &Amount<'_>,
+    at_ms: i64,
+) -> Result<(), Refused> {
+    match amount {
         #[expect(clippy::cast_precision_loss, reason = "every sample is f64")]
         Amount::Count(count) => sink.append(series, at_ms, *count as f64),
         Amount::Gauge(value) => sink.append(series, at_ms, *value),
@@ -260,8 +283,7 @@ fn append<S: Sink>(sink: &mut S, series: S::Id, amount: &Amount<'_>, at_ms: i64)
             let sum = Some(histogram.sum() * unit);
             sink.append_classic(series, at_ms, &Classic { bounds, counts: &counts, sum, count })
         }
-    };
-    outcome != Err(Refused::Gone)
+    }
 }
 
 fn find<S: Sink>(

@@ -18,6 +18,11 @@ pub enum Way {
 }
 
 impl Translator<SeriesId> {
+    /// Counts samples that were made of others and not stored.
+    pub(in crate::aggregate) fn refused(&mut self, refused: Refused, samples: u64) {
+        self.drops.count(Reason::from(refused), samples);
+    }
+
     /// Appends samples as they are; what is not stored is counted by reason.
     pub fn append(&mut self, writer: &mut Writer, samples: &Samples, way: Way) {
         for sample in &samples.0 {

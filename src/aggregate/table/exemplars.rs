@@ -2,7 +2,7 @@
 //!
 //! Within a window of 15 s of received time a series keeps the slowest span, the first that failed and the first two
 //! others; at the end of the window they go to the store. Limits: 4 per series and window, 48 B each. Not in
-//! checkpoints: neither are the store's.
+//! checkpoints: those of a window that a restart cuts short are lost, while the store keeps what it was given.
 
 use super::super::usual::Fields;
 use crate::time::UnixNano;
@@ -10,6 +10,8 @@ use crate::time::UnixNano;
 /// The window.
 pub(in crate::aggregate) const WINDOW_MS: i64 = 15_000;
 const MAX: usize = 4;
+/// The most of a window that go to the store: a quarter of what it holds, so that it has those of the last minute.
+pub(in crate::aggregate) const OF_WINDOW_MAX: usize = 500;
 
 /// A span with its duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +69,10 @@ impl Exemplars {
         }
     }
 
-    /// All of them, which are kept no longer.
+    /// All of them, which are kept no longer: the failed one first, then the slowest.
     pub(in crate::aggregate) fn take(&mut self) -> impl Iterator<Item = Exemplar> + use<> {
         let Self { slowest, failed, others } = std::mem::take(self);
-        [slowest, failed].into_iter().chain(others).flatten()
+        [failed, slowest].into_iter().chain(others).flatten()
     }
 }
 
@@ -89,8 +91,8 @@ mod tests {
         }
         let all: Vec<_> = kept.take().collect();
         assert_eq!(all.len(), 4);
-        assert_eq!(all[0].nanos, 100);
-        assert_eq!(all[1].received, UnixNano(60));
+        assert_eq!(all[1].nanos, 100);
+        assert_eq!(all[0].received, UnixNano(60));
         assert_eq!(kept.take().count(), 0);
     }
 

@@ -4,12 +4,12 @@
 //! version u8 │ started created now expired │ 5 totals │ last row, last sum │ dimensions │ overflow
 //!   │ graph │ resources │ operations │ http │ rows, least recently made first, each list after its number
 //! measured   calls │ histogram                counted    measured │ size │ carry
-//! operation  id │ resource │ name │ exceeded │ window │ 2 measured
-//! http       id │ resource │ route │ method │ status │ measured
+//! operation  id │ resource │ name │ exceeded │ window │ 2 measured │ since: 0, or 1 │ 2 measured │ exceeded
+//! http       id │ resource │ route │ method │ status │ measured │ since: 0, or 1 │ measured
 //! row        id │ resource │ labels │ created │ seen │ counted │ view
 //! view       0, or 1 │ operation │ http or 0 │ exceeded │ 2 measured
 //! ```
-//! Resources are named by their place in the list; thresholds are those of the configuration. Of version 1, whose rows
+//! Resources are named by their place in the list; thresholds are those of the configuration. Version 2 has no `since`. Of version 1, whose rows
 //! had no resource, only the totals are taken over; so are those of a table with other dimensions, or with resources that
 //! differ in nothing but dimensions.
 
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
-use super::views::{Http, HttpKey, Operation, View};
+use super::views::{Http, HttpKey, Operation, Since, View};
 use super::{Counted, Row, Table, Totals};
 use crate::aggregate::codec::{Read, put, put_bytes, put_float};
 use crate::aggregate::config::Config;
@@ -28,7 +28,9 @@ use crate::aggregate::operation;
 use crate::aggregate::resource::{Resource, Resources};
 use crate::time::UnixNano;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// That of sums which no other source could say.
+const WITHOUT_SINCE: u8 = 2;
 /// That of a table of services, span names, kinds, statuses, routes and methods.
 const WITHOUT_RESOURCES: u8 = 1;
 
@@ -58,6 +60,11 @@ impl Table {
             put(out, id);
             put(out, place(&operation.resource));
             operation.encode(out);
+            out.push(u8::from(operation.since.is_some()));
+            if let Some(since) = &operation.since {
+                since.outcomes.iter().for_each(|outcome| outcome.encode(out));
+                put(out, since.exceeded);
+            }
         }
         put(out, self.views.http.len() as u64);
         for (&id, http) in &self.views.http {
@@ -67,6 +74,8 @@ impl Table {
                 put_bytes(out, text.as_bytes());
             }
             http.measured.encode(out);
+            out.push(u8::from(http.since.is_some()));
+            http.since.iter().for_each(|since| since.encode(out));
         }
         put(out, self.rows.len() as u64);
         for row in &self.rows {
@@ -101,7 +110,7 @@ impl Table {
     pub(in crate::aggregate) fn decode(config: Config, bytes: &[u8]) -> Option<Self> {
         let mut read = Read(bytes);
         let version = read.byte()?;
-        if !matches!(version, VERSION | WITHOUT_RESOURCES) {
+        if !matches!(version, VERSION | WITHOUT_SINCE | WITHOUT_RESOURCES) {
             return None;
         }
         let mut table = Self::new(config, UnixNano(read.number()?));
@@ -132,11 +141,11 @@ impl Table {
             table.created = table.now;
             return Some(table);
         }
-        table.decode_rows(&mut read)?;
+        table.decode_rows(version, &mut read)?;
         Some(table)
     }
 
-    fn decode_rows(&mut self, read: &mut Read<'_>) -> Option<()> {
+    fn decode_rows(&mut self, version: u8, read: &mut Read<'_>) -> Option<()> {
         let mut resources = Vec::new();
         for _ in 0..read.number()? {
             resources.push(self.resources.intern(Resource::decode(read)?)?);
@@ -150,9 +159,17 @@ impl Table {
             let at = usize::try_from(read.number()?).ok()?;
             resources.get(at).map(Arc::clone)
         };
+        let since = |read: &mut Read<'_>| match version {
+            WITHOUT_SINCE => Some(false),
+            _ => read.byte().map(|byte| byte > 0),
+        };
         for _ in 0..read.number()? {
             let (id, resource) = (read.number()?, resource(read)?);
             let mut operation = Operation::decode(resource, read)?;
+            if since(read)? {
+                let outcomes = [Measured::decode(read)?, Measured::decode(read)?];
+                operation.since = Some(Box::new(Since { outcomes, exceeded: read.number()? }));
+            }
             operation.set_threshold(&self.config);
             self.views.put_operation(id, operation);
         }
@@ -160,7 +177,9 @@ impl Table {
             let (id, resource) = (read.number()?, resource(read)?);
             let (route, method) = (read.text()?.into(), read.text()?.into());
             let key = HttpKey { resource, route, method, status: read.text()?.into() };
-            self.views.put_http(id, Http { key, measured: Measured::decode(read)? });
+            let measured = Measured::decode(read)?;
+            let since = if since(read)? { Some(Box::new(Measured::decode(read)?)) } else { None };
+            self.views.put_http(id, Http { key, measured, since });
         }
         for _ in 0..read.number()? {
             let (id, resource) = (read.number()?, resource(read)?);
@@ -237,7 +256,7 @@ impl Operation {
         let exceeded = read.number()?;
         let window = Some((read.float()?, read.float()?)).filter(|(min, max)| min <= max);
         let outcomes = [Measured::decode(read)?, Measured::decode(read)?];
-        Some(Self { resource, name, threshold_nanos: 0, outcomes, exceeded, window })
+        Some(Self { resource, name, threshold_nanos: 0, outcomes, exceeded, window, since: None })
     }
 }
 

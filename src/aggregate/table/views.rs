@@ -58,6 +58,15 @@ pub(in crate::aggregate) struct Operation {
     pub(in crate::aggregate) exceeded: u64,
     /// The shortest and the longest since the last sample, in units of [`UNIT`](super::super::measured::UNIT).
     pub(in crate::aggregate) window: Option<(f64, f64)>,
+    /// What came since another source said the same last; `None` when none did.
+    pub(in crate::aggregate) since: Option<Box<Since>>,
+}
+
+/// What an operation counted while spans are its source.
+#[derive(Clone, Debug, Default)]
+pub(in crate::aggregate) struct Since {
+    pub(in crate::aggregate) outcomes: [Measured; 2],
+    pub(in crate::aggregate) exceeded: u64,
 }
 
 /// The requests of a route by method and status.
@@ -65,6 +74,8 @@ pub(in crate::aggregate) struct Operation {
 pub(in crate::aggregate) struct Http {
     pub(in crate::aggregate) key: HttpKey,
     pub(in crate::aggregate) measured: Measured,
+    /// What came since another source said the same last; `None` when none did.
+    pub(in crate::aggregate) since: Option<Box<Measured>>,
 }
 
 /// The labels of [`Http`].
@@ -132,8 +143,15 @@ impl Views {
             return id;
         }
         let (resource, outcomes) = (Arc::clone(resource), Default::default());
-        let mut operation =
-            Operation { resource, name, threshold_nanos: 0, outcomes, exceeded: 0, window: None };
+        let mut operation = Operation {
+            resource,
+            name,
+            threshold_nanos: 0,
+            outcomes,
+            exceeded: 0,
+            window: None,
+            since: None,
+        };
         operation.set_threshold(config);
         self.next += 1;
         self.put_operation(self.next, operation);
@@ -151,7 +169,7 @@ impl Views {
             return id;
         }
         self.next += 1;
-        self.put_http(self.next, Http { key, measured: Measured::default() });
+        self.put_http(self.next, Http { key, measured: Measured::default(), since: None });
         self.next
     }
 
@@ -169,7 +187,10 @@ impl Views {
             operation.add(view);
         }
         if let Some(http) = view.http.and_then(|id| self.http.get_mut(&id)) {
-            view.fresh.iter().for_each(|fresh| http.measured.merge(fresh));
+            let since = http.since.as_deref_mut();
+            for sum in [Some(&mut http.measured), since].into_iter().flatten() {
+                view.fresh.iter().for_each(|fresh| sum.merge(fresh));
+            }
         }
         view.fresh.iter_mut().for_each(Measured::clear);
         view.exceeded = 0;
@@ -186,7 +207,34 @@ impl Views {
     }
 }
 
+impl Http {
+    /// What there is to say of it as one source among others.
+    pub(in crate::aggregate) fn said(&self) -> &Measured {
+        self.since.as_deref().unwrap_or(&self.measured)
+    }
+
+    /// Another source says it: nothing is left to say of what came until now.
+    pub(in crate::aggregate) fn withhold(&mut self) {
+        self.since.get_or_insert_default().clear();
+    }
+}
+
 impl Operation {
+    /// What there is to say of its outcomes and of its threshold as one source among others.
+    pub(in crate::aggregate) fn said(&self) -> (&[Measured; 2], u64) {
+        match &self.since {
+            Some(since) => (&since.outcomes, since.exceeded),
+            None => (&self.outcomes, self.exceeded),
+        }
+    }
+
+    /// Another source says it: nothing is left to say of what came until now.
+    pub(in crate::aggregate) fn withhold(&mut self) {
+        let since = self.since.get_or_insert_default();
+        since.outcomes.iter_mut().for_each(Measured::clear);
+        since.exceeded = 0;
+    }
+
     /// The labels of one of its series, without the metric's name.
     pub(in crate::aggregate) fn labels(
         &self,
@@ -220,6 +268,11 @@ impl Operation {
     /// Adds what is in a view.
     pub(super) fn add(&mut self, view: &View) {
         self.exceeded += view.exceeded;
+        if let Some(since) = &mut self.since {
+            since.exceeded += view.exceeded;
+            let outcomes = since.outcomes.iter_mut().zip(&view.fresh);
+            outcomes.for_each(|(outcome, fresh)| outcome.merge(fresh));
+        }
         for (outcome, fresh) in self.outcomes.iter_mut().zip(&view.fresh) {
             outcome.merge(fresh);
             if let Some((min, max)) = fresh.latency.min().zip(fresh.latency.max()) {
