@@ -9,9 +9,9 @@
 //! row        id │ resource │ labels │ created │ seen │ counted │ view
 //! view       0, or 1 │ operation │ http or 0 │ exceeded │ 2 measured
 //! ```
-//! Resources are named by their place in the list; thresholds are those of the configuration. Version 2 has no `since`. Of version 1, whose rows
-//! had no resource, only the totals are taken over; so are those of a table with other dimensions, or with resources that
-//! differ in nothing but dimensions.
+//! Resources are named by their place in the list; thresholds are those of the configuration. Version 2 has no `since`.
+//! Of version 1, whose rows had no resource, only the totals are taken over; so are those of a table with other
+//! dimensions, or with resources that differ in nothing but dimensions.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};

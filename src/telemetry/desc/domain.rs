@@ -7,7 +7,8 @@ table! {
 pub const AGGREGATE_SOURCE_SUPPRESSED: Desc = Desc {
     name: "sidelight_aggregate_source_suppressed",
     kind: Kind::Counter,
-    help: "Times that a metric, span or event was not counted because its instance has a better source of the family; of series made of spans, each once in 5 s.",
+    help: "Times that a metric, span or event was not counted because its instance has a better source of the family; \
+           of series made of spans, each once in 5 s.",
     labels: &["family"],
 };
 /// Instances past the limit.
