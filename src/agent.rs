@@ -9,6 +9,7 @@
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
 mod alerts;
+mod entries;
 mod judge;
 mod local;
 mod own;
@@ -161,6 +162,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         store_missing: local.missing.clone(),
         notifications: notifier.handle(),
         rules: Arc::default(),
+        entries: local.entries.clone(),
         in_flight: in_flight.clone(),
         registry,
         clock: Arc::clone(&clock),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Error, user_key};
 use crate::aggregate::domain;
+use crate::aggregate::entries::Entries;
 use crate::aggregate::{self, Aggregate, Durable, Keeping, Origin};
 use crate::config::Config;
 use crate::host;
@@ -26,6 +27,8 @@ pub(super) struct Local {
     pub(super) missing: Option<String>,
     /// Where the agent puts samples of its own; `None` when metrics are not kept.
     pub(super) inbox: Option<Inbox>,
+    /// The last operations one by one, where there is a store.
+    pub(super) entries: Option<Entries>,
     keeping: Option<Keeping>,
 }
 
@@ -59,8 +62,9 @@ impl Local {
         }
         let now = clock.unix_nano();
         let aggregate = Aggregate::new(config.aggregate.clone(), now, durable.as_mut(), registry);
+        let entries = durable.as_ref().map(Durable::entries);
         let keeping = durable.zip(outlet).map(|(durable, outlet)| Keeping { durable, outlet });
-        Self { aggregate, store, missing, inbox, keeping }
+        Self { aggregate, store, missing, inbox, entries, keeping }
     }
 
     /// Counts on a thread of its own, where that cannot hold up a request.
@@ -122,6 +126,7 @@ fn signals(config: &Config) -> domain::Config {
         metrics: config.metrics.clone(),
         ttl_ms,
         user_key: user_key.unwrap_or_default(),
+        entries: config.entries,
     }
 }
 

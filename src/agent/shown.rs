@@ -43,6 +43,7 @@ pub(super) struct View {
     pub(super) notifications: notify::Handle,
     /// Empty until they run, and where there is no store.
     pub(super) rules: Arc<OnceLock<Rules>>,
+    pub(super) entries: Option<aggregate::entries::Entries>,
     pub(super) in_flight: InFlight,
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
@@ -79,6 +80,10 @@ impl View {
             alerts: Arc::new(Shown {
                 active: Some(self.source(Self::active_alerts)),
                 notifications: self.notifications.clone(),
+            }),
+            entries: Arc::new(super::entries::Shown {
+                entries: self.entries.clone(),
+                clock: Arc::clone(&self.clock),
             }),
             control,
         }

@@ -21,6 +21,7 @@ use super::config::Config;
 use super::derived::Derived;
 use super::domain;
 use super::domain::Domain;
+use super::entries::Entries;
 use super::metrics::Translator;
 use super::metrics::local::Way;
 use super::metrics::stream::millis;
@@ -44,6 +45,7 @@ const TOGETHER: &str = "aggregate.spans";
 const SAMPLED: &str = "spans.sampled";
 const JOURNAL: &str = "aggregate.journal";
 const DOMAIN: &str = "aggregate.domain";
+const ENTRIES: &str = "aggregate.entries";
 
 /// A record that was read: its sequence and its items.
 pub(super) type Seen = (u64, u32);
@@ -59,6 +61,7 @@ pub struct Durable {
     derived: Derived<SeriesId>,
     /// Boxed: what starts the agent moves this, and its future has a size.
     domain: Box<Domain<SeriesId>>,
+    entries: Entries,
     /// Records up to this one are in the last checkpoint.
     covered: Option<u64>,
     /// The last record read after the last checkpoint.
@@ -121,6 +124,7 @@ impl Durable {
             identity,
             translator: Box::new(Translator::new(config.metrics.clone(), registry)),
             derived: Derived::default(),
+            entries: Entries::new(config.entries, config.user_key, registry),
             domain: Box::new(Domain::new(config, registry)),
             covered,
             last: None,
@@ -142,6 +146,12 @@ impl Durable {
         Arc::clone(&self.trouble)
     }
 
+    /// The last operations, one by one.
+    #[must_use]
+    pub fn entries(&self) -> Entries {
+        self.entries.clone()
+    }
+
     /// Takes up the state of the last checkpoint; the table of spans as it was, if there was one.
     pub(super) fn restore(&mut self, config: Config) -> Option<Table> {
         // Each piece is let go of as soon as it is read.
@@ -149,6 +159,7 @@ impl Durable {
         let mut pieces = |name: &str| kept.remove(name).unwrap_or_default();
         self.translator.restore(&mut pieces, &mut self.writer);
         self.domain.restore(&pieces(DOMAIN).concat());
+        self.entries.restore(&pieces(ENTRIES).concat());
         let (table, sampled) = (pieces(SPANS).concat(), pieces(SAMPLED).concat());
         let together = pieces(TOGETHER).concat();
         let (table, sampled) = match codec::Read(&together) {
@@ -202,6 +213,7 @@ impl Durable {
             }
         }
         self.domain.observe(&mut self.writer, record, self.now);
+        self.entries.observe(record, self.now);
         match record.signal {
             _ if record.flags.contains(Flags::LOCAL) => {
                 // Without telemetry it alone tells the table the time.
@@ -268,11 +280,14 @@ impl Durable {
         let mut sampled = Vec::new();
         self.derived.encode(&mut sampled);
         let signals = self.domain.encode();
+        let entries = self.entries.encode();
         self.translator.forget(&mut self.writer);
         let (translator, identity) = (&self.translator, self.identity);
         let outcome = self.writer.checkpoint_with(last, |writer, put| {
             put(JOURNAL, &identity.0)?;
-            for (name, state) in [(SPANS, spans), (SAMPLED, sampled), (DOMAIN, signals)] {
+            let states =
+                [(SPANS, spans), (SAMPLED, sampled), (DOMAIN, signals), (ENTRIES, entries)];
+            for (name, state) in states {
                 state.chunks(PIECE_BYTES).try_for_each(|piece| put(name, piece))?;
             }
             translator.encode(writer, put)
@@ -330,7 +345,12 @@ mod tests {
         let (_store, writer, opened) = Store::open(config, deps).unwrap();
         let origin = Origin { identity: Identity([identity; 12]), next_seq: 10, replays };
         let metrics = crate::aggregate::metrics::Config::default();
-        let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
+        let config = domain::Config {
+            metrics,
+            ttl_ms: 0,
+            user_key: [0; 16],
+            entries: super::super::entries::Config::default(),
+        };
         let mut durable = Durable::new(writer, &opened, config, origin, &registry);
         let table = Mutex::new(Table::new(Config::default(), UnixNano(0)));
         let mut taken = 0;
@@ -399,7 +419,12 @@ mod tests {
             let (store, writer, opened) = Store::open(config, deps).unwrap();
             let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
             let metrics = crate::aggregate::metrics::Config::default();
-            let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
+            let config = domain::Config {
+                metrics,
+                ttl_ms: 0,
+                user_key: [0; 16],
+                entries: super::super::entries::Config::default(),
+            };
             let mut durable = Durable::new(writer, &opened, config, origin, &registry);
             durable.dies_at = Some(dies_at);
             let table = Mutex::new(Table::new(Config::default(), UnixNano(0)));

@@ -10,6 +10,7 @@ pub mod config;
 mod derived;
 pub mod domain;
 mod durable;
+pub mod entries;
 pub mod graph;
 mod key;
 mod measured;

@@ -122,7 +122,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// Makes the document of an answer.
 pub(super) type Handler = fn(&Sources, &Asked) -> Result<String, Refused>;
 
-const fn route(
+pub(super) const fn route(
     path: &'static str,
     methods: Methods,
     purpose: &'static str,
@@ -137,6 +137,11 @@ const fn route(
 
 /// Answers a request. Blocks.
 pub(super) fn answer(handler: Handler, from: &Sources, method: &Method, asked: &Asked) -> Reply {
-    let made = if *method == Method::POST { StatusCode::CREATED } else { StatusCode::OK };
+    // What is posted is made; an empty body asks for something to be done.
+    let made = if *method == Method::POST && !asked.body.is_empty() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     handler(from, asked).map_or_else(Refused::into_reply, |document| Reply::json(made, document))
 }

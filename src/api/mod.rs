@@ -6,6 +6,7 @@
 pub mod alerts;
 mod call;
 pub mod config;
+pub mod entries;
 pub mod guard;
 pub mod ledger;
 pub mod listen;
@@ -24,6 +25,7 @@ mod views;
 
 pub use alerts::{Alerts, Refused};
 pub use config::Config;
+pub use entries::Entries;
 pub use guard::Token;
 pub use ledger::{Count, Flow, Ledger, Outcome};
 pub use listen::{Api, serve};

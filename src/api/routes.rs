@@ -9,7 +9,7 @@ use super::call::Handler;
 use super::guard::Access;
 use super::reply::Reply;
 use super::sources::{Control, Sources};
-use super::{alerts, openapi, prometheus, storage, views};
+use super::{alerts, entries, openapi, prometheus, storage, views};
 use crate::telemetry::Exposition;
 use crate::telemetry::exposition::Format;
 
@@ -78,7 +78,8 @@ pub(super) enum Answer {
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    OWN.iter().chain(views::ROUTES).chain(alerts::ROUTES).chain(prometheus::ROUTES)
+    let own = OWN.iter().chain(views::ROUTES).chain(alerts::ROUTES);
+    own.chain(entries::ROUTES).chain(prometheus::ROUTES)
 }
 
 const OWN: &[Route] = &[

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::alerts::Alerts;
+use super::entries::Entries;
 use super::ledger::Ledger;
 use crate::alert::status::GroupStatus;
 use crate::store::Store;
@@ -44,6 +45,8 @@ pub struct Sources {
     pub status: Source<String>,
     /// Alerts, silences and their history.
     pub alerts: Arc<dyn Alerts>,
+    /// The last operations one by one.
+    pub entries: Arc<dyn Entries>,
     /// Takes what operators ask for.
     pub control: mpsc::Sender<Control>,
 }

@@ -56,6 +56,36 @@ impl Alerts for Spoken {
     }
 }
 
+impl Entries for Spoken {
+    fn list(&self, parameters: &[(String, String)]) -> Result<String, Refused> {
+        Ok(format!("{parameters:?}"))
+    }
+
+    fn stats(&self) -> Result<String, Refused> {
+        Ok("{\"total\":1}".to_owned())
+    }
+
+    fn cleanup(&self) -> Result<String, Refused> {
+        Ok("{\"removed\":2}".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn entries_are_read_with_filters_and_cleaned_up_by_post_alone() {
+    let Running { api, .. } = start(|_| {}, None).await;
+    for (line, status, said) in [
+        ("GET /api/sidelight/v1/entries?family=http&limit=2", 200, r#"("limit", "2")"#),
+        ("GET /api/sidelight/v1/entries/stats", 200, r#"{"total":1}"#),
+        ("POST /api/sidelight/v1/entries/cleanup", 200, r#"{"removed":2}"#),
+        ("GET /api/sidelight/v1/entries/cleanup", 405, "post"),
+    ] {
+        let (got, head, body) = ask(&api, line, "").await;
+        let reply = head + &String::from_utf8_lossy(&body);
+        assert_eq!(got, status, "{line}: {reply}");
+        assert!(reply.contains(said), "{line}: {reply}");
+    }
+}
+
 #[tokio::test]
 async fn silences_are_made_by_post_and_ended_by_delete_and_only_by_who_may() {
     let Running { api, .. } = start(|_| {}, None).await;
@@ -132,6 +162,7 @@ pub(super) async fn start_with(
         rejected: Arc::new(|| format!("[\"{}\"]", "x".repeat(500_000))),
         status: Arc::new(|| "{}".to_owned()),
         alerts: Arc::new(Spoken),
+        entries: Arc::new(Spoken),
         control: sender,
     };
     let token = token.and_then(|t| Token::from_file(t.as_bytes()));

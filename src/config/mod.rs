@@ -59,6 +59,8 @@ pub struct Config {
     pub aggregate: aggregate::Config,
     /// How metrics become series of the store.
     pub metrics: aggregate::metrics::Config,
+    /// What is kept one by one.
+    pub entries: aggregate::entries::Config,
     /// What is read of the host.
     pub host: host::Config,
     /// The metric store; `None` when metrics are not kept.
@@ -99,6 +101,7 @@ impl Config {
                 database: Some(store.directory.join("notifications.db")),
                 ..notify::Config::default()
             },
+            entries: aggregate::entries::Config::default(),
             host: host::Config::default(),
             rules: rules::Config { directory: store.directory.clone(), ..rules::Config::default() },
             store: Some(store),

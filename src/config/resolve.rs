@@ -45,6 +45,10 @@ pub(super) fn resolve(
     admin.set("response_timeout", &mut config.api.response_timeout);
     admin.set("query_timeout", &mut config.api.query_timeout);
     spans(values, &mut config.aggregate, findings);
+    let store = values.at("store");
+    store.set("entries_max", &mut config.entries.entries_max);
+    store.set("entries_ttl", &mut config.entries.ttl);
+    store.set("cleanup_interval", &mut config.entries.cleanup_interval);
     values.at("aggregate.host_metrics").set("enabled", &mut config.host.enabled);
     local(values, &mut config);
     config.aggregate.promote = config.metrics.promote.clone();

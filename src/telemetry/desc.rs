@@ -17,12 +17,14 @@ macro_rules! table {
 }
 
 mod domain;
+mod entries;
 mod notify;
 mod rules;
 mod spans;
 mod store;
 
 pub use domain::*;
+pub use entries::*;
 pub use notify::*;
 pub use rules::*;
 pub use spans::*;
@@ -30,7 +32,7 @@ pub use store::*;
 
 /// Every self-metric.
 pub fn all() -> impl Iterator<Item = &'static Desc> {
-    let apart = [domain::HERE, notify::HERE, rules::HERE, spans::HERE, store::HERE];
+    let apart = [domain::HERE, entries::HERE, notify::HERE, rules::HERE, spans::HERE, store::HERE];
     HERE.iter().chain(apart.into_iter().flatten()).copied()
 }
 

@@ -7,26 +7,26 @@ use sidelight_wire::view::{Attributes, Text, Value};
 
 /// Attributes by what they say, whichever convention spelled them; the first of a name holds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts<'a> {
-    pub(super) route: Option<Cow<'a, str>>,
-    pub(super) method: Option<Cow<'a, str>>,
-    pub(super) status: Option<i64>,
-    pub(super) error_type: Option<Cow<'a, str>>,
-    pub(super) rpc_method: Option<Cow<'a, str>>,
-    pub(super) messaging: (Option<Cow<'a, str>>, Option<Cow<'a, str>>),
-    pub(super) cache_name: Option<Cow<'a, str>>,
-    pub(super) cache_type: Option<Cow<'a, str>>,
-    pub(super) cache_result: Option<Cow<'a, str>>,
-    pub(super) resends: Option<i64>,
-    pub(super) user: Option<Cow<'a, str>>,
-    pub(super) provider: Option<Cow<'a, str>>,
-    pub(super) model: Option<Cow<'a, str>>,
-    pub(super) input_tokens: Option<i64>,
-    pub(super) output_tokens: Option<i64>,
-    pub(super) flag: Option<Cow<'a, str>>,
-    pub(super) usage: Option<Cow<'a, str>>,
-    pub(super) intent: Option<Cow<'a, str>>,
-    pub(super) confidence: Option<Cow<'static, str>>,
+pub(in crate::aggregate) struct Facts<'a> {
+    pub(in crate::aggregate) route: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) method: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) status: Option<i64>,
+    pub(in crate::aggregate) error_type: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) rpc_method: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) messaging: (Option<Cow<'a, str>>, Option<Cow<'a, str>>),
+    pub(in crate::aggregate) cache_name: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) cache_type: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) cache_result: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) resends: Option<i64>,
+    pub(in crate::aggregate) user: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) provider: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) model: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) input_tokens: Option<i64>,
+    pub(in crate::aggregate) output_tokens: Option<i64>,
+    pub(in crate::aggregate) flag: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) usage: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) intent: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) confidence: Option<Cow<'static, str>>,
 }
 
 fn text<'a>(slot: &mut Option<Cow<'a, str>>, value: Value<'a>) {
@@ -48,7 +48,7 @@ fn whole(slot: &mut Option<i64>, value: Value<'_>) {
 
 impl<'a> Facts<'a> {
     /// What these attributes say.
-    pub(super) fn of(attributes: Attributes<'a>) -> Self {
+    pub(in crate::aggregate) fn of(attributes: Attributes<'a>) -> Self {
         let mut facts = Self::default();
         for attribute in attributes {
             facts.note(attribute.key.as_bytes(), || attribute.value.get());
@@ -104,7 +104,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The name of what a span does: a bounded word, never a path.
-    pub(super) fn operation(&self, span: &Span<'a>) -> Cow<'a, str> {
+    pub(in crate::aggregate) fn operation(&self, span: &Span<'a>) -> Cow<'a, str> {
         if let Some(route) = &self.route {
             return route.clone();
         }

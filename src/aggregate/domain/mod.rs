@@ -10,7 +10,7 @@
 //! receipt and all state is in the checkpoint, so the same records give the same samples. Limits are said in each part.
 
 mod board;
-mod facts;
+pub(super) mod facts;
 pub mod families;
 pub mod instruments;
 mod logs;
@@ -61,6 +61,8 @@ pub struct Config {
     pub ttl_ms: i64,
     /// What users are hashed with.
     pub user_key: siphash::Key,
+    /// What is kept one by one.
+    pub entries: super::entries::Config,
 }
 
 /// The derived series. See the module's documentation.
@@ -87,7 +89,7 @@ impl<Id: Copy + Eq> Domain<Id> {
     /// One that has seen nothing.
     #[must_use]
     pub fn new(config: Config, registry: &Registry) -> Self {
-        let Config { metrics, ttl_ms, user_key } = config;
+        let Config { metrics, ttl_ms, user_key, .. } = config;
         let cut = metrics.label_value_bytes_max;
         let counter =
             |family: Family| registry.counter(&desc::AGGREGATE_SOURCE_SUPPRESSED, &[family.name()]);

@@ -22,7 +22,10 @@ const START: u64 = 1_700_000_000_000;
 
 fn domain(registry: &Registry) -> Domain<usize> {
     let metrics = metrics::Config::default();
-    Domain::new(Config { metrics, ttl_ms: 900_000, user_key: [3; 16] }, registry)
+    Domain::new(
+        Config { metrics, ttl_ms: 900_000, user_key: [3; 16], entries: Default::default() },
+        registry,
+    )
 }
 
 fn record(signal: Signal, payload: impl Into<Bytes>) -> Record {

@@ -1,6 +1,6 @@
 //! Options of what is kept beside forwarding: span metrics and the metric store.
 
-use super::{ANY_TIME, KIB, Kind, MIB, Opt, fixed, is, size, unset};
+use super::{ANY_TIME, KIB, Kind, MIB, Opt, TIMEOUT, fixed, is, size, unset};
 
 pub(super) const AGGREGATE: &[Opt] = &[
     fixed(
@@ -112,6 +112,14 @@ pub(super) const STORE: &[Opt] = &[
         is("1h"),
         "A series without a sample for this long leaves memory, and no older sample is taken.",
     ),
+    fixed(
+        "entries_max",
+        Kind::Integer { min: 1, max: 10_000 },
+        is("1000"),
+        "The most detailed entries of a family, 1 MiB at most; the oldest go first.",
+    ),
+    fixed("entries_ttl", ANY_TIME, is("1d"), "How long a detailed entry is kept."),
+    fixed("cleanup_interval", TIMEOUT, is("1h"), "How often detailed entries past their time go."),
     fixed("raw", ANY_TIME, is("2d"), "How long samples are kept as they came."),
     fixed("rollup_5m", ANY_TIME, is("14d"), "How long rollups of 5 minutes are kept."),
     fixed("rollup_1h", ANY_TIME, is("90d"), "How long rollups of an hour are kept."),

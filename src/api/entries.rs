@@ -1,0 +1,44 @@
+//! Routes of detailed entries: what happened last, one by one. Someone else makes the documents ([`Entries`]).
+
+use super::alerts::{Refused, route};
+use super::routes::{Methods, Route};
+
+/// Detailed entries as documents.
+pub trait Entries: Send + Sync {
+    /// The newest that parameters let pass.
+    ///
+    /// # Errors
+    /// [`Refused`]: a parameter says nothing, or nothing is kept.
+    fn list(&self, parameters: &[(String, String)]) -> Result<String, Refused>;
+    /// How full they are.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing is kept.
+    fn stats(&self) -> Result<String, Refused>;
+    /// Lets what is past its time go.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing is kept.
+    fn cleanup(&self) -> Result<String, Refused>;
+}
+
+pub(super) const ROUTES: &[Route] = &[
+    route(
+        "/api/sidelight/v1/entries",
+        Methods::Get,
+        "the last entries: `family`, `service`, `outcome`, `name`, `since` (a time, or 15m), `limit`",
+        |from, asked| from.entries.list(&asked.parameters),
+    ),
+    route(
+        "/api/sidelight/v1/entries/stats",
+        Methods::Get,
+        "how full each family of entries is",
+        |from, _| from.entries.stats(),
+    ),
+    route(
+        "/api/sidelight/v1/entries/cleanup",
+        Methods::Post,
+        "lets entries go that are past their time",
+        |from, _| from.entries.cleanup(),
+    ),
+];
