@@ -138,9 +138,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     // Sockets first: two agents on one port are told so before either touches a journal.
     let in_flight = InFlight::new(config.memory.in_flight);
     telemetry::process::observe_memory(&registry, &config.memory, &in_flight);
-    let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
-    let bound = receive::bind(config.receive.clone(), deps).await?;
-    export::itself::refuse(&config.export, &listeners(&bound.endpoints())).await?;
+    let bound = bind(&config, &registry, &in_flight).await?;
 
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
@@ -204,6 +202,18 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         () = drained => if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained },
         cause = events.again() => Stopped::AtOnce(cause),
     })
+}
+
+/// Sockets, unless a destination is one of them.
+async fn bind(
+    config: &Config,
+    registry: &Registry,
+    in_flight: &InFlight,
+) -> Result<receive::Bound, Error> {
+    let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
+    let bound = receive::bind(config.receive.clone(), deps).await?;
+    export::itself::refuse(&config.export, &listeners(&bound.endpoints())).await?;
+    Ok(bound)
 }
 
 /// What a reload changes and a drain takes down.

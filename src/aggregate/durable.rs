@@ -385,7 +385,8 @@ mod tests {
             let (store, writer, opened) = Store::open(config, deps).unwrap();
             let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
             let metrics = crate::aggregate::metrics::Config::default();
-            let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16] };
+            let entries = crate::aggregate::entries::Config::default();
+            let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16], entries };
             (store, Durable::new(writer, &opened, config, origin, &registry))
         };
         let (store, mut durable) = open();

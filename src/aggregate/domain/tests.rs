@@ -644,7 +644,9 @@ fn an_instance_in_the_place_of_another_has_nothing_of_it() {
 #[test]
 fn where_series_never_end_no_instance_is_in_the_place_of_another() {
     let mut seen = Seen::new();
-    let config = Config { metrics: metrics::Config::default(), ttl_ms: 0, user_key: [3; 16] };
+    let metrics = metrics::Config::default();
+    let entries = Default::default();
+    let config = Config { metrics, ttl_ms: 0, user_key: [3; 16], entries };
     seen.domain = Domain::new(config, &seen.registry);
     for n in 0..resources::INSTANCES_MAX {
         seen.at(0, Signal::Traces, spans(&n.to_string(), Vec::new()));
