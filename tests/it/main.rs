@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+mod alerts;
 mod export;
 mod kill;
 mod lifecycle;
