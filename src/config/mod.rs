@@ -22,6 +22,7 @@ mod receivers;
 mod refused;
 mod resolve;
 mod schema;
+mod slos;
 mod surroundings;
 mod table;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 /// Keys that later versions will have, or that other programs have: where, and what to say.
 pub(super) const REFUSED: &[(&str, &str)] = &[
-    ("slos", "SLOs are not in this version"),
     (
         "processors",
         "processors are not in this version: bytes leave as they came; what `batch` and `memory_limiter` do is \

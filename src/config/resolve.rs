@@ -56,6 +56,7 @@ pub(super) fn resolve(
     config.notify.database =
         config.store.as_ref().map(|store| store.directory.join("notifications.db"));
     rules(values, &mut config);
+    config.rules.slos = super::slos::resolve(values, findings);
     config.rules.external_labels.clone_from(&config.notify.external_labels);
     config.rules.external_url.clone_from(&config.notify.external_url);
     config.telemetry = telemetry(values, findings);

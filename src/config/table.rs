@@ -11,6 +11,7 @@ use local::{AGGREGATE, HOST, STORE, THRESHOLD};
 mod alerting;
 mod local;
 mod rules;
+mod slos;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -172,6 +173,7 @@ pub(super) const SECTIONS: &[Section] = &[
         options: STORE,
     },
     rules::SECTION,
+    slos::SECTION,
     Section {
         title: "Alerting",
         intro: "Who is told that an alert fires or is over. Every transition is a log line in any case.",

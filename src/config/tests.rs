@@ -86,7 +86,7 @@ exporters:
     endpoint: ftp://b
     headers: {authorization: "Bearer ${env:NO_SUCH_TOKEN}"}
     retry_on_failure: {enabled: yes}
-slos: []
+connectors: {}
 durability: os
 "#;
     expect![[r#"
@@ -162,17 +162,17 @@ durability: os
            |                                 ^^^
            = help: `yes` is text in YAML 1.2; expected `true` or `false`
 
-        config.yaml:19:1: error: `slos` cannot be set: SLOs are not in this version
+        config.yaml:19:1: error: `connectors` cannot be set: there are no connectors: span metrics are on the `admin` endpoint's /metrics
            |
-        19 | slos: []
-           | ^^^^
+        19 | connectors: {}
+           | ^^^^^^^^^^
            = help: remove it
 
         config.yaml:20:1: error: unknown key `durability`
            |
         20 | durability: os
            | ^^^^^^^^^^
-           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `alerting`, `exporters`, `journal`, `limits`, `receivers`, `rules`, `shutdown_timeout`, `store`, `telemetry`
+           = help: `durability` is known as `journal.durability`; known here: `admin`, `aggregate`, `alerting`, `exporters`, `journal`, `limits`, `receivers`, `rules`, `shutdown_timeout`, `slos`, `store`, `telemetry`
     "#]]
     .assert_eq(&refused(text).render(&Style::default()));
 }
@@ -484,6 +484,31 @@ fn thresholds_are_read_by_operation_and_dimensions_make_labels() {
 }
 
 #[test]
+fn objectives_are_read_and_what_they_lack_is_said() {
+    let text = "slos:\n  - {name: pay, service: shop, operations: [/pay], objective: 99.5, latency: 300ms}\n  \
+                - {name: all, service: shop}\n";
+    let slos = loaded(&[text], &[], &[]).config.rules.slos;
+    let read: Vec<_> = slos.iter().map(|slo| (&*slo.name, slo.objective, slo.latency)).collect();
+    let latency = std::time::Duration::from_millis(300);
+    assert_eq!(read, [("pay", 99.5, Some(latency)), ("all", 99.9, None)]);
+    for (slos, message) in [
+        ("[{service: a}]", "this objective has no `name`"),
+        ("[{name: a}]", "this objective has no `service`"),
+        ("[{name: a, service: a}, {name: a, service: b}]", "another objective is called `a`"),
+        (
+            "[{name: a, service: a, objective: 0.999}]",
+            "`0.999` is out of range for `slos[0].objective`",
+        ),
+        ("[{name: a, service: a, objective: 100}]", "`100` is out of range"),
+        ("[{name: a, service: a, latency: 300}]", "`300` is not a value of `slos[0].latency`"),
+        ("[{name: \"a\\tb\", service: a}]", "holds a control character"),
+    ] {
+        let found = messages(&format!("slos: {slos}\n"));
+        assert!(found.iter().any(|found| found.contains(message)), "{slos}: {found:?}");
+    }
+}
+
+#[test]
 fn a_reload_knows_what_needs_a_restart() {
     let old = loaded(&["shutdown_timeout: 1s"], &[], &[]);
     let text = "shutdown_timeout: 2s\njournal: {durability: os}\nexporters: {debug: }";
@@ -496,6 +521,9 @@ fn with(place: &str, option: &Opt, value: &str) -> String {
     if let Some(list) = place.strip_suffix("[]") {
         let required = match (list, option.key) {
             (_, "url" | "threshold") => "",
+            ("slos", "name") => "service: shop, ",
+            ("slos", "service") => "name: checkout, ",
+            ("slos", _) => "name: checkout, service: shop, ",
             ("aggregate.thresholds.operations", _) => "threshold: 1s, ",
             _ => "url: 'http://a.example:1', ",
         };
@@ -506,6 +534,9 @@ fn with(place: &str, option: &Opt, value: &str) -> String {
             "tls.key_file" => ", tls: {cert_file: /pem}",
             _ => "",
         };
+        if list == "slos" {
+            return format!("slos: [{{{required}{own}}}]");
+        }
         // Two mappings of one name are one in YAML; the second file adds what the first lacks.
         let (section, name) = list.split_once('.').unwrap();
         let own = match pair.strip_prefix(", tls: {") {
@@ -575,6 +606,7 @@ fn other_than_default(option: &Opt) -> &'static str {
         (Kind::Size { .. }, _) if option.key.ends_with("max_request_size") => "5MiB",
         (Kind::Size { .. }, _) => "48KiB",
         (Kind::Time { .. }, _) if option.key == "group_window" => "9ms",
+        (Kind::Time { .. }, _) if option.key == "latency" => "300ms",
         (Kind::Time { .. }, _) => "17s",
         (Kind::Enum(words), Preset::Value(default)) => {
             words.iter().find(|word| **word != default).unwrap()

@@ -20,6 +20,8 @@ pub struct Config {
     pub resend_delay: Duration,
     /// Every threshold by name.
     pub thresholds: Vec<(String, f64)>,
+    /// Objectives, of which rules are made.
+    pub slos: Vec<Slo>,
     /// Services that must be heard of.
     pub expected_services: Vec<String>,
     /// `$externalLabels` of templates.
@@ -39,10 +41,38 @@ impl Default for Config {
             evaluation_interval: Duration::from_secs(60),
             resend_delay: Duration::from_secs(60),
             thresholds: THRESHOLDS.iter().map(|of| (of.name.to_owned(), of.default)).collect(),
+            slos: Vec::new(),
             expected_services: Vec::new(),
             external_labels: Vec::new(),
             external_url: String::new(),
             directory: PathBuf::new(),
+        }
+    }
+}
+
+/// A service level objective.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slo {
+    /// The label `slo`.
+    pub name: String,
+    /// `service.name`.
+    pub service: String,
+    /// Routes or operations; none are all that are not excluded.
+    pub operations: Vec<String>,
+    /// How many percent of events are to be good.
+    pub objective: f64,
+    /// What takes longer is bad.
+    pub latency: Option<Duration>,
+}
+
+impl Default for Slo {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            service: String::new(),
+            operations: Vec::new(),
+            objective: 99.9,
+            latency: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::file;
 use super::file::{Kind, RuleFile};
 use super::glob;
 use super::group::Group;
+use super::slo;
 use crate::rules::BUILTIN as BUILTIN_TEXT;
 use crate::yaml::{SourceKind, Sources, Style, render};
 
@@ -41,6 +42,13 @@ pub fn load(config: &Config) -> Loaded {
                 loaded.take(BUILTIN, &file, BUILTIN_INTERVAL);
             }
             Err(findings) => loaded.errors.push(shown(BUILTIN, BUILTIN_TEXT, &findings)),
+        }
+    }
+    if !config.slos.is_empty() {
+        let text = slo::text(&config.slos);
+        match file::parse(&text) {
+            Ok(file) => loaded.take(slo::FILE, &file, slo::INTERVAL),
+            Err(findings) => loaded.errors.push(shown(slo::FILE, &text, &findings)),
         }
     }
     let mut files: Vec<String> = Vec::new();

@@ -26,6 +26,7 @@ mod metrics;
 pub mod reads;
 mod schedule;
 mod shown;
+pub mod slo;
 pub mod state;
 pub mod template;
 pub mod unittest;
