@@ -74,7 +74,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The crates of the workspace that each crate may name.
-const CRATES: &[(&str, &[&str])] = &[("exphist", &[]), ("promql", &["exphist"]), ("wire", &[])];
+const CRATES: &[(&str, &[&str])] = &[
+    ("exphist", &[]),
+    ("instrument", &["instrument_macros"]),
+    ("instrument-macros", &[]),
+    ("promql", &["exphist"]),
+    ("wire", &[]),
+];
 
 /// Where files may be touched: the journal behind its `Fs`, and what reads or writes files that a person
 /// named. Tests may touch any.

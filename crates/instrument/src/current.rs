@@ -1,0 +1,1 @@
+//! The request that the present task serves: its id and route.

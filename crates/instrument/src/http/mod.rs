@@ -1,0 +1,1 @@
+//! Layers for HTTP and gRPC, server and client.

@@ -1,0 +1,1 @@
+//! Start and end of telemetry: resource, exporters, the I/O thread and the guard.

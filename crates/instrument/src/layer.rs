@@ -1,0 +1,1 @@
+//! The trimmed layer for `tracing`, for applications that own their subscriber.

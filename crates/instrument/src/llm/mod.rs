@@ -1,0 +1,1 @@
+//! Token usage of LLM calls, out of the provider's own answer.

@@ -1,0 +1,197 @@
+//! Where handles find their instruments: the meter that is installed, and cells that bind to it once.
+//!
+//! Every installed meter is a generation. A cell keeps what it bound together with the generation, so a handle used before
+//! any meter was there, or with one that has gone, binds anew instead of recording into nothing for ever. The newest
+//! meter is used; when it goes, the one before it is used again.
+//!
+//! Cost: one acquire load for the generation and one for the cell. A cell's first generation, the only one of a program
+//! that starts telemetry once, is read without a lock; later ones, which tests make, take a read lock.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+
+use crate::names::Metric;
+
+/// The generation that records go to; 0 while there is none or recording is off.
+static ACTIVE: AtomicU64 = AtomicU64::new(0);
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+static SWITCHED_OFF: AtomicBool = AtomicBool::new(false);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// Oldest first; the last is the one in use.
+static INSTALLED: RwLock<Vec<Arc<Instruments>>> = RwLock::new(Vec::new());
+
+/// Lets all handles record into `meter` from here on.
+pub fn install(meter: Meter) -> Installed {
+    let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let instruments = Arc::new(Instruments { generation, meter, made: Mutex::default() });
+    change(|installed| installed.push(instruments));
+    Installed { generation }
+}
+
+/// A meter in use, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the meter is taken away when this is dropped"]
+pub struct Installed {
+    generation: u64,
+}
+
+impl Installed {
+    /// Takes the meter away, as dropping does.
+    pub fn remove(self) {}
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        change(|installed| installed.retain(|one| one.generation != self.generation));
+    }
+}
+
+/// Whether records go anywhere: a meter is installed and recording was not switched off.
+///
+/// ```
+/// assert!(!sidelight::enabled(), "nothing was started");
+/// ```
+#[must_use]
+pub fn enabled() -> bool {
+    ACTIVE.load(Ordering::Relaxed) != 0
+}
+
+/// Switches recording by all handles on (as it is at first) or off. What is not recorded while it is off is not counted
+/// as dropped.
+///
+/// ```
+/// sidelight::set_enabled(false);
+/// sidelight::set_enabled(true);
+/// ```
+pub fn set_enabled(on: bool) {
+    change(|_| SWITCHED_OFF.store(!on, Ordering::Relaxed));
+}
+
+fn change(how: impl FnOnce(&mut Vec<Arc<Instruments>>)) {
+    let mut installed = INSTALLED.write().unwrap_or_else(PoisonError::into_inner);
+    how(&mut installed);
+    let off = SWITCHED_OFF.load(Ordering::Relaxed);
+    let newest = installed.last().filter(|_| !off).map_or(0, |one| one.generation);
+    ACTIVE.store(newest, Ordering::Release);
+}
+
+/// The instruments of one generation, each made once.
+pub(crate) struct Instruments {
+    generation: u64,
+    meter: Meter,
+    made: Mutex<HashMap<&'static str, Made>>,
+}
+
+#[derive(Clone)]
+enum Made {
+    Counter(Counter<u64>),
+    Sum(Counter<f64>),
+    UpDown(UpDownCounter<i64>),
+    Gauge(Gauge<f64>),
+    Histogram(Histogram<f64>),
+}
+
+macro_rules! made {
+    ($(#[$doc:meta])* $name:ident -> $kind:ident($type:ty), $build:ident $(, $bounds:ident)?) => {
+        $(#[$doc])*
+        pub(crate) fn $name(&self, metric: &Metric) -> $type {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Made::$kind(known)) = made.get(metric.name) {
+                return known.clone();
+            }
+            let builder = self.meter.$build(metric.name)
+                .with_unit(metric.unit)
+                .with_description(metric.description);
+            $(let builder = if metric.$bounds.is_empty() {
+                builder
+            } else {
+                builder.with_boundaries(metric.$bounds.to_vec())
+            };)?
+            let instrument = builder.build();
+            made.insert(metric.name, Made::$kind(instrument.clone()));
+            instrument
+        }
+    };
+}
+
+impl Instruments {
+    made!(counter -> Counter(Counter<u64>), u64_counter);
+    made!(
+        /// A counter of what is no whole number.
+        sum -> Sum(Counter<f64>), f64_counter);
+    made!(up_down -> UpDown(UpDownCounter<i64>), i64_up_down_counter);
+    made!(gauge -> Gauge(Gauge<f64>), f64_gauge);
+    made!(histogram -> Histogram(Histogram<f64>), f64_histogram, buckets);
+}
+
+/// What a handle bound, per generation.
+pub(crate) struct Cell<T> {
+    first: OnceLock<(u64, T)>,
+    later: RwLock<Option<(u64, Arc<T>)>>,
+}
+
+impl<T> Cell<T> {
+    pub(crate) const fn new() -> Self {
+        Self { first: OnceLock::new(), later: RwLock::new(None) }
+    }
+
+    /// Gives what was bound to `then`, binding it first where this generation has not; `None`, counted as dropped, without
+    /// a meter.
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        bind: impl Fn(&Instruments) -> T,
+        then: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        let active = ACTIVE.load(Ordering::Acquire);
+        match self.first.get() {
+            Some((generation, bound)) if *generation == active => Some(then(bound)),
+            _ => self.slow(active, &bind, then),
+        }
+    }
+
+    #[cold]
+    fn slow<R>(
+        &self,
+        active: u64,
+        bind: &dyn Fn(&Instruments) -> T,
+        then: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        if active == 0 {
+            if !SWITCHED_OFF.load(Ordering::Relaxed) {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
+            return None;
+        }
+        if let Some(bound) = self.bound_later(active) {
+            return Some(then(&bound));
+        }
+        let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner).last().cloned()?;
+        let generation = installed.generation;
+        let (first, bound) = self.first.get_or_init(|| (generation, bind(&installed)));
+        if *first == generation {
+            return Some(then(bound));
+        }
+        if let Some(bound) = self.bound_later(generation) {
+            return Some(then(&bound));
+        }
+        let bound = Arc::new(bind(&installed));
+        let mut later = self.later.write().unwrap_or_else(PoisonError::into_inner);
+        *later = Some((generation, Arc::clone(&bound)));
+        drop(later);
+        Some(then(&bound))
+    }
+
+    fn bound_later(&self, wanted: u64) -> Option<Arc<T>> {
+        let later = self.later.read().unwrap_or_else(PoisonError::into_inner);
+        later.as_ref().filter(|(of, _)| *of == wanted).map(|(_, bound)| Arc::clone(bound))
+    }
+}
+
+/// How many records found no meter.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}

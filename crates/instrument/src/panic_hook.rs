@@ -1,0 +1,1 @@
+//! Panics counted, logged and flushed.

@@ -1,0 +1,1 @@
+//! Captures what a test records, and asserts on it.
