@@ -5,10 +5,14 @@
 //! before that, and after it was shut down, records are dropped and counted. Nothing here blocks, panics, or allocates
 //! per measurement.
 
+mod cache;
+mod clock;
 pub mod current;
+mod family;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod init;
+mod labelled;
 pub mod layer;
 #[cfg(feature = "llm")]
 pub mod llm;
@@ -16,12 +20,24 @@ pub mod logs;
 pub mod meter;
 pub mod names;
 pub mod observe;
+mod operation;
+mod outcome;
 pub mod panic_hook;
+mod queue;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod users;
+mod window;
 
+pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup};
+pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};
+
+pub use operation::{InFlight, Operation, THRESHOLD, Watched};
+#[doc(hidden)]
+pub use outcome::probe;
+pub use outcome::{ErrorKind, Outcome, error_kind};
+pub use queue::{Depth, Queue, QueueKind, Reject, Ticket};
 
 /// The crates of OpenTelemetry that this one is built on, so that an application needs no versions of its own.
 pub mod otel {

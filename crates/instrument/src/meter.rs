@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 use crate::names::Metric;
+use crate::{clock, observe};
 
 /// The generation that records go to; 0 while there is none or recording is off.
 static ACTIVE: AtomicU64 = AtomicU64::new(0);
@@ -24,10 +25,25 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 static INSTALLED: RwLock<Vec<Arc<Instruments>>> = RwLock::new(Vec::new());
 
 /// Lets all handles record into `meter` from here on.
+///
+/// ```
+/// use opentelemetry::metrics::MeterProvider as _;
+/// use opentelemetry_sdk::metrics::SdkMeterProvider;
+/// use sidelight::{meter, names};
+///
+/// let provider = SdkMeterProvider::builder().with_view(names::view).build();
+/// let installed = meter::install(provider.meter(names::SCOPE));
+/// assert!(sidelight::enabled());
+/// installed.remove();
+/// assert!(!sidelight::enabled());
+/// ```
 pub fn install(meter: Meter) -> Installed {
+    clock::calibrate();
     let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let observed = meter.clone();
     let instruments = Arc::new(Instruments { generation, meter, made: Mutex::default() });
     change(|installed| installed.push(instruments));
+    observe::install(&observed, generation);
     Installed { generation }
 }
 
@@ -161,9 +177,7 @@ impl<T> Cell<T> {
         then: impl FnOnce(&T) -> R,
     ) -> Option<R> {
         if active == 0 {
-            if !SWITCHED_OFF.load(Ordering::Relaxed) {
-                DROPPED.fetch_add(1, Ordering::Relaxed);
-            }
+            drop_record();
             return None;
         }
         if let Some(bound) = self.bound_later(active) {
@@ -194,4 +208,26 @@ impl<T> Cell<T> {
 /// How many records found no meter.
 pub(crate) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
+}
+
+/// Counts a record that found no meter.
+#[cold]
+pub(crate) fn drop_record() {
+    if !SWITCHED_OFF.load(Ordering::Relaxed) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn is_current(generation: u64) -> bool {
+    ACTIVE.load(Ordering::Relaxed) == generation
+}
+
+pub(crate) fn is_installed() -> bool {
+    !INSTALLED.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+}
+
+impl<T> std::fmt::Debug for Cell<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cell")
+    }
 }

@@ -1,22 +1,84 @@
-//! What is looked at when metrics are collected, rather than recorded when it happens: one walk for all of it.
+//! What is looked at, rather than recorded when it happens: sizes of queues and caches, ages of connections, users.
 //!
-//! Callbacks of the SDK cannot be unregistered, and one that panics ends the collection for good. So there is one walk of
-//! ours over what is registered here; each piece of work runs under `catch_unwind`, and one that panicked is counted.
+//! The SDK's callbacks cannot be unregistered, one that panics ends the collection for good, and they run under a lock that
+//! making an instrument takes as well: an application's code that waited there for a lock of its own could wait for ever.
+//! So no code of an application runs in a callback. A thread of ours, `sidelight-observe`, walks over everything that is
+//! registered, each piece under `catch_unwind`; a callback only reads what the last walk saw. The thread lives while a
+//! meter is installed.
+//!
+//! Limits: queues are sampled every 100 ms; the rest is looked at every second, so what is exported is at most that old;
+//! [`WORK_MAX`] pieces of work, more are refused and counted.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+
+use crate::names::{self, Kind, Metric};
+use crate::{family, meter};
+
+const SAMPLE_PERIOD: Duration = Duration::from_millis(100);
+const SAMPLES_PER_WALK: u32 = 10;
+const WORK_MAX: usize = 4096;
 
 type Work = Box<dyn FnMut() -> bool + Send>;
 
-/// More is refused, and counted.
-const WORK_MAX: usize = 4096;
-
 static WORK: Mutex<Vec<Work>> = Mutex::new(Vec::new());
+static OBSERVED: Mutex<Vec<Weak<dyn Observed>>> = Mutex::new(Vec::new());
+static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
+/// Held for the whole of a walk.
+static WALKING: Mutex<()> = Mutex::new(());
+/// Whether the thread runs.
+static RUNNING: Mutex<bool> = Mutex::new(false);
+static COLLECTIONS: AtomicU64 = AtomicU64::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `work` at every collection until it returns `false` or panics.
+/// What a handle keeps to be looked at.
+pub(crate) trait Observed: Send + Sync {
+    /// Tells what there is.
+    fn observe(&self, seen: &mut Seen);
+
+    /// Called every 100 ms.
+    fn sample(&self) {}
+}
+
+/// What a walk saw, by the name of the metric.
+#[derive(Default)]
+pub(crate) struct Seen(HashMap<&'static str, Vec<(Vec<KeyValue>, f64)>>);
+
+impl Seen {
+    pub(crate) fn push(&mut self, metric: &'static Metric, attributes: &[KeyValue], value: f64) {
+        self.0.entry(metric.name).or_default().push((attributes.to_vec(), value));
+    }
+}
+
+/// Looks at `observed` from here on, until it is gone.
+pub(crate) fn register(observed: Weak<dyn Observed>) {
+    let mut all = OBSERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= WORK_MAX {
+        all.retain(|one| one.strong_count() > 0);
+    }
+    if all.len() < WORK_MAX {
+        all.push(observed);
+    } else {
+        REFUSED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` every second while a meter is installed, until it returns `false` or panics. It may record into handles
+/// and take its time; it runs on a thread of its own.
+///
+/// ```
+/// sidelight::observe::each_collection(|| {
+///     // Read a file, set a gauge ...
+///     true
+/// });
+/// ```
 pub fn each_collection(work: impl FnMut() -> bool + Send + 'static) {
     let mut registered = WORK.lock().unwrap_or_else(PoisonError::into_inner);
     if registered.len() < WORK_MAX {
@@ -26,21 +88,133 @@ pub fn each_collection(work: impl FnMut() -> bool + Send + 'static) {
     }
 }
 
-/// Looks at what must be seen more often than metrics are collected: lengths of queues. Init's thread calls this every
-/// 100 ms.
-pub fn tick() {}
+/// Looks at everything once, so that a collection that follows exports the present. Flushing and shutting down do this.
+pub fn refresh() {
+    let _walking = WALKING.lock().unwrap_or_else(PoisonError::into_inner);
+    run_work();
+    let mut seen = Seen::default();
+    for observed in observed() {
+        guarded(|| observed.observe(&mut seen));
+    }
+    *SEEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+}
 
-pub(crate) fn collect() {
+/// Samples queues once, as the thread does every 100 ms.
+pub fn sample() {
+    for observed in observed() {
+        guarded(|| observed.sample());
+    }
+}
+
+/// Runs an application's code; `None` where it panicked, which is counted.
+pub(crate) fn guarded<R>(code: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(code))
+        .inspect_err(|_| _ = PANICS.fetch_add(1, Ordering::Relaxed))
+        .ok()
+}
+
+/// How many collections there were: what is kept per collection starts again when this changes.
+pub(crate) fn collections() -> u64 {
+    COLLECTIONS.load(Ordering::Relaxed)
+}
+
+/// Those that are still there. Registering is not held up by a walk.
+fn observed() -> Vec<Arc<dyn Observed>> {
+    let mut all = OBSERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|one| one.strong_count() > 0);
+    all.iter().filter_map(Weak::upgrade).collect()
+}
+
+fn run_work() {
     // Work may register work: the lock is not held while it runs.
     let mut running = std::mem::take(&mut *WORK.lock().unwrap_or_else(PoisonError::into_inner));
-    running.retain_mut(|work| match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(again) => again,
-        Err(_) => {
-            PANICS.fetch_add(1, Ordering::Relaxed);
-            false
-        }
-    });
+    running.retain_mut(|work| guarded(work).unwrap_or(false));
     let mut registered = WORK.lock().unwrap_or_else(PoisonError::into_inner);
     running.append(&mut registered);
     *registered = running;
+}
+
+/// Makes the observable instruments of a meter, and sees to it that the thread runs.
+pub(crate) fn install(meter: &Meter, generation: u64) {
+    for metric in names::ALL {
+        let (name, unit, said) = (metric.name, metric.unit, metric.description);
+        match metric.kind {
+            Kind::ObservableCounter => {
+                let builder = meter.u64_observable_counter(name).with_unit(unit);
+                let builder = builder.with_description(said);
+                builder.with_callback(move |to| count(metric, generation, to)).build();
+            }
+            Kind::ObservableUpDownCounter => {
+                let builder = meter.i64_observable_up_down_counter(name).with_unit(unit);
+                let builder = builder.with_description(said);
+                let tell = move |to: &dyn AsyncInstrument<i64>| {
+                    tell(metric, generation, |value, of| to.observe(value as i64, of));
+                };
+                builder.with_callback(tell).build();
+            }
+            Kind::ObservableGauge => {
+                let builder = meter.f64_observable_gauge(name).with_unit(unit);
+                let builder = builder.with_description(said);
+                let tell = move |to: &dyn AsyncInstrument<f64>| {
+                    tell(metric, generation, |value, of| to.observe(value, of));
+                };
+                builder.with_callback(tell).build();
+            }
+            _ => {}
+        }
+    }
+    run_thread();
+}
+
+/// What is counted here and in the other files of handles.
+fn count(metric: &Metric, generation: u64, to: &dyn AsyncInstrument<u64>) {
+    if !meter::is_current(generation) {
+        return;
+    }
+    if metric.name == names::SDK_DROPPED.name {
+        COLLECTIONS.fetch_add(1, Ordering::Relaxed);
+        to.observe(meter::dropped(), &[KeyValue::new("reason", "no_meter")]);
+        let refused = REFUSED.load(Ordering::Relaxed);
+        to.observe(refused, &[KeyValue::new("reason", "too_many_observed")]);
+    } else if metric.name == names::SDK_OVERFLOWED.name {
+        to.observe(family::overflowed(), &[]);
+    } else if metric.name == names::SDK_PANICS.name {
+        to.observe(PANICS.load(Ordering::Relaxed), &[]);
+    }
+}
+
+fn tell(metric: &Metric, generation: u64, mut to: impl FnMut(f64, &[KeyValue])) {
+    if !meter::is_current(generation) {
+        return;
+    }
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(seen) = seen.as_ref().and_then(|seen| seen.0.get(metric.name)) else { return };
+    seen.iter().for_each(|(attributes, value)| to(*value, attributes));
+}
+
+fn run_thread() {
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*running {
+        let thread = std::thread::Builder::new().name("sidelight-observe".to_owned());
+        // Without a thread nothing is looked at but when telemetry is flushed.
+        *running = thread.spawn(walk).is_ok();
+    }
+}
+
+fn walk() {
+    let mut samples = 0_u32;
+    loop {
+        std::thread::park_timeout(SAMPLE_PERIOD);
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if !meter::is_installed() {
+            *running = false;
+            return;
+        }
+        drop(running);
+        sample();
+        samples = samples.wrapping_add(1);
+        if samples % SAMPLES_PER_WALK == 0 {
+            refresh();
+        }
+    }
 }

@@ -1,0 +1,53 @@
+//! The clock of all measurements: the processor's time stamp counter where it is invariant, else the monotonic clock.
+//!
+//! A reading costs 9 ns by the counter, 22 ns by the clock; two readings are most of what a measurement costs. Finding out
+//! the counter's frequency takes up to 200 ms, once: installing a meter does it, never a measurement. Elapsed time is never
+//! negative: a counter that goes back gives 0.
+//! Source: the crate `quanta`.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+static CLOCK: OnceLock<quanta::Clock> = OnceLock::new();
+
+/// Makes the clock ready.
+pub(crate) fn calibrate() {
+    CLOCK.get_or_init(quanta::Clock::new);
+}
+
+/// A point in time; empty where it was before the first meter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Started(Option<u64>);
+
+impl Started {
+    /// What is never elapsed.
+    pub(crate) const NEVER: Self = Self(None);
+
+    /// The present.
+    #[inline]
+    pub(crate) fn now() -> Self {
+        Self(CLOCK.get().map(quanta::Clock::raw))
+    }
+
+    /// How long ago it was.
+    #[inline]
+    pub(crate) fn elapsed(self) -> Option<Duration> {
+        let (clock, start) = (CLOCK.get()?, self.0?);
+        Some(Duration::from_nanos(clock.delta_as_nanos(start, clock.raw())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_and_one_from_the_future_is_no_time_ago() {
+        assert_eq!(Started::NEVER.elapsed(), None);
+        calibrate();
+        let start = Started::now();
+        let first = start.elapsed().unwrap();
+        assert!(start.elapsed().unwrap() >= first);
+        assert_eq!(Started(Some(u64::MAX)).elapsed(), Some(Duration::ZERO));
+    }
+}

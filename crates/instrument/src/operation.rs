@@ -1,0 +1,359 @@
+//! Operations: how long they take, how they end, which take too long.
+//!
+//! Cost without a span: 45 ns (two readings of the clock are 18 of them). No allocation but for the first record, a kind of
+//! error that is new, and an operation over its threshold. Limits: 1,000 series over all operations, one warning a second
+//! for each.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Histogram};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::clock::Started;
+use crate::family::Family;
+use crate::meter::{self, Cell, Instruments};
+use crate::names;
+use crate::observe::{self, Observed, Seen};
+use crate::outcome::Outcome;
+use crate::window::Window;
+
+/// What takes longer is slow, unless the operation says otherwise.
+pub const THRESHOLD: Duration = Duration::from_secs(2);
+
+/// Kinds of errors that an operation has series of its own for.
+const ERROR_KINDS_MAX: usize = 32;
+
+/// Something that is done many times: a request handled, an order placed, a search.
+///
+/// ```
+/// use sidelight::Operation;
+/// use std::time::Duration;
+///
+/// static PLACE: Operation = Operation::new("order.place").threshold(Duration::from_millis(200)).active();
+///
+/// fn place(id: &str) -> Result<u32, std::num::ParseIntError> {
+///     PLACE.run(|| id.parse())
+/// }
+///
+/// {
+///     let _order = PLACE.start(); // recorded when it goes: `ok`, or `panic`
+/// }
+/// assert_eq!(place("7"), Ok(7));
+/// ```
+///
+/// Metrics: `sidelight.operation.duration` (s) by `operation.name`, `outcome` and `error.type`; its least and greatest since
+/// the last collection, `.duration.min` and `.max`; `sidelight.operation.threshold.exceeded`; `sidelight.operation.active`.
+#[derive(Debug)]
+pub struct Operation {
+    name: &'static str,
+    threshold: Duration,
+    slo: Option<&'static str>,
+    active: bool,
+    on: AtomicBool,
+    cell: Cell<Bound>,
+    state: OnceLock<Arc<State>>,
+    warned: Mutex<Started>,
+}
+
+struct Bound {
+    by_outcome: [BoundHistogram<f64>; 4],
+    by_error: Family<1, BoundHistogram<f64>>,
+    durations: Histogram<f64>,
+    exceeded: BoundCounter<u64>,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    attributes: [KeyValue; 1],
+    counts_active: bool,
+    active: AtomicI64,
+    window: Window,
+}
+
+impl Operation {
+    /// Defines an operation; `name` is one of few: `order.place`, never with an id in it.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            threshold: THRESHOLD,
+            slo: None,
+            active: false,
+            on: AtomicBool::new(true),
+            cell: Cell::new(),
+            state: OnceLock::new(),
+            warned: Mutex::new(Started::NEVER),
+        }
+    }
+
+    /// Says how long it may take ([`THRESHOLD`] if not said): longer ones are counted and warned of, at most once a second,
+    /// and the current span gets `sidelight.slow=true`. `Duration::MAX` switches that off.
+    #[must_use]
+    pub const fn threshold(mut self, threshold: Duration) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// Names the service level objective that it counts for: attribute `sidelight.slo` of its durations.
+    #[must_use]
+    pub const fn slo(mut self, name: &'static str) -> Self {
+        self.slo = Some(name);
+        self
+    }
+
+    /// Counts those in flight, too.
+    #[must_use]
+    pub const fn active(mut self) -> Self {
+        self.active = true;
+        self
+    }
+
+    /// The name that was given.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Switches it on (as it is at first) or off.
+    pub fn set_enabled(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+    }
+
+    /// Starts one. Dropped while panicking it is a `panic`, else `ok`, unless the guard was told otherwise.
+    #[inline]
+    pub fn start(&self) -> InFlight<'_> {
+        let on = self.on.load(Ordering::Relaxed);
+        let counted = on && self.active;
+        if counted {
+            self.state().active.fetch_add(1, Ordering::Relaxed);
+        }
+        let panicking = std::thread::panicking();
+        let start = if on { Started::now() } else { Started::NEVER };
+        InFlight { operation: self, start, on, counted, panicking, outcome: Outcome::Ok, error: "" }
+    }
+
+    /// Runs one that ends with a result; an error's kind is that of [`crate::error_kind`].
+    ///
+    /// # Errors
+    /// What `f` returns.
+    pub fn run<T, E: std::error::Error + 'static>(
+        &self,
+        f: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut one = self.start();
+        let result = f();
+        if let Err(error) = &result {
+            one.fail(crate::error_kind(error));
+        }
+        result
+    }
+
+    /// Runs a future as one: it starts when first polled, and is `cancelled` when dropped before its end.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// static SYNC: sidelight::Operation = sidelight::Operation::new("stock.sync");
+    /// let total = SYNC.watch(async { 2 + 2 }).await;
+    /// # assert_eq!(total, 4);
+    /// # }
+    /// ```
+    pub fn watch<F: Future>(&self, future: F) -> Watched<'_, F> {
+        Watched { operation: self, one: None, future }
+    }
+
+    /// Records one that was timed elsewhere.
+    #[inline]
+    pub fn record(&self, outcome: Outcome, duration: Duration) {
+        self.record_with(outcome, "", duration);
+    }
+
+    /// Records a failed one that was timed elsewhere; `kind` is one of few words.
+    pub fn record_error(&self, kind: &str, duration: Duration) {
+        self.record_with(Outcome::Error, kind, duration);
+    }
+
+    #[inline]
+    fn record_with(&self, outcome: Outcome, error: &str, duration: Duration) {
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
+        self.cell.with(
+            |instruments| self.bind(instruments),
+            |bound| {
+                let seconds = duration.as_secs_f64();
+                match bound.by_outcome.get(outcome as usize).filter(|_| error.is_empty()) {
+                    Some(durations) => durations.record(seconds),
+                    None => self.with_error(bound, outcome, error, seconds),
+                }
+                bound.state.window.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+                if duration > self.threshold {
+                    self.exceeded(bound, seconds);
+                }
+            },
+        );
+    }
+
+    #[cold]
+    fn with_error(&self, bound: &Bound, outcome: Outcome, error: &str, seconds: f64) {
+        let bind = |attributes: &[KeyValue]| bound.durations.bind(attributes);
+        let mut fixed = self.fixed();
+        fixed.push(KeyValue::new("outcome", outcome.as_str()));
+        bound.by_error.with(&fixed, &["error.type"], [error], bind, |of| of.record(seconds));
+    }
+
+    #[cold]
+    fn exceeded(&self, bound: &Bound, seconds: f64) {
+        bound.exceeded.add(1);
+        tracing::Span::current().set_attribute("sidelight.slow", true);
+        let Ok(mut warned) = self.warned.try_lock() else { return };
+        if warned.elapsed().is_none_or(|since| since >= Duration::from_secs(1)) {
+            *warned = Started::now();
+            drop(warned);
+            tracing::warn!(
+                target: "sidelight",
+                operation = self.name,
+                duration_seconds = seconds,
+                threshold_seconds = self.threshold.as_secs_f64(),
+                "an operation exceeded its threshold"
+            );
+        }
+    }
+
+    fn fixed(&self) -> Vec<KeyValue> {
+        let mut fixed = vec![KeyValue::new("operation.name", self.name)];
+        fixed.extend(self.slo.map(|slo| KeyValue::new("sidelight.slo", slo)));
+        fixed
+    }
+
+    #[cold]
+    fn bind(&self, instruments: &Instruments) -> Bound {
+        let durations = instruments.histogram(&names::OPERATION_DURATION);
+        let by_outcome = Outcome::ALL.map(|outcome| {
+            let mut attributes = self.fixed();
+            attributes.insert(1, KeyValue::new("outcome", outcome.as_str()));
+            durations.bind(&attributes)
+        });
+        let threshold = KeyValue::new("threshold", self.threshold.as_secs_f64());
+        let exceeded = instruments.counter(&names::OPERATION_THRESHOLD_EXCEEDED);
+        let exceeded = exceeded.bind(&[KeyValue::new("operation.name", self.name), threshold]);
+        let state = Arc::clone(self.state());
+        Bound { by_outcome, by_error: Family::new(ERROR_KINDS_MAX), durations, exceeded, state }
+    }
+
+    fn state(&self) -> &Arc<State> {
+        self.state.get_or_init(|| {
+            let state = Arc::new(State {
+                attributes: [KeyValue::new("operation.name", self.name)],
+                counts_active: self.active,
+                active: AtomicI64::new(0),
+                window: Window::default(),
+            });
+            let observed: Weak<State> = Arc::downgrade(&state);
+            observe::register(observed);
+            state
+        })
+    }
+}
+
+impl Observed for State {
+    fn observe(&self, seen: &mut Seen) {
+        if self.counts_active {
+            let active = self.active.load(Ordering::Relaxed) as f64;
+            seen.push(&names::OPERATION_ACTIVE, &self.attributes, active);
+        }
+        if let Some((least, greatest)) = self.window.extremes() {
+            seen.push(&names::OPERATION_MIN, &self.attributes, least as f64 / 1e9);
+            seen.push(&names::OPERATION_MAX, &self.attributes, greatest as f64 / 1e9);
+        }
+    }
+}
+
+/// One operation that has not ended; it is recorded when this is dropped. See [`Operation::start`].
+#[derive(Debug)]
+#[must_use = "it records when it is dropped"]
+pub struct InFlight<'a> {
+    operation: &'a Operation,
+    start: Started,
+    on: bool,
+    counted: bool,
+    /// What started while a panic unwinds did not panic itself.
+    panicking: bool,
+    outcome: Outcome,
+    error: &'static str,
+}
+
+impl InFlight<'_> {
+    /// Says that it failed; `kind` is one of few words.
+    pub fn fail(&mut self, kind: &'static str) {
+        self.outcome = Outcome::Error;
+        self.error = kind;
+    }
+
+    /// Says how it ends from here on, unless told otherwise again: for a future, `Cancelled` until it is ready.
+    #[inline]
+    pub fn outcome(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+        self.error = "";
+    }
+
+    /// Records nothing.
+    pub fn discard(mut self) {
+        self.on = false;
+    }
+}
+
+impl Drop for InFlight<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.counted {
+            self.operation.state().active.fetch_sub(1, Ordering::Relaxed);
+        }
+        if !self.on {
+            return;
+        }
+        let Some(elapsed) = self.start.elapsed() else { return meter::drop_record() };
+        let panicked = !self.panicking && std::thread::panicking();
+        let (outcome, error) =
+            if panicked { (Outcome::Panic, "") } else { (self.outcome, self.error) };
+        self.operation.record_with(outcome, error, elapsed);
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future that is one operation; see [`Operation::watch`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Watched<'a, F> {
+        operation: &'a Operation,
+        one: Option<InFlight<'a>>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Watched<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        // Held here while the future runs: a panic drops it while it unwinds.
+        let mut one = this.one.take().unwrap_or_else(|| {
+            let mut one = this.operation.start();
+            one.outcome(Outcome::Cancelled);
+            one
+        });
+        let ready = this.future.poll(context);
+        if ready.is_ready() {
+            one.outcome(Outcome::Ok);
+        } else {
+            *this.one = Some(one);
+        }
+        ready
+    }
+}
