@@ -11,6 +11,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
 use crate::clock::Started;
+use crate::current;
 use crate::family::Family;
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
@@ -330,7 +331,7 @@ impl Cache {
     #[inline]
     fn record_with(&self, result: CacheResult, duration: Option<Duration>) {
         self.with(|bound| {
-            let route = if self.routed { route() } else { None };
+            let route = if self.routed { current::route() } else { None };
             match route {
                 None => bound.plain.record(result, duration),
                 Some(route) => bound.by_route.with(
@@ -358,12 +359,6 @@ impl Cache {
         let plain = Results::bind(&requests, &durations, &fixed);
         Bound { fixed, requests, durations, plain, by_route: Family::new(ROUTES_MAX), evictions }
     }
-}
-
-/// The route of the request that is being served.
-#[inline]
-fn route() -> Option<&'static str> {
-    None
 }
 
 impl Bound {
@@ -498,5 +493,64 @@ impl Observed for State {
             push(&names::CACHE_ENTRY_LIMIT, sum.limit);
             push(&names::CACHE_SIZE, sum.bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::capture;
+
+    #[test]
+    fn a_lookup_is_a_hit_a_miss_or_what_it_was_told() {
+        static PAGES: Cache = Cache::new("pages").kind(CacheKind::Config);
+        let captured = capture();
+        PAGES.get(|| Some(1));
+        PAGES.get(|| None::<u8>);
+        PAGES.get(|| Err::<Option<u8>, _>("down")).unwrap_err();
+        PAGES.get(|| Ok::<_, ()>(Some(1))).unwrap();
+        PAGES.lookup().stale();
+        drop(PAGES.lookup());
+        let panics = std::panic::catch_unwind(|| {
+            let mut lookup = PAGES.lookup();
+            lookup.hit();
+            panic!("the backend's driver");
+        });
+        assert!(panics.is_err());
+        PAGES.set_enabled(false);
+        PAGES.get(|| Some(1));
+        let of = |result| {
+            captured.value(&format!(
+                "sidelight.cache.requests{{cache.name=pages,cache.result={result},cache.type=config}}"
+            ))
+        };
+        assert_eq!(["hit", "miss", "stale", "error"].map(of), [2.0, 2.0, 1.0, 2.0]);
+        let timed = captured.of("sidelight.cache.request.duration{cache.name=pages");
+        assert_eq!(timed.iter().map(|(_, count)| count).sum::<f64>(), 7.0);
+    }
+
+    #[test]
+    fn names_at_run_time_are_bounded() {
+        let caches: Vec<_> =
+            (0..70).map(|at| Cache::named(&format!("tenant-{at}")).name()).collect();
+        assert_eq!(caches.iter().filter(|name| **name == "_OTHER").count(), 6);
+        assert!(std::ptr::eq(Cache::named("tenant-1"), Cache::named("tenant-1")));
+    }
+
+    #[test]
+    fn what_is_observed_is_added_up_until_it_is_gone_and_a_panic_leaves_it_out() {
+        static SHARDS: Cache = Cache::new("shards");
+        let captured = capture();
+        let shards = [Arc::new(3), Arc::new(4)];
+        shards.iter().for_each(|shard| SHARDS.observe(shard, |len| (*len, 10)));
+        SHARDS.observe(&shards[0], |_| -> CacheLevel { panic!("poisoned") });
+        SHARDS.evicted(Evict::Ttl, 5);
+        let count = "sidelight.cache.entry.count{cache.name=shards}";
+        assert_eq!(captured.value(count), 7.0);
+        assert_eq!(captured.value("sidelight.cache.entry.limit{cache.name=shards}"), 20.0);
+        assert_eq!(captured.value("sidelight.cache.evictions{cache.name=shards,reason=ttl}"), 5.0);
+        assert!(captured.value("sidelight.sdk.callback.panics{}") > 0.0);
+        drop(shards);
+        assert!(!captured.all().contains_key(count));
     }
 }

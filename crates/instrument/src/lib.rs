@@ -6,6 +6,8 @@
 //! per measurement.
 
 mod cache;
+#[cfg(test)]
+mod captured;
 mod clock;
 pub mod current;
 mod family;

@@ -231,3 +231,66 @@ impl<T> std::fmt::Debug for Cell<T> {
         f.write_str("Cell")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Counter as Labelled;
+    use crate::captured::{alone, capture};
+
+    #[test]
+    fn a_handle_that_was_used_too_early_records_once_there_is_a_meter() {
+        static EARLY: Labelled<0> = Labelled::new("early");
+        let nobody = alone();
+        let before = dropped();
+        EARLY.add(1, []);
+        assert_eq!(dropped(), before + 1);
+        drop(nobody);
+        for _ in 0..3 {
+            let captured = capture();
+            EARLY.add(2, []);
+            assert_eq!(captured.value("early{}"), 2.0);
+            assert!(captured.value("sidelight.sdk.dropped{reason=no_meter}") >= 1.0);
+        }
+    }
+
+    #[test]
+    fn the_meter_before_is_used_again_when_the_newest_goes() {
+        static NESTED: Labelled<1> = Labelled::new("nested").labels(["k"]);
+        let captured = capture();
+        NESTED.add(1, ["a"]);
+        let other = opentelemetry_sdk::metrics::SdkMeterProvider::default();
+        let inner = install(opentelemetry::metrics::MeterProvider::meter(&other, "other"));
+        NESTED.add(5, ["a"]);
+        inner.remove();
+        NESTED.add(1, ["a"]);
+        assert_eq!(captured.value("nested{k=a}"), 2.0);
+    }
+
+    #[test]
+    fn what_is_switched_off_is_neither_recorded_nor_counted() {
+        static OFF: Labelled<0> = Labelled::new("off");
+        let captured = capture();
+        let before = dropped();
+        set_enabled(false);
+        assert!(!enabled());
+        OFF.add(1, []);
+        set_enabled(true);
+        OFF.add(1, []);
+        OFF.set_enabled(false);
+        OFF.add(1, []);
+        assert_eq!((captured.value("off{}"), dropped()), (1.0, before));
+    }
+
+    #[test]
+    fn records_of_two_threads_are_all_there() {
+        static BOTH: Labelled<1> = Labelled::new("both").labels(["k"]);
+        let captured = capture();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..500_000).for_each(|_| BOTH.add(1, ["a"])));
+            }
+        });
+        assert_eq!(captured.value("both{k=a}"), 1_000_000.0);
+    }
+}

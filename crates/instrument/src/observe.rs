@@ -213,7 +213,7 @@ fn walk() {
         drop(running);
         sample();
         samples = samples.wrapping_add(1);
-        if samples % SAMPLES_PER_WALK == 0 {
+        if samples.is_multiple_of(SAMPLES_PER_WALK) {
             refresh();
         }
     }

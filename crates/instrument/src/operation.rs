@@ -357,3 +357,69 @@ impl<F: Future> Future for Watched<'_, F> {
         ready
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::{Captured, capture};
+
+    fn durations(captured: &Captured, of: &str) -> f64 {
+        captured.value(&format!("sidelight.operation.duration{{{of}}}"))
+    }
+
+    #[test]
+    fn an_operation_ends_as_it_ends() {
+        static OP: Operation = Operation::new("ends").active().slo("api");
+        let captured = capture();
+        drop(OP.start());
+        OP.run(|| "x".parse::<u8>()).unwrap_err();
+        OP.start().fail("sold_out");
+        OP.start().discard();
+        let panics = std::panic::catch_unwind(|| {
+            let _one = OP.start();
+            panic!("no");
+        });
+        assert!(panics.is_err());
+        drop(OP.watch(std::future::pending::<()>()));
+        let mut watched = Box::pin(OP.watch(std::future::pending::<()>()));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(watched.as_mut().poll(&mut context).is_pending());
+        assert_eq!(captured.value("sidelight.operation.active{operation.name=ends}"), 1.0);
+        drop(watched);
+        let mut ready = Box::pin(OP.watch(async { 7 }));
+        assert_eq!(ready.as_mut().poll(&mut context), Poll::Ready(7));
+        let of = |rest| durations(&captured, &format!("{rest},sidelight.slo=api"));
+        assert_eq!(of("operation.name=ends,outcome=ok"), 2.0);
+        assert_eq!(of("error.type=parse_error,operation.name=ends,outcome=error"), 1.0);
+        assert_eq!(of("error.type=sold_out,operation.name=ends,outcome=error"), 1.0);
+        assert_eq!(of("operation.name=ends,outcome=panic"), 1.0);
+        assert_eq!(of("operation.name=ends,outcome=cancelled"), 1.0);
+        assert_eq!(captured.value("sidelight.operation.active{operation.name=ends}"), 0.0);
+    }
+
+    #[test]
+    fn what_takes_longer_than_its_threshold_is_counted_and_extremes_are_kept() {
+        static OP: Operation = Operation::new("slow").threshold(Duration::from_millis(500));
+        let captured = capture();
+        for millis in [20, 500, 501, 900] {
+            OP.record(Outcome::Ok, Duration::from_millis(millis));
+        }
+        let exceeded = "sidelight.operation.threshold.exceeded{operation.name=slow,threshold=0.5}";
+        let all = captured.all();
+        assert_eq!(all.get(exceeded), Some(&2.0));
+        assert_eq!(all.get("sidelight.operation.duration.max{operation.name=slow}"), Some(&0.9));
+        assert_eq!(all.get("sidelight.operation.duration.min{operation.name=slow}"), Some(&0.02));
+        let of_nothing = captured.of("sidelight.operation.duration.max{operation.name=slow");
+        assert_eq!(of_nothing, [], "nothing since the collection");
+    }
+
+    #[test]
+    fn kinds_of_errors_are_bounded() {
+        static OP: Operation = Operation::new("many");
+        let captured = capture();
+        (0..100).for_each(|at| OP.record_error(&format!("user-{at}"), Duration::ZERO));
+        let kinds = captured.of("sidelight.operation.duration{error.type=user-");
+        assert_eq!(kinds.len(), ERROR_KINDS_MAX);
+        assert_eq!(durations(&captured, "otel.metric.overflow=true"), 68.0);
+    }
+}

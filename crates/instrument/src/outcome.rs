@@ -229,6 +229,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::needless_borrow, reason = "a macro does not know how many borrows it takes")]
     fn the_kind_is_told_known_named_or_other() {
         assert_eq!((&&&&Probe(&Tells)).kind(), "told");
         assert_eq!((&&&&Probe(&Plain)).kind(), "Plain");

@@ -404,3 +404,62 @@ impl Drop for Ticket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::capture;
+
+    #[test]
+    fn an_overflow_is_counted_once_until_the_queue_was_below_seventy_percent() {
+        static JOBS: Queue = Queue::new("jobs").kind(QueueKind::Ml);
+        let captured = capture();
+        [10, 80, 81, 95, 75, 90, 70, 85, 69, 81].iter().for_each(|len| JOBS.sample(*len, 100));
+        let of = "{queue.name=jobs,queue.type=ml}";
+        let all = captured.all();
+        let value = |name| all.get(&format!("sidelight.queue.{name}{of}")).copied();
+        assert_eq!(value("overflows"), Some(2.0));
+        assert_eq!(value("size"), Some(81.0));
+        assert_eq!(value("size.max"), Some(95.0));
+        assert_eq!(value("size.distribution"), Some(10.0));
+        JOBS.sample(3, 100);
+        assert_eq!(captured.value(&format!("sidelight.queue.size.max{of}")), 3.0, "a new window");
+    }
+
+    #[test]
+    fn tickets_are_waited_for_or_discarded() {
+        static MAILS: Queue = Queue::new("mails").capacity(10);
+        let captured = capture();
+        let [first, second, third] = [0; 3].map(|_| MAILS.enqueued());
+        first.start();
+        drop(second);
+        MAILS.rejected(Reject::Full);
+        let of = "{queue.name=mails,queue.type=task}";
+        assert_eq!(captured.value(&format!("sidelight.queue.size{of}")), 1.0);
+        assert_eq!(captured.value(&format!("sidelight.queue.item.wait.duration{of}")), 1.0);
+        assert_eq!(
+            captured.value("sidelight.queue.rejected{queue.name=mails,reason=discarded}"),
+            1.0
+        );
+        assert_eq!(captured.value("sidelight.queue.rejected{queue.name=mails,reason=full}"), 1.0);
+        third.start();
+        assert_eq!(captured.value(&format!("sidelight.queue.capacity{of}")), 10.0);
+    }
+
+    #[test]
+    fn an_observed_queue_is_sampled_and_leaves_when_it_is_gone() {
+        static SEEN: Queue = Queue::new("seen");
+        let captured = capture();
+        let queue = Arc::new(Mutex::new(vec![1, 2, 3]));
+        SEEN.observe(&queue, |queue| (queue.lock().unwrap().len(), 4));
+        observe::sample();
+        queue.lock().unwrap().push(4);
+        observe::sample();
+        let of = "{queue.name=seen,queue.type=task}";
+        assert_eq!(captured.value(&format!("sidelight.queue.size{of}")), 4.0);
+        assert_eq!(captured.value(&format!("sidelight.queue.overflows{of}")), 1.0);
+        assert!(captured.value(&format!("sidelight.queue.size.distribution{of}")) >= 2.0);
+        drop(queue);
+        assert!(!captured.all().contains_key(&format!("sidelight.queue.size{of}")));
+    }
+}
