@@ -1,8 +1,9 @@
-//! The self-metrics that the shipped rules read, as local samples: what else the agent says about itself is on `/metrics`
-//! only, where no rule can ask for it.
+//! The self-metrics that the shipped rules read, and those that the shipped dashboards show, as local samples: what else
+//! the agent says about itself is on `/metrics` only, where no query can ask for it.
 //!
-//! Every 5 s, as often as those rules are evaluated. A series that ends, of an exporter that left the configuration, ends in the
-//! store, too. Limit: that of the registry for each family. Cost: some 100 bytes per series in the journal.
+//! The former every 5 s, as often as those rules are evaluated, the latter every 15 s. A series that ends, of an exporter
+//! that left the configuration, ends in the store, too. Limit: that of the registry for each family. Cost: some 100 bytes
+//! per series in the journal.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +18,33 @@ use crate::store::{ApplyError, Inbox};
 use crate::telemetry::{Desc, Registry, desc, registry};
 
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Of so many intervals, one brings what dashboards show.
+const SHOWN_EVERY: u32 = 3;
+/// What the dashboards in deploy/grafana show besides what rules read.
+const SHOWN: [&Desc; 22] = [
+    &desc::RECEIVER_ACCEPTED_SPANS,
+    &desc::RECEIVER_ACCEPTED_METRIC_POINTS,
+    &desc::RECEIVER_ACCEPTED_LOG_RECORDS,
+    &desc::RECEIVER_REFUSED_REQUESTS,
+    &desc::RECEIVER_LIMIT_REFUSALS,
+    &desc::JOURNAL_BYTES,
+    &desc::JOURNAL_CAPACITY_BYTES,
+    &desc::JOURNAL_FSYNCS,
+    &desc::JOURNAL_FSYNC_MICROSECONDS,
+    &desc::JOURNAL_REFUSED,
+    &desc::JOURNAL_POISONED,
+    &desc::JOURNAL_LOST_RECORDS,
+    &desc::EXPORTER_SENT_SPANS,
+    &desc::EXPORTER_SENT_METRIC_POINTS,
+    &desc::EXPORTER_SENT_LOG_RECORDS,
+    &desc::EXPORTER_SEND_FAILED_SPANS,
+    &desc::EXPORTER_SEND_FAILED_METRIC_POINTS,
+    &desc::EXPORTER_SEND_FAILED_LOG_RECORDS,
+    &desc::EXPORTER_REQUESTS,
+    &desc::EXPORTER_RETRIES,
+    &desc::EXPORTER_BACKING_OFF,
+    &desc::EXPORTER_IN_FLIGHT,
+];
 /// The agent's own `job`, and the name of its service.
 const JOB: &str = "sidelight";
 
@@ -24,20 +52,29 @@ const JOB: &str = "sidelight";
 pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     let Some(inbox) = inbox else { return };
     let host_name = tokio::task::spawn_blocking(|| host::Root::of_this_machine().host_name()).await;
-    let mut own = Own::new(host_name.unwrap_or_default());
+    let host_name = host_name.unwrap_or_default();
+    let mut read = Own::new(rules::reads::of_builtin(), host_name.clone());
+    let mut shown = Own::new(SHOWN.iter().map(|desc| desc.name.to_owned()).collect(), host_name);
+    let mut since_shown = SHOWN_EVERY;
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters);
-        let samples = own.take(&view.registry, &waiting, view.clock.unix_nano().as_ms());
+        let now_ms = view.clock.unix_nano().as_ms();
+        let mut samples = read.take(&view.registry, &waiting, now_ms);
+        since_shown += 1;
+        if since_shown >= SHOWN_EVERY {
+            since_shown = 0;
+            samples.0.extend(shown.take(&view.registry, &[], now_ms).0);
+        }
         let record = samples.record();
         match inbox.apply(samples).await {
             Err(ApplyError::Closed) => return,
             // Counted; the journal's record brings them.
             Ok(()) | Err(ApplyError::Full) => {}
         }
-        if let Err(error) = view.journal.append(record).await {
+        if let Err(error) = view.journal.append_written(record).await {
             tracing::debug!(%error, "samples of the agent itself are in memory only");
         }
     }
@@ -51,8 +88,8 @@ struct Own {
 }
 
 impl Own {
-    fn new(instance: String) -> Self {
-        Self { families: rules::reads::of_builtin(), instance, last: BTreeSet::new() }
+    fn new(families: BTreeSet<String>, instance: String) -> Self {
+        Self { families, instance, last: BTreeSet::new() }
     }
 
     fn take(
@@ -63,9 +100,12 @@ impl Own {
     ) -> Samples {
         let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
         let labelled = |desc: &Desc, values: &[&str], value| {
+            // Like everything else that is stored, without labels that say nothing.
             let labels = desc.labels.iter().copied().zip(values.iter().copied());
+            let labels = labels.filter(|(_, value)| !value.is_empty());
             let labels: Vec<_> = own.into_iter().chain(labels).collect();
-            Sample::float(desc.name, &labels, t_ms, value)
+            let total = if desc.kind == registry::Kind::Counter { "_total" } else { "" };
+            Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value)
         };
         // A collector writes this family: the registry does not hold it.
         let oldest = &desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS;
@@ -77,8 +117,8 @@ impl Own {
             for (values, value) in series {
                 let value = match value {
                     registry::Value::Level(value) => value,
-                    // What a rule calls `x_total` is not the name `x` of a counter here.
-                    registry::Value::Count(_) => continue,
+                    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+                    registry::Value::Count(count) => count as f64,
                 };
                 let values: Vec<&str> = values.iter().map(String::as_str).collect();
                 samples.push(labelled(&desc, &values, value));
@@ -102,7 +142,7 @@ mod tests {
         registry.gauge(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]).set(1.0);
         registry.gauge(&desc::STORE_SERIES_LIMIT, &[]).set(7.0);
         registry.gauge(&desc::STORE_HEAD_BYTES, &[]).set(9.0);
-        let mut own = Own::new("here".to_owned());
+        let mut own = Own::new(rules::reads::of_builtin(), "here".to_owned());
         let held = [
             ("job", "sidelight"),
             ("instance", "here"),
@@ -120,6 +160,16 @@ mod tests {
         let ended = |of| Sample { t_ms: 6, value: Value::Stale, ..of };
         assert_eq!(own.take(&registry, &[], 6).0, [limit.clone(), ended(held), ended(age)]);
         assert_eq!(own.take(&registry, &[], 6).0, [limit]);
+    }
+
+    #[test]
+    fn a_counter_has_the_name_that_it_has_on_the_metrics_page() {
+        let registry = Registry::default();
+        registry.counter(&desc::JOURNAL_FSYNCS, &[]).add(3);
+        let families = [desc::JOURNAL_FSYNCS.name.to_owned()].into();
+        let samples = Own::new(families, "here".to_owned()).take(&registry, &[], 5).0;
+        let labels = [("job", "sidelight"), ("instance", "here"), ("service_name", "sidelight")];
+        assert_eq!(samples, [Sample::float("sidelight_journal_fsyncs_total", &labels, 5, 3.0)]);
     }
 
     #[test]

@@ -75,7 +75,7 @@ async fn keep(inbox: &Inbox, journal: &Journal, samples: Samples) -> bool {
         // Counted; the journal's record brings them.
         Err(crate::store::ApplyError::Full) => {}
     }
-    if let Err(error) = journal.append(record).await {
+    if let Err(error) = journal.append_written(record).await {
         tracing::debug!(%error, "samples of the host are in memory only");
     }
     true

@@ -189,11 +189,28 @@ impl Journal {
     /// # Cancel safety
     /// A record whose append was cancelled may or may not be in the journal.
     pub async fn append(&self, record: Record) -> Result<u64, AppendError> {
+        self.append_until(record, true).await
+    }
+
+    /// Appends a record that nobody waits for; resolves with its sequence once it is written, so that it survives the
+    /// process. Within seconds, or with the next record of [`Journal::append`], it becomes as durable as the mode says,
+    /// and readers get it then.
+    ///
+    /// # Errors
+    /// [`AppendError`]; see [`Journal::append`].
+    ///
+    /// # Cancel safety
+    /// A record whose append was cancelled may or may not be in the journal.
+    pub async fn append_written(&self, record: Record) -> Result<u64, AppendError> {
+        self.append_until(record, false).await
+    }
+
+    async fn append_until(&self, record: Record, durable: bool) -> Result<u64, AppendError> {
         match self.shared.config.durability {
             Durability::Memory => memory::append(&self.shared, record),
             Durability::Fsync | Durability::Os => {
                 let now = self.shared.deps.clock.monotonic();
-                self.shared.inbox.append(record, now).await
+                self.shared.inbox.append(record, durable, now).await
             }
         }
     }

@@ -13,25 +13,21 @@
 //!
 //! Invariants: what is published is durable in the sense of the mode; a sequence that was not
 //! published may be given out again, and only then; a poisoned file is never written to or synced
-//! again.
+//! again. What only has to be written is published with the next group that is synced ([`Unsynced`]).
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::config::{SLACK, record_bytes_max};
-use super::format::{
-    Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, Salt, SegmentHeader, crc32c, encode_seal,
-    seal_header,
-};
-use super::fs::{FsFile, write_all_at};
+use super::config::record_bytes_max;
+use super::format::{Header, Kind, RECORD_HEADER, Salt, crc32c};
+use super::fs::FsFile;
 use super::group::Group;
 use super::handle::Shared;
 use super::retention::{self, Step};
-use super::segment::Segment;
-use super::state::State;
+use super::unsynced::Unsynced;
 use super::{AppendError, Durability, Entry, snapshot};
 use crate::signal::Record;
 use crate::time::JumpGuard;
@@ -46,9 +42,11 @@ const KEPT_FREE: u64 = 20;
 pub(super) struct Log {
     pub(super) shared: Arc<Shared>,
     pub(super) directory: PathBuf,
-    active: Option<Active>,
+    pub(super) active: Option<Active>,
+    /// Written, and not published before the next sync: see [`Unsynced`].
+    pub(super) unsynced: Unsynced,
     /// Bytes of a segment that no single record makes larger.
-    segment_size: u64,
+    pub(super) segment_size: u64,
     max_size: u64,
     pub(super) jumps: JumpGuard,
     /// Held until the log is dropped.
@@ -56,15 +54,15 @@ pub(super) struct Log {
 }
 
 #[derive(Debug)]
-struct Active {
-    file: Arc<dyn FsFile>,
-    salt: Salt,
+pub(super) struct Active {
+    pub(super) file: Arc<dyn FsFile>,
+    pub(super) salt: Salt,
     /// Where the next record begins.
-    offset: u64,
+    pub(super) offset: u64,
     /// Data records end below this; ack and seal records may go beyond.
-    room: u64,
+    pub(super) room: u64,
     /// Something was written since the last sync.
-    unsynced: bool,
+    pub(super) unsynced: bool,
 }
 
 /// A group's fate.
@@ -87,11 +85,13 @@ impl Log {
         let mut jumps = JumpGuard::new(shared.config.retention_age);
         // The clocks as they are at the start are what a leap is measured against.
         jumps.trusted(shared.deps.clock.unix_nano(), shared.deps.clock.monotonic());
-        Self { shared, directory, active: None, segment_size, max_size, jumps, _lock: lock }
+        let (active, unsynced) = (None, Unsynced::default());
+        Self { shared, directory, active, unsynced, segment_size, max_size, jumps, _lock: lock }
     }
 
-    /// Makes a group durable and publishes it.
-    pub(super) fn commit(&mut self, records: Vec<Record>) -> Outcome {
+    /// Writes a group. With `durable` it is made so and published, and with it what waits for that.
+    pub(super) fn commit(&mut self, records: Vec<Record>, durable: bool) -> Outcome {
+        let durable = durable || self.shared.config.durability != Durability::Fsync;
         let mut outcome = Outcome::default();
         let mut rest = records.into_iter().peekable();
         while let Some(first) = rest.peek() {
@@ -115,12 +115,27 @@ impl Log {
                 left -= encoded_len(&record);
                 group.push(record);
             }
-            self.write_group(group, &mut outcome);
+            self.write_group(group, durable, &mut outcome);
         }
         let mut state = self.shared.lock();
         state.full = outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
         outcome.bells = state.bells();
         outcome
+    }
+
+    /// Makes durable and publishes what was only written, once it has waited long enough.
+    pub(super) fn flush_due(&mut self) -> Outcome {
+        if self.unsynced.is_due(self.shared.deps.clock.monotonic()) {
+            self.flush();
+        }
+        Outcome { results: Vec::new(), bells: self.shared.lock().bells() }
+    }
+
+    /// Makes durable and publishes what was only written. What cannot be stays, for the next segment.
+    pub(super) fn flush(&mut self) {
+        if !self.unsynced.is_empty() && self.active.is_some() {
+            self.write_group(Vec::new(), true, &mut Outcome::default());
+        }
     }
 
     /// Bytes left in the active segment, which is made anew when `len` does not fit.
@@ -136,19 +151,20 @@ impl Log {
         Ok(active.room.saturating_sub(active.offset))
     }
 
-    fn write_group(&mut self, group: Vec<Record>, outcome: &mut Outcome) {
+    fn write_group(&mut self, group: Vec<Record>, durable: bool, outcome: &mut Outcome) {
         let now = self.shared.deps.clock.unix_nano();
         let entries: Vec<Entry> = {
             let state = self.shared.lock();
-            (0..).zip(group).map(|(nth, record)| state.number(nth, now, record)).collect()
+            let written = self.unsynced.len();
+            (written..).zip(group).map(|(nth, record)| state.number(nth, now, record)).collect()
         };
-        let mut written = self.try_write(&entries);
+        let mut written = self.try_write(&entries, durable);
         if let Err(error) = &written {
             tracing::warn!(error = %error, "journal write failed: the segment is given up");
             self.poison();
             let len = entries.iter().map(|e| encoded_len(&e.record)).sum();
             written = match self.rotate(len) {
-                Ok(()) => self.try_write(&entries),
+                Ok(()) => self.try_write(&entries, durable),
                 Err(refused) => {
                     outcome.results.extend(entries.iter().map(|_| Err(refused.clone())));
                     return;
@@ -156,7 +172,13 @@ impl Log {
             };
         }
         match written {
-            Ok(()) => self.publish(entries, outcome),
+            Ok(()) => {
+                outcome.results.extend(entries.iter().map(|entry| Ok(entry.seq)));
+                self.unsynced.extend(entries, self.shared.deps.clock.monotonic());
+                if durable {
+                    self.publish();
+                }
+            }
             Err(error) => {
                 self.poison();
                 let error = AppendError::Disk(Arc::new(error));
@@ -165,49 +187,35 @@ impl Log {
         }
     }
 
-    fn publish(&self, entries: Vec<Entry>, outcome: &mut Outcome) {
+    /// Publishes everything that was written: it is durable.
+    pub(super) fn publish(&mut self) {
         self.shared.metrics.groups.add(1);
         let now = self.shared.deps.clock.monotonic();
         let mut state = self.shared.lock();
         if let (Some(segment), Some(active)) = (state.segments.back_mut(), &self.active) {
             segment.size = segment.size.max(active.offset);
         }
-        let bytes = entries.iter().map(|entry| encoded_len(&entry.record)).sum();
+        let (entries, bytes) = self.unsynced.take();
         for entry in entries {
-            outcome.results.push(Ok(entry.seq));
             state.commit(entry, false);
         }
         state.rate.add(bytes, now);
         state.progress = now;
     }
 
-    /// Writes and, in `fsync` mode, syncs a group.
-    fn try_write(&mut self, entries: &[Entry]) -> io::Result<()> {
+    /// Writes a group and, when it is to be `durable` in `fsync` mode, syncs it.
+    fn try_write(&mut self, entries: &[Entry], durable: bool) -> io::Result<()> {
         let (ack, durable_seq) = self.pending_ack();
         let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotConnected.into()) };
         let mut group = Group::new(active.salt, active.offset);
         if let Some(payload) = &ack {
             group.push(Header::of(Kind::Ack, durable_seq, payload), &[], payload);
         }
-        for Entry { seq, received, record, .. } in entries {
-            let meta = record.meta.as_tlv();
-            let header = Header {
-                signal: record.signal as u8,
-                flags: record.flags.0,
-                received: *received,
-                durable_seq,
-                items: record.items,
-                meta_len: u16::try_from(meta.len()).unwrap_or(u16::MAX),
-                body_crc: crc32c(&[meta, &record.payload]),
-                payload_len: u32::try_from(record.payload.len()).unwrap_or(u32::MAX),
-                ..Header::of(Kind::Data, *seq, &[])
-            };
-            group.push(header, meta, &record.payload);
-        }
+        entries.iter().for_each(|entry| push(&mut group, entry, durable_seq));
         active.unsynced = true;
         group.write(&*active.file, active.offset)?;
         active.offset = group.end;
-        if self.shared.config.durability == Durability::Fsync {
+        if durable && self.shared.config.durability == Durability::Fsync {
             sync(&self.shared, active)?;
         }
         Ok(())
@@ -275,109 +283,8 @@ impl Log {
         }
     }
 
-    /// Makes room for and creates the next segment, with room for `need` bytes of records.
-    pub(super) fn rotate(&mut self, need: u64) -> Result<(), AppendError> {
-        let (size, _) = self.next_segment(&self.shared.lock(), need);
-        self.make_room(size)?;
-        self.seal();
-        loop {
-            match self.create(need) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    if self.step_towards_room().is_err() {
-                        return Err(AppendError::Disk(Arc::new(error)));
-                    }
-                }
-                Err(error) => return Err(AppendError::Disk(Arc::new(error))),
-            }
-        }
-    }
-
-    /// Ends the active segment. Nothing acknowledged depends on it, so errors do not matter.
-    pub(super) fn seal(&mut self) {
-        if self.active.is_none() || self.write_acks(false).is_err() {
-            return;
-        }
-        let Some(active) = self.active.take() else { return };
-        let (header, seal) = {
-            let mut state = self.shared.lock();
-            let Some(segment) = state.segments.back_mut() else { return };
-            segment.file.sealed = true;
-            segment.size = active.offset + SEAL as u64;
-            {
-                let seal = encode_seal(segment);
-                (seal_header(segment, &seal), seal)
-            }
-        };
-        let mut group = Group::new(active.salt, active.offset);
-        group.push(header, &[], &seal);
-        let sealed =
-            group.write(&*active.file, active.offset).and_then(|()| active.file.set_len(group.end));
-        if let Err(error) = sealed {
-            tracing::debug!(error = %error, "a segment was not sealed; the next start reads it whole");
-        }
-    }
-
-    /// The size of a segment made at this instant with room for `need` bytes of records, and its
-    /// state record.
-    fn next_segment(&self, state: &State, need: u64) -> (u64, Vec<u8>) {
-        let durable: Vec<_> = state.lanes.values().filter(|l| l.config.durable).collect();
-        let payload = snapshot::encode(&state.accepted, durable.into_iter(), Some(&state.departed));
-        let fixed = (SEGMENT_HEADER + RECORD_HEADER + payload.len()) as u64 + SLACK;
-        (self.segment_size.max(fixed + need), payload)
-    }
-
-    fn create(&mut self, need: u64) -> io::Result<()> {
-        let fs = Arc::clone(&self.shared.deps.fs);
-        let (first_seq, journal, room, payload) = {
-            let mut state = self.shared.lock();
-            let (room, payload) = self.next_segment(&state, need);
-            state.set_unsaved(false);
-            (state.next_seq, state.identity, room, payload)
-        };
-        let salt: Salt = std::array::from_fn(|_| fastrand::u8(..));
-        let created = self.shared.deps.clock.unix_nano();
-        let header = SegmentHeader { first_seq, created, salt, journal, blocks: false };
-        let path = segment_path(&self.directory, first_seq);
-        let temporary = path.with_extension("seg.tmp");
-        let fsync = self.shared.config.durability == Durability::Fsync;
-        let make = || -> io::Result<Active> {
-            let file = fs.create(&temporary)?;
-            file.allocate(room)?;
-            let mut group = Group::new(salt, SEGMENT_HEADER as u64);
-            group.push(Header::of(Kind::State, first_seq, &payload), &[], &payload);
-            write_all_at(&*file, &mut [IoSlice::new(&header.encode())], 0)?;
-            group.write(&*file, SEGMENT_HEADER as u64)?;
-            if fsync {
-                file.sync()?;
-            }
-            fs.rename(&temporary, &path)?;
-            if fsync {
-                fs.sync_dir(&self.directory)?;
-            }
-            Ok(Active { file, salt, offset: group.end, room, unsynced: false })
-        };
-        let made = make();
-        let mut state = self.shared.lock();
-        let active = match made {
-            Ok(active) => active,
-            Err(error) => {
-                state.set_unsaved(true);
-                drop(state);
-                drop(fs.remove(&temporary));
-                return Err(error);
-            }
-        };
-        // A poisoned segment in which nothing was published had the same name.
-        state.segments.pop_back_if(|last| last.first_seq == first_seq);
-        state.segments.push_back(Segment { size: room, ..Segment::starting_at(first_seq) });
-        drop(state);
-        self.active = Some(active);
-        Ok(())
-    }
-
     /// Sheds, compacts or drops until a segment of `size` bytes fits under the cap.
-    fn make_room(&mut self, size: u64) -> Result<(), AppendError> {
+    pub(super) fn make_room(&mut self, size: u64) -> Result<(), AppendError> {
         loop {
             let used = self.shared.lock().size();
             let space = self.shared.deps.fs.space(&self.directory);
@@ -390,7 +297,7 @@ impl Log {
         }
     }
 
-    fn step_towards_room(&mut self) -> Result<(), AppendError> {
+    pub(super) fn step_towards_room(&mut self) -> Result<(), AppendError> {
         let step = retention::make_room(&self.shared.lock().candidates());
         match step {
             None => return Err(AppendError::Full),
@@ -471,6 +378,24 @@ fn sync(shared: &Shared, active: &mut Active) -> io::Result<()> {
     let took = shared.deps.clock.monotonic().saturating_sub(started);
     shared.metrics.synced(took);
     Ok(())
+}
+
+/// Adds a record to a group.
+pub(super) fn push<'a>(group: &mut Group<'a>, entry: &'a Entry, durable_seq: u64) {
+    let Entry { seq, received, record, .. } = entry;
+    let meta = record.meta.as_tlv();
+    let header = Header {
+        signal: record.signal as u8,
+        flags: record.flags.0,
+        received: *received,
+        durable_seq,
+        items: record.items,
+        meta_len: u16::try_from(meta.len()).unwrap_or(u16::MAX),
+        body_crc: crc32c(&[meta, &record.payload]),
+        payload_len: u32::try_from(record.payload.len()).unwrap_or(u32::MAX),
+        ..Header::of(Kind::Data, *seq, &[])
+    };
+    group.push(header, meta, &record.payload);
 }
 
 /// Bytes of a record in a segment.

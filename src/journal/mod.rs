@@ -38,12 +38,14 @@ mod reader;
 mod recovery;
 mod rejected;
 mod retention;
+mod rotate;
 mod scan;
 mod segment;
 mod snapshot;
 mod state;
 mod status;
 mod tail;
+mod unsynced;
 mod writer;
 
 use std::path::PathBuf;

@@ -10,3 +10,4 @@ mod memory;
 mod model;
 mod room;
 mod support;
+mod unsynced;

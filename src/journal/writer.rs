@@ -6,8 +6,9 @@
 //!
 //! What arrives during a sync is the next group; an idle writer syncs at once; `group_window` is the
 //! least time between two sync starts, unless [`GROUP_ENOUGH`] bytes wait: more would not make a sync
-//! cheaper. The thread wakes one runtime task per group, which completes all of its waiters and wakes
-//! its readers. Limits: [`INBOX_MAX`] records wait, [`GROUP_MAX`] bytes are one group.
+//! cheaper. A group that nobody waits to be durable is written and not synced. The thread wakes one
+//! runtime task per group, which completes all of its waiters and wakes its readers. Limits:
+//! [`INBOX_MAX`] records wait, [`GROUP_MAX`] bytes are one group.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,6 +58,8 @@ struct Queue {
 #[derive(Debug)]
 struct Waiting {
     record: Record,
+    /// Whether its sender waits until it is durable; else until it is written.
+    durable: bool,
     answer: oneshot::Sender<Answer>,
     since: Duration,
 }
@@ -75,8 +78,8 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a record to the writer and waits for its answer.
-    pub(super) async fn append(&self, record: Record, now: Duration) -> Answer {
+    /// Hands a record to the writer and waits for its answer: until it is `durable`, or only written.
+    pub(super) async fn append(&self, record: Record, durable: bool, now: Duration) -> Answer {
         let slot = self.slots.acquire().await.map_err(|_| AppendError::Closing)?;
         slot.forget();
         let (answer, answered) = oneshot::channel();
@@ -86,7 +89,7 @@ impl Inbox {
                 return Err(AppendError::Closing);
             }
             queue.bytes += encoded_len(&record);
-            queue.waiting.push_back(Waiting { record, answer, since: now });
+            queue.waiting.push_back(Waiting { record, durable, answer, since: now });
             let reached = queue.awaited.is_some_and(|bytes| queue.bytes >= bytes);
             reached && queue.awaited.take().is_some()
         };
@@ -235,10 +238,13 @@ fn run(mut log: Log, inbox: &Inbox, completions: Option<&mpsc::Sender<Completion
         }
         let Some(group) = inbox.group() else { break };
         if !group.is_empty() {
-            last_start = Some(clock.monotonic());
+            let durable = group.iter().any(|waiting| waiting.durable);
+            if durable {
+                last_start = Some(clock.monotonic());
+            }
             let (records, waiters): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|w| (w.record, w.answer)).unzip();
-            let mut outcome = log.commit(records);
+            let mut outcome = log.commit(records, durable);
             let results = std::mem::take(&mut outcome.results);
             let refused = results.iter().filter(|r| r.is_err()).count();
             shared.metrics.refused.add(refused as u64);
@@ -250,6 +256,10 @@ fn run(mut log: Log, inbox: &Inbox, completions: Option<&mpsc::Sender<Completion
         if now.saturating_sub(last_tick) >= TICK {
             last_tick = now;
             log.tick();
+            let outcome = log.flush_due();
+            if !outcome.bells.is_empty() {
+                send(completions, Completion { answers: Vec::new(), outcome });
+            }
         }
     }
     log.close();
@@ -302,7 +312,7 @@ mod tests {
                 meta: Meta::default(),
                 payload: Bytes::from_static(b"x"),
             };
-            Box::pin(inbox.append(record, Duration::ZERO))
+            Box::pin(inbox.append(record, true, Duration::ZERO))
         };
         let (mut gone, mut stays) = (append(), append());
         assert!(gone.as_mut().now_or_never().is_none());
@@ -322,7 +332,7 @@ mod tests {
         let append = |bytes: usize| {
             let (flags, meta, payload) = (Flags::default(), Meta::default(), vec![0; bytes].into());
             let record = Record { signal: Signal::Logs, items: 1, flags, meta, payload };
-            Box::pin(inbox.append(record, Duration::ZERO))
+            Box::pin(inbox.append(record, true, Duration::ZERO))
         };
         let mut appends = [append(1000), append(1 << 20)];
         std::thread::scope(|scope| {

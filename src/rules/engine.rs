@@ -128,7 +128,7 @@ impl Rules {
         let dropped = shared.dropped.clone();
         let append = move |samples: &Samples| {
             let (journal, record) = (journal.clone(), samples.record());
-            async move { journal.append(record).await }
+            async move { journal.append_written(record).await }
         };
         let writing = write_journal(append, waiting, shared.ending.subscribe(), dropped);
         *lock(&shared.writing) = Some(tokio::spawn(writing));

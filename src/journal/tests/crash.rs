@@ -19,6 +19,7 @@ struct Told {
 /// compaction, deletions, a restart of the reader and the tick of the clock.
 async fn work(setup: &Setup, journal: &Journal, told: &mut Told) {
     let mut reader = journal.reader("a:traces").unwrap();
+    let mut written = Vec::new();
     for nth in 0..40_u32 {
         let signal = if nth % 4 == 3 { Signal::Logs } else { Signal::Traces };
         // Half of it compresses well.
@@ -26,8 +27,13 @@ async fn work(setup: &Setup, journal: &Journal, told: &mut Told) {
         if nth % 2 == 0 {
             record.payload = [&nth.to_le_bytes()[..], &[7; 6_000]].concat().into();
         }
-        if let Ok(seq) = journal.append(record.clone()).await {
-            assert!(told.acked.insert(seq, record).is_none(), "sequence {seq} was given out twice");
+        if nth % 7 == 5 {
+            // Nobody is told that it is durable before the next one is.
+            written.extend(journal.append_written(record.clone()).await.map(|seq| (seq, record)));
+        } else if let Ok(seq) = journal.append(record.clone()).await {
+            for (seq, record) in written.drain(..).chain([(seq, record)]) {
+                assert!(told.acked.insert(seq, record).is_none(), "{seq} was given out twice");
+            }
         }
         if nth % 5 == 4 {
             let Ok(entries) = reader.next(20_000, 3).await else { continue };

@@ -17,6 +17,8 @@ enum Act {
     Append {
         logs: bool,
         size: usize,
+        /// Else it is only written.
+        durable: bool,
     },
     Read {
         logs: bool,
@@ -54,7 +56,8 @@ fn act() -> impl Strategy<Value = Act> {
         (Operation::Read, Fault::Short),
     ]);
     prop_oneof![
-        30 => (logs(), 0_usize..20_000).prop_map(|(logs, size)| Act::Append { logs, size }),
+        30 => (logs(), 0_usize..20_000, prop::bool::weighted(0.8))
+            .prop_map(|(logs, size, durable)| Act::Append { logs, size, durable }),
         10 => (logs(), 1_usize..12).prop_map(|(logs, records)| Act::Read { logs, records }),
         10 => (logs(), 1_usize..3).prop_map(|(logs, every)| Act::Settle { logs, every }),
         2 => logs().prop_map(|logs| Act::Retake { logs }),
@@ -84,6 +87,10 @@ struct Model {
     owed: [Owed; 2],
     /// Every sequence given out, and the record it is of.
     given: BTreeMap<u64, Record>,
+    /// What was only written in this life, and nothing durable since.
+    written: BTreeMap<u64, Record>,
+    /// Whether the disk was told to fail in this life.
+    failed: bool,
     nth: u32,
 }
 
@@ -97,12 +104,14 @@ impl Model {
         setup.config.tail_size = 60_000;
         let journal = setup.open();
         let readers = NAMES.map(|name| journal.reader(name));
-        Self { setup, journal, readers, owed: Default::default(), given: BTreeMap::new(), nth: 0 }
+        let (given, written) = (BTreeMap::new(), BTreeMap::new());
+        let owed = Default::default();
+        Self { setup, journal, readers, owed, given, written, failed: false, nth: 0 }
     }
 
     async fn act(&mut self, act: Act) {
         match act {
-            Act::Append { logs, size } => self.append(logs, size).await,
+            Act::Append { logs, size, durable } => self.append(logs, size, durable).await,
             Act::Read { logs, records } => drop(self.read(usize::from(logs), records).await),
             Act::Settle { logs, every } => self.settle(usize::from(logs), every),
             Act::Retake { logs } => {
@@ -114,24 +123,55 @@ impl Model {
             }
             Act::Tick => self.setup.clock.advance(std::time::Duration::from_secs(2)),
             Act::Crash => self.restart(super::disk::SimFs::crash).await,
-            Act::Kill => self.restart(super::disk::SimFs::kill).await,
+            Act::Kill => {
+                self.survived();
+                self.restart(super::disk::SimFs::kill).await;
+            }
             Act::Close => {
                 self.journal.close().await;
+                self.survived();
                 self.restart(super::disk::SimFs::crash).await;
             }
-            Act::Fail(operation, fault) => self.setup.fs.fail_after(operation, 0, fault),
+            Act::Fail(operation, fault) => {
+                self.failed = true;
+                self.setup.fs.fail_after(operation, 0, fault);
+            }
             Act::Heal => self.setup.fs.heal(),
         }
         assert_balanced(&self.journal);
         assert_eq!(self.setup.fs.touched_after_failure(), 0);
     }
 
-    async fn append(&mut self, logs: bool, size: usize) {
+    /// What was only written is as good as acknowledged.
+    fn promote(&mut self) {
+        for (seq, record) in std::mem::take(&mut self.written) {
+            assert!(self.given.insert(seq, record.clone()).is_none(), "{seq} given out twice");
+            self.owed[usize::from(record.signal == Signal::Logs)].open.insert(seq, record);
+        }
+    }
+
+    /// The process ends and the machine does not.
+    fn survived(&mut self) {
+        if !self.failed {
+            self.promote();
+        }
+    }
+
+    async fn append(&mut self, logs: bool, size: usize, durable: bool) {
         self.nth += 1;
         let signal = if logs { Signal::Logs } else { Signal::Traces };
         let record = unique(signal, self.nth, size);
-        match self.journal.append(record.clone()).await {
+        let appended = match durable {
+            true => self.journal.append(record.clone()).await,
+            false => self.journal.append_written(record.clone()).await,
+        };
+        match appended {
+            Ok(seq) if !durable => {
+                assert!(self.given.last_key_value().is_none_or(|(&last, _)| last < seq));
+                assert!(self.written.insert(seq, record).is_none(), "{seq} given out twice");
+            }
             Ok(seq) => {
+                self.promote();
                 assert!(self.given.insert(seq, record.clone()).is_none(), "{seq} given out twice");
                 assert_eq!(self.given.last_key_value().map(|(&last, _)| last), Some(seq));
                 self.owed[usize::from(logs)].open.insert(seq, record);
@@ -147,6 +187,9 @@ impl Model {
     async fn read(&mut self, which: usize, records: usize) -> usize {
         let Some(reader) = &mut self.readers[which] else { panic!("no reader") };
         let entries = reader.next(50_000, records).await.unwrap();
+        if entries.iter().any(|entry| self.written.contains_key(&entry.seq)) {
+            self.promote();
+        }
         let owed = &mut self.owed[which];
         for entry in &entries {
             assert!(entry.seq > owed.last, "{} after {}", entry.seq, owed.last);
@@ -178,6 +221,8 @@ impl Model {
     async fn restart(&mut self, stop: fn(&super::disk::SimFs) -> super::disk::SimFs) {
         self.setup.fs = stop(&self.setup.fs);
         self.readers = [None, None];
+        self.written.clear();
+        self.failed = false;
         self.journal.close().await;
         let (journal, recovery) = self.setup.report();
         assert_eq!((recovery.lost_records, recovery.quarantined.len()), (0, 0));
@@ -207,7 +252,7 @@ impl Model {
         assert_balanced(&self.journal);
         assert!(self.journal.status().readers.iter().all(|r| r.queued.requests == 0));
         self.nth += 1;
-        self.append(false, 10).await;
+        self.append(false, 10, true).await;
         self.journal.close().await;
     }
 

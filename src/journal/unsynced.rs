@@ -1,0 +1,62 @@
+//! Records that are written and not synced: they survive the process, not yet the machine, and nobody is told of them
+//! before they do. Pure.
+//!
+//! Only what nobody waits for is here (`Journal::append_written`): samples that the agent makes several times in a
+//! second, which would keep a disk awake under an agent that has nothing else to do. They ride on the next group;
+//! without one, a sync of their own comes after [`WAIT`] or at [`BYTES_MAX`].
+
+use std::time::Duration;
+
+use super::Entry;
+use super::log::encoded_len;
+
+/// The longest that a record waits for a group that is synced.
+const WAIT: Duration = Duration::from_secs(5);
+/// So many bytes do not wait.
+const BYTES_MAX: u64 = 256 << 10;
+
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    entries: Vec<Entry>,
+    bytes: u64,
+    /// When the oldest was written, monotonic.
+    since: Duration,
+}
+
+impl Unsynced {
+    pub(super) fn extend(&mut self, entries: Vec<Entry>, now: Duration) {
+        if self.entries.is_empty() {
+            self.since = now;
+        }
+        self.bytes += entries.iter().map(|entry| encoded_len(&entry.record)).sum::<u64>();
+        self.entries.extend(entries);
+    }
+
+    /// All of it and its bytes; nothing is left.
+    pub(super) fn take(&mut self) -> (Vec<Entry>, u64) {
+        let Self { entries, bytes, .. } = std::mem::take(self);
+        (entries, bytes)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Records; sequences go on above them.
+    pub(super) fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether it has waited for a group for long enough.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        !self.is_empty() && (self.bytes >= BYTES_MAX || now.saturating_sub(self.since) >= WAIT)
+    }
+}
