@@ -12,7 +12,7 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
 use crate::clock::Started;
 use crate::current;
-use crate::family::Family;
+use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
@@ -60,8 +60,6 @@ pub enum CacheResult {
 }
 
 impl CacheResult {
-    const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::Stale, Self::Error];
-
     const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -177,8 +175,9 @@ struct Bound {
 }
 
 struct Results {
-    requests: [BoundCounter<u64>; 4],
-    durations: [BoundHistogram<f64>; 4],
+    attributes: Vec<KeyValue>,
+    requests: Each<4, BoundCounter<u64>>,
+    durations: Each<4, BoundHistogram<f64>>,
 }
 
 impl Cache {
@@ -333,13 +332,13 @@ impl Cache {
         self.with(|bound| {
             let route = if self.routed { current::route() } else { None };
             match route {
-                None => bound.plain.record(result, duration),
+                None => bound.record(&bound.plain, result, duration),
                 Some(route) => bound.by_route.with(
                     &bound.fixed,
                     &["http.route"],
                     [route],
-                    |attributes| bound.results(attributes),
-                    |results| results.record(result, duration),
+                    Results::new,
+                    |results| bound.record(results, result, duration),
                 ),
             }
         });
@@ -356,39 +355,28 @@ impl Cache {
             let name = KeyValue::new("cache.name", self.name);
             evictions.bind(&[name, KeyValue::new("reason", why.as_str())])
         });
-        let plain = Results::bind(&requests, &durations, &fixed);
+        let plain = Results::new(&fixed);
         Bound { fixed, requests, durations, plain, by_route: Family::new(ROUTES_MAX), evictions }
     }
 }
 
 impl Bound {
-    fn results(&self, attributes: &[KeyValue]) -> Results {
-        Results::bind(&self.requests, &self.durations, attributes)
+    #[inline]
+    fn record(&self, of: &Results, result: CacheResult, duration: Option<Duration>) {
+        let attributes = || sorted(&of.attributes, &[("cache.result", result.as_str())]);
+        let requests = || self.requests.bind(&attributes());
+        of.requests.with(result as usize, requests, |requests| requests.add(1));
+        if let Some(duration) = duration {
+            let durations = || self.durations.bind(&attributes());
+            let record = |of: &BoundHistogram<f64>| of.record(duration.as_secs_f64());
+            of.durations.with(result as usize, durations, record);
+        }
     }
 }
 
 impl Results {
-    fn bind(requests: &Counter<u64>, durations: &Histogram<f64>, attributes: &[KeyValue]) -> Self {
-        let with = |result: CacheResult| {
-            let mut attributes = attributes.to_vec();
-            attributes.push(KeyValue::new("cache.result", result.as_str()));
-            attributes.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
-            attributes
-        };
-        Self {
-            requests: CacheResult::ALL.map(|result| requests.bind(&with(result))),
-            durations: CacheResult::ALL.map(|result| durations.bind(&with(result))),
-        }
-    }
-
-    #[inline]
-    fn record(&self, result: CacheResult, duration: Option<Duration>) {
-        if let Some(requests) = self.requests.get(result as usize) {
-            requests.add(1);
-        }
-        if let (Some(durations), Some(duration)) = (self.durations.get(result as usize), duration) {
-            durations.record(duration.as_secs_f64());
-        }
+    fn new(attributes: &[KeyValue]) -> Self {
+        Self { attributes: attributes.to_vec(), requests: Each::new(), durations: Each::new() }
     }
 }
 

@@ -98,6 +98,34 @@ impl<const N: usize, B> Family<N, B> {
     }
 }
 
+/// One of each of `N` values of an attribute, bound when it is first recorded: the SDK exports what is bound, recorded or
+/// not, and counts it among the series.
+pub(crate) struct Each<const N: usize, B>([OnceLock<B>; N]);
+
+impl<const N: usize, B> Each<N, B> {
+    pub(crate) fn new() -> Self {
+        Self([const { OnceLock::new() }; N])
+    }
+
+    #[inline]
+    pub(crate) fn with(&self, index: usize, bind: impl FnOnce() -> B, then: impl FnOnce(&B)) {
+        if let Some(one) = self.0.get(index) {
+            then(one.get_or_init(bind));
+        }
+    }
+}
+
+/// Attributes as the SDK looks them up: sorted by key.
+pub(crate) fn sorted(
+    attributes: &[KeyValue],
+    more: &[(&'static str, &'static str)],
+) -> Vec<KeyValue> {
+    let mut all = attributes.to_vec();
+    all.extend(more.iter().map(|(key, value)| KeyValue::new(*key, *value)));
+    all.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,15 +5,18 @@
 //! before that, and after it was shut down, records are dropped and counted. Nothing here blocks, panics, or allocates
 //! per measurement.
 
+mod backoff;
 mod cache;
 #[cfg(test)]
 mod captured;
 mod clock;
 pub mod current;
 mod family;
+mod feature;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod init;
+mod intent;
 mod labelled;
 pub mod layer;
 #[cfg(feature = "llm")]
@@ -25,13 +28,20 @@ pub mod observe;
 mod operation;
 mod outcome;
 pub mod panic_hook;
+mod pool;
 mod queue;
+mod retry;
+mod sketch;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tracked;
 pub mod users;
 mod window;
 
+pub use backoff::Backoff;
 pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup};
+pub use feature::{Feature, FeatureKind, Pattern, Use};
+pub use intent::Intent;
 pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};
 
@@ -39,7 +49,10 @@ pub use operation::{InFlight, Operation, THRESHOLD, Watched};
 #[doc(hidden)]
 pub use outcome::probe;
 pub use outcome::{ErrorKind, Outcome, error_kind};
+pub use pool::{Close, ConnId, Opening, Pool, Waiting};
 pub use queue::{Depth, Queue, QueueKind, Reject, Ticket};
+pub use retry::{Attempts, Retry};
+pub use tracked::{Checkout, Tracked};
 
 /// The crates of OpenTelemetry that this one is built on, so that an application needs no versions of its own.
 pub mod otel {

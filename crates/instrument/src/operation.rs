@@ -16,7 +16,7 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Histogram};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::clock::Started;
-use crate::family::Family;
+use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
@@ -62,7 +62,9 @@ pub struct Operation {
 }
 
 struct Bound {
-    by_outcome: [BoundHistogram<f64>; 4],
+    by_outcome: Each<4, BoundHistogram<f64>>,
+    /// The attributes of one that failed, but for the kind of error.
+    failed: Vec<KeyValue>,
     by_error: Family<1, BoundHistogram<f64>>,
     durations: Histogram<f64>,
     exceeded: BoundCounter<u64>,
@@ -188,9 +190,16 @@ impl Operation {
             |instruments| self.bind(instruments),
             |bound| {
                 let seconds = duration.as_secs_f64();
-                match bound.by_outcome.get(outcome as usize).filter(|_| error.is_empty()) {
-                    Some(durations) => durations.record(seconds),
-                    None => self.with_error(bound, outcome, error, seconds),
+                if error.is_empty() {
+                    let bind = || {
+                        let outcome = ("outcome", outcome.as_str());
+                        bound.durations.bind(&sorted(&self.fixed(), &[outcome]))
+                    };
+                    bound.by_outcome.with(outcome as usize, bind, |of| of.record(seconds));
+                } else {
+                    let bind = |attributes: &[KeyValue]| bound.durations.bind(attributes);
+                    let record = |of: &BoundHistogram<f64>| of.record(seconds);
+                    bound.by_error.with(&bound.failed, &["error.type"], [error], bind, record);
                 }
                 bound.state.window.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
                 if duration > self.threshold {
@@ -198,14 +207,6 @@ impl Operation {
                 }
             },
         );
-    }
-
-    #[cold]
-    fn with_error(&self, bound: &Bound, outcome: Outcome, error: &str, seconds: f64) {
-        let bind = |attributes: &[KeyValue]| bound.durations.bind(attributes);
-        let mut fixed = self.fixed();
-        fixed.push(KeyValue::new("outcome", outcome.as_str()));
-        bound.by_error.with(&fixed, &["error.type"], [error], bind, |of| of.record(seconds));
     }
 
     #[cold]
@@ -235,16 +236,13 @@ impl Operation {
     #[cold]
     fn bind(&self, instruments: &Instruments) -> Bound {
         let durations = instruments.histogram(&names::OPERATION_DURATION);
-        let by_outcome = Outcome::ALL.map(|outcome| {
-            let mut attributes = self.fixed();
-            attributes.insert(1, KeyValue::new("outcome", outcome.as_str()));
-            durations.bind(&attributes)
-        });
         let threshold = KeyValue::new("threshold", self.threshold.as_secs_f64());
         let exceeded = instruments.counter(&names::OPERATION_THRESHOLD_EXCEEDED);
         let exceeded = exceeded.bind(&[KeyValue::new("operation.name", self.name), threshold]);
         let state = Arc::clone(self.state());
-        Bound { by_outcome, by_error: Family::new(ERROR_KINDS_MAX), durations, exceeded, state }
+        let by_error = Family::new(ERROR_KINDS_MAX);
+        let failed = sorted(&self.fixed(), &[("outcome", Outcome::Error.as_str())]);
+        Bound { by_outcome: Each::new(), failed, by_error, durations, exceeded, state }
     }
 
     fn state(&self) -> &Arc<State> {

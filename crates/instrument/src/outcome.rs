@@ -21,8 +21,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) const ALL: [Self; 4] = [Self::Ok, Self::Error, Self::Panic, Self::Cancelled];
-
     /// The value of the attribute `outcome`.
     ///
     /// ```

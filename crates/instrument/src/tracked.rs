@@ -1,0 +1,83 @@
+//! A connection with the slot that its pool knows it by.
+
+use std::error::Error;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::error_kind;
+use crate::pool::{Close, ConnId, State};
+
+/// A connection that its pool follows until it is dropped; made by [`Pool::track`](crate::Pool::track). It is used as the
+/// connection itself.
+#[derive(Debug)]
+pub struct Tracked<C> {
+    connection: C,
+    followed: Followed,
+}
+
+/// Tells the pool when the connection goes.
+#[derive(Debug)]
+struct Followed {
+    state: Arc<State>,
+    id: ConnId,
+    why: Close,
+    error: &'static str,
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.state.closed(self.id, self.why, self.error);
+    }
+}
+
+impl<C> Tracked<C> {
+    pub(crate) fn new(connection: C, state: Arc<State>, id: ConnId) -> Self {
+        Self { connection, followed: Followed { state, id, why: Close::Done, error: "" } }
+    }
+
+    /// It is in use until the guard goes, then idle.
+    pub fn checkout(&self) -> Checkout {
+        self.followed.state.used(self.followed.id);
+        Checkout { state: Arc::clone(&self.followed.state), id: self.followed.id }
+    }
+
+    /// It failed and will be closed: `close.reason=error` and the kind of the error.
+    pub fn fail(&mut self, error: &(dyn Error + 'static)) {
+        self.followed.why = Close::Error;
+        self.followed.error = error_kind(error);
+    }
+
+    /// It is closed for a reason; what is left is the connection itself.
+    pub fn close(mut self, why: Close) -> C {
+        self.followed.why = why;
+        self.connection
+    }
+}
+
+impl<C> Deref for Tracked<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.connection
+    }
+}
+
+impl<C> DerefMut for Tracked<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.connection
+    }
+}
+
+/// The use of a connection; see [`Tracked::checkout`].
+#[derive(Debug)]
+#[must_use = "the connection is idle again when this is dropped"]
+pub struct Checkout {
+    state: Arc<State>,
+    id: ConnId,
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        self.state.idle(self.id);
+    }
+}
