@@ -16,6 +16,7 @@ mod own;
 mod shown;
 mod started;
 mod stop;
+mod token;
 mod user_key;
 
 use std::sync::Arc;
@@ -170,7 +171,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let admin = serve_admin(&config, view.sources(control)).await?;
     // The last that can fail: its thread outlives this function until the journal closes.
     let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
-    let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view);
+    let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
     let receivers = bound.serve(journal.clone());
     let mut background = tokio::task::JoinSet::new();
     background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
@@ -257,7 +258,7 @@ impl Running {
     }
 
     fn refresh_token(&self) {
-        match config::admin_token(&self.loaded.config.api) {
+        match token::of(&self.loaded.config) {
             Ok(token) => self.admin.set_token(token),
             Err(error) => {
                 let error = telemetry::chain(&error);
@@ -287,7 +288,7 @@ impl Running {
             .await
             .map_err(|error| telemetry::chain(&error))?;
         let prepared = self.exporters.prepare(export).map_err(|error| telemetry::chain(&error))?;
-        let rules = judge::read(&newer.config)?;
+        let rules = judge::read(&newer.config).await?;
         let level = &newer.config.telemetry.logs.level;
         self.own.level().set(level).map_err(|error| telemetry::chain(&error))?;
 
@@ -303,6 +304,7 @@ impl Running {
         if let Err(error) = applied {
             summary.push_str(&format!("; not all lanes run: {}", telemetry::chain(&error)));
         }
+        self.notifier.reload(newer.config.notify.clone()).await;
         if let Some(running) = &self.rules {
             running.reload(newer.config.rules.clone(), rules).await;
         }
@@ -396,6 +398,6 @@ fn readers(export: &export::Config, with_store: bool) -> Vec<journal::ReaderConf
 async fn serve_admin(config: &Config, sources: api::Sources) -> Result<api::Api, Error> {
     let address = config.api.endpoint;
     let error = |source| Error::Admin { address, source };
-    let token = config::admin_token(&config.api)?;
+    let token = token::of(config)?;
     api::serve(config.api.clone(), token, sources).await.map_err(error)
 }

@@ -1,5 +1,6 @@
 //! The rules: what they are given, at the start and when the configuration is read again.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::shown::View;
@@ -12,14 +13,14 @@ use crate::telemetry::desc;
 
 /// Starts the rules, where there is a store to ask. A file that cannot be used is left out, and said: telemetry must
 /// not wait for it.
-pub(super) fn start(
+pub(super) async fn start(
     config: &Config,
     inbox: Option<Inbox>,
     outbox: Arc<dyn Outbox>,
     view: &View,
 ) -> Option<Rules> {
     let (Some(inbox), Some(store)) = (inbox, view.store.clone()) else { return None };
-    let loaded = rules::load(&config.rules);
+    let loaded = load(config).await;
     for error in &loaded.errors {
         tracing::error!("a rule file is left out:\n{error}");
     }
@@ -32,7 +33,13 @@ pub(super) fn start(
         journal: view.journal.clone(),
         outbox,
     };
-    let rules = Rules::start(config.rules.clone(), loaded, deps);
+    let rules = config.rules.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let started = tokio::task::spawn_blocking(move || {
+        let _entered = runtime.enter();
+        Rules::start(rules, loaded, deps)
+    });
+    let rules = started.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
     // Nobody else sets it.
     let _ = view.rules.set(rules.clone());
     Some(rules)
@@ -42,7 +49,14 @@ pub(super) fn start(
 ///
 /// # Errors
 /// Every file that cannot be used, and why: keep the rules that run.
-pub(super) fn read(config: &Config) -> Result<Loaded, String> {
-    let loaded = rules::load(&config.rules);
+pub(super) async fn read(config: &Config) -> Result<Loaded, String> {
+    let loaded = load(config).await;
     if loaded.errors.is_empty() { Ok(loaded) } else { Err(loaded.errors.join("\n")) }
+}
+
+/// Reads the files where that holds up nobody.
+async fn load(config: &Config) -> Loaded {
+    let config = config.rules.clone();
+    let loaded = tokio::task::spawn_blocking(move || rules::load(&config)).await;
+    loaded.unwrap_or_else(|panic| resume_unwind(panic.into_panic()))
 }

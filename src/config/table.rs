@@ -571,9 +571,8 @@ const ADMIN: &[Opt] = &[
     fixed(
         "token_file",
         Kind::Path,
-        unset("no token is asked for; only loopback may reload and quit"),
-        "A file with a bearer token that every route but /healthz and /readyz asks for; read again \
-         when it changes.",
+        unset("`admin.token` beside the store, made at the first start, asked of others only"),
+        "A file with a bearer token that all but /healthz and /readyz ask for; read when it changes.",
     ),
     fixed(
         "allowed_hosts",

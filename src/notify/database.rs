@@ -145,6 +145,11 @@ impl Database {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What each receiver was told of, and when.
+    pub(super) fn told(&self) -> Result<Vec<(String, UnixNano, Message)>, DatabaseError> {
+        Ok(told(&self.lock())?)
+    }
+
     /// Keeps rows in one transaction.
     pub(super) fn write(&self, rows: &[Row]) -> Result<(), DatabaseError> {
         let mut connection = self.lock();
@@ -285,13 +290,19 @@ fn found(connection: &Connection, now: UnixNano) -> Result<Found, DatabaseError>
         let (message, announced): (String, bool) = row?;
         found.known.extend(Message::from_json(&message).map(|message| (message, announced)));
     }
+    found.told = told(connection)?;
+    Ok(found)
+}
+
+fn told(connection: &Connection) -> rusqlite::Result<Vec<(String, UnixNano, Message)>> {
+    let mut told = Vec::new();
     let mut statement = connection.prepare("SELECT receiver, at, message FROM told")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     for row in rows {
         let (receiver, at, message): (String, i64, String) = row?;
-        found.told.extend(Message::from_json(&message).map(|it| (receiver, untime(at), it)));
+        told.extend(Message::from_json(&message).map(|it| (receiver, untime(at), it)));
     }
-    Ok(found)
+    Ok(told)
 }
 
 fn insert(to: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {

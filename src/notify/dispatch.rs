@@ -68,6 +68,51 @@ impl Known {
         self.lock().values().map(|seen| seen.message.clone()).collect()
     }
 
+    /// Firing alerts whose beginning was not announced: silences cover them, or did.
+    fn unannounced(&self) -> Vec<Message> {
+        let known = self.lock();
+        let held = known.values().filter(|seen| seen.message.is_firing() && !seen.announced);
+        held.map(|seen| seen.message.clone()).collect()
+    }
+
+    /// Takes in what is said again of alerts that fire. The others, each with whether its beginning was announced, and
+    /// how many there is no room for.
+    fn update(
+        &self,
+        messages: Vec<Message>,
+        max: usize,
+        clock: &dyn Clock,
+    ) -> (Vec<(Message, bool)>, usize) {
+        let (mut changed, mut added, mut lost) = (Vec::new(), 0, 0);
+        let mut known = self.lock();
+        for message in messages {
+            let room = known.len() + added < max;
+            match known.get_mut(&message.id) {
+                Some(before) if before.message.is_firing() == message.is_firing() => {
+                    if message.is_firing() {
+                        *before = Seen::of(message, before.announced, clock);
+                    }
+                }
+                Some(before) => changed.push((message, before.announced)),
+                // Nobody has heard of it, and it is over.
+                None if !message.is_firing() => {}
+                None if room => {
+                    added += 1;
+                    changed.push((message, false));
+                }
+                None => lost += 1,
+            }
+        }
+        (changed, lost)
+    }
+
+    /// When the first alert of which nothing is heard is over, monotonic.
+    fn next_expiry(&self) -> Option<Duration> {
+        let known = self.lock();
+        let firing = known.values().filter(|seen| seen.message.is_firing());
+        firing.map(|seen| seen.expires).min()
+    }
+
     /// The end of every alert of which nothing was heard for too long.
     fn expired(&self, clock: &dyn Clock) -> Vec<Message> {
         let (now, at) = (clock.monotonic(), clock.unix_nano());
@@ -99,7 +144,10 @@ impl Dispatch {
         loop {
             let now = self.parts.clock.unix_nano();
             let next = self.silences.borrow().next_change(now);
+            let monotonic = self.parts.clock.monotonic();
+            let expiry = self.known.next_expiry().map(|at| at.saturating_sub(monotonic));
             let wait = next.map_or(LOOK_INTERVAL, |at| at.since(now)).min(LOOK_INTERVAL);
+            let wait = expiry.map_or(wait, |expiry| expiry.min(wait));
             tokio::select! {
                 () = self.inbox.arrived() => self.take_in(),
                 Ok(()) = changed.changed() => self.look(),
@@ -137,38 +185,31 @@ impl Dispatch {
         self.note(messages);
     }
 
-    /// Finds the transitions among what came.
+    /// Finds the transitions among what came, one message of each alert.
     fn note(&self, messages: Vec<Message>) {
         let at = self.parts.clock.unix_nano();
         let silences = Arc::clone(&self.silences.borrow());
         let (mut rows, mut announced) = (Vec::new(), Vec::new());
-        let mut known = self.known.lock();
-        for message in messages {
-            let before = known.get(&message.id);
-            let fired = before.is_some_and(|before| before.message.is_firing());
-            if message.is_firing() == fired {
-                if let Some(before) = known.get_mut(&message.id).filter(|_| fired) {
-                    *before = Seen::of(message, before.announced, &*self.parts.clock);
-                }
-                continue;
-            }
-            if before.is_none() && known.len() >= self.parts.config.alerts_max {
-                self.parts.lost(1);
-                continue;
-            }
-            let told = before.is_some_and(|before| before.announced);
+        let (changed, lost) =
+            self.known.update(messages, self.parts.config.alerts_max, &*self.parts.clock);
+        if lost > 0 {
+            self.parts.lost(lost);
+        }
+        let mut seen = Vec::new();
+        // Whoever asks what there is does not wait for regular expressions.
+        for (message, told) in changed {
             let silenced_by = silences.covering(&message, at).map(str::to_owned);
             // Its end is announced where its beginning was.
             let announce = silenced_by.is_none() && (message.is_firing() || told);
             if announce {
                 announced.push(message.clone());
             }
-            known.insert(message.id, Seen::of(message.clone(), announce, &*self.parts.clock));
+            seen.push(Seen::of(message.clone(), announce, &*self.parts.clock));
             let message = Box::new(message);
             rows.push(Row::Known { message: message.clone(), announced: announce });
             rows.push(Row::Transition { at, message, silenced_by });
         }
-        drop(known);
+        self.known.lock().extend(seen.into_iter().map(|seen| (seen.message.id, seen)));
         self.parts.keep(rows);
         self.announce(announced);
     }
@@ -184,15 +225,15 @@ impl Dispatch {
         let holding = silences.0.iter().filter(|silence| silence.holds(at)).count();
         let gauge = self.parts.registry.gauge(&desc::NOTIFICATIONS_SILENCES, &[]);
         gauge.set(f64::from(u32::try_from(holding).unwrap_or(u32::MAX)));
-        let (mut rows, mut announced) = (Vec::new(), Vec::new());
+        let mut rows = Vec::new();
+        let mut announced = self.known.unannounced();
+        announced.retain(|message| silences.covering(message, at).is_none());
         let mut known = self.known.lock();
-        for seen in known.values_mut().filter(|seen| seen.message.is_firing()) {
-            let message = &seen.message;
-            if !seen.announced && silences.covering(message, at).is_none() {
-                announced.push(message.clone());
-                rows.push(Row::Known { message: Box::new(message.clone()), announced: true });
+        for message in &announced {
+            if let Some(seen) = known.get_mut(&message.id) {
                 seen.announced = true;
             }
+            rows.push(Row::Known { message: Box::new(message.clone()), announced: true });
         }
         known.retain(|id, seen| {
             let over = seen.message.resolved_at.is_some_and(|over| at.since(over) >= OVER_KEPT);

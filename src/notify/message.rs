@@ -47,11 +47,13 @@ pub(super) struct Message {
 impl Message {
     /// The message for a firing or resolved alert; `None` for a pending one, of which nobody is told.
     pub(super) fn of(alert: &Alert, external: &[(String, String)], now: UnixNano) -> Option<Self> {
-        let resolved_at = match alert.state {
-            State::Pending => return None,
-            State::Firing => None,
-            State::Inactive => Some(alert.resolved_at.unwrap_or(now)),
-        };
+        (alert.state != State::Pending).then(|| Self::shown(alert, external, now))
+    }
+
+    /// An alert in any state as it would be sent: what is shown of it, and what silences match.
+    pub(super) fn shown(alert: &Alert, external: &[(String, String)], now: UnixNano) -> Self {
+        let over = alert.state == State::Inactive;
+        let resolved_at = over.then(|| alert.resolved_at.unwrap_or(now));
         let mut labels = bounded(&alert.labels, LABEL_BYTES_MAX);
         for (name, value) in external {
             if let Err(at) = labels.binary_search_by(|(own, _)| own.cmp(name)) {
@@ -59,7 +61,7 @@ impl Message {
             }
         }
         let valid_until = alert.valid_until.unwrap_or_else(|| now.after(VALID));
-        Some(Self {
+        Self {
             id: alert.fingerprint,
             fingerprint: fingerprint(&labels),
             labels,
@@ -70,7 +72,7 @@ impl Message {
             valid_until,
             valid_for: valid_until.since(alert.last_sent_at.unwrap_or(now)),
             generator_url: cut(&alert.generator_url, URL_BYTES_MAX),
-        })
+        }
     }
 
     /// As it holds after a restart at `now`: rules get the time that they may need to speak of it again.

@@ -33,7 +33,7 @@ mod view;
 mod webhook;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -52,6 +52,7 @@ use mailbox::Mailbox;
 use message::Message;
 use receiver::Receiver;
 use silence::Silences;
+use view::Running;
 use webhook::Webhook;
 
 pub use config::Config;
@@ -100,12 +101,19 @@ impl Parts {
     }
 }
 
+/// What each receiver was told of, and when.
+type Told = Vec<(String, UnixNano, Message)>;
+
 /// The running notifications.
 #[derive(Debug)]
 pub struct Notifier {
     handle: Handle,
+    journal: Journal,
     dispatch: Arc<Dispatch>,
     tasks: JoinSet<()>,
+    /// The one that makes log records; after a reload also one before it that has some left.
+    recording: JoinSet<()>,
+    flush: mpsc::Sender<oneshot::Sender<()>>,
     stop: oneshot::Sender<()>,
     scribe: JoinHandle<()>,
 }
@@ -123,59 +131,60 @@ impl Notifier {
         let found = found.restored(clock.unix_nano());
         let (rows, waiting) = mpsc::channel(ROWS_WAITING_MAX);
         let parts = Parts { config, clock, registry, rows };
-        let (silences, watched) = watch::channel(Arc::new(Silences(found.silences)));
-        let known: Vec<Message> = found.known.iter().map(|(message, _)| message.clone()).collect();
-        let mut told: HashMap<String, Vec<(UnixNano, Message)>> = HashMap::new();
-        for (receiver, at, message) in found.told {
-            told.entry(receiver).or_default().push((at, message));
-        }
-        let mut tasks = JoinSet::new();
-        let mut receivers = Vec::new();
-        for peer in &parts.config.alertmanagers {
-            let mut task = Alertmanager::new(peer, parts.clone());
-            let before = told.remove(&peer.name).unwrap_or_default();
-            task.restore(before.iter().map(|(_, message)| message.id), &known);
-            receivers.push((task.receiver(), task.mailbox()));
-            tasks.spawn(task.run());
-        }
-        for webhook in &parts.config.webhooks {
-            let mut task = Webhook::new(webhook, parts.clone(), watched.clone());
-            task.restore(told.remove(&webhook.peer.name).unwrap_or_default(), &known);
-            receivers.push((task.receiver(), task.mailbox()));
-            tasks.spawn(task.run());
-        }
-        parts.keep(told.into_keys().map(|receiver| Row::Gone { receiver }).collect());
-        let otlp = parts.config.otlp.then(|| {
-            let (transitions, batches) = mpsc::channel(otlp::BATCHES_MAX);
-            tasks.spawn(otlp::run(batches, journal, parts.clone()));
-            transitions
-        });
-        let inbox = Arc::new(Mailbox::new(parts.config.alerts_max));
-        let known = Arc::new(Known::new(found.known, &*parts.clock));
-        let shown = receivers.iter().map(|(receiver, _)| receiver.clone()).collect();
-        let dispatch = Arc::new(Dispatch {
-            inbox: Arc::clone(&inbox),
-            receivers,
-            known: Arc::clone(&known),
-            silences: silences.clone(),
-            otlp,
-            parts: parts.clone(),
-        });
-        tasks.spawn(Arc::clone(&dispatch).run());
         let (stop, stopped) = oneshot::channel();
-        let lost = parts.registry.counter(&desc::NOTIFICATIONS_HISTORY_LOST, &[]);
-        let clock = Arc::clone(&parts.clock);
-        let scribe = tokio::spawn(scribe(waiting, stopped, Arc::clone(&database), clock, lost));
+        let (flush, flushes) = mpsc::channel(1);
+        let scribe = Scribe {
+            database: Arc::clone(&database),
+            clock: Arc::clone(&parts.clock),
+            lost: parts.registry.counter(&desc::NOTIFICATIONS_HISTORY_LOST, &[]),
+        };
+        let scribe = tokio::spawn(scribe.run(waiting, flushes, stopped));
         let handle = Handle::new(view::Shared {
-            inbox,
-            known,
-            receivers: shown,
-            silences,
+            inbox: Arc::new(Mailbox::new(parts.config.alerts_max)),
+            known: Arc::new(Known::new(found.known, &*parts.clock)),
+            silences: watch::Sender::new(Arc::new(Silences(found.silences))),
             database,
             trouble,
-            parts,
+            running: Mutex::new(Arc::new(Running { receivers: Vec::new(), parts: parts.clone() })),
         });
-        Ok(Self { handle, dispatch, tasks, stop, scribe })
+        let (mut tasks, mut recording) = (JoinSet::new(), JoinSet::new());
+        let started = Tasks { parts, handle: &handle, journal: &journal };
+        let dispatch = started.start(found.told, &mut tasks, &mut recording);
+        Ok(Self { handle, journal, dispatch, tasks, recording, flush, stop, scribe })
+    }
+
+    /// Takes up another configuration, but for the file and how much it keeps. Receivers begin anew, each with what it was
+    /// told, so that what is under way may be told twice; alerts, silences and what rules hand over meanwhile are kept.
+    pub async fn reload(&mut self, config: Config) {
+        let before = self.handle.running();
+        let Config { database, alerts_max, history_age, history_rows_max, .. } =
+            Config::clone(&before.parts.config);
+        let config = Config { database, alerts_max, history_age, history_rows_max, ..config };
+        if *before.parts.config == config {
+            return;
+        }
+        while self.recording.try_join_next().is_some() {}
+        self.tasks.shutdown().await;
+        // What receivers were told is to be on disk before it is read again.
+        let (done, flushed) = oneshot::channel();
+        if self.flush.send(done).await.is_ok() {
+            // It has ended by itself only after a panic, which is being reported.
+            let _ = flushed.await;
+        }
+        let database = Arc::clone(&self.handle.shared().database);
+        let told = tokio::task::spawn_blocking(move || database.told()).await;
+        let told = told.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let told = told.unwrap_or_else(|error| {
+            let error = telemetry::chain(&error);
+            tracing::warn!(error, "what receivers were told cannot be read: they are told again");
+            Vec::new()
+        });
+        let parts = Parts { config: Arc::new(config), ..before.parts.clone() };
+        let started = Tasks { parts, handle: &self.handle, journal: &self.journal };
+        self.dispatch = started.start(told, &mut self.tasks, &mut self.recording);
+        let now = self.handle.running();
+        let gone = |old: &&Receiver| now.receivers.iter().all(|new| new.name != old.name);
+        before.receivers.iter().filter(gone).for_each(Receiver::forget);
     }
 
     /// What the API shows and changes.
@@ -193,8 +202,9 @@ impl Notifier {
     /// Ends every task and writes what waits for the disk, within `deadline`. What was not told is told after the
     /// next start.
     pub async fn shutdown(self, deadline: Duration) {
-        let Self { dispatch, mut tasks, stop, scribe, .. } = self;
+        let Self { dispatch, mut tasks, mut recording, stop, scribe, .. } = self;
         tasks.shutdown().await;
+        recording.shutdown().await;
         // What rules handed over last is known to the next start.
         dispatch.take_in();
         // It has ended by itself only after a panic, which is being reported.
@@ -202,6 +212,67 @@ impl Notifier {
         if tokio::time::timeout(deadline, scribe).await.is_err() {
             tracing::warn!("the disk does not take the last of the history of alerts");
         }
+    }
+}
+
+/// What the tasks of one configuration are started with.
+struct Tasks<'a> {
+    parts: Parts,
+    handle: &'a Handle,
+    journal: &'a Journal,
+}
+
+impl Tasks<'_> {
+    /// Starts one per receiver, with what it was `told`, and the one that tells them.
+    fn start(
+        self,
+        told: Told,
+        tasks: &mut JoinSet<()>,
+        recording: &mut JoinSet<()>,
+    ) -> Arc<Dispatch> {
+        let Self { parts, handle, journal } = self;
+        let shared = handle.shared();
+        let known = shared.known.messages();
+        let before = handle.running();
+        let mut of: HashMap<String, Vec<(UnixNano, Message)>> = HashMap::new();
+        for (receiver, at, message) in told {
+            of.entry(receiver).or_default().push((at, message));
+        }
+        let mut receivers = Vec::new();
+        for peer in &parts.config.alertmanagers {
+            let mut task = Alertmanager::new(peer, parts.clone());
+            let told = of.remove(&peer.name).unwrap_or_default();
+            task.restore(told.iter().map(|(_, message)| message.id), &known);
+            receivers.push((task.receiver(), task.mailbox()));
+            tasks.spawn(task.run());
+        }
+        for webhook in &parts.config.webhooks {
+            let mut task = Webhook::new(webhook, parts.clone(), shared.silences.subscribe());
+            task.restore(of.remove(&webhook.peer.name).unwrap_or_default(), &known);
+            receivers.push((task.receiver(), task.mailbox()));
+            tasks.spawn(task.run());
+        }
+        parts.keep(of.into_keys().map(|receiver| Row::Gone { receiver }).collect());
+        let otlp = parts.config.otlp.then(|| {
+            let (transitions, batches) = mpsc::channel(otlp::BATCHES_MAX);
+            recording.spawn(otlp::run(batches, journal.clone(), parts.clone()));
+            transitions
+        });
+        let shown: Vec<Receiver> = receivers.iter().map(|(of, _)| of.clone()).collect();
+        for receiver in &shown {
+            receiver.continue_from(&before.receivers);
+        }
+        handle.set(Running { receivers: shown, parts: parts.clone() });
+        let dispatch = Arc::new(Dispatch {
+            inbox: Arc::clone(&shared.inbox),
+            receivers,
+            known: Arc::clone(&shared.known),
+            silences: shared.silences.clone(),
+            otlp,
+            parts,
+        });
+        tasks.spawn(Arc::clone(&dispatch).run());
+        dispatch
     }
 }
 
@@ -243,42 +314,60 @@ async fn open(
     Ok(opened)
 }
 
-/// Writes rows, all that wait in one transaction, and purges now and then; until told to stop and nothing waits.
-async fn scribe(
-    mut waiting: mpsc::Receiver<Vec<Row>>,
-    mut stop: oneshot::Receiver<()>,
+/// Who writes rows.
+struct Scribe {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
     lost: Counter,
-) {
-    let mut purged = clock.monotonic();
-    let mut lists = Vec::new();
-    let mut open = true;
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut stop, if open => {
-                waiting.close();
-                open = false;
-                continue;
+}
+
+impl Scribe {
+    /// Writes all that wait in one transaction, and purges now and then; until told to stop and nothing waits. Answers
+    /// `flushes` when nothing does.
+    async fn run(
+        self,
+        mut waiting: mpsc::Receiver<Vec<Row>>,
+        mut flushes: mpsc::Receiver<oneshot::Sender<()>>,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        let mut purged = self.clock.monotonic();
+        let mut lists = Vec::new();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut stop, if open => {
+                    waiting.close();
+                    open = false;
+                    continue;
+                }
+                count = waiting.recv_many(&mut lists, ROWS_WAITING_MAX) => if count == 0 {
+                    return;
+                },
+                Some(done) = flushes.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = done.send(());
+                    continue;
+                }
             }
-            count = waiting.recv_many(&mut lists, ROWS_WAITING_MAX) => if count == 0 {
-                return;
-            },
+            let rows = lists.drain(..).flatten().collect();
+            let purge = self.clock.monotonic().saturating_sub(purged) >= PURGE_INTERVAL;
+            if purge {
+                purged = self.clock.monotonic();
+            }
+            self.write(rows, purge).await;
         }
-        let rows: Vec<Row> = lists.drain(..).flatten().collect();
+    }
+
+    async fn write(&self, rows: Vec<Row>, purge: bool) {
         let count = rows.len() as u64;
-        let purge = clock.monotonic().saturating_sub(purged) >= PURGE_INTERVAL;
-        if purge {
-            purged = clock.monotonic();
-        }
-        let (database, now) = (Arc::clone(&database), clock.unix_nano());
+        let (database, now) = (Arc::clone(&self.database), self.clock.unix_nano());
         let written = tokio::task::spawn_blocking(move || {
             let written = database.write(&rows);
             if purge { written.and_then(|()| database.purge(now)) } else { written }
         });
         if let Ok(Err(error)) = written.await {
-            lost.add(count);
+            self.lost.add(count);
             let error = telemetry::chain(&error);
             tracing::warn!(error, "the history of alerts cannot be written");
         }

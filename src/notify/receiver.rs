@@ -65,6 +65,20 @@ impl Receiver {
         }
     }
 
+    /// Goes on with the results of the same receiver before a reload.
+    pub(super) fn continue_from(&self, old: &[Self]) {
+        let same = |old: &&Self| old.kind == self.kind && old.name == self.name;
+        if let Some(old) = old.iter().find(same).filter(|old| old.address == self.address) {
+            let results = old.lock().clone();
+            *self.lock() = results;
+        }
+    }
+
+    /// Ends the series that say how it is: it is not configured any more.
+    pub(super) fn forget(&self) {
+        self.registry.remove(&desc::NOTIFICATIONS_QUEUE_SIZE, &[&self.name]);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Results> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

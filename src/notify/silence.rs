@@ -68,8 +68,11 @@ impl Silence {
         }
     }
 
-    fn covers(&self, label: impl Fn(&str) -> String) -> bool {
-        self.matchers.iter().all(|matcher| matcher.matches(&label(&matcher.name)))
+    fn covers(&self, labels: &[(String, String)]) -> bool {
+        self.matchers.iter().all(|matcher| {
+            let found = labels.iter().find(|(own, _)| *own == matcher.name);
+            matcher.matches(found.map_or("", |(_, value)| value))
+        })
     }
 
     /// As the API shows it and files keep it.
@@ -214,27 +217,8 @@ pub(super) struct Silences(pub(super) Vec<Silence>);
 impl Silences {
     /// The id of a silence that covers `message` at `now`.
     pub(super) fn covering(&self, message: &Message, now: UnixNano) -> Option<&str> {
-        self.id(now, |name| message.label(name).to_owned())
-    }
-
-    /// The same for bare labels.
-    pub(super) fn covering_labels(
-        &self,
-        labels: &[(String, String)],
-        now: UnixNano,
-    ) -> Option<&str> {
-        self.id(now, |name| {
-            let found = labels.iter().find(|(own, _)| own == name);
-            found.map_or_else(String::new, |(_, value)| value.clone())
-        })
-    }
-
-    fn id(&self, now: UnixNano, label: impl Fn(&str) -> String) -> Option<&str> {
-        let holding = self.0.iter().filter(|silence| silence.holds(now));
-        holding
-            .into_iter()
-            .find(|silence| silence.covers(&label))
-            .map(|silence| silence.id.as_str())
+        let mut holding = self.0.iter().filter(|silence| silence.holds(now));
+        holding.find(|silence| silence.covers(&message.labels)).map(|silence| silence.id.as_str())
     }
 
     /// When one of them starts or ends next.

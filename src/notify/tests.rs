@@ -578,3 +578,59 @@ async fn a_transition_is_a_record_of_the_journal_when_asked_for() {
         2
     );
 }
+
+#[tokio::test]
+async fn a_reload_takes_up_receivers_and_labels_and_loses_nothing_that_waits_or_is_known() {
+    let (stays, away, later) =
+        (Server::start(OK).await, Server::start(BUSY).await, Server::start(OK).await);
+    let before = config(vec![stays.peer("stays")], vec![away.peer("hook"), away.peer("gone")]);
+    let (mut notifier, handle) = start(before).await;
+    handle.notify(vec![fires("X")]);
+    until("told", || stays.heard() == ["X posted"]).await;
+    until("known to wait", || receiver(&handle, "hook")["healthy"] == false).await;
+
+    let mut after = config(vec![stays.peer("stays")], vec![later.peer("hook")]);
+    after.external_labels = pairs(&[("cluster", "a")]);
+    notifier.reload(after.clone()).await;
+    until("what waited is told to the new address", || later.heard() == ["X firing"]).await;
+    assert_eq!(stays.heard(), ["X posted"], "nobody is told twice");
+    assert_eq!(receiver(&handle, "stays")["sent"], 1, "results go on");
+    let document: Value = serde_json::from_str(&handle.receivers()).unwrap();
+    assert_eq!(document["receivers"].as_array().unwrap().len(), 2);
+
+    handle.notify(vec![fires("Y")]);
+    until("told", || later.heard().contains(&"Y firing".to_owned())).await;
+    let got = later.got.lock().unwrap().last().unwrap().1.clone();
+    assert_eq!(got["commonLabels"]["cluster"], "a");
+    handle.notify(vec![ends("X")]);
+    until("its end is told", || later.heard().contains(&"X resolved".to_owned())).await;
+    // The same again disturbs nobody.
+    notifier.reload(after).await;
+    until("all are told", || stays.heard() == ["X posted", "Y posted", "X posted"]).await;
+}
+
+#[tokio::test]
+async fn an_alert_is_shown_with_the_labels_the_silence_and_the_fingerprint_that_it_is_sent_with() {
+    let takes = Server::start(OK).await;
+    let external_labels = pairs(&[("cluster", "a")]);
+    let (_notifier, handle) =
+        start(Config { external_labels, ..config(vec![], vec![takes.peer("hook")]) }).await;
+    handle.notify(vec![fires("X")]);
+    until("told", || takes.heard() == ["X firing"]).await;
+    let sent = takes.got.lock().unwrap()[0].1["alerts"][0].clone();
+    let silence = r#"{"matchers": [{"name": "cluster", "value": "a"}], "durationSeconds": 60}"#;
+    handle.add_silence(silence.as_bytes()).unwrap();
+    let pending = Alert { state: State::Pending, fired_at: None, ..fires("P") };
+    for active in [None, Some(&[fires("X"), pending][..])] {
+        let shown: Value = serde_json::from_str(&handle.alerts(active)).unwrap();
+        let shown = shown["alerts"].as_array().unwrap();
+        assert_eq!(shown.len(), active.map_or(1, <[Alert]>::len));
+        for (key, of) in [("labels", "labels"), ("fingerprint", "fingerprint")] {
+            assert_eq!(shown[0][key], sent[of], "{key}");
+        }
+        assert!(shown.iter().all(|alert| alert["silencedBy"].is_string()), "{shown:?}");
+        assert!(
+            active.is_none() || shown[1]["startsAt"].is_null() && shown[1]["state"] == "pending"
+        );
+    }
+}

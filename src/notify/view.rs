@@ -1,6 +1,7 @@
 //! [`Handle`]: what the API and the rest of the agent see of notifications, as JSON documents.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -27,14 +28,21 @@ pub struct Handle {
     shared: Arc<Shared>,
 }
 
+/// What there is from the start to the end.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) inbox: Arc<Mailbox>,
     pub(super) known: Arc<Known>,
-    pub(super) receivers: Vec<Receiver>,
     pub(super) silences: watch::Sender<Arc<Silences>>,
     pub(super) database: Arc<Database>,
     pub(super) trouble: Option<String>,
+    pub(super) running: Mutex<Arc<Running>>,
+}
+
+/// What a reload replaces.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) receivers: Vec<Receiver>,
     pub(super) parts: Parts,
 }
 
@@ -43,20 +51,36 @@ impl Handle {
         Self { shared: Arc::new(shared) }
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn running(&self) -> Arc<Running> {
+        let running = self.shared.running.lock();
+        Arc::clone(&running.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows `running` from here on.
+    pub(super) fn set(&self, running: Running) {
+        let mut current = self.shared.running.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(running);
+    }
+
     fn now(&self) -> UnixNano {
-        self.shared.parts.clock.unix_nano()
+        self.running().parts.clock.unix_nano()
     }
 
     /// Takes in what rules hand over.
     pub(super) fn accept(&self, alerts: &[Alert]) {
-        let Shared { inbox, parts, .. } = &*self.shared;
-        let now = self.now();
+        let running = self.running();
+        let parts = &running.parts;
+        let now = parts.clock.unix_nano();
         let external = &parts.config.external_labels;
         let messages: Vec<Message> =
             alerts.iter().filter_map(|alert| Message::of(alert, external, now)).collect();
         let received = parts.registry.counter(&desc::NOTIFICATIONS_RECEIVED, &[]);
         received.add(messages.len() as u64);
-        let dropped = inbox.push(messages, parts.clock.monotonic());
+        let dropped = self.shared.inbox.push(messages, parts.clock.monotonic());
         parts.registry.counter(&desc::NOTIFICATIONS_REFUSED, &[]).add(dropped);
     }
 
@@ -66,19 +90,31 @@ impl Handle {
     pub fn alerts(&self, active: Option<&[Alert]>) -> String {
         let now = self.now();
         let silences = Arc::clone(&self.shared.silences.borrow());
+        let running = self.running();
+        let external = &running.parts.config.external_labels;
         let rules = active.unwrap_or_default();
-        let covering = |alert: &Alert| silences.covering_labels(&alert.labels, now);
-        let mut rows: Vec<Value> = rules.iter().map(|alert| row(alert, covering(alert))).collect();
-        let others = self.shared.known.messages().into_iter().filter(|message| {
-            (active.is_none() || !message.is_firing())
-                && rules.iter().all(|alert| alert.fingerprint != message.id)
-        });
-        rows.extend(others.map(|message| known_row(&message, silences.covering(&message, now))));
+        let ids: HashSet<u64> = rules.iter().map(|alert| alert.fingerprint).collect();
+        let covering = |message: &Message| silences.covering(message, now).map(str::to_owned);
+        let mut rows: Vec<Value> = Vec::new();
+        for alert in rules {
+            let message = Message::shown(alert, external, now);
+            let silenced_by = covering(&message);
+            rows.push(row(&message, alert.state, Some(alert), silenced_by.as_deref()));
+        }
+        for message in self.shared.known.messages() {
+            let firing = message.is_firing();
+            if (active.is_some() && firing) || ids.contains(&message.id) {
+                continue;
+            }
+            let state = if firing { State::Firing } else { State::Inactive };
+            let silenced_by = covering(&message);
+            rows.push(row(&message, state, None, silenced_by.as_deref()));
+        }
         json!({ "schema_version": 1, "alerts": rows, "receivers": self.results() }).to_string()
     }
 
     fn results(&self) -> Vec<Value> {
-        self.shared.receivers.iter().map(Receiver::document).collect()
+        self.running().receivers.iter().map(Receiver::document).collect()
     }
 
     /// How every receiver is doing.
@@ -102,8 +138,10 @@ impl Handle {
     /// Alertmanagers as Prometheus' `/api/v1/alertmanagers` lists them: the value of `data`.
     #[must_use]
     pub fn alertmanagers(&self) -> Value {
-        let peers = self.shared.parts.config.alertmanagers.iter();
+        let running = self.running();
+        let peers = &running.parts.config.alertmanagers;
         let active: Vec<Value> = peers
+            .iter()
             .map(|peer| {
                 let base = peer.endpoint.to_string();
                 json!({ "url": format!("{}/api/v2/alerts", base.trim_end_matches('/')) })
@@ -115,14 +153,16 @@ impl Handle {
     /// Why alerts do not arrive or are not kept, in a sentence each.
     #[must_use]
     pub fn trouble(&self) -> Vec<String> {
-        let receivers = self.shared.receivers.iter().filter_map(Receiver::trouble);
+        let running = self.running();
+        let receivers = running.receivers.iter().filter_map(Receiver::trouble);
         receivers.chain(self.shared.trouble.clone()).collect()
     }
 
     /// Alertmanagers and webhooks configured.
     #[must_use]
     pub fn receiver_counts(&self) -> (usize, usize) {
-        let of = |kind| self.shared.receivers.iter().filter(|it| it.kind == kind).count();
+        let running = self.running();
+        let of = |kind| running.receivers.iter().filter(|it| it.kind == kind).count();
         (of(Kind::Alertmanager), of(Kind::Webhook))
     }
 
@@ -208,8 +248,8 @@ impl Handle {
 
 #[cfg(test)]
 impl Handle {
-    pub(super) fn shared_registry(&self) -> &crate::telemetry::Registry {
-        &self.shared.parts.registry
+    pub(super) fn shared_registry(&self) -> crate::telemetry::Registry {
+        self.running().parts.registry.clone()
     }
 
     pub(super) fn purge_at(&self, now: UnixNano) {
@@ -217,34 +257,17 @@ impl Handle {
     }
 }
 
-fn row(alert: &Alert, silenced_by: Option<&str>) -> Value {
-    let state = match alert.state {
-        State::Inactive => "resolved",
-        State::Pending | State::Firing => alert.state.name(),
-    };
+/// An alert as it is sent; `alert` knows when it was first there.
+fn row(message: &Message, state: State, alert: Option<&Alert>, silenced_by: Option<&str>) -> Value {
+    let active_at = alert.map_or(message.starts_at, |alert| alert.active_at);
     json!({
-        "fingerprint": format!("{:016x}", alert.fingerprint),
-        "state": state,
-        "labels": Map(&alert.labels),
-        "annotations": Map(&alert.annotations),
-        "value": Some(alert.value).filter(|value| value.is_finite()),
-        "activeAt": rfc3339(alert.active_at),
-        "startsAt": alert.fired_at.map(rfc3339),
-        "endsAt": alert.resolved_at.map(rfc3339),
-        "generatorURL": alert.generator_url,
-        "silencedBy": silenced_by,
-    })
-}
-
-fn known_row(message: &Message, silenced_by: Option<&str>) -> Value {
-    json!({
-        "fingerprint": format!("{:016x}", message.id),
-        "state": message.status(),
+        "fingerprint": format!("{:016x}", message.fingerprint),
+        "state": if state == State::Inactive { "resolved" } else { state.name() },
         "labels": Map(&message.labels),
         "annotations": Map(&message.annotations),
         "value": Some(message.value).filter(|value| value.is_finite()),
-        "activeAt": rfc3339(message.starts_at),
-        "startsAt": rfc3339(message.starts_at),
+        "activeAt": rfc3339(active_at),
+        "startsAt": (state != State::Pending).then(|| rfc3339(message.starts_at)),
         "endsAt": message.resolved_at.map(rfc3339),
         "generatorURL": message.generator_url,
         "silencedBy": silenced_by,

@@ -33,6 +33,9 @@ use crate::time::{UnixNano, rfc3339};
 const IN_FLIGHT_MAX: usize = 4;
 /// The longest time between two looks at what is due.
 const LOOK_INTERVAL: Duration = Duration::from_secs(240);
+/// An alert of which nothing is heard is ended for every receiver at once, by [`super::dispatch`]; here only when that word
+/// did not fit.
+const END_SLACK: Duration = Duration::from_secs(60);
 /// Monotonic time begins with the process; what was told before it needs a time too.
 const EPOCH: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -91,11 +94,11 @@ impl Webhook {
     pub(super) fn restore(&mut self, told: Vec<(UnixNano, Message)>, known: &[Message]) {
         let (now, wall) = (self.now(), self.parts.clock.unix_nano());
         for (at, message) in told {
-            let valid = message.valid_until.since(wall);
+            let valid = message.valid_until.since(wall) + END_SLACK;
             self.groups.restore(message, wall.since(at), valid, now);
         }
         for message in known {
-            let valid = message.valid_until.since(wall);
+            let valid = message.valid_until.since(wall) + END_SLACK;
             self.groups.observe(message.clone(), valid, now);
         }
     }
@@ -132,7 +135,7 @@ impl Webhook {
         let (now, wall) = (self.now(), self.parts.clock.unix_nano());
         let mut refused = 0;
         for waiting in self.mailbox.take(usize::MAX) {
-            let valid = waiting.message.valid_until.since(wall);
+            let valid = waiting.message.valid_until.since(wall) + END_SLACK;
             refused += u64::from(!self.groups.observe(waiting.message, valid, now));
         }
         self.receiver.dropped(refused);

@@ -7,15 +7,16 @@
 //!     └─────────────────┘                 pending ◀───┘
 //! ```
 //! An alert is the same one as long as its labels are. A clock that went back cannot leave a time of the future in an
-//! alert: such a time becomes the present one. What fired before a restart and is not there at first fires on for a while:
-//! the store may have nothing yet that is newer than the end of the last run.
+//! alert: such a time becomes the present one. What fired before a restart and is not there after it fires until receivers
+//! hold it for over, as if nothing had been said since: a short downtime ends nothing, and what ended in a long one is over at
+//! once. Prometheus says nothing more of it either, and its receivers end it at that time.
 //!
 //! Limits: [`ALERTS_MAX`] alerts and [`TEXT_BYTES_MAX`] of text per rule, or the group's `limit` if that is lower.
 //!
 //! Source: Prometheus 3.15, `rules/alerting.go`.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::error::EvaluationError;
@@ -30,13 +31,14 @@ pub const TEXT_BYTES_MAX: usize = 16 << 20;
 /// How long an alert is kept and told that is over.
 const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
 
+/// The longest that receivers are told to hold an alert for firing, in seconds: four times an interval of 15 minutes.
+const RESTORED_MAX: u64 = 3_600;
+
 /// When alerts fire, and how many there may be.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Terms {
     pub(super) hold: Duration,
     pub(super) keep_firing_for: Duration,
-    /// The least that `keep_firing_for` is for what fired when the agent ended.
-    pub(super) restored_for: Duration,
     /// 0: as many as [`ALERTS_MAX`].
     pub(super) limit: usize,
 }
@@ -53,8 +55,8 @@ pub(super) struct Seen {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alerts {
     known: BTreeMap<Pairs, Alert>,
-    /// Those that fired when the agent ended and were not there since.
-    unconfirmed: BTreeSet<Pairs>,
+    /// Those that fired when the agent ended and were not there since, with when receivers hold them for over.
+    unconfirmed: BTreeMap<Pairs, UnixNano>,
 }
 
 impl Alerts {
@@ -64,7 +66,9 @@ impl Alerts {
             alerts.into_iter().map(|alert| (alert.labels.clone(), alert)).collect();
         let there =
             |alert: &&Alert| alert.state == State::Firing && alert.keep_firing_since.is_none();
-        let unconfirmed = known.values().filter(there).map(|alert| alert.labels.clone());
+        let until = |alert: &Alert| alert.valid_until.unwrap_or(alert.active_at);
+        let unconfirmed = known.values().filter(there);
+        let unconfirmed = unconfirmed.map(|alert| (alert.labels.clone(), until(alert)));
         Self { unconfirmed: unconfirmed.collect(), known }
     }
 
@@ -116,10 +120,19 @@ impl Alerts {
                     generator_url.clone_into(&mut alert.generator_url);
                     alert.keep_firing_since = None;
                 }
-                None if unconfirmed.contains(labels) => {
-                    return gone(alert, now, terms.keep_firing_for.max(terms.restored_for));
+                None => {
+                    // A clock that went back makes it no longer than what anyone is ever told.
+                    let held =
+                        |until: &UnixNano| (1..=RESTORED_MAX).contains(&until.since(now).as_secs());
+                    if alert.state == State::Firing && unconfirmed.get(labels).is_some_and(held) {
+                        if !terms.keep_firing_for.is_zero() {
+                            alert.keep_firing_since.get_or_insert(now);
+                        }
+                        return true;
+                    }
+                    unconfirmed.remove(labels);
+                    return gone(alert, now, terms.keep_firing_for);
                 }
-                None => return gone(alert, now, terms.keep_firing_for),
             }
             true
         });

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! task per group ─ slot ─▶ one of EVALUATIONS_MAX permits ─▶ blocking thread: Group::evaluate ─ samples ─▶ Inbox (seen at once)
-//!                                                              │ alerts ─▶ Outbox       └─▶ queue ─▶ journal (survives a kill)
-//!                                                              └ changes ─▶ alerts.db
+//!                                              alerts.db ◀─ alerts ─┘       └─▶ queue ─▶ journal (survives a kill)
+//!                                                   └─ when they are there ─▶ Outbox
 //! ```
-//! Rules have permits of their own, so queries of people cannot hold them up. A group never runs twice at once: slots that pass
+//! Rules have permits of their own, so queries of people cannot hold them up; the groups that come with the agent have one that
+//! no other group can take. A group never runs twice at once: slots that pass
 //! meanwhile are missed, counted, and not made up for. Nothing is evaluated before the store has read the journal: an
 //! alert would seem to be over.
 //!
-//! Limits: [`EVALUATIONS_MAX`] groups at once, [`RECORDS_MAX`] records that wait for the journal.
+//! Limits: [`EVALUATIONS_MAX`] groups at once and one that comes with the agent, [`APPLY_TIME_MAX`] for the store to take
+//! results, [`RECORDS_MAX`] records that wait for the journal.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -23,7 +25,8 @@ use super::config::Config;
 use super::constants;
 use super::group::{Group, Sink, Surroundings};
 use super::kept;
-use super::load::Loaded;
+use super::kept::SavedFirst;
+use super::load::{BUILTIN, Loaded};
 use super::metrics;
 use super::schedule::Slots;
 use super::state::State;
@@ -35,12 +38,14 @@ use crate::telemetry;
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::{Clock, UnixNano};
 
-/// The most groups that are evaluated at once.
+/// The most groups that are evaluated at once, beside one of those that come with the agent.
 pub const EVALUATIONS_MAX: usize = 2;
 /// The most records that wait for the journal.
 pub const RECORDS_MAX: usize = 64;
 /// The most samples of a record.
 const RECORD_SAMPLES_MAX: usize = 5_000;
+/// How long the store may take to take the results of rules; then they have failed.
+const APPLY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often constants are written.
 const CONSTANTS_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the store may take to read the journal before rules are evaluated all the same.
@@ -75,6 +80,8 @@ struct Shared {
     deps: Deps,
     state: State,
     permits: Semaphore,
+    /// Of groups that come with the agent.
+    builtin: Semaphore,
     config: watch::Sender<Config>,
     /// Whether groups may be evaluated.
     ready: watch::Sender<bool>,
@@ -109,6 +116,7 @@ impl Rules {
             save_failures: deps.registry.counter(&desc::RULE_STATE_FAILURES, &[]),
             state,
             permits: Semaphore::new(EVALUATIONS_MAX),
+            builtin: Semaphore::new(1),
             config: watch::Sender::new(config),
             ready: watch::Sender::new(false),
             running: Mutex::default(),
@@ -240,10 +248,13 @@ impl Shared {
     fn evaluate(&self, group: &Group, slot: UnixNano, stopped: &watch::Receiver<bool>) {
         let config = self.config.borrow().clone();
         let sink = InboxSink { inbox: &self.deps.inbox, stopped };
+        let Deps { outbox, .. } = &self.deps;
+        let (state, failures) = (&self.state, &self.save_failures);
+        let outbox = SavedFirst { group, state, failures, outbox: &**outbox };
         let surroundings = Surroundings {
             source: &self.deps.store,
             sink: &sink,
-            outbox: &*self.deps.outbox,
+            outbox: &outbox,
             clock: &*self.deps.clock,
             external_labels: &config.external_labels,
             external_url: &config.external_url,
@@ -251,11 +262,7 @@ impl Shared {
             resend: config.resend_delay,
         };
         let samples = group.evaluate(slot, &surroundings);
-        if let Err(error) = kept::save(group, &self.state) {
-            self.save_failures.add(1);
-            let (group, error) = (&group.name, telemetry::chain(&error));
-            tracing::error!(group, error, "alerts are not on disk: a restart forgets them");
-        }
+        outbox.save();
         self.keep(&samples);
     }
 }
@@ -284,9 +291,10 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
         group.counts.iterations.fetch_add(missed + 1, Ordering::Relaxed);
         group.counts.missed.fetch_add(missed, Ordering::Relaxed);
         last = Some(slot);
+        let permits = if group.file == BUILTIN { &shared.builtin } else { &shared.permits };
         let permit = tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => return,
-            permit = shared.permits.acquire() => permit,
+            permit = permits.acquire() => permit,
         };
         let Ok(_permit) = permit else { return };
         let evaluation = tokio::task::spawn_blocking({
@@ -314,6 +322,9 @@ impl Sink for InboxSink<'_> {
         tokio::runtime::Handle::current().block_on(async {
             tokio::select! {
                 applied = self.inbox.apply(samples) => applied.map_err(|error| error.to_string()),
+                () = tokio::time::sleep(APPLY_TIME_MAX) => {
+                    Err(format!("the store took longer than {APPLY_TIME_MAX:?}"))
+                }
                 _ = stopped.wait_for(|stop| *stop) => Err("stopping".to_owned()),
             }
         })

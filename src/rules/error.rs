@@ -35,6 +35,14 @@ pub enum EvaluationError {
         /// The most.
         limit: usize,
     },
+    /// The rules before it used up the time of their group.
+    #[error(
+        "the rules before it in the group took longer than the {limit:?} that all of them have"
+    )]
+    GroupTime {
+        /// What they have.
+        limit: std::time::Duration,
+    },
     /// The result cannot be kept.
     #[error("cannot keep the result: {0}")]
     Append(String),

@@ -12,6 +12,7 @@ use super::alerting::{Alerts, Seen, TEXT_BYTES_MAX, most, text_bytes};
 use super::error::EvaluationError;
 use super::file;
 use super::group::{Outcome, QUERY_TIME_MAX, Rule, SERIES_MAX, Surroundings, series};
+use super::parts::Results;
 use super::template::{self, Context, Template};
 use crate::alert::Pairs;
 use crate::signal::samples::Value;
@@ -27,10 +28,11 @@ pub const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
 
 /// A rule that asks.
 pub(super) struct Asking<'a> {
-    rule: &'a Rule,
-    now: UnixNano,
+    pub(super) rule: &'a Rule,
+    pub(super) now: UnixNano,
     query_offset: Duration,
-    with: &'a Surroundings<'a>,
+    pub(super) with: &'a Surroundings<'a>,
+    results: &'a Results<'a>,
     until: Duration,
 }
 
@@ -40,15 +42,17 @@ impl<'a> Asking<'a> {
         now: UnixNano,
         query_offset: Duration,
         with: &'a Surroundings<'a>,
+        results: &'a Results<'a>,
+        until: Duration,
     ) -> Self {
-        let until = with.clock.monotonic().saturating_add(QUERY_TIME_MAX);
-        Self { rule, now, query_offset, with, until }
+        let until = with.clock.monotonic().saturating_add(QUERY_TIME_MAX).min(until);
+        Self { rule, now, query_offset, with, results, until }
     }
 
     fn query(&self, expr: &Expr, text: &str, t_ms: i64) -> Result<Vec<Sample>, EvaluationError> {
         let stop = || self.stop();
         let engine = Engine::new(Options { text, stop: &stop, ..Options::default() });
-        let answer = engine.instant(expr, t_ms, self.with.source).map_err(|error| {
+        let answer = engine.instant(expr, t_ms, self.results).map_err(|error| {
             EvaluationError::Query(match error {
                 QueryError::Source(source) => format!("expanding series: {source}"),
                 error => error.to_string(),
@@ -77,8 +81,11 @@ impl<'a> Asking<'a> {
     }
 
     fn result(&self) -> Result<Vec<Sample>, EvaluationError> {
-        let file::Rule { expr, query, .. } = &self.rule.spec;
-        self.query(expr, &query.text, self.now.before(self.query_offset).as_ms())
+        let Rule { spec, expr, needs, .. } = self.rule;
+        let t_ms = self.now.before(self.query_offset).as_ms();
+        let ask = |expr: &Expr| self.query(expr, &spec.query.text, t_ms);
+        self.results.prepare(needs, &ask)?;
+        ask(expr)
     }
 
     /// Answers `query` in a template.

@@ -8,7 +8,11 @@
 //! A series that a rule made before and does not make any more ends with a staleness marker, also when the rule itself is
 //! gone. What a rule cannot do is its own failure: the next one is evaluated.
 //!
-//! Limits: [`QUERY_TIME_MAX`] for a rule, [`SERIES_MAX`] series for a recording rule. Locks are held while a rule's result is
+//! What several rules ask for is evaluated once ([`super::parts`]).
+//!
+//! Limits: [`QUERY_TIME_MAX`] for a rule, for a group its interval but not less than a rule has and at most
+//! [`GROUP_TIME_MAX`], then what is left of it fails; [`SERIES_MAX`] series
+//! for a recording rule. Locks are held while a rule's result is
 //! taken over, never during a query.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +21,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Label, Labels, Queryable};
+use sidelight_promql::{Expr, Label, Labels, Queryable};
 
 use super::alerting::{Alerts, Terms};
 use super::error::EvaluationError;
 use super::evaluate::{Asking, alerts_seen, recorded, samples_of};
 use super::file;
 use super::file::Kind;
+use super::parts;
+use super::parts::{Part, Results, Split};
 use super::reads::Reads;
 use super::state::{Change, Stamp};
 use crate::alert::{Outbox, Pairs};
@@ -33,12 +39,10 @@ use crate::time::{Clock, UnixNano};
 
 /// How long a rule may take.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
+/// The longest that a group may take, whatever its interval: others wait for its place.
+pub const GROUP_TIME_MAX: Duration = Duration::from_secs(60);
 /// The most series that a recording rule may make.
 pub const SERIES_MAX: usize = 20_000;
-/// How long what fired before a restart fires on at least, when it is not there: longer than the ranges that most rules
-/// look at, which have no samples after a downtime.
-const RESTORED_FOR: Duration = Duration::from_secs(5 * 60);
-
 /// Keeps samples.
 pub trait Sink {
     /// Keeps them; every query sees them afterwards. May block.
@@ -90,6 +94,8 @@ pub struct Group {
     pub limit: usize,
     /// In order.
     pub rules: Vec<Rule>,
+    /// What several of them ask for.
+    parts: Vec<Part>,
     /// Series of rules that are gone, to be ended by the next evaluation.
     orphans: Mutex<Vec<Labels>>,
     last: Mutex<Last>,
@@ -113,6 +119,9 @@ pub struct Rule {
     /// Names and values of [`file::Rule::labels`].
     pub labels: Pairs,
     reads: Reads,
+    /// The expression with selectors of parts in it, and those parts.
+    pub(super) expr: Expr,
+    pub(super) needs: BTreeSet<usize>,
     live: Mutex<Live>,
 }
 
@@ -168,9 +177,10 @@ impl Live {
 }
 
 impl Rule {
-    fn new(spec: file::Rule) -> Self {
+    fn new(spec: file::Rule, expr: Expr) -> Self {
         let labels = spec.labels.iter().map(|pair| (pair.name.clone(), pair.value.text.clone()));
-        Self { labels: labels.collect(), reads: Reads::of(&spec), spec, live: Mutex::default() }
+        let (labels, reads, needs) = (labels.collect(), Reads::of(&spec), parts::needs(&expr));
+        Self { spec, labels, reads, expr, needs, live: Mutex::default() }
     }
 
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
@@ -194,13 +204,16 @@ impl Group {
     /// A group of `file` that was never evaluated; without an interval of its own it has `interval`.
     #[must_use]
     pub fn new(file: &str, group: &file::Group, interval: Duration) -> Self {
+        let split = Split::of(group.rules.iter().map(|rule| &rule.expr));
+        let rules = group.rules.iter().cloned().zip(split.exprs);
         Self {
             file: file.to_owned(),
             name: group.name.text.clone(),
             interval: group.interval.unwrap_or(interval),
             query_offset: group.query_offset.unwrap_or_default(),
             limit: group.limit,
-            rules: group.rules.iter().cloned().map(Rule::new).collect(),
+            rules: rules.map(|(spec, expr)| Rule::new(spec, expr)).collect(),
+            parts: split.parts,
             orphans: Mutex::default(),
             last: Mutex::default(),
             counts: Counts::default(),
@@ -261,16 +274,30 @@ impl Group {
     #[must_use]
     pub fn evaluate(&self, now: UnixNano, with: &Surroundings<'_>) -> Samples {
         let began = with.clock.monotonic();
+        let until = began + self.interval.clamp(QUERY_TIME_MAX, GROUP_TIME_MAX);
+        let results = Results::new(&self.parts, with.source);
         let mut batch = Batch::new(self, with, now.before(self.query_offset).as_ms());
         for (index, rule) in self.rules.iter().enumerate() {
             if (with.stopped)() {
                 break;
             }
             if rule.reads.any_of(&batch.names) {
+                results.forget(&batch.names);
                 batch.append();
             }
             let started = with.clock.monotonic();
-            let outcome = self.evaluate_rule(rule, now, with);
+            let outcome = if started > until {
+                Err(EvaluationError::GroupTime { limit: until.saturating_sub(began) })
+            } else {
+                self.evaluate_rule(&Asking::new(
+                    rule,
+                    now,
+                    self.query_offset,
+                    with,
+                    &results,
+                    until,
+                ))
+            };
             let took = with.clock.monotonic().saturating_sub(started);
             batch.take(index, outcome, Last { at: Some(now), took, samples: 0 });
         }
@@ -282,12 +309,12 @@ impl Group {
         Samples(batch.appended)
     }
 
-    fn evaluate_rule(&self, rule: &Rule, now: UnixNano, with: &Surroundings<'_>) -> Outcome {
-        let asking = Asking::new(rule, now, self.query_offset, with);
+    fn evaluate_rule(&self, asking: &Asking<'_>) -> Outcome {
+        let Asking { rule, now, with, .. } = *asking;
         match &rule.spec.kind {
-            Kind::Recording => recorded(&asking, self.limit, &rule.labels),
+            Kind::Recording => recorded(asking, self.limit, &rule.labels),
             Kind::Alerting(alerting) => {
-                let seen = alerts_seen(&asking, alerting, self.limit).inspect_err(|error| {
+                let seen = alerts_seen(asking, alerting, self.limit).inspect_err(|error| {
                     if error.is_limit() {
                         rule.live().alerts.clear();
                     }
@@ -295,7 +322,6 @@ impl Group {
                 let terms = Terms {
                     hold: alerting.hold,
                     keep_firing_for: alerting.keep_firing_for,
-                    restored_for: RESTORED_FOR.max(self.interval),
                     limit: self.limit,
                 };
                 let mut live = rule.live();

@@ -4,6 +4,9 @@ use super::alerting::Alerts;
 use super::file::Kind;
 use super::group::{Group, Rule};
 use super::state::{Change, RuleKey, Stamp, State, StateError};
+use crate::alert::{Alert, Outbox};
+use crate::telemetry;
+use crate::telemetry::Counter;
 
 /// The alerting rules of a group.
 fn keys(group: &Group) -> Vec<(RuleKey, &Rule)> {
@@ -60,6 +63,34 @@ pub(super) fn save(group: &Group, state: &State) -> Result<(), StateError> {
         rule.live().saved(state.epoch());
     }
     Ok(())
+}
+
+/// Tells of alerts that are on disk: one that is told and then forgotten by a kill would begin a second time.
+#[derive(Debug)]
+pub(super) struct SavedFirst<'a> {
+    pub(super) group: &'a Group,
+    pub(super) state: &'a State,
+    /// Counts what the disk did not take.
+    pub(super) failures: &'a Counter,
+    pub(super) outbox: &'a dyn Outbox,
+}
+
+impl SavedFirst<'_> {
+    /// Writes what changed. Where that fails alerts are told all the same.
+    pub(super) fn save(&self) {
+        if let Err(error) = save(self.group, self.state) {
+            self.failures.add(1);
+            let (group, error) = (&self.group.name, telemetry::chain(&error));
+            tracing::error!(group, error, "alerts are not on disk: a restart forgets them");
+        }
+    }
+}
+
+impl Outbox for SavedFirst<'_> {
+    fn notify(&self, alerts: Vec<Alert>) {
+        self.save();
+        self.outbox.notify(alerts);
+    }
 }
 
 /// Deletes the alerts of every rule that is not in `groups`.

@@ -1,4 +1,4 @@
-//! What is odd about a rule file that is valid: warnings, and templates that cannot be parsed, which are errors.
+//! What is odd about a rule file that is valid: warnings.
 //!
 //! What the series of a running agent show is given as [`Seen`]: metrics that nobody sends, labels that they do not have,
 //! ranges too short for their samples.
@@ -11,7 +11,6 @@ use sidelight_promql::labels::NAME;
 use sidelight_promql::{Expr, duration};
 
 use super::file::{Kind, Rule, RuleFile, Text};
-use super::template;
 use crate::yaml::{Finding, Span, nearest};
 
 /// What is known of metrics.
@@ -92,9 +91,6 @@ struct Linter<'a> {
 impl Linter<'_> {
     fn rule(&mut self, rule: &Rule, interval: Duration) {
         if let Kind::Alerting(alerting) = &rule.kind {
-            for pair in rule.labels.iter().chain(&alerting.annotations) {
-                self.template(&pair.value);
-            }
             if !rule.labels.iter().any(|pair| pair.name == "severity") {
                 let message = format!("the alert `{}` has no label `severity`", rule.name.text);
                 let help = "receivers route by it: `labels: {severity: warning}`";
@@ -116,23 +112,6 @@ impl Linter<'_> {
             }
         });
         self.findings.append(&mut findings);
-    }
-
-    fn template(&mut self, value: &Text) {
-        let Err(error) = template::parse(&value.text) else { return };
-        let end = value.text.get(error.offset..).map(|rest| {
-            let word = |c: char| c.is_alphanumeric() || matches!(c, '$' | '_' | '.');
-            error.offset + rest.find(|c| !word(c)).unwrap_or(rest.len()).max(1)
-        });
-        let range = error.offset..end.unwrap_or(error.offset + 1).min(value.text.len());
-        let unknown = error.message.strip_prefix("function \"");
-        let meant = unknown.and_then(|rest| rest.split('"').next()).and_then(template::like);
-        let message = format!("not a template: {}", error.message);
-        let mut finding = Finding::error(value.place(self.text, range), message);
-        if let Some(meant) = meant {
-            finding = finding.help(format!("did you mean `{meant}`?"));
-        }
-        self.findings.push(finding);
     }
 
     fn selector(
@@ -247,23 +226,20 @@ groups:
       - alert: X
         expr: up == 0
         for: 30s
-        annotations: {summary: 'down: {{ $labels.instance | humanise }}'}
+        annotations: {summary: 'down: {{ $labels.instance | humanize }}'}
       - alert: Y
         expr: up == 0
-        labels: {severity: page, x: '{{ $nope }}'}
+        labels: {severity: page, x: '{{ $value }}'}
       - alert: Y
         expr: up == 1
-        labels: {severity: page, x: '{{ $nope }}'}
+        labels: {severity: page, x: '{{ $value }}'}
 ";
         assert_eq!(
             linted(text, None),
             [
                 "5:16+1 the alert `X` has no label `severity` | receivers route by it: `labels: {severity: warning}`",
                 "5:16+1 `for: 30s` is shorter than the 1m between two evaluations: it fires at the second one | -",
-                "8:61+8 not a template: function \"humanise\" not defined | did you mean `humanize`?",
-                "11:41+5 not a template: undefined variable \"$nope\" | -",
                 "12:16+1 `Y` is there twice with the same labels | the first one is in line 9",
-                "14:41+5 not a template: undefined variable \"$nope\" | -",
             ]
         );
     }

@@ -1,8 +1,10 @@
 //! Rule files to groups: those that are named, and the one that comes with the agent.
 //!
-//! Limits: [`FILES_MAX`] files. A file is used whole or not at all.
+//! Limits: [`FILES_MAX`] files, [`FILE_BYTES_MAX`] bytes in each. A file is used whole or not at all.
 
-use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Read as _;
 use std::time::Duration;
 
 use super::config::Config;
@@ -16,6 +18,8 @@ use crate::yaml::{SourceKind, Sources, Style, render};
 
 /// The most rule files.
 pub const FILES_MAX: usize = 500;
+/// The most bytes of a rule file.
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The name of the file that comes with the agent.
 pub const BUILTIN: &str = "builtin/sidelight.yaml";
@@ -31,7 +35,7 @@ pub struct Loaded {
     pub errors: Vec<String>,
 }
 
-/// Reads every file. Those with an error are left out.
+/// Reads every file. Those with an error are left out. Blocks on disk.
 #[must_use]
 pub fn load(config: &Config) -> Loaded {
     let mut loaded = Loaded::default();
@@ -69,7 +73,7 @@ pub fn load(config: &Config) -> Loaded {
         files.truncate(FILES_MAX);
     }
     for path in files {
-        match fs::read_to_string(&path) {
+        match read(&path) {
             Err(error) => loaded.errors.push(format!("cannot read the rule file {path}: {error}")),
             Ok(text) => match file::parse(&text) {
                 Err(findings) => loaded.errors.push(shown(&path, &text, &findings)),
@@ -83,6 +87,20 @@ pub fn load(config: &Config) -> Loaded {
         }
     }
     loaded
+}
+
+/// The text of a rule file, if it is one: a pipe or a device may never end.
+fn read(path: &str) -> io::Result<String> {
+    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    if !std::fs::metadata(path)?.is_file() {
+        return refuse("it is not a file".to_owned());
+    }
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return refuse(format!("it has more than {FILE_BYTES_MAX} bytes"));
+    }
+    Ok(text)
 }
 
 impl Loaded {

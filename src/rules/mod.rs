@@ -23,6 +23,7 @@ mod kept;
 pub mod lint;
 pub mod load;
 mod metrics;
+mod parts;
 pub mod reads;
 mod schedule;
 mod shown;

@@ -33,6 +33,17 @@ impl Reads {
         Self::Names(names)
     }
 
+    /// The names of the metrics that an expression reads.
+    pub(super) fn of_expr(expr: &Expr) -> Self {
+        let mut names = BTreeSet::new();
+        if gather(expr, &mut names) { Self::Names(names) } else { Self::Any }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Names(names) if names.is_empty())
+    }
+
     /// Whether one of `names` may be among them.
     pub(super) fn any_of(&self, names: &BTreeSet<String>) -> bool {
         match self {

@@ -116,19 +116,24 @@ struct World {
 
 impl World {
     fn evaluate(&self, group: &Group, seconds: u64) -> Samples {
-        group.evaluate(
-            at(seconds),
-            &Surroundings {
-                source: &self.memory,
-                sink: &self.memory,
-                outbox: &self.told,
-                clock: &self.clock,
-                external_labels: &[],
-                external_url: "http://agent:9464/",
-                stopped: &|| false,
-                resend: Duration::from_secs(60),
-            },
-        )
+        self.evaluate_with(group, seconds, &self.told)
+    }
+
+    fn evaluate_with(&self, group: &Group, seconds: u64, outbox: &dyn Outbox) -> Samples {
+        group.evaluate(at(seconds), &self.surroundings(outbox))
+    }
+
+    fn surroundings<'a>(&'a self, outbox: &'a dyn Outbox) -> Surroundings<'a> {
+        Surroundings {
+            source: &self.memory,
+            sink: &self.memory,
+            outbox,
+            clock: &self.clock,
+            external_labels: &[],
+            external_url: "http://agent:9464/",
+            stopped: &|| false,
+            resend: Duration::from_secs(60),
+        }
     }
 
     /// What was told since it was last asked: state and the value of label `l`.
@@ -379,7 +384,7 @@ fn labels_of_telemetry_cannot_pose_as_those_of_a_rule() {
 fn templates_that_fail_fail_no_rule() {
     let world = World::default();
     let group = rules(
-        "  - {alert: A, expr: up, annotations: {s: '{{ nonsense }}', t: 'v {{ $value }}'}}\n",
+        "  - {alert: A, expr: up, annotations: {s: '{{ index $labels 1 2 }}', t: 'v {{ $value }}'}}\n",
     );
     world.memory.put("up", &[], 0, 1.5);
     let _ = world.evaluate(&group, 0);
@@ -459,24 +464,26 @@ fn a_clock_that_goes_back_leaves_no_time_of_the_future() {
     assert_eq!(states(&group), [State::Firing]);
 }
 
+/// Takes its time with every selection.
+struct Slow<'a>(&'a World, Duration);
+
+impl Queryable for Slow<'_> {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        self.0.clock.advance(self.1);
+        self.0.memory.select(selection, each)
+    }
+}
+
 #[test]
 fn a_rule_that_takes_too_long_is_ended() {
-    #[derive(Debug)]
-    struct Slow<'a>(&'a World);
-    impl Queryable for Slow<'_> {
-        fn select(
-            &self,
-            selection: &Selection<'_>,
-            each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-        ) -> Result<(), SourceError> {
-            self.0.clock.advance(group::QUERY_TIME_MAX * 2);
-            self.0.memory.select(selection, each)
-        }
-    }
     let (world, group) =
         (World::default(), rules("  - {record: a, expr: up}\n  - {record: b, expr: '1'}\n"));
     world.memory.put("up", &[], 0, 1.0);
-    let slow = Slow(&world);
+    let slow = Slow(&world, group::QUERY_TIME_MAX * 2);
     let _ = group.evaluate(
         at(0),
         &Surroundings {
@@ -561,7 +568,7 @@ fn every_state_of_an_alert_is_restored_exactly_after_a_kill() {
     }
 }
 
-/// A rule whose alert `a` fired at 0, in a new process.
+/// A rule whose alert `a` fired at 0, in a new process, whose store has nothing.
 fn killed_while_firing() -> (World, Group) {
     const TEXT: &str = "  - {alert: Down, expr: 'up == 0'}\n";
     let directory = tempfile::tempdir().unwrap();
@@ -572,36 +579,42 @@ fn killed_while_firing() -> (World, Group) {
     assert_eq!(world.told(), ["firing a"]);
     kept::save(&group, &state).unwrap();
     std::mem::forget(state);
-    let after = restarted(TEXT, directory.path());
-    (world, after)
+    (World::default(), restarted(TEXT, directory.path()))
 }
 
 #[test]
-fn what_fired_before_a_long_downtime_fires_on_until_there_is_data_again() {
+fn what_fired_before_a_short_downtime_fires_until_there_is_data_or_receivers_hold_it_for_over() {
+    // It was told at 0, with an end four minutes later.
     let (world, group) = killed_while_firing();
-    for seconds in [3600, 3660] {
+    for seconds in [60, 120] {
         let _ = world.evaluate(&group, seconds);
         assert_eq!(states(&group), [State::Firing], "{seconds}");
     }
-    world.memory.put("up", &[("l", "a")], 3720, 0.0);
-    let _ = world.evaluate(&group, 3720);
+    world.memory.put("up", &[("l", "a")], 180, 0.0);
+    let _ = world.evaluate(&group, 180);
     assert_eq!(states(&group), [State::Firing]);
     assert_eq!(group.rules[0].live().alerts.all().next().unwrap().active_at, at(0));
     // Seen since: what ends it is what ends any other.
-    world.memory.put("up", &[("l", "a")], 3780, 1.0);
-    let _ = world.evaluate(&group, 3780);
+    world.memory.put("up", &[("l", "a")], 200, 1.0);
+    let _ = world.evaluate(&group, 200);
     assert_eq!(states(&group), [State::Inactive]);
-}
 
-#[test]
-fn what_fired_before_a_downtime_and_is_not_there_any_more_is_over_after_five_minutes() {
     let (world, group) = killed_while_firing();
     for (seconds, expected) in
-        [(3600, State::Firing), (3899, State::Firing), (3900, State::Inactive)]
+        [(60, State::Firing), (239, State::Firing), (240, State::Inactive), (300, State::Inactive)]
     {
         let _ = world.evaluate(&group, seconds);
         assert_eq!(states(&group), [expected], "{seconds}");
     }
+    assert_eq!(world.told().last().unwrap(), "inactive a");
+}
+
+#[test]
+fn what_ended_in_a_long_downtime_is_over_at_the_first_evaluation_and_told_so() {
+    let (world, group) = killed_while_firing();
+    let _ = world.evaluate(&group, 3600);
+    assert_eq!(states(&group), [State::Inactive]);
+    assert_eq!(world.told(), ["inactive a"]);
 }
 
 #[test]
@@ -712,4 +725,86 @@ fn only_what_changed_is_written() {
         assert_eq!(group.rules[0].live().changes(state.epoch()).len(), changes, "{seconds}");
         kept::save(&group, &state).unwrap();
     }
+}
+
+/// Says since when alerts fire that a start after a kill would find, at the moment that it is told of alerts.
+#[derive(Debug)]
+struct Killed<'a>(&'a std::path::Path, Mutex<Vec<(Vec<Alert>, Vec<Alert>)>>);
+
+impl Outbox for Killed<'_> {
+    fn notify(&self, told: Vec<Alert>) {
+        let after = restarted(HELD, self.0);
+        let kept = after.rules[0].live().alerts.all().cloned().collect();
+        self.1.lock().unwrap().push((told, kept));
+    }
+}
+
+#[test]
+fn a_kill_at_the_moment_of_telling_gives_no_alert_a_second_beginning() {
+    let directory = tempfile::tempdir().unwrap();
+    let (world, group) = (World::default(), rules(HELD));
+    let state = state::State::open(directory.path());
+    let failures = crate::telemetry::Registry::default()
+        .counter(&crate::telemetry::desc::RULE_STATE_FAILURES, &[]);
+    let killed = Killed(directory.path(), Mutex::default());
+    let outbox =
+        kept::SavedFirst { group: &group, state: &state, failures: &failures, outbox: &killed };
+    for seconds in [0, 120] {
+        world.memory.put("up", &[("l", "a")], seconds, 0.0);
+        let _ = world.evaluate_with(&group, seconds, &outbox);
+    }
+    let seen = killed.1.into_inner().unwrap();
+    let [(told, kept)] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((told[0].state, kept[0].state), (State::Firing, State::Firing));
+    assert_eq!(kept[0].fired_at, told[0].fired_at);
+}
+
+#[test]
+fn a_group_that_took_its_time_gives_it_up_for_the_others() {
+    let world = World::default();
+    let rule = "  - {record: 'r_%', expr: slow}\n";
+    let group = rules(&(0..20).map(|n| rule.replace('%', &n.to_string())).collect::<String>());
+    let slow = Slow(&world, Duration::from_secs(9));
+    let _ =
+        group.evaluate(at(0), &Surroundings { source: &slow, ..world.surroundings(&world.told) });
+    let failed = group.rules.iter().filter(|rule| rule.live().error.is_some()).count();
+    assert_eq!(failed, 20 - 6, "a minute is over in the seventh");
+    let error = group.rules[19].live().error.clone().unwrap().to_string();
+    assert!(error.contains("longer than the 60s"), "{error}");
+}
+
+#[test]
+fn what_several_rules_ask_for_is_asked_once_and_again_when_something_it_reads_was_recorded() {
+    let world = World::default();
+    world.memory.put("up", &[("l", "a")], 0, 2.0);
+    let asked = |text: &str| {
+        let group = rules(text);
+        let source = Counted { memory: &world.memory, asked: std::cell::Cell::default() };
+        let _ = group
+            .evaluate(at(0), &Surroundings { source: &source, ..world.surroundings(&world.told) });
+        source.asked.get()
+    };
+    let twice = "  - {record: a, expr: 'sum by (l) (up) + 1'}\n  - {record: b, expr: 'sum by (l) (up) * 3'}\n";
+    assert_eq!(asked(twice), 1);
+    assert_eq!(world.memory.shown("a"), ["l=a@0=3"]);
+    assert_eq!(world.memory.shown("b"), ["l=a@0=6"]);
+    // `c` is there only after the second rule.
+    let between = "  - {record: d, expr: 'sum(c) or vector(7)'}\n  - {record: c, expr: vector(5)}\n\
+                   \x20 - {record: e, expr: sum(c)}\n";
+    assert_eq!(asked(between), 2);
+    assert_eq!(world.memory.shown("d"), ["@0=7"]);
+    assert_eq!(world.memory.shown("e"), ["@0=5"]);
+}
+
+#[test]
+fn a_rule_file_that_is_too_long_or_no_file_is_left_out_and_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = directory.path().join("long.yaml");
+    let length = usize::try_from(load::FILE_BYTES_MAX).unwrap() + 1;
+    std::fs::write(&long, "#".repeat(length)).unwrap();
+    let files = [long.as_path(), directory.path()].map(|path| path.display().to_string());
+    let loaded = load(&Config { files: files.into(), builtin: false, ..Config::default() });
+    assert_eq!(loaded.errors.len(), 2, "{:?}", loaded.errors);
+    assert!(loaded.errors[0].ends_with("it has more than 4194304 bytes"), "{:?}", loaded.errors);
+    assert!(loaded.errors[1].ends_with("it is not a file"), "{:?}", loaded.errors);
 }

@@ -1,21 +1,21 @@
 //! Options of notifications: who is told of alerts.
 
-use super::{ANY_TIME, KIB, Kind, Opt, TIMEOUT, YEAR, fixed, is, millis, unset};
+use super::{ANY_TIME, KIB, Kind, Opt, TIMEOUT, YEAR, fixed, is, live, millis, unset};
 
 pub(super) const ALERTING: &[Opt] = &[
-    fixed(
+    live(
         "otlp",
         Kind::Bool,
         is("false"),
         "Whether every alert that fires or is over is a log record that exporters forward.",
     ),
-    fixed(
+    live(
         "external_labels",
         Kind::Labels,
         is("{}"),
         "Added to every alert that has no label of that name.",
     ),
-    fixed(
+    live(
         "external_url",
         Kind::Text,
         unset("none"),
@@ -28,7 +28,7 @@ pub(super) const ALERTING: &[Opt] = &[
         "The most alerts that wait for one Alertmanager, that one webhook's groups hold, and that are known at all; \
          above it the oldest are dropped, and counted.",
     ),
-    fixed(
+    live(
         "retry_time_max",
         ANY_TIME,
         is("5m"),
@@ -50,47 +50,47 @@ pub(super) const ALERTING: &[Opt] = &[
 ];
 
 pub(super) const RECEIVER: &[Opt] = &[
-    fixed(
+    live(
         "url",
         Kind::Url,
         unset("required"),
         "Where it listens, `http://` or `https://`. For an Alertmanager without `/api/v2/alerts`; for a webhook whole, \
          and shown nowhere but for its host.",
     ),
-    fixed(
+    live(
         "name",
         Kind::Text,
         unset("its kind, host and port"),
         "What the API, metrics and history call it. Keep it: what a receiver was told is known by its name.",
     ),
-    fixed("timeout", TIMEOUT, is("10s"), "For one request; half of it for the connection."),
-    fixed(
+    live("timeout", TIMEOUT, is("10s"), "For one request; half of it for the connection."),
+    live(
         "headers",
         Kind::Headers,
         is("{}"),
         "Sent with every request. Values are secrets: `${env:NAME}`.",
     ),
-    fixed(
+    live(
         "auth.bearer_token_file",
         Kind::Path,
         unset("no token"),
         "A file with the token that is sent as `authorization: Bearer …`; read for every request.",
     ),
-    fixed("tls.ca_file", Kind::Path, unset("the platform's"), "Authorities in PEM."),
-    fixed(
+    live("tls.ca_file", Kind::Path, unset("the platform's"), "Authorities in PEM."),
+    live(
         "tls.cert_file",
         Kind::Path,
         unset("no certificate"),
         "The client's certificate chain in PEM.",
     ),
-    fixed("tls.key_file", Kind::Path, unset("no certificate"), "Its private key in PEM."),
-    fixed(
+    live("tls.key_file", Kind::Path, unset("no certificate"), "Its private key in PEM."),
+    live(
         "tls.server_name_override",
         Kind::Text,
         unset("the URL's host"),
         "The name that the server's certificate must carry.",
     ),
-    fixed(
+    live(
         "tls.insecure_skip_verify",
         Kind::Bool,
         is("false"),
@@ -99,33 +99,33 @@ pub(super) const RECEIVER: &[Opt] = &[
 ];
 
 pub(super) const WEBHOOK: &[Opt] = &[
-    fixed(
+    live(
         "group_by",
         Kind::List(&Kind::Text),
         is("[alertname, service_name]"),
         "Alerts with the same values of these labels are told together; `[]` tells all together.",
     ),
-    fixed(
+    live(
         "group_wait",
         millis(0, 3_600_000),
         is("1s"),
         "How long a group's first alert waits for others.",
     ),
-    fixed(
+    live(
         "group_interval",
         millis(1_000, YEAR),
         is("5m"),
         "The least time between two notifications of one group. What changes later than that after the last is told at \
          once.",
     ),
-    fixed(
+    live(
         "repeat_interval",
         millis(1_000, YEAR),
         is("4h"),
         "After this long a group that still fires is told again.",
     ),
-    fixed("send_resolved", Kind::Bool, is("true"), "Whether it is told that alerts are over."),
-    fixed(
+    live("send_resolved", Kind::Bool, is("true"), "Whether it is told that alerts are over."),
+    live(
         "max_alerts",
         Kind::Integer { min: 1, max: 10 * KIB },
         is("1000"),

@@ -7,6 +7,7 @@ use sidelight_promql::labels::NAME;
 use sidelight_promql::{Expr, duration};
 
 use super::{Alerting, Group, Kind, Pair, Rule, Text};
+use crate::rules::template;
 use crate::yaml;
 use crate::yaml::{Entry, Finding, Node, SourceId, Span, Value, nearest};
 
@@ -122,6 +123,9 @@ impl Reader<'_> {
         let kind = if recording {
             Kind::Recording
         } else {
+            for pair in labels.iter().chain(&annotations) {
+                self.template(&pair.value);
+            }
             Kind::Alerting(Alerting {
                 hold: hold.unwrap_or_default(),
                 keep_firing_for: keep_firing_for.unwrap_or_default(),
@@ -188,6 +192,24 @@ impl Reader<'_> {
                 }
             },
         }
+    }
+
+    /// Reports a text that is no template.
+    fn template(&mut self, value: &Text) {
+        let Err(error) = template::parse(&value.text) else { return };
+        let end = value.text.get(error.offset..).map(|rest| {
+            let word = |c: char| c.is_alphanumeric() || matches!(c, '$' | '_' | '.');
+            error.offset + rest.find(|c| !word(c)).unwrap_or(rest.len()).max(1)
+        });
+        let range = error.offset..end.unwrap_or(error.offset + 1).min(value.text.len());
+        let unknown = error.message.strip_prefix("function \"");
+        let meant = unknown.and_then(|rest| rest.split('"').next()).and_then(template::like);
+        let message = format!("not a template: {}", error.message);
+        let mut finding = Finding::error(value.place(self.text, range), message);
+        if let Some(meant) = meant {
+            finding = finding.help(format!("did you mean `{meant}`?"));
+        }
+        self.findings.push(finding);
     }
 
     fn labels(&mut self, fields: &Fields<'_>) -> Vec<Pair> {

@@ -233,3 +233,33 @@ fn a_limit_with_a_fraction_is_cut_and_said() {
     );
     assert_eq!(parse("groups: [{name: a, limit: 1.5}]\n").unwrap().groups[0].limit, 1);
 }
+
+#[test]
+fn a_template_that_cannot_be_read_is_refused_with_its_place_as_prometheus_does() {
+    let text = "\
+groups:
+  - name: a
+    rules:
+      - alert: X
+        expr: up == 0
+        annotations: {summary: 'down: {{ $labels.instance | humanise }}'}
+      - alert: Y
+        expr: up == 0
+        labels: {x: '{{ $nope }}'}
+";
+    let findings = parse(text).unwrap_err();
+    let line = |finding: &Finding| {
+        let Span { line, column, length, .. } = finding.span;
+        let help = finding.help.as_deref().unwrap_or("-");
+        format!("{line}:{column}+{length} {} | {help}", finding.message)
+    };
+    assert_eq!(
+        findings.iter().map(line).collect::<Vec<_>>(),
+        [
+            "6:61+8 not a template: function \"humanise\" not defined | did you mean `humanize`?",
+            "9:25+5 not a template: undefined variable \"$nope\" | -",
+        ]
+    );
+    let recording = text.replace("alert: Y", "record: y").replace("humanise", "humanize");
+    parse(&recording).unwrap();
+}
