@@ -1,7 +1,7 @@
 //! Routes of detailed entries: what happened last, one by one. Someone else makes the documents ([`Entries`]).
 
 use super::alerts::{Refused, route};
-use super::routes::{Methods, Route};
+use super::routes::{Methods, Route, private};
 
 /// Detailed entries as documents.
 pub trait Entries: Send + Sync {
@@ -23,12 +23,12 @@ pub trait Entries: Send + Sync {
 }
 
 pub(super) const ROUTES: &[Route] = &[
-    route(
+    private(route(
         "/api/sidelight/v1/entries",
         Methods::Get,
         "the last entries: `family`, `service`, `outcome`, `name`, `since` (a time, or 15m), `limit`",
         |from, asked| from.entries.list(&asked.parameters),
-    ),
+    )),
     route(
         "/api/sidelight/v1/entries/stats",
         Methods::Get,

@@ -4,6 +4,7 @@
 //! 3.2; the browser that a rebound name points here sends that name as `Host`.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::uri::Authority;
@@ -12,14 +13,29 @@ use subtle::ConstantTimeEq as _;
 
 /// A bearer token. Never shown.
 #[derive(Clone)]
-pub struct Token(Box<[u8]>);
+pub struct Token {
+    secret: Box<[u8]>,
+    /// The file that the agent made for it, where nobody configured one.
+    made_in: Option<PathBuf>,
+}
 
 impl Token {
     /// The token in a file's contents: without white space around it, `None` when nothing is left.
     #[must_use]
     pub fn from_file(contents: &[u8]) -> Option<Self> {
         let token = contents.trim_ascii();
-        (!token.is_empty()).then(|| Self(token.into()))
+        (!token.is_empty()).then(|| Self { secret: token.into(), made_in: None })
+    }
+
+    /// The same, of a file that the agent made by itself: loopback needs it for what is [`Access::Private`] only.
+    #[must_use]
+    pub fn made_in(self, path: PathBuf) -> Self {
+        Self { made_in: Some(path), ..self }
+    }
+
+    /// The file that the agent made for it.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.made_in.as_deref()
     }
 
     /// Whether the request carries it. Takes as long for a wrong token as for the right one.
@@ -28,7 +44,18 @@ impl Token {
         let Some(value) = headers.get(AUTHORIZATION).map(|v| v.as_bytes()) else { return false };
         let Some((scheme, credentials)) = value.split_at_checked(7) else { return false };
         scheme.eq_ignore_ascii_case(b"bearer ")
-            && bool::from(credentials.trim_ascii().ct_eq(&self.0))
+            && bool::from(credentials.trim_ascii().ct_eq(&self.secret))
+    }
+
+    /// Whether it is asked for.
+    fn guards(&self, access: Access, loopback: bool) -> bool {
+        match access {
+            Access::Open => false,
+            _ if self.made_in.is_none() => true,
+            Access::Scrape => false,
+            Access::Private => true,
+            Access::Read | Access::Control => !loopback,
+        }
     }
 }
 
@@ -43,9 +70,13 @@ impl std::fmt::Debug for Token {
 pub enum Access {
     /// Probes: anyone who reaches the port.
     Open,
-    /// Reading: the token where one is set.
+    /// Numbers for a Prometheus on another machine: the token where one is configured.
+    Scrape,
+    /// Reading: the token where one is configured; without, loopback, and others with the one that the agent made.
     Read,
-    /// Steering: the token where one is set, else a loopback peer; never another page's script.
+    /// Reading what says most of users: the token, on loopback too.
+    Private,
+    /// Steering: as reading, and never another page's script.
     Control,
 }
 
@@ -64,8 +95,8 @@ pub enum Refusal {
     /// A page of another origin sent the request.
     #[error("requests of other origins are refused")]
     ForeignOrigin,
-    /// Steering from another machine without a token.
-    #[error("only loopback may ask for this unless admin.token_file is set")]
+    /// From another machine, and there is no token.
+    #[error("only loopback may ask for this: there is no admin token, set admin.token_file")]
     NotLoopback,
 }
 
@@ -96,16 +127,15 @@ pub fn admit(
     if access == Access::Open {
         return Ok(());
     }
+    let loopback = peer.to_canonical().is_loopback();
     match token {
-        Some(token) if !token.is_in(headers) => return Err(Refusal::Token),
-        Some(_) => {}
-        None => check_host(headers, allowed_hosts)?,
+        Some(token) if token.is_in(headers) => {}
+        Some(token) if token.guards(access, loopback) => return Err(Refusal::Token),
+        None if !loopback && access != Access::Scrape => return Err(Refusal::NotLoopback),
+        _ => check_host(headers, allowed_hosts)?,
     }
     if access == Access::Control {
         check_origin(headers)?;
-        if token.is_none() && !peer.to_canonical().is_loopback() {
-            return Err(Refusal::NotLoopback);
-        }
     }
     Ok(())
 }
@@ -184,6 +214,26 @@ mod tests {
         }
         assert!(Token::from_file(b" \n").is_none());
         assert!(!format!("{token:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_token_that_the_agent_made_is_for_other_machines_and_for_what_is_private() {
+        let token = Token::from_file(b"made").unwrap().made_in("/state/admin.token".into());
+        let check = |access, peer, authorization| {
+            let headers = headers(&[("host", "127.0.0.1:9464"), ("authorization", authorization)]);
+            admit(access, Some(&token), &[], peer, &headers)
+        };
+        for access in [Access::Open, Access::Scrape, Access::Read, Access::Private, Access::Control]
+        {
+            let free = matches!(access, Access::Open | Access::Scrape);
+            let needed = |free| if free { Ok(()) } else { Err(Refusal::Token) };
+            assert_eq!(check(access, AWAY, ""), needed(free), "{access:?}");
+            assert_eq!(check(access, HERE, ""), needed(access != Access::Private), "{access:?}");
+            assert_eq!(check(access, AWAY, "Bearer made"), Ok(()), "{access:?}");
+            let none = admit(access, None, &[], AWAY, &headers(&[("host", "10.0.0.7")]));
+            assert_eq!(none.is_ok(), free, "{access:?}");
+            assert!(none.err().is_none_or(|why| why == Refusal::NotLoopback));
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::alerts;
 use super::call::{Call, Failure, Handler, Params};
 use super::config::Config;
-use super::guard::{self, Token};
+use super::guard::{self, Refusal, Token};
 use super::patience::Patience;
 use super::prometheus;
 use super::reply::{Chunks, Reply};
@@ -186,7 +186,9 @@ impl Shared {
         let allowed = &self.config.allowed_hosts;
         let admitted = guard::admit(route.access, token.as_deref(), allowed, peer.ip(), headers);
         if let Err(refusal) = admitted {
-            let reply = Reply::error(refusal.status(), "refused", &refusal.to_string());
+            let loopback = peer.ip().to_canonical().is_loopback();
+            let told = token.as_deref().filter(|_| loopback && refusal == Refusal::Token);
+            let reply = Reply::refused(refusal, told.and_then(Token::file));
             return reply.into_response(headers, None);
         }
         let limit = self.config.response_timeout;

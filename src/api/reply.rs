@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::Write as _;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,6 +17,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
+
+use super::guard::Refusal;
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// Below this, compressing costs more than it saves.
@@ -75,6 +78,15 @@ impl Reply {
     pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Self {
         let document = json!({"error": {"code": code, "message": message}});
         Self::json(status, document.to_string())
+    }
+
+    /// 401 or 403; `token_file` is where whoever runs the agent finds what was missing.
+    pub(super) fn refused(refusal: Refusal, token_file: Option<&Path>) -> Self {
+        let mut error = json!({"code": "refused", "message": refusal.to_string()});
+        if let (Some(path), Some(error)) = (token_file, error.as_object_mut()) {
+            error.insert("token_file".to_owned(), json!(path));
+        }
+        Self::json(refusal.status(), json!({ "error": error }).to_string())
     }
 
     /// 405, with the methods that the path has.

@@ -88,7 +88,7 @@ const OWN: &[Route] = &[
     get("/readyz", Access::Open, "200 or 503, with reasons", Answer::Probe(ready)),
     get(
         "/metrics",
-        Access::Read,
+        Access::Scrape,
         "self-metrics, span metrics and stored metrics; of native histograms sum and count, since the text formats have no \
          form for their buckets and their bounds change: ask `/api/v1/query`",
         Answer::Read(metrics),
@@ -140,6 +140,12 @@ const fn post(path: &'static str, purpose: &'static str, answer: Answer) -> Rout
 pub(super) const fn query(path: &'static str, purpose: &'static str, handler: Handler) -> Route {
     let answer = Answer::Query(handler);
     Route { path, methods: Methods::GetOrForm, access: Access::Read, purpose, answer }
+}
+
+/// A route whose answers say most of users.
+pub(super) const fn private(mut route: Route) -> Route {
+    route.access = Access::Private;
+    route
 }
 
 /// The route of a request and the segment that it leaves open, or the reply that there is none. Several routes may

@@ -335,8 +335,11 @@ async fn draining_ends_idle_connections_and_the_listener() {
 #[test]
 fn docs_api_md_lists_every_route() {
     let mut page = "# Admin API\n\n<!-- Written by a test from the table of routes: UPDATE_DOCS=1 cargo test --lib api:: -->\n\n\
-        HTTP/1.1 on `admin.endpoint`, by default http://127.0.0.1:9464. With `admin.token_file` set, every route but the \
-        open ones asks for `Authorization: Bearer TOKEN`. Routes that control answer loopback or a token only.\n\n\
+        HTTP/1.1 on `admin.endpoint`, by default http://127.0.0.1:9464. At its first start the agent makes a token and keeps \
+        it in `admin.token` in the directory of the store (without one, of the journal), readable by its user only. Requests \
+        from other machines carry it as `Authorization: Bearer TOKEN`, but for open and scrape routes; private ones ask for it \
+        on loopback too. `sidelight` commands on the same machine find it by themselves; elsewhere give them `--token-file`. \
+        With `admin.token_file` set, that token is asked for instead, on loopback as well, and by all but open routes.\n\n\
         Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
         and promtool call them. They take parameters in the query string or, with POST, in a form; a query may take \
         `admin.query_timeout`, read a million samples and give 11,000 steps.\n\n\
@@ -351,7 +354,9 @@ fn docs_api_md_lists_every_route() {
     for route in routes::routes() {
         let access = match route.access {
             guard::Access::Open => "open",
+            guard::Access::Scrape => "scrape",
             guard::Access::Read => "read",
+            guard::Access::Private => "private",
             guard::Access::Control => "control",
         };
         let (methods, path, purpose) = (route.methods.names(), route.path, route.purpose);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Call, Failure};
 use super::reply::Reply;
-use super::routes::{Route, query};
+use super::routes::{Route, private, query};
 use crate::views::{Cell, Row, Rows, Times, VIEWS, View, evaluate};
 
 /// What every view's path begins with.
@@ -30,7 +30,7 @@ macro_rules! views {
                 query(concat!("/api/sidelight/v1/", $name), purpose($name), table),
                 query(concat!("/api/sidelight/v1/", $name, ".csv"), "the same as CSV", table),
             )+
-            query("/api/sidelight/v1/export.json", "every view over 7 days, and the storage", export),
+            private(query("/api/sidelight/v1/export.json", "every view over 7 days, and the storage", export)),
         ];
     };
 }

@@ -2,7 +2,8 @@
 //!
 //! Limits: 64 MiB of answer, `--timeout` for all of it.
 
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +23,8 @@ pub(super) struct Connection {
     /// `SIDELIGHT__ADMIN__ENDPOINT` says.
     #[arg(long, value_name = "URL", env = "SIDELIGHT_URL")]
     url: Option<String>,
-    /// A file with the token that the agent asks for (`admin.token_file`).
+    /// A file with the token that the agent asks for: `admin.token_file`, or `admin.token` in the directory of its store,
+    /// which is found by itself on the agent's own machine.
     #[arg(long, value_name = "FILE", env = "SIDELIGHT_TOKEN_FILE")]
     token_file: Option<PathBuf>,
     /// How long to wait for an answer.
@@ -67,30 +69,42 @@ impl Connection {
     ) -> Result<Answer, Failure> {
         let url = self.url();
         let uri = uri(&url)?;
-        let token = self.token()?;
-        let asked = tokio::time::timeout(self.timeout, ask(&uri, method, path, body, token));
-        let answer = match asked.await {
-            Ok(Ok(answer)) => answer,
+        let token = self.token_file.as_deref().map(token).transpose()?;
+        let given = token.is_some();
+        let again = (method.clone(), body.clone());
+        let mut answer = self.asked(&url, ask(&uri, method, path, body, token)).await?;
+        if let Some(own) = own_token(&uri, &answer).filter(|_| !given) {
+            answer = self.asked(&url, ask(&uri, again.0, path, again.1, Some(own))).await?;
+        }
+        if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            let what = format!("the agent at {url} refuses: {}", message(&answer));
+            return Err(Failure::new(Exit::NotAuthorised, what)
+                .help(
+                    "give the file of its token with `--token-file`: `admin.token_file`, or `admin.token` in the directory of \
+                     its store",
+                ));
+        }
+        Ok(answer)
+    }
+
+    async fn asked(
+        &self,
+        url: &str,
+        ask: impl Future<Output = Result<Answer, Box<dyn std::error::Error + Send + Sync>>>,
+    ) -> Result<Answer, Failure> {
+        match tokio::time::timeout(self.timeout, ask).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                return Err(Failure::new(
-                    Exit::Unreachable,
-                    format!("cannot reach the agent at {url}"),
-                )
-                .because(&*error)
-                .help("start it with `sidelight run`, or name its address with `--url`"));
+                let what = format!("cannot reach the agent at {url}");
+                let failure = Failure::new(Exit::Unreachable, what).because(&*error);
+                Err(failure.help("start it with `sidelight run`, or name its address with `--url`"))
             }
             Err(_) => {
                 let waited = self.timeout;
                 let what = format!("the agent at {url} did not answer within {waited:?}");
-                return Err(Failure::new(Exit::Unreachable, what));
+                Err(Failure::new(Exit::Unreachable, what))
             }
-        };
-        if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            let what = format!("the agent at {url} refuses: {}", message(&answer));
-            return Err(Failure::new(Exit::NotAuthorised, what)
-                .help("give the file of its token (`admin.token_file`) with `--token-file`"));
         }
-        Ok(answer)
     }
 
     /// Asks for the JSON document at `path`.
@@ -120,17 +134,29 @@ impl Connection {
         let default = || "http://127.0.0.1:9464".to_owned();
         self.url.clone().unwrap_or_else(|| configured().unwrap_or_else(default))
     }
+}
 
-    fn token(&self) -> Result<Option<HeaderValue>, Failure> {
-        let Some(path) = &self.token_file else { return Ok(None) };
-        let what = || format!("cannot use the token file {}", path.display());
-        let token = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(Exit::Failed, what()).because(&error))?;
-        let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-            .map_err(|_| Failure::new(Exit::Failed, what()).help("it holds one line of text"))?;
-        value.set_sensitive(true);
-        Ok(Some(value))
-    }
+/// The token in a file, as a header.
+fn token(path: &Path) -> Result<HeaderValue, Failure> {
+    let what = || format!("cannot use the token file {}", path.display());
+    let token = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Exit::Failed, what()).because(&error))?;
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+        .map_err(|_| Failure::new(Exit::Failed, what()).help("it holds one line of text"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The token that the agent made for itself, where it is on this machine and says which file it is in. Whoever else listens
+/// there is shown no other file.
+fn own_token(uri: &Uri, answer: &Answer) -> Option<HeaderValue> {
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let document: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    let path = Path::new(document.get("error")?.get("token_file")?.as_str()?);
+    let named = path.file_name().is_some_and(|name| name == "admin.token");
+    let refused = answer.status == StatusCode::UNAUTHORIZED;
+    if here && named && refused { token(path).ok() } else { None }
 }
 
 fn uri(url: &str) -> Result<Uri, Failure> {
@@ -225,6 +251,25 @@ mod tests {
         let asked = asked.await.unwrap();
         assert!(asked.starts_with("GET /readyz HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("authorization: Bearer s3cret\r\n"), "{asked}");
+    }
+
+    #[test]
+    fn the_agents_own_token_is_found_on_this_machine_and_nothing_else_is_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let found = |url: &str, name: &str, status: u16| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, "made\n").unwrap();
+            let body = serde_json::json!({"error": {"token_file": path}}).to_string();
+            let answer =
+                Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into() };
+            own_token(&url.parse().unwrap(), &answer).is_some()
+        };
+        assert!(found("http://127.0.0.1:9464", "admin.token", 401));
+        assert!(found("http://localhost:9464", "admin.token", 401));
+        assert!(found("http://[::1]:9464", "admin.token", 401));
+        assert!(!found("http://10.0.0.7:9464", "admin.token", 401));
+        assert!(!found("http://127.0.0.1:9464", "id_rsa", 401));
+        assert!(!found("http://127.0.0.1:9464", "admin.token", 403));
     }
 
     #[tokio::test]
