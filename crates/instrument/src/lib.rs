@@ -9,6 +9,7 @@ mod backoff;
 mod cache;
 #[cfg(test)]
 mod captured;
+pub mod channel;
 mod clock;
 pub mod current;
 mod family;
@@ -17,12 +18,16 @@ mod feature;
 pub mod http;
 pub mod init;
 mod intent;
+#[cfg(any(feature = "http", feature = "llm"))]
+mod interned;
 mod labelled;
 pub mod layer;
 #[cfg(feature = "llm")]
 pub mod llm;
 pub mod logs;
 pub mod meter;
+#[cfg(feature = "moka")]
+pub mod moka;
 pub mod names;
 pub mod observe;
 mod operation;

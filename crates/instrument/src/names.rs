@@ -260,6 +260,13 @@ metrics! {
     HTTP_CLIENT_ACTIVE = UpDownCounter "http.client.active_requests" ["{request}"]
         ("http.request.method", "server.address", "server.port") 256: "Number of active HTTP client requests.";
 
+    RPC_SERVER_DURATION = Histogram "rpc.server.call.duration" ["s"]
+        ("error.type", "rpc.method", "rpc.response.status_code", "rpc.system.name") 1000 in HTTP_SECONDS:
+        "Duration of gRPC calls that a server answered.";
+    RPC_CLIENT_DURATION = Histogram "rpc.client.call.duration" ["s"]
+        ("error.type", "rpc.method", "rpc.response.status_code", "rpc.system.name", "server.address", "server.port") 1000
+        in HTTP_SECONDS: "Duration of gRPC calls that a client made.";
+
     GEN_AI_TOKENS = Counter "sidelight.gen_ai.tokens" ["{token}"]
         ("gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type") 256: "Tokens that the provider counted.";
     GEN_AI_REQUESTS = Counter "sidelight.gen_ai.requests" ["{request}"]
@@ -272,6 +279,22 @@ metrics! {
     GEN_AI_DURATION = Histogram "gen_ai.client.operation.duration" ["s"]
         ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model",
          "error.type") 256 in GEN_AI_SECONDS: "GenAI operation duration.";
+
+    GEN_AI_TOKENS_DETAIL = Counter "sidelight.gen_ai.tokens.detail" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type") 256:
+        "Of the tokens that the provider counted: read from its cache, written to it, spent on reasoning.";
+    GEN_AI_USAGE_MISSING = Counter "sidelight.gen_ai.usage.missing" ["{request}"]
+        ("gen_ai.provider.name", "gen_ai.request.model") 256: "Answers of language models without a usage record.";
+    GEN_AI_COST = Counter "sidelight.gen_ai.cost.usd" ["{USD}"]
+        ("gen_ai.provider.name", "gen_ai.request.model") 256: "Cost of calls, by the application's own prices.";
+    GEN_AI_UNPRICED = Counter "sidelight.gen_ai.unpriced.requests" ["{request}"]
+        ("gen_ai.provider.name", "gen_ai.request.model") 256: "Calls that the application knew no price for.";
+    GEN_AI_FIRST_CHUNK = Histogram "gen_ai.client.operation.time_to_first_chunk" ["s"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
+    GEN_AI_PER_CHUNK = Histogram "gen_ai.client.operation.time_per_output_chunk" ["s"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        in GEN_AI_SECONDS: "Time per output token after the first chunk.";
 
     SDK_DROPPED = ObservableCounter "sidelight.sdk.dropped" ["{record}"]
         ("reason") 8: "Records that went nowhere, by reason.";

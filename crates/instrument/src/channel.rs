@@ -1,0 +1,148 @@
+//! A bounded channel of tokio whose depth, high-water mark, waits and refusals are told: see [`bounded`].
+//!
+//! Limits: the capacity that is asked for. Cost: a ticket per entry, one allocation-free word beside it.
+
+use std::fmt;
+
+use tokio::sync::mpsc;
+pub use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
+
+use crate::{Queue, Reject, Ticket};
+
+/// Makes a channel that `queue` tells of: `sidelight.queue.size`, `.capacity`, `.item.wait.duration`, and `.rejected` for
+/// what was refused because it was full or closed, or was still in it when the receiver went.
+///
+/// # Panics
+/// If `capacity` is 0, as tokio's does.
+///
+/// # Example
+/// ```
+/// use sidelight::{Queue, QueueKind, channel};
+///
+/// static MAILS: Queue = Queue::new("mails").kind(QueueKind::Task);
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (sender, mut receiver) = channel::bounded::<String>(&MAILS, 100);
+/// sender.send("welcome".to_owned()).await.unwrap();
+/// assert_eq!(receiver.recv().await.as_deref(), Some("welcome"));
+/// # });
+/// ```
+#[must_use]
+pub fn bounded<T>(queue: &'static Queue, capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    queue.sample(0, u64::try_from(capacity).unwrap_or(u64::MAX));
+    (Sender { sender, queue }, Receiver { receiver })
+}
+
+struct Entry<T> {
+    value: T,
+    ticket: Ticket,
+}
+
+impl<T> Entry<T> {
+    fn taken(self) -> T {
+        self.ticket.start();
+        self.value
+    }
+}
+
+/// The end that sends.
+pub struct Sender<T> {
+    sender: mpsc::Sender<Entry<T>>,
+    queue: &'static Queue,
+}
+
+impl<T> Sender<T> {
+    /// Sends once there is room.
+    ///
+    /// # Errors
+    /// The value, if the receiver has gone.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, nothing was sent.
+    pub async fn send(&self, value: T) -> Result<(), SendError<T>> {
+        match self.sender.reserve().await {
+            Ok(room) => {
+                room.send(Entry { value, ticket: self.queue.enqueued() });
+                Ok(())
+            }
+            Err(_) => {
+                self.queue.rejected(Reject::Closed);
+                Err(SendError(value))
+            }
+        }
+    }
+
+    /// Sends if there is room.
+    ///
+    /// # Errors
+    /// The value, if there is none or the receiver has gone.
+    pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        match self.sender.try_reserve() {
+            Ok(room) => {
+                room.send(Entry { value, ticket: self.queue.enqueued() });
+                Ok(())
+            }
+            Err(TrySendError::Full(())) => {
+                self.queue.rejected(Reject::Full);
+                Err(TrySendError::Full(value))
+            }
+            Err(TrySendError::Closed(())) => {
+                self.queue.rejected(Reject::Closed);
+                Err(TrySendError::Closed(value))
+            }
+        }
+    }
+
+    /// How many more fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.sender.capacity()
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), queue: self.queue }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Sender").field("queue", &self.queue.name()).finish_non_exhaustive()
+    }
+}
+
+/// The end that receives.
+pub struct Receiver<T> {
+    receiver: mpsc::Receiver<Entry<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// Waits for the next value. None once all senders have gone and all was received.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, nothing was taken.
+    pub async fn recv(&mut self) -> Option<T> {
+        self.receiver.recv().await.map(Entry::taken)
+    }
+
+    /// Takes the next value, if one is there.
+    ///
+    /// # Errors
+    /// Says whether one may still come.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        self.receiver.try_recv().map(Entry::taken)
+    }
+
+    /// Lets nobody send any more; what was sent can still be received.
+    pub fn close(&mut self) {
+        self.receiver.close();
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}

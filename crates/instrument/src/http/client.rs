@@ -1,0 +1,154 @@
+//! The layer of clients.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::{HOST, HeaderMap};
+use http::{Method, Request, Response, Uri};
+use http_body::Body;
+use opentelemetry::trace::TraceContextExt;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::body::ResponseBody;
+use super::exchange::{Asked, Exchange};
+use super::series::Kind;
+use super::words::{Fault, Scheme, Version};
+use super::{Resend, Route, propagate, spans};
+use crate::current::Current;
+use crate::interned::{Name, Names};
+
+static TEMPLATES: Names = Names::new();
+static PEERS: Names = Names::new();
+
+/// Measures what a client asks: see [`client`](super::client).
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLayer;
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = Client<S>;
+
+    fn layer(&self, inner: S) -> Client<S> {
+        Client { inner }
+    }
+}
+
+/// A service whose requests are measured.
+#[derive(Clone, Debug)]
+pub struct Client<S> {
+    inner: S,
+}
+
+impl<S, A, B> Service<Request<A>> for Client<S>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: Body,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = ClientFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<A>) -> ClientFuture<S::Future> {
+        let (mut head, body) = request.into_parts();
+        let template = head.extensions.get().map(|Route(route)| *route);
+        let resends = head.extensions.get().map(|Resend(count)| *count);
+        let version = Version::of(head.version);
+        let mut exchange =
+            begin(&head.method, &head.uri, version, &mut head.headers, template, resends);
+        let request = Request::from_parts(head, body);
+        let future = exchange.enter(|| self.inner.call(request));
+        ClientFuture { future, exchange: Some(exchange) }
+    }
+}
+
+/// Begins an exchange with a request about to go out, and writes its trace and id into its headers.
+pub(crate) fn begin(
+    method: &Method,
+    uri: &Uri,
+    version: Version,
+    headers: &mut HeaderMap,
+    template: Option<&'static str>,
+    resends: Option<u32>,
+) -> Exchange {
+    let current = Current::get();
+    let asked = Asked {
+        method,
+        path: uri.path(),
+        headers,
+        scheme: Scheme::of(uri.scheme_str()),
+        version,
+        route: template.map_or(Name::NONE, |template| TEMPLATES.intern(template)),
+        peer: peer(uri, headers),
+    };
+    let mut exchange = Exchange::start(Kind::HttpClient, &asked);
+    exchange.current = Current { resends: resends.unwrap_or(current.resends), ..current };
+    exchange.span = spans::client(&exchange, &asked);
+    let mut trace = exchange.span.context();
+    if !trace.span().span_context().is_valid() {
+        trace = opentelemetry::Context::current();
+    }
+    propagate::inject(&trace, &exchange.current, headers);
+    exchange
+}
+
+fn peer(uri: &Uri, headers: &HeaderMap) -> Name {
+    let asked = uri.authority().map(|authority| authority.as_str());
+    let asked = asked.or_else(|| headers.get(HOST)?.to_str().ok());
+    // What stands before an `@` is a secret.
+    let address = asked.map(|asked| asked.rsplit_once('@').map_or(asked, |(_, address)| address));
+    address.map_or(Name::NONE, |address| PEERS.intern(address))
+}
+
+pin_project! {
+    /// The answer to a [`Client`], to come.
+    #[derive(Debug)]
+    pub struct ClientFuture<F> {
+        #[pin]
+        future: F,
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<F, B, E> Future for ClientFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let future = this.future;
+        let answer = ready!(match this.exchange {
+            Some(exchange) => exchange.enter(|| future.poll(context)),
+            None => future.poll(context),
+        });
+        let exchange = this.exchange.take();
+        Poll::Ready(match answer {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let exchange = exchange.and_then(|mut exchange| {
+                    exchange.key.version = Version::of(head.version);
+                    if exchange.responded(head.status, &head.headers, &body) {
+                        exchange.finish();
+                        return None;
+                    }
+                    Some(exchange)
+                });
+                Ok(Response::from_parts(head, ResponseBody::new(body, exchange)))
+            }
+            Err(error) => {
+                if let Some(exchange) = exchange {
+                    exchange.fail(Fault::Error);
+                }
+                Err(error)
+            }
+        })
+    }
+}

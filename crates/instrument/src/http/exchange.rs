@@ -1,0 +1,191 @@
+//! One request and its answer, from the first sight of it to the last byte.
+//!
+//! Invariant: every exchange is recorded once. It ends with the last byte of the answer's body; one that is dropped before
+//! that was cancelled, or unwound by a panic, and is recorded as such. What had all its bytes when it was dropped is whole:
+//! servers do not ask a body for its end once the announced length is written.
+
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderMap};
+use tracing::Span;
+
+use super::series::{self, Key, Kind, Measured};
+use super::words::{Fault, Method, Scheme, Version, grpc_status, is_grpc};
+use crate::clock::Started;
+use crate::current::Current;
+use crate::interned::{Name, Names};
+
+static METHODS: Names = Names::new();
+
+/// What a request is known by before it is answered.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a http::Method,
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) scheme: Scheme,
+    pub(crate) version: Version,
+    pub(crate) route: Name,
+    pub(crate) peer: Name,
+}
+
+/// An exchange under way.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) key: Key,
+    /// The method of a gRPC call that is no label yet.
+    unnamed: Option<Box<str>>,
+    pub(crate) current: Current,
+    pub(crate) span: Span,
+    started: Started,
+    request: Option<u64>,
+    response: u64,
+    /// Bytes that the answer's body will have, where it says so.
+    announced: Option<u64>,
+    responded: bool,
+    /// While the application's code runs: it still is when that panicked and somebody caught it.
+    inside: bool,
+    over: bool,
+}
+
+impl Exchange {
+    /// Begins with a request's head: `kind` is that of HTTP, and becomes that of gRPC where the request is.
+    pub(crate) fn start(kind: Kind, asked: &Asked<'_>) -> Self {
+        let grpc = is_grpc(asked.headers);
+        let kind = if grpc { kind.grpc() } else { kind };
+        let method = Method::of(asked.method);
+        let called = asked.path.trim_start_matches('/');
+        let known = grpc.then(|| METHODS.find(called));
+        series::active(kind, method, asked.scheme, asked.peer, 1);
+        Self {
+            key: Key {
+                kind,
+                route: known.map_or(asked.route, |known| known.unwrap_or(Name::NONE)),
+                peer: asked.peer,
+                method,
+                scheme: asked.scheme,
+                version: asked.version,
+                status: None,
+                fault: Fault::None,
+            },
+            unnamed: (known == Some(None)).then(|| called.into()),
+            current: Current::default(),
+            span: Span::none(),
+            started: Started::now(),
+            request: content_length(asked.headers),
+            response: 0,
+            announced: None,
+            responded: false,
+            inside: false,
+            over: false,
+        }
+    }
+
+    /// The method of a gRPC call, as its caller spells it.
+    pub(crate) fn rpc_method(&self) -> Option<&str> {
+        self.unnamed
+            .as_deref()
+            .or_else(|| self.key.route.text().filter(|_| self.key.kind.is_grpc()))
+    }
+
+    /// Runs `then` as part of this exchange: in its span, with its request and route.
+    pub(crate) fn enter<R>(&mut self, then: impl FnOnce() -> R) -> R {
+        let _current = self.current.enter();
+        let _span = self.span.enter();
+        self.inside = true;
+        let value = then();
+        self.inside = false;
+        value
+    }
+
+    /// Takes the head of the answer. Says whether the exchange is over with it.
+    pub(crate) fn responded(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &impl http_body::Body,
+    ) -> bool {
+        self.responded = true;
+        if self.key.kind.is_grpc() {
+            self.trailers(headers);
+        } else {
+            self.key.status = Some(status.as_u16());
+        }
+        self.announced = body.size_hint().exact().or_else(|| content_length(headers));
+        let bodiless = self.key.method == Method::Head
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || (self.key.method == Method::Connect && status.is_success());
+        bodiless || body.is_end_stream()
+    }
+
+    /// Takes a part of the answer's body.
+    pub(crate) fn body(&mut self, bytes: usize) {
+        self.response = self.response.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Takes what a gRPC call ended with, where these headers or trailers say it.
+    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
+        if self.key.kind.is_grpc() {
+            self.key.status = grpc_status(trailers).or(self.key.status);
+        }
+    }
+
+    /// Ends well, as far as the status says.
+    pub(crate) fn finish(mut self) {
+        self.end(Fault::None);
+    }
+
+    /// Ends without an answer, or within one.
+    pub(crate) fn fail(mut self, fault: Fault) {
+        self.end(fault);
+    }
+
+    fn end(&mut self, fault: Fault) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        self.key.fault = fault;
+        if self.key.kind.is_grpc() {
+            self.end_grpc();
+        }
+        let measured = Measured {
+            duration: self.started.elapsed(),
+            request: self.request,
+            response: self.responded.then_some(self.response),
+        };
+        let Key { kind, method, scheme, peer, .. } = self.key;
+        series::active(kind, method, scheme, peer, -1);
+        series::record(self.key, measured);
+        super::spans::end(&self.span, self.key, measured.response);
+        // The span ends with the exchange, not with whatever still holds this.
+        self.span = Span::none();
+    }
+
+    /// A call that ended in order without saying how is unknown; what nobody implements is no label, so that callers cannot
+    /// fill the table.
+    fn end_grpc(&mut self) {
+        const UNKNOWN: u16 = 2;
+        const UNIMPLEMENTED: u16 = 12;
+        if self.key.fault == Fault::None {
+            self.key.status = self.key.status.or(Some(UNKNOWN));
+        }
+        if let Some(called) = self.unnamed.take() {
+            let foreign = self.key.kind.is_server() && self.key.status == Some(UNIMPLEMENTED);
+            self.key.route = if foreign { Name::OTHER } else { METHODS.intern(&called) };
+        }
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let whole = self.responded && self.announced.is_some_and(|bytes| self.response >= bytes);
+        self.end(match (self.inside || std::thread::panicking(), whole) {
+            (true, _) => Fault::Panic,
+            (false, true) => Fault::None,
+            (false, false) => Fault::Cancelled,
+        });
+    }
+}

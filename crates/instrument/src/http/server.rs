@@ -1,0 +1,175 @@
+//! The layer of servers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Route;
+use super::body::ResponseBody;
+use super::exchange::{Asked, Exchange};
+use super::series::Kind;
+use super::words::{Fault, Scheme, Version};
+use super::{propagate, spans};
+use crate::current::{Current, RequestId};
+use crate::interned::{Name, Names};
+
+static ROUTES: Names = Names::new();
+
+/// Measures what a server answers: see [`server`](super::server).
+#[derive(Clone, Copy, Debug)]
+pub struct ServerLayer {
+    trusted: bool,
+}
+
+impl ServerLayer {
+    pub(crate) const fn new() -> Self {
+        Self { trusted: true }
+    }
+
+    /// Takes neither a trace nor a request id from callers: for a server that strangers reach.
+    ///
+    /// # Example
+    /// ```
+    /// let layer = sidelight::http::server().untrusted();
+    /// ```
+    #[must_use]
+    pub const fn untrusted(mut self) -> Self {
+        self.trusted = false;
+        self
+    }
+}
+
+impl<S> Layer<S> for ServerLayer {
+    type Service = Server<S>;
+
+    fn layer(&self, inner: S) -> Server<S> {
+        Server { inner, trusted: self.trusted }
+    }
+}
+
+/// A service whose answers are measured.
+#[derive(Clone, Debug)]
+pub struct Server<S> {
+    inner: S,
+    trusted: bool,
+}
+
+impl<S, A, B> Service<Request<A>> for Server<S>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: Body,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<A>) -> ResponseFuture<S::Future> {
+        let mut exchange = begin(&request, self.trusted);
+        if let Some(id) = exchange.current.request_id {
+            request.extensions_mut().insert(id);
+            propagate::put_request_id(&id, request.headers_mut());
+        }
+        let future = exchange.enter(|| self.inner.call(request));
+        ResponseFuture { future, exchange: Some(exchange) }
+    }
+}
+
+fn begin<A>(request: &Request<A>, trusted: bool) -> Exchange {
+    let asked = Asked {
+        method: request.method(),
+        path: request.uri().path(),
+        headers: request.headers(),
+        scheme: Scheme::of(request.uri().scheme_str()),
+        version: Version::of(request.version()),
+        route: route(request),
+        peer: Name::NONE,
+    };
+    let mut exchange = Exchange::start(Kind::HttpServer, &asked);
+    let told = propagate::request_id(request.headers()).filter(|_| trusted);
+    exchange.current = Current {
+        request_id: Some(told.unwrap_or_else(RequestId::generate)),
+        route: exchange.key.route.text(),
+        resends: 0,
+    };
+    exchange.span = spans::server(&exchange, &asked, trusted);
+    exchange
+}
+
+/// What the router matched, where it says so before the request gets here.
+fn route<A>(request: &Request<A>) -> Name {
+    if let Some(Route(route)) = request.extensions().get() {
+        return ROUTES.intern(route);
+    }
+    #[cfg(feature = "axum")]
+    if let Some(matched) = request.extensions().get::<axum::extract::MatchedPath>() {
+        return ROUTES.intern(matched.as_str());
+    }
+    Name::NONE
+}
+
+pin_project! {
+    /// The answer of a [`Server`], to come.
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        future: F,
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let future = this.future;
+        let answer = ready!(match this.exchange {
+            Some(exchange) => exchange.enter(|| future.poll(context)),
+            None => future.poll(context),
+        });
+        let exchange = this.exchange.take();
+        Poll::Ready(match answer {
+            Ok(response) => Ok(answered(response, exchange)),
+            Err(error) => {
+                if let Some(exchange) = exchange {
+                    exchange.fail(Fault::Error);
+                }
+                Err(error)
+            }
+        })
+    }
+}
+
+fn answered<B: Body>(
+    response: Response<B>,
+    exchange: Option<Exchange>,
+) -> Response<ResponseBody<B>> {
+    let (mut head, body) = response.into_parts();
+    let exchange = exchange.and_then(|mut exchange| {
+        if let Some(Route(route)) = head.extensions.get() {
+            exchange.key.route = ROUTES.intern(route);
+        }
+        if let Some(id) = &exchange.current.request_id {
+            propagate::put_request_id(id, &mut head.headers);
+        }
+        if exchange.responded(head.status, &head.headers, &body) {
+            exchange.finish();
+            return None;
+        }
+        Some(exchange)
+    });
+    Response::from_parts(head, ResponseBody::new(body, exchange))
+}

@@ -1,0 +1,143 @@
+//! The spans of exchanges, through `tracing`: what they are called and what they say.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, HTTP spans and RPC spans. The query of a URL is left out: it holds secrets
+//! more often than it helps.
+
+use opentelemetry::trace::TraceContextExt;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::exchange::{Asked, Exchange};
+use super::propagate;
+use super::series::{Key, Kind};
+use super::words::grpc_word;
+
+/// The span of a request that came in. It continues the caller's trace if `trusted`.
+pub(crate) fn server(exchange: &Exchange, asked: &Asked<'_>, trusted: bool) -> Span {
+    let span = match exchange.rpc_method() {
+        Some(called) => info_span!(
+            target: "sidelight::http",
+            "rpc server",
+            otel.name = called,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = called,
+            rpc.response.status_code = Empty,
+            error.type = Empty,
+            request_id = Empty,
+        ),
+        None => info_span!(
+            target: "sidelight::http",
+            "http server",
+            otel.name = Empty,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            http.request.method = exchange.key.method.text(),
+            http.route = exchange.key.route.text(),
+            http.response.status_code = Empty,
+            http.response.body.size = Empty,
+            url.path = asked.path,
+            url.scheme = asked.scheme.text(),
+            network.protocol.version = asked.version.text(),
+            error.type = Empty,
+            request_id = Empty,
+        ),
+    };
+    if span.is_disabled() {
+        return span;
+    }
+    if exchange.rpc_method().is_none() {
+        record_name(&span, exchange.key);
+    }
+    if let Some(id) = &exchange.current.request_id {
+        span.record("request_id", id.as_str());
+    }
+    if trusted {
+        let caller = propagate::extract(asked.headers);
+        if caller.span().span_context().is_valid() {
+            // Refused where no OpenTelemetry layer listens: then there is no trace to continue.
+            let _refused = span.set_parent(caller);
+        }
+    }
+    span
+}
+
+/// The span of a request that goes out.
+pub(crate) fn client(exchange: &Exchange, asked: &Asked<'_>) -> Span {
+    let (address, port) = exchange.key.server_address().unzip();
+    let resends = Some(exchange.current.resends).filter(|resends| *resends > 0);
+    let span = match exchange.rpc_method() {
+        Some(called) => info_span!(
+            target: "sidelight::http",
+            "rpc client",
+            otel.name = called,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = called,
+            rpc.response.status_code = Empty,
+            server.address = address,
+            server.port = port,
+            error.type = Empty,
+        ),
+        None => info_span!(
+            target: "sidelight::http",
+            "http client",
+            otel.name = Empty,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = exchange.key.method.text(),
+            http.request.resend_count = resends,
+            http.response.status_code = Empty,
+            http.response.body.size = Empty,
+            url.template = exchange.key.route.text(),
+            url.path = asked.path,
+            server.address = address,
+            server.port = port,
+            error.type = Empty,
+        ),
+    };
+    if !span.is_disabled() && exchange.rpc_method().is_none() {
+        record_name(&span, exchange.key);
+    }
+    span
+}
+
+fn record_name(span: &Span, key: Key) {
+    match key.route.text() {
+        Some(route) => {
+            span.record(
+                "otel.name",
+                format_args!("{} {route}", key.method.span_word()).to_string(),
+            );
+        }
+        None => {
+            span.record("otel.name", key.method.span_word());
+        }
+    }
+}
+
+/// Says how the exchange ended.
+pub(crate) fn end(span: &Span, key: Key, response_bytes: Option<u64>) {
+    if span.is_disabled() {
+        return;
+    }
+    if let Some(status) = key.status {
+        if key.kind.is_grpc() {
+            span.record("rpc.response.status_code", grpc_word(status));
+        } else {
+            span.record("http.response.status_code", status);
+        }
+    }
+    if let Some(bytes) =
+        response_bytes.filter(|_| matches!(key.kind, Kind::HttpServer | Kind::HttpClient))
+    {
+        span.record("http.response.body.size", bytes);
+    }
+    if let Some(error) = key.error_type() {
+        span.record("error.type", error.as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+}

@@ -1,0 +1,89 @@
+//! Text that becomes a label, kept once for the life of the process: routes, RPC methods, peers.
+//!
+//! Limits: [`NAMES_MAX`] texts a table; the next ones are all [`OTHER`]. Cost: one hash and a shared lock to find a text that is
+//! there, a leaked copy to add one.
+
+use std::collections::HashMap;
+use std::sync::{OnceLock, RwLock};
+
+/// Texts in one table.
+pub(crate) const NAMES_MAX: usize = 200;
+/// What is past the limit of a table, or no value that is known.
+pub(crate) const OTHER: &str = "_OTHER";
+
+/// A text of a [`Names`] by its number: 0 is none, 1 is [`OTHER`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) number: u16,
+    text: &'static str,
+}
+
+impl Name {
+    pub(crate) const NONE: Self = Self { number: 0, text: "" };
+    pub(crate) const OTHER: Self = Self { number: 1, text: OTHER };
+
+    /// The text, unless it is none.
+    pub(crate) fn text(self) -> Option<&'static str> {
+        (self.number != 0).then_some(self.text)
+    }
+}
+
+/// A table of texts.
+pub(crate) struct Names {
+    known: OnceLock<RwLock<HashMap<&'static str, Name>>>,
+}
+
+impl Names {
+    pub(crate) const fn new() -> Self {
+        Self { known: OnceLock::new() }
+    }
+
+    fn table(&self) -> &RwLock<HashMap<&'static str, Name>> {
+        self.known.get_or_init(RwLock::default)
+    }
+
+    /// The text, if it is there.
+    pub(crate) fn find(&self, text: &str) -> Option<Name> {
+        let table = self.table().read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        table.get(text).copied()
+    }
+
+    /// The text, added if there is room for it.
+    pub(crate) fn intern(&self, text: &str) -> Name {
+        if let Some(name) = self.find(text) {
+            return name;
+        }
+        let mut table = self.table().write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(name) = table.get(text) {
+            return *name;
+        }
+        if table.len() >= NAMES_MAX {
+            return Name::OTHER;
+        }
+        let text: &'static str = Box::leak(text.into());
+        let name = Name { number: u16::try_from(table.len() + 2).unwrap_or(u16::MAX), text };
+        table.insert(text, name);
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_kept_once_and_the_table_ends() {
+        let names = Names::new();
+        assert_eq!(names.find("/a"), None);
+        let first = names.intern("/a");
+        assert_eq!(first.text(), Some("/a"));
+        assert!(std::ptr::eq(first.text().unwrap(), names.intern("/a").text().unwrap()));
+        for number in 0..100_000 {
+            names.intern(&format!("/orders/{number}"));
+        }
+        assert_eq!(names.intern("/z"), Name::OTHER);
+        assert_eq!(names.intern("/a"), first);
+        assert_eq!(names.table().read().unwrap().len(), NAMES_MAX);
+        assert_eq!(Name::NONE.text(), None);
+    }
+}
