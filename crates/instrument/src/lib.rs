@@ -16,6 +16,7 @@ mod family;
 mod feature;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "otlp")]
 pub mod init;
 mod intent;
 #[cfg(any(feature = "http", feature = "llm"))]
@@ -24,6 +25,7 @@ mod labelled;
 pub mod layer;
 #[cfg(feature = "llm")]
 pub mod llm;
+#[cfg(feature = "otlp")]
 pub mod logs;
 pub mod meter;
 #[cfg(feature = "moka")]
@@ -32,7 +34,8 @@ pub mod names;
 pub mod observe;
 mod operation;
 mod outcome;
-pub mod panic_hook;
+#[cfg(feature = "otlp")]
+mod panic_hook;
 mod pool;
 mod queue;
 mod retry;
@@ -46,6 +49,8 @@ mod window;
 pub use backoff::Backoff;
 pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup};
 pub use feature::{Feature, FeatureKind, Pattern, Use};
+#[cfg(feature = "otlp")]
+pub use init::{Telemetry, init};
 pub use intent::Intent;
 pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};

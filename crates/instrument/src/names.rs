@@ -69,12 +69,16 @@ pub(crate) fn define(name: &str, series_max: usize) {
 /// ```
 #[must_use]
 pub fn view(instrument: &Instrument) -> Option<Stream> {
-    let name = instrument.name();
-    let defined = DEFINED.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = ALL.iter().find(|metric| metric.name == name).map(|metric| metric.series_max);
-    let series_max = known.or_else(|| defined.as_ref()?.get(name).copied())?;
+    let series_max = series_max(instrument.name())?;
     // The overflow series is one of those that the SDK counts.
     Stream::builder().with_cardinality_limit(series_max + 1).build().ok()
+}
+
+/// How many series a metric of ours, or a defined one, may have.
+pub(crate) fn series_max(name: &str) -> Option<usize> {
+    let defined = DEFINED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = ALL.iter().find(|metric| metric.name == name).map(|metric| metric.series_max);
+    known.or_else(|| defined.as_ref()?.get(name).copied())
 }
 
 /// Bounds of durations that people wait for, in seconds: those of HTTP in the semantic conventions, and the threshold.
@@ -296,6 +300,10 @@ metrics! {
         ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
         in GEN_AI_SECONDS: "Time per output token after the first chunk.";
 
+    PANICS = Counter "sidelight.panics" ["{panic}"]
+        ("location") 256: "Panics, by the place in the source.";
+    EXPORT_DROPPED = Counter "sidelight.export.dropped" ["{record}"]
+        ("signal", "reason") 16: "Spans, log records and requests of metrics that were not delivered, by reason.";
     SDK_DROPPED = ObservableCounter "sidelight.sdk.dropped" ["{record}"]
         ("reason") 8: "Records that went nowhere, by reason.";
     SDK_OVERFLOWED = ObservableCounter "sidelight.sdk.overflowed" ["{record}"]

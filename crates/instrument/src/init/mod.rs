@@ -1,1 +1,73 @@
 //! Start and end of telemetry: resource, exporters, the I/O thread and the guard.
+//!
+//! ```no_run
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let telemetry = sidelight::init("checkout").version(env!("CARGO_PKG_VERSION")).start()?;
+//!     tracing::info!("ready");
+//!     // The application runs; when the guard goes, everything recorded is delivered.
+//!     drop(telemetry);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Who decides
+//!
+//! What code says goes before the environment, but for two values that name rather than decide: `OTEL_SERVICE_NAME` goes
+//! before the name given to [`init`](crate::init()), and `OTEL_RESOURCE_ATTRIBUTES` before what was found out. Without
+//! either, records go to the agent's Unix socket where its directory `/run/sidelight` exists, else to `127.0.0.1:4317`.
+//! Nobody has to listen there: records are dropped and counted until someone does.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or sent; logs are still written |
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who is speaking |
+//! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_\|LOGS_]ENDPOINT` | `http://host:4317`, `https://`, `unix:///path` |
+//! | `.._PROTOCOL` | `grpc` (default) or `http/protobuf` |
+//! | `.._HEADERS`, `.._TIMEOUT` (ms), `.._COMPRESSION` (`gzip`, `none`), `.._INSECURE` | as the specification says |
+//! | `.._CERTIFICATE`, `.._CLIENT_CERTIFICATE`, `.._CLIENT_KEY` | PEM files; with the feature `tls` |
+//! | `OTEL_{TRACES,METRICS,LOGS}_EXPORTER` | `otlp` (default), `console` or `none` |
+//! | `OTEL_PROPAGATORS` | `tracecontext,baggage` (default), `none` |
+//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | as the specification says |
+//! | `OTEL_METRIC_EXPORT_INTERVAL` | ms; 10000 here, so that alerts react |
+//! | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `base2_exponential_bucket_histogram` |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative` (default), `delta`, `lowmemory` |
+//! | `OTEL_[SPAN_\|LOGRECORD_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters that are kept |
+//! | `OTEL_BSP_*`, `OTEL_BLRP_*`, `OTEL_SPAN_*_COUNT_LIMIT` | queues, batches and limits |
+//! | `RUST_LOG` | what is logged and traced; `info` where unset |
+//!
+//! A bad value is left out, and one warning names it.
+//!
+//! # The end
+//!
+//! Dropping the guard delivers what was recorded: metrics first, then traces, then logs, then the I/O thread ends; at most
+//! [`shutdown_timeout`](Init::shutdown_timeout) (5 s) in all. It never panics. That works wherever the guard is dropped: in
+//! an asynchronous `main` on a single-threaded runtime, in a task, in a program without a runtime, while a panic unwinds.
+//! What does not drop it is `std::process::exit` and a signal: [`Telemetry::install_signal_flush`] is for SIGTERM.
+
+mod builder;
+mod channel;
+mod console;
+mod delivery;
+mod direct;
+mod endpoint;
+mod env;
+mod error;
+mod gate;
+mod http;
+mod io;
+mod otlp;
+mod outage;
+mod propagators;
+mod providers;
+mod resource;
+mod signal;
+mod signals;
+mod subscriber;
+mod telemetry;
+
+pub use builder::{Init, init};
+pub use direct::{Deliver, DeliverError, Delivering};
+pub use error::{FlushError, StartError};
+pub use outage::Counts;
+pub use signal::Signal;
+pub use telemetry::Telemetry;

@@ -1,1 +1,87 @@
-//! Formats of log lines.
+//! Log lines: for people on a terminal, as JSON elsewhere, and over OTLP; each with the request's id and the trace.
+//!
+//! A line of JSON has these keys, in this order, where there is something to say, then the fields of the event. A field whose
+//! name is one of these is written as `field.NAME`.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `timestamp` | RFC 3339, UTC, microseconds |
+//! | `level` | `TRACE` to `ERROR` |
+//! | `service.name`, `service.version` | who is speaking |
+//! | `target` | the module, or what the event says |
+//! | `span` | the name of the innermost span |
+//! | `request_id` | of the [current](crate::current) request |
+//! | `trace_id`, `span_id` | in hexadecimal |
+//! | `message` | the text |
+
+mod format;
+mod otlp;
+mod stdout;
+mod timestamp;
+mod trace;
+
+use std::io::IsTerminal;
+#[cfg(all(feature = "testing", feature = "json-logs"))]
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::Key;
+use opentelemetry_sdk::Resource;
+
+use format::{Service, Style};
+pub(crate) use otlp::OtlpLogs;
+use stdout::Output;
+pub(crate) use stdout::Stdout;
+
+/// How log lines are written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One line of text for people.
+    Text,
+    /// One JSON object per line.
+    #[cfg(feature = "json-logs")]
+    Json,
+    /// Nothing; over OTLP only.
+    Off,
+}
+
+impl LogFormat {
+    fn style(self) -> Option<Style> {
+        match self {
+            Self::Off => None,
+            Self::Text => Some(Style::Text { colour: colour() }),
+            #[cfg(feature = "json-logs")]
+            Self::Json => Some(Style::Json),
+            Self::Auto if std::io::stdout().is_terminal() => Some(Style::Text { colour: colour() }),
+            #[cfg(feature = "json-logs")]
+            Self::Auto => Some(Style::Json),
+            #[cfg(not(feature = "json-logs"))]
+            Self::Auto => Some(Style::Text { colour: false }),
+        }
+    }
+}
+
+/// As <https://no-color.org> asks.
+fn colour() -> bool {
+    std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// The layer that writes lines of `format` to standard output.
+pub(crate) fn stdout(format: LogFormat, resource: &Resource) -> Stdout {
+    Stdout::new(format.style(), service(resource), Output::Process)
+}
+
+/// The layer that writes JSON into memory.
+#[cfg(all(feature = "testing", feature = "json-logs"))]
+pub(crate) fn into_memory(lines: Arc<Mutex<Vec<u8>>>, resource: &Resource) -> Stdout {
+    Stdout::new(Some(Style::Json), service(resource), Output::Memory(lines))
+}
+
+fn service(resource: &Resource) -> Service {
+    let text = |key| resource.get(&Key::from_static_str(key)).map(|value| value.to_string());
+    Service { name: text("service.name").unwrap_or_default(), version: text("service.version") }
+}

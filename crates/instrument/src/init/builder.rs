@@ -1,0 +1,302 @@
+//! What an application says about itself, resolved with the environment, and the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::{KeyValue, Value, global};
+use opentelemetry_sdk::Resource;
+
+use super::console::Console;
+use super::delivery::{Delivery, Destination};
+use super::direct::{Deliver, Direct};
+use super::endpoint::Endpoint;
+use super::env::{self, Environment, Exporter};
+use super::error::StartError;
+use super::gate::Gate;
+use super::io::IoThread;
+use super::otlp::Wanted;
+use super::outage::Ledger;
+use super::propagators::composite;
+use super::providers::{self, Providers, queue_length};
+use super::resource::{Identity, detect};
+use super::signal::Signal;
+use super::subscriber;
+use super::telemetry::{Claim, Telemetry, TelemetryParts};
+use crate::logs::LogFormat;
+
+/// Of metrics; the specification's 60 s would let alerts sleep.
+const METRIC_INTERVAL: Duration = Duration::from_secs(10);
+
+/// For everything together.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Begins the description of a service; [`start`](Init::start) ends it.
+///
+/// ```no_run
+/// let telemetry = sidelight::init("checkout").version("1.4.2").start()?;
+/// # drop(telemetry);
+/// # Ok::<(), sidelight::init::StartError>(())
+/// ```
+pub fn init(service_name: impl Into<String>) -> Init {
+    Init {
+        identity: Identity { name: service_name.into(), ..Identity::default() },
+        logs: LogFormat::default(),
+        filter: None,
+        endpoint: None,
+        deliver: None,
+        metric_interval: None,
+        shutdown_timeout: SHUTDOWN_TIMEOUT,
+        subscriber: true,
+        context_activation: false,
+        panic_hook: true,
+        local: false,
+    }
+}
+
+/// A description of a service. See the [module](self) for what the environment adds.
+#[must_use = "nothing happens before .start()"]
+pub struct Init {
+    pub(super) identity: Identity,
+    pub(super) logs: LogFormat,
+    pub(super) filter: Option<String>,
+    endpoint: Option<String>,
+    deliver: Option<Arc<dyn Deliver>>,
+    metric_interval: Option<Duration>,
+    shutdown_timeout: Duration,
+    subscriber: bool,
+    context_activation: bool,
+    panic_hook: bool,
+    local: bool,
+}
+
+impl Init {
+    /// The version of the service: `service.version`. Usually `env!("CARGO_PKG_VERSION")`.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.identity.version = Some(version.into());
+        self
+    }
+
+    /// Where it is deployed, such as `production`: `deployment.environment.name`.
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.identity.environment = Some(name.into());
+        self
+    }
+
+    /// One more attribute of the resource.
+    pub fn attribute(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.identity.attributes.push(KeyValue::new(key, value));
+        self
+    }
+
+    /// How logs are written to standard output. Default: [`LogFormat::Auto`].
+    pub fn logs(mut self, format: LogFormat) -> Self {
+        self.logs = format;
+        self
+    }
+
+    /// What is logged and traced where `RUST_LOG` is not set, in the directives of `tracing-subscriber`'s `EnvFilter`, such
+    /// as `info,checkout=debug`. Default: `info`.
+    pub fn filter(mut self, directives: impl Into<String>) -> Self {
+        self.filter = Some(directives.into());
+        self
+    }
+
+    /// Where OTLP goes: `http://host:4317`, `https://host:4317`, `unix:///path`.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Hands OTLP requests to `to` instead of sending them.
+    pub fn deliver(mut self, to: impl Deliver) -> Self {
+        self.deliver = Some(Arc::new(to));
+        self
+    }
+
+    /// Between two exports of metrics; default 10 s.
+    pub fn metric_interval(mut self, interval: Duration) -> Self {
+        self.metric_interval = Some(interval);
+        self
+    }
+
+    /// The most that dropping the guard may take; default 5 s.
+    pub fn shutdown_timeout(mut self, bound: Duration) -> Self {
+        self.shutdown_timeout = bound;
+        self
+    }
+
+    /// Leaves `tracing`'s subscriber to the application, which adds [`Telemetry::layer`] to its own.
+    pub fn without_subscriber(mut self) -> Self {
+        self.subscriber = false;
+        self
+    }
+
+    /// Makes each entered span of `tracing` the current one of OpenTelemetry's own API too, for code that makes spans by
+    /// that. Costs about 100 ns each time a span is entered.
+    pub fn context_activation(mut self, on: bool) -> Self {
+        self.context_activation = on;
+        self
+    }
+
+    /// Leaves the panic hook alone: panics are neither counted nor flushed.
+    pub fn without_panic_hook(mut self) -> Self {
+        self.panic_hook = false;
+        self
+    }
+
+    /// An instance of its own that sets nothing of the process: no handles, no subscriber, no globals, no panic hook. Any
+    /// number may exist, beside the one of the process; for tests and plugins.
+    pub fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    /// Starts telemetry. Nobody has to listen at the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// When the process has telemetry already, when a subscriber is installed already, and when what was asked for cannot be
+    /// had: an endpoint, a protocol, a certificate. Nothing is installed then.
+    pub fn start(self) -> Result<Telemetry, StartError> {
+        self.start_with(&env::process)
+    }
+
+    pub(crate) fn start_with(self, lookup: env::Lookup<'_>) -> Result<Telemetry, StartError> {
+        let environment = Environment::read(lookup);
+        let claim =
+            if self.local { None } else { Some(Claim::take().ok_or(StartError::AlreadyInit)?) };
+        let filter = subscriber::filter(lookup, self.filter.as_deref())?;
+        if self.subscriber && !self.local && tracing::dispatcher::has_been_set() {
+            return Err(StartError::SubscriberInstalled);
+        }
+        let resource = detect(&self.identity, instance_id(), lookup);
+        let io = IoThread::start().map_err(StartError::Thread)?;
+        let ledger = providers::ledger();
+        let making =
+            Making { init: &self, environment: &environment, lookup, io: &io, ledger: &ledger };
+        let providers = making.providers(&resource)?;
+        if claim.is_some() {
+            global::set_tracer_provider(providers.tracer.clone());
+            global::set_text_map_propagator(composite(&environment.propagators));
+        }
+        let telemetry = Telemetry::new(TelemetryParts {
+            providers,
+            io,
+            ledger,
+            claim,
+            resource,
+            enabled: !environment.disabled,
+            shutdown_timeout: self.shutdown_timeout,
+            context_activation: self.context_activation,
+            log_value_length: environment.log_value_length,
+            panic_hook: self.panic_hook && !self.local,
+        });
+        if self.subscriber && !self.local {
+            subscriber::install(&telemetry, self.logs, filter)?;
+        }
+        for warning in &environment.warnings {
+            subscriber::warn(warning);
+        }
+        Ok(telemetry)
+    }
+}
+
+/// A random id of version 4.
+fn instance_id() -> String {
+    let random = (fastrand::u128(..) & !(0xf << 76) & !(0xc << 60)) | (0x4 << 76) | (0x8 << 60);
+    let hex = format!("{random:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+    parts.map(|part| hex.get(part).unwrap_or_default().to_owned()).join("-")
+}
+
+/// What the three providers are made of.
+struct Making<'a> {
+    init: &'a Init,
+    environment: &'a Environment,
+    lookup: env::Lookup<'a>,
+    io: &'a IoThread,
+    ledger: &'a Arc<Ledger>,
+}
+
+impl Making<'_> {
+    /// The meter first: the processors of the others count by it what they did.
+    fn providers(&self, resource: &Resource) -> Result<Providers, StartError> {
+        let interval = self
+            .init
+            .metric_interval
+            .or(self.environment.metric_interval)
+            .unwrap_or(METRIC_INTERVAL);
+        let spans = queue_length((self.lookup)("OTEL_BSP_MAX_QUEUE_SIZE"));
+        let records = queue_length((self.lookup)("OTEL_BLRP_MAX_QUEUE_SIZE"));
+        let of_metrics =
+            self.delivery(Signal::Metrics, providers::gate(0), |wanted| wanted.metrics())?;
+        let of_spans =
+            self.delivery(Signal::Traces, providers::gate(spans), |wanted| wanted.spans())?;
+        let of_logs =
+            self.delivery(Signal::Logs, providers::gate(records), |wanted| wanted.logs())?;
+        let meter = providers::meter(
+            resource.clone(),
+            of_metrics,
+            interval,
+            self.environment.exponential_histograms,
+        );
+        if !self.init.local {
+            global::set_meter_provider(meter.clone());
+        }
+        let tracer = providers::tracer(resource.clone(), of_spans, spans);
+        let logger = providers::logger(resource.clone(), of_logs, records);
+        let observed = !self.init.local && !self.environment.disabled;
+        Ok(Providers { tracer, meter, logger, observed })
+    }
+
+    /// `None` for a signal that goes nowhere.
+    fn delivery<O>(
+        &self,
+        signal: Signal,
+        gate: Arc<Gate>,
+        otlp: impl FnOnce(&Wanted<'_>) -> Result<O, StartError>,
+    ) -> Result<Option<Delivery<O>>, StartError> {
+        if self.environment.disabled {
+            return Ok(None);
+        }
+        let (destination, endpoint) =
+            match (self.environment.exporter.get(signal), &self.init.deliver) {
+                (Exporter::None, _) => return Ok(None),
+                (Exporter::Console, _) => (Destination::Console(Console), "the console".to_owned()),
+                (Exporter::Otlp, Some(to)) => {
+                    (Destination::Direct(Direct::new(Arc::clone(to))), "this process".to_owned())
+                }
+                (Exporter::Otlp, None) => {
+                    let endpoint =
+                        Endpoint::resolve(signal, self.init.endpoint.as_deref(), self.environment)?;
+                    let (environment, lookup, runtime) =
+                        (self.environment, self.lookup, self.io.handle());
+                    let wanted =
+                        Wanted { signal, endpoint: &endpoint, environment, lookup, runtime };
+                    (Destination::Otlp(otlp(&wanted)?), endpoint.shown())
+                }
+            };
+        let value_length = self.environment.span_value_length;
+        Ok(Some(Delivery {
+            destination,
+            endpoint,
+            ledger: Arc::clone(self.ledger),
+            gate,
+            value_length,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_id_is_a_random_uuid() {
+        let id = instance_id();
+        assert_eq!(id.len(), 36);
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
+        assert_ne!(id, instance_id());
+    }
+}

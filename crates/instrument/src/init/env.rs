@@ -1,0 +1,393 @@
+//! What the environment asks for: the variables of the OpenTelemetry specification that the SDK for Rust does not read, and
+//! those it reads but whose bad values it passes over in silence.
+//!
+//! A bad value is never fatal: it is left out, and one warning names the variable, the value and what would be taken.
+//! Source: OpenTelemetry specification 1.57, "Environment Variable Specification" and "OTLP Exporter Configuration".
+
+use std::time::Duration;
+
+use super::signal::{PerSignal, Signal};
+
+/// Reads a variable; a table in tests.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The process's own variables.
+pub(crate) fn process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where a signal goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Exporter {
+    #[default]
+    Otlp,
+    Console,
+    None,
+}
+
+/// How OTLP travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    #[default]
+    Grpc,
+    HttpProtobuf,
+}
+
+/// How context travels between services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Propagator {
+    TraceContext,
+    Baggage,
+}
+
+/// PEM files for TLS; the paths as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) authority: Option<String>,
+    pub(crate) certificate: Option<String>,
+    pub(crate) key: Option<String>,
+}
+
+/// Everything that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Environment {
+    /// `OTEL_SDK_DISABLED=true`.
+    pub(crate) disabled: bool,
+    /// `OTEL_SERVICE_NAME`.
+    pub(crate) service_name: Option<String>,
+    /// `OTEL_PROPAGATORS`, in order.
+    pub(crate) propagators: Vec<Propagator>,
+    /// `OTEL_{TRACES,METRICS,LOGS}_EXPORTER`.
+    pub(crate) exporter: PerSignal<Exporter>,
+    /// `OTEL_EXPORTER_OTLP_{TRACES,METRICS,LOGS}_ENDPOINT`, whole; over HTTP used as it stands.
+    pub(crate) signal_endpoint: PerSignal<Option<String>>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`; over HTTP `/v1/traces` and so on are appended.
+    pub(crate) endpoint: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`; `Err` holds the variable and a value that is none of ours.
+    pub(crate) protocol: PerSignal<Result<Protocol, (String, String)>>,
+    /// `OTEL_EXPORTER_OTLP_INSECURE`, for endpoints without a scheme.
+    pub(crate) insecure: PerSignal<Option<bool>>,
+    /// `OTEL_EXPORTER_OTLP_CERTIFICATE`, `_CLIENT_CERTIFICATE`, `_CLIENT_KEY`.
+    pub(crate) tls: PerSignal<TlsFiles>,
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`.
+    pub(crate) timeout: PerSignal<Duration>,
+    /// Characters of a span attribute's text that are kept.
+    pub(crate) span_value_length: Option<usize>,
+    /// Characters of a log attribute's text that are kept.
+    pub(crate) log_value_length: Option<usize>,
+    /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=base2_exponential_bucket_histogram`.
+    pub(crate) exponential_histograms: bool,
+    /// `OTEL_METRIC_EXPORT_INTERVAL`.
+    pub(crate) metric_interval: Option<Duration>,
+    /// One line per value that was left out.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The SDK's default too.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Read by the SDK, which ignores what is not a number.
+const NUMBERS: [&str; 13] = [
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_EXPORT_TIMEOUT",
+    "OTEL_BLRP_SCHEDULE_DELAY",
+    "OTEL_BLRP_MAX_QUEUE_SIZE",
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BLRP_EXPORT_TIMEOUT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+    "OTEL_SPAN_LINK_COUNT_LIMIT",
+    "OTEL_METRIC_EXPORT_TIMEOUT",
+    "OTEL_TRACES_SAMPLER_ARG",
+];
+
+/// What the SDK takes for `OTEL_TRACES_SAMPLER` without further features.
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
+impl Environment {
+    /// Reads all of it.
+    pub(crate) fn read(lookup: Lookup<'_>) -> Self {
+        let mut reader = Reader { lookup, warnings: Vec::new() };
+        for name in NUMBERS {
+            reader.number(name);
+        }
+        reader.choice("OTEL_TRACES_SAMPLER", &SAMPLERS.map(|name| (name, ())));
+        if reader.text("OTEL_CONFIG_FILE").is_some() {
+            reader.warn("OTEL_CONFIG_FILE is not read: use the other variables, or the builder");
+        }
+        let both = reader.length("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+        Self {
+            disabled: reader.switch("OTEL_SDK_DISABLED").unwrap_or(false),
+            service_name: reader.text("OTEL_SERVICE_NAME"),
+            propagators: reader.propagators(),
+            exporter: PerSignal::new(|signal| reader.exporter(signal)),
+            signal_endpoint: PerSignal::new(|signal| {
+                reader.text(&format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.in_variables()))
+            }),
+            endpoint: reader.text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            protocol: PerSignal::new(|signal| reader.protocol(signal)),
+            insecure: PerSignal::new(|signal| {
+                let own = reader
+                    .switch(&format!("OTEL_EXPORTER_OTLP_{}_INSECURE", signal.in_variables()));
+                own.or_else(|| reader.switch("OTEL_EXPORTER_OTLP_INSECURE"))
+            }),
+            tls: PerSignal::new(|signal| TlsFiles {
+                authority: reader.of_signal(signal, "CERTIFICATE").map(|(_, path)| path),
+                certificate: reader.of_signal(signal, "CLIENT_CERTIFICATE").map(|(_, path)| path),
+                key: reader.of_signal(signal, "CLIENT_KEY").map(|(_, path)| path),
+            }),
+            timeout: PerSignal::new(|signal| {
+                let own =
+                    reader.number(&format!("OTEL_EXPORTER_OTLP_{}_TIMEOUT", signal.in_variables()));
+                own.or_else(|| reader.number("OTEL_EXPORTER_OTLP_TIMEOUT"))
+                    .map_or(TIMEOUT, milliseconds)
+            }),
+            span_value_length: reader.length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(both),
+            log_value_length: reader.length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(both),
+            exponential_histograms: reader
+                .choice(
+                    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                    &[
+                        ("explicit_bucket_histogram", false),
+                        ("base2_exponential_bucket_histogram", true),
+                    ],
+                )
+                .unwrap_or(false),
+            metric_interval: reader
+                .number("OTEL_METRIC_EXPORT_INTERVAL")
+                .filter(|ms| *ms > 0.0)
+                .map(milliseconds),
+            warnings: {
+                reader.warnings.dedup();
+                reader.warnings
+            },
+        }
+    }
+}
+
+fn milliseconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number / 1000.0).unwrap_or(TIMEOUT)
+}
+
+struct Reader<'a> {
+    lookup: Lookup<'a>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// An empty variable is an unset one, as the specification says.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn warn(&mut self, warning: impl Into<String>) {
+        let warning = warning.into();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// The variable of the signal before that of all, with its name.
+    fn of_signal(&self, signal: Signal, what: &str) -> Option<(String, String)> {
+        let names = [
+            format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.in_variables()),
+            format!("OTEL_EXPORTER_OTLP_{what}"),
+        ];
+        names.into_iter().find_map(|name| self.text(&name).map(|value| (name, value)))
+    }
+
+    fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let value = self.text(name)?;
+        let found = choices.iter().find(|(word, _)| value.eq_ignore_ascii_case(word));
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.warn(format!("{name}={value} is left out: not one of {}", words.join(", ")));
+        }
+        found.map(|(_, choice)| *choice)
+    }
+
+    fn switch(&mut self, name: &str) -> Option<bool> {
+        self.choice(name, &[("true", true), ("false", false)])
+    }
+
+    fn number(&mut self, name: &str) -> Option<f64> {
+        let value = self.text(name)?;
+        let number =
+            value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        if number.is_none() {
+            self.warn(format!("{name}={value} is left out: not a number of at least 0"));
+        }
+        number
+    }
+
+    fn length(&mut self, name: &str) -> Option<usize> {
+        let value = self.text(name)?;
+        let length = value.parse::<usize>().ok();
+        if length.is_none() {
+            self.warn(format!("{name}={value} is left out: not a whole number of at least 0"));
+        }
+        length
+    }
+
+    fn propagators(&mut self) -> Vec<Propagator> {
+        let Some(value) = self.text("OTEL_PROPAGATORS") else {
+            return vec![Propagator::TraceContext, Propagator::Baggage];
+        };
+        let mut found = Vec::new();
+        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            let propagator = match word {
+                "tracecontext" => Propagator::TraceContext,
+                "baggage" => Propagator::Baggage,
+                "none" => continue,
+                _ => {
+                    self.warn(format!("OTEL_PROPAGATORS: {word} is left out: not one of tracecontext, baggage, none"));
+                    continue;
+                }
+            };
+            if !found.contains(&propagator) {
+                found.push(propagator);
+            }
+        }
+        found
+    }
+
+    /// A list is legal; a signal here has one destination, the first that is known.
+    fn exporter(&mut self, signal: Signal) -> Exporter {
+        let name = format!("OTEL_{}_EXPORTER", signal.in_variables());
+        let Some(value) = self.text(&name) else { return Exporter::Otlp };
+        let mut first = None;
+        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            let exporter = match word {
+                "otlp" => Exporter::Otlp,
+                "console" => Exporter::Console,
+                "none" => Exporter::None,
+                _ => {
+                    self.warn(format!("{name}={word} is left out: not one of otlp, console, none"));
+                    continue;
+                }
+            };
+            if first.is_some() {
+                self.warn(format!("{name}={value}: only the first is used"));
+            }
+            first = first.or(Some(exporter));
+        }
+        first.unwrap_or_default()
+    }
+
+    fn protocol(&self, signal: Signal) -> Result<Protocol, (String, String)> {
+        match self.of_signal(signal, "PROTOCOL") {
+            None => Ok(Protocol::Grpc),
+            Some((_, value)) if value == "grpc" => Ok(Protocol::Grpc),
+            Some((_, value)) if value == "http/protobuf" => Ok(Protocol::HttpProtobuf),
+            Some(other) => Err(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Environment {
+        Environment::read(&|name| {
+            variables
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_asks_for_everything_over_grpc() {
+        let environment = read(&[]);
+        assert!(!environment.disabled);
+        assert_eq!(environment.propagators, [Propagator::TraceContext, Propagator::Baggage]);
+        for signal in Signal::ALL {
+            assert_eq!(*environment.exporter.get(signal), Exporter::Otlp);
+            assert_eq!(*environment.protocol.get(signal), Ok(Protocol::Grpc));
+            assert_eq!(*environment.timeout.get(signal), TIMEOUT);
+        }
+        assert!(environment.warnings.is_empty(), "{:?}", environment.warnings);
+    }
+
+    #[test]
+    fn an_empty_variable_is_an_unset_one() {
+        let environment = read(&[
+            ("OTEL_SDK_DISABLED", ""),
+            ("OTEL_PROPAGATORS", " "),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", ""),
+        ]);
+        assert_eq!(environment, read(&[]));
+    }
+
+    #[test]
+    fn a_bad_value_is_left_out_and_named() {
+        let cases = [
+            ("OTEL_SDK_DISABLED", "yes"),
+            ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_PROPAGATORS", "b3"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
+            ("OTEL_TRACES_SAMPLER", "sometimes"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1.5"),
+            ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "best"),
+            ("OTEL_CONFIG_FILE", "otel.yaml"),
+        ];
+        for (name, value) in cases {
+            let mut environment = read(&[(name, value)]);
+            let warnings = std::mem::take(&mut environment.warnings);
+            assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
+            assert!(warnings[0].contains(name), "{warnings:?}");
+            let propagators = std::mem::take(&mut environment.propagators);
+            assert!(name == "OTEL_PROPAGATORS" || propagators.len() == 2);
+            let mut empty = read(&[]);
+            empty.propagators.clear();
+            assert_eq!(environment, empty, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_variable_of_a_signal_goes_before_that_of_all() {
+        let environment = read(&[
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+            ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "other.pem"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+            ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "500"),
+        ]);
+        assert_eq!(environment.protocol.traces, Ok(Protocol::HttpProtobuf));
+        assert_eq!(environment.protocol.metrics, Ok(Protocol::Grpc));
+        assert_eq!(
+            environment.protocol.logs,
+            Err(("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL".to_owned(), "http/json".to_owned()))
+        );
+        assert_eq!(environment.tls.traces.authority.as_deref(), Some("ca.pem"));
+        assert_eq!(environment.tls.metrics.authority.as_deref(), Some("other.pem"));
+        assert_eq!(environment.timeout.traces, Duration::from_secs(2));
+        assert_eq!(environment.timeout.logs, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn limits_of_both_kinds_yield_to_the_limit_of_one() {
+        let environment = read(&[
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
+            ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7"),
+        ]);
+        assert_eq!(
+            (environment.span_value_length, environment.log_value_length),
+            (Some(7), Some(100))
+        );
+    }
+}

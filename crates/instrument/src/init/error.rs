@@ -1,0 +1,85 @@
+//! Why telemetry did not start, or did not end as asked.
+
+use std::time::Duration;
+
+/// Why [`start`](super::Init::start) refused. Nothing was installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Telemetry of this process was started before, and its guard is alive.
+    #[error(
+        "telemetry is started already: keep the guard of the first init, or use .local() for an instance of its own"
+    )]
+    AlreadyInit,
+    /// The application installed a subscriber of its own.
+    #[error(
+        "a tracing subscriber is installed already: call .without_subscriber() and add telemetry.layer() to your own registry"
+    )]
+    SubscriberInstalled,
+    /// An endpoint that is none.
+    #[error("endpoint {endpoint:?}: {reason}")]
+    Endpoint {
+        /// As it was written.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A protocol that this build does not speak.
+    #[error("{variable}={value}: not a protocol of this build; it speaks grpc and http/protobuf")]
+    Protocol {
+        /// Where it was asked for.
+        variable: String,
+        /// What was asked for.
+        value: String,
+    },
+    /// A certificate or key that could not be used.
+    #[error("{variable}={path}")]
+    Tls {
+        /// The variable that names the file.
+        variable: String,
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The exporter of a signal could not be built.
+    #[error("exporter of {signal}: {reason}")]
+    Exporter {
+        /// `traces`, `metrics` or `logs`.
+        signal: &'static str,
+        /// What the exporter said.
+        reason: String,
+    },
+    /// The thread that does the input and output could not be started.
+    #[error("start the thread sidelight-io")]
+    Thread(#[source] std::io::Error),
+    /// The filter of [`Init::filter`](super::Init::filter) does not parse.
+    #[error("filter {filter:?}: {reason}")]
+    Filter {
+        /// As it was written.
+        filter: String,
+        /// What the parser said.
+        reason: String,
+    },
+}
+
+/// What a flush or a shutdown did not reach.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// The bound passed before everything was delivered; what is left goes on being tried until the process ends.
+    #[error("not everything was delivered within {0:?}")]
+    Timeout(Duration),
+    /// The endpoint refused, or could not be reached.
+    #[error("{signals} not delivered: {reason}")]
+    NotDelivered {
+        /// The signals, separated by commas.
+        signals: String,
+        /// What the first of them said.
+        reason: String,
+    },
+    /// The process was forked after the start: the threads that deliver are in the parent.
+    #[error("telemetry was started in another process: start it after the fork")]
+    Forked,
+}

@@ -1,0 +1,108 @@
+//! The OTLP exporters, built on the I/O thread's runtime. Headers and compression come from the environment, read by the
+//! exporters themselves.
+
+use std::time::Duration;
+
+use opentelemetry_otlp::{
+    Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol as Encoding,
+    SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
+use opentelemetry_sdk::metrics::Temporality;
+use tokio::runtime::Handle;
+
+use super::channel::connect;
+use super::endpoint::Endpoint;
+use super::env::{Environment, Lookup};
+use super::error::StartError;
+use super::http::OnIoThread;
+use super::signal::Signal;
+
+/// What one signal's exporter needs.
+pub(crate) struct Wanted<'a> {
+    pub(crate) signal: Signal,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) environment: &'a Environment,
+    pub(crate) lookup: Lookup<'a>,
+    pub(crate) runtime: &'a Handle,
+}
+
+macro_rules! exporter {
+    ($name:ident -> $exporter:ty $(, $with:ident)?) => {
+        pub(crate) fn $name(&self) -> Result<$exporter, StartError> {
+            let timeout = *self.environment.timeout.get(self.signal);
+            let built = match self.endpoint {
+                Endpoint::Http(url) => {
+                    self.refuse_https(url)?;
+                    let client = OnIoThread::new(self.runtime.clone(), timeout);
+                    let builder = <$exporter>::builder()$(.$with(self.temporality()))?
+                        .with_http()
+                        .with_http_client(client)
+                        .with_protocol(Encoding::HttpBinary)
+                        .with_endpoint(url)
+                        .with_timeout(timeout);
+                    match self.compression() {
+                        Some(compression) => builder.with_compression(compression).build(),
+                        None => builder.build(),
+                    }
+                }
+                Endpoint::Unix(_) | Endpoint::Grpc(_) => {
+                    let builder = <$exporter>::builder()$(.$with(self.temporality()))?
+                        .with_tonic()
+                        .with_channel(self.channel(timeout)?)
+                        .with_timeout(timeout);
+                    match self.compression() {
+                        Some(compression) => builder.with_compression(compression).build(),
+                        None => builder.build(),
+                    }
+                }
+            };
+            built.map_err(|error| self.refused(&error))
+        }
+    };
+}
+
+impl Wanted<'_> {
+    exporter!(spans -> SpanExporter);
+    exporter!(logs -> LogExporter);
+    exporter!(metrics -> MetricExporter, with_temporality);
+
+    fn channel(&self, timeout: Duration) -> Result<tonic::transport::Channel, StartError> {
+        let _in_runtime = self.runtime.enter();
+        connect(self.signal, self.endpoint, self.environment.tls.get(self.signal), timeout)
+    }
+
+    fn refuse_https(&self, url: &str) -> Result<(), StartError> {
+        if !url.starts_with("https:") {
+            return Ok(());
+        }
+        Err(StartError::Endpoint {
+            endpoint: url.to_owned(),
+            reason:
+                "http/protobuf is spoken without TLS only: use grpc, or the agent's own exporters"
+                    .to_owned(),
+        })
+    }
+
+    /// gzip where zstd is asked for, which this build does not have; otherwise what the exporter reads itself.
+    fn compression(&self) -> Option<Compression> {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_COMPRESSION", self.signal.in_variables());
+        let asked =
+            (self.lookup)(&own).or_else(|| (self.lookup)("OTEL_EXPORTER_OTLP_COMPRESSION"))?;
+        asked.eq_ignore_ascii_case("zstd").then_some(Compression::Gzip)
+    }
+
+    /// Cumulative unless the environment says otherwise.
+    fn temporality(&self) -> Temporality {
+        match (self.lookup)("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
+            .map(|asked| asked.to_ascii_lowercase())
+        {
+            Some(asked) if asked == "delta" => Temporality::Delta,
+            Some(asked) if asked == "lowmemory" => Temporality::LowMemory,
+            _ => Temporality::Cumulative,
+        }
+    }
+
+    fn refused(&self, error: &ExporterBuildError) -> StartError {
+        StartError::Exporter { signal: self.signal.as_str(), reason: error.to_string() }
+    }
+}

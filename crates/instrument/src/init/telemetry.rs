@@ -1,0 +1,319 @@
+//! The guard: what keeps telemetry alive, and ends it in order.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::LoggerProvider;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::sync::oneshot;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::error::FlushError;
+use super::io::IoThread;
+use super::outage::{Counts, Ledger};
+use super::providers::{Providers, Wish};
+use super::signal::Signal;
+use super::signals;
+use crate::layer::{self, trimmed};
+use crate::logs::OtlpLogs;
+use crate::panic_hook::{self, Recorder};
+use crate::{meter, names};
+
+/// How much longer than its exporters the I/O thread may take to end.
+const IO_END_MAX: Duration = Duration::from_millis(500);
+
+static CLAIMED: AtomicBool = AtomicBool::new(false);
+
+/// The process's one telemetry, until dropped.
+#[derive(Debug)]
+pub(crate) struct Claim(());
+
+impl Claim {
+    pub(crate) fn take() -> Option<Self> {
+        (!CLAIMED.swap(true, Ordering::AcqRel)).then_some(Self(()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        CLAIMED.store(false, Ordering::Release);
+    }
+}
+
+/// What a guard is made of.
+pub(crate) struct TelemetryParts {
+    pub(crate) providers: Providers,
+    pub(crate) io: IoThread,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) claim: Option<Claim>,
+    pub(crate) resource: Resource,
+    pub(crate) enabled: bool,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) context_activation: bool,
+    pub(crate) log_value_length: Option<usize>,
+    pub(crate) panic_hook: bool,
+}
+
+/// Running telemetry. Keep it until the end of `main`: dropping it delivers what was recorded, in at most
+/// [`shutdown_timeout`](super::Init::shutdown_timeout).
+#[must_use = "dropping the guard ends telemetry: keep it until the end of main"]
+pub struct Telemetry {
+    shared: Arc<Shared>,
+    _panics: Option<Arc<Recorder>>,
+    _claim: Option<Claim>,
+    context_activation: bool,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("resource", &self.shared.resource).finish_non_exhaustive()
+    }
+}
+
+/// What the panic hook and the signal thread hold too.
+pub(crate) struct Shared {
+    providers: Providers,
+    io: IoThread,
+    ledger: Arc<Ledger>,
+    resource: Resource,
+    log_value_length: Option<usize>,
+    shutdown_timeout: Duration,
+    /// The process that it was started in.
+    process: u32,
+    installed: Mutex<Option<(meter::Installed, layer::Installed)>>,
+    ended: AtomicBool,
+}
+
+impl Telemetry {
+    pub(crate) fn new(parts: TelemetryParts) -> Self {
+        let scope = InstrumentationScope::builder(names::SCOPE)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
+        if parts.enabled {
+            parts.ledger.tell(&parts.providers.meter.meter_with_scope(scope.clone()));
+        }
+        let installed = (parts.claim.is_some() && parts.enabled).then(|| {
+            let meter = parts.providers.meter.meter_with_scope(scope);
+            (meter::install(meter), layer::install(&parts.providers.tracer))
+        });
+        let shared = Arc::new(Shared {
+            providers: parts.providers,
+            io: parts.io,
+            ledger: parts.ledger,
+            resource: parts.resource,
+            log_value_length: parts.log_value_length,
+            shutdown_timeout: parts.shutdown_timeout,
+            process: std::process::id(),
+            installed: Mutex::new(installed),
+            ended: AtomicBool::new(false),
+        });
+        let panics = (parts.panic_hook && parts.enabled).then(|| recorder(&shared));
+        if let Some(panics) = &panics {
+            panic_hook::install(panics);
+        }
+        Self {
+            shared,
+            _panics: panics,
+            _claim: parts.claim,
+            context_activation: parts.context_activation,
+        }
+    }
+
+    /// The layer for an application's own subscriber: spans, and log records over OTLP. What it writes itself stays its own.
+    ///
+    /// ```no_run
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let telemetry = sidelight::init("checkout").without_subscriber().start()?;
+    /// tracing_subscriber::registry().with(telemetry.layer()).with(tracing_subscriber::fmt::layer()).init();
+    /// # Ok::<(), sidelight::init::StartError>(())
+    /// ```
+    #[must_use = "add it to a subscriber"]
+    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        let spans = trimmed::<S>(&self.shared.providers.tracer, self.context_activation);
+        let logger = self.shared.providers.logger.logger(names::SCOPE);
+        spans.and_then(OtlpLogs::new(logger, self.shared.log_value_length))
+    }
+
+    /// Delivers what was recorded so far.
+    ///
+    /// # Errors
+    ///
+    /// When that took longer than the bound, or the endpoint did not take it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The flush goes on when the future is dropped.
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        let shared = Arc::clone(&self.shared);
+        let (done, result) = oneshot::channel();
+        let flushing =
+            std::thread::Builder::new().name("sidelight-flush".to_owned()).spawn(move || {
+                _ = done.send(shared.flush(shared.shutdown_timeout));
+            });
+        if flushing.is_err() {
+            return self.flush_blocking();
+        }
+        result.await.unwrap_or(Err(FlushError::Timeout(self.shared.shutdown_timeout)))
+    }
+
+    /// Delivers what was recorded so far, and blocks the thread until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn flush_blocking(&self) -> Result<(), FlushError> {
+        self.shared.flush(self.shared.shutdown_timeout)
+    }
+
+    /// Ends telemetry as dropping does, and says how that went.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn shutdown(self) -> Result<(), FlushError> {
+        self.shared.shutdown(self.shared.shutdown_timeout)
+    }
+
+    /// Ends telemetry within another bound than the one it was started with.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn shutdown_within(self, bound: Duration) -> Result<(), FlushError> {
+        self.shared.shutdown(bound)
+    }
+
+    /// Delivers what was recorded when SIGTERM or SIGINT comes, then lets the signal do what it does by default: end the
+    /// process. For programs that do not handle these signals themselves; those that do just drop the guard.
+    ///
+    /// # Errors
+    ///
+    /// When the handler cannot be installed.
+    pub fn install_signal_flush(&self) -> std::io::Result<()> {
+        signals::install(&self.shared)
+    }
+
+    /// How many records of a signal were delivered and dropped since the start.
+    #[must_use]
+    pub fn counts(&self, signal: Signal) -> Counts {
+        self.shared.ledger.counts(signal)
+    }
+
+    /// Who is speaking.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.shared.resource
+    }
+
+    /// A meter for instruments of OpenTelemetry's own API.
+    #[must_use]
+    pub fn meter(&self, scope: &'static str) -> Meter {
+        self.shared.providers.meter.meter(scope)
+    }
+
+    /// The provider of traces, for OpenTelemetry's own API.
+    #[must_use]
+    pub fn tracer_provider(&self) -> &SdkTracerProvider {
+        &self.shared.providers.tracer
+    }
+
+    /// The provider of metrics, for OpenTelemetry's own API.
+    #[must_use]
+    pub fn meter_provider(&self) -> &SdkMeterProvider {
+        &self.shared.providers.meter
+    }
+
+    /// The provider of logs, for OpenTelemetry's own API.
+    #[must_use]
+    pub fn logger_provider(&self) -> &SdkLoggerProvider {
+        &self.shared.providers.logger
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        _ = self.shared.shutdown(self.shared.shutdown_timeout);
+    }
+}
+
+/// Does not keep what it flushes alive.
+fn recorder(shared: &Arc<Shared>) -> Arc<Recorder> {
+    let flushed = Arc::downgrade(shared);
+    Arc::new(Recorder {
+        panics: shared
+            .providers
+            .meter
+            .meter(names::SCOPE)
+            .u64_counter(names::PANICS.name)
+            .with_unit(names::PANICS.unit)
+            .with_description(names::PANICS.description)
+            .build(),
+        logger: shared.providers.logger.logger(names::SCOPE),
+        flush: Box::new(move |wait| {
+            if let Some(shared) = flushed.upgrade() {
+                shared.flush_beside(wait);
+            }
+        }),
+    })
+}
+
+impl Shared {
+    fn forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    pub(crate) fn flush(&self, bound: Duration) -> Result<(), FlushError> {
+        if self.forked() {
+            return Err(FlushError::Forked);
+        }
+        self.providers.all(Wish::Flush, bound)
+    }
+
+    /// Once; the second time there is nothing to do.
+    pub(crate) fn shutdown(&self, bound: Duration) -> Result<(), FlushError> {
+        if self.forked() {
+            return Err(FlushError::Forked);
+        }
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let result = self.providers.all(Wish::Shutdown, bound);
+        // After the last collection, which asks the observers once more.
+        drop(self.installed.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let ended = self.io.stop(IO_END_MAX);
+        if ended { result } else { result.and(Err(FlushError::Timeout(bound))) }
+    }
+
+    /// Lets the I/O thread's helper flush; `wait` for at most that long.
+    pub(crate) fn flush_beside(self: &Arc<Self>, wait: Option<Duration>) {
+        if self.forked() || self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let shared = Arc::clone(self);
+        let bound = wait.unwrap_or(self.shutdown_timeout);
+        let (done, ended) = std::sync::mpsc::sync_channel(1);
+        self.io.handle().spawn_blocking(move || {
+            _ = done.send(shared.flush(bound));
+        });
+        if let Some(wait) = wait {
+            _ = ended.recv_timeout(wait);
+        }
+    }
+
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        self.shutdown_timeout
+    }
+}
