@@ -27,6 +27,7 @@ use super::metrics::local::Way;
 use super::metrics::stream::millis;
 use super::resource::Resource;
 use super::table::Table;
+use super::walk::walk;
 use crate::journal::{Entry, Identity};
 use crate::signal::{Flags, Samples, Signal};
 use crate::store::{Opened, SeriesId, StoreError, Writer};
@@ -212,6 +213,14 @@ impl Durable {
                 self.translator.refused(refused, samples);
             }
         }
+        if record.signal == Signal::Traces && !record.flags.contains(Flags::LOCAL) {
+            self.domain.begin(&mut self.writer, self.now);
+            let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.advance(self.now);
+            let (domain, entries) = (self.domain.counting(), self.entries.looking(self.now));
+            walk(&record.payload, &mut (table.counting(), domain, entries));
+            return table.expire();
+        }
         self.domain.observe(&mut self.writer, record, self.now);
         self.entries.observe(record, self.now);
         match record.signal {
@@ -228,17 +237,12 @@ impl Durable {
                 let samples = Samples::read(&record.payload);
                 self.translator.append(&mut self.writer, &samples, Way::Journal);
             }
-            Signal::Traces => {
-                let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-                table.observe(&record.payload, self.now);
-                table.expire();
-            }
             Signal::Metrics => {
                 self.translator.begun.clear();
                 self.translator.begun.extend_from_slice(self.domain.took_over());
                 self.translator.observe(&mut self.writer, &record.payload, self.now);
             }
-            Signal::Logs | Signal::Profiles => {}
+            Signal::Traces | Signal::Logs | Signal::Profiles => {}
         }
     }
 

@@ -8,6 +8,7 @@ use sidelight_wire::view::traces::Span;
 use sidelight_wire::view::{Text, Value};
 
 use super::codec::{self, Read};
+use super::operation::known_method;
 use super::resource::{Dimensions, Resource};
 use super::usual;
 use super::usual::{Fields, Scalar};
@@ -24,12 +25,6 @@ const KINDS: [&str; 6] = [
     "SPAN_KIND_CONSUMER",
 ];
 const STATUSES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
-/// RFC 9110, RFC 5789 and QUERY. Anything else is `_OTHER`, as semantic conventions say, so that a
-/// scanner's inventions make no series.
-const METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
-const OTHER: &str = "_OTHER";
-
 /// The labels of a span but for its resource, borrowed from the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key<'a> {
@@ -107,6 +102,7 @@ impl<'a> Fields<'a> {
             status: span.status.code,
             start_unix_nano: span.start_time_unix_nano,
             end_unix_nano: span.end_time_unix_nano,
+            says: span.events().next().is_some(),
             ..Self::default()
         };
         for attribute in span.attributes() {
@@ -120,10 +116,6 @@ impl<'a> Fields<'a> {
         }
         fields
     }
-}
-
-fn known_method(method: &[u8]) -> &'static str {
-    METHODS.into_iter().find(|known| method == known.as_bytes()).unwrap_or(OTHER)
 }
 
 /// The service of a resource's attributes, cut to `value_bytes_max`.
@@ -306,12 +298,5 @@ mod tests {
         assert_eq!(service(None, 9), UNKNOWN_SERVICE);
         assert_eq!(service(Some(Text(b"")), 9), UNKNOWN_SERVICE);
         assert_eq!(service(Some(Text(b"shop-front")), 4), b"shop");
-    }
-
-    #[test]
-    fn only_known_methods_make_series() {
-        assert_eq!(known_method(b"GET"), "GET");
-        assert_eq!(known_method(b"get"), "_OTHER");
-        assert_eq!(known_method(b"XYZZY"), "_OTHER");
     }
 }

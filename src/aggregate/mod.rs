@@ -18,9 +18,11 @@ pub mod metrics;
 mod operation;
 pub mod reader;
 mod resource;
+mod ring;
 pub mod snapshot;
 pub mod table;
 mod usual;
+mod walk;
 mod weight;
 
 #[cfg(test)]

@@ -20,6 +20,17 @@ const ERROR: u8 = 2;
 /// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`: the server's failures.
 const GRPC_FAILURES: [i64; 6] = [2, 4, 12, 13, 14, 15];
 
+/// RFC 9110, RFC 5789 and QUERY. Anything else is `_OTHER`, as semantic conventions say, so that a
+/// scanner's inventions make no series.
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+const OTHER: &str = "_OTHER";
+
+/// A method as a label has it.
+pub(super) fn known_method(method: &[u8]) -> &'static str {
+    METHODS.into_iter().find(|known| method == known.as_bytes()).unwrap_or(OTHER)
+}
+
 /// The route; else the remote procedure; else what is done with which destination; else, for HTTP without a route, the
 /// method; else the span's name.
 pub(super) fn name<'a>(span: &Fields<'a>, method: &str) -> Cow<'a, str> {
@@ -42,6 +53,11 @@ pub(super) fn name<'a>(span: &Fields<'a>, method: &str) -> Cow<'a, str> {
         return format!("{method} <unmatched>").into();
     }
     text(span.name)
+}
+
+/// The operation of a span.
+pub(super) fn of<'a>(span: &Fields<'a>) -> Cow<'a, str> {
+    name(span, span.method.value.map_or("", known_method))
 }
 
 /// Whether a span failed as far as its labels say: HTTP 5xx, for a client 4xx too, or its status.
@@ -107,5 +123,12 @@ mod tests {
             grpc_failed(&span)
         };
         assert_eq!([0, 1, 2, 5, 13, 16].map(grpc), [false, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn only_known_methods_make_series() {
+        assert_eq!(known_method(b"GET"), "GET");
+        assert_eq!(known_method(b"get"), "_OTHER");
+        assert_eq!(known_method(b"XYZZY"), "_OTHER");
     }
 }

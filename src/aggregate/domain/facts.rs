@@ -1,19 +1,14 @@
-//! What a span, an event or a log record says that families are made of. One walk over its attributes.
+//! What a span, an event or a log record says of the families besides what every span is counted by
+//! ([`super::super::usual::Fields`]). One walk over its attributes; only of those that say any of it.
 
 use std::borrow::Cow;
 
-use sidelight_wire::view::traces::Span;
 use sidelight_wire::view::{Attributes, Text, Value};
 
 /// Attributes by what they say, whichever convention spelled them; the first of a name holds.
 #[derive(Clone, Debug, Default)]
 pub(in crate::aggregate) struct Facts<'a> {
-    pub(in crate::aggregate) route: Option<Cow<'a, str>>,
-    pub(in crate::aggregate) method: Option<Cow<'a, str>>,
-    pub(in crate::aggregate) status: Option<i64>,
     pub(in crate::aggregate) error_type: Option<Cow<'a, str>>,
-    pub(in crate::aggregate) rpc_method: Option<Cow<'a, str>>,
-    pub(in crate::aggregate) messaging: (Option<Cow<'a, str>>, Option<Cow<'a, str>>),
     pub(in crate::aggregate) cache_name: Option<Cow<'a, str>>,
     pub(in crate::aggregate) cache_type: Option<Cow<'a, str>>,
     pub(in crate::aggregate) cache_result: Option<Cow<'a, str>>,
@@ -26,7 +21,7 @@ pub(in crate::aggregate) struct Facts<'a> {
     pub(in crate::aggregate) flag: Option<Cow<'a, str>>,
     pub(in crate::aggregate) usage: Option<Cow<'a, str>>,
     pub(in crate::aggregate) intent: Option<Cow<'a, str>>,
-    pub(in crate::aggregate) confidence: Option<Cow<'static, str>>,
+    pub(in crate::aggregate) confidence: Option<&'static str>,
 }
 
 fn text<'a>(slot: &mut Option<Cow<'a, str>>, value: Value<'a>) {
@@ -58,15 +53,7 @@ impl<'a> Facts<'a> {
 
     fn note(&mut self, key: &[u8], value: impl Fn() -> Value<'a>) {
         match key {
-            b"http.route" => text(&mut self.route, value()),
-            b"http.request.method" | b"http.method" => text(&mut self.method, value()),
-            b"http.response.status_code" | b"http.status_code" => whole(&mut self.status, value()),
             b"error.type" => text(&mut self.error_type, value()),
-            b"rpc.method" => text(&mut self.rpc_method, value()),
-            b"messaging.operation.name" | b"messaging.operation" => {
-                text(&mut self.messaging.0, value());
-            }
-            b"messaging.destination.name" => text(&mut self.messaging.1, value()),
             b"sidelight.cache.name" | b"cache.name" => text(&mut self.cache_name, value()),
             b"sidelight.cache.type" => text(&mut self.cache_type, value()),
             b"sidelight.cache.result" => text(&mut self.cache_result, value()),
@@ -81,12 +68,6 @@ impl<'a> Facts<'a> {
             b"user.id" | b"enduser.id" | b"enduser.pseudo.id" | b"user.hash" => {
                 text(&mut self.user, value());
             }
-            _ => self.note_rare(key, value),
-        }
-    }
-
-    fn note_rare(&mut self, key: &[u8], value: impl Fn() -> Value<'a>) {
-        match key {
             b"gen_ai.provider.name" | b"gen_ai.system" => text(&mut self.provider, value()),
             b"gen_ai.request.model" => text(&mut self.model, value()),
             b"gen_ai.usage.input_tokens" | b"gen_ai.usage.prompt_tokens" => {
@@ -102,41 +83,22 @@ impl<'a> Facts<'a> {
             _ => {}
         }
     }
-
-    /// The name of what a span does: a bounded word, never a path.
-    pub(in crate::aggregate) fn operation(&self, span: &Span<'a>) -> Cow<'a, str> {
-        if let Some(route) = &self.route {
-            return route.clone();
-        }
-        if let Some(method) = &self.rpc_method {
-            return method.clone();
-        }
-        if let (Some(operation), destination) = &self.messaging {
-            let destination = destination.as_deref().unwrap_or_default();
-            return Cow::Owned(format!("{operation} {destination}").trim_end().to_owned());
-        }
-        if let Some(method) = &self.method {
-            return Cow::Owned(format!("{method} <unmatched>"));
-        }
-        span.name.to_string_lossy()
-    }
 }
 
 /// High from 0.8, medium from 0.5; a word stays a word.
-fn confidence(value: Value<'_>) -> Option<Cow<'static, str>> {
+fn confidence(value: Value<'_>) -> Option<&'static str> {
     let number = match value {
         Value::Double(number) => number,
         Value::Int(number) => number as f64,
         Value::String(text) => {
             let words = ["high", "medium", "low"];
-            let text = text.to_string_lossy();
-            return words.into_iter().find(|word| *word == text).map(Cow::Borrowed);
+            return words.into_iter().find(|word| word.as_bytes() == text.as_bytes());
         }
         _ => return None,
     };
-    Some(Cow::Borrowed(match number {
+    Some(match number {
         0.8.. => "high",
         0.5.. => "medium",
         _ => "low",
-    }))
+    })
 }

@@ -7,7 +7,7 @@ use super::Domain;
 use super::facts::Facts;
 use super::instruments::Instrument;
 use super::resources::Found;
-use super::spans::place;
+use super::spans::{is_event, place};
 
 /// The event that carries a sketch, in requests that the receiver keeps here.
 const SKETCH: &[u8] = b"sidelight.feature.sketch";
@@ -40,7 +40,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             },
             name => name,
         };
-        if matches!(name, b"feature_flag.evaluation" | b"feature_flag" | b"sidelight.intent") {
+        if is_event(name) {
             self.event(found, name, &Facts::of(record.attributes()), None);
         }
     }

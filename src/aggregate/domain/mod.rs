@@ -35,6 +35,7 @@ use super::metrics;
 use super::metrics::sink::Sink;
 use super::metrics::stream::millis;
 use super::metrics::target::Target;
+use super::walk::walk;
 use crate::signal::{Flags, Record, Signal};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
@@ -110,8 +111,8 @@ impl<Id: Copy + Eq> Domain<Id> {
         }
     }
 
-    /// Samples what was counted before, where that is due, then counts what a record says.
-    pub fn observe<S: Sink<Id = Id>>(&mut self, sink: &mut S, record: &Record, received: UnixNano) {
+    /// Samples what was counted before a record that was received then, where that is due.
+    pub(super) fn begin<S: Sink<Id = Id>>(&mut self, sink: &mut S, received: UnixNano) {
         let received_ms = millis(received.0).max(self.now_ms);
         sink.set_now(received_ms);
         if self.board.is_due(received_ms) {
@@ -120,14 +121,23 @@ impl<Id: Copy + Eq> Domain<Id> {
         self.now_ms = received_ms;
         self.board.set_now(received_ms);
         self.took.clear();
+    }
+
+    /// Samples what was counted before, where that is due, then counts what a record says.
+    pub fn observe<S: Sink<Id = Id>>(&mut self, sink: &mut S, record: &Record, received: UnixNano) {
+        self.begin(sink, received);
         match record.signal {
             // Logs that stay here carry sketches. What else stays was made here; the time passes all the same.
             Signal::Logs => self.logs(&record.payload, record.flags.contains(Flags::LOCAL)),
             _ if record.flags.contains(Flags::LOCAL) => {}
-            Signal::Traces => self.spans(sink, &record.payload),
+            Signal::Traces => walk(&record.payload, &mut self.counting()),
             Signal::Metrics => self.points(sink, &record.payload),
             Signal::Profiles => {}
         }
+        self.note_refused();
+    }
+
+    fn note_refused(&mut self) {
         self.refused_counters.add(std::mem::take(&mut self.board.refused));
         self.refused_queues.add(std::mem::take(&mut self.queues.refused));
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sidelight_wire::view::traces::{Request, Span};
+use sidelight_wire::view::traces::{ResourceSpans, Span};
 
 use super::Domain;
 use super::board::Place;
@@ -10,16 +10,74 @@ use super::facts::Facts;
 use super::families::{Family, Source};
 use super::instruments::Instrument;
 use super::resources::{Claim, Found};
-use super::traces::Lookup;
-use crate::aggregate::metrics::sink::Sink;
+use super::traces::{Lookup, Settled};
+use crate::aggregate::operation;
+use crate::aggregate::operation::SERVER;
+use crate::aggregate::usual::Fields;
+use crate::aggregate::walk::Visit;
 use crate::aggregate::weight;
 
-const SERVER: i32 = 2;
-const STATUS_ERROR: i32 = 2;
+const TOO_MANY_REQUESTS: i64 = 429;
+
+/// Counts what the spans of a traces request say.
+#[derive(Debug)]
+pub(in crate::aggregate) struct Counting<'a, Id> {
+    domain: &'a mut Domain<Id>,
+    /// The resource at hand, and whether its spans are followed.
+    of: Option<(Found, bool)>,
+}
+
+impl<Id: Copy + Eq> Domain<Id> {
+    /// Who counts the spans of a request.
+    pub(in crate::aggregate) const fn counting(&mut self) -> Counting<'_, Id> {
+        Counting { domain: self, of: None }
+    }
+}
+
+impl<'r, Id: Copy + Eq> Visit<'r> for Counting<'_, Id> {
+    fn begin(&mut self, resource: ResourceSpans<'r>) {
+        let found = self.domain.enter(resource.resource());
+        self.of = found.map(|found| {
+            let follows = self.domain.traces.follows(found.instance);
+            (found, follows)
+        });
+    }
+
+    #[inline]
+    fn span(&mut self, bytes: &'r [u8], fields: &Fields<'r>) {
+        let Some((found, follows)) = &self.of else { return };
+        if *follows {
+            self.domain.traces.link(found.instance, fields, self.domain.now_ms);
+        }
+        if fields.http_status.value == Some(TOO_MANY_REQUESTS) {
+            self.domain.rate_limited(found, fields);
+        }
+        if fields.says {
+            self.domain.span(found, bytes, fields);
+        }
+    }
+
+    fn end(&mut self, resource: ResourceSpans<'r>) {
+        let Some((found, false)) = &self.of else { return };
+        // The first lookups of an instance may have come after what is above them.
+        if self.domain.traces.follows(found.instance) {
+            for span in resource.scope_spans().flat_map(|scope| scope.span_bytes()) {
+                let fields = Fields::of(span);
+                self.domain.traces.link(found.instance, &fields, self.domain.now_ms);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let settled = self.domain.traces.settle(self.domain.now_ms);
+        self.domain.count_lookups(settled);
+        self.domain.note_refused();
+    }
+}
 
 /// A span and what it says.
 pub(super) struct Seen<'a> {
-    span: Span<'a>,
+    span: &'a Fields<'a>,
     facts: Facts<'a>,
     seconds: Option<f64>,
     weight: f64,
@@ -27,16 +85,11 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(span: Span<'a>) -> Self {
-        let facts = Facts::of(span.attributes());
-        let nanos = span.end_time_unix_nano.checked_sub(span.start_time_unix_nano);
-        let status = facts.status.unwrap_or(0);
-        // What a client did wrong is no error of the server.
-        let failed = span.status.code == STATUS_ERROR
-            || status >= 500
-            || (status >= 400 && span.kind != SERVER);
+    fn of(span: &'a Fields<'a>, facts: Facts<'a>) -> Self {
+        let nanos = span.end_unix_nano.checked_sub(span.start_unix_nano);
         let seconds = nanos.map(|nanos| nanos as f64 / 1e9);
-        Self { span, facts, seconds, weight: weight::of(span.trace_state.as_bytes()), failed }
+        let (weight, failed) = (weight::of(span.trace_state), operation::span_failed(span));
+        Self { span, facts, seconds, weight, failed }
     }
 
     const fn outcome(&self) -> &'static str {
@@ -44,7 +97,7 @@ impl<'a> Seen<'a> {
     }
 
     fn reason(&self) -> Cow<'_, str> {
-        match (&self.facts.error_type, self.facts.status) {
+        match (&self.facts.error_type, self.span.http_status.value) {
             (Some(reason), _) => Cow::Borrowed(reason.as_ref()),
             (None, Some(status)) if status >= 400 => Cow::Owned(status.to_string()),
             _ => Cow::Borrowed("error"),
@@ -53,72 +106,55 @@ impl<'a> Seen<'a> {
 }
 
 impl<Id: Copy + Eq> Domain<Id> {
-    /// Counts what the spans of a traces request say.
-    pub(super) fn spans<S: Sink<Id = Id>>(&mut self, _sink: &mut S, request: &[u8]) {
-        for resource in Request::new(request).resources() {
-            let Some(found) = self.enter(resource.resource()) else { continue };
-            let all = || resource.scope_spans().flat_map(|scope| scope.spans());
-            for span in all() {
-                self.span(&found, &Seen::of(span));
-            }
-            // Ancestors end, and are sent, after what they are above of: the whole request is known here.
-            if self.traces.follows(found.instance) {
-                for span in all() {
-                    self.traces.link(found.instance, &span, self.now_ms);
-                }
-            }
+    fn rate_limited(&mut self, found: &Found, fields: &Fields<'_>) {
+        let of_http = fields.kind == i32::from(SERVER) && fields.method.value.is_some();
+        if of_http && self.holds(found, Family::RateLimited) {
+            let route = String::from_utf8_lossy(fields.route.value.unwrap_or_default());
+            let weight = weight::of(fields.trace_state);
+            self.board.add(Instrument::RateLimited, place(found), &[&route], weight);
         }
-        let settled = self.traces.settle(self.now_ms);
-        self.count_lookups(settled);
     }
 
-    fn span(&mut self, found: &Found, seen: &Seen<'_>) {
-        let Seen { span, facts, .. } = seen;
-        if span.kind == SERVER && facts.method.is_some() {
-            self.http(found, seen);
-        }
-        if let (Some(name), Some(result)) = (&facts.cache_name, &facts.cache_result)
+    fn span(&mut self, found: &Found, bytes: &[u8], fields: &Fields<'_>) {
+        let span = Span::new(bytes);
+        let seen = Seen::of(fields, Facts::of(span.attributes()));
+        if let (Some(name), Some(result)) = (&seen.facts.cache_name, &seen.facts.cache_result)
             && self.holds(found, Family::Cache)
         {
-            let known = facts.cache_type.as_deref().unwrap_or_default();
-            let lookup = Lookup {
-                name: name.to_string(),
-                kind: known.to_owned(),
-                result: result_word(result),
-                weight: seen.weight,
-                found: found.clone(),
-            };
-            if let Some(seconds) = seen.seconds.filter(|_| span.kind != SERVER) {
-                let values = [name.as_ref(), known, lookup.result];
-                let record = (seconds, seen.weight);
-                self.board.record(Instrument::CacheDuration, place(found), &values, record);
-            }
-            let left_out = self.traces.wait(lookup, span, self.now_ms);
-            self.count_lookups(left_out);
+            self.lookup(found, &seen, name, result_word(result));
         }
-        if facts.resends.is_some() {
-            self.attempt(found, seen);
+        if seen.facts.resends.is_some() {
+            self.attempt(found, &seen);
         }
-        if facts.input_tokens.is_some() || facts.output_tokens.is_some() {
-            self.model_call(found, seen);
+        if seen.facts.input_tokens.is_some() || seen.facts.output_tokens.is_some() {
+            self.model_call(found, &seen);
         }
         for event in span.events() {
-            self.event(found, event.name.as_bytes(), &Facts::of(event.attributes()), Some(seen));
+            let name = event.name.as_bytes();
+            if is_event(name) {
+                self.event(found, name, &Facts::of(event.attributes()), Some(&seen));
+            }
         }
     }
 
-    fn http(&mut self, found: &Found, seen: &Seen<'_>) {
-        if seen.facts.status == Some(429) && self.holds(found, Family::RateLimited) {
-            let route = seen.facts.route.as_deref().unwrap_or_default();
-            self.board.add(Instrument::RateLimited, place(found), &[route], seen.weight);
+    fn lookup(&mut self, found: &Found, seen: &Seen<'_>, name: &str, result: &'static str) {
+        let kind = seen.facts.cache_type.as_deref().unwrap_or_default();
+        if let Some(seconds) = seen.seconds.filter(|_| seen.span.kind != i32::from(SERVER)) {
+            let record = (seconds, seen.weight);
+            let values = [name, kind, result];
+            self.board.record(Instrument::CacheDuration, place(found), &values, record);
         }
+        let (name, kind) = (name.to_owned(), kind.to_owned());
+        let lookup = Lookup { name, kind, result, weight: seen.weight, found: found.clone() };
+        let left_out = self.traces.wait(lookup, seen.span, self.now_ms);
+        self.count_lookups(left_out);
     }
 
     fn attempt(&mut self, found: &Found, seen: &Seen<'_>) {
         if !self.holds(found, Family::Retry) {
             return;
         }
-        let operation = seen.facts.operation(&seen.span);
+        let operation = operation::of(seen.span);
         if seen.failed {
             let values = [&*operation, &*seen.reason(), "retry"];
             self.board.add(Instrument::RetryAttempts, place(found), &values, seen.weight);
@@ -147,7 +183,7 @@ impl<Id: Copy + Eq> Domain<Id> {
         }
         let values = [provider, model, seen.outcome()];
         self.board.add(Instrument::LlmRequests, place, &values, seen.weight);
-        let ended = (seen.span.end_time_unix_nano / 1_000_000_000) as f64;
+        let ended = (seen.span.end_unix_nano / 1_000_000_000) as f64;
         self.board.set(Instrument::LlmLastCall, place, &[provider, model], ended);
     }
 
@@ -184,7 +220,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             b"sidelight.intent" => {
                 let Some(intent) = facts.intent.as_deref() else { return };
                 if self.holds(found, Family::Intent) {
-                    let values = [intent, facts.confidence.as_deref().unwrap_or_default()];
+                    let values = [intent, facts.confidence.unwrap_or_default()];
                     self.board.add(Instrument::Intents, place(found), &values, weight);
                 }
             }
@@ -197,9 +233,10 @@ impl<Id: Copy + Eq> Domain<Id> {
         self.claim(found, family, Source::Spans) != Claim::Lost
     }
 
-    pub(super) fn count_lookups(&mut self, lookups: Vec<(Lookup, String)>) {
+    pub(super) fn count_lookups(&mut self, lookups: Vec<Settled>) {
         for (of, route) in lookups {
-            let values = [of.name.as_str(), of.kind.as_str(), of.result, route.as_str()];
+            let route = route.as_deref().unwrap_or_default();
+            let values = [of.name.as_str(), of.kind.as_str(), of.result, route];
             self.board.add(Instrument::CacheRequests, place(&of.found), &values, of.weight);
         }
     }
@@ -207,6 +244,11 @@ impl<Id: Copy + Eq> Domain<Id> {
 
 pub(super) fn place(found: &Found) -> Place<'_> {
     Place { slot: found.slot, target: &found.target }
+}
+
+/// Whether an event of this name is counted.
+pub(super) fn is_event(name: &[u8]) -> bool {
+    matches!(name, b"feature_flag.evaluation" | b"feature_flag" | b"sidelight.intent")
 }
 
 fn result_word(result: &str) -> &'static str {

@@ -17,22 +17,23 @@
 //! seconds). Limits: [`LOOKED_AT_MAX`] spans and log records per second of received time, the first ones; the others are counted.
 
 use std::borrow::Cow;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
-use sidelight_wire::view::traces::Span;
-use sidelight_wire::view::{Attributes, Resource, Text, Value, logs, traces};
+use sidelight_wire::view::traces::{ResourceSpans, Span};
+use sidelight_wire::view::{Attributes, Resource, Text, Value, logs};
 
 use super::kept::Kept;
 use super::{ATTRIBUTES_MAX, Entry, Family, TEXT_BYTES_MAX};
 use crate::aggregate::domain::facts::Facts;
+use crate::aggregate::operation;
+use crate::aggregate::usual::Fields;
+use crate::aggregate::walk::Visit;
 use crate::time::UnixNano;
 
 /// Spans and log records looked at in a second, so that entries cost little however much arrives.
 pub(super) const LOOKED_AT_MAX: u32 = 1_000;
 
-const SERVER: i32 = 2;
-const CLIENT: i32 = 3;
-const STATUS_ERROR: i32 = 2;
 const SEVERITY_ERROR: i32 = 17;
 
 /// Keys whose values name a person: by their beginnings.
@@ -44,14 +45,32 @@ struct At<'a> {
     received: UnixNano,
 }
 
-pub(super) fn spans(request: &[u8], received: UnixNano, kept: &mut Kept) {
-    for resource in traces::Request::new(request).resources() {
-        let service = service(resource.resource());
-        let at = At { service: &service, received };
-        for span in resource.scope_spans().flat_map(|scope| scope.spans()) {
-            if kept.may_look() {
-                span_entries(&at, &span, kept);
-            }
+/// Takes in the spans of a request.
+pub(in crate::aggregate) struct Looking<'k, 'r> {
+    kept: MutexGuard<'k, Kept>,
+    received: UnixNano,
+    resource: Resource<'r>,
+    /// Its service, once a span of it was looked at.
+    service: Option<String>,
+}
+
+impl<'k> Looking<'k, '_> {
+    pub(super) fn new(kept: MutexGuard<'k, Kept>, received: UnixNano) -> Self {
+        Self { kept, received, resource: Resource::default(), service: None }
+    }
+}
+
+impl<'r> Visit<'r> for Looking<'_, 'r> {
+    fn begin(&mut self, resource: ResourceSpans<'r>) {
+        (self.resource, self.service) = (resource.resource(), None);
+    }
+
+    #[inline]
+    fn span(&mut self, span: &'r [u8], fields: &Fields<'r>) {
+        if self.kept.may_look() {
+            let service = self.service.get_or_insert_with(|| service(self.resource));
+            let at = At { service, received: self.received };
+            span_entries(&at, (&Span::new(span), fields), &mut self.kept);
         }
     }
 }
@@ -72,11 +91,9 @@ fn service(resource: Resource<'_>) -> String {
     cut(resource.service_name().map_or(Cow::Borrowed(""), |name| name.to_string_lossy()))
 }
 
-fn span_entries(at: &At<'_>, span: &Span<'_>, kept: &mut Kept) {
+fn span_entries(at: &At<'_>, (span, fields): (&Span<'_>, &Fields<'_>), kept: &mut Kept) {
     let facts = Facts::of(span.attributes());
-    let status = facts.status.unwrap_or(0);
-    let least = if span.kind == CLIENT { 400 } else { 500 };
-    let failed = span.status.code == STATUS_ERROR || status >= least;
+    let failed = operation::span_failed(fields);
     let nanos = span.end_time_unix_nano.checked_sub(span.start_time_unix_nano);
     let of = |family, name: Cow<'_, str>, outcome: &str, kept: &Kept| Entry {
         time: UnixNano(span.end_time_unix_nano),
@@ -90,13 +107,13 @@ fn span_entries(at: &At<'_>, span: &Span<'_>, kept: &mut Kept) {
         attributes: attributes(span.attributes(), kept),
     };
     let outcome = if failed { "error" } else { "ok" };
-    if let Some((family, name)) = family(span, &facts) {
+    if let Some((family, name)) = family(span, fields, &facts) {
         let own = facts.cache_result.as_deref().filter(|_| family == Family::Cache);
         kept.push(of(family, name, own.unwrap_or(outcome), kept));
     }
     if failed {
         let reason = facts.error_type.as_deref().unwrap_or("error");
-        kept.push(of(Family::Error, facts.operation(span), reason, kept));
+        kept.push(of(Family::Error, operation::of(fields), reason, kept));
     }
     for event in span.events() {
         if !is_feature(event.name.as_bytes()) {
@@ -111,8 +128,12 @@ fn span_entries(at: &At<'_>, span: &Span<'_>, kept: &mut Kept) {
 }
 
 /// The family of a span and the name of its entry.
-fn family<'a>(span: &Span<'a>, facts: &Facts<'a>) -> Option<(Family, Cow<'a, str>)> {
-    let operation = || facts.operation(span);
+fn family<'a>(
+    span: &Span<'a>,
+    fields: &Fields<'a>,
+    facts: &Facts<'a>,
+) -> Option<(Family, Cow<'a, str>)> {
+    let operation = || operation::of(fields);
     let attribute = |key| span.attributes().get(key);
     if facts.model.is_some() || facts.input_tokens.is_some() || facts.provider.is_some() {
         return Some((Family::Llm, facts.model.clone().unwrap_or_else(operation)));
@@ -123,10 +144,12 @@ fn family<'a>(span: &Span<'a>, facts: &Facts<'a>) -> Option<(Family, Cow<'a, str
     if facts.resends.is_some_and(|resends| resends > 0) {
         return Some((Family::Retry, operation()));
     }
-    if facts.messaging.0.is_some() || facts.messaging.1.is_some() {
-        return Some((Family::Queue, facts.messaging.1.clone().unwrap_or_else(operation)));
+    let destination = fields.messaging_destination.value.map(String::from_utf8_lossy);
+    if fields.messaging_operation.value.is_some() || destination.is_some() {
+        return Some((Family::Queue, destination.unwrap_or_else(operation)));
     }
-    if span.kind == SERVER && (facts.method.is_some() || facts.route.is_some()) {
+    let of_http = fields.method.value.is_some() || fields.route.value.is_some();
+    if fields.kind == i32::from(operation::SERVER) && of_http {
         return Some((Family::Http, operation()));
     }
     let database = attribute("db.system.name").or_else(|| attribute("db.system"));

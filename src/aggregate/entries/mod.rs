@@ -25,9 +25,11 @@ pub use kept::{FamilyStats, Stats};
 use crate::signal::{Flags, Record, Signal};
 use crate::telemetry::{Registry, desc};
 use crate::time::UnixNano;
+use classify::Looking;
 use kept::Kept;
 
 use super::domain::siphash;
+use super::walk::walk;
 
 /// The most attributes of an entry.
 pub const ATTRIBUTES_MAX: usize = 16;
@@ -200,10 +202,17 @@ impl Entries {
         kept.set_now(received);
         match record.signal {
             _ if record.flags.contains(Flags::LOCAL) => {}
-            Signal::Traces => classify::spans(&record.payload, received, &mut kept),
+            Signal::Traces => walk(&record.payload, &mut Looking::new(kept, received)),
             Signal::Logs => classify::logs(&record.payload, received, &mut kept),
             Signal::Metrics | Signal::Profiles => {}
         }
+    }
+
+    /// Who takes in the spans of a request.
+    pub(super) fn looking(&self, received: UnixNano) -> Looking<'_, '_> {
+        let mut kept = self.lock();
+        kept.set_now(received);
+        Looking::new(kept, received)
     }
 
     /// Everything, for the checkpoint.

@@ -14,9 +14,10 @@
 //! Limits: `pending_max` ends that wait ([`pending`]; past it the oldest waits no longer, counted), `edges_max` edges and
 //! `virtual_nodes_max` virtual nodes (past them one overflow edge), [`nodes`]. Cost: about 40 ns for a span that waits.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::{HashMap, HashSet};
 use sidelight_exphist::Histogram;
 
 use super::measured::Measured;
@@ -35,6 +36,9 @@ mod tests;
 
 use nodes::{Node, Nodes};
 use pending::{Half, Pending};
+
+/// The most names of peers that are known at once; past it they are learnt anew.
+const PEERS_MAX: usize = 1_000;
 
 /// `aggregate.graph` in the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +161,8 @@ pub(super) struct Graph {
     config: Config,
     nodes: Nodes,
     pending: Pending,
+    /// Names of peers that ends wait with, each once.
+    peers: HashSet<Arc<[u8]>>,
     index: HashMap<Between, usize>,
     edges: Vec<Edge>,
     overflow: Edge,
@@ -174,6 +180,7 @@ impl Graph {
         Self {
             nodes: Nodes::new(config.edges_max.saturating_mul(2), config.virtual_nodes_max),
             pending: Pending::default(),
+            peers: HashSet::new(),
             index: HashMap::new(),
             edges: Vec::new(),
             overflow: Edge::new(0, None),
@@ -201,13 +208,13 @@ impl Graph {
             return None;
         }
         self.current = None;
-        self.current = self.node(Node::Service(name.into()), None);
+        self.current = self.node(Node::Service(name), None);
         self.current
     }
 
     /// The number of a node; `held` is that of another which stays besides.
-    fn node(&mut self, node: Node, held: Option<u32>) -> Option<u32> {
-        if let Some(known) = self.nodes.find(&node) {
+    fn node(&mut self, node: Node<&[u8]>, held: Option<u32>) -> Option<u32> {
+        if let Some(known) = self.nodes.find(node) {
             return Some(known);
         }
         if self.nodes.is_full() && self.now.since(self.swept) >= self.config.wait {
@@ -244,11 +251,25 @@ impl Graph {
             self.totals.unpaired += 1;
             return;
         };
-        let peer = span.peer.value.filter(|_| is_client).map(nodes::clipped);
+        let peer = span.peer.value.filter(|_| is_client).map(|peer| self.peer(peer));
         let received = self.now;
         let half =
             Half { key, kind, service, failed, paired: false, nanos, weight, received, peer };
         self.meet(half, is_client);
+    }
+
+    /// The name of a peer, which many ends share.
+    fn peer(&mut self, name: &[u8]) -> Arc<[u8]> {
+        let name = nodes::clipped(name);
+        if let Some(known) = self.peers.get(name) {
+            return Arc::clone(known);
+        }
+        if self.peers.len() >= PEERS_MAX {
+            self.peers.clear();
+        }
+        let name: Arc<[u8]> = name.into();
+        self.peers.insert(Arc::clone(&name));
+        name
     }
 
     /// Pairs an end with those that wait for it, or lets it wait.
