@@ -22,6 +22,9 @@ pub struct Record {
     pub payload: Bytes,
 }
 
+/// The event that carries a sketch of a feature's users, in requests of such alone, which stay here.
+pub const SKETCH: &[u8] = b"sidelight.feature.sketch";
+
 /// Bits stored with a record (16 in the journal format).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u16);

@@ -5,7 +5,8 @@
 //!                            ├─▶ exemplars of the row
 //!                            └─▶ the service graph ([`super::graph`])
 //! ```
-//! A request is read where it lies; a span of a known series allocates nothing. Time is the time of receipt, so reading the same records again gives the same table.
+//! A request is read where it lies; a span of a known series allocates nothing. Time is the time of receipt, so reading the
+//! same records again gives the same table.
 //!
 //! Limits: `series_max` and `series_per_service_max`; a span past them counts in the overflow row.
 //! Cost: about 120 ns per span; per series 400 B, its label values and at most 1,280 B of buckets, twice that for series

@@ -15,6 +15,7 @@ use http_body::Body;
 use tokio::runtime::RuntimeFlavor;
 
 use sidelight_wire::json::{InvalidText, JsonError, JsonOptions, Reason, to_protobuf};
+use sidelight_wire::view::logs;
 use sidelight_wire::{FaultKind, Invalid, Limits, Signal, repair_utf8, validate};
 
 use super::Append;
@@ -26,7 +27,7 @@ use super::metrics::Transport;
 use super::service::Service;
 use super::status::{Busy, Refusal};
 use crate::journal::AppendError;
-use crate::signal::{Flags, Meta, Record};
+use crate::signal::{Flags, Meta, Record, SKETCH};
 use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// An inflated body above this many times its size on the wire is counted.
@@ -136,6 +137,7 @@ impl<A: Append> Service<A> {
         }
         flags = flags.with(internal(envelope.headers, signal));
         if flags.contains(Flags::LOCAL) {
+            holds_sketches(&payload)?;
             // For the agent alone: in no ledger, and with nothing to pass on.
             return Ok(Record { signal, items: 0, flags, meta: Meta::default(), payload });
         }
@@ -188,6 +190,19 @@ impl<A: Append> Service<A> {
 fn says_something(record: &Record) -> bool {
     let uncounted = record.signal == Signal::Profiles || record.flags.contains(Flags::LOCAL);
     record.items > 0 || (uncounted && !record.payload.is_empty())
+}
+
+/// Refuses a request of sketches that holds something else, which would go nowhere.
+fn holds_sketches(payload: &[u8]) -> Result<(), Refusal> {
+    let scopes = logs::Request::new(payload).resources().flat_map(logs::ResourceLogs::scope_logs);
+    let others = scopes.flat_map(logs::ScopeLogs::log_records);
+    match others.filter(|record| record.event_name.as_bytes() != SKETCH).count() {
+        0 => Ok(()),
+        others => Err(Refusal::malformed(format!(
+            "{others} log records in a request of sketches: only events sidelight.feature.sketch may be in one; \
+             send the others without the header sidelight-internal"
+        ))),
+    }
 }
 
 /// What the header of Sidelight's own requests says of one: its telemetry, or sketches of users, which stay here.
@@ -302,6 +317,23 @@ mod tests {
             let record = Record { signal, items: 0, flags, meta, payload };
             assert_eq!(says_something(&record), expected, "{signal:?} {flags:?}");
         }
+    }
+
+    #[test]
+    fn a_request_of_sketches_that_holds_other_log_records_is_refused() {
+        // resource_logs { scope_logs { log_records { event_name } } } for each.
+        let request = |names: &[&[u8]]| {
+            let nest = |key: u8, content: Vec<u8>| {
+                let length = u8::try_from(content.len()).unwrap();
+                [vec![key, length], content].concat()
+            };
+            let records = names.iter().flat_map(|name| nest(0x12, nest(0x62, name.to_vec())));
+            nest(0x0a, nest(0x12, records.collect()))
+        };
+        assert!(holds_sketches(&request(&[SKETCH, SKETCH])).is_ok());
+        assert!(holds_sketches(b"").is_ok());
+        let refusal = holds_sketches(&request(&[SKETCH, b"order.placed", b""])).unwrap_err();
+        assert!(format!("{refusal:?}").contains("2 log records in a request of sketches"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Config {
     pub future_max: Duration,
     /// The longest time between two checkpoints (`checkpoint_interval`). Default 5 min.
     pub checkpoint_interval: Duration,
-    /// The most bytes of the journal between two checkpoints (`checkpoint_bytes`). Default 64 MiB.
+    /// The most bytes of the journal between two checkpoints (`checkpoint_bytes`). Default 128 MiB.
     pub checkpoint_bytes: u64,
     /// What its parts may hold in memory, from `limits.memory`. Series past it are refused as those past
     /// `series_max` are; of sealed chunks that no checkpoint takes the oldest of a series are dropped, counted.
@@ -52,7 +52,7 @@ impl Config {
             series_ttl: Duration::from_hours(1),
             future_max: Duration::from_mins(10),
             checkpoint_interval: Duration::from_mins(5),
-            checkpoint_bytes: 64 << 20,
+            checkpoint_bytes: 128 << 20,
             memory: StoreBudget::default(),
             families_max: 5_000,
             exemplars_max: 2_000,

@@ -352,6 +352,11 @@ impl<Id: Copy> Board<Id> {
         self.known.clear();
     }
 
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(self.ttl_ms, self.value_bytes_max);
+    }
+
     /// Everything, for the checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         codec::put(out, self.at_ms.unsigned_abs());
@@ -361,7 +366,7 @@ impl<Id: Copy> Board<Id> {
         }
     }
 
-    /// What [`Board::encode`] wrote; what cannot be read is begun anew.
+    /// What [`Board::encode`] wrote.
     pub(super) fn restore(&mut self, read: &mut Read<'_>) -> Option<()> {
         self.at_ms = read.number()?.cast_signed();
         self.now_ms = self.at_ms;

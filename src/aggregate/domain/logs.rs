@@ -8,9 +8,7 @@ use super::facts::Facts;
 use super::instruments::Instrument;
 use super::resources::Found;
 use super::spans::{is_event, place};
-
-/// The event that carries a sketch, in requests that the receiver keeps here.
-const SKETCH: &[u8] = b"sidelight.feature.sketch";
+use crate::signal::SKETCH;
 
 impl<Id: Copy + Eq> Domain<Id> {
     /// Counts the records of a logs request.

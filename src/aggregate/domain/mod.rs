@@ -84,6 +84,7 @@ pub struct Domain<Id> {
     refused: Counter,
     refused_counters: Counter,
     refused_queues: Counter,
+    refused_users: Counter,
 }
 
 impl<Id: Copy + Eq> Domain<Id> {
@@ -108,6 +109,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             refused: registry.counter(&desc::AGGREGATE_REFUSED_RESOURCES, &[]),
             refused_counters: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["counters"]),
             refused_queues: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["queues"]),
+            refused_users: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["users"]),
         }
     }
 
@@ -140,6 +142,7 @@ impl<Id: Copy + Eq> Domain<Id> {
     fn note_refused(&mut self) {
         self.refused_counters.add(std::mem::take(&mut self.board.refused));
         self.refused_queues.add(std::mem::take(&mut self.queues.refused));
+        self.refused_users.add(std::mem::take(&mut self.users.refused));
     }
 
     /// Names of metrics, or how they begin, that with the last record became the source of what spans were until then:
@@ -240,20 +243,27 @@ impl<Id: Copy + Eq> Domain<Id> {
         out
     }
 
-    /// Takes up what [`Domain::encode`] wrote; what cannot be read is begun anew.
+    /// Takes up what [`Domain::encode`] wrote: all of it, or nothing where a part cannot be read.
     pub fn restore(&mut self, bytes: &[u8]) {
-        let mut read = Read(bytes);
-        if read.byte() != Some(VERSION) {
-            return;
+        if self.decode(bytes).is_none() {
+            (self.now_ms, self.estimated_ms) = (0, 0);
+            self.resources.forget();
+            self.queues = queues::Queues::default();
+            self.users.forget();
+            self.board.forget();
         }
-        // Each part is whole or empty: what follows one that cannot be read cannot be read either.
-        let _cut = (|| {
-            self.now_ms = read.number()?.cast_signed();
-            self.estimated_ms = read.number()?.cast_signed();
-            self.resources.restore(&mut read)?;
-            self.queues.restore(&mut read)?;
-            self.users.restore(&mut read)?;
-            self.board.restore(&mut read)
-        })();
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut read = Read(bytes);
+        if read.byte()? != VERSION {
+            return None;
+        }
+        self.now_ms = read.number()?.cast_signed();
+        self.estimated_ms = read.number()?.cast_signed();
+        self.resources.restore(&mut read)?;
+        self.queues.restore(&mut read)?;
+        self.users.restore(&mut read)?;
+        self.board.restore(&mut read)
     }
 }

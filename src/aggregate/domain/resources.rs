@@ -4,7 +4,7 @@
 //! seen for the TTL. An instance is `job` and `service.instance.id`. Limits: [`INSTANCES_MAX`]; beyond it an instance
 //! that nothing was heard of for the TTL makes room, or the new one is counted and left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sidelight_wire::view::Resource;
@@ -77,8 +77,8 @@ pub(super) struct Resources {
     known: Level<(Arc<Target>, usize)>,
     by_name: HashMap<String, usize>,
     instances: Vec<Instance>,
-    /// When telemetry of a service was last received, in milliseconds.
-    pub(super) services: HashMap<String, i64>,
+    /// When telemetry of a service was last received, in milliseconds. In order, as samples are made in it.
+    pub(super) services: BTreeMap<String, i64>,
     key: Vec<u8>,
     /// The place that another instance had until the last search.
     reused: Option<usize>,
@@ -101,7 +101,7 @@ impl Resources {
             known: Level::new(4_096, 4 << 20),
             by_name: HashMap::new(),
             instances: Vec::new(),
-            services: HashMap::new(),
+            services: BTreeMap::new(),
             key: Vec::new(),
             reused: None,
         }
@@ -180,6 +180,12 @@ impl Resources {
         *self.instances.get_mut(old)? = fresh;
         self.reused = Some(old);
         Some(old)
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        let (promote, max) = (self.promote.clone(), self.value_bytes_max);
+        *self = Self::new(promote, max, self.ttl_ms);
     }
 
     /// Everything but what the next request says again, for the checkpoint.

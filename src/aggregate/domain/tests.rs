@@ -654,3 +654,60 @@ fn where_series_never_end_no_instance_is_in_the_place_of_another() {
     seen.at(90_000, Signal::Traces, spans("last", Vec::new()));
     assert_eq!(seen.registry.counter(&desc::AGGREGATE_REFUSED_RESOURCES, &[]).get(), 1);
 }
+
+#[test]
+fn a_checkpoint_that_is_cut_anywhere_is_taken_up_as_nothing() {
+    let mut seen = Seen::new();
+    let asked = [("cache.name", "users"), ("sidelight.cache.result", "hit")];
+    let attributes = asked.map(|(key, value)| text(key, value)).to_vec();
+    let of = |id: u8| Span {
+        trace_id: vec![id; 16],
+        span_id: vec![id; 8],
+        attributes: attributes.clone(),
+        ..Span::default()
+    };
+    seen.at(0, Signal::Traces, spans("a", vec![of(1), of(2)]));
+    let whole = seen.domain.encode();
+    let registry = Registry::default();
+    let again = |bytes: &[u8]| {
+        let mut domain = domain(&registry);
+        domain.restore(bytes);
+        domain.encode()
+    };
+    assert_eq!(again(&whole), whole);
+    let nothing = again(&[]);
+    for end in 0..whole.len() {
+        assert_eq!(again(&whole[..end]), nothing, "cut at {end} of {}", whole.len());
+    }
+}
+
+/// They are in checkpoints: another may be added at the end, none may change.
+#[test]
+fn the_codes_of_sources_families_and_instruments_stay_as_they_are() {
+    let sources = families::Source::ALL.map(|source| format!("{source:?}")).join(" ");
+    let families = Family::ALL.map(|family| family.name()).join(" ");
+    let instruments = Instrument::ALL.iter().map(|of| format!("{of:?}")).collect::<Vec<_>>();
+    let of = [sources, families, instruments.join("\n")].join("\n");
+    expect![[r#"
+        Sidelight Stable Old Spans
+        operation http http_rate_limited cache queue connection retry feature intent gen_ai
+        HttpDuration
+        HttpRequestSize
+        HttpResponseSize
+        RateLimited
+        CacheRequests
+        CacheDuration
+        QueueOverflows
+        RetryAttempts
+        RetryRetries
+        FeatureUses
+        FeatureDuration
+        FeatureUsers
+        Intents
+        LlmTokens
+        LlmRequests
+        LlmLastCall
+        LogRecords
+        LastSeen"#]]
+    .assert_eq(&of);
+}

@@ -5,8 +5,9 @@
 //! Limits: [`LINKS_MAX`] spans, [`WAITING_MAX`] lookups, [`PLACES_MAX`] with those that no longer wait behind one that does,
 //! [`DEPTH_MAX`] spans between them. Cost: about 30 ns a span; a span settles the lookups of its own trace only.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use hashbrown::HashSet;
 
 use super::resources::Found;
 use crate::aggregate::key::clip;

@@ -3,9 +3,9 @@
 //! A window of an hour is six sketches of 10 minutes, one of a day 24 of an hour, the present ones among them: so it
 //! reaches back 50 to 60 minutes, 23 to 24 hours. Sketches of instances are merged where their keys are equal; of several
 //! keys the greatest estimate is shown, since sums would count people twice.
-//! Limits: [`FEATURES_MAX`] features and keys, 30 sketches of at most 4 KiB each.
+//! Limits: [`FEATURES_MAX`] features and keys, 30 sketches of at most 4 KiB each; what is beyond is left out and counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::siphash;
 use super::sketch::Sketch;
@@ -49,14 +49,16 @@ pub(super) struct Estimate {
 pub(super) struct Users {
     key: siphash::Key,
     key_id: u32,
-    features: HashMap<Of, Windows>,
+    features: BTreeMap<Of, Windows>,
+    /// How often a user was left out for want of room, for the one who reports it.
+    pub(super) refused: u64,
 }
 
 impl Users {
     pub(super) fn new(key: siphash::Key) -> Self {
         // What tells keys apart must not tell the key.
         let key_id = siphash::hash(&key, b"sidelight user key") as u32;
-        Self { key, key_id, features: HashMap::new() }
+        Self { key, key_id, features: BTreeMap::new(), refused: 0 }
     }
 
     /// Notes that a user of a service used a feature.
@@ -83,6 +85,7 @@ impl Users {
         let (job, service) = (target.job().to_owned(), target.service_name().to_owned());
         let of = Of { job, service, feature, key_id };
         if self.features.len() >= FEATURES_MAX && !self.features.contains_key(&of) {
+            self.refused += 1;
             return None;
         }
         Some(self.features.entry(of).or_default())
@@ -96,15 +99,11 @@ impl Users {
             windows.coarse.retain(|at, _| *at > coarse - 24);
             !windows.coarse.is_empty()
         });
-        let mut all: Vec<(&Of, Estimate)> = Vec::new();
+        let mut shown: Vec<Estimate> = Vec::new();
         for (of, windows) in &self.features {
             let Of { job, service, feature, .. } = of.clone();
             let (hour, day) = (united(&windows.fine), united(&windows.coarse));
-            all.push((of, Estimate { job, service, feature, hour, day }));
-        }
-        all.sort_by(|a, b| a.0.cmp(b.0));
-        let mut shown: Vec<Estimate> = Vec::new();
-        for (_, next) in all {
+            let next = Estimate { job, service, feature, hour, day };
             match shown.last_mut() {
                 Some(last)
                     if (&last.job, &last.service, &last.feature)
@@ -116,6 +115,11 @@ impl Users {
             }
         }
         shown
+    }
+
+    /// Forgets everyone.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(self.key);
     }
 
     /// Everything, for the checkpoint.
@@ -199,6 +203,15 @@ mod tests {
         users.merge(&target, "f", &sketch(&["a"], 8), 0);
         users.merge(&target, "f", b"not a sketch", 0);
         assert_eq!(users.estimates(0).iter().map(|e| e.day).collect::<Vec<_>>(), [3.0]);
+    }
+
+    #[test]
+    fn features_beyond_the_limit_are_counted() {
+        let mut users = Users::new([1; 16]);
+        for feature in 0..FEATURES_MAX + 3 {
+            users.note(&Target::default(), &format!("f{feature:03}"), "u", 0);
+        }
+        assert_eq!((users.estimates(0).len(), users.refused), (FEATURES_MAX, 3));
     }
 
     #[test]
