@@ -21,8 +21,6 @@ mod timestamp;
 mod trace;
 
 use std::io::IsTerminal;
-#[cfg(all(feature = "testing", feature = "json-logs"))]
-use std::sync::{Arc, Mutex};
 
 use opentelemetry::Key;
 use opentelemetry_sdk::Resource;
@@ -75,10 +73,10 @@ pub(crate) fn stdout(format: LogFormat, resource: &Resource) -> Stdout {
     Stdout::new(format.style(), service(resource), Output::Process)
 }
 
-/// The layer that writes JSON into memory.
-#[cfg(all(feature = "testing", feature = "json-logs"))]
-pub(crate) fn into_memory(lines: Arc<Mutex<Vec<u8>>>, resource: &Resource) -> Stdout {
-    Stdout::new(Some(Style::Json), service(resource), Output::Memory(lines))
+/// The layer that hands lines of JSON to `take`.
+#[cfg(feature = "testing")]
+pub(crate) fn handed_to(take: fn(&str), resource: &Resource) -> Stdout {
+    Stdout::new(Some(Style::Json), service(resource), Output::To(take))
 }
 
 fn service(resource: &Resource) -> Service {

@@ -1,0 +1,93 @@
+//! The captures that applications test with.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sidelight::current::{Current, RequestId};
+use sidelight::layer::Span;
+use sidelight::testing::{Capture, MetricMatch, capture};
+use sidelight::{Cache, CacheKind};
+
+static USERS: Cache = Cache::new("captured.users").kind(CacheKind::Application);
+
+fn of_users(captured: &Capture, result: &str) -> MetricMatch {
+    captured
+        .metric("sidelight.cache.requests")
+        .attr("cache.name", "captured.users")
+        .attr("cache.result", result)
+}
+
+#[test]
+fn a_capture_sees_what_handles_record_and_the_next_begins_anew() {
+    let first = capture();
+    for key in 0..4 {
+        USERS.get(|| (key % 4 != 0).then_some(key));
+    }
+    of_users(&first, "hit").assert_eq(3);
+    of_users(&first, "miss").assert_eq(1);
+    drop(first);
+    let second = capture();
+    of_users(&second, "hit").assert_eq(0);
+    USERS.get(|| Some(1));
+    of_users(&second, "hit").assert_eq(1);
+}
+
+#[test]
+fn a_failed_assertion_shows_what_was_recorded() {
+    let captured = capture();
+    USERS.get(|| Some(1));
+    let failed =
+        catch_unwind(AssertUnwindSafe(|| of_users(&captured, "hit").assert_eq(7))).unwrap_err();
+    let message = failed.downcast_ref::<String>().unwrap();
+    assert!(message.contains("is 1, not 7") && message.contains("cache.result=hit"), "{message}");
+}
+
+#[test]
+fn spans_are_found_by_name_attribute_error_and_parent() {
+    let captured = capture();
+    tracing::info_span!("order.place", id = 7).in_scope(|| {
+        let mut charge = Span::start("card.charge");
+        charge.fail("timeout");
+    });
+    captured.span("card.charge").child_of("order.place").has_error("timeout");
+    captured.span("order.place").attr("id", "7").assert_count(1);
+    captured.span("order.place").child_of("card.charge").assert_count(0);
+}
+
+#[test]
+fn log_lines_have_the_request_the_span_and_the_trace() {
+    let captured = capture();
+    let _request = Current { request_id: RequestId::new("r-1"), ..Current::default() }.enter();
+    tracing::info_span!("order.place").in_scope(|| {
+        tracing::warn!(target: "shop", order = 7, total = f64::NAN, level = "gold", "placed \"it\"\n");
+    });
+    let lines = captured.logs_json();
+    let line = lines.iter().find(|line| line["target"] == "shop").unwrap();
+    let spans = captured.span("order.place");
+    let span = &spans.spans()[0].span_context;
+    assert_eq!(line["message"], "placed \"it\"\n");
+    assert_eq!(
+        (&line["order"], &line["total"], &line["field.level"]),
+        (&7.into(), &"NaN".into(), &"gold".into())
+    );
+    assert_eq!((&line["level"], &line["span"]), (&"WARN".into(), &"order.place".into()));
+    assert_eq!(line["request_id"], "r-1");
+    assert_eq!(line["trace_id"], span.trace_id().to_string());
+    assert_eq!(line["span_id"], span.span_id().to_string());
+    assert_eq!(line["service.name"], "test");
+}
+
+#[test]
+fn a_field_that_logs_while_it_is_written_makes_two_lines() {
+    struct Chatty;
+    impl std::fmt::Display for Chatty {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            tracing::info!(target: "inner", "within");
+            f.write_str("chatty")
+        }
+    }
+    let captured = capture();
+    tracing::info!(target: "outer", value = %Chatty, "around");
+    let lines = captured.logs_json();
+    assert!(lines.iter().any(|line| line["target"] == "inner"));
+    assert!(lines.iter().any(|line| line["target"] == "outer" && line["value"] == "chatty"));
+}
