@@ -5,6 +5,8 @@
 //! before that, and after it was shut down, records are dropped and counted. Nothing here blocks, panics, or allocates
 //! per measurement.
 
+#[cfg(feature = "macros")]
+mod attributes;
 mod backoff;
 mod cache;
 #[cfg(test)]
@@ -37,6 +39,8 @@ mod outcome;
 #[cfg(feature = "otlp")]
 mod panic_hook;
 mod pool;
+#[doc(hidden)]
+pub mod probe;
 mod queue;
 mod retry;
 mod sketch;
@@ -46,6 +50,8 @@ mod tracked;
 pub mod users;
 mod window;
 
+#[cfg(feature = "macros")]
+pub use attributes::{ErrorKind, cached_lookup, connection, feature, op, retry};
 pub use backoff::Backoff;
 pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup};
 pub use feature::{Feature, FeatureKind, Pattern, Use};
@@ -54,10 +60,7 @@ pub use init::{Telemetry, init};
 pub use intent::Intent;
 pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};
-
 pub use operation::{InFlight, Operation, THRESHOLD, Watched};
-#[doc(hidden)]
-pub use outcome::probe;
 pub use outcome::{ErrorKind, Outcome, error_kind};
 pub use pool::{Close, ConnId, Opening, Pool, Waiting};
 pub use queue::{Depth, Queue, QueueKind, Reject, Ticket};

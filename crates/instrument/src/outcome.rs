@@ -136,80 +136,10 @@ fn io_kind(kind: io::ErrorKind) -> &'static str {
     }
 }
 
-/// What the attribute macros write. Which trait answers is decided by how often the receiver must be borrowed, the least
-/// first: an error that tells its kind, one of a named type, an erased one, anything.
-#[doc(hidden)]
-pub mod probe {
-    use super::{ErrorKind, OTHER, error_kind};
-    use std::error::Error;
-
-    #[derive(Debug)]
-    pub struct Probe<'a, E: ?Sized>(pub &'a E);
-
-    pub trait Told {
-        fn kind(&self) -> &'static str;
-    }
-
-    impl<E: ErrorKind + ?Sized> Told for &&&Probe<'_, E> {
-        fn kind(&self) -> &'static str {
-            self.0.error_kind()
-        }
-    }
-
-    pub trait Named {
-        fn kind(&self) -> &'static str;
-    }
-
-    impl<E: Error + 'static> Named for &&Probe<'_, E> {
-        fn kind(&self) -> &'static str {
-            match error_kind(self.0) {
-                OTHER => type_word(std::any::type_name::<E>()),
-                kind => kind,
-            }
-        }
-    }
-
-    pub trait Erased {
-        fn kind(&self) -> &'static str;
-    }
-
-    impl Erased for &Probe<'_, Box<dyn Error>> {
-        fn kind(&self) -> &'static str {
-            error_kind(self.0.as_ref())
-        }
-    }
-
-    impl Erased for &Probe<'_, Box<dyn Error + Send>> {
-        fn kind(&self) -> &'static str {
-            error_kind(self.0.as_ref())
-        }
-    }
-
-    impl Erased for &Probe<'_, Box<dyn Error + Send + Sync>> {
-        fn kind(&self) -> &'static str {
-            error_kind(self.0.as_ref())
-        }
-    }
-
-    pub trait Anything {
-        fn kind(&self) -> &'static str {
-            OTHER
-        }
-    }
-
-    impl<E: ?Sized> Anything for Probe<'_, E> {}
-
-    /// `a::b::Name<c::D>` is `Name`.
-    fn type_word(name: &'static str) -> &'static str {
-        let name = name.split('<').next().unwrap_or(name);
-        name.rsplit("::").next().unwrap_or(name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::probe::{Anything as _, Erased as _, Named as _, Probe, Told as _};
     use super::*;
+    use crate::probe::{Anything as _, Erased as _, Named as _, Probe, Told as _};
 
     #[derive(Debug, thiserror::Error)]
     #[error("no")]

@@ -43,8 +43,13 @@ impl<C> Tracked<C> {
 
     /// It failed and will be closed: `close.reason=error` and the kind of the error.
     pub fn fail(&mut self, error: &(dyn Error + 'static)) {
+        self.fail_as(error_kind(error));
+    }
+
+    /// The same, with the kind of the error, one of few words.
+    pub fn fail_as(&mut self, kind: &'static str) {
         self.followed.why = Close::Error;
-        self.followed.error = error_kind(error);
+        self.followed.error = kind;
     }
 
     /// It is closed for a reason; what is left is the connection itself.

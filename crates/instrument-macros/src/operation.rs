@@ -1,0 +1,188 @@
+//! `#[op]`: each call is an operation, and a span.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::Parser as _;
+use syn::punctuated::Punctuated;
+use syn::{Error, Expr, Lit, Result, Token};
+
+use crate::arguments::{Arguments, Field, duration, text};
+use crate::function::{Function, Parts};
+
+const KNOWN: &[&str] =
+    &["name", "threshold", "slo", "fields", "err", "active", "span", "error_type"];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Span {
+    Tracing,
+    Direct,
+    None,
+}
+
+pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<TokenStream> {
+    let arguments = Arguments::read(arguments, KNOWN)?;
+    let function: Function = syn::parse2(function)?;
+    let library = arguments.library();
+    let name = match &arguments.first {
+        Some(first) => text(first, "the name of an operation")?.value(),
+        None => match arguments.text("name")? {
+            Some(name) => name.value(),
+            None => function.signature.ident.to_string(),
+        },
+    };
+    let span = span(&arguments)?;
+    let fields = fields(&arguments, span)?;
+    let operation = definition(&arguments, &library, &name)?;
+    let mut parts = Parts {
+        before: quote!(let mut __one = __OPERATION.start();),
+        cancelled: quote!(__one.outcome(#library::Outcome::Cancelled);),
+        after: judged(&arguments, &function, &library, span)?,
+        ..Parts::default()
+    };
+    let begun = match span {
+        Span::None => quote!(),
+        Span::Tracing => {
+            let given = arguments.list("fields")?;
+            parts.around = quote!(#library::probe::in_span);
+            parts.entered = quote!(let __entered = __span.enter(););
+            // Inside, the current span is the parent's where a filter leaves this one out.
+            let before = parts.before;
+            parts.before = quote!(#before let __span = __inner;);
+            quote! {
+                let __span = #library::probe::tracing::info_span!(
+                    #name,
+                    "otel.status_code" = #library::probe::tracing::field::Empty,
+                    "error.type" = #library::probe::tracing::field::Empty,
+                    #given
+                );
+                let __inner = __span.clone();
+            }
+        }
+        Span::Direct => {
+            let set = fields.iter().map(set);
+            parts.before = {
+                let before = parts.before;
+                quote!(let mut __span = __span; #before)
+            };
+            quote! {
+                let mut __span = #library::layer::Span::start(#name);
+                #(#set)*
+            }
+        }
+    };
+    parts.outside = quote!(#operation #begun);
+    Ok(function.wrapped(&library, &parts))
+}
+
+fn span(arguments: &Arguments) -> Result<Span> {
+    let Some(value) = arguments.value("span")? else { return Ok(Span::Tracing) };
+    if let Expr::Lit(literal) = value {
+        match &literal.lit {
+            Lit::Bool(on) if !on.value => return Ok(Span::None),
+            Lit::Str(mode) if mode.value() == "tracing" => return Ok(Span::Tracing),
+            Lit::Str(mode) if mode.value() == "direct" => return Ok(Span::Direct),
+            _ => {}
+        }
+    }
+    let expected = [
+        "expected span = \"tracing\" (the default),",
+        "\"direct\" (cheaper, and no parent of what `tracing` makes inside)",
+        "or false (metrics only)",
+    ];
+    Err(Error::new_spanned(value, expected.join(" ")))
+}
+
+fn fields(arguments: &Arguments, span: Span) -> Result<Vec<Field>> {
+    let Some(list) = arguments.list("fields")? else { return Ok(Vec::new()) };
+    if span == Span::None {
+        let at = arguments.span_of("fields").unwrap_or_else(proc_macro2::Span::call_site);
+        let why = "fields are those of the span, and span = false makes none: a metric has no place for ids";
+        return Err(Error::new(at, why));
+    }
+    let fields = Punctuated::<Field, Token![,]>::parse_terminated.parse2(list.clone())?;
+    Ok(fields.into_iter().collect())
+}
+
+fn definition(arguments: &Arguments, library: &TokenStream, name: &str) -> Result<TokenStream> {
+    let mut built = quote!(#library::Operation::new(#name));
+    if let Some(threshold) = arguments.text("threshold")? {
+        let nanos = u64::try_from(duration(&threshold)?.as_nanos()).unwrap_or(u64::MAX);
+        built.extend(quote!(.threshold(::core::time::Duration::from_nanos(#nanos))));
+    }
+    if let Some(slo) = arguments.text("slo")? {
+        built.extend(quote!(.slo(#slo)));
+    }
+    if arguments.flag("active")? {
+        built.extend(quote!(.active()));
+    }
+    Ok(quote!(static __OPERATION: #library::Operation = #built;))
+}
+
+/// Tells the guard and the span how it ended.
+fn judged(
+    arguments: &Arguments,
+    function: &Function,
+    library: &TokenStream,
+    span: Span,
+) -> Result<TokenStream> {
+    let error_type = arguments.value("error_type")?;
+    for name in ["error_type", "err"] {
+        if let (Some(at), true) = (arguments.span_of(name), function.returns_nothing()) {
+            let why = format!(
+                "`{name}` is about errors, and this function returns none: let it return a Result"
+            );
+            return Err(Error::new(at, why));
+        }
+    }
+    let kind = kind(error_type, library);
+    let logged = arguments.flag("err")?.then(|| {
+        quote!(#library::probe::tracing::error!(error = %__error, "error.type" = __kind, "the operation failed");)
+    });
+    let told = match span {
+        Span::Tracing => quote! {
+            __span.record("otel.status_code", "ERROR");
+            __span.record("error.type", __kind);
+        },
+        Span::Direct => quote!(__span.fail(__kind);),
+        Span::None => quote!(),
+    };
+    let failure = failure(library);
+    Ok(quote! {
+        if let ::core::option::Option::Some(__error) = #failure {
+            let __kind: &'static str = #kind;
+            #told
+            #logged
+            __one.fail(__kind);
+        } else {
+            __one.outcome(#library::Outcome::Ok);
+        }
+    })
+}
+
+/// The error of `__result`, if it is a `Result` and one.
+pub(crate) fn failure(library: &TokenStream) -> TokenStream {
+    quote!({
+        use #library::probe::{CannotFail as _, CanFail as _};
+        (&&#library::probe::Probe(&__result)).failure()
+    })
+}
+
+/// The kind of `__error`.
+pub(crate) fn kind(error_type: Option<&Expr>, library: &TokenStream) -> TokenStream {
+    match error_type {
+        Some(path) => quote!((#path)(__error)),
+        None => quote!({
+            use #library::probe::{Anything as _, Erased as _, Named as _, Told as _};
+            (&&&&#library::probe::Probe(__error)).kind()
+        }),
+    }
+}
+
+fn set(field: &Field) -> TokenStream {
+    let Field { name, by, value } = field;
+    match by {
+        Some('%') => quote!(__span.set(#name, ::std::string::ToString::to_string(&#value));),
+        Some(_) => quote!(__span.set(#name, ::std::format!("{:?}", &#value));),
+        None => quote!(__span.set(#name, #value);),
+    }
+}

@@ -1,0 +1,133 @@
+//! What the attribute macros write into functions; not for other use.
+//!
+//! Which trait answers is decided by how often the receiver must be borrowed, the least first: an error that tells its kind,
+//! one of a named type, an erased one, anything.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+
+use tracing::instrument::{Instrument as _, Instrumented};
+
+use crate::outcome::{ErrorKind, OTHER, error_kind};
+
+#[doc(hidden)]
+pub use tracing;
+
+#[derive(Debug)]
+pub struct Probe<'a, E: ?Sized>(pub &'a E);
+
+pub trait Told {
+    fn kind(&self) -> &'static str;
+}
+
+impl<E: ErrorKind + ?Sized> Told for &&&Probe<'_, E> {
+    fn kind(&self) -> &'static str {
+        self.0.error_kind()
+    }
+}
+
+pub trait Named {
+    fn kind(&self) -> &'static str;
+}
+
+impl<E: Error + 'static> Named for &&Probe<'_, E> {
+    fn kind(&self) -> &'static str {
+        match error_kind(self.0) {
+            OTHER => type_word(std::any::type_name::<E>()),
+            kind => kind,
+        }
+    }
+}
+
+pub trait Erased {
+    fn kind(&self) -> &'static str;
+}
+
+impl Erased for &Probe<'_, Box<dyn Error>> {
+    fn kind(&self) -> &'static str {
+        error_kind(self.0.as_ref())
+    }
+}
+
+impl Erased for &Probe<'_, Box<dyn Error + Send>> {
+    fn kind(&self) -> &'static str {
+        error_kind(self.0.as_ref())
+    }
+}
+
+impl Erased for &Probe<'_, Box<dyn Error + Send + Sync>> {
+    fn kind(&self) -> &'static str {
+        error_kind(self.0.as_ref())
+    }
+}
+
+pub trait Anything {
+    fn kind(&self) -> &'static str {
+        OTHER
+    }
+}
+
+impl<E: ?Sized> Anything for Probe<'_, E> {}
+
+/// `a::b::Name<c::D>` is `Name`.
+fn type_word(name: &'static str) -> &'static str {
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+/// Runs a closure that may give out what it has taken.
+pub fn once<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+pub fn in_span<F: Future>(future: F, span: tracing::Span) -> Instrumented<F> {
+    future.instrument(span)
+}
+
+/// What never is.
+#[derive(Debug)]
+pub enum Never {}
+
+impl fmt::Display for Never {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+pub trait CanFail {
+    type Error;
+    fn failure(&self) -> Option<Self::Error>;
+}
+
+impl<'a, T, E> CanFail for &Probe<'a, Result<T, E>> {
+    type Error = &'a E;
+    fn failure(&self) -> Option<&'a E> {
+        self.0.as_ref().err()
+    }
+}
+
+pub trait CannotFail {
+    fn failure(&self) -> Option<&'static Never> {
+        None
+    }
+}
+
+impl<R: ?Sized> CannotFail for Probe<'_, R> {}
+
+/// Whether to try again, and why.
+pub trait Again {
+    fn reason(self, kind: impl FnOnce() -> &'static str) -> Option<&'static str>;
+}
+
+impl Again for bool {
+    fn reason(self, kind: impl FnOnce() -> &'static str) -> Option<&'static str> {
+        self.then(kind)
+    }
+}
+
+impl Again for Option<&'static str> {
+    fn reason(self, _: impl FnOnce() -> &'static str) -> Self {
+        self
+    }
+}
