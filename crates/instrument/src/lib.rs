@@ -16,6 +16,7 @@ mod clock;
 pub mod current;
 mod family;
 mod feature;
+mod followed;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "otlp")]
@@ -33,6 +34,7 @@ pub mod meter;
 #[cfg(feature = "moka")]
 pub mod moka;
 pub mod names;
+mod notified;
 pub mod observe;
 mod operation;
 mod outcome;
@@ -57,6 +59,7 @@ pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup}
 pub use feature::{Feature, FeatureKind, Pattern, Use};
 #[cfg(feature = "otlp")]
 pub use init::{Telemetry, init};
+pub use followed::Followed;
 pub use intent::Intent;
 pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};

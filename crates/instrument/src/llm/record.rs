@@ -28,7 +28,8 @@ pub struct Cost {
 }
 
 /// Says what calls cost. A call that `price` knows no price for is counted as unpriced
-/// (`sidelight.gen_ai.unpriced.requests`), never as free. The agent prices calls by a table of its own: this is for prices that only the application knows.
+/// (`sidelight.gen_ai.unpriced.requests`), never as free. The agent prices calls by a table of its own: this is for prices
+/// that only the application knows.
 ///
 /// # Example
 /// ```

@@ -1,0 +1,133 @@
+//! Pools that own their connections and only say what they do with them, as sqlx's: see [`Followed`].
+//!
+//! Invariant: there are as many connections here as the pool has. Which one a hook speaks of is found by its age; which one a pool
+//! closed it does not say, and the oldest idle one is taken for it. Limits: those of the pool. Cost: a lock and a walk over
+//! the open connections per hook.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Started;
+use crate::{Close, ConnId, Pool, observe};
+
+/// Follows the connections of a pool by its hooks.
+///
+/// # Example
+/// With sqlx, which needs no feature here:
+/// ```text
+/// static DATABASE: Pool = Pool::db("postgresql", "shop").limits(1, 10);
+///
+/// let followed = Followed::new(&DATABASE);
+/// let (opened, used, idle) = (followed.clone(), followed.clone(), followed.clone());
+/// let pool = PgPoolOptions::new()
+///     .after_connect(move |_, _| { opened.connected(); Box::pin(async { Ok(()) }) })
+///     .before_acquire(move |_, known| { used.acquired(known.age); Box::pin(async { Ok(true) }) })
+///     .after_release(move |_, known| { idle.released(known.age); Box::pin(async { Ok(true) }) })
+///     .connect(url).await?;
+/// followed.size({ let pool = pool.clone(); move || (!pool.is_closed()).then(|| pool.size() as usize) });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Followed {
+    pool: &'static Pool,
+    open: Arc<Mutex<Vec<Connection>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    id: ConnId,
+    since: Started,
+    used: bool,
+}
+
+impl Followed {
+    /// Follows what `pool` tells of.
+    #[must_use]
+    pub fn new(pool: &'static Pool) -> Self {
+        Self { pool, open: Arc::default() }
+    }
+
+    fn with<R>(&self, then: impl FnOnce(&mut Vec<Connection>) -> R) -> R {
+        then(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A connection was opened, for someone who waits for it.
+    pub fn connected(&self) {
+        let id = self.pool.opened();
+        self.pool.used(id);
+        self.with(|open| open.push(Connection { id, since: Started::now(), used: true }));
+    }
+
+    /// An idle connection of this age is used.
+    pub fn acquired(&self, age: Duration) {
+        if let Some(id) = self.becomes(age, true) {
+            self.pool.used(id);
+        }
+    }
+
+    /// A connection of this age is idle again.
+    pub fn released(&self, age: Duration) {
+        if let Some(id) = self.becomes(age, false) {
+            self.pool.idle(id);
+        }
+    }
+
+    fn becomes(&self, age: Duration, used: bool) -> Option<ConnId> {
+        self.with(|open| {
+            let others = open.iter_mut().filter(|one| one.used != used);
+            let nearest =
+                others.min_by_key(|one| one.since.elapsed().unwrap_or_default().abs_diff(age))?;
+            nearest.used = used;
+            Some(nearest.id)
+        })
+    }
+
+    /// Looks at how many connections there are whenever metrics are collected, until `size` says none: what is not there any
+    /// more was closed.
+    pub fn size(&self, size: impl Fn() -> Option<usize> + Send + 'static) {
+        let followed = self.clone();
+        observe::each_collection(move || {
+            let left = size();
+            followed.shrunk(left.unwrap_or(0));
+            left.is_some()
+        });
+    }
+
+    fn shrunk(&self, left: usize) {
+        self.with(|open| {
+            while open.len() > left {
+                let oldest = open.iter().position(|one| !one.used).unwrap_or(0);
+                self.pool.closed(open.remove(oldest).id, Close::Idle);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::capture;
+
+    #[test]
+    fn connections_are_opened_used_again_and_closed() {
+        static POOL: Pool = Pool::new("test", "followed");
+        let captured = capture();
+        let followed = Followed::new(&POOL);
+        followed.connected();
+        followed.connected();
+        followed.released(Duration::ZERO);
+        followed.acquired(Duration::ZERO);
+        followed.released(Duration::ZERO);
+        followed.shrunk(1);
+        // Nothing idle is left that could be used.
+        followed.released(Duration::ZERO);
+        followed.released(Duration::ZERO);
+        let of = |name: &str| {
+            captured.value(&format!(
+                "sidelight.connection.{name}{{connection.type=test,pool.name=followed}}"
+            ))
+        };
+        assert_eq!((of("opened"), of("closed"), of("reuses")), (2.0, 1.0, 1.0));
+        followed.shrunk(0);
+        assert_eq!(of("closed"), 2.0);
+    }
+}
