@@ -1,8 +1,8 @@
 //! Pools that own their connections and only say what they do with them, as sqlx's: see [`Followed`].
 //!
-//! Invariant: there are as many connections here as the pool has. Which one a hook speaks of is found by its age; which one a pool
-//! closed it does not say, and the oldest idle one is taken for it. Limits: those of the pool. Cost: a lock and a walk over
-//! the open connections per hook.
+//! Invariant: there are as many connections here as the pool has. Which one a hook speaks of is found by its age; which one a
+//! pool closed it does not say, and the oldest idle one is taken for it. Limits: those of the pool. Cost: a lock and a walk
+//! over the open connections per hook.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
