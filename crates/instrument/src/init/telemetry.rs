@@ -317,3 +317,17 @@ impl Shared {
         self.shutdown_timeout
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::init;
+
+    #[test]
+    fn after_a_fork_the_child_leaves_delivery_to_the_parent() {
+        let mut telemetry = init("forked").local().start_with(&|_| None).unwrap();
+        Arc::get_mut(&mut telemetry.shared).unwrap().process += 1;
+        assert!(matches!(telemetry.flush_blocking(), Err(FlushError::Forked)));
+        assert!(matches!(telemetry.shutdown(), Err(FlushError::Forked)));
+    }
+}
