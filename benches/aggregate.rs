@@ -1,8 +1,14 @@
 //! The table of span metrics against validation, on the same 1,000-span request of about 550 B per
 //! span, in one run, with all of its parts and without each. `cargo bench --bench aggregate`.
 //!
-//! Budget: everything together costs at most as much as validating; configured dimensions come on top.
+//! Budget: everything together costs at most as much as validating; configured dimensions come on top. `read_1000_spans` is
+//! what the agent does with a record: the table, the domain signals, the entries, samples and checkpoints of the store.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -10,10 +16,15 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
-use sidelight_agent::aggregate::{Config, Table};
-use sidelight_agent::telemetry::Exposition;
+use sidelight_agent::aggregate::{
+    Aggregate, Config, Durable, Origin, Table, domain, entries, metrics,
+};
+use sidelight_agent::journal::{Entry, Identity};
+use sidelight_agent::signal::{Flags, Meta, Record};
+use sidelight_agent::store;
 use sidelight_agent::telemetry::exposition::Format;
-use sidelight_agent::time::UnixNano;
+use sidelight_agent::telemetry::{Exposition, Registry};
+use sidelight_agent::time::{ManualClock, UnixNano};
 use sidelight_wire::{Limits, Signal, validate};
 
 const SPANS: usize = 1_000;
@@ -169,6 +180,65 @@ fn observe(bencher: Bencher<'_, '_>, with: With, routes: usize) {
         let Some(bytes) = next.next() else { return };
         table.observe(black_box(bytes), UnixNano(now));
         table.expire();
+    });
+}
+
+/// Requests of which each asks a database and a cache: a third of the spans are of servers.
+fn with_caches() -> Vec<u8> {
+    let mut request = ExportTraceServiceRequest::decode(&*request(1, 20)).unwrap();
+    let spans = &mut request.resource_spans[0].scope_spans[0].spans;
+    for at in (0..SPANS - 2).step_by(3) {
+        let (trace_id, parent) = (spans[at + 2].trace_id.clone(), spans[at + 2].span_id.clone());
+        let of_database = [text("db.system.name", "postgresql"), text("db.namespace", "shop")];
+        let of_cache = [text("cache.name", "users"), text("sidelight.cache.result", "hit")];
+        for (span, own) in spans[at..].iter_mut().zip([of_database, of_cache]) {
+            (span.trace_id, span.parent_span_id) = (trace_id.clone(), parent.clone());
+            (span.name, span.kind) = ("get".to_owned(), 3);
+            span.attributes = own.into_iter().chain(span.attributes.split_off(6)).collect();
+        }
+    }
+    request.encode_to_vec()
+}
+
+/// What every second of a minute brings, over and over: spans of servers, or of a service that also asks a database and a
+/// cache for each request.
+#[divan::bench(args = ["servers", "caches"])]
+fn read_1000_spans(bencher: Bencher<'_, '_>, of: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = Registry::default();
+    let now = UnixNano(1_800_000_000_000_000_000);
+    let deps = store::Deps { clock: Arc::new(ManualClock::at(now)), registry: registry.clone() };
+    let config = store::Config::new(directory.path().to_owned());
+    let (_store, writer, opened) = store::Store::open(config, deps).unwrap();
+    let origin = Origin { identity: Identity([7; 12]), next_seq: u64::MAX, replays: true };
+    let config = domain::Config {
+        metrics: metrics::Config::default(),
+        ttl_ms: 900_000,
+        user_key: [3; 16],
+        entries: entries::Config::default(),
+    };
+    let mut durable = Durable::new(writer, &opened, config, origin, &registry);
+    let aggregate = Aggregate::new(Config::default(), now, Some(&mut durable), &registry);
+    let payload = Bytes::from(if of == "caches" { with_caches() } else { request(1, 20) });
+    let begins = payload.windows(2).enumerate().filter(|(_, pair)| *pair == [0x0a, 16]);
+    let ids: Vec<usize> = begins.map(|(at, _)| at).collect();
+    let mut seq = 0;
+    bencher.counter(ItemsCount::new(SPANS)).bench_local(|| {
+        seq += 1;
+        // Ids of their own, as new requests have.
+        let mut bytes = payload.to_vec();
+        ids.iter()
+            .for_each(|at| bytes[at + 2..at + 6].copy_from_slice(&(seq as u32).to_be_bytes()));
+        let record = Record {
+            signal: Signal::Traces,
+            items: SPANS as u32,
+            flags: Flags::default(),
+            meta: Meta::default(),
+            payload: bytes.into(),
+        };
+        let received = UnixNano(now.0 + seq * 16_000_000);
+        let entry = Entry { seq, received, redelivered: false, record };
+        aggregate.take(black_box(&[entry]), Some(&mut durable)).len()
     });
 }
 

@@ -170,8 +170,8 @@ impl Aggregate {
         }
     }
 
-    /// Takes a batch in; the records to acknowledge.
-    fn take(&self, entries: &[Entry], durable: Option<&mut Durable>) -> Vec<Seen> {
+    /// Takes a batch in; the sequences and items of the records to acknowledge. May block on disk, for a checkpoint.
+    pub fn take(&self, entries: &[Entry], durable: Option<&mut Durable>) -> Vec<Seen> {
         let Some(durable) = durable else {
             let mut table = self.lock();
             for Entry { record, received, .. } in entries {
