@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::guard::Access;
 use super::reply::Reply;
-use super::routes::{Answer, Methods, Route};
+use super::routes::{Answer, Methods, Route, taking};
 use super::sources::Sources;
 
 /// Alerts, silences and history as documents. Calls may block on the disk.
@@ -77,6 +77,21 @@ pub(super) struct Asked {
     pub(super) body: bytes::Bytes,
 }
 
+/// What history is filtered by.
+const HISTORY: &[(&str, &str)] = &[
+    ("what", "`transitions`, the default, or `deliveries`."),
+    ("since", "Not before this time: RFC 3339 or Unix seconds."),
+    ("until", "Before this time."),
+    ("limit", "The most rows, from 1 to 1000. Default: 100."),
+    ("before", "The `next` of an answer: what is older than its last row."),
+    ("service", "Transitions of this `service_name`."),
+    ("name", "Transitions of this `alertname`."),
+    ("state", "Transitions to `firing` or `resolved`."),
+    ("fingerprint", "Transitions of the alert with this fingerprint."),
+    ("receiver", "Deliveries to this receiver."),
+    ("outcome", "Deliveries that ended so: `ok`, `failed` or `given_up`."),
+];
+
 pub(super) const ROUTES: &[Route] = &[
     route(
         "/api/sidelight/v1/alerts",
@@ -84,11 +99,14 @@ pub(super) const ROUTES: &[Route] = &[
         "alerts that are pending, firing or were over lately; silences that cover them; receivers",
         |from, _| Ok(from.alerts.list()),
     ),
-    route(
-        "/api/sidelight/v1/alerts/history",
-        Methods::Get,
-        "who was told of what: `what=transitions` or `deliveries`, filters, `limit`, `before`",
-        |from, asked| from.alerts.history(&asked.parameters),
+    taking(
+        route(
+            "/api/sidelight/v1/alerts/history",
+            Methods::Get,
+            "who was told of what: `what=transitions` or `deliveries`, filters, `limit`, `before`",
+            |from, asked| from.alerts.history(&asked.parameters),
+        ),
+        HISTORY,
     ),
     route(
         "/api/sidelight/v1/receivers",
@@ -132,7 +150,7 @@ pub(super) const fn route(
         Methods::Get => Access::Read,
         _ => Access::Control,
     };
-    Route { path, methods, access, purpose, answer: Answer::Ask(handler) }
+    Route { path, methods, access, purpose, parameters: &[], answer: Answer::Ask(handler) }
 }
 
 /// Answers a request. Blocks.

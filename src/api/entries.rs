@@ -1,7 +1,7 @@
 //! Routes of detailed entries: what happened last, one by one. Someone else makes the documents ([`Entries`]).
 
 use super::alerts::{Refused, route};
-use super::routes::{Methods, Route, private};
+use super::routes::{Methods, Route, private, taking};
 
 /// Detailed entries as documents.
 pub trait Entries: Send + Sync {
@@ -23,11 +23,27 @@ pub trait Entries: Send + Sync {
 }
 
 pub(super) const ROUTES: &[Route] = &[
-    private(route(
-        "/api/sidelight/v1/entries",
-        Methods::Get,
-        "the last entries: `family`, `service`, `outcome`, `name`, `since` (a time, or 15m), `limit`",
-        |from, asked| from.entries.list(&asked.parameters),
+    private(taking(
+        route(
+            "/api/sidelight/v1/entries",
+            Methods::Get,
+            "the last entries: `family`, `service`, `outcome`, `name`, `since` (a time, or 15m), `limit`",
+            |from, asked| from.entries.list(&asked.parameters),
+        ),
+        &[
+            (
+                "family",
+                "Only this family: `http`, `operation`, `llm`, `retry`, `cache`, `queue`, …",
+            ),
+            ("service", "Only this service."),
+            ("outcome", "Only what ended so."),
+            ("name", "Only this name."),
+            (
+                "since",
+                "Not before this time: RFC 3339, Unix seconds, or how long ago, such as 15m.",
+            ),
+            ("limit", "The most entries."),
+        ],
     )),
     route(
         "/api/sidelight/v1/entries/stats",

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::guard::Access;
-use super::routes::{Methods, Route, routes};
+use super::routes::{Answer, Methods, Route, routes};
 use super::views::BASE;
 use crate::views::{Shows, View};
 
@@ -37,7 +37,7 @@ pub(super) fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": { "Error": error() },
+            "schemas": { "Error": error(), "Failure": failure(), "Silence": silence() },
         },
     })
 }
@@ -64,6 +64,52 @@ fn error() -> Value {
     })
 }
 
+/// What a query answers where it fails: the form of the Prometheus API.
+fn failure() -> Value {
+    let kinds = ["bad_data", "execution", "timeout", "canceled", "unavailable", "internal"];
+    json!({
+        "type": "object",
+        "required": ["status", "errorType", "error"],
+        "properties": {
+            "status": { "const": "error" },
+            "errorType": { "type": "string", "enum": kinds },
+            "error": { "type": "string" },
+        },
+    })
+}
+
+/// A silence as it is asked for, in Alertmanager's names.
+fn silence() -> Value {
+    let (text, time) =
+        (json!({ "type": "string" }), json!({ "type": "string", "format": "date-time" }));
+    let flag = |default: bool| json!({ "type": "boolean", "default": default });
+    json!({
+        "type": "object",
+        "required": ["matchers"],
+        "additionalProperties": false,
+        "description": "It has either `endsAt` or `durationSeconds`.",
+        "properties": {
+            "matchers": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 32,
+                "items": {
+                    "type": "object",
+                    "required": ["name", "value"],
+                    "properties": {
+                        "name": text, "value": text, "isRegex": flag(false), "isEqual": flag(true),
+                    },
+                },
+            },
+            "startsAt": time,
+            "endsAt": time,
+            "durationSeconds": { "type": "number", "minimum": 1 },
+            "createdBy": text,
+            "comment": text,
+        },
+    })
+}
+
 fn operation(route: &Route, post: bool) -> Value {
     let mut operation = Map::new();
     operation.insert("summary".to_owned(), json!(route.purpose));
@@ -81,8 +127,9 @@ fn operation(route: &Route, post: bool) -> Value {
     }
     // With POST they may be in the form as well.
     if !post && (view.is_some() || route.path == "/api/sidelight/v1/export.json") {
-        parameters.extend(parameters_of_views());
+        parameters.extend(PARAMETERS_OF_VIEWS.iter().map(parameter));
     }
+    parameters.extend(route.parameters.iter().map(parameter));
     if !parameters.is_empty() {
         operation.insert("parameters".to_owned(), json!(parameters));
     }
@@ -91,7 +138,18 @@ fn operation(route: &Route, post: bool) -> Value {
         Some(view) => json!({ "application/json": { "schema": schema(view) } }),
         None => json!({}),
     };
+    if route.path == SILENCES && post {
+        let body = json!({ "schema": { "$ref": "#/components/schemas/Silence" } });
+        let body = json!({ "required": true, "content": { "application/json": body } });
+        operation.insert("requestBody".to_owned(), body);
+    }
     let refused = json!({ "$ref": "#/components/schemas/Error" });
+    let refused = match route.answer {
+        Answer::Query(_) => {
+            json!({ "oneOf": [{ "$ref": "#/components/schemas/Failure" }, refused] })
+        }
+        _ => refused,
+    };
     operation.insert(
         "responses".to_owned(),
         json!({
@@ -102,28 +160,32 @@ fn operation(route: &Route, post: bool) -> Value {
     Value::Object(operation)
 }
 
+/// Where silences are made.
+const SILENCES: &str = "/api/sidelight/v1/silences";
+
 fn view(path: &str) -> Option<&'static View> {
     let name = path.strip_prefix(BASE)?;
     View::find(name.strip_suffix(".csv").unwrap_or(name))
 }
 
-fn parameters_of_views() -> impl Iterator<Item = Value> {
-    [
-        ("range", "The window, such as 1h or 7d, from 1m to 92d."),
-        ("time", "Its end: seconds since the Unix epoch or RFC 3339. Default: now."),
-        ("step", "The distance of rows of a view that goes through time. Default: 1h."),
-        ("service", "Only this service."),
-        ("sort", "The column to sort by; `-` before it: the largest first."),
-        ("limit", "The most rows. Default: 1000."),
-    ]
-    .into_iter()
-    .map(|(name, what)| {
-        json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } })
-    })
+const PARAMETERS_OF_VIEWS: &[(&str, &str)] = &[
+    ("range", "The window, such as 1h or 7d, from 1m to 92d."),
+    ("time", "Its end: seconds since the Unix epoch or RFC 3339. Default: now."),
+    ("step", "The distance of rows of a view that goes through time. Default: 1h."),
+    ("service", "Only this service."),
+    ("sort", "The column to sort by; `-` before it: the largest first."),
+    ("limit", "The most rows. Default: 1000."),
+];
+
+fn parameter((name, what): &(&str, &str)) -> Value {
+    json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } })
 }
 
 fn schema(view: &View) -> Value {
+    let number = json!({ "type": "number" });
     let mut row = Map::new();
+    let timed = "Of a view that goes through time: the end of the row's step.";
+    row.insert("time_unix_seconds".to_owned(), json!({ "type": "number", "description": timed }));
     for key in view.keys {
         row.insert((*key).to_owned(), json!({ "type": "string" }));
     }
@@ -132,14 +194,22 @@ fn schema(view: &View) -> Value {
         let described = json!({ "type": [kind, "null"], "description": column.help });
         row.insert(column.name.to_owned(), described);
     }
-    let number = json!({ "type": "number" });
+    let text = json!({ "type": "string" });
+    let column = json!({
+        "type": "object",
+        "required": ["name", "unit", "help"],
+        "properties": { "name": text, "unit": text, "help": text },
+    });
     json!({
         "type": "object",
+        "required": ["schema_version", "view", "keys", "columns", "rows"],
         "properties": {
             "schema_version": { "const": 1 },
             "view": { "const": view.name },
             "start_unix_seconds": number,
             "end_unix_seconds": number,
+            "keys": { "const": view.keys },
+            "columns": { "type": "array", "items": column },
             "rows_total": { "type": "integer" },
             "truncated": { "type": "boolean" },
             "rows": { "type": "array", "items": { "type": "object", "properties": row } },

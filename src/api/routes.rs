@@ -24,6 +24,8 @@ pub struct Route {
     pub access: Access,
     /// What it is for, as `GET /` shows it.
     pub purpose: &'static str,
+    /// What its query string may have, and what each says; those of views and of the Prometheus API aside.
+    pub parameters: &'static [(&'static str, &'static str)],
     pub(super) answer: Answer,
 }
 
@@ -129,17 +131,28 @@ const OWN: &[Route] = &[
 ];
 
 const fn get(path: &'static str, access: Access, purpose: &'static str, answer: Answer) -> Route {
-    Route { path, methods: Methods::Get, access, purpose, answer }
+    Route { path, methods: Methods::Get, access, purpose, parameters: &[], answer }
 }
 
 const fn post(path: &'static str, purpose: &'static str, answer: Answer) -> Route {
-    Route { path, methods: Methods::Post, access: Access::Control, purpose, answer }
+    let (methods, access) = (Methods::Post, Access::Control);
+    Route { path, methods, access, purpose, parameters: &[], answer }
 }
 
 /// A route that reads the store, with its parameters in the query string or a form.
 pub(super) const fn query(path: &'static str, purpose: &'static str, handler: Handler) -> Route {
     let answer = Answer::Query(handler);
-    Route { path, methods: Methods::GetOrForm, access: Access::Read, purpose, answer }
+    let (methods, access) = (Methods::GetOrForm, Access::Read);
+    Route { path, methods, access, purpose, parameters: &[], answer }
+}
+
+/// A route with parameters.
+pub(super) const fn taking(
+    mut route: Route,
+    parameters: &'static [(&'static str, &'static str)],
+) -> Route {
+    route.parameters = parameters;
+    route
 }
 
 /// A route whose answers say most of users.

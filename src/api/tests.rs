@@ -386,6 +386,15 @@ fn the_openapi_document_is_that_of_the_routes_and_written_down() {
             assert!(paths.contains_key(&path), "{path}");
         }
     }
+    let operation = |path: &str, method: &str| document["paths"][path][method].clone();
+    let history = operation("/api/sidelight/v1/alerts/history", "get")["parameters"].to_string();
+    let entries = operation("/api/sidelight/v1/entries", "get")["parameters"].to_string();
+    assert!(history.contains("\"before\"") && entries.contains("\"family\""), "{history}{entries}");
+    assert!(operation("/api/sidelight/v1/silences", "post")["requestBody"].is_object());
+    assert!(operation("/api/sidelight/v1/alerts", "get")["requestBody"].is_null());
+    let of = |path| operation(path, "get")["responses"]["default"].to_string();
+    assert!(of("/api/v1/query").contains("schemas/Failure"));
+    assert!(!of("/api/sidelight/v1/alerts").contains("schemas/Failure"));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let page = serde_json::to_string_pretty(&document).unwrap() + "\n";
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -324,6 +324,13 @@ mod tests {
         let (status, _, body) = get("export.json?range=1h&").await;
         assert_eq!(status, 200, "{body}");
         let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+        // The document says of views what they are.
+        let said = crate::api::openapi::document();
+        let said = &said["paths"]["/api/sidelight/v1/logs"]["get"]["responses"]["2XX"]["content"];
+        let said = &said["application/json"]["schema"]["properties"];
+        let shown = document["views"]["logs"].as_object().unwrap();
+        assert!(shown.keys().all(|key| said[key].is_object()), "{shown:?}");
+        assert_eq!(said["keys"]["const"], shown["keys"]);
         assert_eq!(document["views"]["logs"]["rows_total"], 2);
         assert_eq!(document["storage"]["series"], 2);
         for (path, why) in [

@@ -59,6 +59,7 @@ pub(super) fn resolve(
     config.rules.slos = super::slos::resolve(values, findings);
     config.rules.external_labels.clone_from(&config.notify.external_labels);
     config.rules.external_url.clone_from(&config.notify.external_url);
+    config.rules.routes_exclude.clone_from(&config.aggregate.routes_exclude);
     config.telemetry = telemetry(values, findings);
     values.at("").set("shutdown_timeout", &mut config.shutdown_timeout);
     super::addresses::check(values, &config, findings);

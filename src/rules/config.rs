@@ -24,6 +24,8 @@ pub struct Config {
     pub slos: Vec<Slo>,
     /// Services that must be heard of.
     pub expected_services: Vec<String>,
+    /// Routes that are left out (`aggregate.routes.exclude`); one that ends in `*` stands for all that begin so.
+    pub routes_exclude: Vec<String>,
     /// `$externalLabels` of templates.
     pub external_labels: Vec<(String, String)>,
     /// `$externalURL` of templates, and where links of alerts lead.
@@ -43,6 +45,7 @@ impl Default for Config {
             thresholds: THRESHOLDS.iter().map(|of| (of.name.to_owned(), of.default)).collect(),
             slos: Vec::new(),
             expected_services: Vec::new(),
+            routes_exclude: ["/healthz", "/livez", "/readyz", "/metrics"].map(str::to_owned).into(),
             external_labels: Vec::new(),
             external_url: String::new(),
             directory: PathBuf::new(),

@@ -13,11 +13,13 @@
 //! Limits: [`EVALUATIONS_MAX`] groups at once and one that comes with the agent, [`APPLY_TIME_MAX`] for the store to take
 //! results, [`RECORDS_MAX`] records that wait for the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sidelight_promql::ast::Matcher;
+use sidelight_promql::labels::NAME;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -47,7 +49,13 @@ const RECORD_SAMPLES_MAX: usize = 5_000;
 /// How long the store may take to take the results of rules; then they have failed.
 const APPLY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often constants are written.
-const CONSTANTS_INTERVAL: Duration = Duration::from_secs(60);
+const CONSTANTS_INTERVAL: Duration = Duration::from_secs(15);
+/// The metric whose routes patterns of excluded ones are compared with.
+const ROUTED: &str = "http_server_request_duration_seconds_count";
+const ROUTE: &str = "http_route";
+const ROUTES_MAX: usize = 10_000;
+/// The time for which routes are looked for.
+const ROUTED_MS: i64 = 3_600_000;
 /// How long the store may take to read the journal before rules are evaluated all the same.
 const CATCH_UP_MAX: Duration = Duration::from_secs(300);
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
@@ -218,6 +226,21 @@ impl Shared {
         lock(&self.running).iter().map(|running| Arc::clone(&running.group)).collect()
     }
 
+    /// Routes that patterns of excluded ones stand for.
+    async fn excluded(&self) -> BTreeSet<String> {
+        let exclude = self.config.borrow().routes_exclude.clone();
+        if !exclude.iter().any(|route| route.ends_with('*')) {
+            return BTreeSet::new();
+        }
+        let (store, now) = (self.deps.store.clone(), self.deps.clock.unix_nano().as_ms());
+        let asked = tokio::task::spawn_blocking(move || {
+            let matchers = [Matcher::equal(NAME, ROUTED)];
+            store.label_values(ROUTE, &[&matchers], now - ROUTED_MS, now, ROUTES_MAX)
+        });
+        let known = asked.await.ok().and_then(Result::ok).unwrap_or_default();
+        constants::excluded(&exclude, &known.into_iter().collect())
+    }
+
     fn run(self: &Arc<Self>, group: Arc<Group>) -> Running {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run(Arc::clone(self), Arc::clone(&group), stopped));
@@ -357,15 +380,11 @@ async fn write_journal<A>(
     }
 }
 
-/// Waits until the store has read the journal, then lets rules run and writes constants every minute.
+/// Waits until the store has read the journal, then lets rules run and writes constants again and again.
 async fn write_constants(shared: Arc<Shared>) {
-    let constants = || {
-        let config = shared.config.borrow();
-        let now = shared.deps.clock.unix_nano();
-        constants::samples(&config.thresholds, &config.expected_services, now)
-    };
+    let started = shared.deps.clock.unix_nano();
     // What the journal has of this is behind everything that was there before.
-    let first = constants();
+    let first = constants::samples(&shared.config.borrow(), &BTreeSet::new(), started, started);
     let mark = first.0.first().map_or(0, |sample| sample.t_ms);
     let deadline = shared.deps.clock.monotonic() + CATCH_UP_MAX;
     let append = || shared.deps.journal.append(first.record());
@@ -375,12 +394,17 @@ async fn write_constants(shared: Arc<Shared>) {
         async { asked.await.unwrap_or(true) }
     };
     catch_up(append, seen, || shared.deps.clock.monotonic() >= deadline).await;
-    shared.ready.send_replace(true);
+    let mut ready = false;
     loop {
-        let samples = constants();
+        let excluded = shared.excluded().await;
+        let now = shared.deps.clock.unix_nano();
+        let samples = constants::samples(&shared.config.borrow(), &excluded, started, now);
         match shared.deps.inbox.apply(samples.clone()).await {
             Ok(()) => shared.keep(&samples),
             Err(error) => tracing::warn!(%error, "thresholds are not in the store"),
+        }
+        if !std::mem::replace(&mut ready, true) {
+            shared.ready.send_replace(true);
         }
         tokio::time::sleep(CONSTANTS_INTERVAL).await;
     }

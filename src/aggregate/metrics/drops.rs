@@ -29,6 +29,8 @@ macro_rules! reasons {
 reasons! {
     /// Nothing of the metric's name can be written, or it is above 1 KiB.
     MetricName = "metric_name",
+    /// A name that only the agent itself makes series of.
+    ReservedName = "reserved_name",
     /// Nothing of an attribute's key can be written, or it is above 1 KiB.
     LabelName = "label_name",
     /// More than 256 attributes.

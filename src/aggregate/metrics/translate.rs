@@ -20,12 +20,12 @@ use super::drops::{Drops, Reason};
 use super::exports::Exports;
 use super::form::{Form, form_of, points_of, time_of};
 use super::keys::{write_attributes, write_metric, write_scope};
-use super::labels::{Invalid, LabelSet, NAME_BYTES_MAX};
+use super::labels::{Invalid, LabelSet};
 use super::sink::Sink;
 use super::stream;
 use super::target::{TARGET_INFO, Target};
 use super::totals::Totals;
-use super::{Config, names};
+use super::{Config, names, reserved};
 use crate::store::{Kind, Metadata, MetricKind, PutState, Refused, StoreError};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
@@ -258,10 +258,10 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             Ok(found) => found,
             Err(reason) => return self.drops.count(reason, points_of(metric)),
         };
-        let Some(slot) = self.metric_slot(sink, at, metric, form) else {
-            return self.drops.count(Reason::MetricName, points_of(metric));
+        at.metric_slot = match self.metric_slot(sink, at, metric, form) {
+            Ok(slot) => slot,
+            Err(reason) => return self.drops.count(reason, points_of(metric)),
         };
-        at.metric_slot = slot;
         let is = |begun: &&str| match begun.ends_with('.') {
             true => metric.name.as_bytes().starts_with(begun.as_bytes()),
             false => metric.name == **begun,
@@ -321,20 +321,20 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         at: &mut At<'_>,
         metric: &Metric<'_>,
         form: Form,
-    ) -> Option<Slot> {
+    ) -> Result<Slot, Reason> {
         write_metric(&mut self.key, metric);
         let part = form.number();
-        let place = match self.metrics.find(at.scope_slot, part, &self.key) {
+        let mut place = match self.metrics.find(at.scope_slot, part, &self.key) {
             Ok(slot) => return self.named(slot),
             Err(place) => place,
         };
         if !self.metrics.has_room(self.key.len()) {
             let key = std::mem::take(&mut self.key);
             self.clear();
-            (at.resource_slot, at.scope_slot) = self.enter(sink, at.resource, at.scope)?;
+            let entered = self.enter(sink, at.resource, at.scope);
+            (at.resource_slot, at.scope_slot) = entered.ok_or(Reason::Gone)?;
             self.key = key;
-            let place = self.metrics.find(at.scope_slot, part, &self.key).err()?;
-            return self.insert_metric(sink, at, metric, form, place);
+            place = self.metrics.find(at.scope_slot, part, &self.key).err().ok_or(Reason::Gone)?;
         }
         self.insert_metric(sink, at, metric, form, place)
     }
@@ -346,23 +346,23 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         metric: &Metric<'_>,
         form: Form,
         place: super::cache::Place,
-    ) -> Option<Slot> {
+    ) -> Result<Slot, Reason> {
         let unit = metric.unit.to_string_lossy();
-        let kind = form.named_as();
-        let name = names::metric_name(&metric.name.to_string_lossy(), &unit, kind)
-            .filter(|name| name.len() <= NAME_BYTES_MAX);
-        if let Some(name) = &name {
+        let name = names::metric_name(&metric.name.to_string_lossy(), &unit, form.named_as());
+        let name = reserved::allowed(name);
+        if let Ok(name) = &name {
             let help = metric.description.to_string_lossy().into_owned();
-            let unit = names::unit_name(&unit);
-            sink.describe(name, Metadata { kind: form.shown_as(), help, unit });
+            let (kind, unit) = (form.shown_as(), names::unit_name(&unit));
+            sink.describe(name, Metadata { kind, help, unit });
         }
-        let state = MetricState { name: name.ok_or(Reason::MetricName) };
-        let slot = self.metrics.insert(place, (at.scope_slot, form.number(), &self.key), state);
+        let key = (at.scope_slot, form.number(), &self.key[..]);
+        let slot = self.metrics.insert(place, key, MetricState { name });
         self.named(slot)
     }
 
-    fn named(&self, slot: Slot) -> Option<Slot> {
-        self.metrics.get(slot).is_some_and(|metric| metric.name.is_ok()).then_some(slot)
+    fn named(&self, slot: Slot) -> Result<Slot, Reason> {
+        let name = self.metrics.get(slot).map(|metric| &metric.name);
+        if let Some(Err(reason)) = name { Err(*reason) } else { Ok(slot) }
     }
 
     /// The series of a point. `suffix` and `extra` are what a summary's parts have beside the point's labels; `part`

@@ -10,6 +10,7 @@ use crate::telemetry::{Counter, Gauge, Registry, desc};
 pub(super) struct Metrics {
     registry: Registry,
     bytes: [(Option<Tier>, Gauge); 4],
+    pinned: Gauge,
     pub(super) commits: Counter,
     commit_microseconds: Counter,
     pub(super) quarantined: Counter,
@@ -29,6 +30,7 @@ impl Metrics {
         Self {
             registry: registry.clone(),
             bytes,
+            pinned: registry.gauge(&desc::STORE_DISK_PINNED_BYTES, &[]),
             commits: counter(&desc::STORE_COMMITS),
             commit_microseconds: counter(&desc::STORE_COMMIT_MICROSECONDS),
             quarantined: counter(&desc::STORE_QUARANTINED_FILES),
@@ -54,5 +56,11 @@ impl Metrics {
         for (_, gauge) in self.bytes.iter().filter(|(shown, _)| *shown == tier) {
             gauge.set(bytes as f64);
         }
+    }
+
+    /// Shows the bytes of files that retention cannot drop.
+    #[expect(clippy::cast_precision_loss, reason = "a shown value; exact to 2^53 bytes")]
+    pub(super) fn show_pinned(&self, bytes: u64) {
+        self.pinned.set(bytes as f64);
     }
 }

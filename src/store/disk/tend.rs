@@ -227,6 +227,7 @@ impl Disk {
 
     pub(super) fn show_sizes(&self) {
         let Ok(listed) = open::list(&self.config.directory) else { return };
+        let mut pinned = 0;
         for tier in [Some(Tier::Raw), Some(Tier::FiveMinutes), Some(Tier::OneHour), None] {
             let of = |file: &&crate::store::stats::FileSize| {
                 let name = file.path.file_name().and_then(|name| name.to_str());
@@ -234,7 +235,11 @@ impl Disk {
             };
             let bytes = listed.iter().filter(of).map(|file| file.bytes).sum();
             self.metrics.show_bytes(tier, bytes);
+            // The newest of a tier is written to.
+            let newest = listed.iter().filter(of).max_by_key(|file| file.path.file_name());
+            pinned += if tier.is_none() { bytes } else { newest.map_or(0, |file| file.bytes) };
         }
+        self.metrics.show_pinned(pinned);
     }
 }
 

@@ -116,6 +116,13 @@ pub const STORE_DISK_BYTES: Desc = Desc {
     help: "Bytes of the store's files, by what they hold: raw samples, rows of 5m and 1h, and the state of the head.",
     labels: &["tier"],
 };
+/// What of it stays.
+pub const STORE_DISK_PINNED_BYTES: Desc = Desc {
+    name: "sidelight_store_disk_pinned_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of the store's files that are written to, and of the state of the head: what retention cannot drop.",
+    labels: &[],
+};
 /// The most that the store may take on disk.
 pub const STORE_DISK_LIMIT_BYTES: Desc = Desc {
     name: "sidelight_store_disk_limit_bytes",

@@ -130,3 +130,18 @@ fn any_bytes_of_a_request_are_translated_without_a_panic_and_within_the_limits()
     let stats = kept.store.stats();
     assert!(stats.series <= 500 && stats.head_bytes < 2 * memory.series, "{stats:?}");
 }
+
+#[test]
+fn what_alerts_compare_with_is_not_taken_from_whoever_may_send() {
+    let mut kept = open(StoreBudget::of(16 << 20), 100);
+    for _ in 0..2 {
+        let gauge = || gauge_of(vec![number(0, 1_000, 1.0)]);
+        let names = ["sidelight.threshold", "sidelight:health_score", "ALERTS", "app.threshold"];
+        let bytes = request(names.map(|name| metric(name, gauge())).into());
+        kept.translator.observe(&mut kept.writer, &bytes, UnixNano(nanos(2_000)));
+    }
+    let dropped = kept.registry.counter(&desc::STORE_DROPPED_POINTS, &["reserved_name"]).get();
+    assert_eq!(dropped, 6, "each point of three metrics");
+    let labels = [("__name__", "app_threshold"), ("job", "shop"), ("service_name", "shop")];
+    assert!(kept.writer.find(&labels, store::Kind::Float).is_some());
+}
