@@ -259,12 +259,16 @@ mod tests {
             captured.of("sidelight.feature.user.estimate{feature.name=few")
         };
         assert_eq!(users(4), []);
-        let of = |window| {
-            (format!("sidelight.feature.user.estimate{{feature.name=few,window={window}}}"), 5.0)
-        };
-        assert_eq!(users(5), [of("1d"), of("1h")]);
+        // The key is random: two of them may share a register.
+        let told = users(60);
+        let names: Vec<_> = told.iter().map(|(name, _)| name.as_str()).collect();
+        let of =
+            |window| format!("sidelight.feature.user.estimate{{feature.name=few,window={window}}}");
+        assert_eq!(names, [of("1d"), of("1h")]);
+        assert!(told.iter().all(|(_, users)| (50.0..=70.0).contains(users)), "{told:?}");
         let drained = drain().into_iter().find(|of| of.feature == "few").unwrap();
-        assert_eq!(drained.sketch.len(), 9 + 5 * 3, "the same five, whoever looked in between");
+        let registers = (drained.sketch.len() - 9) / 3;
+        assert!((50..=60).contains(&registers), "whoever looked in between: {registers}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::{KeyValue, Value, global};
+use opentelemetry_otlp::LogExporter;
 use opentelemetry_sdk::Resource;
 
 use super::console::Console;
@@ -20,6 +21,7 @@ use super::propagators::composite;
 use super::providers::{self, Providers, queue_length};
 use super::resource::{Identity, detect};
 use super::signal::Signal;
+use super::sketches::{self, Sketches};
 use super::subscriber;
 use super::telemetry::{Claim, Telemetry, TelemetryParts};
 use crate::logs::LogFormat;
@@ -246,7 +248,24 @@ impl Making<'_> {
         let tracer = providers::tracer(resource.clone(), of_spans, spans);
         let logger = providers::logger(resource.clone(), of_logs, records);
         let observed = !self.init.local && !self.environment.disabled;
-        Ok(Providers { tracer, meter, logger, observed })
+        let sketches = self.sketches(resource)?;
+        Ok(Providers { tracer, meter, logger, observed, sketches })
+    }
+
+    /// Where logs go by OTLP, unless handles record elsewhere.
+    fn sketches(
+        &self,
+        resource: &Resource,
+    ) -> Result<Option<Arc<Sketches<LogExporter>>>, StartError> {
+        let (signal, environment, runtime) = (Signal::Logs, self.environment, self.io.handle());
+        let otlp = matches!(environment.exporter.get(signal), Exporter::Otlp);
+        if self.init.local || environment.disabled || !otlp || self.init.deliver.is_some() {
+            return Ok(None);
+        }
+        let endpoint = Endpoint::resolve(signal, self.init.endpoint.as_deref(), environment)?;
+        let (lookup, header) = (self.lookup, Some(sketches::HEADER));
+        let wanted = Wanted { signal, endpoint: &endpoint, environment, lookup, runtime, header };
+        Ok(Some(Sketches::start(wanted.logs()?, resource, runtime)))
     }
 
     /// `None` for a signal that goes nowhere.
@@ -271,8 +290,8 @@ impl Making<'_> {
                         Endpoint::resolve(signal, self.init.endpoint.as_deref(), self.environment)?;
                     let (environment, lookup, runtime) =
                         (self.environment, self.lookup, self.io.handle());
-                    let wanted =
-                        Wanted { signal, endpoint: &endpoint, environment, lookup, runtime };
+                    let (endpoint, header) = (&endpoint, None);
+                    let wanted = Wanted { signal, endpoint, environment, lookup, runtime, header };
                     (Destination::Otlp(otlp(&wanted)?), endpoint.shown())
                 }
             };

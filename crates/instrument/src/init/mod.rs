@@ -62,6 +62,7 @@ mod providers;
 mod resource;
 mod signal;
 mod signals;
+mod sketches;
 mod subscriber;
 mod telemetry;
 

@@ -9,6 +9,7 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::metrics::Temporality;
 use tokio::runtime::Handle;
+use tonic::metadata::{MetadataMap, MetadataValue};
 
 use super::channel::connect;
 use super::endpoint::Endpoint;
@@ -24,6 +25,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) environment: &'a Environment,
     pub(crate) lookup: Lookup<'a>,
     pub(crate) runtime: &'a Handle,
+    /// One more header of each request.
+    pub(crate) header: Option<(&'static str, &'static str)>,
+}
+
+fn own((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 macro_rules! exporter {
@@ -38,6 +45,7 @@ macro_rules! exporter {
                         .with_http()
                         .with_http_client(client)
                         .with_protocol(Encoding::HttpBinary)
+                        .with_headers(self.header.map(own).into_iter().collect())
                         .with_endpoint(url)
                         .with_timeout(timeout);
                     match self.compression() {
@@ -49,6 +57,7 @@ macro_rules! exporter {
                     let builder = <$exporter>::builder()$(.$with(self.temporality()))?
                         .with_tonic()
                         .with_channel(self.channel(timeout)?)
+                        .with_metadata(self.metadata())
                         .with_timeout(timeout);
                     match self.compression() {
                         Some(compression) => builder.with_compression(compression).build(),
@@ -65,6 +74,14 @@ impl Wanted<'_> {
     exporter!(spans -> SpanExporter);
     exporter!(logs -> LogExporter);
     exporter!(metrics -> MetricExporter, with_temporality);
+
+    fn metadata(&self) -> MetadataMap {
+        let mut metadata = MetadataMap::new();
+        if let Some((name, value)) = self.header {
+            metadata.insert(name, MetadataValue::from_static(value));
+        }
+        metadata
+    }
 
     fn channel(&self, timeout: Duration) -> Result<tonic::transport::Channel, StartError> {
         let _in_runtime = self.runtime.enter();

@@ -8,6 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
+use opentelemetry_otlp::LogExporter as OtlpLogExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{
@@ -26,6 +27,7 @@ use super::error::FlushError;
 use super::gate::{Gate, GatedLogs, GatedSpans};
 use super::outage::Ledger;
 use super::signal::Signal;
+use super::sketches::Sketches;
 use crate::names::view;
 use crate::observe::refresh;
 
@@ -43,6 +45,8 @@ pub(crate) struct Providers {
     pub(crate) logger: SdkLoggerProvider,
     /// Whether handles record into them.
     pub(crate) observed: bool,
+    /// Of users of features.
+    pub(crate) sketches: Option<Arc<Sketches<OtlpLogExporter>>>,
 }
 
 /// The queue of each, as the environment says, else the SDK's default.
@@ -169,6 +173,12 @@ impl Providers {
         }
     }
 
+    fn send_sketches(&self, bound: Duration) {
+        if let Some(sketches) = &self.sketches {
+            sketches.flush(bound);
+        }
+    }
+
     fn one(&self, signal: Signal, wish: Wish, bound: Duration) -> OTelSdkResult {
         match (signal, wish) {
             (Signal::Metrics, Wish::Flush) => {
@@ -181,8 +191,16 @@ impl Providers {
             }
             (Signal::Traces, Wish::Flush) => self.tracer.force_flush(),
             (Signal::Traces, Wish::Shutdown) => self.tracer.shutdown_with_timeout(bound),
-            (Signal::Logs, Wish::Flush) => self.logger.force_flush(),
-            (Signal::Logs, Wish::Shutdown) => self.logger.shutdown_with_timeout(bound),
+            (Signal::Logs, Wish::Flush) => {
+                let flushed = self.logger.force_flush();
+                self.send_sketches(bound);
+                flushed
+            }
+            (Signal::Logs, Wish::Shutdown) => {
+                let ended = self.logger.shutdown_with_timeout(bound);
+                self.send_sketches(bound);
+                ended
+            }
         }
     }
 }

@@ -1,0 +1,149 @@
+//! Nanoseconds per measurement of each handle, beside what the bare SDK takes for the same in the same run.
+//! `cargo bench -p sidelight-instrument --bench handles`.
+//!
+//! Targets: a counter at most 1.5 times the SDK's bound counter; a timed lookup at most 50 ns; an operation without a span at
+//! most 60 ns.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use divan::{Bencher, black_box};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+use sidelight::{
+    Cache, Counter, Feature, FeatureKind, Histogram, Operation, Outcome, Pool, Queue, Retry, meter,
+    names,
+};
+
+static PROVIDER: LazyLock<SdkMeterProvider> = LazyLock::new(|| {
+    let exporter = InMemoryMetricExporter::default();
+    SdkMeterProvider::builder().with_view(names::view).with_periodic_exporter(exporter).build()
+});
+
+fn bare() -> Meter {
+    PROVIDER.meter("bare")
+}
+
+fn attributes() -> [KeyValue; 3] {
+    [KeyValue::new("a", "1"), KeyValue::new("kind", "book"), KeyValue::new("region", "eu")]
+}
+
+fn main() {
+    let _installed = meter::install(PROVIDER.meter(names::SCOPE));
+    divan::main();
+}
+
+#[divan::bench(threads = [1, 2])]
+fn sdk_counter_bound(bencher: Bencher<'_, '_>) {
+    let counter = bare().u64_counter("bound").build().bind(&attributes());
+    bencher.bench(|| counter.add(black_box(1)));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn counter(bencher: Bencher<'_, '_>) {
+    static COUNTER: Counter<0> = Counter::new("plain");
+    bencher.bench(|| COUNTER.add(black_box(1), []));
+}
+
+#[divan::bench]
+fn sdk_counter_3_attributes(bencher: Bencher<'_, '_>) {
+    let counter = bare().u64_counter("looked.up").build();
+    let attributes = attributes();
+    bencher.bench(|| counter.add(black_box(1), &attributes));
+}
+
+#[divan::bench]
+fn counter_3_labels(bencher: Bencher<'_, '_>) {
+    static COUNTER: Counter<3> = Counter::new("labelled").labels(["a", "kind", "region"]);
+    bencher.bench(|| COUNTER.add(1, black_box(["1", "book", "eu"])));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn sdk_histogram_bound(bencher: Bencher<'_, '_>) {
+    let histogram = bare().f64_histogram("bound.histogram").build().bind(&attributes());
+    bencher.bench(|| histogram.record(black_box(0.003)));
+}
+
+#[divan::bench]
+fn sdk_histogram_bound_with_two_instants(bencher: Bencher<'_, '_>) {
+    let histogram = bare().f64_histogram("bound.timed").build().bind(&attributes());
+    #[expect(clippy::disallowed_methods, reason = "what an application would write by hand")]
+    bencher.bench(|| {
+        let start = Instant::now();
+        histogram.record(black_box(start).elapsed().as_secs_f64());
+    });
+}
+
+#[divan::bench]
+fn histogram_timer(bencher: Bencher<'_, '_>) {
+    static TIMER: Histogram<0> = Histogram::new("timer").buckets(names::SECONDS);
+    bencher.bench(|| drop(black_box(TIMER.timer([]))));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn operation(bencher: Bencher<'_, '_>) {
+    static PLACE: Operation = Operation::new("place");
+    bencher.bench(|| drop(black_box(PLACE.start())));
+}
+
+#[divan::bench]
+fn operation_counted_in_flight(bencher: Bencher<'_, '_>) {
+    static PLACE: Operation = Operation::new("counted").active();
+    bencher.bench(|| drop(black_box(PLACE.start())));
+}
+
+#[divan::bench]
+fn operation_failed(bencher: Bencher<'_, '_>) {
+    static PLACE: Operation = Operation::new("failed");
+    bencher.bench(|| PLACE.start().fail(black_box("sold_out")));
+}
+
+#[divan::bench]
+fn operation_record(bencher: Bencher<'_, '_>) {
+    static PLACE: Operation = Operation::new("recorded");
+    bencher.bench(|| PLACE.record(Outcome::Ok, black_box(Duration::from_millis(3))));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn cache_lookup_timed(bencher: Bencher<'_, '_>) {
+    static PAGES: Cache = Cache::new("pages");
+    bencher.bench(|| PAGES.get(|| black_box(Some(1))));
+}
+
+#[divan::bench]
+fn cache_lookup_counted(bencher: Bencher<'_, '_>) {
+    static PAGES: Cache = Cache::new("counted pages").count_only();
+    bencher.bench(|| PAGES.get(|| black_box(Some(1))));
+}
+
+#[divan::bench]
+fn queue_sample(bencher: Bencher<'_, '_>) {
+    static JOBS: Queue = Queue::new("jobs");
+    bencher.bench(|| JOBS.sample(black_box(3), 100));
+}
+
+#[divan::bench]
+fn queue_ticket(bencher: Bencher<'_, '_>) {
+    static JOBS: Queue = Queue::new("tickets").capacity(1000);
+    bencher.bench(|| JOBS.enqueued().start());
+}
+
+#[divan::bench]
+fn connection_checkout(bencher: Bencher<'_, '_>) {
+    static DB: Pool = Pool::db("sqlite", "main");
+    let connection = DB.track(());
+    bencher.bench_local(|| drop(connection.checkout()));
+}
+
+#[divan::bench]
+fn retry_that_succeeds_at_once(bencher: Bencher<'_, '_>) {
+    static CHAT: Retry = Retry::new("chat");
+    bencher.bench(|| CHAT.start().succeeded());
+}
+
+#[divan::bench]
+fn feature_used_by_someone(bencher: Bencher<'_, '_>) {
+    static SEARCH: Feature = Feature::new("search", FeatureKind::Api);
+    bencher.bench(|| drop(SEARCH.used().by(black_box("ada@example.org"))));
+}
