@@ -10,7 +10,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
-use crate::clock::Started;
+use crate::clock::{self, Started};
 use crate::current;
 use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
@@ -272,7 +272,7 @@ impl Cache {
     /// Records a lookup that was timed elsewhere.
     pub fn record(&self, result: CacheResult, duration: Duration) {
         if self.on.load(Ordering::Relaxed) {
-            self.record_with(result, Some(duration));
+            self.record_with(result, Some(duration.as_secs_f64()));
         }
     }
 
@@ -328,17 +328,17 @@ impl Cache {
     }
 
     #[inline]
-    fn record_with(&self, result: CacheResult, duration: Option<Duration>) {
+    fn record_with(&self, result: CacheResult, seconds: Option<f64>) {
         self.with(|bound| {
             let route = if self.routed { current::route() } else { None };
             match route {
-                None => bound.record(&bound.plain, result, duration),
+                None => bound.record(&bound.plain, result, seconds),
                 Some(route) => bound.by_route.with(
                     &bound.fixed,
                     &["http.route"],
                     [route],
                     Results::new,
-                    |results| bound.record(results, result, duration),
+                    |results| bound.record(results, result, seconds),
                 ),
             }
         });
@@ -362,13 +362,13 @@ impl Cache {
 
 impl Bound {
     #[inline]
-    fn record(&self, of: &Results, result: CacheResult, duration: Option<Duration>) {
+    fn record(&self, of: &Results, result: CacheResult, seconds: Option<f64>) {
         let attributes = || sorted(&of.attributes, &[("cache.result", result.as_str())]);
         let requests = || self.requests.bind(&attributes());
         of.requests.with(result as usize, requests, |requests| requests.add(1));
-        if let Some(duration) = duration {
+        if let Some(seconds) = seconds {
             let durations = || self.durations.bind(&attributes());
-            let record = |of: &BoundHistogram<f64>| of.record(duration.as_secs_f64());
+            let record = |of: &BoundHistogram<f64>| of.record(seconds);
             of.durations.with(result as usize, durations, record);
         }
     }
@@ -425,7 +425,7 @@ impl Drop for Lookup<'_> {
         if !self.on {
             return;
         }
-        let elapsed = self.start.elapsed();
+        let elapsed = self.start.elapsed_nanos().map(clock::seconds);
         if self.cache.timed && elapsed.is_none() {
             return meter::drop_record();
         }

@@ -15,6 +15,19 @@ pub(crate) fn calibrate() {
     CLOCK.get_or_init(quanta::Clock::new);
 }
 
+/// Nanoseconds as the seconds that are recorded.
+#[inline]
+pub(crate) fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// The nanoseconds of a duration, at most 584 years of them.
+#[inline]
+pub(crate) const fn nanos(of: Duration) -> u64 {
+    let nanos = of.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
 /// A point in time; empty where it was before the first meter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Started(Option<u64>);
@@ -32,8 +45,14 @@ impl Started {
     /// How long ago it was.
     #[inline]
     pub(crate) fn elapsed(self) -> Option<Duration> {
+        self.elapsed_nanos().map(Duration::from_nanos)
+    }
+
+    /// The same in nanoseconds, without the divisions that a duration costs.
+    #[inline]
+    pub(crate) fn elapsed_nanos(self) -> Option<u64> {
         let (clock, start) = (CLOCK.get()?, self.0?);
-        Some(Duration::from_nanos(clock.delta_as_nanos(start, clock.raw())))
+        Some(clock.delta_as_nanos(start, clock.raw()))
     }
 }
 

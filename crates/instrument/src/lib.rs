@@ -57,9 +57,9 @@ pub use attributes::{ErrorKind, cached_lookup, connection, feature, op, retry};
 pub use backoff::Backoff;
 pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup};
 pub use feature::{Feature, FeatureKind, Pattern, Use};
+pub use followed::Followed;
 #[cfg(feature = "otlp")]
 pub use init::{Telemetry, init};
-pub use followed::Followed;
 pub use intent::Intent;
 pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};

@@ -15,7 +15,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Histogram};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::clock::Started;
+use crate::clock::{self, Started};
 use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
@@ -52,7 +52,7 @@ const ERROR_KINDS_MAX: usize = 32;
 #[derive(Debug)]
 pub struct Operation {
     name: &'static str,
-    threshold: Duration,
+    threshold_nanos: u64,
     slo: Option<&'static str>,
     active: bool,
     on: AtomicBool,
@@ -85,7 +85,7 @@ impl Operation {
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
-            threshold: THRESHOLD,
+            threshold_nanos: clock::nanos(THRESHOLD),
             slo: None,
             active: false,
             on: AtomicBool::new(true),
@@ -99,7 +99,7 @@ impl Operation {
     /// and the current span gets `sidelight.slow=true`. `Duration::MAX` switches that off.
     #[must_use]
     pub const fn threshold(mut self, threshold: Duration) -> Self {
-        self.threshold = threshold;
+        self.threshold_nanos = clock::nanos(threshold);
         self
     }
 
@@ -173,23 +173,27 @@ impl Operation {
     /// Records one that was timed elsewhere.
     #[inline]
     pub fn record(&self, outcome: Outcome, duration: Duration) {
-        self.record_with(outcome, "", duration);
+        self.record_with(outcome, "", clock::nanos(duration));
     }
 
     /// Records a failed one that was timed elsewhere; `kind` is one of few words.
     pub fn record_error(&self, kind: &str, duration: Duration) {
-        self.record_with(Outcome::Error, kind, duration);
+        self.record_with(Outcome::Error, kind, clock::nanos(duration));
     }
 
     #[inline]
-    fn record_with(&self, outcome: Outcome, error: &str, duration: Duration) {
-        if !self.on.load(Ordering::Relaxed) {
-            return;
+    fn record_with(&self, outcome: Outcome, error: &str, nanos: u64) {
+        if self.on.load(Ordering::Relaxed) {
+            self.record_on(outcome, error, nanos);
         }
+    }
+
+    #[inline]
+    fn record_on(&self, outcome: Outcome, error: &str, nanos: u64) {
         self.cell.with(
             |instruments| self.bind(instruments),
             |bound| {
-                let seconds = duration.as_secs_f64();
+                let seconds = clock::seconds(nanos);
                 if error.is_empty() {
                     let bind = || {
                         let outcome = ("outcome", outcome.as_str());
@@ -201,8 +205,8 @@ impl Operation {
                     let record = |of: &BoundHistogram<f64>| of.record(seconds);
                     bound.by_error.with(&bound.failed, &["error.type"], [error], bind, record);
                 }
-                bound.state.window.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
-                if duration > self.threshold {
+                bound.state.window.record(nanos);
+                if nanos > self.threshold_nanos {
                     self.exceeded(bound, seconds);
                 }
             },
@@ -221,7 +225,7 @@ impl Operation {
                 target: "sidelight",
                 operation = self.name,
                 duration_seconds = seconds,
-                threshold_seconds = self.threshold.as_secs_f64(),
+                threshold_seconds = clock::seconds(self.threshold_nanos),
                 "an operation exceeded its threshold"
             );
         }
@@ -236,7 +240,7 @@ impl Operation {
     #[cold]
     fn bind(&self, instruments: &Instruments) -> Bound {
         let durations = instruments.histogram(&names::OPERATION_DURATION);
-        let threshold = KeyValue::new("threshold", self.threshold.as_secs_f64());
+        let threshold = KeyValue::new("threshold", clock::seconds(self.threshold_nanos));
         let exceeded = instruments.counter(&names::OPERATION_THRESHOLD_EXCEEDED);
         let exceeded = exceeded.bind(&[KeyValue::new("operation.name", self.name), threshold]);
         let state = Arc::clone(self.state());
@@ -316,11 +320,11 @@ impl Drop for InFlight<'_> {
         if !self.on {
             return;
         }
-        let Some(elapsed) = self.start.elapsed() else { return meter::drop_record() };
+        let Some(elapsed) = self.start.elapsed_nanos() else { return meter::drop_record() };
         let panicked = !self.panicking && std::thread::panicking();
         let (outcome, error) =
             if panicked { (Outcome::Panic, "") } else { (self.outcome, self.error) };
-        self.operation.record_with(outcome, error, elapsed);
+        self.operation.record_on(outcome, error, elapsed);
     }
 }
 
