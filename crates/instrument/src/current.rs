@@ -1,6 +1,6 @@
 //! The request that the running task works on: its id, its route, and which attempt it is.
 //!
-//! [`http::server`](crate::http::server) sets them; log lines, cache lookups and outgoing requests read them, also from sync
+//! `http::server` sets them; log lines, cache lookups and outgoing requests read them, also from sync
 //! code. They live in thread locals that [`InRequest`] sets for the time of each poll and puts back after it, also when the poll
 //! panics: so they follow a task from thread to thread, and a task spawned from the handler does not see them unless [`carry`]
 //! takes them along.
