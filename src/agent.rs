@@ -9,6 +9,7 @@
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
 mod alerts;
+mod certificates;
 mod entries;
 mod judge;
 mod local;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::aggregate;
 use crate::api;
@@ -37,6 +39,7 @@ use crate::notify;
 use crate::notify::Notifier;
 use crate::receive;
 use crate::rules::Rules;
+use crate::store::Inbox;
 use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
@@ -163,6 +166,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         rules: Arc::default(),
         entries: local.entries.clone(),
         in_flight: in_flight.clone(),
+        memory: config.memory,
         registry,
         clock: Arc::clone(&clock),
         endpoints: bound.endpoints(),
@@ -173,12 +177,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
     let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
     let receivers = bound.serve(journal.clone());
-    let mut background = tokio::task::JoinSet::new();
-    background.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
-    background.spawn(stop::feed_watchdog());
-    background.spawn(local::tend(view.store.clone()));
-    background.spawn(local::watch_host(config.host, inbox.clone(), journal.clone(), clock));
-    background.spawn(own::sample(inbox, view.clone()));
+    let _background = in_background(&config, in_flight, inbox, &view);
 
     let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
     view.set_serving(true);
@@ -203,6 +202,24 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         () = drained => if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained },
         cause = events.again() => Stopped::AtOnce(cause),
     })
+}
+
+/// What runs beside the data path, for as long as the set is held.
+fn in_background(
+    config: &Config,
+    in_flight: InFlight,
+    inbox: Option<Inbox>,
+    view: &View,
+) -> JoinSet<()> {
+    let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
+    tasks.spawn(stop::feed_watchdog());
+    tasks.spawn(local::tend(view.store.clone()));
+    tasks.spawn(local::watch_host(config.host, inbox.clone(), journal, clock));
+    tasks.spawn(own::sample(inbox, view.clone()));
+    tasks.spawn(certificates::watch(view.clone()));
+    tasks
 }
 
 /// Sockets, unless a destination is one of them.

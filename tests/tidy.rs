@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["time", "telemetry"]),
     ("journal", &["signal", "time", "memory", "telemetry"]),
     ("store", &["signal", "time", "memory", "telemetry"]),
-    ("receive", &["signal", "time", "memory", "telemetry", "journal"]),
+    ("receive", &["signal", "time", "memory", "telemetry", "net", "journal"]),
     ("export", &["signal", "time", "memory", "telemetry", "net", "journal"]),
     ("aggregate", &["signal", "time", "memory", "telemetry", "journal", "store"]),
     ("notify", &["signal", "time", "memory", "telemetry", "alert", "net", "journal"]),
@@ -335,7 +335,14 @@ fn every_example_configuration_is_yaml() {
 
 #[test]
 fn every_configuration_of_ours_passes_our_own_check() {
-    for path in ["deploy/docker/config.yaml", "docs/config.example.yaml"] {
+    let mut paths = vec!["docs/config.example.yaml".to_owned()];
+    walk(&root().join("deploy"), &mut |path| {
+        if path.ends_with("/config.yaml") {
+            paths.push(path);
+        }
+    });
+    assert!(paths.len() >= 6, "{paths:?}");
+    for path in &paths {
         let checked = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"))
             .args(["check", "config", path])
             .current_dir(root())

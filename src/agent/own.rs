@@ -21,7 +21,9 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Of so many intervals, one brings what dashboards show.
 const SHOWN_EVERY: u32 = 3;
 /// What the dashboards in deploy/grafana show besides what rules read.
-const SHOWN: [&Desc; 22] = [
+const SHOWN: [&Desc; 24] = [
+    &desc::TLS_CERTIFICATE_EXPIRY,
+    &desc::JOURNAL_SECONDS_LEFT,
     &desc::RECEIVER_ACCEPTED_SPANS,
     &desc::RECEIVER_ACCEPTED_METRIC_POINTS,
     &desc::RECEIVER_ACCEPTED_LOG_RECORDS,
@@ -170,6 +172,31 @@ mod tests {
         let samples = Own::new(families, "here".to_owned()).take(&registry, &[], 5).0;
         let labels = [("job", "sidelight"), ("instance", "here"), ("service_name", "sidelight")];
         assert_eq!(samples, [Sample::float("sidelight_journal_fsyncs_total", &labels, 5, 3.0)]);
+    }
+
+    #[test]
+    fn what_the_dashboard_of_the_agent_shows_is_in_the_store() {
+        let dashboard = include_str!("../../deploy/grafana/dashboards/agent.json");
+        let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap().iter();
+        let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+        let mut sampled = rules::reads::of_builtin();
+        sampled.extend(SHOWN.iter().map(|desc| desc.name.to_owned()));
+        let mut own = 0;
+        for target in targets {
+            let expression = target["expr"].as_str().unwrap().replace("$__rate_interval", "5m");
+            let expression = sidelight_promql::parse(&expression.replace("$__range", "1h"));
+            let mut names = rules::reads::of(&expression.unwrap()).unwrap();
+            names.retain(|name| !name.contains(':'));
+            for name in names {
+                let name = name.strip_suffix("_total").unwrap_or(&name);
+                if desc::all().any(|desc| desc.name == name) {
+                    assert!(sampled.contains(name), "{name} is on /metrics only");
+                    own += 1;
+                }
+            }
+        }
+        assert!(own >= SHOWN.len(), "{own}");
     }
 
     #[test]

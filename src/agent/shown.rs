@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::alerts::Shown;
+use super::certificates;
 use crate::aggregate;
 use crate::alert::Alert;
 use crate::alert::status::GroupStatus;
@@ -15,7 +16,7 @@ use crate::api;
 use crate::api::{Control, Readiness, Sources};
 use crate::export;
 use crate::journal::{self, Journal};
-use crate::memory::InFlight;
+use crate::memory::{Budget, InFlight};
 use crate::notify;
 use crate::receive;
 use crate::rules;
@@ -29,6 +30,9 @@ use crate::views::Definition;
 
 /// An append that has been waiting for the disk for longer makes the agent unready.
 const DISK_STALL: Duration = Duration::from_secs(10);
+
+/// Room for less time than this is said while a destination takes nothing.
+const ROOM_WORTH_SAYING: Duration = Duration::from_secs(30 * 60);
 
 /// Handles on everything that is shown. Cloning shares them.
 #[derive(Clone)]
@@ -45,6 +49,7 @@ pub(super) struct View {
     pub(super) rules: Arc<OnceLock<Rules>>,
     pub(super) entries: Option<aggregate::entries::Entries>,
     pub(super) in_flight: InFlight,
+    pub(super) memory: Budget,
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) endpoints: Vec<receive::Endpoint>,
@@ -110,13 +115,25 @@ impl View {
     /// Ready means that senders should send here. An unreachable destination is a reason to look,
     /// never to be unready: that would take down the application beside a sidecar.
     fn readiness(&self) -> Readiness {
-        let mut blocking = blocking(&self.journal.status(), self.serving.load(Ordering::Relaxed));
+        let status = self.journal.status();
+        let mut blocking = blocking(&status, self.serving.load(Ordering::Relaxed));
         let ready = blocking.is_empty();
-        blocking.extend(self.exporters.reasons());
+        let destinations = self.exporters.reasons();
+        blocking.extend(room_left(&status, !destinations.is_empty()));
+        blocking.extend(destinations);
+        blocking.extend(near_ceiling(&self.memory, self.in_flight.limit()));
+        blocking.extend(certificates::trouble(&self.registry, self.now_seconds()));
         blocking.extend(self.store_missing.clone());
         blocking.extend(self.table.trouble());
         blocking.extend(self.notifications.trouble());
-        Readiness { ready, reasons: blocking }
+        let journal_seconds_left = status.time_left.map(|left| left.as_secs_f64());
+        Readiness { ready, reasons: blocking, journal_seconds_left }
+    }
+
+    /// The time, in seconds since 1970.
+    #[expect(clippy::cast_precision_loss, reason = "compared with days")]
+    pub(super) fn now_seconds(&self) -> f64 {
+        self.clock.unix_nano().0 as f64 / 1e9
     }
 
     fn ledger(&self) -> api::Ledger {
@@ -218,8 +235,9 @@ impl View {
     pub(super) fn log_undelivered(&self) {
         for reader in self.journal.status().readers {
             let journal::Count { requests, items } = reader.queued;
-            if reader.config.durable && requests > 0 {
-                let lane = reader.config.name;
+            // A local reader, which has no lane, reads again what it has not saved.
+            let lane = reader.config.name;
+            if reader.config.durable && requests > 0 && lane.contains(':') {
                 tracing::warn!(lane, requests, items, "undelivered; kept in the journal");
             }
         }
@@ -239,10 +257,35 @@ fn blocking(journal: &journal::Status, serving: bool) -> Vec<String> {
              it; raise journal.max_size, mend the destination, or set when_full: drop_oldest"
         ));
     }
+    if let Some(failure) = &journal.failure {
+        reasons.push(format!("{failure}: make room there, or mend the disk; it goes on by itself"));
+    }
     if let Some(waiting) = journal.waiting.filter(|waiting| *waiting > DISK_STALL) {
         reasons.push(format!("the disk has not taken a write for {} s", waiting.as_secs()));
     }
     reasons
+}
+
+/// That requests are refused for want of memory, where they are.
+fn near_ceiling(memory: &Budget, limit: usize) -> Option<String> {
+    (limit < memory.in_flight).then(|| {
+        format!(
+            "near limits.memory ({} MiB): requests may hold {} KiB until there is room, others are refused and retried; \
+             raise limits.memory, or send less at once",
+            memory.total >> 20,
+            limit >> 10
+        )
+    })
+}
+
+/// How long the journal takes more while a destination takes nothing, once that is worth saying.
+fn room_left(journal: &journal::Status, outage: bool) -> Option<String> {
+    let left =
+        journal.time_left.filter(|left| outage && !journal.full && *left < ROOM_WORTH_SAYING)?;
+    Some(format!(
+        "the journal is full in {} s if this goes on: mend the destination, or raise journal.max_size",
+        left.as_secs()
+    ))
 }
 
 /// What the built-in rules record.
@@ -263,6 +306,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_memory_ceiling_that_presses_is_said() {
+        let memory = Budget::split(64 << 20);
+        assert_eq!(near_ceiling(&memory, memory.in_flight), None);
+        let said = near_ceiling(&memory, 2 << 20).unwrap();
+        assert!(
+            said.starts_with("near limits.memory (64 MiB): requests may hold 2048 KiB"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn a_journal_that_is_full_or_makes_no_progress_makes_the_agent_unready() {
         let mut status = journal::Status {
             durability: journal::Durability::Fsync,
@@ -271,6 +325,7 @@ mod tests {
             segments: 1,
             next_seq: 1,
             full: false,
+            failure: None,
             time_left: None,
             poisoned: 0,
             lost_records: 0,
@@ -286,5 +341,17 @@ mod tests {
         let reasons = blocking(&status, true);
         assert!(reasons[0].starts_with("the journal is full (10 of 10 bytes)"), "{reasons:?}");
         assert!(reasons[1].starts_with("the disk has not taken a write for "), "{reasons:?}");
+
+        status.waiting = None;
+        status.full = false;
+        status.failure = Some("the journal cannot write to /j: full".to_owned());
+        let expected = "the journal cannot write to /j: full: make room there, or mend the disk; it goes on by itself";
+        assert_eq!(blocking(&status, true), [expected]);
+        status.time_left = Some(ROOM_WORTH_SAYING / 2);
+        assert_eq!(room_left(&status, false), None, "what is delivered makes room");
+        let said = room_left(&status, true).unwrap();
+        assert!(said.starts_with("the journal is full in 900 s if this goes on"), "{said}");
+        status.time_left = Some(ROOM_WORTH_SAYING * 2);
+        assert_eq!(room_left(&status, true), None);
     }
 }

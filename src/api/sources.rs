@@ -58,12 +58,16 @@ impl std::fmt::Debug for Sources {
 }
 
 /// Whether the agent can take in and pass on telemetry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Readiness {
     /// Whether senders should send here.
     pub ready: bool,
     /// Why not, or what is wrong though it is ready, in a sentence each.
     pub reasons: Vec<String>,
+    /// Until the journal is full if nothing more is delivered and data goes on arriving as in the last minute; absent when
+    /// nothing arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal_seconds_left: Option<f64>,
 }
 
 /// What an operator asked for.

@@ -155,6 +155,7 @@ pub(super) async fn start_with(
         readiness: Arc::new(move || Readiness {
             ready: flag.load(Ordering::Relaxed),
             reasons: vec!["the journal makes no progress".to_owned()],
+            journal_seconds_left: None,
         }),
         ledger: Arc::new(ledger),
         spans: Arc::new(|| r#"{"schema_version":1,"spans":[]}"#.to_owned()),

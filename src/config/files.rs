@@ -10,6 +10,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::check::{Val, Values};
+use crate::net::certificate;
 use crate::time::UnixNano;
 use crate::yaml::Finding;
 
@@ -76,7 +77,7 @@ fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<(String, &'static s
             if matches!(holds, Holds::Authorities) && certificates.len() > 1 {
                 return None;
             }
-            let (from, until) = validity(first)?;
+            let (from, until) = certificate::validity(first)?;
             let seconds = i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX);
             if seconds > until {
                 let days = (seconds - until) / 86_400;
@@ -93,90 +94,11 @@ fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<(String, &'static s
     }
 }
 
-/// From when until when a certificate is valid, in seconds since 1970.
-fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
-    const SEQUENCE: u8 = 0x30;
-    const EXPLICIT_VERSION: u8 = 0xa0;
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut fields, _) = element(certificate)?;
-    // version (optional), serial number, signature, issuer, then validity
-    let mut sequences = 0;
-    loop {
-        let (tag, content, rest) = element(fields)?;
-        fields = rest;
-        if tag == EXPLICIT_VERSION || tag != SEQUENCE {
-            continue;
-        }
-        sequences += 1;
-        if sequences == 3 {
-            let (from_tag, from, rest) = element(content)?;
-            let (until_tag, until, _) = element(rest)?;
-            return Some((seconds(from_tag, from)?, seconds(until_tag, until)?));
-        }
-    }
-}
-
-/// The first DER element: tag, content and what follows.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-/// A UTCTime (`YYMMDDhhmmssZ`) or GeneralizedTime (`YYYYMMDDhhmmssZ`) in seconds since 1970.
-fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
-    let (year, rest) = match tag {
-        0x17 => {
-            let (year, rest) = text.split_at_checked(2)?;
-            let year: i64 = year.parse().ok()?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-        }
-        0x18 => {
-            let (year, rest) = text.split_at_checked(4)?;
-            (year.parse().ok()?, rest)
-        }
-        _ => return None,
-    };
-    let field = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
-    let (month, day) = (field(0)?, field(2)?);
-    let (hour, minute, second) = (field(4)?, field(6)?, field(8)?);
-    // Days of the proleptic Gregorian calendar, from a year that begins in March.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let days = of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1;
-    Some((era * 146_097 + days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOW: UnixNano = UnixNano(1_795_000_000_000_000_000);
-
-    #[test]
-    fn times_of_certificates_are_read() {
-        for (tag, text, want) in [
-            (0x17, "700101000000Z", Some(0)),
-            (0x17, "491231235959Z", Some(2_524_607_999)),
-            (0x18, "20000229120000Z", Some(951_825_600)),
-            (0x18, "20261121070000Z", Some(1_795_244_400)),
-            (0x18, "2026", None),
-            (0x02, "20261121070000Z", None),
-        ] {
-            assert_eq!(seconds(tag, text.as_bytes()), want, "{text}");
-        }
-    }
 
     #[test]
     fn what_is_wrong_with_a_file_is_said() {

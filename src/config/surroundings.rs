@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The most memory that is used unless configured.
 const MEMORY_DEFAULT: u64 = 128 << 20;
+/// In Kubernetes from the downward API (`limits.memory`).
+const MEMORY_LIMIT: &str = "SIDELIGHT_MEMORY_LIMIT";
 
 /// What the process finds around it.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +24,10 @@ impl Surroundings {
     /// Those of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self {
-            variables: variables_of_process(),
-            memory_limit: cgroup_memory_limit(|path| std::fs::read_to_string(path).ok()),
-        }
+        let variables = variables_of_process();
+        let cgroup = cgroup_memory_limit(|path| std::fs::read_to_string(path).ok());
+        let memory_limit = cgroup.into_iter().chain(told_memory_limit(&variables)).min();
+        Self { variables, memory_limit }
     }
 
     /// The default of `limits.memory`: min(128 MiB, 75 % of the cgroup's limit), in bytes.
@@ -49,6 +51,11 @@ impl Surroundings {
             .unwrap_or_else(|| PathBuf::from("/var/lib/sidelight"));
         state.join("journal")
     }
+}
+
+/// The limit of the container as its orchestrator says it, in bytes: for where the cgroup cannot be read.
+fn told_memory_limit(variables: &BTreeMap<String, String>) -> Option<u64> {
+    variables.get(MEMORY_LIMIT)?.trim().parse().ok().filter(|&limit| limit > 0)
 }
 
 /// The smallest memory limit of the process's cgroup and those above it, v2 or v1, in bytes.
@@ -112,6 +119,14 @@ mod tests {
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "134217728\n"),
         ];
         assert_eq!(limit(&files), Some(128 << 20));
+    }
+
+    #[test]
+    fn the_orchestrator_may_say_the_limit() {
+        let told =
+            |value: &str| told_memory_limit(&[(MEMORY_LIMIT.to_owned(), value.to_owned())].into());
+        assert_eq!(told("134217728"), Some(128 << 20));
+        assert_eq!((told("0"), told("128Mi")), (None, None));
     }
 
     #[test]

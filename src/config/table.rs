@@ -604,7 +604,8 @@ const LIMITS: &[Opt] = &[
         size(16 * MIB, u64::MAX),
         unset("the smaller of 128MiB and 75 % of the cgroup's limit"),
         "The memory that the agent may use, split between connections, requests, journal and export. \
-         Above it senders are refused, and retry.",
+         Above it senders are refused, and retry. Where the cgroup cannot be read, `SIDELIGHT_MEMORY_LIMIT` in the \
+         environment says its limit in bytes.",
     ),
     fixed(
         "connections_max",

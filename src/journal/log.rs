@@ -117,10 +117,30 @@ impl Log {
             }
             self.write_group(group, durable, &mut outcome);
         }
+        let disk = outcome.results.iter().find_map(|result| match result {
+            Err(AppendError::Disk(error)) => Some(&**error),
+            _ => None,
+        });
+        if disk.is_some() || outcome.results.iter().any(Result::is_ok) {
+            self.note_failure(disk);
+        }
         let mut state = self.shared.lock();
         state.full = outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
         outcome.bells = state.bells();
         outcome
+    }
+
+    /// Remembers whether the disk takes what is written, and says so when that changes.
+    fn note_failure(&self, error: Option<&io::Error>) {
+        let failure = error.map(|error| {
+            format!("the journal cannot write to {}: {error}", self.directory.display())
+        });
+        let before = std::mem::replace(&mut self.shared.lock().failure, failure.clone());
+        match (before, failure) {
+            (None, Some(failure)) => tracing::error!("{failure}; senders are refused, and retry"),
+            (Some(_), None) => tracing::info!("the journal writes again"),
+            _ => {}
+        }
     }
 
     /// Makes durable and publishes what was only written, once it has waited long enough.
@@ -346,7 +366,7 @@ impl Log {
             (retention::expired(&state.candidates(), now, limits), state.has_unsaved_acks())
         };
         if dirty && let Err(error) = self.write_acks(false) {
-            tracing::warn!(error = %error, "cannot write acknowledgements");
+            self.note_failure(Some(&error));
         }
         if self.active.as_ref().is_some_and(|active| active.offset > active.room)
             && let Err(error) = self.rotate(0)
@@ -360,7 +380,7 @@ impl Log {
             }
         }
         let state = self.shared.lock();
-        self.shared.metrics.show(&state, self.max_size);
+        self.shared.metrics.show(&state, self.max_size, monotonic);
     }
 
     /// Makes everything durable and ends the active segment.

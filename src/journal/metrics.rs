@@ -9,6 +9,7 @@ use crate::telemetry::{Counter, Gauge, Registry, desc};
 pub(super) struct Metrics {
     bytes: Gauge,
     capacity: Gauge,
+    seconds_left: Gauge,
     segments: Gauge,
     tail: Gauge,
     pub(super) groups: Counter,
@@ -32,6 +33,7 @@ impl Metrics {
         Self {
             bytes: gauge(&desc::JOURNAL_BYTES),
             capacity: gauge(&desc::JOURNAL_CAPACITY_BYTES),
+            seconds_left: gauge(&desc::JOURNAL_SECONDS_LEFT),
             segments: gauge(&desc::JOURNAL_SEGMENTS),
             tail: gauge(&desc::JOURNAL_TAIL_BYTES),
             groups: counter(&desc::JOURNAL_GROUPS),
@@ -56,10 +58,12 @@ impl Metrics {
 
     /// Shows how full the journal is.
     #[expect(clippy::cast_precision_loss, reason = "shown values; exact to 2^53 bytes")]
-    pub(super) fn show(&self, state: &State, max_size: u64) {
+    pub(super) fn show(&self, state: &State, max_size: u64, now: Duration) {
         self.bytes.set(state.size() as f64);
         self.capacity.set(max_size as f64);
         self.segments.set(state.segments.len() as f64);
         self.tail.set(state.tail.bytes() as f64);
+        let left = state.rate.time_left(max_size.saturating_sub(state.held()), now);
+        self.seconds_left.set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));
     }
 }

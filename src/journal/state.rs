@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// Whether the last append was refused for want of room.
     pub(super) full: bool,
+    /// Why the disk did not take the last write, where it did not.
+    pub(super) failure: Option<String>,
     /// Monotonic time of the last durable append.
     pub(super) progress: Duration,
     pub(super) rate: Rate,
@@ -72,6 +74,7 @@ impl State {
             last_received: UnixNano(0),
             closed: false,
             full: false,
+            failure: None,
             progress: Duration::ZERO,
             rate: Rate::default(),
             lost_records: 0,

@@ -21,6 +21,8 @@ pub struct Status {
     pub next_seq: u64,
     /// Whether the last append was refused for want of room that still is not there.
     pub full: bool,
+    /// Why the disk did not take the last write, where it did not.
+    pub failure: Option<String>,
     /// At the rate of the last minute, and when nothing is delivered meanwhile, how long until the
     /// cap is reached; `None` when nothing arrives. A lower bound: when the cap presses, segments
     /// are compressed before anything is refused.
@@ -75,6 +77,7 @@ impl Status {
             segments: state.segments.len(),
             next_seq: state.next_seq,
             full: state.is_full(),
+            failure: state.failure.clone(),
             time_left: state.rate.time_left(shared.max_size.saturating_sub(state.held()), now),
             poisoned: state.poisoned,
             lost_records: state.lost_records,

@@ -4,6 +4,7 @@
 //! HTTP/1.1 connections an endpoint, 64 KiB of response headers.
 
 pub mod body;
+pub mod certificate;
 pub mod connect;
 pub mod endpoint;
 pub mod retry;

@@ -73,6 +73,9 @@ pub enum TlsError {
     /// Nobody known signed for the peer.
     #[error("no known authority signed the peer's certificate (is it the one in `tls.ca_file`?)")]
     UnknownAuthority,
+    /// Its certificate has ended, or this machine's clock is ahead.
+    #[error("the peer's certificate has expired, or this machine's clock is wrong: {0}")]
+    Expired(rustls::CertificateError),
     /// It wants a certificate, and none is configured.
     #[error("the peer wants a client certificate: set tls.cert_file and tls.key_file")]
     CertificateWanted,
@@ -89,6 +92,12 @@ fn refused(error: std::io::Error, shown: bool) -> TlsError {
         Some(Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         )) => TlsError::UnknownAuthority,
+        Some(Error::InvalidCertificate(
+            why @ (CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }),
+        )) => TlsError::Expired(why.clone()),
         Some(Error::AlertReceived(alert)) => {
             about_certificates(*alert, shown).unwrap_or(TlsError::Handshake(error))
         }

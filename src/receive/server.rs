@@ -91,7 +91,8 @@ struct Socket {
 pub async fn bind(config: Config, deps: Deps) -> Result<Bound, BindError> {
     let mut sockets = Vec::new();
     for listener in config.listeners.clone() {
-        let tls = listener.tls.clone().map(TlsFiles::load).transpose()?;
+        let load = |config| TlsFiles::load(config, &deps.registry);
+        let tls = listener.tls.clone().map(load).transpose()?;
         let token = listener.auth.clone().map(Token::load).transpose()?;
         let (acceptor, address) = bind_one(&listener.bind).await?;
         let endpoint = Endpoint { address, tls: tls.is_some(), auth: token.is_some() };

@@ -16,6 +16,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Tls;
+use crate::net::certificate;
+use crate::telemetry::{Registry, desc};
 
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,7 @@ pub enum TlsError {
 /// The files and what was last made of them.
 pub(super) struct TlsFiles {
     pub(super) config: Tls,
+    registry: Registry,
     current: ArcSwap<Loaded>,
 }
 
@@ -77,10 +80,13 @@ impl fmt::Debug for TlsFiles {
 
 impl TlsFiles {
     /// Reads the files for the first time.
-    pub(super) fn load(config: Tls) -> Result<Self, TlsError> {
+    pub(super) fn load(config: Tls, registry: &Registry) -> Result<Self, TlsError> {
         let contents = Contents::read(&config)?;
         let server = contents.build(&config)?;
-        Ok(Self { config, current: ArcSwap::from_pointee(Loaded { contents, server }) })
+        contents.show_expiry(&config, registry);
+        let (registry, current) =
+            (registry.clone(), ArcSwap::from_pointee(Loaded { contents, server }));
+        Ok(Self { config, registry, current })
     }
 
     /// Reads the files again. Says whether they changed.
@@ -90,6 +96,7 @@ impl TlsFiles {
             return Ok(false);
         }
         let server = contents.build(&self.config)?;
+        contents.show_expiry(&self.config, &self.registry);
         self.current.store(Arc::new(Loaded { contents, server }));
         Ok(true)
     }
@@ -110,6 +117,21 @@ impl Contents {
             key: read(&config.key_file)?,
             client_ca: config.client_ca_file.as_deref().map(read).transpose()?,
         })
+    }
+
+    /// An expired certificate is used all the same: whether to refuse it is the peer's to say.
+    fn show_expiry(&self, config: &Tls, registry: &Registry) {
+        let chain = (&config.cert_file, certificate::ends(&self.cert).min());
+        // Bundles carry authorities that ended long ago: the last one to end decides.
+        let ca = config.client_ca_file.as_ref().zip(self.client_ca.as_ref());
+        let ca = ca.map(|(path, pem)| (path, certificate::ends(pem).max()));
+        for (path, end) in [chain].into_iter().chain(ca) {
+            if let Some(end) = end {
+                let file = path.display().to_string();
+                #[expect(clippy::cast_precision_loss, reason = "seconds are exact below 2^53")]
+                registry.gauge(&desc::TLS_CERTIFICATE_EXPIRY, &[&file]).set(end as f64);
+            }
+        }
     }
 
     fn build(&self, config: &Tls) -> Result<Arc<ServerConfig>, TlsError> {

@@ -363,6 +363,7 @@ async fn write_journal<A>(
 ) where
     A: Future<Output = Result<u64, AppendError>>,
 {
+    let mut failing = false;
     loop {
         let samples = tokio::select! {
             biased;
@@ -373,10 +374,17 @@ async fn write_journal<A>(
             }
         };
         let Some(samples) = samples else { return };
-        if let Err(error) = append(&samples).await {
+        let failed = append(&samples).await.err();
+        if let Some(error) = &failed {
             dropped.add(samples.0.len() as u64);
-            tracing::warn!(%error, "results of rules are not in the journal: a kill would lose them");
+            // Once, not for every group: a full journal may stay so for hours.
+            if !failing {
+                tracing::warn!(%error, "results of rules are not in the journal: a kill would lose them");
+            }
+        } else if failing {
+            tracing::info!("results of rules are in the journal again");
         }
+        failing = failed.is_some();
     }
 }
 

@@ -66,6 +66,13 @@ pub fn of_builtin() -> BTreeSet<String> {
     names
 }
 
+/// The metrics that the selectors of `expr` ask for; `None` when one asks for none in particular.
+#[must_use]
+pub fn of(expr: &Expr) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    gather(expr, &mut names).then_some(names)
+}
+
 /// Adds the names that the selectors of `expr` ask for; false when one asks for none in particular.
 fn gather(expr: &Expr, names: &mut BTreeSet<String>) -> bool {
     let mut selector = |matchers: &[Matcher]| {

@@ -39,6 +39,13 @@ pub fn all() -> impl Iterator<Item = &'static Desc> {
 table! {
 // receive
 
+/// When certificates end.
+pub const TLS_CERTIFICATE_EXPIRY: Desc = Desc {
+    name: "sidelight_tls_certificate_expiry_timestamp_seconds",
+    kind: Kind::Gauge,
+    help: "When a certificate file of the receivers ends: the first of a chain, the last of a bundle; Unix seconds.",
+    labels: &["file"],
+};
 /// Spans that a receiver took in and the journal made durable.
 pub const RECEIVER_ACCEPTED_SPANS: Desc = Desc {
     name: "otelcol_receiver_accepted_spans",
@@ -194,6 +201,14 @@ pub const JOURNAL_CAPACITY_BYTES: Desc = Desc {
     name: "sidelight_journal_capacity_bytes",
     kind: Kind::Gauge,
     help: "The cap on the journal, in bytes.",
+    labels: &[],
+};
+/// How long there is room.
+pub const JOURNAL_SECONDS_LEFT: Desc = Desc {
+    name: "sidelight_journal_seconds_left",
+    kind: Kind::Gauge,
+    help: "Seconds until the journal is full if nothing more is delivered and data goes on arriving as in the last minute; \
+           +Inf when nothing arrives.",
     labels: &[],
 };
 /// Segments kept.

@@ -95,7 +95,10 @@ impl Exposition {
     /// Writes a family that no [`Desc`] describes, whose `lines` are finished: samples as the format has
     /// them, each with its end. Nothing is written when the family is there already.
     pub fn foreign(&mut self, name: &str, kind: &str, help: &str, lines: &str) {
-        if self.written.contains(name) || !self.written.insert(Cow::Owned(name.to_owned())) {
+        // What the agent samples of itself has the name of a counter's samples, not of its family.
+        let counter = name.strip_suffix("_total").and_then(|family| self.written.get(family));
+        let own = counter.is_some_and(|family| matches!(family, Cow::Borrowed(_)));
+        if own || self.written.contains(name) || !self.written.insert(Cow::Owned(name.to_owned())) {
             return;
         }
         let open_metrics = self.format == Format::OpenMetrics;
@@ -298,6 +301,22 @@ mod tests {
         let buckets = Buckets { cumulative: &[(0.002, 1), (1.0, 2)], count: 3, sum: 1.25 };
         out.family(&TIME).histogram(&[("a", "x")], &buckets, created);
         out.finish()
+    }
+
+    #[test]
+    fn a_counter_of_the_agent_is_not_written_again_from_the_store() {
+        let mut out = Exposition::new(Format::Text);
+        out.family(&crate::telemetry::desc::JOURNAL_FSYNCS).count(&[], 3, None);
+        out.foreign(
+            "sidelight_journal_fsyncs_total",
+            "unknown",
+            "",
+            "sidelight_journal_fsyncs_total 2\n",
+        );
+        out.foreign("requests_total", "counter", "", "requests_total 5\n");
+        let text = out.finish();
+        assert!(!text.contains("sidelight_journal_fsyncs_total 2"), "{text}");
+        assert!(text.contains("requests_total 5"), "{text}");
     }
 
     #[test]

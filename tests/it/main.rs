@@ -5,7 +5,9 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod alerts;
+mod deploy;
 mod export;
+mod failures;
 mod kill;
 mod lifecycle;
 mod load;

@@ -108,8 +108,11 @@ async fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
             nth += 1;
         }
         assert!(append(&journal, nth).await.is_err());
+        let failure = journal.status().failure.unwrap();
+        assert!(failure.starts_with("the journal cannot write to /journal: "), "{failure}");
         setup.fs.heal();
         assert_eq!(append(&journal, nth).await.unwrap(), u64::from(nth));
+        assert_eq!(journal.status().failure, None);
         let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
         assert_eq!(entries.len(), nth as usize);
         assert_balanced(&journal);

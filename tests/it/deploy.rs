@@ -1,0 +1,269 @@
+//! What is in deploy/ fits the agent: dashboards ask for series that there are, manifests for files that there are, the
+//! systemd unit stays closed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use sidelight_agent::rules::reads;
+use sidelight_agent::{host, telemetry};
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(deploy().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn yaml(path: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every string below `value` that stands under one of `keys`.
+fn strings_under(value: &Value, keys: &[&str], found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if keys.contains(&key.as_str()) => found.push(text.clone()),
+                    other => strings_under(other, keys, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|v| strings_under(v, keys, found)),
+        _ => {}
+    }
+}
+
+/// The expression as Grafana would send it.
+fn filled_in(expression: &str) -> String {
+    let label_values =
+        expression.strip_prefix("label_values(").and_then(|rest| rest.rsplit_once(','));
+    let expression = label_values.map_or(expression, |(selector, _)| selector);
+    [("$__rate_interval", "5m"), ("$__range", "1h"), ("$__interval", "1m"), ("$$__tags", "a=\"b\"")]
+        .into_iter()
+        .chain([("$service", ".*"), ("$instance", ".*")])
+        .fold(expression.to_owned(), |text, (variable, value)| text.replace(variable, value))
+}
+
+/// Names in the first column of a table of a document.
+fn documented(document: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(document);
+    let page = std::fs::read_to_string(path).unwrap();
+    let cell = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    page.lines().filter_map(cell).collect()
+}
+
+/// Every name that a series of the store can have.
+fn known() -> BTreeSet<String> {
+    let mut names = documented("signals.md");
+    names.extend(documented("metrics.md"));
+    for desc in telemetry::desc::all() {
+        if desc.kind == telemetry::Kind::Histogram {
+            names.extend(["_bucket", "_sum", "_count"].map(|part| format!("{}{part}", desc.name)));
+        }
+    }
+    let rules = yaml("rules/sidelight.yaml");
+    let mut recorded = Vec::new();
+    rules.iter().for_each(|file| strings_under(file, &["record"], &mut recorded));
+    names.extend(recorded);
+    let root = host::Root::of_this_machine();
+    let mut measured = host::Measured::default();
+    for t_ms in [1, 5_001] {
+        let samples = measured.take(&root.read(), t_ms).0.into_iter();
+        names.extend(
+            samples.flat_map(|s| s.labels).filter(|(n, _)| n == "__name__").map(|(_, v)| v),
+        );
+    }
+    names.insert("ALERTS".to_owned());
+    names
+}
+
+#[test]
+fn every_expression_of_every_dashboard_is_promql_over_series_that_there_are() {
+    let known = known();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(deploy().join("grafana/dashboards")).unwrap() {
+        let path = entry.unwrap().path();
+        let dashboard: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let mut expressions = Vec::new();
+        strings_under(&dashboard, &["expr"], &mut expressions);
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            expressions.extend(variable["query"]["query"].as_str().map(str::to_owned));
+        }
+        assert!(!expressions.is_empty(), "{}", path.display());
+        for expression in &expressions {
+            let place = format!("{}: {expression}", path.display());
+            let parsed = sidelight_promql::parse(&filled_in(expression));
+            let parsed = parsed.unwrap_or_else(|error| panic!("{place}: {error}"));
+            let names =
+                reads::of(&parsed).unwrap_or_else(|| panic!("{place}: a selector without a name"));
+            for name in names {
+                assert!(known.contains(&name), "{place}: no series is called {name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 60, "only {seen} names");
+}
+
+#[test]
+fn a_series_that_nobody_makes_is_found() {
+    let parsed = sidelight_promql::parse(&filled_in(
+        "rate(sidelight_journal_fsync_total[$__rate_interval])",
+    ));
+    let names = reads::of(&parsed.unwrap()).unwrap();
+    assert!(names.iter().all(|name| !known().contains(name)), "{names:?}");
+}
+
+#[test]
+fn panels_of_a_dashboard_do_not_overlap_and_have_ids_of_their_own() {
+    for name in ["agent", "services", "signals"] {
+        let dashboard: Value =
+            serde_json::from_str(&text(&format!("grafana/dashboards/{name}.json"))).unwrap();
+        let (mut cells, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let title = panel["title"].as_str().unwrap();
+            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{name}: {title}");
+            let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+            for x in at("x")..at("x") + at("w") {
+                assert!(x < 24, "{name}: {title} is too wide");
+                for y in at("y")..at("y") + at("h") {
+                    assert!(cells.insert((x, y)), "{name}: {title} overlaps");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn grafana_finds_the_data_source_that_the_dashboards_name() {
+    let provisioned = yaml("grafana/provisioning/datasources/sidelight.yaml");
+    let uid = provisioned[0]["datasources"][0]["uid"].as_str().unwrap();
+    for name in ["agent", "services", "signals"] {
+        let dashboard: Value =
+            serde_json::from_str(&text(&format!("grafana/dashboards/{name}.json"))).unwrap();
+        let variable = &dashboard["templating"]["list"][0];
+        assert_eq!(
+            (&variable["type"], &variable["current"]["value"]),
+            (&"datasource".into(), &uid.into())
+        );
+    }
+    let tempo = text("grafana/tempo.yaml");
+    let mut queries = Vec::new();
+    let parsed: Value = serde_saphyr::from_str(&tempo).unwrap();
+    strings_under(&parsed, &["query"], &mut queries);
+    assert_eq!(queries.len(), 2);
+    for query in queries {
+        let names = reads::of(&sidelight_promql::parse(&filled_in(&query)).unwrap()).unwrap();
+        assert!(names.is_subset(&known()), "{query}");
+    }
+}
+
+/// The pod of a manifest.
+fn pods() -> Vec<(&'static str, Value)> {
+    ["sidecar/patch.yaml", "daemonset/agent.yaml", "gateway/gateway.yaml"]
+        .map(|path| {
+            (path, yaml(&format!("kubernetes/{path}"))[0]["spec"]["template"]["spec"].clone())
+        })
+        .into()
+}
+
+#[test]
+fn an_agent_in_kubernetes_has_probes_limits_and_no_more_rights_than_it_needs() {
+    for (path, pod) in pods() {
+        let container = match pod.get("initContainers") {
+            Some(sidecars) => {
+                assert_eq!(sidecars[0]["restartPolicy"], "Always", "{path}: a sidecar");
+                &sidecars[0]
+            }
+            None => &pod["containers"][0],
+        };
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            assert!(container[probe].is_object(), "{path}: {probe}");
+        }
+        let alive = container["livenessProbe"].to_string();
+        assert!(!alive.contains("ready"), "{path}: an outage must not restart it: {alive}");
+        assert!(container["resources"]["limits"]["memory"].is_string(), "{path}");
+        let context = &container["securityContext"];
+        assert_eq!(context["readOnlyRootFilesystem"], true, "{path}");
+        assert_eq!(context["allowPrivilegeEscalation"], false, "{path}");
+        assert_eq!(context["capabilities"]["drop"][0], "ALL", "{path}");
+        let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+        let config = format!("kubernetes/{}/config.yaml", path.split('/').next().unwrap());
+        let stop = yaml(&config)[0]["shutdown_timeout"]
+            .as_str()
+            .unwrap()
+            .trim_end_matches('s')
+            .parse::<u64>();
+        assert!(stop.unwrap() + 5 <= grace, "{path}: the drain must fit into the grace period");
+        let claims = "volumeClaimTemplates";
+        let named = |key: &str| -> BTreeSet<String> {
+            let list = container[key].as_array().or_else(|| pod[key].as_array());
+            list.into_iter().flatten().map(|v| v["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let mut volumes = named("volumes");
+        for claim in
+            yaml(&format!("kubernetes/{path}"))[0]["spec"][claims].as_array().into_iter().flatten()
+        {
+            volumes.insert(claim["metadata"]["name"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(named("volumeMounts"), volumes, "{path}");
+    }
+}
+
+#[test]
+fn every_file_that_a_kustomization_names_is_there() {
+    for directory in ["sidecar", "example", "daemonset", "gateway"] {
+        let kustomization = &yaml(&format!("kubernetes/{directory}/kustomization.yaml"))[0];
+        let mut files = Vec::new();
+        strings_under(kustomization, &["path"], &mut files);
+        let generated = kustomization["configMapGenerator"].as_array().into_iter().flatten();
+        let listed = generated.flat_map(|map| map["files"].as_array().unwrap());
+        let lists =
+            ["resources", "components"].into_iter().filter_map(|key| kustomization[key].as_array());
+        let listed = listed.chain(lists.flatten()).map(|file| file.as_str().unwrap().to_owned());
+        files.extend(listed);
+        assert!(!files.is_empty(), "{directory}");
+        for file in files {
+            let path = deploy().join("kubernetes").join(directory).join(&file);
+            assert!(std::fs::metadata(path).is_ok(), "{directory}: {file}");
+        }
+    }
+}
+
+/// The exposure that systemd-analyze sees, where it is installed and knows units on disk (systemd 250).
+fn exposure(unit: &Path) -> Option<f64> {
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=yes", "--no-pager"]).arg(unit);
+    let out = analyze.output().ok().filter(|out| out.status.success())?;
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    let line = said.lines().find(|line| line.contains("Overall exposure level"))?;
+    line.rsplit_once(": ")?.1.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn the_systemd_unit_leaves_the_agent_little_to_do_harm_with() {
+    let unit = text("systemd/sidelight.service");
+    for line in [
+        "Type=notify",
+        "WatchdogSec=30s",
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=",
+        "ProtectSystem=strict",
+        "MemoryDenyWriteExecute=yes",
+        "SystemCallFilter=~@privileged @resources",
+        "StateDirectory=sidelight",
+        "RestartPreventExitStatus=5",
+    ] {
+        assert!(unit.lines().any(|l| l == line), "{line}");
+    }
+    let host_metrics = "ProcSubset=pid hides what host metrics are read from";
+    assert!(!unit.lines().any(|line| line.starts_with("ProcSubset=")), "{host_metrics}");
+    // Without systemd the directives above are what is held.
+    if let Some(exposure) = exposure(&deploy().join("systemd/sidelight.service")) {
+        assert!(exposure <= 2.0, "systemd-analyze security: {exposure}");
+    }
+}

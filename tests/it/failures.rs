@@ -1,0 +1,194 @@
+//! What goes wrong in production, done to the binary on purpose: each time it says what is wrong and where, loses nothing,
+//! and recovers by itself.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use super::support::{Agent, Authority, Sink, free_address, wait_for};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// An agent with one destination, tried often.
+struct Scene {
+    directory: tempfile::TempDir,
+    admin: SocketAddr,
+    grpc: SocketAddr,
+    http: SocketAddr,
+    destination: SocketAddr,
+    sent: u32,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let [admin, grpc, http, destination] = [(); 4].map(|()| free_address());
+        Self { directory, admin, grpc, http, destination, sent: 0 }
+    }
+
+    /// `receivers` and `exporter` are added to the options of either, `more` at the end.
+    fn config(&self, receivers: &str, exporter: &str, more: &str) -> String {
+        let Self { directory, admin, grpc, http, destination, .. } = self;
+        let directory = directory.path().display();
+        format!(
+            "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}{receivers}}}}}\n\
+             exporters: {{otlp_grpc/b: {{endpoint: 'http://{destination}', signals: [traces]{exporter},\n  \
+               retry_on_failure: {{initial_interval: 20ms, max_interval: 100ms}},\n  \
+               sending_queue: {{batch: {{flush_timeout: 10ms}}}}}}}}\n\
+             store: {{directory: '{directory}/store'}}\nadmin: {{endpoint: '{admin}'}}\n{more}\n"
+        )
+    }
+
+    fn journal(&self, options: &str) -> String {
+        format!("journal: {{directory: '{}/journal'{options}}}", self.directory.path().display())
+    }
+
+    async fn start(&self, config: &str) -> Agent {
+        Agent::start(self.directory.path(), config, self.admin).await
+    }
+
+    /// Sends a span whose name is random text of so many bytes; the status of the answer.
+    fn send(&mut self, bytes: usize) -> u16 {
+        self.sent += 1;
+        let mut random = fastrand::Rng::with_seed(self.sent.into());
+        let name: String = (0..bytes).map(|_| random.alphanumeric()).collect();
+        let (trace, span) = (format!("{:032x}", self.sent), format!("{:016x}", self.sent));
+        let span = serde_json::json!({
+            "traceId": trace, "spanId": span, "name": name, "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+        });
+        let body =
+            serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] })
+                .to_string();
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// Waits until /readyz has this status and a reason with these words.
+async fn reason(agent: &Agent, status: u16, words: &str) {
+    wait_for(words, SOON, || {
+        agent.get("/readyz").filter(|(is, body)| *is == status && body.contains(words))
+    })
+    .await;
+}
+
+/// Waits until /readyz answers 200 and does not speak of this any more.
+async fn silence(agent: &Agent, words: &str) {
+    wait_for("nothing is wrong", SOON, || {
+        agent.get("/readyz").filter(|(is, body)| *is == 200 && !body.contains(words))
+    })
+    .await;
+}
+
+async fn arrived(sink: &Sink, count: usize) {
+    wait_for("everything arrives", SOON, || (sink.spans().len() == count).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_is_away_is_named_and_gets_everything_when_it_is_back() {
+    let mut scene = Scene::new();
+    let agent = scene.start(&scene.config("", "", &scene.journal(""))).await;
+    for _ in 0..3 {
+        assert_eq!(scene.send(10), 200);
+    }
+    reason(&agent, 200, "otlp_grpc/b traces: backing off, cannot connect").await;
+    let sink = Sink::default();
+    sink.serve(scene.destination).await;
+    arrived(&sink, 3).await;
+    silence(&agent, "otlp_grpc/b").await;
+}
+
+#[tokio::test]
+async fn a_wrong_token_holds_the_lane_until_the_configuration_is_mended() {
+    let mut scene = Scene::new();
+    let keeper = Scene { grpc: scene.destination, ..Scene::new() };
+    let token = keeper.directory.path().join("token");
+    std::fs::write(&token, "right\n").unwrap();
+    let auth = format!(", auth: {{bearer_token_file: '{}'}}", token.display());
+    let more = format!("{}\nshutdown_timeout: 1s", keeper.journal(""));
+    let keeper_agent = keeper.start(&keeper.config(&auth, "", &more)).await;
+
+    let with = |token: &str| {
+        let headers = format!(", headers: {{authorization: 'Bearer {token}'}}");
+        scene.config("", &headers, &scene.journal(""))
+    };
+    let (wrong, right) = (with("wrong"), with("right"));
+    let agent = scene.start(&wrong).await;
+    assert_eq!(scene.send(10), 200);
+    reason(&agent, 200, "otlp_grpc/b traces: held, ").await;
+    assert!(!agent.log().contains("wrong"), "a secret is in the log: {}", agent.log());
+
+    std::fs::write(scene.directory.path().join("config.yaml"), right).unwrap();
+    let (status, said) = agent.post("/-/reload").unwrap();
+    assert_eq!(status, 200, "{said}");
+    wait_for("the span is accepted by the other", SOON, || {
+        let (_, ledger) = keeper_agent.get("/api/sidelight/v1/ledger")?;
+        let ledger: serde_json::Value = serde_json::from_str(&ledger).ok()?;
+        (ledger["signals"]["traces"]["accepted"]["items"] == 1).then_some(())
+    })
+    .await;
+    silence(&agent, "held").await;
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_says_why_and_takes_again_when_it_is_delivered() {
+    let mut scene = Scene::new();
+    let agent = scene
+        .start(&scene.config("", "", &scene.journal(", durability: memory, memory_size: 1MiB")))
+        .await;
+    let mut accepted = 0;
+    while scene.send(60_000) == 200 {
+        accepted += 1;
+        assert!(accepted < 200, "a journal of 1 MiB took {accepted} requests of 60 kB");
+    }
+    reason(&agent, 503, "the journal is full (").await;
+    let sink = Sink::default();
+    sink.serve(scene.destination).await;
+    arrived(&sink, accepted).await;
+    wait_for("there is room again", SOON, || (scene.send(60_000) == 200).then_some(())).await;
+    silence(&agent, "full").await;
+    arrived(&sink, accepted + 1).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_said_and_its_replacement_is_taken_up() {
+    let scene = Scene::new();
+    let directory: &Path = scene.directory.path();
+    let authority = Authority::new();
+    authority.sign_expired("localhost").write(directory);
+    let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    let tls = format!(
+        ", tls: {{cert_file: '{}', key_file: '{}', reload_interval: 1s}}",
+        cert.display(),
+        key.display()
+    );
+    let agent = scene.start(&scene.config(&tls, "", &scene.journal(""))).await;
+    reason(&agent, 200, "cert.pem expired ").await;
+    authority.sign("localhost").write(directory);
+    silence(&agent, "expired").await;
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_ends_the_start_with_every_finding_and_touches_nothing() {
+    let scene = Scene::new();
+    let more = format!("{}\nexportres: {{}}\nlimits: {{memory: 1KiB}}", scene.journal(""));
+    let agent = Agent::spawn(scene.directory.path(), &scene.config("", "", &more), scene.admin);
+    let log = agent.log_path();
+    assert_eq!(agent.ended(SOON).await, Some(5));
+    let log = std::fs::read_to_string(log).unwrap();
+    for words in ["exportres", "did you mean `exporters`", "memory", "config.yaml:"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    assert!(std::fs::metadata(scene.directory.path().join("journal")).is_err());
+}
