@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
@@ -89,8 +89,11 @@ impl<E: LogExporter + 'static> Sketches<E> {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a log record says when it was made")]
     fn record(&self, sketch: &FeatureSketch) -> SdkLogRecord {
         let mut record = self.logger.create_log_record();
+        // Emitting would set this; the encoder of OTLP panics without it.
+        record.set_observed_timestamp(SystemTime::now());
         record.set_event_name("sidelight.feature.sketch");
         record.add_attribute("feature.name", sketch.feature.clone());
         record.set_body(AnyValue::Bytes(Box::new(sketch.sketch.clone())));
@@ -120,6 +123,7 @@ mod tests {
             }
             for (record, _) in batch.iter() {
                 let body = matches!(record.body(), Some(AnyValue::Bytes(bytes)) if bytes.first() == Some(&1));
+                assert!(record.observed_timestamp().is_some(), "the encoder of OTLP needs it");
                 let names = record.attributes_iter().map(|(key, value)| format!("{key}={value:?}"));
                 let names: Vec<_> = names.collect();
                 self.taken
