@@ -146,3 +146,36 @@ impl<T> fmt::Debug for Receiver<T> {
         out.debug_struct("Receiver").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::capture;
+
+    #[tokio::test]
+    async fn what_waits_is_refused_or_left_behind_is_told() {
+        static JOBS: Queue = Queue::new("channel.jobs");
+        let captured = capture();
+        let (sender, mut receiver) = bounded(&JOBS, 2);
+        sender.send(1).await.unwrap();
+        sender.try_send(2).unwrap();
+        assert!(matches!(sender.try_send(3), Err(TrySendError::Full(3))));
+        let of = |name: &str| {
+            format!("sidelight.queue.{name}{{queue.name=channel.jobs,queue.type=task}}")
+        };
+        assert_eq!(captured.value(&of("size")), 2.0);
+        assert_eq!(captured.value(&of("capacity")), 2.0);
+
+        assert_eq!(receiver.recv().await, Some(1));
+        drop(receiver);
+        assert!(sender.send(4).await.is_err());
+        assert_eq!(captured.value(&of("size")), 0.0);
+        assert_eq!(captured.value(&of("item.wait.duration")), 1.0);
+        let refused = |reason: &str| {
+            captured.value(&format!(
+                "sidelight.queue.rejected{{queue.name=channel.jobs,reason={reason}}}"
+            ))
+        };
+        assert_eq!((refused("full"), refused("discarded"), refused("closed")), (1.0, 1.0, 1.0));
+    }
+}

@@ -26,9 +26,7 @@ use axum::{Json, Router};
 use reqwest_middleware::ClientWithMiddleware;
 use serde::Deserialize;
 use serde_json::json;
-use sidelight::{
-    Cache, Counter, Feature, FeatureKind, Operation, Queue, QueueKind, channel, current,
-};
+use sidelight::{Cache, Counter, Feature, FeatureKind, Queue, QueueKind, channel, current};
 use sqlx::sqlite::SqlitePool;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -37,7 +35,6 @@ static ARTICLES: Cache = Cache::new("articles");
 static MAILS: Queue = Queue::new("mails").kind(QueueKind::Task);
 static EXPRESS: Feature = Feature::new("express", FeatureKind::Flag);
 static SOLD: Counter<1> = Counter::new("shop.articles.sold").labels(["delivery"]);
-static REPORT: Operation = Operation::new("report.build").threshold(Duration::from_millis(50));
 
 struct Shop {
     database: SqlitePool,
@@ -114,9 +111,8 @@ async fn ask(State(shop): State<Arc<Shop>>, question: String) -> Result<Response
     Ok(assistant::answer(&shop.client, shop.outside, &question).await?.into_response())
 }
 
-#[tracing::instrument]
+#[sidelight::op(name = "report.build", threshold = "50ms")]
 async fn report() -> &'static str {
-    let _running = REPORT.start();
     tokio::time::sleep(Duration::from_millis(80)).await;
     "all is well"
 }
