@@ -1,8 +1,8 @@
 //! Counters, gauges and histograms of an application's own, by the values of labels.
 //!
 //! Limits: 256 series each unless said otherwise; names must be those of the OpenTelemetry API (letters first, then letters,
-//! digits, `_ . - /`), others record nothing. Cost of a record: 2 to 15 ns without labels, about 20 ns more with them; no
-//! allocation but for a set of values that is new.
+//! digits, `_ . - /`), others record nothing. Cost of a record (benches/handles.rs): 8 to 25 ns without labels, about 32 ns
+//! more with them; no allocation but for a set of values that is new.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Operations: how long they take, how they end, which take too long.
 //!
-//! Cost without a span: 45 ns (two readings of the clock are 18 of them). No allocation but for the first record, a kind of
-//! error that is new, and an operation over its threshold. Limits: 1,000 series over all operations, one warning a second
-//! for each.
+//! Cost without a span (benches/handles.rs): 70 ns, where two `Instant`s and the bare SDK's histogram take 92. No allocation
+//! but for the first record, a kind of error that is new, and an operation over its threshold. Limits: 1,000 series over all
+//! operations, one warning a second for each.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,9 +1,9 @@
 //! Pools and their connections: how many, how old, how long they are waited for and used.
 //!
 //! Every open connection has a slot that says when it was opened and whether it is in use; ages are read from there when
-//! metrics are collected. Cost: 30 ns to open, use or close one, under a lock of the pool that is held for no longer.
-//! Limits: 10,000 connections a pool have slots; others are counted as opened and closed, but not in the live figures.
-//! Databases have the metrics of the semantic conventions, `db.client.connection.*`; ages are ours.
+//! metrics are collected. Cost (benches/handles.rs): 40 ns to use one or give it back, under a lock of the pool that is held
+//! for no longer. Limits: 10,000 connections a pool have slots; others are counted as opened and closed, but not in the live
+//! figures. Databases have the metrics of the semantic conventions, `db.client.connection.*`; ages are ours.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};

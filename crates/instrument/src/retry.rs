@@ -1,6 +1,7 @@
 //! Retries: how many attempts an operation takes and why, and how long it waits between them.
 //!
-//! Cost: 25 ns an attempt. No allocation but for a reason that is new. Limits: 64 pairs of reason and result an operation.
+//! Cost (benches/handles.rs): 35 ns an attempt. No allocation but for a reason that is new. Limits: 64 pairs of reason and
+//! result an operation.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
