@@ -335,7 +335,8 @@ fn every_example_configuration_is_yaml() {
 
 #[test]
 fn every_configuration_of_ours_passes_our_own_check() {
-    let mut paths = vec!["docs/config.example.yaml".to_owned()];
+    let own = ["docs/config.example.yaml", "src/cli/local/config/starter.yaml"];
+    let mut paths = own.map(str::to_owned).to_vec();
     walk(&root().join("deploy"), &mut |path| {
         if path.ends_with("/config.yaml") {
             paths.push(path);
@@ -351,6 +352,27 @@ fn every_configuration_of_ours_passes_our_own_check() {
         let said = String::from_utf8_lossy(&checked.stderr);
         assert!(checked.status.success(), "{path}: {said}");
     }
+}
+
+/// The commands of the README that need neither an agent nor a file of the reader's.
+#[test]
+fn the_checks_of_the_readme_run_as_they_are_written() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let commands = ["sidelight check rules ", "sidelight test rules "];
+    let shown =
+        readme.lines().filter(|line| commands.iter().any(|command| line.starts_with(command)));
+    let mut ran = 0;
+    for line in shown {
+        let words = line.split('#').next().unwrap().split_whitespace().skip(1);
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"))
+            .args(words)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{line}: {}", String::from_utf8_lossy(&run.stderr));
+        ran += 1;
+    }
+    assert_eq!(ran, commands.len());
 }
 
 /// Names that the collector has given up; each would stop it or warn at start.

@@ -192,6 +192,8 @@ impl View {
                     "name": reader.config.name,
                     "durable": reader.config.durable,
                     "queued": { "requests": reader.queued.requests, "items": reader.queued.items },
+                    "queued_bytes": reader.queued_bytes,
+                    "watermark": reader.watermark,
                     "oldest_age_seconds": reader.oldest_age.map(|age| age.as_secs_f64()),
                     "since_progress_seconds": reader.since_progress.as_secs_f64(),
                 })
@@ -205,7 +207,9 @@ impl View {
                 "in_flight_limit_bytes": self.in_flight.limit(),
             },
             "journal": {
+                "directory": journal.directory,
                 "durability": journal.durability.name(),
+                "next_seq": journal.next_seq,
                 "size_bytes": journal.size,
                 "max_size_bytes": journal.max_size,
                 "segments": journal.segments,
@@ -319,6 +323,7 @@ mod tests {
     #[test]
     fn a_journal_that_is_full_or_makes_no_progress_makes_the_agent_unready() {
         let mut status = journal::Status {
+            directory: None,
             durability: journal::Durability::Fsync,
             size: 10,
             max_size: 10,

@@ -7,34 +7,26 @@
 //!
 //! Conventions: <https://clig.dev>, <https://no-color.org>.
 
-mod alerts;
-mod check;
-mod check_rules;
-mod client;
-mod db;
+mod configured;
 mod exit;
 pub mod generate;
-mod health;
 mod ids;
-mod promql;
-mod query;
+mod local;
+mod read;
+mod rows;
 mod run;
-mod series;
 mod sink;
-mod spans;
-mod sparkline;
-mod start;
 mod terminal;
-mod test_rules;
 #[cfg(test)]
 mod tests;
 mod text;
-mod version;
-mod view;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use local::{check, completions, config, db, doctor, journal, man, test_rules, version};
+use read::{alerts, entries, health, query, series, spans, view};
 
 pub use exit::{Exit, Failure};
 pub use terminal::{ColourChoice, Terminal};
@@ -78,15 +70,29 @@ enum Command {
     /// Run the agent.
     Run(run::Args),
     /// Check files without running anything.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  sidelight check config config.yaml\n  sidelight check rules 'rules/*.yaml'\n  \
+                      sidelight check expr 'rate(x[5m])'"
+    )]
     Check(check::What),
+    /// The configuration: a file to begin with, what holds and why, what an option is.
+    #[command(subcommand)]
+    Config(config::What),
+    /// Look whether this machine and the configuration let the agent work, and say what to do where not.
+    Doctor(doctor::Args),
     /// Test rules.
     #[command(subcommand)]
     Test(test_rules::What),
     /// Tell by the exit code whether the agent is alive, or ready: 0 yes, 1 no, 4 unreachable.
     Health(health::Args),
     /// Alerts of the running agent: what fires, who was told, silences.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  sidelight alerts ls --exit-code\n  \
+                      sidelight alerts history --since 1d --state firing\n  \
+                      sidelight alerts silence add alertname=HighErrorRate 'route=~\"/a.*\"' --for 2h --comment deploy"
+    )]
     Alerts(alerts::What),
     /// Services: traffic, errors, latency, health, alerts.
     Overview(view::Args),
@@ -106,24 +112,40 @@ enum Command {
     Score(view::Args),
     /// Language models: requests and tokens as the provider counted them.
     Llm(view::Args),
+    /// The last operations one by one, of a family, service or outcome.
+    Entries(entries::Args),
     /// Write what is kept as a document.
     #[command(subcommand)]
     Export(view::Export),
     /// Calls and latency by service, span name, kind, status and route, as the running agent counts them.
     Spans(spans::Args),
     /// Ask the running agent PromQL: values in a table, or their course over a range.
+    #[command(
+        after_help = "Examples:\n  sidelight query 'sum by (service) (rate(traces_spanmetrics_calls_total[1m]))'\n  \
+                            sidelight query --range 15m -o csv up"
+    )]
     Query(query::Args),
     /// Series that the running agent keeps.
     Series(series::SeriesArgs),
     /// Labels of the series that the running agent keeps, or one label's values.
     Labels(series::LabelsArgs),
+    /// The journal: how full it is, its requests, what destinations rejected.
+    #[command(subcommand)]
+    Journal(journal::What),
     /// The metric store's files: what they hold, rotation, compaction.
     #[command(subcommand)]
     Db(db::What),
     /// Send generated telemetry at a rate or flat out, and tell what became of it.
+    #[command(
+        after_help = "Examples:\n  sidelight gen --rate 1000 --for 10s\n  sidelight gen traces --for 5s"
+    )]
     Gen(generate::Args),
     /// Receive OTLP, count it and keep nothing: the other end of tests and benchmarks.
     Sink(sink::Args),
+    /// Write what a shell reads to complete these commands.
+    Completions(completions::Args),
+    /// Write manual pages.
+    Man(man::Args),
     /// Print the version.
     Version(version::Args),
     /// What other agents call `check config`.
@@ -188,6 +210,8 @@ impl Invocation {
         let outcome = match command {
             Command::Run(args) => run::execute(args, &terminal).await,
             Command::Check(what) => check::execute(&what, &terminal).await,
+            Command::Config(what) => config::execute(&what, &terminal),
+            Command::Doctor(args) => Box::pin(doctor::execute(&args, &terminal)).await,
             Command::Test(what) => test_rules::execute(&what, &terminal),
             Command::Health(args) => health::execute(&args, &terminal).await,
             Command::Alerts(what) => alerts::execute(&what, &terminal).await,
@@ -200,14 +224,18 @@ impl Invocation {
             Command::Features(args) => view::execute("features", &args, &terminal).await,
             Command::Score(args) => view::execute("score", &args, &terminal).await,
             Command::Llm(args) => view::execute("llm", &args, &terminal).await,
+            Command::Entries(args) => entries::execute(&args, &terminal).await,
             Command::Export(what) => view::export(&what, &terminal).await,
             Command::Spans(args) => spans::execute(&args, &terminal).await,
             Command::Query(args) => query::execute(&args, &terminal).await,
             Command::Series(args) => series::series(&args, &terminal).await,
             Command::Labels(args) => series::labels(&args, &terminal).await,
+            Command::Journal(what) => journal::execute(&what, &terminal).await,
             Command::Db(what) => db::execute(&what, &terminal),
             Command::Gen(args) => generate::execute(args, &terminal).await,
             Command::Sink(args) => sink::execute(args, &terminal).await,
+            Command::Completions(args) => completions::execute(&args, Typed::command(), &terminal),
+            Command::Man(args) => man::execute(&args, Typed::command(), &terminal),
             Command::Version(args) => version::execute(&args, &terminal),
             Command::Validate { .. } => Err(Failure::new(Exit::Usage, "there is no `validate`")
                 .help("write `sidelight check config FILE`")),

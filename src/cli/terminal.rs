@@ -24,6 +24,8 @@ pub struct Terminal {
     verbose: bool,
     /// Whether messages are coloured.
     colour: bool,
+    /// Whether data is.
+    colour_data: bool,
     /// The width that tables may take; `None` when standard output is not a terminal.
     width: Option<u16>,
 }
@@ -34,9 +36,10 @@ impl Terminal {
     pub fn of_process(quiet: bool, verbose: bool, choice: ColourChoice) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         let colour = colour(choice, io::stderr().is_terminal(), variable);
+        let colour_data = self::colour(choice, io::stdout().is_terminal(), variable);
         let columns = variable("COLUMNS").and_then(|text| text.parse().ok());
         let width = io::stdout().is_terminal().then(|| columns.unwrap_or(120));
-        Self { quiet, verbose, colour, width }
+        Self { quiet, verbose, colour, colour_data, width }
     }
 
     /// Whether only errors are to be said.
@@ -61,6 +64,12 @@ impl Terminal {
     #[must_use]
     pub fn style(&self) -> Style {
         if self.colour { Style::COLOUR } else { Style::default() }
+    }
+
+    /// Escape sequences for data that is written for people.
+    #[must_use]
+    pub fn style_of_data(&self) -> Style {
+        if self.colour_data { Style::COLOUR } else { Style::default() }
     }
 
     /// Writes `text`, which ends with a line end, to standard output.

@@ -1,5 +1,7 @@
 //! The command line as typed.
 
+mod help;
+
 use std::ffi::OsString;
 
 use clap::CommandFactory as _;

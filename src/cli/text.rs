@@ -2,17 +2,24 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use crate::views::csv;
+
 /// How rows are written.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(super) enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Columns, for people.
     Table,
+    /// One document.
     Json,
+    /// A JSON object a line, one for each row.
+    Ndjson,
+    /// RFC 4180, with a heading.
     Csv,
 }
 
 /// Rows under headings; on a terminal no wider than it, else as wide as they are. `numbers` are the
 /// columns aligned to the right.
-pub(super) fn table(
+pub(crate) fn table(
     headings: &[&str],
     numbers: &[usize],
     rows: impl IntoIterator<Item = Vec<String>>,
@@ -36,26 +43,87 @@ pub(super) fn table(
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// Rows as RFC 4180 has them.
-pub(super) fn csv<Cell: AsRef<str>>(rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+/// Rows as CSV. Texts that a spreadsheet would take for a formula are made harmless; numbers stay.
+pub(crate) fn csv<Cell: AsRef<str>>(rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
     let mut out = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| quoted(cell.as_ref())).collect();
-        out += &cells.join(",");
-        out += "\r\n";
+        csv::line(
+            &mut out,
+            row.iter().map(|cell| match cell.as_ref() {
+                number if number.parse::<f64>().is_ok() => number.into(),
+                text => csv::harmless(text),
+            }),
+        );
     }
     out
 }
 
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
+/// Names come from whoever sends telemetry: nothing in them may steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Names come from whoever sends telemetry: nothing in them may steer the terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// Bytes with three significant digits and a binary unit.
+#[expect(clippy::cast_precision_loss, reason = "a shown value")]
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut units = ["B", "KiB", "MiB", "GiB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    let digits = if unit == "B" || value >= 100.0 { 0 } else { usize::from(value < 10.0) + 1 };
+    format!("{value:.digits$} {unit}")
+}
+
+/// A time as its two largest units: `3 h 12 min`.
+pub(crate) fn long_time(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+    let whole = seconds.clamp(0.0, 1e12) as u64;
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut parts = Vec::new();
+    let mut rest = whole;
+    for (length, unit) in units {
+        let count = rest / length;
+        rest %= length;
+        if count > 0 {
+            parts.push(format!("{count} {unit}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits_and_a_unit() {
+        let shown = [0, 1_023, 1_024, 1_536, 10_240, 512_000, 285 << 20, 3 << 30].map(size);
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1.00 KiB", "1.50 KiB", "10.0 KiB", "500 KiB", "285 MiB", "3.00 GiB"]
+        );
+    }
+
+    #[test]
+    fn long_times_have_two_units() {
+        let shown = [0.4, 59.0, 61.0, 3_600.0, 11_520.0, 90_000.0, 86_460.0].map(long_time);
+        assert_eq!(shown, ["0 s", "59 s", "1 min 1 s", "1 h", "3 h 12 min", "1 d 1 h", "1 d"]);
+    }
+
+    #[test]
+    fn texts_that_look_like_formulas_are_none_in_csv_and_numbers_stay() {
+        let rows = [vec!["=1+1", "-1.5"], vec!["a,b", "+Inf"]];
+        assert_eq!(csv(rows), "'=1+1,-1.5\r\n\"a,b\",+Inf\r\n");
+    }
 }

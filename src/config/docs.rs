@@ -15,6 +15,10 @@ is most often set is in [config.example.yaml](config.example.yaml).
 ```sh
 sidelight run -c config.yaml --set journal.durability=os
 sidelight check config config.yaml       # every finding at once; exit code 5 if there is one
+sidelight config init                    # writes a commented config.yaml to begin with
+sidelight config explain journal         # what an option, or everything below a key, is
+sidelight config print -c config.yaml --origin    # every option as it holds, and where its value comes from
+sidelight config schema                  # the JSON Schema, for completion in editors
 ```
 
 ## Where values come from

@@ -6,7 +6,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::check::{Val, Values, check};
+use super::check::{Values, check};
 use super::option::Reload;
 use super::surroundings::Surroundings;
 use super::{Config, resolve};
@@ -148,10 +148,15 @@ impl Loaded {
     pub fn origins(&self) -> Vec<Origin> {
         let origin = |(key, given): (&String, &super::check::Given)| Origin {
             key: key.clone(),
-            value: show(&given.value),
+            value: super::written::shown(&given.option.kind, &given.value),
             place: self.sources.place(given.span),
         };
         self.values.given.iter().map(origin).collect()
+    }
+
+    /// What was written, typed.
+    pub(super) const fn values(&self) -> &Values {
+        &self.values
     }
 
     /// Keys that differ between this configuration, which runs, and `newer`, and that a reload cannot
@@ -166,34 +171,6 @@ impl Loaded {
             fixed && before.map(|g| &g.value) != after.map(|g| &g.value)
         };
         keys.iter().filter(changed).map(|key| (*key).clone()).collect()
-    }
-}
-
-fn show(value: &Val) -> String {
-    match value {
-        Val::Bool(it) => it.to_string(),
-        Val::Int(it) => it.to_string(),
-        Val::Float(it) => it.to_string(),
-        Val::Time(it) => super::value::show_duration(*it),
-        Val::Text(it) => it.clone(),
-        Val::Listen(it) => it.to_string(),
-        Val::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
-        Val::Pairs(pairs) => {
-            let shown: Vec<_> =
-                pairs.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            format!("{{{}}}", shown.join(", "))
-        }
-        Val::Url(url) => {
-            let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            let host = host.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}/[redacted]")
-        }
-        Val::Headers(headers) => {
-            let shown: Vec<_> =
-                headers.iter().map(|(name, _)| format!("{name}: [redacted]")).collect();
-            format!("{{{}}}", shown.join(", "))
-        }
     }
 }
 

@@ -13,9 +13,11 @@ mod alerting;
 mod at;
 mod check;
 pub mod docs;
+mod effective;
+mod explain;
 mod exporters;
 mod files;
-
+mod json_schema;
 mod load;
 mod option;
 mod receivers;
@@ -29,12 +31,16 @@ mod table;
 mod tests;
 mod token;
 mod value;
+mod written;
 
 use std::time::Duration;
 
 pub use crate::yaml::{
     Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, render,
 };
+pub use effective::{Effective, yaml as effective_yaml};
+pub use explain::{Explained, Found, Unknown, explain};
+pub use json_schema::json_schema;
 pub use load::{
     Inputs, LoadError, Loaded, Origin, ReadError, Recipe, VARIABLE_PREFIX, load, read_file,
 };

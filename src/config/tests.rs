@@ -517,7 +517,7 @@ fn a_reload_knows_what_needs_a_restart() {
 }
 
 /// A configuration with `option` at `place` set to `value`, and what it needs beside it.
-fn with(place: &str, option: &Opt, value: &str) -> String {
+pub(super) fn with(place: &str, option: &Opt, value: &str) -> String {
     if let Some(list) = place.strip_suffix("[]") {
         let required = match (list, option.key) {
             (_, "url" | "threshold") => "",
@@ -593,7 +593,7 @@ fn resolved(settings: &str) -> String {
     format!("{:?}", loaded(&files, &[], &[]).config)
 }
 
-fn other_than_default(option: &Opt) -> &'static str {
+pub(super) fn other_than_default(option: &Opt) -> &'static str {
     match (option.kind, option.default) {
         (Kind::Bool, Preset::Value("true")) => "false",
         (Kind::Bool, _) => "true",

@@ -28,6 +28,7 @@ pub mod fs;
 pub mod fuzz;
 mod group;
 mod handle;
+pub mod inspect;
 mod lane;
 mod ledger;
 mod log;

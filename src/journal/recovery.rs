@@ -178,6 +178,15 @@ pub(super) fn recover(
     readers: Vec<ReaderConfig>,
     deps: &Deps,
 ) -> Result<(State, Recovery), OpenError> {
+    recover_for(config, |_| readers, deps)
+}
+
+/// The same for the readers that `readers` makes of what is on disk.
+pub(super) fn recover_for(
+    config: &Config,
+    readers: impl FnOnce(&Snapshot) -> Vec<ReaderConfig>,
+    deps: &Deps,
+) -> Result<(State, Recovery), OpenError> {
     let mut recovery = Recovery::default();
     let mut start = Start { config, deps, recovery: &mut recovery };
     let (files, floor) = start.files()?;
@@ -197,6 +206,7 @@ pub(super) fn recover(
     state.last_received = segments.iter().map(|s| s.last_received).max().unwrap_or_default();
     state.progress = deps.clock.monotonic();
     state.segments = segments.into();
+    let readers = readers(&snapshot);
     start.lanes(&mut state, readers, snapshot);
     recovery.segments = state.segments.len();
     recovery.records = state.segments.iter().map(|s| s.counts.total().requests).sum();
@@ -415,13 +425,7 @@ impl Start<'_> {
         unknown.into_iter().for_each(|reader| add_lane(state, reader));
         for gone in saved {
             let reader = gone.name.clone();
-            let config = ReaderConfig {
-                name: gone.name.clone(),
-                signals: gone.signals,
-                durable: true,
-                start: super::Start::Oldest,
-                when_full: super::WhenFull::Reject,
-            };
+            let config = gone.config();
             self.restore(state, config, gone);
             let Some((_, lane)) = state.lanes.pop_last() else { continue };
             let dropped = state.depart(lane);

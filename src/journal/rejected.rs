@@ -312,7 +312,7 @@ impl Rejected {
 }
 
 /// What a file says of itself before its payload.
-fn describe(file: &dyn FsFile, name: String) -> io::Result<RejectedFile> {
+pub(super) fn describe(file: &dyn FsFile, name: String) -> io::Result<RejectedFile> {
     let damaged =
         || io::Error::new(io::ErrorKind::InvalidData, "it is damaged or of another version");
     let mut head = [0; REJECTED_HEADER];

@@ -17,7 +17,7 @@ use super::departed::{Departed, Row};
 use super::format::Input;
 use super::lane::Lane;
 use super::ledger::{Count, PerSignal, Totals, slot};
-use super::{Class, DropReason, SignalSet};
+use super::{Class, DropReason, ReaderConfig, SignalSet, Start, WhenFull};
 use crate::signal::Signal;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,19 @@ pub(super) struct SavedReader {
     pub(super) signals: SignalSet,
     pub(super) acks: Acks,
     pub(super) totals: [Totals; 5],
+}
+
+impl SavedReader {
+    /// The reader as one that is configured.
+    pub(super) fn config(&self) -> ReaderConfig {
+        ReaderConfig {
+            name: self.name.clone(),
+            signals: self.signals,
+            durable: true,
+            start: Start::Oldest,
+            when_full: WhenFull::Reject,
+        }
+    }
 }
 
 impl Snapshot {

@@ -1,5 +1,6 @@
 //! [`Status`]: how full the journal is and how each reader does; for /readyz, metrics and the CLI.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::handle::{Shared, ago};
@@ -9,6 +10,8 @@ use super::{Durability, ReaderConfig};
 /// The journal at one instant.
 #[derive(Clone, Debug)]
 pub struct Status {
+    /// Where it is; `None` in memory.
+    pub directory: Option<PathBuf>,
     /// What an acknowledgement means.
     pub durability: Durability,
     /// Bytes in use: allocated on disk, or held in memory.
@@ -71,6 +74,8 @@ impl Status {
             watermark: lane.acks.watermark(),
         });
         Self {
+            directory: (shared.config.durability != Durability::Memory)
+                .then(|| shared.config.directory.clone()),
             durability: shared.config.durability,
             size: state.size(),
             max_size: shared.max_size,

@@ -221,6 +221,24 @@ impl Pool {
     }
 }
 
+/// Connects to `endpoint` and gives the certificate in DER that its server proved itself with; `None` without TLS.
+///
+/// # Errors
+/// [`ConnectError`] when there is no connection, or the server is not believed.
+pub async fn certificate(
+    endpoint: &Endpoint,
+    tls: &TlsConfig,
+) -> Result<Option<Vec<u8>>, ConnectError> {
+    let Address::Tcp { host, port } = &endpoint.address else { return Ok(None) };
+    if !endpoint.tls {
+        return Ok(None);
+    }
+    let tcp = connect_tcp(host, *port).await?;
+    let stream = Tls::new(tls, &[b"h2", b"http/1.1"]).connect(host, tcp).await?;
+    let chain = stream.get_ref().1.peer_certificates();
+    Ok(chain.and_then(|chain| chain.first()).map(|first| first.to_vec()))
+}
+
 async fn connect_unix(path: &PathBuf) -> Result<UnixStream, ConnectError> {
     let connected = UnixStream::connect(path).await;
     connected.map_err(|source| ConnectError::Reach { to: path.display().to_string(), source })

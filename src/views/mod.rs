@@ -11,6 +11,7 @@
 //!
 //! Pure but for the store that is asked. Limits: those of a query, for each column and rule; [`ROWS_MAX`].
 
+pub mod csv;
 mod definitions;
 mod overlay;
 mod rows;

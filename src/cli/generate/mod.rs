@@ -45,8 +45,10 @@ pub(super) struct Args {
     /// gRPC and 4318 for the others.
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// How it is sent.
     #[arg(long, value_enum, default_value_t = Transport::Grpc)]
     protocol: Transport,
+    /// Of request bodies.
     #[arg(long, value_enum, default_value_t = Coding::None)]
     compression: Coding,
     /// Spans, data points and log records a second, or `max` for flat out.

@@ -4,6 +4,7 @@
 //! Nothing else in the journal names `std::fs`. Paths are made of the configured directory and
 //! sequence numbers, never of telemetry.
 
+mod look;
 mod real;
 
 use std::fmt::Debug;
@@ -11,6 +12,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use look::LookFs;
 pub use real::RealFs;
 
 /// A file system.

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::Terminal;
 use crate::config;
 use crate::rules::file::RuleFile;
 use crate::rules::{file, paths, unittest};
@@ -14,14 +14,14 @@ const FILES_MAX: usize = 500;
 
 /// What is tested.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Run unit tests of rules, in promtool's format.
     Rules(Args),
 }
 
 /// Which tests and how their results are said.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Files of tests; the rule files that they name are relative to them.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -39,7 +39,7 @@ pub(super) struct Args {
     diff: bool,
 }
 
-pub(super) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     let What::Rules(args) = what;
     let mut suites = Vec::new();
     let mut failed = false;

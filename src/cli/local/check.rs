@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::check_rules;
-use super::exit::{Exit, Failure};
-use super::promql;
-use super::terminal::Terminal;
+use crate::cli::configured::{Configured, unreadable};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::read::promql;
+use crate::cli::terminal::Terminal;
 use crate::config;
-use crate::config::{Finding, LoadError, Recipe, Severity, Sources};
+use crate::config::{Finding, LoadError, Severity, Sources};
 
 /// What is checked.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Check configuration files, together and in order, as `run -c` takes them.
     Config(Args),
     /// Check PromQL expressions.
@@ -25,7 +26,7 @@ pub(super) enum What {
 
 /// Which expressions.
 #[derive(Debug, clap::Args)]
-pub(super) struct ExprArgs {
+pub(crate) struct ExprArgs {
     /// PromQL expressions, each an argument of its own.
     #[arg(required = true, value_name = "EXPR")]
     exprs: Vec<String>,
@@ -33,7 +34,7 @@ pub(super) struct ExprArgs {
 
 /// What is checked and how it is said.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Configuration files; `-` is standard input.
     #[arg(required_unless_present = "config", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -57,7 +58,7 @@ enum Format {
     Json,
 }
 
-pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
         What::Config(args) => configuration(args, terminal),
         What::Expr(args) => expressions(args, terminal),
@@ -76,7 +77,7 @@ fn expressions(args: &ExprArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 
 fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let files = [args.files.as_slice(), &args.config].concat();
-    let recipe = Recipe::new(&files, args.set.clone()).map_err(|error| unreadable(&error))?;
+    let recipe = Configured::of(files, args.set.clone()).recipe()?;
     let (sources, findings) = match recipe.load() {
         Ok(loaded) => (loaded.sources, loaded.warnings),
         Err(LoadError::Findings(findings)) => (findings.sources, findings.list),
@@ -100,13 +101,6 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         }
     }
     Ok(if errors == 0 { Exit::Ok } else { Exit::InvalidConfiguration })
-}
-
-/// A file that cannot be read is no valid configuration.
-pub(super) fn unreadable(error: &config::ReadError) -> Failure {
-    Failure::new(Exit::InvalidConfiguration, error.to_string())
-        .because(&error.source)
-        .help("name an existing file in UTF-8 that this user may read, or `-` for standard input")
 }
 
 fn document(sources: &Sources, findings: &[Finding], valid: bool) -> String {

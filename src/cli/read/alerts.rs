@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use sidelight_promql::parse_selector;
 
 use super::client::{Connection, duration, message};
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
-use super::text::{Format, csv, table};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::{Column, Shape, parsed, plain, rows, text};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::Format;
 
 const ALERTS: &str = "/api/sidelight/v1/alerts";
 const HISTORY: &str = "/api/sidelight/v1/alerts/history";
@@ -18,7 +19,7 @@ const SILENCES: &str = "/api/sidelight/v1/silences";
 
 /// What is done with alerts.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Alerts that are pending, firing or were over in the last 15 minutes.
     Ls(Ls),
     /// When alerts began and ended, or what became of every notification; the newest first.
@@ -30,7 +31,7 @@ pub(super) enum What {
 
 /// Silences.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Silence {
+pub(crate) enum Silence {
     /// Make one: `alerts silence add alertname=HighErrorRate 'route=~"/a.*"' --for 2h --comment deploy`.
     Add(Add),
     /// Those that are not over, and those of the last day.
@@ -41,7 +42,7 @@ pub(super) enum Silence {
 
 /// Where to ask and how to show it.
 #[derive(Debug, clap::Args)]
-pub(super) struct Plain {
+pub(crate) struct Plain {
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -51,7 +52,7 @@ pub(super) struct Plain {
 
 /// `alerts ls`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Ls {
+pub(crate) struct Ls {
     /// Exit with 1 if an alert fires that no silence covers.
     #[arg(long)]
     exit_code: bool,
@@ -61,7 +62,7 @@ pub(super) struct Ls {
 
 /// `alerts history`.
 #[derive(Debug, clap::Args)]
-pub(super) struct History {
+pub(crate) struct History {
     /// Results of notifications instead of transitions.
     #[arg(long)]
     deliveries: bool,
@@ -89,7 +90,7 @@ pub(super) struct History {
 
 /// `alerts silence add`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Add {
+pub(crate) struct Add {
     /// Conditions on labels, all of which must hold: `name=value`, `!=`, `=~` and `!~` with a regular expression.
     #[arg(required = true, value_name = "MATCHER")]
     matchers: Vec<String>,
@@ -108,7 +109,7 @@ pub(super) struct Add {
 
 /// `alerts silence expire`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Expire {
+pub(crate) struct Expire {
     /// Ids of silences.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
@@ -116,7 +117,7 @@ pub(super) struct Expire {
     connection: Connection,
 }
 
-pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
         What::Ls(args) => {
             let document = args.plain.get(ALERTS).await?;
@@ -179,38 +180,13 @@ async fn changed(
     parsed(&answer.body)
 }
 
-fn parsed(body: &Bytes) -> Result<Value, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        Failure::new(Exit::Failed, "the agent's answer cannot be read")
-            .because(&error)
-            .help("is this agent of another version? `sidelight version` tells this one's")
-    })
-}
-
 impl Plain {
     async fn get(&self, path: &str) -> Result<Value, Failure> {
         parsed(&self.connection.document(path).await?)
     }
 
     fn show(&self, document: &Value, shape: &Shape, terminal: &Terminal) -> Result<(), Failure> {
-        let rows = rows(document, shape.list);
-        let cells = |row: &Value| shape.columns.iter().map(|(_, cell)| cell(row)).collect();
-        let headings: Vec<&str> = shape.columns.iter().map(|(heading, _)| *heading).collect();
-        match self.output {
-            Format::Json => terminal.data(&format!("{document}\n")),
-            Format::Csv => {
-                let head = headings.iter().map(|heading| heading.to_lowercase()).collect();
-                terminal.data(&csv(std::iter::once(head).chain(rows.iter().map(cells))))
-            }
-            Format::Table if rows.is_empty() => {
-                terminal.note(shape.none);
-                Ok(())
-            }
-            Format::Table => {
-                let numbers: &[usize] = shape.numbers;
-                terminal.data(&table(&headings, numbers, rows.iter().map(cells), terminal.width()))
-            }
-        }
+        shape.show(document, self.output, terminal)
     }
 }
 
@@ -282,75 +258,62 @@ fn matcher(text: &str) -> Result<Value, Failure> {
     }))
 }
 
-/// A heading, and what stands below it.
-type Column = (&'static str, fn(&Value) -> String);
-
-/// How a list is shown.
-struct Shape {
-    list: &'static str,
-    columns: &'static [Column],
-    numbers: &'static [usize],
-    /// What is said when it is empty.
-    none: &'static str,
-}
-
 const ALERT_ROWS: Shape = Shape {
     list: "alerts",
     columns: &[
-        ("ALERT", |row| label(row, "alertname")),
-        ("STATE", |row| {
+        Column::text("ALERT", |row| label(row, "alertname")),
+        Column::text("STATE", |row| {
             let silenced = !text(row, "silencedBy").is_empty();
             let state = text(row, "state");
             if silenced { format!("{state} (silenced)") } else { state }
         }),
-        ("SEVERITY", |row| label(row, "severity")),
-        ("SINCE", |row| {
+        Column::text("SEVERITY", |row| label(row, "severity")),
+        Column::text("SINCE", |row| {
             let started = text(row, "startsAt");
             if started.is_empty() { text(row, "activeAt") } else { started }
         }),
-        ("VALUE", |row| text(row, "value")),
-        ("LABELS", |row| labels(row, &["alertname", "severity"])),
-        ("SUMMARY", |row| row.pointer("/annotations/summary").map_or_else(String::new, plain)),
+        Column::number("VALUE", |row| text(row, "value")),
+        Column::text("LABELS", |row| labels(row, &["alertname", "severity"])),
+        Column::text("SUMMARY", |row| {
+            row.pointer("/annotations/summary").map_or_else(String::new, plain)
+        }),
     ],
-    numbers: &[4],
     none: "no alert is pending or firing",
 };
 
 const TRANSITION_ROWS: Shape = Shape {
     list: "rows",
     columns: &[
-        ("AT", |row| text(row, "at")),
-        ("ALERT", |row| text(row, "name")),
-        ("STATE", |row| text(row, "state")),
-        ("VALUE", |row| text(row, "value")),
-        ("SILENCED", |row| text(row, "silencedBy")),
-        ("LABELS", |row| labels(row, &["alertname"])),
+        Column::text("AT", |row| text(row, "at")),
+        Column::text("ALERT", |row| text(row, "name")),
+        Column::text("STATE", |row| text(row, "state")),
+        Column::number("VALUE", |row| text(row, "value")),
+        Column::text("SILENCED", |row| text(row, "silencedBy")),
+        Column::text("LABELS", |row| labels(row, &["alertname"])),
     ],
-    numbers: &[3],
     none: "no alert fired or was over in this time",
 };
 
 const DELIVERY_ROWS: Shape = Shape {
     list: "rows",
     columns: &[
-        ("AT", |row| text(row, "at")),
-        ("RECEIVER", |row| text(row, "receiver")),
-        ("OUTCOME", |row| text(row, "outcome")),
-        ("FIRING", |row| text(row, "firing")),
-        ("RESOLVED", |row| text(row, "resolved")),
-        ("GROUP", |row| text(row, "subject")),
-        ("DETAIL", |row| text(row, "detail")),
+        Column::text("AT", |row| text(row, "at")),
+        Column::text("RECEIVER", |row| text(row, "receiver")),
+        Column::text("OUTCOME", |row| text(row, "outcome")),
+        Column::number("FIRING", |row| text(row, "firing")),
+        Column::number("RESOLVED", |row| text(row, "resolved")),
+        Column::text("GROUP", |row| text(row, "subject")),
+        Column::text("DETAIL", |row| text(row, "detail")),
     ],
-    numbers: &[3, 4],
     none: "nobody was told of anything in this time",
 };
 
 const SILENCE_ROWS: Shape = Shape {
     list: "silences",
     columns: &[
-        ("ID", |row| text(row, "id")),
-        ("STATE", |row| text(row, "status")),
-        ("MATCHERS", |row| {
+        Column::text("ID", |row| text(row, "id")),
+        Column::text("STATE", |row| text(row, "status")),
+        Column::text("MATCHERS", |row| {
             let sign = |matcher: &Value| {
                 let is = |name: &str| matcher.get(name).and_then(Value::as_bool) == Some(true);
                 match (is("isRegex"), is("isEqual")) {
@@ -365,29 +328,12 @@ const SILENCE_ROWS: Shape = Shape {
             });
             shown.collect::<Vec<_>>().join(" ")
         }),
-        ("ENDS", |row| text(row, "endsAt")),
-        ("BY", |row| text(row, "createdBy")),
-        ("COMMENT", |row| text(row, "comment")),
+        Column::text("ENDS", |row| text(row, "endsAt")),
+        Column::text("BY", |row| text(row, "createdBy")),
+        Column::text("COMMENT", |row| text(row, "comment")),
     ],
-    numbers: &[],
     none: "there are no silences",
 };
-
-fn rows<'a>(document: &'a Value, list: &str) -> &'a [Value] {
-    document.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn text(row: &Value, key: &str) -> String {
-    row.get(key).map_or_else(String::new, plain)
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
 
 fn label(row: &Value, name: &str) -> String {
     row.get("labels").map_or_else(String::new, |labels| text(labels, name))
@@ -436,11 +382,7 @@ mod tests {
              "silencedBy": "ab"},
             {"state": "pending", "labels": {"alertname": "Y"}, "annotations": {}, "value": null,
              "activeAt": "2026-11-21T10:00:00.000Z", "startsAt": null, "silencedBy": null}]});
-        let cells = |row: &Value| -> Vec<String> {
-            ALERT_ROWS.columns.iter().map(|(_, cell)| cell(row)).collect()
-        };
-        let headings: Vec<&str> = ALERT_ROWS.columns.iter().map(|(heading, _)| *heading).collect();
-        let shown = table(&headings, &[4], rows(&document, "alerts").iter().map(cells), None);
+        let shown = ALERT_ROWS.table(&document);
         expect_test::expect![[r#"
             ALERT  STATE              SEVERITY  SINCE                     VALUE  LABELS        SUMMARY
             X      firing (silenced)  critical  2026-11-21T10:00:00.000Z   0.25  route=/a�[2J  it fails

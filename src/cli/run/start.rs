@@ -9,7 +9,7 @@ use crate::journal::{Durability, Recovery};
 use crate::receive::Endpoint;
 
 /// The start block, with a line end after each line.
-pub(super) fn block(started: &Started) -> String {
+pub(in crate::cli) fn block(started: &Started) -> String {
     let config = &started.loaded.config;
     let mut lines = vec![("sidelight", env!("CARGO_PKG_VERSION").to_owned())];
     for Endpoint { address, tls, auth } in &started.receivers {

@@ -12,13 +12,14 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure};
+use crate::config::Config;
 
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// How to reach the running agent.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     /// The agent's admin endpoint. Default: http://127.0.0.1:9464, or what
     /// `SIDELIGHT__ADMIN__ENDPOINT` says.
     #[arg(long, value_name = "URL", env = "SIDELIGHT_URL")]
@@ -32,28 +33,41 @@ pub(super) struct Connection {
     timeout: Duration,
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     crate::config::parse_duration(text)
         .ok_or_else(|| "expected a duration such as `30s`".to_owned())
 }
 
 /// What the agent answered.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
 }
 
 impl Connection {
     /// Whether an address was given.
-    pub(super) const fn is_named(&self) -> bool {
+    pub(crate) const fn is_named(&self) -> bool {
         self.url.is_some()
+    }
+
+    /// The same, where the agent of this configuration listens unless an address was given, with its token.
+    pub(crate) fn for_agent(&self, config: &Config) -> Self {
+        let mut connection = self.clone();
+        connection.url.get_or_insert_with(|| url_of(&config.api.endpoint.to_string()));
+        connection.token_file = connection.token_file.or_else(|| config.api.token_file.clone());
+        connection
+    }
+
+    /// How long to wait for an answer.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Asks for `path`.
     ///
     /// # Errors
     /// A [`Failure`] when there is no answer, or when it asks for a token.
-    pub(super) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, Failure> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
 
@@ -61,7 +75,7 @@ impl Connection {
     ///
     /// # Errors
     /// A [`Failure`] when there is no answer, or when it asks for a token.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -111,7 +125,7 @@ impl Connection {
     ///
     /// # Errors
     /// A [`Failure`] when there is none.
-    pub(super) async fn document(&self, path: &str) -> Result<Bytes, Failure> {
+    pub(crate) async fn document(&self, path: &str) -> Result<Bytes, Failure> {
         let answer = self.get(path).await?;
         if answer.status != StatusCode::OK {
             let what = format!("the agent answered {}: {}", answer.status, message(&answer));
@@ -120,19 +134,19 @@ impl Connection {
         Ok(answer.body)
     }
 
-    fn url(&self) -> String {
-        let configured = || {
-            let endpoint = std::env::var("SIDELIGHT__ADMIN__ENDPOINT").ok()?;
-            let port = endpoint.rsplit_once(':')?.1;
-            let unspecified = endpoint.starts_with("0.0.0.0:") || endpoint.starts_with("[::]:");
-            Some(if unspecified {
-                format!("http://127.0.0.1:{port}")
-            } else {
-                format!("http://{endpoint}")
-            })
-        };
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        let configured = || Some(url_of(&std::env::var("SIDELIGHT__ADMIN__ENDPOINT").ok()?));
         let default = || "http://127.0.0.1:9464".to_owned();
         self.url.clone().unwrap_or_else(|| configured().unwrap_or_else(default))
+    }
+}
+
+/// Where what listens at `endpoint` is reached from this machine.
+fn url_of(endpoint: &str) -> String {
+    match endpoint.rsplit_once(':') {
+        Some(("0.0.0.0" | "[::]", port)) => format!("http://127.0.0.1:{port}"),
+        _ => format!("http://{endpoint}"),
     }
 }
 
@@ -205,7 +219,7 @@ async fn ask(
 }
 
 /// The text of a refusal: `message` of its JSON, or the whole of it.
-pub(super) fn message(answer: &Answer) -> String {
+pub(crate) fn message(answer: &Answer) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
     let message = document
         .as_ref()

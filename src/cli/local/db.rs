@@ -3,16 +3,14 @@
 //! `stats`, and `--dry-run` of the others, only look and may do so beside a running agent; `rotate` and
 //! `vacuum` take the store's lock, which a running agent has. The store is that of the configuration.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::check::unreadable;
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
-use super::text::table;
-use crate::config::{LoadError, Recipe};
+use crate::cli::configured::Configured;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::{size, table};
 use crate::store::offline::{self, Compaction, FileReport, Offline, Rotation};
 use crate::store::{Config, Deps, OpenError, StoreError};
 use crate::telemetry::Registry;
@@ -20,7 +18,7 @@ use crate::time::SystemClock;
 
 /// What is done with the files.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Every file: what it holds, its size, series, chunks and samples.
     Stats(Args),
     /// Roll up days that are over and drop what is older or larger than configured, as the agent does.
@@ -31,13 +29,9 @@ pub(super) enum What {
 
 /// Which store, and how it is shown.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// A configuration file that names the store, as `run` takes it; repeatable.
-    #[arg(short, long = "config", value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// An option that wins over files, such as `store.directory=/var/lib/sidelight/store`.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+pub(crate) struct Args {
+    #[command(flatten)]
+    configured: Configured,
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -45,7 +39,7 @@ pub(super) struct Args {
 
 /// Which store is changed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -59,10 +53,10 @@ enum Format {
     Json,
 }
 
-pub(super) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     let (What::Stats(args) | What::Rotate(Change { args, .. }) | What::Vacuum(Change { args, .. })) =
         what;
-    let config = store(args)?;
+    let config = store(args, terminal)?;
     let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
     let refused =
         |error: StoreError| Failure::new(Exit::Failed, "cannot read the store").because(&error);
@@ -99,15 +93,8 @@ pub(super) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure>
 }
 
 /// The store that the configuration names; it has to be there.
-fn store(args: &Args) -> Result<Config, Failure> {
-    let recipe = Recipe::new(&args.config, args.set.clone()).map_err(|error| unreadable(&error))?;
-    let loaded = recipe.load().map_err(|error| match error {
-        LoadError::Read(error) => unreadable(&error),
-        LoadError::Findings(findings) => {
-            Failure::new(Exit::InvalidConfiguration, findings.to_string())
-                .help("`sidelight check config FILE` says what is wrong with it")
-        }
-    })?;
+fn store(args: &Args, terminal: &Terminal) -> Result<Config, Failure> {
+    let loaded = args.configured.load(terminal)?;
     let Some(config) = loaded.config.store else {
         return Err(Failure::new(Exit::Failed, "the configuration has no metric store")
             .help("set `store.directory`, or `store.enabled: true`"));
@@ -252,36 +239,11 @@ fn vacuum_table(compactions: &[Compaction], terminal: &Terminal) -> String {
     table(&["FILE", "BEFORE", "AFTER"], &[1, 2], rows, terminal.width())
 }
 
-/// Three significant digits and a binary unit.
-#[expect(clippy::cast_precision_loss, reason = "a shown value")]
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut units = ["B", "KiB", "MiB", "GiB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    for larger in units.take_while(|_| value >= 1024.0).collect::<Vec<_>>() {
-        if value >= 1024.0 {
-            value /= 1024.0;
-            unit = larger;
-        }
-    }
-    let digits = if unit == "B" || value >= 100.0 { 0 } else { usize::from(value < 10.0) + 1 };
-    format!("{value:.digits$} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
     use super::*;
-
-    #[test]
-    fn sizes_have_three_digits_and_a_unit() {
-        let shown = [0, 1_023, 1_024, 1_536, 10_240, 512_000, 285 << 20, 3 << 30].map(size);
-        assert_eq!(
-            shown,
-            ["0 B", "1023 B", "1.00 KiB", "1.50 KiB", "10.0 KiB", "500 KiB", "285 MiB", "3.00 GiB"]
-        );
-    }
 
     #[test]
     fn a_rotation_says_what_it_did_or_would_do() {
@@ -308,14 +270,16 @@ mod tests {
 
     fn args(directory: &std::path::Path) -> Args {
         let set = vec![format!("store.directory={}", directory.display())];
-        Args { config: Vec::new(), set, output: Format::Json }
+        let configured = Configured::of(Vec::new(), set);
+        Args { configured, output: Format::Json }
     }
 
     #[test]
     fn a_directory_without_a_store_and_one_that_is_locked_are_said_and_not_made() {
         let directory = tempfile::tempdir().unwrap();
         let absent = directory.path().join("absent");
-        let failure = store(&args(&absent)).unwrap_err();
+        let terminal = Terminal::of_process(true, false, crate::cli::ColourChoice::Never);
+        let failure = store(&args(&absent), &terminal).unwrap_err();
         assert!(failure.what.contains("there is no store in"), "{failure:?}");
         assert!(!absent.try_exists().unwrap());
 
@@ -323,7 +287,6 @@ mod tests {
         let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
         let held = Offline::open(&config, &deps).unwrap();
         let change = || Change { dry_run: false, args: args(&config.directory) };
-        let terminal = Terminal::of_process(true, false, super::super::ColourChoice::Never);
         for what in [What::Rotate(change()), What::Vacuum(change())] {
             let failure = execute(&what, &terminal).unwrap_err();
             assert!(failure.help.unwrap().contains("stop the agent first"));

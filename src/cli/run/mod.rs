@@ -1,27 +1,24 @@
 //! `sidelight run`: configuration to a running agent.
 
-use std::path::PathBuf;
+mod start;
 
-use super::check::unreadable;
-use super::exit::{Exit, Failure};
-use super::generate;
-use super::start;
-use super::terminal::Terminal;
 use crate::agent;
 use crate::agent::{Cause, Started, Stopped};
-use crate::config;
-use crate::config::{LoadError, Loaded, Recipe, Style};
+use crate::cli::configured::{Configured, load};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::generate;
+use crate::cli::terminal::Terminal;
+use crate::config::{LoadError, Style};
 use crate::receive::BindError;
 
 /// What runs.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Args {
-    /// A configuration file; `-` is standard input. Repeatable: later files win.
-    #[arg(short, long = "config", value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// An option that wins over files and the environment, such as `journal.durability=os`.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+pub(crate) struct Args {
+    #[command(flatten)]
+    configured: Configured,
+    /// Check the configuration as it would run, and exit: 0 it would, 5 it would not.
+    #[arg(long)]
+    check_only: bool,
     /// Also make realistic traffic, to look around.
     #[arg(long)]
     demo: bool,
@@ -29,26 +26,29 @@ pub(super) struct Args {
 
 impl Args {
     /// Whether anything was given.
-    pub(super) fn any(&self) -> bool {
-        !self.config.is_empty() || !self.set.is_empty() || self.demo
+    pub(crate) fn any(&self) -> bool {
+        self.configured.any() || self.check_only || self.demo
     }
 }
 
 /// At most two worker threads: a sidecar gets a core or less.
-pub(super) fn workers() -> usize {
+pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(2)
 }
 
-pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let mut set = Vec::new();
+pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let mut configured = args.configured;
     if terminal.quiet() {
-        set.push("telemetry.logs.level=error".to_owned());
+        configured = configured.unless_set("telemetry.logs.level=error");
     } else if terminal.verbose() {
-        set.push("telemetry.logs.level=debug".to_owned());
+        configured = configured.unless_set("telemetry.logs.level=debug");
     }
-    set.extend(args.set);
-    let recipe = Recipe::new(&args.config, set).map_err(|error| unreadable(&error))?;
+    let recipe = configured.recipe()?;
     let loaded = load(&recipe, terminal)?;
+    if args.check_only {
+        terminal.note("the configuration is valid");
+        return Ok(Exit::Ok);
+    }
     let (say, demo) = (*terminal, args.demo);
     let options = agent::Options {
         reload: Box::new(move || recipe.load().map_err(|error| reload_failure(&error))),
@@ -114,23 +114,5 @@ fn reload_failure(error: &LoadError) -> String {
     match error {
         LoadError::Read(error) => format!("{error}: {}", error.source),
         LoadError::Findings(findings) => findings.render(&Style::default()),
-    }
-}
-
-fn load(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failure> {
-    match recipe.load() {
-        Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                let Loaded { sources, warnings, .. } = &loaded;
-                terminal.note(&config::render(sources, warnings, &terminal.style()));
-            }
-            Ok(loaded)
-        }
-        Err(LoadError::Read(error)) => Err(unreadable(&error)),
-        Err(LoadError::Findings(findings)) => {
-            terminal.say(&findings.render(&terminal.style()));
-            Err(Failure::new(Exit::InvalidConfiguration, findings.to_string())
-                .help("`sidelight check config FILE` checks without starting; docs/config.md"))
-        }
     }
 }

@@ -5,14 +5,14 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::Terminal;
 
 /// Says where and why `expr` is no PromQL, with a caret below the place.
 ///
 /// # Errors
 /// It is none, and that was said.
-pub(super) fn check(expr: &str, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn check(expr: &str, terminal: &Terminal) -> Result<(), Failure> {
     match sidelight_promql::parse(expr) {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -25,7 +25,7 @@ pub(super) fn check(expr: &str, terminal: &Terminal) -> Result<(), Failure> {
 /// A label set as the API gives it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Labels(BTreeMap<String, String>);
+pub(crate) struct Labels(BTreeMap<String, String>);
 
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

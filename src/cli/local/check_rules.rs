@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::Connection;
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::read::client::{self, Connection};
+use crate::cli::terminal::Terminal;
 use crate::config;
 use crate::config::{Finding, Severity};
 use crate::rules::file::{RuleFile, parse};
@@ -22,7 +22,7 @@ const METRICS_MAX: usize = 500;
 
 /// What is checked and how it is said.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Rule files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long)]
     lint_fatal: bool,
     /// The time between evaluations of groups that name none.
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::client::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = client::duration)]
     evaluation_interval: Duration,
     /// The format: for people on standard error, or JSON on standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -53,7 +53,7 @@ struct Checked {
     findings: Vec<Finding>,
 }
 
-pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let mut checked = Vec::new();
     for path in &args.files {
         checked.push(read(path)?);

@@ -6,13 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Connection;
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
-use super::text;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::unreadable;
+use crate::cli::terminal::Terminal;
+use crate::cli::text;
 
 /// What is shown and how.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -31,6 +32,7 @@ enum Format {
     Table,
     Wide,
     Json,
+    Ndjson,
     Csv,
 }
 
@@ -76,13 +78,9 @@ struct Latency {
     p99: Option<f64>,
 }
 
-pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let bytes = args.connection.document("/api/sidelight/v1/spans").await?;
-    let (mut document, mut rows) = read(&bytes).map_err(|error| {
-        Failure::new(Exit::Failed, "the agent's answer cannot be read")
-            .because(&error)
-            .help("is this agent of another version? `sidelight version` tells this one's")
-    })?;
+    let (mut document, mut rows) = read(&bytes).map_err(|error| unreadable(&error))?;
     let all = rows.len();
     sort(&mut rows, args.sort);
     rows.truncate(args.limit);
@@ -95,6 +93,10 @@ pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
                 *routes = Value::Array(sent);
             }
             terminal.data(&format!("{document}\n"))?;
+        }
+        Format::Ndjson => {
+            let lines: String = rows.iter().map(|row| format!("{}\n", row.sent)).collect();
+            terminal.data(&lines)?;
         }
         Format::Csv => terminal.data(&csv(&rows))?,
         Format::Table | Format::Wide if rows.is_empty() => {

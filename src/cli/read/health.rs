@@ -4,12 +4,12 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::client::{Answer, Connection};
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::Terminal;
 
 /// What is asked.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Ask whether it is ready to take data, not only alive.
     #[arg(long)]
     ready: bool,
@@ -23,7 +23,7 @@ struct Readiness {
     reasons: Vec<String>,
 }
 
-pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let path = if args.ready { "/readyz" } else { "/healthz" };
     let answer = args.connection.get(path).await?;
     if answer.status == StatusCode::OK {

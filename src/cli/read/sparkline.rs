@@ -5,7 +5,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// The course of `values` in at most `width` characters, between their least and greatest; a gap where
 /// there is no finite number. Several values that share a character show the greatest, so that no peak
 /// is lost.
-pub(super) fn sparkline(values: &[f64], width: usize) -> String {
+pub(crate) fn sparkline(values: &[f64], width: usize) -> String {
     let columns = width.min(values.len());
     let peaks: Vec<Option<f64>> = (0..columns)
         .map(|column| {

@@ -4,14 +4,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Connection;
-use super::exit::{Exit, Failure};
 use super::promql::{self, Labels};
-use super::terminal::Terminal;
-use super::text::{Format, csv, printable};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::{parsed, rows, unreadable};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::{Format, csv, printable};
 
 /// Which series and how they are shown.
 #[derive(Debug, clap::Args)]
-pub(super) struct SeriesArgs {
+pub(crate) struct SeriesArgs {
     /// Selectors such as `http_server_request_duration_seconds{job="shop"}`. Default: all series.
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
@@ -21,7 +22,7 @@ pub(super) struct SeriesArgs {
 
 /// Which labels and how they are shown.
 #[derive(Debug, clap::Args)]
-pub(super) struct LabelsArgs {
+pub(crate) struct LabelsArgs {
     /// The label whose values are shown. Default: the names of all labels.
     #[arg(value_name = "LABEL")]
     label: Option<String>,
@@ -51,13 +52,13 @@ struct Document<T> {
     warnings: Vec<String>,
 }
 
-pub(super) async fn series(args: &SeriesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn series(args: &SeriesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let all = [r#"{__name__!=""}"#.to_owned()];
     let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
     list::<Labels>("/api/v1/series", selectors, &args.list, terminal).await
 }
 
-pub(super) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let path = match &args.label {
         None => "/api/v1/labels".to_owned(),
         Some(label) => {
@@ -87,9 +88,14 @@ async fn list<T: DeserializeOwned + ToString>(
         terminal.data(&format!("{}\n", text.trim_end()))?;
         return Ok(Exit::Ok);
     }
-    let document: Document<T> = serde_json::from_slice(&answer).map_err(|error| {
-        Failure::new(Exit::Failed, "the agent's answer cannot be read").because(&error)
-    })?;
+    if let Format::Ndjson = args.output {
+        let document = parsed(&answer)?;
+        let lines: String = rows(&document, "data").iter().map(|row| format!("{row}\n")).collect();
+        terminal.data(&lines)?;
+        return Ok(Exit::Ok);
+    }
+    let document: Document<T> =
+        serde_json::from_slice(&answer).map_err(|error| unreadable(&error))?;
     let lines = document.data.iter().map(ToString::to_string);
     let text = match args.output {
         Format::Csv => csv(lines.map(|line| vec![line])),

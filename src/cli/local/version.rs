@@ -1,11 +1,11 @@
 //! `sidelight version`.
 
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::Terminal;
 
 /// How it is printed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -17,7 +17,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     terminal.data(&match args.output {

@@ -3,20 +3,21 @@
 //!
 //! The agent says which columns there are and in what they are measured; this only lays them out.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::client::{Connection, duration};
-use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
-use super::text::{Format, table};
+use super::watch::Watch;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::{self, parsed, unreadable};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::{Format, table};
 
 /// What is shown and how.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The window that the numbers are over, up to now.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     range: Duration,
@@ -32,24 +33,15 @@ pub(super) struct Args {
     /// The most rows.
     #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 50)]
     limit: usize,
-    /// Show it again and again, with this pause.
-    #[arg(
-        short,
-        long,
-        value_name = "DURATION",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "2s",
-        value_parser = duration,
-    )]
-    watch: Option<Duration>,
+    #[command(flatten)]
+    watch: Watch,
     #[command(flatten)]
     connection: Connection,
 }
 
 /// The same, with what only some views have.
 #[derive(Debug, clap::Args)]
-pub(super) struct RoutesArgs {
+pub(crate) struct RoutesArgs {
     /// Hour by hour over the range.
     #[arg(long)]
     trend: bool,
@@ -59,7 +51,7 @@ pub(super) struct RoutesArgs {
 
 /// The same, with what only some views have.
 #[derive(Debug, clap::Args)]
-pub(super) struct CachesArgs {
+pub(crate) struct CachesArgs {
     /// What a row is.
     #[arg(long, value_name = "WHAT", default_value = "cache")]
     by: By,
@@ -75,7 +67,7 @@ enum By {
 
 /// What is exported.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Export {
+pub(crate) enum Export {
     /// Every view and the storage as one JSON document.
     Metrics {
         /// The window that the numbers are over, up to now.
@@ -100,11 +92,11 @@ struct Column {
     unit: String,
 }
 
-pub(super) async fn routes(args: &RoutesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn routes(args: &RoutesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     execute(if args.trend { "routes/trend" } else { "routes" }, &args.args, terminal).await
 }
 
-pub(super) async fn caches(args: &CachesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn caches(args: &CachesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let view = match args.by {
         By::Cache => "caches",
         By::Route => "caches/routes",
@@ -112,7 +104,7 @@ pub(super) async fn caches(args: &CachesArgs, terminal: &Terminal) -> Result<Exi
     execute(view, &args.args, terminal).await
 }
 
-pub(super) async fn export(what: &Export, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn export(what: &Export, terminal: &Terminal) -> Result<Exit, Failure> {
     let Export::Metrics { range, connection } = what;
     let path = format!("/api/sidelight/v1/export.json?range={}", range.as_secs());
     let document = connection.document(&path).await?;
@@ -120,24 +112,22 @@ pub(super) async fn export(what: &Export, terminal: &Terminal) -> Result<Exit, F
     Ok(Exit::Ok)
 }
 
-pub(super) async fn execute(view: &str, args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(view: &str, args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let path = path(view, args);
-    loop {
-        let answer = args.connection.document(&path).await?;
-        let shown = match args.output {
-            Format::Json => format!("{}\n", String::from_utf8_lossy(&answer).trim_end()),
-            Format::Csv => String::from_utf8_lossy(&answer).into_owned(),
-            Format::Table => laid_out(&answer, terminal)?,
-        };
-        let Some(pause) = args.watch else {
-            terminal.data(&shown)?;
-            return Ok(Exit::Ok);
-        };
-        // Home, and what was below is cleared: less flicker than clearing first.
-        let home = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
-        terminal.data(&format!("{home}{shown}"))?;
-        tokio::time::sleep(pause.max(Duration::from_millis(200))).await;
-    }
+    args.watch
+        .repeat(terminal, async || {
+            let answer = args.connection.document(&path).await?;
+            Ok(match args.output {
+                Format::Json => format!("{}\n", String::from_utf8_lossy(&answer).trim_end()),
+                Format::Ndjson => {
+                    let document = parsed(&answer)?;
+                    rows::rows(&document, "rows").iter().map(|row| format!("{row}\n")).collect()
+                }
+                Format::Csv => String::from_utf8_lossy(&answer).into_owned(),
+                Format::Table => laid_out(&answer, terminal)?,
+            })
+        })
+        .await
 }
 
 /// What the agent is asked for.
@@ -155,11 +145,7 @@ fn path(view: &str, args: &Args) -> String {
 }
 
 fn laid_out(answer: &[u8], terminal: &Terminal) -> Result<String, Failure> {
-    let document: Document = serde_json::from_slice(answer).map_err(|error| {
-        Failure::new(Exit::Failed, "the agent's answer cannot be read")
-            .because(&error)
-            .help("is this agent of another version? `sidelight version` tells this one's")
-    })?;
+    let document: Document = serde_json::from_slice(answer).map_err(|error| unreadable(&error))?;
     if document.rows.is_empty() {
         terminal.note("nothing of this within the range; `sidelight series` lists what there is");
     }
@@ -167,11 +153,11 @@ fn laid_out(answer: &[u8], terminal: &Terminal) -> Result<String, Failure> {
     if all > shown {
         terminal.note(&format!("{shown} of {all} rows; more with `-n {all}`"));
     }
-    Ok(if shown == 0 { String::new() } else { rows(&document, terminal.width()) })
+    Ok(if shown == 0 { String::new() } else { columns(&document, terminal.width()) })
 }
 
 /// The table, without columns that are empty in every row.
-fn rows(document: &Document, width: Option<u16>) -> String {
+fn columns(document: &Document, width: Option<u16>) -> String {
     let told = |name: &str| {
         document.rows.iter().any(|row| row.get(name).is_some_and(|value| !value.is_null()))
     };
@@ -228,7 +214,7 @@ fn number_text(value: f64, unit: &str) -> String {
 }
 
 /// Three significant digits in the unit that fits.
-fn seconds_text(seconds: f64) -> String {
+pub(super) fn seconds_text(seconds: f64) -> String {
     let (value, unit) = match seconds.abs() {
         s if s >= 1.0 || s == 0.0 => (seconds, "s"),
         s if s >= 1e-3 => (seconds * 1e3, "ms"),
@@ -268,7 +254,7 @@ mod tests {
             shop       /cart   12.1       25.0 %  12.3 ms      good
             evil�[31m  -          1            -   2.00 s  critical
         "#]]
-        .assert_eq(&rows(&document, None));
+        .assert_eq(&columns(&document, None));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::{Connection, duration, message};
-use super::exit::{Exit, Failure};
 use super::promql::{self, Labels};
 use super::sparkline::sparkline;
-use super::terminal::Terminal;
-use super::text::{Format, csv, printable, table};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::{parsed, unreadable};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::{Format, csv, printable, table};
 use crate::time::{Clock as _, SystemClock};
 
 /// Steps of a range unless told otherwise.
@@ -16,7 +17,7 @@ const COURSE_STEPS: i64 = 240;
 
 /// What is asked, when, and how it is shown.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// A PromQL expression.
     #[arg(value_name = "EXPR")]
     expr: String,
@@ -68,7 +69,7 @@ struct Series {
     histograms: Vec<(f64, Value)>,
 }
 
-pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     promql::check(&args.expr, terminal)?;
     let answer = args.connection.get(&path(args)?).await?;
     if answer.status != http::StatusCode::OK {
@@ -80,11 +81,15 @@ pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
         terminal.data(&format!("{}\n", text.trim_end()))?;
         return Ok(Exit::Ok);
     }
-    let document: Document = serde_json::from_slice(&answer.body).map_err(|error| {
-        Failure::new(Exit::Failed, "the agent's answer cannot be read")
-            .because(&error)
-            .help("is this agent of another version? `sidelight version` tells this one's")
-    })?;
+    if let Format::Ndjson = args.output {
+        let document = parsed(&answer.body)?;
+        let result = document.pointer("/data/result");
+        let series = result.and_then(|result| result.as_array()).map_or(&[][..], Vec::as_slice);
+        terminal.data(&series.iter().map(|row| format!("{row}\n")).collect::<String>())?;
+        return Ok(Exit::Ok);
+    }
+    let document: Document =
+        serde_json::from_slice(&answer.body).map_err(|error| unreadable(&error))?;
     for said in document.warnings.iter().chain(&document.infos) {
         terminal.say(&printable(said));
     }

@@ -1,0 +1,81 @@
+//! Which configuration a command is about: the flags of `run` and what they load.
+
+use std::path::PathBuf;
+
+use super::exit::{Exit, Failure};
+use super::terminal::Terminal;
+use crate::config::{self, LoadError, Loaded, ReadError, Recipe};
+
+/// Which configuration.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Configured {
+    /// A configuration file; `-` is standard input. Repeatable: later files win.
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// An option that wins over files and the environment, such as `journal.durability=os`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Configured {
+    /// With files and options of the command's own.
+    pub(crate) const fn of(config: Vec<PathBuf>, set: Vec<String>) -> Self {
+        Self { config, set }
+    }
+
+    /// With `option`, which gives way to a flag that sets the same.
+    pub(crate) fn unless_set(mut self, option: &str) -> Self {
+        self.set.insert(0, option.to_owned());
+        self
+    }
+
+    /// Whether anything was given.
+    pub(crate) const fn any(&self) -> bool {
+        !self.config.is_empty() || !self.set.is_empty()
+    }
+
+    /// How to load it, now and again.
+    ///
+    /// # Errors
+    /// A [`Failure`] when standard input cannot be read.
+    pub(crate) fn recipe(&self) -> Result<Recipe, Failure> {
+        Recipe::new(&self.config, self.set.clone()).map_err(|error| unreadable(&error))
+    }
+
+    /// Loads it, and says what is odd about it.
+    ///
+    /// # Errors
+    /// A [`Failure`] after every finding was said.
+    pub(crate) fn load(&self, terminal: &Terminal) -> Result<Loaded, Failure> {
+        load(&self.recipe()?, terminal)
+    }
+}
+
+/// Loads what `recipe` names, and says what is odd about it.
+///
+/// # Errors
+/// A [`Failure`] after every finding was said.
+pub(crate) fn load(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failure> {
+    match recipe.load() {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                let Loaded { sources, warnings, .. } = &loaded;
+                terminal.note(&config::render(sources, warnings, &terminal.style()));
+            }
+            Ok(loaded)
+        }
+        Err(LoadError::Read(error)) => Err(unreadable(&error)),
+        Err(LoadError::Findings(findings)) => {
+            terminal.say(&findings.render(&terminal.style()));
+            Err(Failure::new(Exit::InvalidConfiguration, findings.to_string())
+                .help("`sidelight config explain KEY` says what an option takes; docs/config.md"))
+        }
+    }
+}
+
+/// A file that cannot be read is no valid configuration.
+pub(crate) fn unreadable(error: &ReadError) -> Failure {
+    Failure::new(Exit::InvalidConfiguration, error.to_string())
+        .because(&error.source)
+        .help("name an existing file in UTF-8 that this user may read, or `-` for standard input")
+}

@@ -1,0 +1,194 @@
+//! Destinations: the name, the connection, the certificate, and an empty request.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::report::Group;
+use super::storage;
+use crate::config::Config;
+use crate::export::client::{Client, ConnectError, SendError, TlsError};
+use crate::export::config::{ClientConfig, Destination, Target};
+use crate::export::disposition::Status;
+use crate::export::endpoint::Endpoint;
+use crate::export::refused::escaped;
+use crate::net::certificate;
+use crate::net::connect;
+use crate::time::{Clock as _, SystemClock, UnixNano, rfc3339};
+
+/// A certificate that ends sooner is said.
+const SOON: Duration = Duration::from_hours(21 * 24);
+
+pub(super) async fn look(config: &Config, timeout: Duration, group: &mut Group<'_>) {
+    if config.export.destinations.is_empty() {
+        group.skipped("export", "no exporters: everything stays here");
+    }
+    for destination in &config.export.destinations {
+        match &destination.target {
+            Target::Debug(_) => {
+                group.passed("export", format!("{} writes to standard error", destination.name))
+            }
+            Target::File(file) => {
+                let parent = file.path.parent().unwrap_or(Path::new("."));
+                storage::writable(&destination.name, parent, "directory", group);
+            }
+            Target::Otlp(client) => {
+                let client =
+                    ClientConfig { timeout: client.timeout.min(timeout), ..(**client).clone() };
+                otlp(destination, &client, group).await;
+            }
+        }
+    }
+}
+
+async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Group<'_>) {
+    let name = &destination.name;
+    let mut seen: Vec<&Endpoint> = Vec::new();
+    for signal in destination.signals.iter() {
+        let (endpoint, _) = client.endpoint_of(signal);
+        if seen.contains(&endpoint) {
+            continue;
+        }
+        seen.push(endpoint);
+        if endpoint.tls {
+            let reached =
+                tokio::time::timeout(client.timeout, connect::certificate(endpoint, &client.tls))
+                    .await;
+            if let Ok(Ok(Some(certificate))) = reached {
+                expiry(name, &certificate, SystemClock::new().unix_nano(), group);
+            }
+        }
+        let clock = SystemClock::new();
+        let began = clock.monotonic();
+        let Ok(sender) = Client::new(client, Arc::new(SystemClock::new())) else {
+            group.failed(
+                "export",
+                format!("{name}: a header cannot be sent"),
+                "see `headers` of this exporter",
+            );
+            continue;
+        };
+        // Legal and without effect: a request with nothing in it.
+        let sent = sender.send(signal, Vec::new()).await;
+        let took = clock.monotonic().saturating_sub(began).as_millis();
+        let to = endpoint.authority();
+        match sent {
+            Ok(_) => {
+                let tls = if endpoint.tls { "TLS" } else { "plain text" };
+                let text =
+                    format!("{name}: {to} took an empty {signal} request in {took} ms ({tls})");
+                group.passed("export", text);
+            }
+            Err(error) => {
+                let text = format!("{name}: {to}: {}", escaped(&error.chain()));
+                group.failed("export", text, help(name, &error));
+            }
+        }
+    }
+}
+
+/// How long the certificate of a server that proved itself still holds.
+fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut Group<'_>) {
+    let Some((_, until)) = certificate::validity(certificate) else { return };
+    let until = Duration::from_secs(u64::try_from(until).unwrap_or(0));
+    let left = until.saturating_sub(Duration::from_nanos(now.0));
+    let date = rfc3339(UnixNano::default().after(until));
+    let date = date.split('T').next().unwrap_or_default();
+    let text = format!("{name}: the server's certificate is valid until {date}");
+    if left < SOON {
+        let days = left.as_secs() / 86_400;
+        group.warning("certificate", format!("{text}, {days} days"), "renew it on that server");
+    } else {
+        group.passed("certificate", text);
+    }
+}
+
+/// What to do about a destination that does not take an empty request.
+fn help(name: &str, error: &SendError) -> String {
+    let option = |key: &str| format!("sidelight config explain exporters.{name}.{key}");
+    match error {
+        SendError::Connect(ConnectError::Resolve { .. } | ConnectError::NoAddress) => {
+            "check the name, and this machine's DNS; in Kubernetes write `service.namespace.svc`"
+                .to_owned()
+        }
+        SendError::Connect(ConnectError::Tls(TlsError::NoAuthorities)) => option("tls.ca_file"),
+        SendError::Connect(ConnectError::Tls(_)) => {
+            format!(
+                "see the server's certificate; {}, or http:// if it speaks plain text",
+                option("tls.ca_file")
+            )
+        }
+        SendError::Connect(ConnectError::Reach { .. }) => {
+            format!("start the destination, or mend the address: {}", option("endpoint"))
+        }
+        SendError::Timeout(_) => {
+            "a firewall may drop it, or the destination is busy: try from another machine"
+                .to_owned()
+        }
+        SendError::Answered { status, .. } => answered(*status, name),
+        _ => format!(
+            "the port may be another protocol's (4317 gRPC, 4318 HTTP): {}",
+            option("endpoint")
+        ),
+    }
+}
+
+fn answered(status: Status, name: &str) -> String {
+    let text = status.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED"]) {
+        format!(
+            "it wants a token or another one: sidelight config explain exporters.{name}.headers"
+        )
+    } else if has(&["404", "405", "UNIMPLEMENTED"]) {
+        "it does not take OTLP there: check the path and the port (4317 gRPC, 4318 HTTP)".to_owned()
+    } else {
+        "it is reached and refuses: see its own log".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Report, Verdict};
+    use super::*;
+    use crate::config::{Inputs, load};
+
+    #[tokio::test]
+    async fn a_destination_that_is_not_there_fails_with_what_to_do() {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = nobody.local_addr().unwrap();
+        drop(nobody);
+        let text = format!("exporters: {{otlp_grpc/x: {{endpoint: 'http://{address}'}}, debug: }}");
+        let files = vec![("config.yaml".to_owned(), text)];
+        let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
+        let mut report = Report::default();
+        look(&loaded.config, Duration::from_secs(5), &mut report.group("destinations")).await;
+        let verdicts: Vec<_> = report.checks.iter().map(|check| check.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Failed, Verdict::Passed], "{report:?}");
+        let failed = report.checks.first().unwrap();
+        assert!(
+            failed.text.contains("otlp_grpc/x") && failed.text.contains("refused"),
+            "{failed:?}"
+        );
+        assert!(failed.help.as_ref().unwrap().contains("exporters.otlp_grpc/x.endpoint"));
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_a_warning() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2030, 1, 20);
+        let certificate = params.self_signed(&key).unwrap();
+        let at = |now: &str| {
+            let ms = crate::time::parse_unix_ms(now).unwrap();
+            let now = UnixNano::default().after(Duration::from_millis(ms.try_into().unwrap()));
+            let mut report = Report::default();
+            expiry("x", certificate.der(), now, &mut report.group("destinations"));
+            report.checks.remove(0)
+        };
+        assert_eq!(at("2029-06-01T00:00:00Z").verdict, Verdict::Passed);
+        let soon = at("2030-01-15T00:00:00Z");
+        assert_eq!(soon.verdict, Verdict::Warning);
+        assert!(soon.text.ends_with("until 2030-01-20, 5 days"), "{soon:?}");
+    }
+}

@@ -1,0 +1,305 @@
+//! Disks and limits: room, rights, the file system, how long a sync takes, memory, open files, the clock.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{StatVfs, statfs, statvfs};
+use rustix::process::{Resource, getrlimit};
+
+use super::report::Group;
+use crate::cli::text::size;
+use crate::config::{Config, Surroundings};
+use crate::journal::Durability;
+use crate::journal::inspect;
+use crate::time::{Clock as _, SystemClock, UnixNano};
+
+/// What one group of requests writes, about.
+const PROBE_BYTES: usize = 64 << 10;
+const PROBES: usize = 5;
+/// Senders wait for a sync; one that takes longer holds them up.
+const SYNC_SLOW: Duration = Duration::from_millis(100);
+/// Open files that the agent can need at once.
+const FILES_MIN: u64 = 1024;
+/// 2026-01-01: no clock is earlier.
+const EARLIEST: UnixNano = UnixNano(1_767_225_600_000_000_000);
+
+pub(super) fn look(config: &Config, group: &mut Group<'_>) {
+    let journal = &config.journal;
+    if journal.durability == Durability::Memory {
+        group.warning(
+            "journal",
+            "the journal is in memory: what is acknowledged survives no restart",
+            "journal.durability: fsync or os",
+        );
+    } else if let Some(directory) =
+        writable("journal", &journal.directory, "journal.directory", group)
+    {
+        room(config, &directory, group);
+        file_system(&directory, group);
+        if journal.durability == Durability::Fsync {
+            sync(&directory, group);
+        }
+        content(&journal.directory, group);
+    }
+    if let Some(store) = &config.store {
+        writable("metric store", &store.directory, "store.directory", group);
+    }
+    memory(config, &Surroundings::of_process(), group);
+    files(getrlimit(Resource::Nofile).current, group);
+    clock(SystemClock::new().unix_nano(), group);
+}
+
+/// Whether files can be made in a directory, or it in what is there of its path; that place.
+pub(super) fn writable(
+    what: &str,
+    directory: &Path,
+    option: &str,
+    group: &mut Group<'_>,
+) -> Option<PathBuf> {
+    let shown = directory.display();
+    let there = directory.ancestors().find(|place| std::fs::metadata(place).is_ok());
+    let there = there.filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !there.is_dir() {
+        let text = format!("{what}: {} is not a directory", there.display());
+        group.failed("directory", text, format!("move it away, or set {option}"));
+        return None;
+    }
+    match probe(there) {
+        Ok(_) if there == directory => {
+            group.passed("directory", format!("{what}: {shown} is writable"))
+        }
+        Ok(_) => group
+            .passed("directory", format!("{what}: {shown} will be made in {}", there.display())),
+        Err(error) => {
+            let text = format!("{what}: this user cannot write to {}: {error}", there.display());
+            let help =
+                format!("chown it to the agent's user, run this as that user, or set {option}");
+            group.failed("directory", text, help);
+            return None;
+        }
+    }
+    Some(there.to_owned())
+}
+
+/// A file in `directory` that has no name any more.
+fn probe(directory: &Path) -> std::io::Result<File> {
+    let path = directory.join(format!(".sidelight-doctor-{}", std::process::id()));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+fn room(config: &Config, directory: &Path, group: &mut Group<'_>) {
+    let Ok(StatVfs { f_bavail, f_blocks, f_frsize, .. }) = statvfs(directory) else { return };
+    let (free, total) = (f_bavail * f_frsize, f_blocks * f_frsize);
+    let wanted = config.journal.max_size.unwrap_or(512 << 20);
+    let spare = total / 20;
+    let text = format!("{} free of {} for the journal", size(free), size(total));
+    if free <= spare {
+        group.failed(
+            "room",
+            text,
+            "the journal leaves the last 5 % alone: free some, or move it (journal.directory)",
+        );
+    } else if config.journal.max_size.is_some() && free < wanted + spare {
+        let help = format!("journal.max_size is {}: lower it, or free some", size(wanted));
+        group.warning("room", text, help);
+    } else {
+        group.passed("room", text);
+    }
+}
+
+/// File systems on which acknowledged data does not survive, or syncs do not mean what they say. Source: Linux
+/// uapi/linux/magic.h.
+fn file_system(directory: &Path, group: &mut Group<'_>) {
+    let Ok(stat) = statfs(directory) else { return };
+    let known = [
+        (0x0102_1994, "tmpfs", "it is gone with the machine or the container"),
+        (0x8584_58f6, "ramfs", "it is gone with the machine"),
+        (0x6969, "NFS", "locks and syncs are the server's: use a local disk"),
+        (0xff53_4d42, "CIFS", "locks and syncs are the server's: use a local disk"),
+        (0x794c_7630, "overlayfs", "it is gone with the container: mount a volume there"),
+    ];
+    let magic = u64::try_from(stat.f_type).unwrap_or(0);
+    if let Some((_, name, why)) = known.iter().find(|(known, ..)| *known == magic) {
+        let help = "put journal.directory on a disk that stays, or say so with journal.durability";
+        group.warning("file_system", format!("{} is {name}: {why}", directory.display()), help);
+    }
+}
+
+/// How long the disk takes to keep a group.
+fn sync(directory: &Path, group: &mut Group<'_>) {
+    let clock = SystemClock::new();
+    let mut took = Vec::with_capacity(PROBES);
+    let measured = probe(directory).and_then(|mut file| {
+        for _ in 0..PROBES {
+            let began = clock.monotonic();
+            file.write_all(&[0x5a; PROBE_BYTES])?;
+            rustix::fs::fdatasync(&file)?;
+            took.push(clock.monotonic().saturating_sub(began));
+        }
+        Ok(())
+    });
+    took.sort_unstable();
+    let median = took.get(took.len() / 2).copied().unwrap_or_default();
+    match measured {
+        Ok(()) if median > SYNC_SLOW => group.warning(
+            "sync",
+            format!("the disk takes {} ms to sync 64 KiB; senders wait for it", median.as_millis()),
+            "a faster disk, or journal.durability: os (survives SIGKILL, not power loss)",
+        ),
+        Ok(()) => {
+            let ms = median.as_secs_f64() * 1e3;
+            group.passed("sync", format!("the disk syncs 64 KiB in {ms:.1} ms"));
+        }
+        Err(error) => group.failed(
+            "sync",
+            format!("the disk cannot sync: {error}"),
+            "see the system's log (dmesg)",
+        ),
+    }
+}
+
+/// What stands in the journal.
+fn content(directory: &Path, group: &mut Group<'_>) {
+    if !directory.is_dir() {
+        return;
+    }
+    match inspect::inspect(directory) {
+        Ok(found) => {
+            let bytes: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
+            // Lanes of destinations have a signal in their names.
+            let lanes = found.readers.iter().filter(|reader| reader.name.contains(':'));
+            let queued: u64 = lanes.map(|reader| reader.queued.items).sum();
+            let text = format!(
+                "the journal has {} ({} segments), {queued} items not delivered",
+                size(bytes),
+                found.segments.len()
+            );
+            if found.lost_records > 0 || !found.unreadable.is_empty() {
+                let text = format!("{text}; {} records cannot be read", found.lost_records);
+                group.warning(
+                    "journal",
+                    text,
+                    "look at the disk (dmesg, smartctl); the agent goes on without them",
+                );
+            } else {
+                group.passed("journal", text);
+            }
+        }
+        Err(error) => {
+            let text = crate::telemetry::chain(&error);
+            group.failed(
+                "journal",
+                text,
+                "run this as the agent's user; see `sidelight journal stats`",
+            );
+        }
+    }
+}
+
+fn memory(config: &Config, surroundings: &Surroundings, group: &mut Group<'_>) {
+    let own = config.memory.total as u64;
+    match surroundings.memory_limit {
+        Some(limit) if own > limit => group.failed(
+            "memory",
+            format!("limits.memory is {}, the cgroup allows {}", size(own), size(limit)),
+            "lower limits.memory, or leave it out for 75 % of the cgroup's limit",
+        ),
+        Some(limit) => group.passed(
+            "memory",
+            format!("limits.memory {} of the cgroup's {}", size(own), size(limit)),
+        ),
+        None => {
+            group.passed("memory", format!("limits.memory {}; the cgroup has no limit", size(own)))
+        }
+    }
+}
+
+fn files(limit: Option<u64>, group: &mut Group<'_>) {
+    match limit {
+        Some(limit) if limit < FILES_MIN => group.warning(
+            "open_files",
+            format!("this user may open {limit} files at once"),
+            format!("ulimit -n {FILES_MIN}, or LimitNOFILE={FILES_MIN} in the unit"),
+        ),
+        limit => {
+            let limit = limit.map_or_else(|| "any number of".to_owned(), |limit| limit.to_string());
+            group.passed("open_files", format!("{limit} files may be open at once"));
+        }
+    }
+}
+
+fn clock(now: UnixNano, group: &mut Group<'_>) {
+    if now < EARLIEST {
+        let text = format!("the clock says {}", crate::time::rfc3339(now));
+        group.failed(
+            "clock",
+            text,
+            "set it: certificates, ages and rules go by it (timedatectl, chronyc)",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Report, Verdict};
+    use super::*;
+
+    fn looked(look: impl FnOnce(&mut Group<'_>)) -> Vec<(Verdict, &'static str)> {
+        let mut report = Report::default();
+        look(&mut report.group("storage"));
+        for check in &report.checks {
+            let wrong = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
+            assert_eq!(wrong, check.help.is_some(), "{check:?}");
+        }
+        report.checks.iter().map(|check| (check.verdict, check.name)).collect()
+    }
+
+    #[test]
+    fn a_directory_that_is_there_or_can_be_made_passes_and_nothing_stays_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let passed = [(Verdict::Passed, "directory")];
+        for path in [directory.path().to_owned(), directory.path().join("a/b")] {
+            assert_eq!(looked(|group| drop(writable("x", &path, "o", group))), passed);
+        }
+        assert_eq!(looked(|group| sync(directory.path(), group)).len(), 1);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        let file = directory.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let below = file.join("journal");
+        assert_eq!(
+            looked(|group| drop(writable("x", &below, "o", group))),
+            [(Verdict::Failed, "directory")]
+        );
+    }
+
+    #[test]
+    fn limits_below_what_the_agent_needs_are_said() {
+        let mut config = Config::with_surroundings(&Surroundings::default());
+        let limited = |limit| Surroundings { memory_limit: limit, ..Surroundings::default() };
+        let passed = [(Verdict::Passed, "memory")];
+        assert_eq!(looked(|group| memory(&config, &limited(None), group)), passed);
+        assert_eq!(looked(|group| memory(&config, &limited(Some(1 << 30)), group)), passed);
+        config.memory = crate::memory::Budget::split(256 << 20);
+        let failed = [(Verdict::Failed, "memory")];
+        assert_eq!(looked(|group| memory(&config, &limited(Some(128 << 20)), group)), failed);
+        assert_eq!(looked(|group| files(Some(256), group)), [(Verdict::Warning, "open_files")]);
+        assert_eq!(looked(|group| files(None, group)), [(Verdict::Passed, "open_files")]);
+        assert_eq!(looked(|group| clock(UnixNano(0), group)), [(Verdict::Failed, "clock")]);
+    }
+
+    #[test]
+    fn a_journal_in_memory_is_a_warning() {
+        let mut config = Config::with_surroundings(&Surroundings::default());
+        config.journal.durability = Durability::Memory;
+        config.store = None;
+        assert_eq!(
+            looked(|group| look(&config, group)).first(),
+            Some(&(Verdict::Warning, "journal"))
+        );
+    }
+}

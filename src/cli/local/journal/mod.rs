@@ -1,0 +1,110 @@
+//! `sidelight journal`: how full it is, what stands in it, what destinations rejected.
+//!
+//! All of it reads the journal's files without locking or writing them, beside an agent that has them or without one;
+//! only a rejected record that was sent again, or is let go, is removed.
+
+mod dump;
+mod rejected;
+mod stats;
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::configured::Configured;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::Terminal;
+use crate::config::Loaded;
+use crate::journal::{Durability, OpenError};
+
+/// What about the journal.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum What {
+    /// How full it is, who has not read what, and how long the room lasts.
+    Stats(stats::Args),
+    /// Write its requests as OTLP/JSON, one a line, as the `file` exporter does.
+    Dump(dump::Args),
+    /// Requests that a destination did not take: list, show, send again.
+    #[command(subcommand)]
+    Rejected(rejected::What),
+}
+
+pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+    match what {
+        What::Stats(args) => stats::execute(args, terminal).await,
+        What::Dump(args) => dump::execute(args, terminal),
+        What::Rejected(what) => rejected::execute(what, terminal).await,
+    }
+}
+
+/// Which journal.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Place {
+    /// The journal's directory. Default: that of the configuration.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set"])]
+    directory: Option<PathBuf>,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+impl Place {
+    /// Whether one was named.
+    const fn is_named(&self) -> bool {
+        self.directory.is_some() || self.configured.any()
+    }
+
+    /// Its directory, which has to be there, and the configuration that names it.
+    fn find(&self, terminal: &Terminal) -> Result<(PathBuf, Option<Loaded>), Failure> {
+        if let Some(directory) = &self.directory {
+            there(directory)?;
+            return Ok((directory.clone(), None));
+        }
+        let loaded = self.configured.load(terminal)?;
+        let journal = &loaded.config.journal;
+        if journal.durability == Durability::Memory {
+            return Err(Failure::new(
+                Exit::Failed,
+                "this configuration keeps its journal in memory",
+            )
+            .help("there are no files: `sidelight journal stats --url URL` asks the agent"));
+        }
+        there(&journal.directory)?;
+        Ok((journal.directory.clone(), Some(loaded)))
+    }
+}
+
+fn there(directory: &Path) -> Result<(), Failure> {
+    let listed = std::fs::read_dir(directory).map_err(|error| unreadable(directory, &error))?;
+    let name =
+        |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let ours = |name: &String| name.ends_with(".seg") || name == "lock" || name == "rejected";
+    if listed.filter_map(name).any(|name| ours(&name)) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, format!("there is no journal in {}", directory.display())).help(
+        "it is the directory `journal.directory` of the agent, with files that end in `.seg`; \
+         `sidelight config print -c FILE` shows it",
+    ))
+}
+
+fn unreadable(directory: &Path, error: &std::io::Error) -> Failure {
+    let what = format!("cannot read the journal in {}", directory.display());
+    let help = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "it belongs to the agent's user: run this as that user, or as root"
+        }
+        _ => "name the agent's configuration with `-c`, or the journal with `--directory`",
+    };
+    Failure::new(Exit::Failed, what).because(error).help(help)
+}
+
+fn unopened(directory: &Path, error: &OpenError) -> Failure {
+    if let OpenError::Io { source, .. } = error
+        && source.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        return unreadable(directory, source);
+    }
+    Failure::new(Exit::Failed, format!("cannot read the journal in {}", directory.display()))
+        .because(error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! `sidelight journal rejected`: requests that a destination refused while it took others, kept for people.
+//!
+//! They are in the ledger as dropped{rejected}, whatever becomes of them here. Sending goes straight to the
+//! destination, past the journal; what is taken is removed. A running agent does not mind: it may let go of the
+//! oldest meanwhile, and finds out that one is gone.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::Place;
+use crate::cli::configured::Configured;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::{self, Column, Shape, text};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::{Format, size};
+use crate::config::Loaded;
+use crate::export::client::{Client, Response, SendError};
+use crate::export::config::{ClientConfig, Target};
+use crate::export::refused::escaped;
+use crate::journal::inspect::{Kept, read_rejected, rejected, remove_rejected};
+use crate::journal::{Rejected, RejectedFile};
+use crate::time::SystemClock;
+
+/// What is done with them.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum What {
+    /// List them, with the destination's words.
+    Ls(Ls),
+    /// Write one as a line of OTLP/JSON.
+    Show(Show),
+    /// Send them again, and remove what is taken.
+    #[command(
+        after_help = "Examples:\n  sidelight journal rejected resend -c config.yaml --all\n  \
+        sidelight journal rejected resend -c config.yaml --to otlp_http/other 00000000000000000042-0.rejected"
+    )]
+    Resend(Resend),
+    /// Remove them.
+    Rm(Rm),
+}
+
+/// Where they are, and how they are shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ls {
+    #[command(flatten)]
+    place: Place,
+    /// The format.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+/// Which one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// Its name, as `ls` shows it.
+    #[arg(value_name = "NAME", value_parser = name)]
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which ones.
+#[derive(Debug, clap::Args)]
+struct Chosen {
+    /// Their names, as `ls` shows them.
+    #[arg(value_name = "NAME", value_parser = name, required_unless_present = "all")]
+    names: Vec<String>,
+    /// All of them.
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which ones, and where to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resend {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Another exporter of the configuration. Default: the one that rejected them.
+    #[arg(long, value_name = "EXPORTER")]
+    to: Option<String>,
+    /// Keep the files of what is taken, too.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Which ones.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rm {
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
+/// The name of a file, never a path.
+fn name(text: &str) -> Result<String, String> {
+    let legal = text.ends_with(".rejected") && !text.contains('/');
+    legal
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected a name that `rejected ls` shows".to_owned())
+}
+
+const ROWS: Shape = Shape {
+    list: "kept",
+    columns: &[
+        Column::text("NAME", |row| text(row, "file")),
+        Column::text("AT", |row| rows::time(row, "at_unix_seconds"))
+            .plain(|row| text(row, "at_unix_seconds")),
+        Column::text("EXPORTER", |row| text(row, "exporter")),
+        Column::text("SIGNAL", |row| text(row, "signal")),
+        Column::number("ITEMS", |row| text(row, "items")),
+        Column::number("SIZE", |row| {
+            row.get("payload_bytes").and_then(Value::as_u64).map_or_else(String::new, size)
+        })
+        .plain(|row| text(row, "payload_bytes")),
+        Column::text("STATUS", |row| text(row, "status")),
+    ],
+    none: "nothing was rejected",
+};
+
+pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+    match what {
+        What::Ls(args) => {
+            let (directory, _) = args.place.find(terminal)?;
+            let files: Vec<Value> = list(&directory, terminal)?.iter().map(document).collect();
+            ROWS.show(&json!({ "schema_version": 1, "kept": files }), args.output, terminal)?;
+        }
+        What::Show(args) => {
+            let (directory, _) = args.place.find(terminal)?;
+            let Rejected { record, .. } = read(&directory, &args.name)?;
+            let mut line = Vec::new();
+            sidelight_wire::json::from_protobuf(record.signal, &record.payload, &mut line)
+                .map_err(|error| {
+                    Failure::new(Exit::Failed, format!("{} is not OTLP", args.name)).because(&error)
+                })?;
+            line.push(b'\n');
+            terminal.data(&String::from_utf8_lossy(&line))?;
+        }
+        What::Resend(args) => return resend(args, terminal).await,
+        What::Rm(args) => {
+            let (directory, _, names) = args.chosen.find(terminal)?;
+            for name in names {
+                remove(&directory, &name)?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+impl Chosen {
+    /// The directory, the configuration and the names.
+    fn find(&self, terminal: &Terminal) -> Result<(PathBuf, Option<Loaded>, Vec<String>), Failure> {
+        let (directory, loaded) = self.place.find(terminal)?;
+        let names = if self.all {
+            list(&directory, terminal)?.into_iter().map(|file| file.name).collect()
+        } else {
+            self.names.clone()
+        };
+        Ok((directory, loaded, names))
+    }
+}
+
+/// What is kept; what cannot be read is said.
+fn list(directory: &Path, terminal: &Terminal) -> Result<Vec<RejectedFile>, Failure> {
+    let Kept { files, unreadable } =
+        rejected(directory).map_err(|error| super::unreadable(directory, &error))?;
+    for (name, error) in unreadable {
+        terminal.say(&format!("{name} cannot be read: {error}"));
+    }
+    Ok(files)
+}
+
+fn read(directory: &Path, name: &str) -> Result<Rejected, Failure> {
+    read_rejected(directory, name).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot read the rejected request {name}"))
+            .because(&error)
+            .help("`sidelight journal rejected ls` shows what there is")
+    })
+}
+
+fn remove(directory: &Path, name: &str) -> Result<(), Failure> {
+    remove_rejected(directory, name).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot remove {name}")).because(&error).help(
+            "run this as the agent's user; `sidelight journal rejected ls` shows what there is",
+        )
+    })
+}
+
+fn document(file: &RejectedFile) -> Value {
+    json!({
+        "file": file.name,
+        "bytes": file.bytes,
+        "exporter": file.exporter,
+        "signal": file.signal.name(),
+        "seq": file.seq,
+        "items": file.items,
+        "payload_bytes": file.payload_bytes,
+        "status": file.status,
+        "at_unix_seconds": file.at.as_seconds_f64(),
+    })
+}
+
+async fn resend(args: &Resend, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (directory, loaded, names) = args.chosen.find(terminal)?;
+    let loaded = match loaded {
+        Some(loaded) => loaded,
+        None => Configured::default().load(terminal)?,
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for name in &names {
+        let kept = read(&directory, name)?;
+        let exporter = args.to.as_ref().unwrap_or(&kept.exporter);
+        let client = client(&loaded, exporter)?;
+        match send(client, &kept).await? {
+            Ok(Response { partial: None }) => {
+                taken += 1;
+                if !args.keep {
+                    remove(&directory, name)?;
+                }
+            }
+            Ok(Response { partial: Some(partial) }) => {
+                refused += 1;
+                let words = escaped(&partial.message);
+                terminal.say(&format!(
+                    "{name}: {exporter} rejected {} items: {words}",
+                    partial.rejected
+                ));
+            }
+            Err(error) => {
+                refused += 1;
+                terminal.say(&format!("{name}: {exporter}: {}", escaped(&error.chain())));
+            }
+        }
+    }
+    terminal.note(&format!("{taken} taken, {refused} not"));
+    Ok(if refused > 0 { Exit::Failed } else { Exit::Ok })
+}
+
+/// How to reach the exporter of that name.
+fn client<'a>(loaded: &'a Loaded, exporter: &str) -> Result<&'a ClientConfig, Failure> {
+    let destinations = &loaded.config.export.destinations;
+    match destinations
+        .iter()
+        .find(|destination| destination.name == exporter)
+        .map(|found| &found.target)
+    {
+        Some(Target::Otlp(client)) => Ok(client),
+        Some(Target::Debug(_) | Target::File(_)) => {
+            let what = format!("`{exporter}` is not a receiver of OTLP");
+            Err(Failure::new(Exit::Usage, what)
+                .help("`rejected show` writes a request as OTLP/JSON"))
+        }
+        None => {
+            let known: Vec<_> = destinations.iter().map(|d| format!("`{}`", d.name)).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let what = format!("the configuration has no exporter `{exporter}`");
+            let help = "name the agent's configuration with `-c`, or another exporter with `--to`";
+            Err(Failure::new(Exit::Usage, what).help(format!("{help}; it has: {known}")))
+        }
+    }
+}
+
+/// Sends one as it would have been sent, its headers with it.
+async fn send(
+    client: &ClientConfig,
+    kept: &Rejected,
+) -> Result<Result<Response, SendError>, Failure> {
+    let client = Client::new(client, Arc::new(SystemClock::new()))
+        .map_err(|error| Failure::new(Exit::InvalidConfiguration, error.to_string()))?;
+    let signal = kept.record.signal;
+    let headers = kept.record.meta.headers();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| (name.to_owned(), Bytes::copy_from_slice(value))).collect();
+    let body = match client.encode(signal, vec![kept.record.payload.clone()]).await {
+        Ok(body) => body,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(client.send_encoded(signal, &body, &headers).await)
+}

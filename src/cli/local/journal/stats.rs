@@ -1,0 +1,250 @@
+//! `sidelight journal stats`: of the running agent, or of the files.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Place, unopened};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::read::client::Connection;
+use crate::cli::read::watch::Watch;
+use crate::cli::rows::{self, Column, Shape, text};
+use crate::cli::terminal::Terminal;
+use crate::cli::text::{Format, long_time, size};
+use crate::journal::inspect::{self, Inspection};
+use crate::time::{Clock as _, SystemClock, UnixNano};
+
+/// Which journal, and how it is shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  sidelight journal stats\n  \
+    sidelight journal stats --directory /var/lib/sidelight/journal --segments\n\n\
+    Without a directory or configuration the running agent is asked; if there is none, the files are read.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// List the segments instead of the readers; of the files.
+    #[arg(long)]
+    segments: bool,
+    /// The format.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+    #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const READERS: Shape = Shape {
+    list: "readers",
+    columns: &[
+        Column::text("READER", |row| text(row, "name")),
+        Column::number("QUEUED", |row| count(row, "/queued/requests")),
+        Column::number("ITEMS", |row| count(row, "/queued/items")),
+        Column::number("SIZE", |row| row.get("queued_bytes").map_or_else(String::new, bytes))
+            .plain(|row| text(row, "queued_bytes")),
+        Column::number("OLDEST", |row| seconds(row, "oldest_age_seconds"))
+            .plain(|row| text(row, "oldest_age_seconds")),
+        Column::number("PROGRESS", |row| seconds(row, "since_progress_seconds"))
+            .plain(|row| text(row, "since_progress_seconds")),
+    ],
+    none: "nobody reads this journal",
+};
+
+const SEGMENTS: Shape = Shape {
+    list: "segment_list",
+    columns: &[
+        Column::text("SEGMENT", |row| text(row, "name")),
+        Column::number("SIZE", |row| row.get("bytes").map_or_else(String::new, bytes))
+            .plain(|row| text(row, "bytes")),
+        Column::number("REQUESTS", |row| text(row, "records")),
+        Column::number("SPANS", |row| count(row, "/items/traces")),
+        Column::number("POINTS", |row| count(row, "/items/metrics")),
+        Column::number("LOGS", |row| count(row, "/items/logs")),
+        Column::text("FIRST", |row| rows::time(row, "first_received_unix_seconds")),
+        Column::text("LAST", |row| rows::time(row, "last_received_unix_seconds")),
+        Column::text("STATE", |row| text(row, "state")),
+    ],
+    none: "the journal has no segments yet",
+};
+
+fn count(row: &Value, pointer: &str) -> String {
+    row.pointer(pointer).map_or_else(String::new, rows::plain)
+}
+
+fn bytes(value: &Value) -> String {
+    value.as_u64().map_or_else(String::new, size)
+}
+
+fn seconds(row: &Value, key: &str) -> String {
+    row.get(key).and_then(Value::as_f64).map_or_else(|| "-".to_owned(), long_time)
+}
+
+pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let files = args.segments || args.place.is_named() && !args.connection.is_named();
+    args.watch
+        .repeat(terminal, async || {
+            let document = match files {
+                true => of_files(&args.place, terminal)?,
+                false => of_agent(args, terminal).await?,
+            };
+            Ok(shown(args, &document, terminal))
+        })
+        .await
+}
+
+/// What the running agent says; of the files, when none runs and none was named.
+async fn of_agent(args: &Args, terminal: &Terminal) -> Result<Value, Failure> {
+    match args.connection.document("/api/sidelight/v1/status").await {
+        Ok(body) => {
+            let mut document =
+                rows::parsed(&body)?.get_mut("journal").map(Value::take).unwrap_or_default();
+            if let Value::Object(members) = &mut document {
+                members.insert("schema_version".to_owned(), json!(1));
+                members.insert("source".to_owned(), json!("agent"));
+            }
+            Ok(document)
+        }
+        Err(failure) if failure.exit == Exit::Unreachable && !args.connection.is_named() => {
+            let files = of_files(&args.place, terminal);
+            terminal.note("no agent answers: this is what the files say");
+            files
+                .map_err(|files| Failure { why: [vec![files.what], files.why].concat(), ..failure })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn of_files(place: &Place, terminal: &Terminal) -> Result<Value, Failure> {
+    let (directory, loaded) = place.find(terminal)?;
+    let found = inspect::inspect(&directory).map_err(|error| unopened(&directory, &error))?;
+    let kept = inspect::rejected(&directory).map(|kept| kept.files).unwrap_or_default();
+    let max_size = loaded.and_then(|loaded| loaded.config.journal.max_size);
+    let now = SystemClock::new().unix_nano();
+    let mut document = document(&directory, &found, now);
+    if let Value::Object(members) = &mut document {
+        members.insert("max_size_bytes".to_owned(), json!(max_size));
+        let size: u64 = kept.iter().map(|file| file.bytes).sum();
+        members.insert("rejected".to_owned(), json!({ "files": kept.len(), "bytes": size }));
+    }
+    Ok(document)
+}
+
+fn document(directory: &Path, found: &Inspection, now: UnixNano) -> Value {
+    let readers = found.readers.iter().map(|reader| {
+        json!({
+            "name": reader.name,
+            "queued": { "requests": reader.queued.requests, "items": reader.queued.items },
+            "queued_bytes": reader.queued_bytes,
+            "oldest_age_seconds": reader.oldest.map(|at| now.since(at).as_secs_f64()),
+            "watermark": reader.watermark,
+        })
+    });
+    let segments = found.segments.iter().map(|segment| {
+        let items = segment
+            .signals
+            .iter()
+            .map(|(signal, count)| (signal.name().to_owned(), json!(count.items)));
+        let state = match (segment.damaged, segment.compressed) {
+            (true, _) => "damaged",
+            (false, true) => "compressed",
+            (false, false) => "",
+        };
+        json!({
+            "name": segment.name,
+            "first_seq": segment.first_seq,
+            "end_seq": segment.end_seq,
+            "bytes": segment.bytes,
+            "records": segment.records,
+            "items": items.collect::<serde_json::Map<_, _>>(),
+            "first_received_unix_seconds": segment.first_received.map(UnixNano::as_seconds_f64),
+            "last_received_unix_seconds": segment.last_received.map(UnixNano::as_seconds_f64),
+            "state": state,
+        })
+    });
+    json!({
+        "schema_version": 1,
+        "source": "files",
+        "directory": directory,
+        "size_bytes": found.segments.iter().map(|segment| segment.bytes).sum::<u64>(),
+        "segments": found.segments.len(),
+        "next_seq": found.next_seq,
+        "lost_records": found.lost_records,
+        "unreadable": found.unreadable,
+        "set_aside": { "files": found.set_aside.0, "bytes": found.set_aside.1 },
+        "readers": readers.collect::<Vec<_>>(),
+        "segment_list": segments.collect::<Vec<_>>(),
+    })
+}
+
+fn shown(args: &Args, document: &Value, terminal: &Terminal) -> String {
+    let shape = if args.segments { &SEGMENTS } else { &READERS };
+    if args.output != Format::Table {
+        return shape.shown(document, args.output, terminal);
+    }
+    let list = shape.shown(document, args.output, terminal);
+    format!("{}\n{list}", head(document))
+}
+
+/// What holds for the whole journal, a line each.
+fn head(document: &Value) -> String {
+    let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{name:<9} {value}");
+    };
+    let durability =
+        document.get("durability").map_or_else(String::new, |d| format!(" ({})", rows::plain(d)));
+    let source = if text(document, "source") == "agent" {
+        "asked of the running agent"
+    } else {
+        "read from its files"
+    };
+    line(
+        "journal",
+        format!("{}{durability}, {source}", text(document, "directory")).trim_start().to_owned(),
+    );
+    let max =
+        number("/max_size_bytes").map_or_else(String::new, |max| format!(" of {}", size(max)));
+    let segments = text(document, "segments");
+    line(
+        "size",
+        format!("{}{max} in {segments} segments", size(number("/size_bytes").unwrap_or(0))),
+    );
+    if let Some(left) = document.get("seconds_left").and_then(Value::as_f64) {
+        line(
+            "room",
+            format!(
+                "for {} at the rate of the last minute, if nothing is delivered",
+                long_time(left)
+            ),
+        );
+    }
+    if document.get("full").and_then(Value::as_bool) == Some(true) {
+        line(
+            "full",
+            "senders are refused: mend the destination, or raise `journal.max_size`".to_owned(),
+        );
+    }
+    for (pointer, what) in [
+        ("/lost_records", "records cannot be read"),
+        ("/poisoned_segments", "segments were given up after a failed write"),
+    ] {
+        if let Some(count) = number(pointer).filter(|count| *count > 0) {
+            line("lost", format!("{count} {what}"));
+        }
+    }
+    if let Some(files) = number("/set_aside/files").filter(|files| *files > 0) {
+        let bytes = size(number("/set_aside/bytes").unwrap_or(0));
+        line(
+            "aside",
+            format!("{files} unreadable files (`.corrupt`), {bytes}; they may be deleted"),
+        );
+    }
+    if let Some(files) = number("/rejected/files").filter(|files| *files > 0) {
+        let bytes = size(number("/rejected/bytes").unwrap_or(0));
+        line("rejected", format!("{files} requests, {bytes}: `sidelight journal rejected ls`"));
+    }
+    out
+}
