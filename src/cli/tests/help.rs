@@ -112,8 +112,11 @@ fn every_command_that_a_document_shows_can_be_typed() {
     {
         let text = std::fs::read_to_string(page).unwrap();
         let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-        let inline =
-            text.split('`').skip(1).step_by(2).filter(|code| code.starts_with("sidelight "));
+        // What is called by a command's name, that is: other things begin with this word, too.
+        let inline = text.split('`').skip(1).step_by(2).filter(|code| {
+            let name = code.strip_prefix("sidelight ").and_then(|rest| rest.split(' ').next());
+            name.is_some_and(|name| Typed::command().find_subcommand(name).is_some())
+        });
         for line in blocks.flat_map(str::lines).chain(inline.filter(|code| !code.contains('\n'))) {
             for words in typed(line) {
                 shown += 1;
