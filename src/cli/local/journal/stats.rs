@@ -106,10 +106,16 @@ async fn of_agent(args: &Args, terminal: &Terminal) -> Result<Value, Failure> {
             Ok(document)
         }
         Err(failure) if failure.exit == Exit::Unreachable && !args.connection.is_named() => {
-            let files = of_files(&args.place, terminal);
-            terminal.note("no agent answers: this is what the files say");
-            files
-                .map_err(|files| Failure { why: [vec![files.what], files.why].concat(), ..failure })
+            match of_files(&args.place, terminal) {
+                Ok(document) => {
+                    terminal.note("no agent answers: this is what the files say");
+                    Ok(document)
+                }
+                Err(files) => {
+                    let why = std::iter::once(files.what).chain(files.why).collect();
+                    Err(Failure { why, ..failure })
+                }
+            }
         }
         Err(failure) => Err(failure),
     }
@@ -234,6 +240,12 @@ fn head(document: &Value) -> String {
         if let Some(count) = number(pointer).filter(|count| *count > 0) {
             line("lost", format!("{count} {what}"));
         }
+    }
+    for file in rows::rows(document, "unreadable") {
+        line(
+            "damaged",
+            format!("{}: no segment can be read; the next start sets it aside", rows::plain(file)),
+        );
     }
     if let Some(files) = number("/set_aside/files").filter(|files| *files > 0) {
         let bytes = size(number("/set_aside/bytes").unwrap_or(0));
