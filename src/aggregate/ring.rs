@@ -71,7 +71,7 @@ impl<T> Ring<T> {
         Some(value)
     }
 
-    /// One with this hash that `is` it.
+    /// One with this hash that `is` it; of several any, so the caller keeps one of a kind.
     #[inline]
     pub(super) fn find(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<&T> {
         self.position(hash, is).and_then(|place| self.at(place))
@@ -96,6 +96,20 @@ impl<T> Ring<T> {
 
     fn at(&self, place: usize) -> Option<&T> {
         self.values.get(place).map(|(_, value)| value)
+    }
+
+    /// Changes each with this hash, the oldest first.
+    pub(super) fn each_mut(&mut self, hash: u64, mut change: impl FnMut(&mut T)) {
+        let of_hash = self.index.iter_hash(hash).map(|number| number.wrapping_sub(self.front));
+        let mut places: Vec<u32> = of_hash.collect();
+        places.sort_unstable();
+        for place in places {
+            if let Some((of, value)) = self.values.get_mut(place as usize)
+                && *of == hash
+            {
+                change(value);
+            }
+        }
     }
 
     /// All of them, the oldest first.
@@ -126,6 +140,9 @@ mod tests {
                 assert!(ring.find(ring.hash(8), |_| true).is_none());
             }
             ring.find_mut(ring.hash(3), |of| of.1 == 10).unwrap().0 = 9;
+            let mut alike = Vec::new();
+            ring.each_mut(ring.hash(5), |of| alike.push(of.1));
+            assert!(alike.iter().copied().eq((5..100).step_by(7)), "{alike:?}");
             for value in 0..100 {
                 assert_eq!(ring.pop(), Some((if value == 10 { 9 } else { round }, value)));
                 assert!(ring.find(ring.hash(value % 7), |of| of.1 == value).is_none());

@@ -237,6 +237,10 @@ fn is_part(device: &str, whole: &str) -> bool {
 }
 
 /// What a network interface did since the machine started.
+/// How interfaces between containers and their host begin: what passes them passes another, too, and each container brings
+/// one with a new name.
+const INNER: [&str; 7] = ["veth", "br-", "docker", "cni", "cali", "flannel", "virbr"];
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interface {
     pub(super) name: String,
@@ -255,7 +259,8 @@ impl Interface {
             let counts: Vec<&str> = counts.split_ascii_whitespace().collect();
             let number = |index: usize| counts.get(index)?.parse::<u64>().ok();
             let name = name.trim().to_owned();
-            (name != "lo").then_some(())?;
+            let counts_twice = INNER.iter().any(|beginning| name.starts_with(beginning));
+            (name != "lo" && !counts_twice).then_some(())?;
             Some(Self {
                 name,
                 received_bytes: number(0)?,

@@ -54,7 +54,8 @@ fn host() -> Files {
         (
             "proc/net/dev",
             "Inter-| Receive | Transmit\n face |bytes packets\n    lo: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n  \
-             eth0: 1000 10 1 0 0 0 0 0 2000 20 2 0 0 0 0 0\n",
+             eth0: 1000 10 1 0 0 0 0 0 2000 20 2 0 0 0 0 0\n \
+             veth1a2b@if5: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n",
         ),
     ])
 }

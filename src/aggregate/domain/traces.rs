@@ -3,11 +3,12 @@
 //! A span ends, and is sent, before what is above it. So a lookup waits until a SERVER span above it is known, for at most
 //! 10 s of received time, and is then counted without a route. Spans are followed only of instances that send lookups.
 //! Limits: [`LINKS_MAX`] spans, [`WAITING_MAX`] lookups, [`PLACES_MAX`] with those that no longer wait behind one that does,
-//! [`DEPTH_MAX`] spans between them. Cost: about 30 ns a span; a span settles the lookups of its own trace only.
+//! [`DEPTH_MAX`] spans between them. Cost: about 30 ns a span. A request looks once at the lookups of the traces that it
+//! has spans of, and follows each of their spans once.
 
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::resources::Found;
 use crate::aggregate::key::clip;
@@ -69,11 +70,13 @@ pub(super) struct Traces {
     links: Ring<Link>,
     routes: HashSet<Arc<str>>,
     waiting: Ring<Waiting>,
-    /// How many of them still do.
+    /// How many of them still do, by trace and in all.
+    of_trace: HashMap<Trace, usize>,
     waits: usize,
     follows: HashSet<usize>,
-    /// Traces with lookups of which something came since lookups were last looked at.
+    /// Traces with lookups of which something came since lookups were last looked at, in the order of that.
     news: Vec<Trace>,
+    noted: HashSet<Trace>,
 }
 
 /// A trace and a span of it by usable ids.
@@ -96,6 +99,7 @@ impl Traces {
         let lookup = Some(Box::new(lookup));
         self.waiting.push(self.waiting.hash(of), Waiting { of, span, since_ms: now_ms, lookup });
         self.waits += 1;
+        *self.of_trace.entry(of).or_default() += 1;
         self.note(of);
         let mut left_out = Vec::new();
         while self.waits > WAITING_MAX || self.waiting.len() > PLACES_MAX {
@@ -109,21 +113,25 @@ impl Traces {
         let Some((of, id)) = ids(instance, span) else { return };
         let parent = span.parent_span_id.try_into().map_or(0, u64::from_be_bytes);
         let route = (span.kind == i32::from(SERVER)).then(|| self.route_of(span));
-        let link = Link { of, span: id, parent, route, seen_ms: now_ms };
-        self.links.push(self.links.hash((of, id)), link);
+        let hash = self.links.hash((of, id));
+        // A span may be sent again.
+        if let Some(known) = self.links.find_mut(hash, |link| link.of == of && link.span == id) {
+            (known.parent, known.route) = (parent, route);
+        } else {
+            self.links.push(hash, Link { of, span: id, parent, route, seen_ms: now_ms });
+        }
         while self.links.len() > LINKS_MAX
             || self.links.front().is_some_and(|old| now_ms - old.seen_ms > WAIT_MS)
         {
             self.links.pop();
         }
-        if self.waits > 0 && self.waiting.find(self.waiting.hash(of), |one| one.is_of(of)).is_some()
-        {
+        if self.waits > 0 && self.of_trace.contains_key(&of) {
             self.note(of);
         }
     }
 
     fn note(&mut self, of: Trace) {
-        if self.news.last() != Some(&of) {
+        if self.noted.insert(of) {
             self.news.push(of);
         }
     }
@@ -145,24 +153,9 @@ impl Traces {
     /// The lookups whose route is known, or that waited long enough.
     pub(super) fn settle(&mut self, now_ms: i64) -> Vec<Settled> {
         let mut settled = Vec::new();
+        self.noted.clear();
         for of in std::mem::take(&mut self.news) {
-            let hash = self.waiting.hash(of);
-            let mut unknown = Vec::new();
-            // A trace may have asked many times, and not all of that is above the same span.
-            while let Some(one) =
-                self.waiting.find(hash, |one| one.is_of(of) && !unknown.contains(&one.span))
-            {
-                let span = one.span;
-                let Some(route) = self.route(of, span) else {
-                    unknown.push(span);
-                    continue;
-                };
-                let one = self.waiting.find_mut(hash, |one| one.is_of(of) && one.span == span);
-                if let Some(lookup) = one.and_then(|one| one.lookup.take()) {
-                    self.waits -= 1;
-                    settled.push((*lookup, Some(route)));
-                }
-            }
+            self.settle_trace(of, &mut settled);
         }
         while let Some(one) = self.waiting.front()
             && (one.lookup.is_none() || now_ms - one.since_ms > WAIT_MS)
@@ -175,24 +168,37 @@ impl Traces {
         settled
     }
 
-    /// The lookup that waited longest waits no longer.
-    fn give_up(&mut self, to: &mut Vec<Settled>) {
-        if let Some(lookup) = self.waiting.pop().and_then(|one| one.lookup) {
-            self.waits -= 1;
-            to.push((*lookup, None));
+    fn settle_trace(&mut self, of: Trace, to: &mut Vec<Settled>) {
+        let before = to.len();
+        let mut routes: HashMap<u64, Option<Arc<str>>> = HashMap::new();
+        let links = &self.links;
+        self.waiting.each_mut(self.waiting.hash(of), |one| {
+            if one.of != of || one.lookup.is_none() {
+                return;
+            }
+            let route = routes.entry(one.span).or_insert_with(|| route(links, of, one.span));
+            let Some(route) = route else { return };
+            to.extend(one.lookup.take().map(|lookup| (*lookup, Some(Arc::clone(route)))));
+        });
+        self.no_longer(of, to.len() - before);
+    }
+
+    /// So many lookups of a trace do not wait any more.
+    fn no_longer(&mut self, of: Trace, lookups: usize) {
+        self.waits -= lookups;
+        if let Some(left) = self.of_trace.get_mut(&of) {
+            *left -= lookups;
+            if *left == 0 {
+                self.of_trace.remove(&of);
+            }
         }
     }
 
-    fn route(&self, of: Trace, mut span: u64) -> Option<Arc<str>> {
-        for _ in 0..DEPTH_MAX {
-            let hash = self.links.hash((of, span));
-            let link = self.links.find(hash, |link| link.of == of && link.span == span)?;
-            if let Some(route) = &link.route {
-                return Some(Arc::clone(route));
-            }
-            span = link.parent;
-        }
-        None
+    /// The lookup that waited longest waits no longer.
+    fn give_up(&mut self, to: &mut Vec<Settled>) {
+        let Some(Waiting { of, lookup: Some(lookup), .. }) = self.waiting.pop() else { return };
+        self.no_longer(of, 1);
+        to.push((*lookup, None));
     }
 
     /// Forgets everything; the lookups that waited. For a checkpoint: what waits over one is counted without a route, here
@@ -203,8 +209,84 @@ impl Traces {
     }
 }
 
-impl Waiting {
-    fn is_of(&self, of: Trace) -> bool {
-        self.of == of && self.lookup.is_some()
+/// The route of the nearest SERVER span at or above a span.
+fn route(links: &Ring<Link>, of: Trace, mut span: u64) -> Option<Arc<str>> {
+    for _ in 0..DEPTH_MAX {
+        let hash = links.hash((of, span));
+        let link = links.find(hash, |link| link.of == of && link.span == span)?;
+        if let Some(route) = &link.route {
+            return Some(Arc::clone(route));
+        }
+        span = link.parent;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::aggregate::metrics::cache::ROOT;
+    use crate::aggregate::metrics::target::Target;
+
+    use super::*;
+
+    fn fields<'a>(trace: &'a [u8; 16], span: &'a [u8; 8], parent: &'a [u8; 8]) -> Fields<'a> {
+        let (trace_id, span_id, parent_span_id) = (&trace[..], &span[..], &parent[..]);
+        Fields { trace_id, span_id, parent_span_id, kind: 1, ..Fields::default() }
+    }
+
+    fn lookup(name: &str) -> Lookup {
+        let target = Arc::new(Target::default());
+        let found = Found { slot: ROOT, target, instance: 0 };
+        let (name, kind) = (name.to_owned(), String::new());
+        Lookup { name, kind, result: "hit", weight: 1.0, found }
+    }
+
+    #[test]
+    fn the_lookups_of_a_trace_are_settled_in_their_order_when_the_server_span_comes() {
+        let mut traces = Traces::default();
+        let (trace, other, root) = ([1; 16], [2; 16], [9; 8]);
+        for n in 0..6_u8 {
+            let (of, id) = (if n == 4 { &other } else { &trace }, [n + 1; 8]);
+            let span = fields(of, &id, &root);
+            assert!(traces.wait(lookup(&n.to_string()), &span, 0).is_empty());
+            traces.link(0, &span, 0);
+        }
+        assert!(traces.settle(0).is_empty());
+        let server = Fields { kind: 2, ..fields(&trace, &root, &[0; 8]) };
+        traces.link(0, &server, 1);
+        let settled = traces.settle(1);
+        let names: Vec<_> =
+            settled.iter().map(|(of, route)| (&*of.name, route.is_some())).collect();
+        assert_eq!(names, [("0", true), ("1", true), ("2", true), ("3", true), ("5", true)]);
+        assert_eq!((traces.waits, traces.of_trace.len()), (1, 1));
+        assert_eq!(traces.settle(WAIT_MS + 1).len(), 1);
+        assert_eq!((traces.waits, traces.of_trace.len(), traces.waiting.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_trace_with_thousands_of_lookups_and_no_server_is_looked_at_once_in_a_request() {
+        let mut traces = Traces::default();
+        let ids = [([1; 16], [0x11; 8]), ([2; 16], [0x22; 8])];
+        let mut left_out = 0;
+        for n in 0..2 * WAITING_MAX {
+            let (trace, root) = &ids[n % 2];
+            let id = (n as u64 + 1).to_be_bytes();
+            let span = fields(trace, &id, root);
+            left_out += traces.wait(lookup("users"), &span, 0).len();
+            traces.link(0, &span, 0);
+        }
+        // Alternating spans note a trace once.
+        assert_eq!((left_out, traces.waits, traces.news.len()), (WAITING_MAX, WAITING_MAX, 2));
+        assert!(traces.settle(0).is_empty());
+        assert_eq!(traces.flush().len(), WAITING_MAX);
+    }
+
+    #[test]
+    fn a_span_that_is_sent_again_takes_no_second_place() {
+        let mut traces = Traces::default();
+        for _ in 0..3 {
+            traces.link(0, &fields(&[1; 16], &[2; 8], &[3; 8]), 0);
+        }
+        assert_eq!(traces.links.len(), 1);
     }
 }
