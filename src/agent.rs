@@ -23,7 +23,7 @@ mod user_key;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::aggregate;
@@ -60,6 +60,9 @@ pub struct Options {
     pub reload: Box<Reload>,
     /// Called once, when everything runs.
     pub started: Box<dyn FnOnce(&Started) + Send>,
+    /// Set in an application's process, and ends the agent when it resolves. Signals, the panic hook, `tracing`'s subscriber,
+    /// the service manager and the memory of the process are the application's then.
+    pub embedded: Option<oneshot::Receiver<()>>,
 }
 
 impl std::fmt::Debug for Options {
@@ -134,10 +137,11 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let config = loaded.config.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Registry::default();
-    let own = telemetry::init(&config.telemetry, &registry, Arc::clone(&clock))?;
+    let alone = options.embedded.is_none();
+    let own = telemetry::init(&config.telemetry, &registry, Arc::clone(&clock), alone)?;
     telemetry::process::observe(&registry, Arc::clone(&clock));
     let (control, controls) = mpsc::channel(CONTROL_CAPACITY);
-    let mut events = Events::listen(controls).map_err(Error::Signals)?;
+    let mut events = Events::listen(controls, options.embedded).map_err(Error::Signals)?;
 
     // Sockets first: two agents on one port are told so before either touches a journal.
     let in_flight = InFlight::new(config.memory.in_flight);
@@ -177,12 +181,14 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
     let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
     let receivers = bound.serve(journal.clone());
-    let _background = in_background(&config, in_flight, inbox, &view);
+    let _background = in_background(&config, alone, in_flight, inbox, &view);
 
-    let started = Started::new(&loaded, receivers.endpoints(), admin.address(), recovery);
+    let started = Started::new(&loaded, &receivers, admin.address(), recovery);
     view.set_serving(true);
     (options.started)(&started);
-    stop::notify_ready();
+    if alone {
+        stop::notify_ready();
+    }
     let mut running = Running {
         loaded,
         journal,
@@ -207,14 +213,18 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
 /// What runs beside the data path, for as long as the set is held.
 fn in_background(
     config: &Config,
+    alone: bool,
     in_flight: InFlight,
     inbox: Option<Inbox>,
     view: &View,
 ) -> JoinSet<()> {
     let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
     let mut tasks = JoinSet::new();
-    tasks.spawn(memory::hold_ceiling(config.memory, in_flight, telemetry::process::rss_bytes));
-    tasks.spawn(stop::feed_watchdog());
+    if alone {
+        let rss_bytes = telemetry::process::rss_bytes;
+        tasks.spawn(memory::hold_ceiling(config.memory, in_flight, rss_bytes));
+        tasks.spawn(stop::feed_watchdog());
+    }
     tasks.spawn(local::tend(view.store.clone()));
     tasks.spawn(local::watch_host(config.host, inbox.clone(), journal, clock));
     tasks.spawn(own::sample(inbox, view.clone()));

@@ -75,6 +75,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// The crates of the workspace that each crate may name.
 const CRATES: &[(&str, &[&str])] = &[
+    ("embedded", &["agent"]),
     ("exphist", &[]),
     ("instrument", &["instrument_macros"]),
     ("instrument-macros", &[]),

@@ -17,16 +17,24 @@ pub struct Started {
     pub admin: SocketAddr,
     /// What the journal found.
     pub recovery: journal::Recovery,
+    /// The way in for requests of this process; none without a listener.
+    pub within: Option<receive::Within>,
 }
 
 impl Started {
     pub(super) fn new(
         loaded: &Loaded,
-        receivers: &[receive::Endpoint],
+        receivers: &receive::Handle,
         admin: SocketAddr,
         recovery: journal::Recovery,
     ) -> Self {
-        Self { loaded: loaded.clone(), receivers: receivers.to_vec(), admin, recovery }
+        Self {
+            loaded: loaded.clone(),
+            receivers: receivers.endpoints().to_vec(),
+            admin,
+            recovery,
+            within: receivers.within(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Control;
 
@@ -31,21 +31,58 @@ pub(super) enum Event {
 /// The signals and requests that an agent listens to.
 #[derive(Debug)]
 pub(super) struct Events {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    terminate: Asked,
+    interrupt: Asked,
+    hangup: Asked,
     control: mpsc::Receiver<Control>,
     panicked: mpsc::Receiver<()>,
 }
 
+/// Who asks for one thing.
+#[derive(Debug)]
+enum Asked {
+    By(tokio::signal::unix::Signal),
+    /// The application whose process this is, at most once.
+    Once(oneshot::Receiver<()>),
+    Never,
+}
+
+impl Asked {
+    fn by(kind: SignalKind) -> io::Result<Self> {
+        signal(kind).map(Self::By)
+    }
+
+    async fn recv(&mut self) -> Option<()> {
+        match self {
+            Self::By(signal) => signal.recv().await,
+            Self::Once(asked) => {
+                // Gone is asked too: nobody is left who could.
+                let _ = asked.await;
+                *self = Self::Never;
+                Some(())
+            }
+            Self::Never => std::future::pending().await,
+        }
+    }
+}
+
 impl Events {
     /// Begins to listen, and takes over the panic hook: a panic on any thread becomes an event
-    /// after it has been reported as before.
+    /// after it has been reported as before. In an application's process only the application asks.
     ///
     /// # Errors
     /// The operating system refused a signal handler.
-    pub(super) fn listen(control: mpsc::Receiver<Control>) -> io::Result<Self> {
+    pub(super) fn listen(
+        control: mpsc::Receiver<Control>,
+        embedded: Option<oneshot::Receiver<()>>,
+    ) -> io::Result<Self> {
         let (panics, panicked) = mpsc::channel(1);
+        if let Some(asked) = embedded {
+            // As a person's wish: nobody beside the application is still sending.
+            let interrupt = Asked::Once(asked);
+            let (terminate, hangup) = (Asked::Never, Asked::Never);
+            return Ok(Self { terminate, interrupt, hangup, control, panicked });
+        }
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             report(panic);
@@ -54,9 +91,9 @@ impl Events {
             let _ = panics.try_send(());
         }));
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            terminate: Asked::by(SignalKind::terminate())?,
+            interrupt: Asked::by(SignalKind::interrupt())?,
+            hangup: Asked::by(SignalKind::hangup())?,
             control,
             panicked,
         })

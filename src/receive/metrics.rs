@@ -1,5 +1,7 @@
 //! The receiver's self-metrics: handles made once, so that a measurement is one atomic add.
 
+use std::sync::OnceLock;
+
 use crate::signal::Signal;
 use crate::telemetry::{Counter, Desc, Registry, desc};
 
@@ -8,6 +10,8 @@ use crate::telemetry::{Counter, Desc, Registry, desc};
 pub(super) enum Transport {
     Grpc,
     Http,
+    /// From an application that holds the agent in its process.
+    Process,
 }
 
 impl Transport {
@@ -15,6 +19,7 @@ impl Transport {
         match self {
             Self::Grpc => "grpc",
             Self::Http => "http",
+            Self::Process => "process",
         }
     }
 }
@@ -28,6 +33,8 @@ pub(super) struct Metrics {
     registry: Registry,
     grpc: ByTransport,
     http: ByTransport,
+    /// Made when it first happens: most agents are in no application's process.
+    process: OnceLock<ByTransport>,
     pub(super) connections: Counter,
     pub(super) tls_failures: Counter,
     pub(super) repaired_utf8_bytes: Counter,
@@ -57,6 +64,7 @@ impl Metrics {
             registry: registry.clone(),
             grpc: ByTransport::new(registry, Transport::Grpc),
             http: ByTransport::new(registry, Transport::Http),
+            process: OnceLock::new(),
             connections: plain(&desc::RECEIVER_CONNECTIONS),
             tls_failures: plain(&desc::RECEIVER_TLS_FAILURES),
             repaired_utf8_bytes: plain(&desc::RECEIVER_REPAIRED_UTF8_BYTES),
@@ -77,6 +85,9 @@ impl Metrics {
         let counters = match transport {
             Transport::Grpc => &self.grpc,
             Transport::Http => &self.http,
+            Transport::Process => {
+                self.process.get_or_init(|| ByTransport::new(&self.registry, Transport::Process))
+            }
         };
         if let (Some(accepted), Some(requests)) =
             (counters.accepted.get(signal.index()), counters.requests_ok.get(signal.index()))
@@ -122,7 +133,7 @@ impl ByTransport {
     fn new(registry: &Registry, transport: Transport) -> Self {
         let label = transport.label();
         let ok = match transport {
-            Transport::Grpc => "0",
+            Transport::Grpc | Transport::Process => "0",
             Transport::Http => "200",
         };
         Self {

@@ -39,6 +39,7 @@ mod status;
 mod stream;
 mod tls;
 mod unix;
+mod within;
 
 use std::future::Future;
 
@@ -54,6 +55,7 @@ pub use server::{BindError, Bound, Deps, Drained, Endpoint, Handle, bind};
 pub use service::ContextHeaders;
 pub use tls::TlsError;
 pub use unix::UnixError;
+pub use within::{NotTaken, Taking, Within};
 
 /// Where accepted records go: the journal, or a test's stand-in.
 pub trait Append: Clone + Send + Sync + 'static {

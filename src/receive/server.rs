@@ -21,6 +21,7 @@ use super::connection;
 use super::service::{ContextHeaders, Service, Shared};
 use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
+use super::within::Within;
 use crate::memory::InFlight;
 use crate::telemetry::Registry;
 
@@ -135,18 +136,22 @@ impl Bound {
         let passed = context_headers.clone();
         let shared = Shared::new(append, &self.config, &self.deps, passed, serving.subscribe());
         let shared = Arc::new(shared);
+        let mut within = None;
         for socket in self.sockets {
             warn_if_open(&socket);
+            let service = Service::new(Arc::clone(&shared), socket.listener, socket.token);
+            let service = Arc::new(service);
+            within.get_or_insert_with(|| Within::new(Arc::clone(&service)));
             let context = AcceptContext {
                 acceptor: socket.acceptor,
                 permits: Arc::clone(&permits),
                 phase: phase.subscribe(),
-                service: Arc::new(Service::new(Arc::clone(&shared), socket.listener, socket.token)),
+                service,
                 tls: socket.tls.map(Arc::new),
             };
             tokio::spawn(context.run());
         }
-        Handle { endpoints, phase, serving, context_headers }
+        Handle { endpoints, phase, serving, context_headers, within }
     }
 }
 
@@ -211,6 +216,7 @@ pub struct Handle {
     phase: watch::Sender<Phase>,
     serving: watch::Sender<bool>,
     context_headers: ContextHeaders,
+    within: Option<Within>,
 }
 
 /// How a drain ended.
@@ -231,6 +237,12 @@ impl Handle {
     #[must_use]
     pub fn context_headers(&self) -> ContextHeaders {
         self.context_headers.clone()
+    }
+
+    /// The way in for requests of this process, under the limits of the first listener; none without a listener.
+    #[must_use]
+    pub fn within(&self) -> Option<Within> {
+        self.within.clone()
     }
 
     /// What health checks answer; requests are taken all the same.

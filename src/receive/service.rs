@@ -118,7 +118,7 @@ impl<A> Service<A> {
     ) {
         let Refused { refusal, items } = refused;
         let code = match transport {
-            Transport::Grpc => (refusal.code() as u8).to_string(),
+            Transport::Grpc | Transport::Process => (refusal.code() as u8).to_string(),
             Transport::Http => refusal.http().as_u16().to_string(),
         };
         self.metrics().refused(transport, signal, *items, &code, refusal.reason());

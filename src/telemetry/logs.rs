@@ -36,6 +36,11 @@ pub enum InitError {
 }
 
 impl Level {
+    /// Of an application's own subscriber, which is the application's to set.
+    pub(super) fn of_nothing() -> Self {
+        Self(reload::Layer::new(EnvFilter::default()).1)
+    }
+
     /// Applies a level or directives such as `info,sidelight_agent::export=debug`.
     ///
     /// # Errors

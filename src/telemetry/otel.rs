@@ -70,7 +70,8 @@ pub enum InitError {
 }
 
 /// Starts logging and, when configured, the export of the agent's own traces and metrics. Within a
-/// tokio runtime, which the exporters use.
+/// tokio runtime, which the exporters use. In an application's process, `subscribe` is false: the events are its own to
+/// write, and the agent's traces are not exported.
 ///
 /// # Errors
 /// [`InitError`]; the process may go on without telemetry of its own.
@@ -78,13 +79,18 @@ pub fn init(
     config: &Config,
     registry: &Registry,
     clock: Arc<dyn Clock>,
+    subscribe: bool,
 ) -> Result<Telemetry, InitError> {
     let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|v| v.eq_ignore_ascii_case("true"));
     let traces = config.traces.as_ref().filter(|_| !disabled);
     let metrics = config.metrics.as_ref().filter(|_| !disabled);
     let traces = traces.map(|to| tracer_provider(to, registry, clock)).transpose()?;
     let metrics = metrics.map(|to| meter_provider(to, registry)).transpose()?;
-    let level = logs::init(&config.logs, traces.as_ref().map(span_layer))?;
+    let level = if subscribe {
+        logs::init(&config.logs, traces.as_ref().map(span_layer))?
+    } else {
+        Level::of_nothing()
+    };
     Ok(Telemetry { level, traces, metrics })
 }
 

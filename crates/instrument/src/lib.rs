@@ -1,6 +1,25 @@
 //! Signals of a Rust service in a few lines, tens of nanoseconds each: latency, caches, queues, connections, retries,
 //! features, intents, LLM tokens, HTTP, logs and traces, over OpenTelemetry.
 //!
+//! ```no_run
+//! use sidelight::{Cache, CacheKind};
+//!
+//! static USERS: Cache = Cache::new("users").kind(CacheKind::Application);
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let telemetry = sidelight::init("checkout").version(env!("CARGO_PKG_VERSION")).start()?;
+//!     let user: Option<u64> = USERS.get(|| Some(7));
+//!     tracing::info!(user, "found");
+//!     telemetry.shutdown()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Keep what [`start`](init::Init::start) gives until the end of `main`: its end delivers what was recorded, at most 5 s
+//! long, on any runtime or none. [`init`](mod@init) tells where records go, which variables of the environment it reads,
+//! and what holds at the end; [`logs`] what a line has; `testing` how a test asserts on all of it; [`layer`] how spans
+//! are made.
+//!
 //! A handle is a `static` made by a `const fn`. What it records goes to the meter that [`init`](mod@init) installed;
 //! before that, and after it was shut down, records are dropped and counted. Nothing here blocks, panics, or allocates
 //! per measurement.

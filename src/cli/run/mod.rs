@@ -58,6 +58,7 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
                 start_demo(started, &say);
             }
         }),
+        embedded: None,
     };
     match Box::pin(agent::run(loaded, options)).await {
         Ok(Stopped::Drained) => Ok(Exit::Ok),

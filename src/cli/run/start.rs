@@ -101,7 +101,7 @@ mod tests {
             |address: &str, auth| Endpoint { address: address.to_owned(), tls: false, auth };
         let receivers = vec![endpoint("127.0.0.1:4317", false), endpoint("unix:///s", true)];
         let admin = ([127, 0, 0, 1], 9464).into();
-        block(&Started { loaded, receivers, admin, recovery })
+        block(&Started { loaded, receivers, admin, recovery, within: None })
     }
 
     #[test]

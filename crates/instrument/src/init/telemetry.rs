@@ -91,6 +91,7 @@ pub(crate) struct Shared {
     process: u32,
     installed: Mutex<Option<(meter::Installed, layer::Installed)>>,
     ended: AtomicBool,
+    ending: Mutex<()>,
 }
 
 impl Telemetry {
@@ -115,6 +116,7 @@ impl Telemetry {
             process: std::process::id(),
             installed: Mutex::new(installed),
             ended: AtomicBool::new(false),
+            ending: Mutex::new(()),
         });
         let panics = (parts.panic_hook && parts.enabled).then(|| recorder(&shared));
         if let Some(panics) = &panics {
@@ -287,6 +289,8 @@ impl Shared {
         if self.forked() {
             return Err(FlushError::Forked);
         }
+        // A signal that comes while the guard is dropped waits for that before it ends the process.
+        let _ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ended.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -322,6 +326,30 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::init::init;
+
+    #[test]
+    fn whoever_ends_it_second_waits_for_the_first() {
+        struct Slow(std::sync::mpsc::SyncSender<()>, Arc<AtomicBool>);
+        impl crate::init::Deliver for Slow {
+            fn deliver(&self, _: Signal, _: Vec<u8>) -> crate::init::Delivering {
+                self.0.send(()).unwrap();
+                std::thread::park_timeout(Duration::from_millis(50));
+                self.1.store(true, Ordering::Release);
+                Box::pin(async { Ok(()) })
+            }
+        }
+        let (begin, begun) = std::sync::mpsc::sync_channel(8);
+        let delivered = Arc::new(AtomicBool::new(false));
+        let slow = Slow(begin, Arc::clone(&delivered));
+        let telemetry = init("twice").local().deliver(slow).start_with(&|_| None).unwrap();
+        telemetry.meter("test").u64_counter("orders").build().add(1, &[]);
+        let shared = Arc::clone(&telemetry.shared);
+        let first = std::thread::spawn(move || telemetry.shutdown());
+        begun.recv().unwrap();
+        shared.shutdown(shared.shutdown_timeout()).unwrap();
+        assert!(delivered.load(Ordering::Acquire));
+        first.join().unwrap().unwrap();
+    }
 
     #[test]
     fn after_a_fork_the_child_leaves_delivery_to_the_parent() {

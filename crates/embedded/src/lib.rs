@@ -1,0 +1,240 @@
+//! The Sidelight agent inside an application's process: alerts, PromQL, traces and retention without a sidecar.
+//!
+//! What the application records is handed to the agent as the bytes that would have gone over a socket, and judged, journaled
+//! and stored by the same code. The agent has a thread, a runtime and a journal of its own; signals, the panic hook,
+//! `tracing`'s subscriber and the service manager stay the application's.
+//!
+//! ```no_run
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let agent = sidelight_embedded::agent().config("agent.yaml").start()?;
+//!     let telemetry = sidelight::init("checkout").deliver(agent.ingest()).start()?;
+//!     tracing::info!("the page is at http://{}", agent.admin());
+//!     // The application runs. What it recorded last goes to the agent, then the agent ends.
+//!     drop(telemetry);
+//!     agent.stop()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Limits: those of the agent's configuration, but for the ceiling on the memory of the process, which is the application's.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sidelight::init::{Deliver, DeliverError, Delivering, Signal};
+use sidelight_agent::agent::{self, Options, Started, Stopped};
+use sidelight_agent::config::{LoadError, Loaded, ReadError, Recipe};
+use sidelight_agent::receive::Within;
+use sidelight_agent::signal;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// As many as the agent has on its own.
+const WORKERS: usize = 2;
+
+/// How much longer than its own shutdown timeout the agent may take to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why the agent did not start, or did not end as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration file.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The configuration; the text has every finding.
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    /// The runtime or its thread.
+    #[error("cannot start the agent's runtime")]
+    Runtime(#[source] io::Error),
+    /// The agent itself.
+    #[error("the agent did not start")]
+    Agent(#[from] agent::Error),
+    /// Every listener is off: the agent judges requests by the limits of one.
+    #[error("the agent needs at least one OTLP listener")]
+    NoListener,
+    /// The agent's thread is gone.
+    #[error("the agent ended before it was asked to")]
+    Ended,
+    /// It drains longer than its timeout; what is not delivered stays in its journal.
+    #[error("the agent did not end within {0:?}")]
+    Timeout(Duration),
+}
+
+/// Begins the description of an agent; [`start`](Agents::start) ends it.
+///
+/// ```no_run
+/// let agent = sidelight_embedded::agent().set("admin.endpoint=127.0.0.1:9464").start()?;
+/// # Ok::<(), sidelight_embedded::Error>(())
+/// ```
+pub fn agent() -> Agents {
+    Agents::default()
+}
+
+/// What an agent is started with. Without a file it has the agent's defaults.
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing happens before .start()"]
+pub struct Agents {
+    files: Vec<PathBuf>,
+    set: Vec<String>,
+}
+
+impl Agents {
+    /// One more configuration file; later ones win.
+    pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
+        self.files.push(file.into());
+        self
+    }
+
+    /// One value that wins over the files, such as `journal.durability=os`.
+    pub fn set(mut self, assignment: impl Into<String>) -> Self {
+        self.set.push(assignment.into());
+        self
+    }
+
+    /// Starts the agent, and returns when everything of it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; nothing runs then.
+    pub fn start(self) -> Result<Agent, Error> {
+        let recipe = Recipe::new(&self.files, self.set)?;
+        let loaded = recipe.load()?;
+        let shutdown_timeout = loaded.config.shutdown_timeout;
+        let (tell, told) = sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = sync_channel(1);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("sidelight-agent")
+            .enable_all()
+            .build()
+            .map_err(Error::Runtime)?;
+        let handle = runtime.handle().clone();
+        let run = move || {
+            let result = runtime.block_on(run(recipe, loaded, stopped, tell.clone()));
+            // Before the start was told of, whoever started it waits for this.
+            _ = tell.try_send(result.map(|()| None));
+            runtime.shutdown_background();
+            _ = end.send(());
+        };
+        Builder::new().name("sidelight-agent".to_owned()).spawn(run).map_err(Error::Runtime)?;
+        let running = told.recv().map_err(|_| Error::Ended)??.ok_or(Error::Ended)?;
+        Ok(Agent { stop: Some(stop), ended, shutdown_timeout, handle, running })
+    }
+}
+
+type Told = Result<Option<Running>, Error>;
+
+async fn run(
+    recipe: Recipe,
+    loaded: Loaded,
+    stopped: oneshot::Receiver<()>,
+    tell: SyncSender<Told>,
+) -> Result<(), Error> {
+    let options = Options {
+        reload: Box::new(move || recipe.load().map_err(|error| error.to_string())),
+        started: Box::new(move |started| _ = tell.try_send(Running::of(started).map(Some))),
+        embedded: Some(stopped),
+    };
+    match Box::pin(agent::run(loaded, options)).await? {
+        Stopped::Drained | Stopped::AtOnce(_) => Ok(()),
+        Stopped::Panicked => Err(Error::Ended),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Running {
+    within: Within,
+    admin: SocketAddr,
+    listeners: Vec<String>,
+}
+
+impl Running {
+    fn of(started: &Started) -> Result<Self, Error> {
+        let within = started.within.clone().ok_or(Error::NoListener)?;
+        let listeners = started.receivers.iter().map(|one| one.address.clone()).collect();
+        Ok(Self { within, admin: started.admin, listeners })
+    }
+}
+
+/// A running agent. Dropping it ends it as [`stop`](Self::stop) does: drop what delivers into it before.
+#[derive(Debug)]
+#[must_use = "dropping it ends the agent"]
+pub struct Agent {
+    stop: Option<oneshot::Sender<()>>,
+    ended: Receiver<()>,
+    shutdown_timeout: Duration,
+    handle: Handle,
+    running: Running,
+}
+
+impl Agent {
+    /// Where an application's telemetry is delivered: give it to [`deliver`](sidelight::init::Init::deliver).
+    #[must_use]
+    pub fn ingest(&self) -> Ingest {
+        Ingest { within: self.running.within.clone(), runtime: self.handle.clone() }
+    }
+
+    /// Where the page, PromQL and the rest of the HTTP API are.
+    #[must_use]
+    pub const fn admin(&self) -> SocketAddr {
+        self.running.admin
+    }
+
+    /// Where OTLP of other processes is taken, such as `127.0.0.1:4317`.
+    #[must_use]
+    pub fn listeners(&self) -> &[String] {
+        &self.running.listeners
+    }
+
+    /// Ends the agent: it delivers what it can within its `shutdown_timeout`, and keeps the rest in its journal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`].
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(stop) = self.stop.take() else { return Ok(()) };
+        _ = stop.send(());
+        let bound = self.shutdown_timeout + GRACE;
+        match self.ended.recv_timeout(bound) {
+            Err(RecvTimeoutError::Timeout) => Err(Error::Timeout(bound)),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        _ = self.end();
+    }
+}
+
+/// Hands requests to the agent. When the agent has ended they are refused, and counted by whoever sends.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    within: Within,
+    runtime: Handle,
+}
+
+impl Deliver for Ingest {
+    fn deliver(&self, signal: Signal, request: Vec<u8>) -> Delivering {
+        let signal = match signal {
+            Signal::Traces => signal::Signal::Traces,
+            Signal::Metrics => signal::Signal::Metrics,
+            Signal::Logs => signal::Signal::Logs,
+        };
+        let taking = self.runtime.spawn(self.within.take(signal, Bytes::from(request)));
+        Box::pin(async move { taking.await?.map_err(DeliverError::from) })
+    }
+}

@@ -1,0 +1,69 @@
+//! OTLP from the agent's own process: no socket and no headers, but the same judgement and the same durability as for any
+//! other request.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::Full;
+
+use super::Append;
+use super::body::Framing;
+use super::inflate::Coding;
+use super::ingest::{Envelope, Format};
+use super::metrics::Transport;
+use super::service::Service;
+use crate::signal::Signal;
+
+/// Why a request from within was not taken, as a sender over a socket would be told.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotTaken(String);
+
+/// Ends when the request is as durable as promised, or refused.
+pub type Taking = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send>>;
+
+/// Takes requests from within. Cloning shares it.
+#[derive(Clone)]
+pub struct Within(Arc<dyn Fn(Signal, Bytes) -> Taking + Send + Sync>);
+
+impl fmt::Debug for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Within")
+    }
+}
+
+impl Within {
+    pub(super) fn new<A: Append>(service: Arc<Service<A>>) -> Self {
+        Self(Arc::new(move |signal, request| Box::pin(take(Arc::clone(&service), signal, request))))
+    }
+
+    /// Takes one request, protobuf and plain. Must be polled in the agent's runtime.
+    pub fn take(&self, signal: Signal, request: Bytes) -> Taking {
+        (self.0)(signal, request)
+    }
+}
+
+async fn take<A: Append>(
+    service: Arc<Service<A>>,
+    signal: Signal,
+    request: Bytes,
+) -> Result<(), NotTaken> {
+    let headers = HeaderMap::new();
+    let envelope = Envelope {
+        transport: Transport::Process,
+        signal,
+        framing: Framing::Plain { declared: Some(request.len() as u64) },
+        coding: Coding::Identity,
+        format: Format::Protobuf,
+        headers: &headers,
+    };
+    let taken = service.ingest(&envelope, &mut Full::new(request)).await;
+    taken.map_err(|refused| {
+        service.count_refused(Transport::Process, Some(signal), &refused);
+        NotTaken(refused.refusal.to_string())
+    })
+}
