@@ -20,7 +20,7 @@ use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, kind_of};
 use crate::window::Window;
 
 /// What takes longer is slow, unless the operation says otherwise.
@@ -141,7 +141,8 @@ impl Operation {
         InFlight { operation: self, start, on, counted, panicking, outcome: Outcome::Ok, error: "" }
     }
 
-    /// Runs one that ends with a result; an error's kind is that of [`crate::error_kind`].
+    /// Runs one that ends with a result; an error's kind is that of [`error_kind`](crate::error_kind), else the name of its
+    /// type.
     ///
     /// # Errors
     /// What `f` returns.
@@ -152,7 +153,7 @@ impl Operation {
         let mut one = self.start();
         let result = f();
         if let Err(error) = &result {
-            one.fail(crate::error_kind(error));
+            one.fail(kind_of(error));
         }
         result
     }
@@ -367,6 +368,18 @@ mod tests {
 
     fn durations(captured: &Captured, of: &str) -> f64 {
         captured.value(&format!("sidelight.operation.duration{{{of}}}"))
+    }
+
+    #[test]
+    fn an_error_has_the_same_kind_by_hand_as_by_the_attribute() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("no")]
+        struct SoldOut;
+        static OP: Operation = Operation::new("kinds");
+        let captured = capture();
+        OP.run(|| Err::<(), _>(SoldOut)).unwrap_err();
+        let of = "error.type=SoldOut,operation.name=kinds,outcome=error";
+        assert_eq!(durations(&captured, of), 1.0);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub trait ErrorKind {
 }
 
 /// What is not told.
-pub(crate) const OTHER: &str = "_OTHER";
+pub const OTHER: &str = "_OTHER";
 
 /// The kind of an error of a type that is not known to have one.
 ///
@@ -83,6 +83,20 @@ pub fn error_kind(error: &(dyn Error + 'static)) -> &'static str {
         next = error.source();
     }
     OTHER
+}
+
+/// The kind of an error of a type that is known: else the name of the type.
+pub(crate) fn kind_of<E: Error + 'static>(error: &E) -> &'static str {
+    match error_kind(error) {
+        OTHER => type_word(std::any::type_name::<E>()),
+        kind => kind,
+    }
+}
+
+/// `a::b::Name<c::D>` is `Name`.
+fn type_word(name: &'static str) -> &'static str {
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {

@@ -9,7 +9,11 @@ use std::future::Future;
 
 use tracing::instrument::{Instrument as _, Instrumented};
 
-use crate::outcome::{ErrorKind, OTHER, error_kind};
+use crate::layer;
+use crate::outcome::{ErrorKind, error_kind, kind_of};
+
+#[doc(hidden)]
+pub use crate::outcome::OTHER;
 
 #[doc(hidden)]
 pub use tracing;
@@ -33,10 +37,7 @@ pub trait Named {
 
 impl<E: Error + 'static> Named for &&Probe<'_, E> {
     fn kind(&self) -> &'static str {
-        match error_kind(self.0) {
-            OTHER => type_word(std::any::type_name::<E>()),
-            kind => kind,
-        }
+        kind_of(self.0)
     }
 }
 
@@ -70,12 +71,6 @@ pub trait Anything {
 
 impl<E: ?Sized> Anything for Probe<'_, E> {}
 
-/// `a::b::Name<c::D>` is `Name`.
-fn type_word(name: &'static str) -> &'static str {
-    let name = name.split('<').next().unwrap_or(name);
-    name.rsplit("::").next().unwrap_or(name)
-}
-
 /// Runs a closure that may give out what it has taken.
 pub fn once<R>(body: impl FnOnce() -> R) -> R {
     body()
@@ -83,6 +78,58 @@ pub fn once<R>(body: impl FnOnce() -> R) -> R {
 
 pub fn in_span<F: Future>(future: F, span: tracing::Span) -> Instrumented<F> {
     future.instrument(span)
+}
+
+/// Whether a predicate holds of a result; its argument's type is that of the result.
+pub fn holds<R: ?Sized>(result: &R, is: impl FnOnce(&R) -> bool) -> bool {
+    is(result)
+}
+
+/// A span that can be told of a failure.
+pub trait Fails {
+    fn failed(&mut self, kind: &'static str);
+}
+
+impl Fails for tracing::Span {
+    fn failed(&mut self, kind: &'static str) {
+        self.record("otel.status_code", "ERROR");
+        self.record("error.type", kind);
+    }
+}
+
+impl Fails for layer::Span {
+    fn failed(&mut self, kind: &'static str) {
+        self.fail(kind);
+    }
+}
+
+/// Tells a span how what it is about ended, also where that is by a panic or by being dropped.
+#[derive(Debug)]
+pub struct Ends<S: Fails> {
+    span: S,
+    /// What begins while a panic unwinds does not panic itself.
+    panicking: bool,
+    failure: Option<&'static str>,
+}
+
+impl<S: Fails> Ends<S> {
+    pub fn of(span: S) -> Self {
+        Self { span, panicking: std::thread::panicking(), failure: None }
+    }
+
+    /// The kind of failure that it ends with unless told otherwise.
+    pub fn with(&mut self, failure: Option<&'static str>) {
+        self.failure = failure;
+    }
+}
+
+impl<S: Fails> Drop for Ends<S> {
+    fn drop(&mut self) {
+        let panicked = !self.panicking && std::thread::panicking();
+        if let Some(kind) = if panicked { Some("panic") } else { self.failure } {
+            self.span.failed(kind);
+        }
+    }
 }
 
 /// What never is.
