@@ -9,8 +9,18 @@ use syn::{Error, Expr, Lit, Result, Token};
 use crate::arguments::{Arguments, Field, duration, text};
 use crate::function::{Function, Parts};
 
-const KNOWN: &[&str] =
-    &["name", "threshold", "slo", "fields", "err", "active", "span", "error_type"];
+const KNOWN: &[&str] = &[
+    "name",
+    "threshold",
+    "slo",
+    "fields",
+    "err",
+    "active",
+    "span",
+    "error_type",
+    "ok_if",
+    "error_if",
+];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Span {
@@ -31,11 +41,13 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
         },
     };
     let span = span(&arguments)?;
+    let cancelled = (span != Span::None)
+        .then(|| quote!(__ends.with(::core::option::Option::Some("cancelled"));));
     let fields = fields(&arguments, span)?;
     let operation = definition(&arguments, &library, &name)?;
     let mut parts = Parts {
         before: quote!(let mut __one = __OPERATION.start();),
-        cancelled: quote!(__one.outcome(#library::Outcome::Cancelled);),
+        cancelled: quote!(__one.outcome(#library::Outcome::Cancelled); #cancelled),
         after: judged(&arguments, &function, &library, span)?,
         ..Parts::default()
     };
@@ -47,7 +59,7 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
             parts.entered = quote!(let __entered = __span.enter(););
             // Inside, the current span is the parent's where a filter leaves this one out.
             let before = parts.before;
-            parts.before = quote!(#before let __span = __inner;);
+            parts.before = quote!(let mut __ends = #library::probe::Ends::of(__inner); #before);
             quote! {
                 let __span = #library::probe::tracing::info_span!(
                     #name,
@@ -62,7 +74,7 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
             let set = fields.iter().map(set);
             parts.before = {
                 let before = parts.before;
-                quote!(let mut __span = __span; #before)
+                quote!(let mut __ends = #library::probe::Ends::of(__span); #before)
             };
             quote! {
                 let mut __span = #library::layer::Span::start(#name);
@@ -135,28 +147,43 @@ fn judged(
         }
     }
     let kind = kind(error_type, library);
+    let failed = failed(arguments, library)?;
     let logged = arguments.flag("err")?.then(|| {
-        quote!(#library::probe::tracing::error!(error = %__error, "error.type" = __kind, "the operation failed");)
+        quote!(if let ::core::option::Option::Some(__error) = __failure {
+            #library::probe::tracing::error!(error = %__error, "error.type" = __kind, "the operation failed");
+        })
     });
-    let told = match span {
-        Span::Tracing => quote! {
-            __span.record("otel.status_code", "ERROR");
-            __span.record("error.type", __kind);
-        },
-        Span::Direct => quote!(__span.fail(__kind);),
-        Span::None => quote!(),
-    };
+    let tell = |kind| (span != Span::None).then(|| quote!(__ends.with(#kind);));
+    let told = tell(quote!(::core::option::Option::Some(__kind)));
+    let well = tell(quote!(::core::option::Option::None));
     let failure = failure(library);
     Ok(quote! {
-        if let ::core::option::Option::Some(__error) = #failure {
-            let __kind: &'static str = #kind;
+        let __failure = #failure;
+        if #failed {
+            let __kind: &'static str = match __failure {
+                ::core::option::Option::Some(__error) => #kind,
+                ::core::option::Option::None => #library::probe::OTHER,
+            };
             #told
             #logged
             __one.fail(__kind);
         } else {
+            #well
             __one.outcome(#library::Outcome::Ok);
         }
     })
+}
+
+/// Whether it failed: it returned an error, unless `ok_if` or `error_if` say otherwise of the result.
+fn failed(arguments: &Arguments, library: &TokenStream) -> Result<TokenStream> {
+    match (arguments.value("ok_if")?, arguments.value("error_if")?) {
+        (None, None) => Ok(quote!(__failure.is_some())),
+        (Some(is), None) => Ok(quote!(!#library::probe::holds(&__result, #is))),
+        (None, Some(is)) => Ok(quote!(#library::probe::holds(&__result, #is))),
+        (Some(_), Some(is)) => {
+            Err(Error::new_spanned(is, "one of `ok_if` and `error_if` says what the other would"))
+        }
+    }
 }
 
 /// The error of `__result`, if it is a `Result` and one.

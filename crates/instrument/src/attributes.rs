@@ -4,7 +4,8 @@
 ///
 /// It sees early `return`, `?`, panics, and futures dropped before their end; works on functions, methods, and methods of
 /// `#[async_trait]` (put it on the method). A returned `Err` is an `error` whose kind is told by [`ErrorKind`](crate::ErrorKind),
-/// known of the standard library, or the name of its type.
+/// known of the standard library, or the name of its type. The span of one that failed, panicked or was cancelled has the
+/// status `Error` and an `error.type`: the kind of the error, `panic` or `cancelled`.
 ///
 /// ```
 /// use sidelight::ErrorKind;
@@ -27,6 +28,12 @@
 ///     stock.iter().sum()
 /// }
 /// assert_eq!(count(&[1, 2]), 3);
+///
+/// #[sidelight::op(ok_if = |name: &Option<_>| name.is_some())]
+/// fn first(names: &[String]) -> Option<&String> {
+///     names.first()
+/// }
+/// assert_eq!(first(&[]), None); // an `error`
 /// ```
 ///
 /// | argument | meaning |
@@ -39,6 +46,8 @@
 /// | `active` | counts those in flight |
 /// | `span = ..` | `"tracing"` (the default), [`"direct"`](crate::layer::Span), or `false`: metrics only |
 /// | `error_type = path` | a `fn(&E) -> &'static str` that tells the kind of an error |
+/// | `ok_if = path` | a `fn(&R) -> bool` of what is returned: whether it is `ok`, be it an `Err` or not |
+/// | `error_if = path` | the same, whether it is an `error`; without an `Err` its kind is `_OTHER` |
 /// | `crate = path` | where this library is, if not at `::sidelight` |
 pub use sidelight_instrument_macros::op;
 

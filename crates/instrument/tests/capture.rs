@@ -1,6 +1,8 @@
 //! The captures that applications test with.
 
+use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
 
 use sidelight::current::{Current, RequestId};
 use sidelight::layer::Span;
@@ -51,6 +53,40 @@ fn spans_are_found_by_name_attribute_error_and_parent() {
     captured.span("card.charge").child_of("order.place").has_error("timeout");
     captured.span("order.place").attr("id", "7").assert_count(1);
     captured.span("order.place").child_of("card.charge").assert_count(0);
+}
+
+#[test]
+fn the_span_of_what_panicked_or_was_cancelled_has_failed() {
+    #[sidelight::op("ends.sync")]
+    fn panics() {
+        panic!("no");
+    }
+    #[sidelight::op("ends.async", fields(id))]
+    async fn waits(id: u32) {
+        std::future::pending::<()>().await;
+    }
+    #[sidelight::op("ends.direct", span = "direct", fields(id = i64::from(id)))]
+    async fn direct(id: u32) -> Result<(), std::io::Error> {
+        match id {
+            0 => std::future::pending().await,
+            1 => panic!("no"),
+            _ => Ok(()),
+        }
+    }
+    let captured = capture();
+    let mut context = Context::from_waker(Waker::noop());
+    catch_unwind(panics).unwrap_err();
+    assert!(Box::pin(waits(1)).as_mut().poll(&mut context).is_pending());
+    for id in 0..3 {
+        let poll = || Box::pin(direct(id)).as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        _ = catch_unwind(poll);
+    }
+    captured.span("ends.sync").has_error("panic");
+    captured.span("ends.async").has_error("cancelled");
+    captured.span("ends.direct").attr("id", "0").has_error("cancelled");
+    captured.span("ends.direct").attr("id", "1").has_error("panic");
+    captured.span("ends.direct").attr("error.type", "cancelled").assert_count(1);
+    captured.span("ends.direct").assert_count(3);
 }
 
 #[test]

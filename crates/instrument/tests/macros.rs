@@ -162,6 +162,34 @@ fn a_future_is_an_operation_however_it_ends() {
     assert_eq!(operations("async"), ends, "one that was never polled is none");
 }
 
+#[test]
+fn predicates_say_what_is_an_error() {
+    #[sidelight::op("ok if", ok_if = |found: &Option<_>| found.is_some())]
+    fn first(all: &[u8]) -> Option<&u8> {
+        all.first()
+    }
+    #[sidelight::op("ok if known", err, ok_if = known_or_fine)]
+    async fn known(wrong: &str) -> Result<u8, OrderError> {
+        if wrong == "gone" { Err(OrderError::SoldOut) } else { Ok(wrong.parse()?) }
+    }
+    fn known_or_fine(result: &Result<u8, OrderError>) -> bool {
+        !matches!(result, Err(OrderError::Parse))
+    }
+    #[sidelight::op("error if", span = "direct", error_if = |status| *status >= 500)]
+    fn status(status: u16) -> u16 {
+        status
+    }
+    recorded();
+    first(&[1]).unwrap();
+    assert_eq!(first(&[]), None);
+    finish(known("gone")).unwrap_err();
+    finish(known("x")).unwrap_err();
+    assert_eq!([200, 404, 500].map(status), [200, 404, 500]);
+    assert_eq!(operations("ok if"), ["error.type=_OTHER,outcome=error 1", "outcome=ok 1"]);
+    assert_eq!(operations("ok if known"), ["error.type=number,outcome=error 1", "outcome=ok 1"]);
+    assert_eq!(operations("error if"), ["error.type=_OTHER,outcome=error 1", "outcome=ok 2"]);
+}
+
 #[async_trait::async_trait]
 trait Shop {
     async fn sell<'a>(&mut self, what: &'a str) -> Result<&'a str, std::io::Error>;

@@ -17,6 +17,11 @@ fn fields() {}
 #[sidelight::op(err)]
 fn err() {}
 
+#[sidelight::op(ok_if = Option::is_some, error_if = Option::is_none)]
+fn both() -> Option<u8> {
+    None
+}
+
 #[sidelight::op]
 const fn constant() {}
 
