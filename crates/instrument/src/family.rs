@@ -1,7 +1,8 @@
 //! Instruments bound to the values of labels: looked up without an allocation, bounded in number.
 //!
-//! Limits: as many as the metric may have series, values of at most [`VALUE_BYTES_MAX`] bytes. What is beyond is recorded in
-//! the series `otel.metric.overflow="true"`, as the SDK does it, and counted.
+//! Limits: as many as the metric may have series, values of at most [`VALUE_BYTES_MAX`] bytes. What is beyond is counted, and
+//! recorded under `_OTHER` where one label of a handle is open, else in the series `otel.metric.overflow="true"`, as the SDK
+//! does it.
 //! Cost: 32 ns for a known set (a read lock, a hash of the values), a binding for one that is not.
 
 use std::hash::{Hash, Hasher};
@@ -10,6 +11,11 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use hashbrown::{Equivalent, HashMap};
 use opentelemetry::KeyValue;
+
+use crate::outcome::OTHER;
+
+/// Sets beyond the limit that have no value that could be any: attempts are retried ten times and more, by one reason.
+const FEW: usize = 16;
 
 /// The longest value of a label that has a series of its own.
 pub(crate) const VALUE_BYTES_MAX: usize = 256;
@@ -24,6 +30,8 @@ pub(crate) fn overflowed() -> u64 {
 /// What was bound, by the values of `N` labels.
 pub(crate) struct Family<const N: usize, B> {
     series_max: usize,
+    /// Which label has any values, where the others have few.
+    open: Option<usize>,
     by_values: RwLock<HashMap<Values<N>, B>>,
     overflow: OnceLock<B>,
 }
@@ -53,7 +61,18 @@ impl<const N: usize> Equivalent<Values<N>> for Borrowed<'_, N> {
 
 impl<const N: usize, B> Family<N, B> {
     pub(crate) fn new(series_max: usize) -> Self {
-        Self { series_max, by_values: RwLock::default(), overflow: OnceLock::new() }
+        Self::of(series_max, None)
+    }
+
+    /// One whose label at `open` alone has any values: past the limit that value is [`OTHER`], and the rest is as it is, so
+    /// that sums over it stay whole.
+    pub(crate) fn open(series_max: usize, open: usize) -> Self {
+        Self::of(series_max, Some(open))
+    }
+
+    fn of(series_max: usize, open: Option<usize>) -> Self {
+        let by_values = RwLock::default();
+        Self { series_max, open, by_values, overflow: OnceLock::new() }
     }
 
     /// Gives what is bound to `values` to `then`; `bind` makes it of the attributes that are `fixed` and the labels with
@@ -66,15 +85,30 @@ impl<const N: usize, B> Family<N, B> {
         bind: impl Fn(&[KeyValue]) -> B,
         then: impl FnOnce(&B) -> R,
     ) -> R {
-        let wanted = Borrowed(&values);
         let known = self.by_values.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bound) = known.get(&wanted) {
+        if let Some(bound) = known.get(&Borrowed(&values)) {
             return then(bound);
         }
-        let full = known.len() >= self.series_max;
+        drop(known);
+        self.add(fixed, labels, values, &bind, then)
+    }
+
+    #[cold]
+    fn add<R>(
+        &self,
+        fixed: &[KeyValue],
+        labels: &[&'static str; N],
+        values: [&str; N],
+        bind: &dyn Fn(&[KeyValue]) -> B,
+        then: impl FnOnce(&B) -> R,
+    ) -> R {
+        let wanted = Borrowed(&values);
+        let room = self.room(&values);
+        let known = self.by_values.read().unwrap_or_else(PoisonError::into_inner);
+        let full = known.len() >= room && !known.contains_key(&wanted);
         drop(known);
         if full || values.iter().any(|value| value.len() > VALUE_BYTES_MAX) {
-            return self.past_limit(&bind, then);
+            return self.past_limit(fixed, labels, values, bind, then);
         }
         let mut attributes = fixed.to_vec();
         let named = labels.iter().zip(&values).filter(|(_, value)| !value.is_empty());
@@ -83,16 +117,37 @@ impl<const N: usize, B> Family<N, B> {
         // Bound before the lock is taken: the SDK has locks of its own.
         let bound = bind(&attributes);
         let mut known = self.by_values.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= self.series_max && !known.contains_key(&wanted) {
+        if known.len() >= room && !known.contains_key(&wanted) {
             drop(known);
-            return self.past_limit(&bind, then);
+            return self.past_limit(fixed, labels, values, bind, then);
         }
         let key = Values(values.map(Box::from));
         then(known.entry(key).or_insert(bound))
     }
 
-    #[cold]
-    fn past_limit<R>(&self, bind: &dyn Fn(&[KeyValue]) -> B, then: impl FnOnce(&B) -> R) -> R {
+    /// Sets without a value that could be any are few.
+    fn room(&self, values: &[&str; N]) -> usize {
+        let open = self.open.and_then(|open| values.get(open));
+        let few = open.is_some_and(|value| value.is_empty() || *value == OTHER);
+        if few { self.series_max.saturating_add(FEW) } else { self.series_max }
+    }
+
+    fn past_limit<R>(
+        &self,
+        fixed: &[KeyValue],
+        labels: &[&'static str; N],
+        mut values: [&str; N],
+        bind: &dyn Fn(&[KeyValue]) -> B,
+        then: impl FnOnce(&B) -> R,
+    ) -> R {
+        if let Some(open) = self.open.and_then(|open| values.get_mut(open))
+            && !open.is_empty()
+            && *open != OTHER
+        {
+            *open = OTHER;
+            OVERFLOWED.fetch_add(1, Ordering::Relaxed);
+            return self.add(fixed, labels, values, bind, then);
+        }
         OVERFLOWED.fetch_add(1, Ordering::Relaxed);
         then(self.overflow.get_or_init(|| bind(&[KeyValue::new("otel.metric.overflow", true)])))
     }
@@ -145,6 +200,23 @@ mod tests {
         assert_eq!(bound(&family, ["1", "2"]), "a=2,m=x,z=1");
         assert_eq!(bound(&family, ["1", ""]), "m=x,z=1");
         assert_eq!(bound(&family, ["", "1"]), "a=1,m=x");
+    }
+
+    #[test]
+    fn past_the_limit_an_open_label_is_other_and_the_rest_stays() {
+        let family = Family::open(1, 1);
+        for value in ["1", "2", "3"] {
+            bound(&family, ["retry", value]);
+        }
+        assert_eq!(bound(&family, ["retry", "4"]), "a=_OTHER,m=x,z=retry");
+        assert_eq!(bound(&family, ["success", &"x".repeat(257)]), "a=_OTHER,m=x,z=success");
+        assert_eq!(bound(&family, ["success", ""]), "m=x,z=success");
+        assert_eq!(bound(&family, ["retry", "1"]), "a=1,m=x,z=retry");
+        for end in 0..100 {
+            bound(&family, [&end.to_string(), "5"]);
+        }
+        assert_eq!(family.by_values.read().unwrap().len(), 1 + FEW);
+        assert_eq!(bound(&family, ["another", "6"]), "otel.metric.overflow=true");
     }
 
     #[test]
