@@ -59,6 +59,8 @@ pub struct ConnId {
 impl ConnId {
     /// One without a slot.
     const NONE: Self = Self { slot: u32::MAX, turn: 0 };
+    /// One that was opened while the pool was switched off: its end is not counted either.
+    const OFF: Self = Self { slot: u32::MAX, turn: 1 };
 }
 
 /// A pool of connections, or connections that share none.
@@ -132,7 +134,7 @@ impl Pool {
 
     /// A connection was opened; it is idle.
     pub fn opened(&self) -> ConnId {
-        if self.on.load(Ordering::Relaxed) { self.state().opened() } else { ConnId::NONE }
+        if self.on.load(Ordering::Relaxed) { self.state().opened() } else { ConnId::OFF }
     }
 
     /// It is in use from here on.
@@ -178,7 +180,8 @@ impl Pool {
     /// # drop(connection);
     /// ```
     pub fn opening(&self) -> Opening<'_> {
-        Opening { pool: self, start: Started::now() }
+        let on = self.on.load(Ordering::Relaxed);
+        Opening { pool: self, start: if on { Started::now() } else { Started::NEVER } }
     }
 
     /// Times the wait for a connection: `db.client.connection.wait_time` and `.pending_requests`.
@@ -192,8 +195,8 @@ impl Pool {
     /// DB.waiting().timed_out();
     /// ```
     pub fn waiting(&self) -> Waiting {
-        let state = Arc::clone(self.state());
-        state.pending.fetch_add(1, Ordering::Relaxed);
+        let state = self.on.load(Ordering::Relaxed).then(|| Arc::clone(self.state()));
+        state.iter().for_each(|state| _ = state.pending.fetch_add(1, Ordering::Relaxed));
         Waiting { state, start: Started::now(), timed_out: false }
     }
 
@@ -247,7 +250,8 @@ impl Opening<'_> {
 #[derive(Debug)]
 #[must_use = "the wait ends when it is dropped"]
 pub struct Waiting {
-    state: Arc<State>,
+    /// None of a pool that was switched off.
+    state: Option<Arc<State>>,
     start: Started,
     timed_out: bool,
 }
@@ -261,7 +265,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let state = &self.state;
+        let Some(state) = &self.state else { return };
         state.pending.fetch_sub(1, Ordering::Relaxed);
         if !state.db {
             return;
@@ -333,7 +337,7 @@ impl State {
             closed: instruments.counter(&names::CONNECTION_CLOSED).bind(&self.own),
             reuses: instruments.counter(&names::CONNECTION_REUSES).bind(&self.own),
             ages: instruments.histogram(&names::CONNECTION_DURATION),
-            ends: Family::new(ENDS_MAX),
+            ends: Family::open(ENDS_MAX, 1),
             create: conventional(&names::DB_CONNECTION_CREATE_TIME),
             wait: conventional(&names::DB_CONNECTION_WAIT_TIME),
             use_time: conventional(&names::DB_CONNECTION_USE_TIME),
@@ -533,6 +537,34 @@ mod tests {
                 end("close.reason=lifetime,connection.type=postgresql,pool.name=main"),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_opened_or_waited_for_while_a_pool_is_off_is_not_told_at_its_end() {
+        static OFF: Pool = Pool::db("sqlite", "off");
+        let captured = capture();
+        OFF.set_enabled(false);
+        let (one, tracked, wait) = (OFF.opening().opened(), OFF.track(()), OFF.waiting());
+        OFF.set_enabled(true);
+        OFF.used(one);
+        OFF.closed(one, Close::Done);
+        drop((tracked, wait));
+        let all = captured.all();
+        let told = all.iter().filter(|(name, _)| name.contains("=off")).map(|(_, value)| value);
+        assert_eq!(told.sum::<f64>(), 0.0, "{all:?}");
+    }
+
+    #[test]
+    fn a_connection_that_a_panic_drops_failed() {
+        static PANICS: Pool = Pool::new("websocket", "panics");
+        let captured = capture();
+        let panicked = std::panic::catch_unwind(|| {
+            let _peer = PANICS.track(());
+            panic!("no");
+        });
+        assert!(panicked.is_err());
+        let end = "close.reason=error,connection.type=websocket,error.type=panic,pool.name=panics";
+        assert_eq!(captured.value(&format!("sidelight.connection.duration{{{end}}}")), 1.0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::error_kind;
 use crate::pool::{Close, ConnId, State};
 
 /// A connection that its pool follows until it is dropped; made by [`Pool::track`](crate::Pool::track). It is used as the
-/// connection itself.
+/// connection itself. Dropped by a panic it failed: `close.reason=error`, `error.type=panic`.
 #[derive(Debug)]
 pub struct Tracked<C> {
     connection: C,
@@ -22,17 +22,26 @@ struct Followed {
     id: ConnId,
     why: Close,
     error: &'static str,
+    /// What is opened while a panic unwinds is not closed by it.
+    panicking: bool,
 }
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        self.state.closed(self.id, self.why, self.error);
+        let panicked = !self.panicking && std::thread::panicking();
+        let (why, error) = match self.why {
+            Close::Done if panicked => (Close::Error, "panic"),
+            why => (why, self.error),
+        };
+        self.state.closed(self.id, why, error);
     }
 }
 
 impl<C> Tracked<C> {
     pub(crate) fn new(connection: C, state: Arc<State>, id: ConnId) -> Self {
-        Self { connection, followed: Followed { state, id, why: Close::Done, error: "" } }
+        let panicking = std::thread::panicking();
+        let followed = Followed { state, id, why: Close::Done, error: "", panicking };
+        Self { connection, followed }
     }
 
     /// It is in use until the guard goes, then idle.
