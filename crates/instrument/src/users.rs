@@ -101,6 +101,16 @@ struct Windows {
     coarse: VecDeque<(u128, Sketch)>,
 }
 
+impl Windows {
+    /// How long ago they began; the first user may have been there before the clock was.
+    fn age(&mut self) -> Duration {
+        if self.start == Started::NEVER {
+            self.start = Started::now();
+        }
+        self.start.elapsed().unwrap_or_default()
+    }
+}
+
 impl Users {
     #[inline]
     pub(crate) fn note(&self, user: &str) {
@@ -116,7 +126,7 @@ impl Users {
         if present.is_empty() {
             return;
         }
-        let age = windows.start.elapsed().unwrap_or_default();
+        let age = windows.age();
         windows.undrained.merge(&present);
         add(&mut windows.fine, age.as_nanos() / TEN_MINUTES.as_nanos(), &present);
         add(&mut windows.coarse, age.as_nanos() / HOUR.as_nanos(), &present);
@@ -154,7 +164,7 @@ impl Observed for Users {
     fn observe(&self, seen: &mut Seen) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         self.settle(&mut windows);
-        let age = windows.start.elapsed().unwrap_or_default().as_nanos();
+        let age = windows.age().as_nanos();
         let hour = estimate(&mut windows.fine, age / TEN_MINUTES.as_nanos(), 6);
         let day = estimate(&mut windows.coarse, age / HOUR.as_nanos(), 24);
         for (window, users) in [("1h", hour), ("1d", day)] {
@@ -269,6 +279,19 @@ mod tests {
         let drained = drain().into_iter().find(|of| of.feature == "few").unwrap();
         let registers = (drained.sketch.len() - 9) / 3;
         assert!((50..=60).contains(&registers), "whoever looked in between: {registers}");
+    }
+
+    #[test]
+    fn users_from_before_the_clock_grow_old_too() {
+        let mut windows = Windows {
+            start: Started::NEVER,
+            undrained: Sketch::default(),
+            fine: VecDeque::new(),
+            coarse: VecDeque::new(),
+        };
+        crate::clock::calibrate();
+        windows.age();
+        assert_ne!(windows.start, Started::NEVER, "a window that never begins never ends");
     }
 
     #[test]
