@@ -114,8 +114,8 @@ macro_rules! made {
     ($(#[$doc:meta])* $name:ident -> $kind:ident($type:ty), $build:ident $(, $bounds:ident)?) => {
         $(#[$doc])*
         pub(crate) fn $name(&self, metric: &Metric) -> $type {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(Made::$kind(known)) = made.get(metric.name) {
+            let known = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Made::$kind(known)) = known().get(metric.name) {
                 return known.clone();
             }
             let builder = self.meter.$build(metric.name)
@@ -127,7 +127,8 @@ macro_rules! made {
                 builder.with_boundaries(metric.$bounds.to_vec())
             };)?
             let instrument = builder.build();
-            made.insert(metric.name, Made::$kind(instrument.clone()));
+            // Made twice by two threads it is still one stream of the SDK's.
+            known().insert(metric.name, Made::$kind(instrument.clone()));
             instrument
         }
     };
@@ -185,12 +186,15 @@ impl<T> Cell<T> {
         }
         let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner).last().cloned()?;
         let generation = installed.generation;
-        let (first, bound) = self.first.get_or_init(|| (generation, bind(&installed)));
-        if *first == generation {
-            return Some(then(bound));
-        }
         if let Some(bound) = self.bound_later(generation) {
             return Some(then(&bound));
+        }
+        // Bound outside of all locks: the SDK logs while it makes instruments, and what hears that may use this handle.
+        if self.first.get().is_none() {
+            _ = self.first.set((generation, bind(&installed)));
+        }
+        if let Some((_, bound)) = self.first.get().filter(|(first, _)| *first == generation) {
+            return Some(then(bound));
         }
         let bound = Arc::new(bind(&installed));
         let mut later = self.later.write().unwrap_or_else(PoisonError::into_inner);
@@ -280,6 +284,22 @@ mod tests {
         OFF.set_enabled(false);
         OFF.add(1, []);
         assert_eq!((captured.value("off{}"), dropped()), (1.0, before));
+    }
+
+    #[test]
+    fn what_hears_of_the_making_of_an_instrument_may_use_the_same_handle() {
+        static HEARD: Labelled<0> = Labelled::new("heard");
+        let captured = capture();
+        let cell = Cell::new();
+        let again = Cell::<u32>::with(
+            &cell,
+            |_| {
+                HEARD.add(1, []);
+                cell.with(|_| 1, |inner| *inner).unwrap_or_default()
+            },
+            |bound| *bound,
+        );
+        assert_eq!((again, captured.value("heard{}")), (Some(1), 1.0));
     }
 
     #[test]
