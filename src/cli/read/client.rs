@@ -2,7 +2,10 @@
 //!
 //! Limits: 64 MiB of answer, `--timeout` for all of it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,12 +13,15 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
+use rustix::fs::{Mode, OFlags};
 use tokio::net::TcpStream;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::config::Config;
 
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// What a token that the agent made has: hexadecimal digits.
+const OWN_BYTES: u64 = 64;
 
 /// How to reach the running agent.
 #[derive(Clone, Debug, clap::Args)]
@@ -170,7 +176,29 @@ fn own_token(uri: &Uri, answer: &Answer) -> Option<HeaderValue> {
     let path = Path::new(document.get("error")?.get("token_file")?.as_str()?);
     let named = path.file_name().is_some_and(|name| name == "admin.token");
     let refused = answer.status == StatusCode::UNAUTHORIZED;
-    if here && named && refused { token(path).ok() } else { None }
+    let token = own_file(path).filter(|_| here && named && refused)?;
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The token in a file that somebody else named: only where it is such a file as the agent makes, so that it is no other secret
+/// of whoever runs this, and nothing that a reader waits at.
+fn own_file(path: &Path) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    let found = file.metadata().ok()?;
+    let of_directory = std::fs::metadata(path.parent()?).ok()?.uid();
+    let user = rustix::process::geteuid();
+    let owned = found.uid() == user.as_raw() || user.is_root() && found.uid() == of_directory;
+    if !found.is_file() || !owned || found.mode() & 0o077 != 0 {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(OWN_BYTES + 2).read_to_string(&mut text).ok()?;
+    let token = text.strip_suffix('\n').unwrap_or(&text);
+    let made = token.len() as u64 == OWN_BYTES && token.bytes().all(|b| b.is_ascii_hexdigit());
+    made.then(|| token.to_owned())
 }
 
 fn uri(url: &str) -> Result<Uri, Failure> {
@@ -230,6 +258,9 @@ pub(crate) fn message(answer: &Answer) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -267,12 +298,49 @@ mod tests {
         assert!(asked.contains("authorization: Bearer s3cret\r\n"), "{asked}");
     }
 
+    fn write_as_made(path: &Path, text: &str) {
+        drop(std::fs::remove_file(path));
+        let mut file = File::options();
+        let file = file.write(true).create_new(true).mode(0o600).open(path);
+        file.unwrap().write_all(format!("{text}\n").as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_the_agent_does_not_make_is_not_sent_to_whoever_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.token");
+        let token = "0123456789abcdef".repeat(4);
+        for (text, sent) in [
+            (&*token, true),
+            (&*format!("{token}0"), false),
+            (&*format!("{token}\n"), false),
+            (&token[1..], false),
+            (&*format!("s.{}", &token[2..]), false),
+        ] {
+            write_as_made(&path, text);
+            assert_eq!(own_file(&path).is_some(), sent, "{text}");
+        }
+        write_as_made(&path, &token);
+        assert_eq!(own_file(&path), Some(token.clone()));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(own_file(&path), None, "others read it");
+        let secret = directory.path().join("secret");
+        write_as_made(&secret, &token);
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        assert_eq!(own_file(&path), None, "a link to another secret");
+        std::fs::remove_file(&path).unwrap();
+        let user = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, user, 0).unwrap();
+        assert_eq!(own_file(&path), None, "a pipe is not waited at");
+    }
+
     #[test]
     fn the_agents_own_token_is_found_on_this_machine_and_nothing_else_is_sent() {
         let directory = tempfile::tempdir().unwrap();
         let found = |url: &str, name: &str, status: u16| {
             let path = directory.path().join(name);
-            std::fs::write(&path, "made\n").unwrap();
+            write_as_made(&path, &"0f".repeat(32));
             let body = serde_json::json!({"error": {"token_file": path}}).to_string();
             let answer =
                 Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into() };
