@@ -176,7 +176,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         endpoints: bound.endpoints(),
         serving: Arc::default(),
     };
-    let admin = serve_admin(&config, view.sources(control)).await?;
+    let (admin, token_trouble) = serve_admin(&config, view.sources(control)).await?;
     // The last that can fail: its thread outlives this function until the journal closes.
     let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
     let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
@@ -198,6 +198,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         notifier,
         context_headers: receivers.context_headers(),
         admin,
+        token_trouble,
+        token_reads: JoinSet::new(),
         own,
         view,
     };
@@ -244,6 +246,9 @@ async fn bind(
     Ok(bound)
 }
 
+/// What reading the admin token gave.
+type TokenRead = Result<Option<token::Found>, token::Unusable>;
+
 /// What a reload changes and a drain takes down.
 struct Running {
     loaded: Loaded,
@@ -254,6 +259,9 @@ struct Running {
     notifier: Notifier,
     context_headers: receive::ContextHeaders,
     admin: api::Api,
+    token_trouble: token::Trouble,
+    /// The token that is being read again.
+    token_reads: JoinSet<TokenRead>,
     own: telemetry::Telemetry,
     view: View,
 }
@@ -279,18 +287,23 @@ impl Running {
                         }
                     }
                 },
-                _ = minutes.tick() => self.refresh_token(),
+                Some(Ok(read)) = self.token_reads.join_next() => self.take_token(read),
+                _ = minutes.tick() => if self.token_reads.is_empty() {
+                    self.read_token();
+                },
             }
         }
     }
 
-    fn refresh_token(&self) {
-        match token::of(&self.loaded.config) {
-            Ok(token) => self.admin.set_token(token),
-            Err(error) => {
-                let error = telemetry::chain(&error);
-                tracing::error!(error, "keeping the admin token read before");
-            }
+    /// Begins to read the token again: a disk that hangs holds up no signal.
+    fn read_token(&mut self) {
+        let source = token::Source::of(&self.loaded.config);
+        self.token_reads.spawn_blocking(move || source.read());
+    }
+
+    fn take_token(&mut self, read: TokenRead) {
+        if let Some(token) = self.token_trouble.take(read) {
+            self.admin.set_token(Some(token));
         }
     }
 
@@ -339,7 +352,12 @@ impl Running {
             summary.push_str(&format!("; {key} takes effect at the next start"));
         }
         self.loaded = newer;
-        self.refresh_token();
+        // One under way is of the configuration before.
+        self.token_reads = JoinSet::new();
+        self.read_token();
+        if let Some(Ok(read)) = self.token_reads.join_next().await {
+            self.take_token(read);
+        }
         Ok(summary)
     }
 
@@ -422,9 +440,14 @@ fn readers(export: &export::Config, with_store: bool) -> Vec<journal::ReaderConf
     readers
 }
 
-async fn serve_admin(config: &Config, sources: api::Sources) -> Result<api::Api, Error> {
+async fn serve_admin(
+    config: &Config,
+    sources: api::Sources,
+) -> Result<(api::Api, token::Trouble), Error> {
     let address = config.api.endpoint;
     let error = |source| Error::Admin { address, source };
-    let token = token::of(config)?;
-    api::serve(config.api.clone(), token, sources).await.map_err(error)
+    let mut trouble = token::Trouble::default();
+    let token = trouble.at_start(&token::Source::of(config))?;
+    let api = api::serve(config.api.clone(), token, sources).await.map_err(error)?;
+    Ok((api, trouble))
 }

@@ -1,50 +1,171 @@
 //! The admin endpoint's token: the one that is configured, else one of the agent's own, made at the first start in a file that
 //! only its owner reads.
+//!
+//! It is read again every minute, on a blocking thread. Where that fails the one in memory holds; without any nobody but
+//! loopback is answered, and of what is private nobody.
 
 use std::fs;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use super::user_key;
+use crate::api;
 use crate::api::Token;
 use crate::config;
 use crate::config::{Config, TokenError};
 use crate::telemetry;
 
 const NAME: &str = "admin.token";
+/// The most that a token's file may hold.
+const BYTES_MAX: u64 = 4096;
 
-/// The token; none where the agent cannot keep one of its own: nobody but loopback is answered then.
-///
-/// # Errors
-/// [`TokenError`]: the one that is configured cannot be used.
-pub(super) fn of(config: &Config) -> Result<Option<Token>, TokenError> {
-    if config.api.token_file.is_some() {
-        return config::admin_token(&config.api);
-    }
-    let directory = match &config.store {
-        Some(store) => &store.directory,
-        None => &config.journal.directory,
-    };
-    let path = directory.join(NAME);
-    let token = own(&path).map(|text| Token::from_file(&text));
-    Ok(token.map(|token| token.map(|token| token.made_in(path.clone()))).unwrap_or_else(|error| {
-        let (file, error) = (path.display(), telemetry::chain(&error));
-        tracing::warn!(%file, error, "no token for the admin endpoint: only loopback is answered");
-        None
-    }))
+/// Where the token is.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// In the file that is configured.
+    Configured(api::Config),
+    /// In one of the agent's own.
+    Own(PathBuf),
 }
 
-/// What the file at `path` holds, made where there is none.
-fn own(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Ok(found) if !found.trim_ascii().is_empty() => return Ok(found),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        // A kill may have left an empty one.
-        _ => {}
+/// What there is.
+#[derive(Debug)]
+pub(super) struct Found {
+    token: Token,
+    /// The file of it, where others than its owner may read it.
+    exposed: Option<PathBuf>,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    /// That of the configuration.
+    #[error(transparent)]
+    Configured(#[from] TokenError),
+    /// That of the agent.
+    #[error("cannot keep a token for the admin endpoint in {path}")]
+    Own {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Source {
+    pub(super) fn of(config: &Config) -> Self {
+        if config.api.token_file.is_some() {
+            return Self::Configured(config.api.clone());
+        }
+        let directory = match &config.store {
+            Some(store) => &store.directory,
+            None => &config.journal.directory,
+        };
+        Self::Own(directory.join(NAME))
     }
+
+    /// Reads it; makes that of the agent where there is none. Blocks.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub(super) fn read(&self) -> Result<Option<Found>, Unusable> {
+        let path = match self {
+            Self::Configured(config) => {
+                let token = config::admin_token(config)?;
+                return Ok(token.map(|token| Found { token, exposed: None }));
+            }
+            Self::Own(path) => path.clone(),
+        };
+        match own(&path) {
+            Ok((text, exposed)) => Ok(Token::from_file(&text).map(|token| Found {
+                token: token.made_in(path.clone()),
+                exposed: exposed.then_some(path),
+            })),
+            Err(source) => Err(Unusable::Own { path, source }),
+        }
+    }
+}
+
+/// What is wrong with the token, so that it is said when that changes and not every minute.
+#[derive(Debug, Default)]
+pub(super) struct Trouble(Option<String>);
+
+impl Trouble {
+    /// The token at the start; none where the agent cannot keep one of its own.
+    ///
+    /// # Errors
+    /// [`TokenError`]: the one that is configured cannot be used.
+    pub(super) fn at_start(&mut self, source: &Source) -> Result<Option<Token>, TokenError> {
+        match source.read() {
+            Err(Unusable::Configured(error)) => Err(error),
+            read => Ok(self.take(read)),
+        }
+    }
+
+    /// The token that was read; without one that of before holds.
+    pub(super) fn take(&mut self, read: Result<Option<Found>, Unusable>) -> Option<Token> {
+        let (found, trouble) = match read {
+            Ok(found) => {
+                let exposed = found.as_ref().and_then(|found| found.exposed.as_deref());
+                let trouble = exposed.map(|path| {
+                    format!("others can read the admin token in {}: chmod 600", path.display())
+                });
+                (found, trouble)
+            }
+            Err(error) => (
+                None,
+                Some(format!(
+                    "{}; one read before holds, without any only loopback is answered",
+                    telemetry::chain(&error)
+                )),
+            ),
+        };
+        if self.changes(trouble) {
+            match &self.0 {
+                Some(trouble) => tracing::warn!("{trouble}"),
+                None => tracing::info!("the admin token is as it should be again"),
+            }
+        }
+        found.map(|found| found.token)
+    }
+
+    fn changes(&mut self, trouble: Option<String>) -> bool {
+        let changes = self.0 != trouble;
+        self.0 = trouble;
+        changes
+    }
+}
+
+/// What the file at `path` holds, made where there is none, and whether others may read it.
+fn own(path: &Path) -> io::Result<(Vec<u8>, bool)> {
+    // Nothing that waits for a writer is waited at.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => {
+            let (file, mut found) = (File::from(file), Vec::new());
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+            }
+            file.take(BYTES_MAX).read_to_end(&mut found)?;
+            // A kill may have left an empty one.
+            if !found.trim_ascii().is_empty() {
+                return Ok((found, metadata.permissions().mode() & 0o077 != 0));
+            }
+        }
+        Err(rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    make(path).map(|text| (text, false))
+}
+
+fn make(path: &Path) -> io::Result<Vec<u8>> {
     let secret = [user_key::random()?, user_key::random()?].concat();
     let text: String =
         secret.iter().map(|byte| format!("{byte:02x}")).chain(["\n".into()]).collect();
@@ -55,25 +176,56 @@ fn own(path: &Path) -> io::Result<Vec<u8>> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&making, path)?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        File::open(directory)?.sync_all()?;
+    }
     Ok(text.into_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
     fn a_token_is_made_once_and_only_its_owner_reads_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(NAME);
-        let token = own(&path).unwrap();
-        assert_eq!(token.len(), 65);
-        assert_eq!(own(&path).unwrap(), token);
+        let (token, exposed) = own(&path).unwrap();
+        assert_eq!((token.len(), exposed), (65, false));
+        assert_eq!(own(&path).unwrap(), (token.clone(), false));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, "\n").unwrap();
-        assert_ne!(own(&path).unwrap(), token, "an empty one is no token");
+        assert_ne!(own(&path).unwrap().0, token, "an empty one is no token");
         assert!(own(&directory.path().join("none/x")).is_err());
+        assert!(own(directory.path()).is_err(), "a directory is no token");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_read_again_is_no_reason_to_go_on_without_and_is_said_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = Source::Own(directory.path().join("later/admin.token"));
+        let mut trouble = Trouble::default();
+        let read = || source.read();
+        assert!(matches!(read(), Err(Unusable::Own { .. })));
+        assert!(trouble.at_start(&source).unwrap().is_none(), "the agent starts all the same");
+        let first = trouble.0.clone();
+        assert!(first.as_ref().is_some_and(|text| text.contains("later/admin.token")));
+        assert!(!trouble.changes(first), "the same is not said every minute");
+        assert!(trouble.take(read()).is_none());
+        fs::create_dir(directory.path().join("later")).unwrap();
+        assert!(trouble.take(read()).is_some());
+        assert_eq!(trouble.0, None);
+    }
+
+    #[test]
+    fn a_token_that_others_can_read_is_used_and_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = Source::Own(directory.path().join(NAME));
+        let mut trouble = Trouble::default();
+        assert!(trouble.at_start(&source).unwrap().is_some());
+        let mode = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(directory.path().join(NAME), mode).unwrap();
+        assert!(trouble.take(source.read()).is_some());
+        assert!(trouble.0.as_ref().is_some_and(|text| text.contains("others can read")));
     }
 }

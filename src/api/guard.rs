@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use subtle::ConstantTimeEq as _;
+
+/// What proxies say of whom they ask for.
+const FORWARDED: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-forwarded-for")];
 
 /// A bearer token. Never shown.
 #[derive(Clone)]
@@ -74,7 +77,7 @@ pub enum Access {
     Scrape,
     /// Reading: the token where one is configured; without, loopback, and others with the one that the agent made.
     Read,
-    /// Reading what says most of users: the token, on loopback too.
+    /// Reading what says most of users: the token, on loopback too; nobody where there is none.
     Private,
     /// Steering: as reading, and never another page's script.
     Control,
@@ -127,17 +130,26 @@ pub fn admit(
     if access == Access::Open {
         return Ok(());
     }
-    let loopback = peer.to_canonical().is_loopback();
+    // Behind a proxy on this machine everyone is loopback.
+    let proxied =
+        access == Access::Control && FORWARDED.iter().any(|name| headers.contains_key(name));
+    let loopback = peer.to_canonical().is_loopback() && !proxied;
     match token {
         Some(token) if token.is_in(headers) => {}
         Some(token) if token.guards(access, loopback) => return Err(Refusal::Token),
         None if !loopback && access != Access::Scrape => return Err(Refusal::NotLoopback),
+        None if access == Access::Private => return Err(Refusal::Token),
         _ => check_host(headers, allowed_hosts)?,
     }
     if access == Access::Control {
         check_origin(headers)?;
     }
     Ok(())
+}
+
+/// Whether a refused request may hear which file the token is in: not a page that rebound a name.
+pub(super) fn may_know_file(peer: IpAddr, headers: &HeaderMap, allowed_hosts: &[String]) -> bool {
+    peer.to_canonical().is_loopback() && check_host(headers, allowed_hosts).is_ok()
 }
 
 fn check_host(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refusal> {
@@ -230,10 +242,22 @@ mod tests {
             assert_eq!(check(access, AWAY, ""), needed(free), "{access:?}");
             assert_eq!(check(access, HERE, ""), needed(access != Access::Private), "{access:?}");
             assert_eq!(check(access, AWAY, "Bearer made"), Ok(()), "{access:?}");
+            let none = admit(access, None, &[], HERE, &headers(&[("host", "127.0.0.1:9464")]));
+            assert_eq!(none, needed(access != Access::Private), "{access:?} without any token");
             let none = admit(access, None, &[], AWAY, &headers(&[("host", "10.0.0.7")]));
             assert_eq!(none.is_ok(), free, "{access:?}");
             assert!(none.err().is_none_or(|why| why == Refusal::NotLoopback));
         }
+    }
+
+    #[test]
+    fn the_file_of_the_token_is_told_to_this_machine_and_to_no_page_that_rebound_a_name() {
+        let told = |peer, host| may_know_file(peer, &headers(&[("host", host)]), &[]);
+        assert!(told(HERE, "127.0.0.1:9464"));
+        assert!(told(HERE, "localhost:9464"));
+        assert!(!told(HERE, "evil.example:9464"));
+        assert!(!told(AWAY, "10.0.0.7:9464"));
+        assert!(!may_know_file(HERE, &headers(&[]), &[]));
     }
 
     #[test]
@@ -243,6 +267,13 @@ mod tests {
         assert_eq!(check(HERE, &[host]), Ok(()));
         assert_eq!(check("::ffff:127.0.0.1".parse().unwrap(), &[host]), Ok(()));
         assert_eq!(check(AWAY, &[host]), Err(Refusal::NotLoopback));
+        for proxied in [("forwarded", "for=10.0.0.9"), ("x-forwarded-for", "10.0.0.9")] {
+            assert_eq!(check(HERE, &[host, proxied]), Err(Refusal::NotLoopback));
+            let made = Token::from_file(b"made").unwrap().made_in("/state/admin.token".into());
+            let own = |access| admit(access, Some(&made), &[], HERE, &headers(&[host, proxied]));
+            assert_eq!(own(Access::Control), Err(Refusal::Token));
+            assert_eq!(own(Access::Read), Ok(()));
+        }
         assert_eq!(check(HERE, &[host, ("origin", "http://127.0.0.1:9464")]), Ok(()));
         for origin in ["http://evil.example", "null", "http://127.0.0.1:80"] {
             let outcome = check(HERE, &[host, ("origin", origin)]);

@@ -186,8 +186,8 @@ impl Shared {
         let allowed = &self.config.allowed_hosts;
         let admitted = guard::admit(route.access, token.as_deref(), allowed, peer.ip(), headers);
         if let Err(refusal) = admitted {
-            let loopback = peer.ip().to_canonical().is_loopback();
-            let told = token.as_deref().filter(|_| loopback && refusal == Refusal::Token);
+            let may_know = guard::may_know_file(peer.ip(), headers, allowed);
+            let told = token.as_deref().filter(|_| may_know && refusal == Refusal::Token);
             let reply = Reply::refused(refusal, told.and_then(Token::file));
             return reply.into_response(headers, None);
         }

@@ -72,14 +72,14 @@ impl Entries for Spoken {
 
 #[tokio::test]
 async fn entries_are_read_with_filters_and_cleaned_up_by_post_alone() {
-    let Running { api, .. } = start(|_| {}, None).await;
+    let Running { api, .. } = start(|_| {}, Some("t")).await;
     for (line, status, said) in [
         ("GET /api/sidelight/v1/entries?family=http&limit=2", 200, r#"("limit", "2")"#),
         ("GET /api/sidelight/v1/entries/stats", 200, r#"{"total":1}"#),
         ("POST /api/sidelight/v1/entries/cleanup", 200, r#"{"removed":2}"#),
         ("GET /api/sidelight/v1/entries/cleanup", 405, "post"),
     ] {
-        let (got, head, body) = ask(&api, line, "").await;
+        let (got, head, body) = ask(&api, line, "authorization: Bearer t\r\n").await;
         let reply = head + &String::from_utf8_lossy(&body);
         assert_eq!(got, status, "{line}: {reply}");
         assert!(reply.contains(said), "{line}: {reply}");

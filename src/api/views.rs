@@ -274,10 +274,10 @@ mod tests {
     async fn a_view_is_json_csv_and_part_of_the_export_and_says_what_is_wrong_with_a_request() {
         let directory = tempfile::tempdir().unwrap();
         let store = store(directory.path());
-        let Running { api, .. } = start_with(|_| {}, None, Some(store)).await;
+        let Running { api, .. } = start_with(|_| {}, Some("t"), Some(store)).await;
         let get = async |path: &str| {
             let line = format!("GET /api/sidelight/v1/{path}time=1795222800");
-            let (status, head, body) = ask(&api, &line, "").await;
+            let (status, head, body) = ask(&api, &line, "authorization: Bearer t\r\n").await;
             (status, head, text(body))
         };
         let (status, _, body) = get("logs?sort=-records&limit=1&").await;
