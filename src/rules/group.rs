@@ -10,10 +10,10 @@
 //!
 //! What several rules ask for is evaluated once ([`super::parts`]).
 //!
-//! Limits: [`QUERY_TIME_MAX`] for a rule, for a group its interval but not less than a rule has and at most
-//! [`GROUP_TIME_MAX`], then what is left of it fails; [`SERIES_MAX`] series
-//! for a recording rule. Locks are held while a rule's result is
-//! taken over, never during a query.
+//! Limits: [`QUERY_TIME_MAX`] for a rule, [`GROUP_TIME_MAX`] for a group, then what is left of it fails; a group that takes
+//! longer than its interval misses slots instead, so that its last rules are evaluated too. [`SERIES_MAX`] series for a
+//! recording rule, [`DUE_MAX`] alerts that wait to be told until the last rule was evaluated. Locks are held while a rule's
+//! result is taken over, never during a query.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ use super::parts;
 use super::parts::{Part, Results, Split};
 use super::reads::Reads;
 use super::state::{Change, Stamp};
-use crate::alert::{Outbox, Pairs};
+use crate::alert::{Alert, Outbox, Pairs};
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
 use crate::time::{Clock, UnixNano};
@@ -43,6 +43,9 @@ pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 pub const GROUP_TIME_MAX: Duration = Duration::from_secs(60);
 /// The most series that a recording rule may make.
 pub const SERIES_MAX: usize = 20_000;
+/// The alerts of a group that wait for its other rules before they are told, but for those of one rule.
+pub const DUE_MAX: usize = 10_000;
+
 /// Keeps samples.
 pub trait Sink {
     /// Keeps them; every query sees them afterwards. May block.
@@ -274,7 +277,8 @@ impl Group {
     #[must_use]
     pub fn evaluate(&self, now: UnixNano, with: &Surroundings<'_>) -> Samples {
         let began = with.clock.monotonic();
-        let until = began + self.interval.clamp(QUERY_TIME_MAX, GROUP_TIME_MAX);
+        let until = began + GROUP_TIME_MAX;
+        let mut due = Vec::new();
         let results = Results::new(&self.parts, with.source);
         let mut batch = Batch::new(self, with, now.before(self.query_offset).as_ms());
         for (index, rule) in self.rules.iter().enumerate() {
@@ -289,17 +293,19 @@ impl Group {
             let outcome = if started > until {
                 Err(EvaluationError::GroupTime { limit: until.saturating_sub(began) })
             } else {
-                self.evaluate_rule(&Asking::new(
-                    rule,
-                    now,
-                    self.query_offset,
-                    with,
-                    &results,
-                    until,
-                ))
+                let asking = Asking::new(rule, now, self.query_offset, with, &results, until);
+                self.evaluate_rule(&asking, &mut due)
             };
+            results.release(index);
             let took = with.clock.monotonic().saturating_sub(started);
             batch.take(index, outcome, Last { at: Some(now), took, samples: 0 });
+            if due.len() >= DUE_MAX {
+                with.outbox.notify(std::mem::take(&mut due));
+            }
+        }
+        // Once for all rules: alerts are on disk before they are told.
+        if !due.is_empty() {
+            with.outbox.notify(due);
         }
         batch.append();
         batch.end_orphans();
@@ -309,7 +315,7 @@ impl Group {
         Samples(batch.appended)
     }
 
-    fn evaluate_rule(&self, asking: &Asking<'_>) -> Outcome {
+    fn evaluate_rule(&self, asking: &Asking<'_>, due: &mut Vec<Alert>) -> Outcome {
         let Asking { rule, now, with, .. } = *asking;
         match &rule.spec.kind {
             Kind::Recording => recorded(asking, self.limit, &rule.labels),
@@ -326,13 +332,8 @@ impl Group {
                 };
                 let mut live = rule.live();
                 live.alerts.evaluate(seen, now, terms, &asking.generator_url())?;
-                let due = live.alerts.due(now, self.interval, with.resend);
-                let samples = samples_of(&rule.spec, &live.alerts);
-                drop(live);
-                if !due.is_empty() {
-                    with.outbox.notify(due);
-                }
-                Ok(samples)
+                due.extend(live.alerts.due(now, self.interval, with.resend));
+                Ok(samples_of(&rule.spec, &live.alerts))
             }
         }
     }

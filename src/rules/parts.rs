@@ -5,9 +5,11 @@
 //! histogram_quantile(0.9, sum by (le) (…)) ─ Split::of ─▶ rules: histogram_quantile(0.5, ‹0›), histogram_quantile(0.9, ‹0›)
 //! ```
 //! A part is an aggregation: its series have no metric name, so that a selector of them means what the aggregation meant. Not
-//! looked into are subqueries, which are evaluated at other times, and `absent`, which reads its argument's matchers. What a part
-//! gave is forgotten when a metric that it reads is recorded after it was evaluated. Pure.
+//! looked into are subqueries, which are evaluated at other times, `absent`, which reads its argument's matchers, and `topk`,
+//! `bottomk` and `limitk`, which choose by the order of what they are given: a part's series come sorted. What a part
+//! gave is forgotten when a metric that it reads is recorded after it was evaluated, and after the last rule that reads it. Pure.
 //!
+//! Limits: [`SAMPLES_MAX`] samples wait for another rule; a part that does not fit is evaluated again.
 //! Cost: one printed text of every aggregation, once when a file is read; then a copy of a part's series for each reader.
 
 use std::cell::RefCell;
@@ -25,6 +27,8 @@ use super::reads::Reads;
 
 /// What no metric of a rule file is called.
 const PREFIX: &str = "\u{0}part ";
+/// The most samples of all parts of a group that are kept from one rule to the next.
+const SAMPLES_MAX: usize = 20_000;
 
 /// A part.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Part {
     /// With selectors of parts in it that are before it.
     pub(super) expr: Expr,
     reads: Reads,
+    /// The place of the last expression that needs it.
+    last_reader: usize,
 }
 
 /// Expressions and what they have in common.
@@ -59,7 +65,16 @@ impl Split {
         for expr in &mut exprs {
             splitter.replace(expr, 1);
         }
-        Self { exprs, parts: splitter.parts }
+        let mut parts = splitter.parts;
+        for (index, expr) in exprs.iter().enumerate() {
+            let mut needed = needs(expr);
+            // Each needs only those before it.
+            while let Some(part) = needed.pop_last().and_then(|id| parts.get_mut(id)) {
+                part.last_reader = index;
+                needed.extend(needs(&part.expr));
+            }
+        }
+        Self { exprs, parts }
     }
 }
 
@@ -100,7 +115,7 @@ impl Splitter {
             self.replace(&mut aggregate.expr, times);
         }
         let id = self.parts.len();
-        self.parts.push(Part { expr, reads });
+        self.parts.push(Part { expr, reads, last_reader: 0 });
         self.known.insert(text, id);
         id
     }
@@ -156,7 +171,10 @@ fn visit(expr: &mut Expr, each: &mut dyn FnMut(&mut Expr) -> bool) {
         Expr::Call(call) => call.args.iter_mut().for_each(|arg| visit(arg, each)),
         Expr::Aggregate(aggregate) => {
             aggregate.param.iter_mut().for_each(|param| visit(param, each));
-            visit(&mut aggregate.expr, each);
+            let op = aggregate.op;
+            if !matches!(op, AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk) {
+                visit(&mut aggregate.expr, each);
+            }
         }
         Expr::Binary(binary) => {
             visit(&mut binary.lhs, each);
@@ -190,6 +208,19 @@ impl<'a> Results<'a> {
         for (part, found) in self.parts.iter().zip(self.found.borrow_mut().iter_mut()) {
             if part.reads.any_of(names) {
                 *found = None;
+            }
+        }
+    }
+
+    /// Forgets what no expression after the one at `index` needs, and what is too much to wait for it.
+    pub(super) fn release(&self, index: usize) {
+        let mut kept = 0;
+        for (part, found) in self.parts.iter().zip(self.found.borrow_mut().iter_mut()) {
+            let samples = found.as_ref().map_or(0, Vec::len);
+            if part.last_reader <= index || kept + samples > SAMPLES_MAX {
+                *found = None;
+            } else {
+                kept += samples;
             }
         }
     }
@@ -278,9 +309,53 @@ mod tests {
         );
     }
 
+    struct Empty;
+
+    impl Queryable for Empty {
+        fn select(
+            &self,
+            _: &Selection<'_>,
+            _: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+        ) -> Result<(), SourceError> {
+            Ok(())
+        }
+    }
+
+    /// How many samples are kept after each of `exprs`, of which every part has `samples`, and how often one was evaluated.
+    fn kept(exprs: &[&str], samples: usize) -> (Vec<usize>, usize) {
+        let exprs: Vec<Expr> =
+            exprs.iter().map(|text| sidelight_promql::parse(text).unwrap()).collect();
+        let split = Split::of(&exprs);
+        let results = Results::new(&split.parts, &Empty);
+        let asked = std::cell::Cell::new(0);
+        let value = || SampleValue::Float(1.0);
+        let ask = |_: &Expr| {
+            asked.set(asked.get() + 1);
+            let one = || Sample { labels: Labels::default(), time: 0, value: value() };
+            Ok::<_, ()>((0..samples).map(|_| one()).collect())
+        };
+        let kept = split.exprs.iter().enumerate().map(|(index, expr)| {
+            results.prepare(&needs(expr), &ask).unwrap();
+            results.release(index);
+            results.found.borrow().iter().flatten().map(Vec::len).sum()
+        });
+        (kept.collect(), asked.get())
+    }
+
+    #[test]
+    fn what_a_part_gave_is_kept_until_the_last_rule_that_reads_it_and_not_without_a_bound() {
+        let nested = ["sum(max by (l) (b))", "sum(max by (l) (b)) + 1", "max by (l) (b)", "c"];
+        assert_eq!(kept(&nested, 3), (vec![6, 3, 0, 0], 2));
+        let two = ["sum(a) + sum(b)", "sum(a)", "sum(b)"];
+        assert_eq!(kept(&two, SAMPLES_MAX), (vec![SAMPLES_MAX, 0, 0], 3), "one is asked again");
+        assert_eq!(kept(&two, SAMPLES_MAX + 1), (vec![0, 0, 0], 4));
+    }
+
     #[test]
     fn what_means_something_else_in_another_place_is_no_part() {
         for twice in [
+            "topk(1, sum by (l) (a)) + topk(1, sum by (l) (a))",
+            "bottomk(1, sum by (l) (a)) + topk(1, sum by (l) (a))",
             "max_over_time(sum(a)[1h:1m]) + max_over_time(sum(a)[2h:1m])",
             "absent(sum(a)) + absent(1 + sum(a))",
             "topk(1, a) + topk(1, a)",

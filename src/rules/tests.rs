@@ -774,6 +774,55 @@ fn a_group_that_took_its_time_gives_it_up_for_the_others() {
 }
 
 #[test]
+fn the_last_rules_of_a_group_that_takes_longer_than_its_interval_are_evaluated_too() {
+    let world = World::default();
+    let rule = "  - {record: 'r_%', expr: slow}\n";
+    let all: String = (0..5).map(|n| rule.replace('%', &n.to_string())).collect();
+    let group = group(&format!("groups:\n- name: g\n  interval: 5s\n  rules:\n{all}"));
+    let slow = Slow(&world, Duration::from_secs(9));
+    let _ =
+        group.evaluate(at(0), &Surroundings { source: &slow, ..world.surroundings(&world.told) });
+    assert!(group.rules.iter().all(|rule| rule.live().error.is_none()));
+}
+
+/// Counts how often it is told, and of how many alerts.
+#[derive(Debug, Default)]
+struct Times(Mutex<Vec<usize>>);
+
+impl Outbox for Times {
+    fn notify(&self, told: Vec<Alert>) {
+        self.0.lock().unwrap().push(told.len());
+    }
+}
+
+#[test]
+fn what_is_due_in_one_evaluation_is_told_and_so_saved_once() {
+    let world = World::default();
+    let group = rules(&"  - {alert: Down, expr: 'up == 0'}\n".repeat(40));
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    world.memory.put("up", &[("l", "b")], 0, 0.0);
+    let times = Times::default();
+    let _ = world.evaluate_with(&group, 0, &times);
+    assert_eq!(*times.0.lock().unwrap(), [80]);
+}
+
+#[test]
+fn of_equal_values_topk_chooses_the_same_whether_or_not_another_rule_asks_for_its_operand() {
+    let chosen = |others: &str| {
+        let world = World::default();
+        world.memory.put("x", &[("a", "1"), ("route", "/z")], 0, 0.0);
+        world.memory.put("x", &[("a", "2"), ("route", "/a")], 0, 0.0);
+        let text = "  - {record: t, expr: 'topk(1, sum by (route) (x))'}\n";
+        let _ = world.evaluate(&rules(&format!("{text}{others}")), 0);
+        world.memory.shown("t")
+    };
+    let twice =
+        "  - {record: u, expr: sum by (route) (x)}\n  - {record: v, expr: sum by (route) (x)}\n";
+    assert_eq!(chosen(""), ["route=/z@0=0"]);
+    assert_eq!(chosen(twice), chosen(""));
+}
+
+#[test]
 fn what_several_rules_ask_for_is_asked_once_and_again_when_something_it_reads_was_recorded() {
     let world = World::default();
     world.memory.put("up", &[("l", "a")], 0, 2.0);
