@@ -65,6 +65,8 @@ pub use view::Handle;
 const ROWS_WAITING_MAX: usize = 256;
 /// How often history is purged.
 const PURGE_INTERVAL: Duration = Duration::from_secs(600);
+/// How long a reload waits for the disk; no notification goes out meanwhile.
+const RELOAD_DISK_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What notifications need besides their configuration.
 #[derive(Clone, Debug)]
@@ -155,7 +157,12 @@ impl Notifier {
 
     /// Takes up another configuration, but for the file and how much it keeps. Receivers begin anew, each with what it was
     /// told, so that what is under way may be told twice; alerts, silences and what rules hand over meanwhile are kept.
+    /// Where the disk does not say in time what that was, everything is told again.
     pub async fn reload(&mut self, config: Config) {
+        self.reload_within(config, RELOAD_DISK_TIME_MAX).await;
+    }
+
+    async fn reload_within(&mut self, config: Config, disk_time_max: Duration) {
         let before = self.handle.running();
         let Config { database, alerts_max, history_age, history_rows_max, .. } =
             Config::clone(&before.parts.config);
@@ -165,7 +172,28 @@ impl Notifier {
         }
         while self.recording.try_join_next().is_some() {}
         self.tasks.shutdown().await;
-        // What receivers were told is to be on disk before it is read again.
+        let told = match tokio::time::timeout(disk_time_max, self.told()).await {
+            Ok(Ok(told)) => told,
+            Ok(Err(error)) => {
+                let error = telemetry::chain(&error);
+                tracing::warn!(error, "what receivers were told cannot be read: all is told again");
+                self.ends(&config)
+            }
+            Err(_) => {
+                tracing::warn!("the disk does not say what receivers were told: all is told again");
+                self.ends(&config)
+            }
+        };
+        let parts = Parts { config: Arc::new(config), ..before.parts.clone() };
+        let started = Tasks { parts, handle: &self.handle, journal: &self.journal };
+        self.dispatch = started.start(told, &mut self.tasks, &mut self.recording);
+        let now = self.handle.running();
+        let gone = |old: &&Receiver| now.receivers.iter().all(|new| new.name != old.name);
+        before.receivers.iter().filter(gone).for_each(Receiver::forget);
+    }
+
+    /// What receivers were told, once all of it is on disk.
+    async fn told(&self) -> Result<Told, DatabaseError> {
         let (done, flushed) = oneshot::channel();
         if self.flush.send(done).await.is_ok() {
             // It has ended by itself only after a panic, which is being reported.
@@ -173,18 +201,19 @@ impl Notifier {
         }
         let database = Arc::clone(&self.handle.shared().database);
         let told = tokio::task::spawn_blocking(move || database.told()).await;
-        let told = told.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        let told = told.unwrap_or_else(|error| {
-            let error = telemetry::chain(&error);
-            tracing::warn!(error, "what receivers were told cannot be read: they are told again");
-            Vec::new()
-        });
-        let parts = Parts { config: Arc::new(config), ..before.parts.clone() };
-        let started = Tasks { parts, handle: &self.handle, journal: &self.journal };
-        self.dispatch = started.start(told, &mut self.tasks, &mut self.recording);
-        let now = self.handle.running();
-        let gone = |old: &&Receiver| now.receivers.iter().all(|new| new.name != old.name);
-        before.receivers.iter().filter(gone).for_each(Receiver::forget);
+        told.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// What is over, as if every receiver had been told that it fires, long ago: each hears of its end, once more or at last.
+    fn ends(&self, config: &Config) -> Told {
+        let alertmanagers = config.alertmanagers.iter().map(|peer| &peer.name);
+        let webhooks = config.webhooks.iter().map(|webhook| &webhook.peer.name);
+        let known = self.handle.shared().known.messages();
+        let over: Vec<Message> = known.into_iter().filter(|m| !m.is_firing()).collect();
+        let of = |name: &String| {
+            over.iter().map(|m| (name.clone(), UnixNano(0), m.clone())).collect::<Vec<_>>()
+        };
+        alertmanagers.chain(webhooks).flat_map(of).collect()
     }
 
     /// What the API shows and changes.

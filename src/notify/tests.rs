@@ -610,6 +610,55 @@ async fn a_reload_takes_up_receivers_and_labels_and_loses_nothing_that_waits_or_
 }
 
 #[tokio::test]
+async fn a_disk_that_hangs_does_not_hold_up_a_reload_and_all_is_told_again() {
+    let hook = Server::start(OK).await;
+    let (mut notifier, handle) = start(config(vec![], vec![hook.peer("hook")])).await;
+    handle.notify(vec![fires("X"), fires("Y")]);
+    until("told", || hook.heard().len() == 2).await;
+    handle.notify(vec![ends("X")]);
+    until("told", || hook.heard().contains(&"X resolved".to_owned())).await;
+    let before = hook.heard().len();
+
+    let database = Arc::clone(&handle.shared().database);
+    let (held, holds) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
+    let disk = std::thread::spawn(move || {
+        let _connection = database.lock();
+        held.send(()).unwrap();
+        let _ = released.recv();
+    });
+    holds.await.unwrap();
+    let mut after = config(vec![], vec![hook.peer("hook")]);
+    after.external_labels = pairs(&[("cluster", "a")]);
+    notifier.reload_within(after, Duration::from_millis(20)).await;
+    let again = || hook.heard().split_off(before);
+    until("what fires is told again", || again().contains(&"Y firing".to_owned())).await;
+    until("and what is over", || again().contains(&"X resolved".to_owned())).await;
+    drop(release);
+    disk.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_end_that_waited_until_its_alert_was_forgotten_is_told_as_an_end() {
+    let hook = Server::start(OK).await;
+    let (notifier, handle) = start(config(vec![], vec![])).await;
+    let (peer, parts) = (hook.peer("hook"), handle.running().parts.clone());
+    let silences = handle.shared().silences.subscribe();
+    let mut task = Webhook::new(&webhook(peer), parts, silences);
+    let mut told = Message::of(&fires("X"), &[], UnixNano(0)).unwrap();
+    told.valid_until = UnixNano(1_700_000_000_000_000_000);
+    // Last told so long ago that it would be repeated at once, were it firing.
+    task.restore(vec![(UnixNano(0), told)], &[]);
+    let running = tokio::spawn(task.run());
+    until("told", || !hook.heard().is_empty()).await;
+    assert_eq!(hook.heard(), ["X resolved"]);
+    let got = hook.got.lock().unwrap()[0].1.clone();
+    assert!(got["alerts"][0]["endsAt"].as_str().unwrap().starts_with("2023-11-14T22:13:20"));
+    running.abort();
+    drop(notifier);
+}
+
+#[tokio::test]
 async fn an_alert_is_shown_with_the_labels_the_silence_and_the_fingerprint_that_it_is_sent_with() {
     let takes = Server::start(OK).await;
     let external_labels = pairs(&[("cluster", "a")]);

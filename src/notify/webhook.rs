@@ -6,7 +6,7 @@
 //!
 //! Source: Alertmanager 0.28, `notify/webhook/webhook.go` (`Message`, version 4) and `template/template.go` (`Data`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,10 +90,15 @@ impl Webhook {
         self.receiver.clone()
     }
 
-    /// Takes up what a restart found: what it was told and when, and every alert as last seen.
+    /// Takes up what a restart or a reload found: what it was told and when, and every alert as last seen. What it was told
+    /// of and nobody knows any more is over.
     pub(super) fn restore(&mut self, told: Vec<(UnixNano, Message)>, known: &[Message]) {
         let (now, wall) = (self.now(), self.parts.clock.unix_nano());
-        for (at, message) in told {
+        let ids: HashSet<u64> = known.iter().map(|message| message.id).collect();
+        for (at, mut message) in told {
+            if !ids.contains(&message.id) {
+                message.resolved_at.get_or_insert(message.valid_until.min(wall));
+            }
             let valid = message.valid_until.since(wall) + END_SLACK;
             self.groups.restore(message, wall.since(at), valid, now);
         }
