@@ -319,6 +319,8 @@ impl Cache {
         let mut levels = state.levels.lock().unwrap_or_else(PoisonError::into_inner);
         if levels.len() < OBSERVED_MAX {
             levels.push(level);
+        } else {
+            observe::refuse();
         }
     }
 

@@ -9,6 +9,7 @@
 //! Limits: queues are sampled every 100 ms; the rest is looked at every second, so what is exported is at most that old;
 //! [`WORK_MAX`] pieces of work, more are refused and counted.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,10 @@ static OBSERVED: Mutex<Vec<Weak<dyn Observed>>> = Mutex::new(Vec::new());
 static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
 /// Held for the whole of a walk.
 static WALKING: Mutex<()> = Mutex::new(());
+std::thread_local! {
+    /// Whether this thread walks: what it runs must not wait for the end of the walk.
+    static WALKS: Cell<bool> = const { Cell::new(false) };
+}
 /// Whether the thread runs.
 static RUNNING: Mutex<bool> = Mutex::new(false);
 static COLLECTIONS: AtomicU64 = AtomicU64::new(0);
@@ -66,8 +71,14 @@ pub(crate) fn register(observed: Weak<dyn Observed>) {
     if all.len() < WORK_MAX {
         all.push(observed);
     } else {
-        REFUSED.fetch_add(1, Ordering::Relaxed);
+        refuse();
     }
+}
+
+/// Counts what is past a limit of what is looked at.
+#[cold]
+pub(crate) fn refuse() {
+    REFUSED.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Runs `work` every second while a meter is installed, until it returns `false` or panics. It may record into handles
@@ -84,12 +95,21 @@ pub fn each_collection(work: impl FnMut() -> bool + Send + 'static) {
     if registered.len() < WORK_MAX {
         registered.push(Box::new(work));
     } else {
-        REFUSED.fetch_add(1, Ordering::Relaxed);
+        refuse();
     }
 }
 
-/// Looks at everything once, so that a collection that follows exports the present. Flushing and shutting down do this.
+/// Looks at everything once, so that a collection that follows exports the present. Flushing and shutting down do this. Called
+/// by work that runs just then it does nothing.
 pub fn refresh() {
+    if WALKS.replace(true) {
+        return;
+    }
+    _ = catch_unwind(refresh_alone);
+    WALKS.set(false);
+}
+
+fn refresh_alone() {
     let _walking = WALKING.lock().unwrap_or_else(PoisonError::into_inner);
     run_work();
     let mut seen = Seen::default();
@@ -127,8 +147,10 @@ fn observed() -> Vec<Arc<dyn Observed>> {
 
 fn run_work() {
     // Work may register work: the lock is not held while it runs.
-    let mut running = std::mem::take(&mut *WORK.lock().unwrap_or_else(PoisonError::into_inner));
-    running.retain_mut(|work| guarded(work).unwrap_or(false));
+    let running = std::mem::take(&mut *WORK.lock().unwrap_or_else(PoisonError::into_inner));
+    // What is done is let go in there too: dropping it is an application's code as well.
+    let once = |mut work: Work| guarded(move || work().then_some(work)).flatten();
+    let mut running: Vec<_> = running.into_iter().filter_map(once).collect();
     let mut registered = WORK.lock().unwrap_or_else(PoisonError::into_inner);
     running.append(&mut registered);
     *registered = running;
@@ -216,5 +238,50 @@ fn walk() {
         if samples.is_multiple_of(SAMPLES_PER_WALK) {
             refresh();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+    use crate::captured::capture;
+
+    #[test]
+    fn work_may_refresh_and_panic_where_it_is_dropped() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let captured = capture();
+        let before = captured.value("sidelight.sdk.callback.panics{}");
+        let panics = Panics;
+        each_collection(move || {
+            _ = &panics;
+            false
+        });
+        each_collection(|| {
+            refresh();
+            RUNS.fetch_add(1, Ordering::Relaxed) < 1
+        });
+        refresh();
+        refresh();
+        assert!(RUNS.load(Ordering::Relaxed) >= 2, "what another piece of work did ended it");
+        assert!(captured.value("sidelight.sdk.callback.panics{}") > before);
+    }
+
+    #[test]
+    fn what_is_past_a_limit_of_what_is_observed_is_counted() {
+        static MANY: crate::Cache = crate::Cache::new("observe.many");
+        let captured = capture();
+        let refused = || captured.value("sidelight.sdk.dropped{reason=too_many_observed}");
+        let before = refused();
+        let caches: Vec<_> = (0..17).map(Arc::new).collect();
+        caches.iter().for_each(|cache| MANY.observe(cache, |entries| (*entries, 20_usize)));
+        assert_eq!(refused(), before + 1.0);
     }
 }

@@ -168,6 +168,8 @@ impl Queue {
         let mut looks = self.state().looks.lock().unwrap_or_else(PoisonError::into_inner);
         if looks.len() < OBSERVED_MAX {
             looks.push(look);
+        } else {
+            observe::refuse();
         }
     }
 
