@@ -23,6 +23,7 @@ const OBSERVED_MAX: usize = 16;
 
 /// What is kept in a cache: attribute `cache.type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CacheKind {
     /// What the application reads.
     #[default]
@@ -48,6 +49,7 @@ impl CacheKind {
 
 /// What a lookup found: attribute `cache.result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CacheResult {
     /// It was there.
     Hit,
@@ -72,6 +74,7 @@ impl CacheResult {
 
 /// Why a cache let an entry go: attribute `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Evict {
     /// It was too old.
     Ttl,

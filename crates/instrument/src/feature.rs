@@ -19,6 +19,7 @@ use crate::users::{self, Users};
 
 /// What a feature is: attribute `feature.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FeatureKind {
     /// A flag that is on.
     Flag,
@@ -43,6 +44,7 @@ impl FeatureKind {
 
 /// How it is used: attribute `usage.pattern`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pattern {
     /// Someone waits for it.
     #[default]

@@ -9,6 +9,7 @@ use std::io;
 
 /// How something ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It did what it was for.
     Ok,

@@ -25,6 +25,7 @@ const ENDS_MAX: usize = 32;
 
 /// Why a connection was closed: attribute `close.reason`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Close {
     /// Its owner was done with it.
     #[default]

@@ -25,6 +25,7 @@ const REARMED: u64 = 70;
 
 /// What waits in a queue: attribute `queue.type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum QueueKind {
     /// Requests.
     Http,
@@ -53,6 +54,7 @@ impl QueueKind {
 
 /// Why an entry did not get into a queue, or not out: attribute `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reject {
     /// There was no room.
     Full,
