@@ -95,3 +95,8 @@ pub mod otel {
     pub use opentelemetry_sdk;
     pub use tracing_opentelemetry;
 }
+
+/// The program of the README is one that compiles.
+#[cfg(all(doctest, feature = "macros", feature = "otlp"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
