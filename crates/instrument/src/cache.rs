@@ -290,8 +290,8 @@ impl Cache {
         }
     }
 
-    /// Looks at how full it is, every second while `of` lives. What `level` does is guarded: if it panics, there are no
-    /// figures. At most 16 of a name, which are added up.
+    /// Looks at how full it is, every second while `of` lives. If `level` panics, it is not asked again. At most 16 of a name,
+    /// which are added up.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -470,14 +470,18 @@ impl Observed for State {
             match observe::guarded(|| look()) {
                 Some(Some(level)) => {
                     any = true;
-                    sum.entries += level.entries;
-                    sum.limit =
-                        level.limit.map(|limit| limit + sum.limit.unwrap_or(0)).or(sum.limit);
-                    sum.bytes =
-                        level.bytes.map(|bytes| bytes + sum.bytes.unwrap_or(0)).or(sum.bytes);
+                    sum.entries = sum.entries.saturating_add(level.entries);
+                    sum.limit = level
+                        .limit
+                        .map(|limit| limit.saturating_add(sum.limit.unwrap_or(0)))
+                        .or(sum.limit);
+                    sum.bytes = level
+                        .bytes
+                        .map(|bytes| bytes.saturating_add(sum.bytes.unwrap_or(0)))
+                        .or(sum.bytes);
                 }
-                Some(None) => gone.push(look),
-                None => {}
+                // What panicked would do so every second, and each time be logged.
+                Some(None) | None => gone.push(look),
             }
         }
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);

@@ -158,7 +158,7 @@ impl Queue {
         self.on.store(on, Ordering::Relaxed);
     }
 
-    /// Looks at how full it is, every 100 ms while `of` lives. What `depth` does is guarded: if it panics, it is left out.
+    /// Looks at how full it is, every 100 ms while `of` lives. If `depth` panics, it is not asked again.
     /// At most 16 of a name, which are added up.
     pub fn observe<T, D>(&self, of: &Arc<T>, depth: impl Fn(&T) -> D + Send + Sync + 'static)
     where
@@ -325,11 +325,11 @@ impl State {
             match observe::guarded(|| look()) {
                 Some(Some(depth)) => {
                     let sum = sum.get_or_insert_with(Depth::default);
-                    sum.len += depth.len;
-                    sum.capacity += depth.capacity;
+                    sum.len = sum.len.saturating_add(depth.len);
+                    sum.capacity = sum.capacity.saturating_add(depth.capacity);
                 }
-                Some(None) => gone.push(look),
-                None => {}
+                // What panicked would do so ten times a second, and each time be logged.
+                Some(None) | None => gone.push(look),
             }
         }
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -413,6 +413,23 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
     use crate::captured::capture;
+
+    #[test]
+    fn what_panics_while_it_is_looked_at_is_asked_once_and_no_limit_is_too_large() {
+        static POISONED: Queue = Queue::new("poisoned");
+        static ASKED: AtomicU64 = AtomicU64::new(0);
+        let captured = capture();
+        let (one, other) = (Arc::new(1_usize), Arc::new(2_usize));
+        POISONED.observe(&one, |_| -> Depth {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            panic!("poisoned")
+        });
+        POISONED.observe(&one, |len| (*len, usize::MAX));
+        POISONED.observe(&other, |len| (*len, usize::MAX));
+        let size = "sidelight.queue.size{queue.name=poisoned,queue.type=task}";
+        assert_eq!([captured.value(size), captured.value(size)], [3.0, 3.0]);
+        assert_eq!(ASKED.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn an_overflow_is_counted_once_until_the_queue_was_below_seventy_percent() {
