@@ -466,19 +466,16 @@ impl Observed for State {
         let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut sum, mut any) = (CacheLevel::default(), false);
         let mut gone = Vec::new();
+        let plus = |sum: Option<u64>, more: Option<u64>| {
+            more.map(|more| more.saturating_add(sum.unwrap_or(0))).or(sum)
+        };
         for look in levels {
             match observe::guarded(|| look()) {
                 Some(Some(level)) => {
                     any = true;
                     sum.entries = sum.entries.saturating_add(level.entries);
-                    sum.limit = level
-                        .limit
-                        .map(|limit| limit.saturating_add(sum.limit.unwrap_or(0)))
-                        .or(sum.limit);
-                    sum.bytes = level
-                        .bytes
-                        .map(|bytes| bytes.saturating_add(sum.bytes.unwrap_or(0)))
-                        .or(sum.bytes);
+                    sum.limit = plus(sum.limit, level.limit);
+                    sum.bytes = plus(sum.bytes, level.bytes);
                 }
                 // What panicked would do so every second, and each time be logged.
                 Some(None) | None => gone.push(look),
