@@ -131,8 +131,7 @@ pub fn admit(
         return Ok(());
     }
     // Behind a proxy on this machine everyone is loopback.
-    let proxied =
-        access == Access::Control && FORWARDED.iter().any(|name| headers.contains_key(name));
+    let proxied = access == Access::Control && is_proxied(headers);
     let loopback = peer.to_canonical().is_loopback() && !proxied;
     match token {
         Some(token) if token.is_in(headers) => {}
@@ -147,9 +146,15 @@ pub fn admit(
     Ok(())
 }
 
-/// Whether a refused request may hear which file the token is in: not a page that rebound a name.
+fn is_proxied(headers: &HeaderMap) -> bool {
+    FORWARDED.iter().any(|name| headers.contains_key(name))
+}
+
+/// Whether a refused request may hear which file the token is in: neither a page that rebound a name nor whoever is behind a
+/// proxy.
 pub(super) fn may_know_file(peer: IpAddr, headers: &HeaderMap, allowed_hosts: &[String]) -> bool {
-    peer.to_canonical().is_loopback() && check_host(headers, allowed_hosts).is_ok()
+    let here = peer.to_canonical().is_loopback() && !is_proxied(headers);
+    here && check_host(headers, allowed_hosts).is_ok()
 }
 
 fn check_host(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refusal> {
@@ -258,6 +263,8 @@ mod tests {
         assert!(!told(HERE, "evil.example:9464"));
         assert!(!told(AWAY, "10.0.0.7:9464"));
         assert!(!may_know_file(HERE, &headers(&[]), &[]));
+        let proxied = [("host", "127.0.0.1:9464"), ("x-forwarded-for", "10.0.0.9")];
+        assert!(!may_know_file(HERE, &headers(&proxied), &[]));
     }
 
     #[test]
