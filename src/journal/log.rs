@@ -116,6 +116,9 @@ impl Log {
                 group.push(record);
             }
             self.write_group(group, durable, &mut outcome);
+            if self.unsynced.is_full() {
+                self.flush();
+            }
         }
         let disk = outcome.results.iter().find_map(|result| match result {
             Err(AppendError::Disk(error)) => Some(&**error),
@@ -172,7 +175,7 @@ impl Log {
     }
 
     fn write_group(&mut self, group: Vec<Record>, durable: bool, outcome: &mut Outcome) {
-        let now = self.shared.deps.clock.unix_nano();
+        let now = self.shared.deps.clock.unix_nano().max(self.unsynced.last_received());
         let entries: Vec<Entry> = {
             let state = self.shared.lock();
             let written = self.unsynced.len();

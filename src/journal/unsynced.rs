@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Entry;
 use super::log::encoded_len;
+use crate::time::UnixNano;
 
 /// The longest that a record waits for a group that is synced.
 const WAIT: Duration = Duration::from_secs(5);
@@ -42,6 +43,16 @@ impl Unsynced {
         self.entries.iter()
     }
 
+    /// When the last of them was received: what follows was not received before it, whatever the clock says.
+    pub(super) fn last_received(&self) -> UnixNano {
+        self.entries.last().map_or(UnixNano(0), |entry| entry.received)
+    }
+
+    /// Whether there are so many bytes that no group is waited for.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= BYTES_MAX
+    }
+
     /// Records; sequences go on above them.
     pub(super) fn len(&self) -> u64 {
         self.entries.len() as u64
@@ -57,6 +68,6 @@ impl Unsynced {
 
     /// Whether it has waited for a group for long enough.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        !self.is_empty() && (self.bytes >= BYTES_MAX || now.saturating_sub(self.since) >= WAIT)
+        !self.is_empty() && (self.is_full() || now.saturating_sub(self.since) >= WAIT)
     }
 }

@@ -6,6 +6,7 @@ use super::disk::{Fault, Operation};
 use super::support::{Setup, assert_balanced, drain, lane, seqs, unique};
 use crate::journal::ReaderConfig;
 use crate::signal::{Record, Signal};
+use crate::time::{Clock as _, UnixNano};
 
 fn readers() -> Vec<ReaderConfig> {
     vec![lane("a:traces", Signal::Traces)]
@@ -46,6 +47,35 @@ async fn what_nobody_waits_for_is_synced_after_a_while() {
     let (journal, found) = setup.report();
     assert_eq!((found.records, found.lost_records), (1, 0));
     assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn much_that_nobody_waits_for_is_synced_without_waiting() {
+    let setup = Setup::new(5, readers());
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let large = |nth| unique(Signal::Traces, nth, 200 << 10);
+    journal.append_written(large(1)).await.unwrap();
+    assert!(drain(&mut reader).await.is_empty());
+    journal.append_written(large(2)).await.unwrap();
+    assert_eq!(seqs(&drain(&mut reader).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_takes_no_record_before_one_that_was_only_written() {
+    let setup = Setup::new(6, readers());
+    let journal = setup.open();
+    let start = setup.clock.unix_nano();
+    let mut reader = journal.reader("a:traces").unwrap();
+    journal.append(record(1)).await.unwrap();
+    setup.clock.set_unix(UnixNano(start.0 + 9_000_000_000));
+    journal.append_written(record(2)).await.unwrap();
+    setup.clock.set_unix(UnixNano(start.0 + 6_000_000_000));
+    journal.append(record(3)).await.unwrap();
+    journal.append(record(4)).await.unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(seqs(&entries), [1, 2, 3, 4]);
+    assert!(entries.is_sorted_by_key(|entry| entry.received), "{entries:?}");
 }
 
 #[tokio::test]
