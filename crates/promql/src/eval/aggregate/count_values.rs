@@ -33,7 +33,7 @@ pub(super) fn apply(
         for step in column.present.ones() {
             let Some(value) = column.get(step) else { continue };
             let at = match &last {
-                Some((known, at)) if *known == value => *at,
+                Some((known, at)) if is_written_alike(known, &value) => *at,
                 _ => {
                     let labels = names::with(&column.labels, label, &written(&value));
                     let labels = grouping::labels(&kept, aggregation.without, &labels);
@@ -57,6 +57,11 @@ pub(super) fn apply(
         }
     }
     Ok(counts)
+}
+
+/// Whether two values are certainly written as one: 0 and -0 are equal, and are not.
+fn is_written_alike(a: &SampleValue, b: &SampleValue) -> bool {
+    matches!((a, b), (SampleValue::Float(a), SampleValue::Float(b)) if a.to_bits() == b.to_bits())
 }
 
 fn written(value: &SampleValue) -> Arc<str> {
