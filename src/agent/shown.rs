@@ -159,19 +159,7 @@ impl View {
     }
 
     fn rejected(&self) -> String {
-        let kept = self.journal.rejected().into_iter().map(|file| {
-            json!({
-                "file": file.name,
-                "bytes": file.bytes,
-                "exporter": file.exporter,
-                "signal": file.signal.name(),
-                "seq": file.seq,
-                "items": file.items,
-                "payload_bytes": file.payload_bytes,
-                "status": file.status,
-                "at_unix_nano": file.at.0,
-            })
-        });
+        let kept = self.journal.rejected().into_iter().map(|file| file.document());
         let kept: Vec<_> = kept.collect();
         let lanes = self.exporters.refused();
         json!({ "schema_version": 1, "lanes": lanes, "kept": kept }).to_string()

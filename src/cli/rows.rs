@@ -126,6 +126,12 @@ pub(crate) fn time(row: &Value, key: &str) -> String {
     at.map_or_else(String::new, |at| rfc3339(UnixNano::default().after(at)))
 }
 
+/// The same of nanoseconds.
+pub(crate) fn time_of_nanos(row: &Value, key: &str) -> String {
+    let nanos = row.get(key).and_then(Value::as_u64);
+    nanos.map_or_else(String::new, |nanos| rfc3339(UnixNano(nanos)))
+}
+
 /// A document of the agent's.
 ///
 /// # Errors

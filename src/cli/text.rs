@@ -4,6 +4,15 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::views::csv;
 
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+}
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {

@@ -69,6 +69,24 @@ pub struct RejectedFile {
     pub payload_bytes: u32,
 }
 
+impl RejectedFile {
+    /// What the API and the commands tell of it.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::json!({
+            "file": self.name,
+            "bytes": self.bytes,
+            "exporter": self.exporter,
+            "signal": self.signal.name(),
+            "seq": self.seq,
+            "items": self.items,
+            "payload_bytes": self.payload_bytes,
+            "status": self.status,
+            "at_unix_nano": self.at.0,
+        })
+    }
+}
+
 /// The files there are.
 #[derive(Debug, Default)]
 pub(super) struct Keep {

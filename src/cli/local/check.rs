@@ -10,6 +10,7 @@ use crate::cli::configured::{Configured, unreadable};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::promql;
 use crate::cli::terminal::Terminal;
+use crate::cli::text::ReportFormat;
 use crate::config;
 use crate::config::{Finding, LoadError, Severity, Sources};
 
@@ -49,13 +50,7 @@ pub(crate) struct Args {
     deny_warnings: bool,
     /// The format: for people on standard error, or JSON on standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Format,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
+    output: ReportFormat,
 }
 
 pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -87,8 +82,8 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let errors = findings.iter().filter(counts).count();
     let warnings = findings.len() - errors;
     match args.output {
-        Format::Json => terminal.data(&document(&sources, &findings, errors == 0))?,
-        Format::Text => {
+        ReportFormat::Json => terminal.data(&document(&sources, &findings, errors == 0))?,
+        ReportFormat::Text => {
             if !findings.is_empty() {
                 terminal.say(&config::render(&sources, &findings, &terminal.style()));
             }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::{self, Connection};
 use crate::cli::terminal::Terminal;
+use crate::cli::text::ReportFormat;
 use crate::config;
 use crate::config::{Finding, Severity};
 use crate::rules::file::{RuleFile, parse};
@@ -34,15 +35,9 @@ pub(crate) struct Args {
     evaluation_interval: Duration,
     /// The format: for people on standard error, or JSON on standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: ReportFormat,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// A file, what it says and what is wrong with it.
@@ -98,8 +93,8 @@ fn report(args: &Args, checked: &[Checked], terminal: &Terminal) -> Result<Exit,
     let errors = all().filter(|finding| finding.severity == Severity::Error).count();
     let warnings = all().count() - errors;
     match args.output {
-        Format::Json => terminal.data(&document(checked, errors == 0))?,
-        Format::Text => {
+        ReportFormat::Json => terminal.data(&document(checked, errors == 0))?,
+        ReportFormat::Text => {
             for one in checked.iter().filter(|checked| !checked.findings.is_empty()) {
                 let (sources, findings) = (&one.sources, &one.findings);
                 terminal.say(&config::render(sources, findings, &terminal.style()));

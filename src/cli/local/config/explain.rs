@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal::Terminal;
-use crate::cli::text::table;
+use crate::cli::text::{ReportFormat, table};
 use crate::config::{Explained, Found, Unknown, explain};
 
 /// What is explained.
@@ -17,24 +17,18 @@ pub(crate) struct Args {
     key: String,
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Format,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
+    output: ReportFormat,
 }
 
 pub(super) fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let found = explain(&args.key).map_err(|unknown| refusal(&unknown))?;
     terminal.data(&match (args.output, &found) {
-        (Format::Text, Found::Option(option)) => text(option),
-        (Format::Text, Found::Group(options)) => list(options, terminal),
-        (Format::Json, Found::Option(option)) => {
+        (ReportFormat::Text, Found::Option(option)) => text(option),
+        (ReportFormat::Text, Found::Group(options)) => list(options, terminal),
+        (ReportFormat::Json, Found::Option(option)) => {
             format!("{}\n", json!({ "schema_version": 1, "options": [document(option)] }))
         }
-        (Format::Json, Found::Group(options)) => {
+        (ReportFormat::Json, Found::Group(options)) => {
             let options: Vec<_> = options.iter().map(document).collect();
             format!("{}\n", json!({ "schema_version": 1, "options": options }))
         }

@@ -16,6 +16,7 @@ use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::{Connection, duration};
 use crate::cli::terminal::Terminal;
+use crate::cli::text::ReportFormat;
 use crate::config::LoadError;
 use crate::time::{Clock as _, SystemClock};
 use report::{Report, Verdict};
@@ -36,15 +37,9 @@ pub(crate) struct Args {
     wait: Option<Duration>,
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: ReportFormat,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -77,8 +72,8 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
         tokio::time::sleep(PAUSE).await;
     };
     terminal.data(&match args.output {
-        Format::Text => report.text(&terminal.style_of_data()),
-        Format::Json => format!("{}\n", report.document()),
+        ReportFormat::Text => report.text(&terminal.style_of_data()),
+        ReportFormat::Json => format!("{}\n", report.document()),
     })?;
     Ok(exit)
 }

@@ -106,8 +106,8 @@ const ROWS: Shape = Shape {
     list: "kept",
     columns: &[
         Column::text("NAME", |row| text(row, "file")),
-        Column::text("AT", |row| rows::time(row, "at_unix_seconds"))
-            .plain(|row| text(row, "at_unix_seconds")),
+        Column::text("AT", |row| rows::time_of_nanos(row, "at_unix_nano"))
+            .plain(|row| text(row, "at_unix_nano")),
         Column::text("EXPORTER", |row| text(row, "exporter")),
         Column::text("SIGNAL", |row| text(row, "signal")),
         Column::number("ITEMS", |row| text(row, "items")),
@@ -124,7 +124,8 @@ pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
     match what {
         What::Ls(args) => {
             let (directory, _) = args.place.find(terminal)?;
-            let files: Vec<Value> = list(&directory, terminal)?.iter().map(document).collect();
+            let files: Vec<Value> =
+                list(&directory, terminal)?.iter().map(RejectedFile::document).collect();
             ROWS.show(&json!({ "schema_version": 1, "kept": files }), args.output, terminal)?;
         }
         What::Show(args) => {
@@ -185,20 +186,6 @@ fn remove(directory: &Path, name: &str) -> Result<(), Failure> {
         Failure::new(Exit::Failed, format!("cannot remove {name}")).because(&error).help(
             "run this as the agent's user; `sidelight journal rejected ls` shows what there is",
         )
-    })
-}
-
-fn document(file: &RejectedFile) -> Value {
-    json!({
-        "file": file.name,
-        "bytes": file.bytes,
-        "exporter": file.exporter,
-        "signal": file.signal.name(),
-        "seq": file.seq,
-        "items": file.items,
-        "payload_bytes": file.payload_bytes,
-        "status": file.status,
-        "at_unix_seconds": file.at.as_seconds_f64(),
     })
 }
 
