@@ -1,13 +1,13 @@
 //! What the field tables are made of: messages, fields, kinds and enums of the OTLP schema.
 //!
-//! The values are in [`crate::tables`], generated from `proto/`. The validator, the views' tests and the
-//! JSON transcoder all read this one description, so that a field exists for all of them or for none.
+//! The values are in [`tables`](crate::tables), generated from `proto/` as the validator is: what walks any message, the JSON
+//! transcoder and the tests among it, reads that description, so that a field exists for all of them or for none.
 //! Cost: a lookup by number or JSON name is a scan of at most 16 entries of one cache-resident slice.
 
-use crate::tables;
+use std::fmt;
 
 /// How a field's value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// `double`: 8 bytes, IEEE 754.
     Double,
@@ -40,9 +40,9 @@ pub enum Kind {
     /// `bytes`: length-delimited.
     Bytes,
     /// An open enum: varint, any `int32`.
-    Enum(EnumId),
+    Enum(&'static Enum),
     /// A submessage: length-delimited.
-    Message(MessageId),
+    Message(&'static Message),
 }
 
 impl Kind {
@@ -120,31 +120,6 @@ impl Mark {
             Self::Id8 => Some(8),
             Self::None | Self::Item => None,
         }
-    }
-}
-
-/// Index of a message in [`tables::MESSAGES`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId(pub u8);
-
-impl MessageId {
-    /// The message's description.
-    #[must_use]
-    pub fn get(self) -> &'static Message {
-        // Ids exist only in the tables, where a test holds them to be in range.
-        tables::MESSAGES.get(usize::from(self.0)).unwrap_or(&Message::NONE)
-    }
-}
-
-/// Index of an enum in [`tables::ENUMS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EnumId(pub u8);
-
-impl EnumId {
-    /// The enum's description.
-    #[must_use]
-    pub fn get(self) -> &'static Enum {
-        tables::ENUMS.get(usize::from(self.0)).unwrap_or(&Enum::NONE)
     }
 }
 
@@ -226,17 +201,24 @@ impl Field {
 }
 
 /// One message: its fields by ascending number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Message {
+    /// Position in [`tables::MESSAGES`](crate::tables::MESSAGES).
+    pub index: usize,
     /// Full name, such as `opentelemetry.proto.trace.v1.Span`.
     pub name: &'static str,
     /// Fields by ascending number.
     pub fields: &'static [Field],
 }
 
-impl Message {
-    const NONE: Self = Self { name: "", fields: &[] };
+/// By name: messages may contain themselves.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
+impl Message {
     /// The field numbered `number`.
     #[must_use]
     pub fn field(&self, number: u32) -> Option<&'static Field> {
@@ -276,8 +258,6 @@ pub struct Enum {
 }
 
 impl Enum {
-    const NONE: Self = Self { name: "", values: &[] };
-
     /// The number of the value called `name`, for lenient JSON.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i32> {

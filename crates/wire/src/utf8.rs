@@ -17,18 +17,27 @@ fn is_valid_beyond_ascii(text: &[u8]) -> bool {
     simdutf8::basic::from_utf8(text).is_ok()
 }
 
-/// Whether every byte of `text` is below 0x80, by overlapping words so that no length needs a byte loop.
+/// Whether every byte of `text` is below 0x80, by overlapping blocks so that no length needs a byte loop.
 #[inline]
 pub(crate) fn is_ascii(text: &[u8]) -> bool {
-    if let (Some(first), Some(last)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) {
-        let mut seen = u128::from_le_bytes(*first) | u128::from_le_bytes(*last);
-        if text.len() > 32 {
-            let (words, _) = text.as_chunks::<16>();
-            for word in words {
-                seen |= u128::from_le_bytes(*word);
-            }
+    if let (Some(first), Some(last)) = (text.first_chunk::<WINDOW>(), text.last_chunk::<WINDOW>()) {
+        let mut fine = is_ascii_window(first) & is_ascii_window(last);
+        if text.len() > 2 * WINDOW {
+            let (windows, _) = text.as_chunks::<WINDOW>();
+            fine &= windows.iter().fold(true, |fine, window| fine & is_ascii_window(window));
         }
-        return seen & HIGH_BITS == 0;
+        return fine;
+    }
+    is_ascii_short(text)
+}
+
+/// As [`is_ascii`], for less than a window.
+#[inline(never)]
+fn is_ascii_short(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk::<16>() {
+        let (words, _) = text.as_chunks::<16>();
+        let seen = words.iter().fold(0, |seen, word| seen | u128::from_le_bytes(*word));
+        return (seen | u128::from_le_bytes(*last)) & HIGH_BITS == 0;
     }
     if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
         let seen = u64::from_le_bytes(*first) | u64::from_le_bytes(*last);
@@ -41,22 +50,33 @@ pub(crate) fn is_ascii(text: &[u8]) -> bool {
     text.iter().fold(0, |seen, byte| seen | byte) < 0x80
 }
 
+#[inline(always)]
+fn is_ascii_window(window: &[u8; WINDOW]) -> bool {
+    window.iter().fold(0, |seen, byte| seen | byte) < 0x80
+}
+
 /// As [`is_ascii`] of `bytes[start..end]`, without a branch that depends on the length where it is at most
 /// 64 and 64 bytes follow `start`: lengths of telemetry text defeat branch prediction.
 #[inline(always)]
 pub(crate) fn is_ascii_within(bytes: &[u8], start: usize, end: usize) -> bool {
     let Some(rest) = bytes.get(start..) else { return false };
     let len = end.wrapping_sub(start);
-    if let (Some(window), Some(mask)) =
-        (rest.first_chunk::<WINDOW>(), WINDOW.checked_sub(len).and_then(|skip| MASKS.get(skip..)))
-        && let Some(mask) = mask.first_chunk::<WINDOW>()
-    {
-        return window.iter().zip(mask).fold(0, |seen, (byte, mask)| seen | (byte & mask)) == 0;
+    match rest.first_chunk() {
+        Some(window) if len <= WINDOW => is_ascii_prefix(window, len),
+        _ => rest.get(..len).is_some_and(is_ascii),
     }
-    rest.get(..len).is_some_and(is_ascii)
 }
 
-const WINDOW: usize = 64;
+/// Whether the first `len` bytes of `window`, at most all, are below 0x80.
+#[inline(always)]
+pub(crate) fn is_ascii_prefix(window: &[u8; WINDOW], len: usize) -> bool {
+    let mask = WINDOW.checked_sub(len).and_then(|skip| MASKS.get(skip..));
+    let Some(mask) = mask.and_then(<[u8]>::first_chunk::<WINDOW>) else { return false };
+    window.iter().zip(mask).fold(0, |seen, (byte, mask)| seen | (byte & mask)) == 0
+}
+
+/// How far one look reaches: nearly every attribute fits.
+pub(crate) const WINDOW: usize = 64;
 
 /// High bits for `WINDOW` bytes, then nothing: read from `WINDOW - len`, it selects the first `len` bytes.
 static MASKS: [u8; 2 * WINDOW] = {

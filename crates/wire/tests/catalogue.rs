@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
-use sidelight_wire::schema::{Field, Kind, MessageId};
+use sidelight_wire::schema::{Field, Kind, Message};
 use sidelight_wire::{FaultKind, Limits, Signal, tables, validate, varint};
 use support::{Rng, realistic, unknown_of};
 
@@ -36,14 +36,14 @@ fn framed(number: u32, content: &[u8]) -> Vec<u8> {
 }
 
 /// Every message of a signal with the field numbers that lead to it from the request, each message once.
-fn messages(signal: Signal) -> Vec<(MessageId, Vec<u32>)> {
+fn messages(signal: Signal) -> Vec<(&'static Message, Vec<u32>)> {
     let mut found = vec![(tables::request(signal), Vec::new())];
     let mut next = 0;
-    while let Some((id, path)) = found.get(next).cloned() {
+    while let Some((message, path)) = found.get(next).cloned() {
         next += 1;
-        for field in id.get().fields {
+        for field in message.fields {
             if let Kind::Message(child) = field.kind
-                && !found.iter().any(|(known, _)| *known == child)
+                && !found.iter().any(|(known, _)| known.index == child.index)
             {
                 found.push((child, [path.as_slice(), &[field.number]].concat()));
             }
@@ -84,8 +84,8 @@ fn set(field: &Field, out: &mut Vec<u8>) {
 fn every_field_of_every_message_set_once_is_accepted_and_known_to_prost() {
     let mut fields_seen = 0;
     for signal in Signal::ALL {
-        for (id, path) in messages(signal) {
-            let fields = id.get().fields;
+        for (message, path) in messages(signal) {
+            let fields = message.fields;
             let members = fields.iter().filter(|field| field.oneof.is_some()).count().max(1);
             for member in 0..members {
                 let mut content = Vec::new();
@@ -99,13 +99,13 @@ fn every_field_of_every_message_set_once_is_accepted_and_known_to_prost() {
                 }
                 let bytes = wrapped(&path, &content);
                 let verdict = validate(signal, &bytes, &FRAMING);
-                assert!(verdict.is_ok(), "{}: {verdict:?}", id.get().name);
+                assert!(verdict.is_ok(), "{}: {verdict:?}", message.name);
                 // A oneof is written where its lowest member would be: the same bytes in another order.
                 let mut back = through_prost(signal, &bytes).unwrap();
                 let mut sent = bytes;
                 back.sort_unstable();
                 sent.sort_unstable();
-                assert_eq!(back, sent, "{} member {member}", id.get().name);
+                assert_eq!(back, sent, "{} member {member}", message.name);
             }
         }
     }
@@ -116,12 +116,12 @@ fn every_field_of_every_message_set_once_is_accepted_and_known_to_prost() {
 fn unknown_fields_of_every_wire_type_are_accepted_at_every_level() {
     let mut rng = Rng(11);
     for signal in Signal::ALL {
-        for (id, path) in messages(signal) {
+        for (message, path) in messages(signal) {
             for wire in [0, 1, 2, 5] {
                 let mut content = Vec::new();
                 unknown_of(&mut rng, wire, &mut content);
                 let bytes = wrapped(&path, &content);
-                assert!(validate(signal, &bytes, &FRAMING).is_ok(), "{}", id.get().name);
+                assert!(validate(signal, &bytes, &FRAMING).is_ok(), "{}", message.name);
                 assert!(through_prost(signal, &bytes).is_ok());
             }
         }
@@ -132,8 +132,8 @@ fn unknown_fields_of_every_wire_type_are_accepted_at_every_level() {
 fn a_known_field_in_another_wire_type_is_refused_by_name() {
     let mut rng = Rng(12);
     for signal in Signal::ALL {
-        for (id, path) in messages(signal) {
-            for field in id.get().fields {
+        for (message, path) in messages(signal) {
+            for field in message.fields {
                 for wire in [0, 1, 2, 5] {
                     let packable = field.repeated && field.kind.is_packable() && wire == 2;
                     if packable || wire == field.kind.wire_type() as u64 {
@@ -152,7 +152,7 @@ fn a_known_field_in_another_wire_type_is_refused_by_name() {
                         invalid.kind,
                         FaultKind::WrongWireType,
                         "{} {}",
-                        id.get().name,
+                        message.name,
                         field.name
                     );
                     assert!(invalid.path.contains(field.name), "{invalid}: {}", field.name);

@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::{escape, text};
 use crate::field::{Fields, RawField, RawValue};
-use crate::schema::{Field, Kind, Message, MessageId, WireType};
+use crate::schema::{Field, Kind, Message, WireType};
 use crate::validate::NESTING_MAX;
 use crate::{Signal, tables, varint};
 
@@ -53,7 +53,11 @@ pub fn response_from_protobuf(
     write_request(tables::response(signal), input, out)
 }
 
-fn write_request(root: MessageId, input: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+fn write_request(
+    root: &'static Message,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
     let start = out.len();
     out.reserve(input.len());
     let mut writer =
@@ -116,9 +120,9 @@ struct Frame {
 }
 
 impl<'a> Writer<'a, '_> {
-    fn run(&mut self, root: MessageId) -> Result<(), Unreadable> {
+    fn run(&mut self, root: &'static Message) -> Result<(), Unreadable> {
         self.parts.push(Part { start: 0, end: self.input.len() });
-        self.open(root.get(), 0)?;
+        self.open(root, 0)?;
         while let Some(frame) = self.stack.last_mut() {
             let Some(field) = frame.message.fields.get(frame.current) else {
                 self.close();
@@ -193,7 +197,7 @@ impl<'a> Writer<'a, '_> {
         let raw = self.next_value(field)?;
         self.name(field);
         match (field.kind, raw.value) {
-            (Kind::Message(id), RawValue::Len(bytes)) => {
+            (Kind::Message(child), RawValue::Len(bytes)) => {
                 let parts = self.parts.len();
                 self.parts.push(Part { start: raw.end - bytes.len(), end: raw.end });
                 if !field.repeated {
@@ -202,7 +206,7 @@ impl<'a> Writer<'a, '_> {
                 if field.repeated {
                     self.separate();
                 }
-                self.open(id.get(), parts)
+                self.open(child, parts)
             }
             (kind, RawValue::Len(bytes)) if field.repeated && kind.is_packable() => {
                 self.unpack(field, bytes, raw.end - bytes.len())

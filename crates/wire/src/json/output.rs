@@ -5,7 +5,7 @@
 
 use super::error::Reason;
 use crate::field::Fields;
-use crate::schema::{Field, MessageId, WireType};
+use crate::schema::{Field, Message, WireType};
 use crate::{tables, varint};
 
 /// What has been written, and how wide lengths were lately.
@@ -54,8 +54,8 @@ impl<'o> Output<'o> {
 
     /// Writes the key of a message field and holds a place for its length.
     #[inline]
-    pub(super) fn open(&mut self, key: u32, message: MessageId) -> Held {
-        let width = self.widths.get(usize::from(message.0)).copied().unwrap_or(1);
+    pub(super) fn open(&mut self, key: u32, message: &Message) -> Held {
+        let width = self.widths.get(message.index).copied().unwrap_or(1);
         self.hold(key, width)
     }
 
@@ -76,9 +76,9 @@ impl<'o> Output<'o> {
 
     /// Ends a message: its length goes into the held place.
     #[inline]
-    pub(super) fn close(&mut self, held: Held, message: MessageId) -> Result<(), Reason> {
+    pub(super) fn close(&mut self, held: Held, message: &Message) -> Result<(), Reason> {
         let width = self.fill(held);
-        if let Some(last) = self.widths.get_mut(usize::from(message.0)) {
+        if let Some(last) = self.widths.get_mut(message.index) {
             *last = width;
         }
         self.room(0)

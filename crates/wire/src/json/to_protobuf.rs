@@ -1,15 +1,15 @@
 //! Reads a JSON request and writes protobuf as it goes.
 //!
 //! Flow: [`Reader::run`] steps through members and elements; each open message is a [`Frame`] on an explicit stack,
-//! scalars are read and written where they stand, by `values`. A frame remembers which fields it has seen, one bit each: that
+//! scalars are read and written where they stand, by [`Values`]. A frame remembers which fields it has seen, one bit each: that
 //! finds keys given twice and second members of a `oneof`. The path of an error is read off the stack.
 
 use super::error::{Fault, JsonError, Reason};
 use super::output::{Held, Output};
 use super::scan::{self, Quoted};
-use super::values::judge;
+use super::values::Values;
 use super::{JsonOptions, Transcoded};
-use crate::schema::{Field, Kind, Message, MessageId};
+use crate::schema::{Field, Kind, Message};
 use crate::validate::NESTING_MAX;
 use crate::{Signal, tables};
 
@@ -45,44 +45,31 @@ pub fn response_to_protobuf(
 }
 
 fn transcode(
-    root: MessageId,
+    root: &'static Message,
     input: &[u8],
     out: &mut Vec<u8>,
     options: &JsonOptions,
 ) -> Result<Transcoded, JsonError> {
-    let mut reader = Reader {
-        input,
-        pos: 0,
-        options,
-        out: Output::new(out, options.output_bytes_max, input.len()),
-        stack: Vec::with_capacity(16),
-        met: Transcoded::default(),
-        scratch: Vec::new(),
-    };
+    let out = Output::new(out, options.output_bytes_max, input.len());
+    let values = Values::new(input, out, options);
+    let mut reader = Reader { values, stack: Vec::with_capacity(16) };
     match reader.run(root) {
-        Ok(()) => Ok(reader.met),
+        Ok(()) => Ok(reader.values.met),
         Err(fault) => {
-            reader.out.abandon();
+            reader.values.out.abandon();
             Err(reader.explain(fault))
         }
     }
 }
 
-pub(super) struct Reader<'a, 'o> {
-    pub(super) input: &'a [u8],
-    pub(super) pos: usize,
-    pub(super) options: &'a JsonOptions,
-    pub(super) out: Output<'o>,
+struct Reader<'a, 'o> {
+    values: Values<'a, 'o>,
     stack: Vec<Frame>,
-    pub(super) met: Transcoded,
-    /// Unescaped keys, numbers, ids and bytes: rarely anything.
-    pub(super) scratch: Vec<u8>,
 }
 
 /// An open message.
 #[derive(Debug)]
 struct Frame {
-    id: MessageId,
     message: &'static Message,
     held: Held,
     /// The fields that have been given, by index.
@@ -104,93 +91,86 @@ enum Step {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn run(&mut self, root: MessageId) -> Result<(), Fault> {
-        if self.input.starts_with(b"\xef\xbb\xbf") {
+    fn run(&mut self, root: &'static Message) -> Result<(), Fault> {
+        if self.values.input.starts_with(b"\xef\xbb\xbf") {
             return Err(Fault::new(0, Reason::ByteOrderMark));
         }
-        match self.peek() {
+        match self.values.peek() {
             Err(fault) => return Err(Fault { reason: Reason::Empty, ..fault }),
-            Ok(b'{') => self.pos += 1,
-            Ok(_) => return Err(self.fault(Reason::ExpectedObject)),
+            Ok(b'{') => self.values.pos += 1,
+            Ok(_) => return Err(self.values.fault(Reason::ExpectedObject)),
         }
-        let held = self.out.open_root();
+        let held = self.values.out.open_root();
         self.push(root, held);
         let mut step = Step::FirstMember;
         loop {
-            step = match (step, self.peek()) {
+            step = match (step, self.values.peek()) {
                 (Step::Done, Err(_)) => return Ok(()),
-                (Step::Done, Ok(_)) => return Err(self.fault(Reason::TrailingBytes)),
+                (Step::Done, Ok(_)) => return Err(self.values.fault(Reason::TrailingBytes)),
                 (_, Err(fault)) => return Err(fault),
                 (Step::FirstMember | Step::AfterMember, Ok(b'}')) => self.close()?,
                 (Step::FirstMember, Ok(_)) => self.member()?,
                 (Step::AfterMember, Ok(b',')) => {
-                    self.pos += 1;
-                    self.pos = scan::whitespace(self.input, self.pos);
+                    self.values.pos += 1;
+                    self.values.pos = scan::whitespace(self.values.input, self.values.pos);
                     self.member()?
                 }
-                (Step::AfterMember, Ok(_)) => return Err(self.fault(Reason::ExpectedCommaOrBrace)),
+                (Step::AfterMember, Ok(_)) => {
+                    return Err(self.values.fault(Reason::ExpectedCommaOrBrace));
+                }
                 (Step::Element, Ok(byte)) => self.element(byte)?,
                 (Step::AfterElement, Ok(b',')) => {
-                    self.pos += 1;
+                    self.values.pos += 1;
                     self.advance_element();
                     Step::Element
                 }
                 (Step::AfterElement, Ok(b']')) => {
-                    self.pos += 1;
+                    self.values.pos += 1;
                     self.end_array()
                 }
                 (Step::AfterElement, Ok(_)) => {
-                    return Err(self.fault(Reason::ExpectedCommaOrBracket));
+                    return Err(self.values.fault(Reason::ExpectedCommaOrBracket));
                 }
             };
         }
     }
 
-    /// The next byte that is not whitespace; `pos` is moved to it.
-    #[inline(always)]
-    fn peek(&mut self) -> Result<u8, Fault> {
-        self.pos = scan::whitespace(self.input, self.pos);
-        self.input
-            .get(self.pos)
-            .copied()
-            .ok_or(Fault { offset: self.input.len(), reason: Reason::UnexpectedEnd })
-    }
-
-    #[cold]
-    pub(super) fn fault(&self, reason: Reason) -> Fault {
-        Fault { offset: self.pos, reason }
-    }
-
-    fn push(&mut self, id: MessageId, held: Held) {
-        let frame =
-            Frame { id, message: id.get(), held, seen: 0, current: usize::MAX, element: None };
+    fn push(&mut self, message: &'static Message, held: Held) {
+        let frame = Frame { message, held, seen: 0, current: usize::MAX, element: None };
         self.stack.push(frame);
     }
 
     /// Opens the message at `pos`, which is a `{`.
     #[inline]
-    fn open(&mut self, field: &Field, id: MessageId) -> Result<Step, Fault> {
+    fn open(&mut self, field: &Field, message: &'static Message) -> Result<Step, Fault> {
         self.check_depth()?;
-        self.pos += 1;
-        let held = self.out.open(field.key(), id);
-        self.push(id, held);
+        self.values.pos += 1;
+        let held = self.values.out.open(field.key(), message);
+        self.push(message, held);
         Ok(Step::FirstMember)
     }
 
     fn check_depth(&self) -> Result<(), Fault> {
         // The request itself is on the stack too.
-        if self.stack.len() > NESTING_MAX { Err(self.fault(Reason::TooDeep)) } else { Ok(()) }
+        if self.stack.len() > NESTING_MAX {
+            Err(self.values.fault(Reason::TooDeep))
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the innermost message at its `}`.
     #[inline]
     fn close(&mut self) -> Result<Step, Fault> {
-        let at = self.pos;
-        self.pos += 1;
+        let at = self.values.pos;
+        self.values.pos += 1;
         let Some(frame) = self.stack.pop() else { return Ok(Step::Done) };
         let Some(around) = self.stack.last() else { return Ok(Step::Done) };
         let step = if around.element.is_some() { Step::AfterElement } else { Step::AfterMember };
-        self.out.close(frame.held, frame.id).map_err(|reason| Fault::new(at, reason))?;
+        self.values
+            .out
+            .close(frame.held, frame.message)
+            .map_err(|reason| Fault::new(at, reason))?;
         Ok(step)
     }
 
@@ -213,29 +193,29 @@ impl<'a> Reader<'a, '_> {
         let field = if let Some(field) = self.likely() {
             field
         } else {
-            let (key, after) = scan::key(self.input, self.pos)?;
+            let (key, after) = scan::key(self.values.input, self.values.pos)?;
             let field = self.find(&key)?;
-            self.pos = after;
+            self.values.pos = after;
             let Some(field) = field else {
-                self.skip()?;
+                self.values.skip()?;
                 return Ok(Step::AfterMember);
             };
             field
         };
-        let byte = self.peek()?;
+        let byte = self.values.peek()?;
         if byte == b'n' {
-            self.pos = scan::literal(self.input, self.pos, b"null")?;
+            self.values.pos = scan::literal(self.values.input, self.values.pos, b"null")?;
             self.forget(field)?;
             return Ok(Step::AfterMember);
         }
         self.note(field)?;
         match field.kind {
             Kind::Message(_) if field.repeated => self.messages(byte),
-            Kind::Message(id) if byte == b'{' => self.open(field, id),
-            Kind::Message(_) => Err(self.fault(Reason::ExpectedObject)),
+            Kind::Message(child) if byte == b'{' => self.open(field, child),
+            Kind::Message(_) => Err(self.values.fault(Reason::ExpectedObject)),
             _ if field.repeated => self.scalars(byte, field),
             _ => {
-                self.scalar(byte, field)?;
+                self.values.scalar(byte, field)?;
                 Ok(Step::AfterMember)
             }
         }
@@ -248,12 +228,12 @@ impl<'a> Reader<'a, '_> {
         let frame = self.stack.last_mut()?;
         let index = frame.current.wrapping_add(1);
         let field = frame.message.fields.get(index)?;
-        let rest = self.input.get(self.pos..)?.strip_prefix(b"\"")?;
+        let rest = self.values.input.get(self.values.pos..)?.strip_prefix(b"\"")?;
         if !rest.strip_prefix(field.json_name.as_bytes())?.starts_with(b"\":") {
             return None;
         }
         frame.current = index;
-        self.pos += field.json_name.len() + 3;
+        self.values.pos += field.json_name.len() + 3;
         Some(field)
     }
 
@@ -275,20 +255,20 @@ impl<'a> Reader<'a, '_> {
     fn find_unusual(&mut self, key: &Quoted<'a>) -> Result<Option<&'static Field>, Fault> {
         let unescaped;
         let name = if key.escaped {
-            self.scratch.clear();
-            self.unescape_to_scratch(key)?;
-            unescaped = std::mem::take(&mut self.scratch);
+            self.values.scratch.clear();
+            self.values.unescape_to_scratch(key)?;
+            unescaped = std::mem::take(&mut self.values.scratch);
             unescaped.as_slice()
         } else {
-            self.judge(key)?;
+            self.values.judge(key)?;
             key.raw
         };
-        let lenient = self.options.snake_case_keys;
+        let lenient = self.values.options.snake_case_keys;
         let Some(frame) = self.stack.last_mut() else { return Ok(None) };
         let found = position(frame.message, name, lenient);
         frame.current = found.unwrap_or(usize::MAX);
         if found.is_none() {
-            self.met.unknown_keys = self.met.unknown_keys.saturating_add(1);
+            self.values.met.unknown_keys = self.values.met.unknown_keys.saturating_add(1);
         }
         Ok(found.and_then(|index| frame.message.fields.get(index)))
     }
@@ -309,7 +289,7 @@ impl<'a> Reader<'a, '_> {
                     frame.seen >> index & 1 == 1 && member.oneof == Some(oneof)
                 };
                 if members.any(second) {
-                    return Err(Fault { offset: self.pos, reason: Reason::TwoOfOneof });
+                    return Err(Fault { offset: self.values.pos, reason: Reason::TwoOfOneof });
                 }
             }
         }
@@ -323,8 +303,8 @@ impl<'a> Reader<'a, '_> {
         let bit = 1 << (frame.current & 63);
         if frame.seen & bit != 0 {
             frame.seen &= !bit;
-            let removed = self.out.remove(frame.held.body, field.number);
-            removed.map_err(|reason| Fault { offset: self.pos, reason })?;
+            let removed = self.values.out.remove(frame.held.body, field.number);
+            removed.map_err(|reason| Fault { offset: self.values.pos, reason })?;
         }
         Ok(())
     }
@@ -332,11 +312,11 @@ impl<'a> Reader<'a, '_> {
     /// Starts an array of messages.
     fn messages(&mut self, byte: u8) -> Result<Step, Fault> {
         if byte != b'[' {
-            return Err(self.fault(Reason::ExpectedArray));
+            return Err(self.values.fault(Reason::ExpectedArray));
         }
-        self.pos += 1;
-        if self.peek()? == b']' {
-            self.pos += 1;
+        self.values.pos += 1;
+        if self.values.peek()? == b']' {
+            self.values.pos += 1;
             return Ok(Step::AfterMember);
         }
         if let Some(frame) = self.stack.last_mut() {
@@ -349,73 +329,64 @@ impl<'a> Reader<'a, '_> {
     #[inline]
     fn element(&mut self, byte: u8) -> Result<Step, Fault> {
         let current = self.stack.last().and_then(|frame| frame.message.fields.get(frame.current));
-        let Some((field, Kind::Message(id))) = current.map(|field| (field, field.kind)) else {
-            return Err(self.fault(Reason::ExpectedValue));
+        let Some((field, Kind::Message(child))) = current.map(|field| (field, field.kind)) else {
+            return Err(self.values.fault(Reason::ExpectedValue));
         };
         match byte {
-            b'{' => self.open(field, id),
+            b'{' => self.open(field, child),
             b'n' => {
                 self.check_depth()?;
-                self.pos = scan::literal(self.input, self.pos, b"null")?;
-                self.out.empty_message(field.key()).map_err(|reason| self.fault(reason))?;
+                self.values.pos = scan::literal(self.values.input, self.values.pos, b"null")?;
+                self.values
+                    .out
+                    .empty_message(field.key())
+                    .map_err(|reason| self.values.fault(reason))?;
                 Ok(Step::AfterElement)
             }
-            b']' => Err(self.fault(Reason::ExpectedValue)),
-            _ => Err(self.fault(Reason::ExpectedObject)),
+            b']' => Err(self.values.fault(Reason::ExpectedValue)),
+            _ => Err(self.values.fault(Reason::ExpectedObject)),
         }
     }
 
     /// Reads a whole array of scalars.
     fn scalars(&mut self, byte: u8, field: &Field) -> Result<Step, Fault> {
         if byte != b'[' {
-            return Err(self.fault(Reason::ExpectedArray));
+            return Err(self.values.fault(Reason::ExpectedArray));
         }
-        self.pos += 1;
-        if self.peek()? == b']' {
-            self.pos += 1;
+        self.values.pos += 1;
+        if self.values.peek()? == b']' {
+            self.values.pos += 1;
             return Ok(Step::AfterMember);
         }
-        let packed = field.kind.is_packable().then(|| self.out.open_packed(field));
+        let packed = field.kind.is_packable().then(|| self.values.out.open_packed(field));
         if let Some(frame) = self.stack.last_mut() {
             frame.element = Some(0);
         }
         loop {
-            let byte = self.peek()?;
+            let byte = self.values.peek()?;
             if byte == b'n' {
-                return Err(self.fault(Reason::NullElement));
+                return Err(self.values.fault(Reason::NullElement));
             }
             if packed.is_some() {
-                let bits = self.bits(byte, field)?;
-                self.out.packed(field, bits).map_err(|reason| self.fault(reason))?;
+                let bits = self.values.bits(byte, field)?;
+                self.values.out.packed(field, bits).map_err(|reason| self.values.fault(reason))?;
             } else {
-                self.scalar(byte, field)?;
+                self.values.scalar(byte, field)?;
             }
-            match self.peek()? {
+            match self.values.peek()? {
                 b',' => {
-                    self.pos += 1;
+                    self.values.pos += 1;
                     self.advance_element();
                 }
                 b']' => break,
-                _ => return Err(self.fault(Reason::ExpectedCommaOrBracket)),
+                _ => return Err(self.values.fault(Reason::ExpectedCommaOrBracket)),
             }
         }
         if let Some(held) = packed {
-            self.out.close_packed(held).map_err(|reason| self.fault(reason))?;
+            self.values.out.close_packed(held).map_err(|reason| self.values.fault(reason))?;
         }
-        self.pos += 1;
+        self.values.pos += 1;
         Ok(self.end_array())
-    }
-
-    /// Steps over the value of an unknown key.
-    #[cold]
-    fn skip(&mut self) -> Result<(), Fault> {
-        let options = self.options;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let after =
-            scan::skip_value(self.input, self.pos, |quoted| judge(quoted, options, &mut scratch));
-        self.scratch = scratch;
-        self.pos = after?;
-        Ok(())
     }
 
     #[cold]
@@ -433,7 +404,7 @@ impl<'a> Reader<'a, '_> {
         }
         let innermost = self.stack.last();
         let field = innermost.and_then(|frame| frame.message.fields.get(frame.current));
-        fault.explain(self.input, path, field)
+        fault.explain(self.values.input, path, field)
     }
 }
 

@@ -5,13 +5,43 @@
 
 use super::error::{Fault, Reason};
 use super::number::{self, Unfit, Whole};
+use super::output::Output;
 use super::scan::{self, Quoted};
-use super::to_protobuf::Reader;
-use super::{InvalidText, JsonOptions, text};
+use super::{InvalidText, JsonOptions, Transcoded, text};
 use crate::schema::{Field, Kind};
 use crate::utf8;
 
-impl<'a> Reader<'a, '_> {
+/// The JSON being read, and the protobuf being written from it.
+pub(super) struct Values<'a, 'o> {
+    pub(super) input: &'a [u8],
+    pub(super) pos: usize,
+    pub(super) options: &'a JsonOptions,
+    pub(super) out: Output<'o>,
+    pub(super) met: Transcoded,
+    /// Unescaped keys, numbers, ids and bytes: rarely anything.
+    pub(super) scratch: Vec<u8>,
+}
+
+impl<'a, 'o> Values<'a, 'o> {
+    pub(super) fn new(input: &'a [u8], out: Output<'o>, options: &'a JsonOptions) -> Self {
+        Self { input, pos: 0, options, out, met: Transcoded::default(), scratch: Vec::new() }
+    }
+
+    /// The next byte that is not whitespace; `pos` is moved to it.
+    #[inline(always)]
+    pub(super) fn peek(&mut self) -> Result<u8, Fault> {
+        self.pos = scan::whitespace(self.input, self.pos);
+        self.input
+            .get(self.pos)
+            .copied()
+            .ok_or(Fault { offset: self.input.len(), reason: Reason::UnexpectedEnd })
+    }
+
+    #[cold]
+    pub(super) fn fault(&self, reason: Reason) -> Fault {
+        Fault { offset: self.pos, reason }
+    }
+
     /// Reads a value that is not a message and writes it as a field of its own.
     #[inline]
     pub(super) fn scalar(&mut self, byte: u8, field: &Field) -> Result<(), Fault> {
@@ -227,13 +257,25 @@ impl<'a> Reader<'a, '_> {
     fn enum_name(&mut self, field: &Field) -> Result<u64, Fault> {
         let start = self.pos;
         let fault = |reason| Fault { offset: start, reason };
-        let Kind::Enum(id) = field.kind else { return Err(fault(Reason::EnumName)) };
+        let Kind::Enum(names) = field.kind else { return Err(fault(Reason::EnumName)) };
         if !self.options.enum_names {
             return Err(fault(Reason::EnumName));
         }
         let quoted = self.quoted(b'"')?;
-        let number = std::str::from_utf8(quoted.raw).ok().and_then(|name| id.get().number(name));
+        let number = std::str::from_utf8(quoted.raw).ok().and_then(|name| names.number(name));
         number.map(|number| number as i64 as u64).ok_or(fault(Reason::UnknownEnumName))
+    }
+
+    /// Steps over the value of an unknown key.
+    #[cold]
+    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+        let options = self.options;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let after =
+            scan::skip_value(self.input, self.pos, |quoted| judge(quoted, options, &mut scratch));
+        self.scratch = scratch;
+        self.pos = after?;
+        Ok(())
     }
 
     pub(super) fn judge(&mut self, quoted: &Quoted<'a>) -> Result<(), Fault> {
@@ -255,11 +297,7 @@ impl From<Reason> for At {
 }
 
 /// Checks a string that becomes no text field; its unescaped form is left in `scratch` if it has escapes.
-pub(super) fn judge(
-    quoted: &Quoted<'_>,
-    options: &JsonOptions,
-    scratch: &mut Vec<u8>,
-) -> Result<(), Fault> {
+fn judge(quoted: &Quoted<'_>, options: &JsonOptions, scratch: &mut Vec<u8>) -> Result<(), Fault> {
     let refuse = options.invalid_text == InvalidText::Refuse;
     if quoted.escaped {
         scratch.clear();

@@ -13,7 +13,7 @@ const LEVELS_MAX: usize = 12;
 /// The path of the field around `offset`, such as `resource_spans[0].scope_spans[0].spans[7].name`.
 pub(super) fn path(signal: Signal, bytes: &[u8], offset: usize) -> String {
     let mut path = String::new();
-    let mut message = tables::request(signal).get();
+    let mut message = tables::request(signal);
     let mut base = 0;
     let mut slice = bytes;
     for _ in 0..LEVELS_MAX {
@@ -54,7 +54,7 @@ fn step<'a>(message: &Message, bytes: &'a [u8], offset: usize) -> Option<Step<'a
         let inside = match (message.field(field.number).map(|known| known.kind), field.value) {
             (Some(Kind::Message(child)), RawValue::Len(content)) => {
                 let start = field.end - content.len();
-                (start <= offset).then_some((child.get(), content, start))
+                (start <= offset).then_some((child, content, start))
             }
             _ => None,
         };

@@ -1,232 +1,341 @@
-//! The scanner: one pass over a request, field by field, with the ends of the open messages on an
-//! explicit stack of fixed size.
+//! What the generated functions of [`super::messages`] are made of: the position in one message, and what to do with a
+//! field's value.
 //!
-//! Cost: no allocation; per field one table lookup and one jump. What nearly every writer sends is stepped over
-//! at once where it has its usual form, see [`super::usual`]; the table decides about everything else.
+//! Everything on the way of a valid request is inlined into the function of its message, so that the position stays in a
+//! register; what is wrong with a field is worked out by functions that are called when something is.
 
-use super::ops::{Code, Op, Row, row};
-use super::tally::{Fault, Tally};
-use super::{FaultKind, Limits, NESTING_MAX, usual};
-use crate::{Signal, tables, utf8, varint};
+use std::ops::Range;
 
-/// The request under the scanner, and what becomes of text that is not UTF-8.
-pub(super) trait Input {
-    fn bytes(&self) -> &[u8];
-    /// Called for each string field that is not UTF-8.
-    fn invalid_text(&mut self, start: usize, end: usize) -> Result<(), Fault>;
-}
+use super::fault::{Fault, FaultKind, NESTING_MAX};
+use super::tally::{Limits, Tally};
+use super::usual;
+use crate::schema::{Message, WireType};
+use crate::{Signal, utf8, varint};
 
-pub(super) struct Scan<'l, I> {
-    pub(super) input: I,
-    pub(super) tally: Tally<'l>,
-    root: &'static Row,
-}
+/// Whether what was read may stand there.
+pub(super) type Checked = Result<(), Fault>;
 
-impl<'l, I: Input> Scan<'l, I> {
-    pub(super) fn new(signal: Signal, input: I, limits: &'l Limits) -> Self {
-        let root = row(tables::request(signal).0);
-        Self { input, tally: Tally::new(signal, limits), root }
-    }
-
-    /// Scans to the end of the request.
-    pub(super) fn run(&mut self) -> Result<(), Fault> {
-        let Self { input, tally, root } = self;
-        let mut at = Cursor { pos: 0, end: input.bytes().len(), field: 0 };
-        let mut open = Open { stack: [(0, *root); NESTING_MAX], depth: 0, row: root };
-        loop {
-            while at.pos == at.end {
-                match open.leave() {
-                    Some(end) => at.end = end,
-                    None => return tally.finish(),
-                }
-            }
-            let bytes = input.bytes();
-            let (key, op) = at.key(bytes, open.row)?;
-            match op.code {
-                Code::Refuse => return Err(refusal(at.field, key)),
-                Code::Varint => drop(at.varint(bytes)?),
-                Code::Fixed64 => at.skip(8)?,
-                Code::Fixed32 => at.skip(4)?,
-                Code::Bytes => drop(at.delimited(bytes)?),
-                Code::String => {
-                    let (start, end) = at.delimited(bytes)?;
-                    if !utf8::is_ascii_within(bytes, start, end) && !is_text(bytes, start, end) {
-                        tally.invalid_text();
-                        input.invalid_text(start, end)?;
-                    }
-                }
-                Code::PackedVarint => at.packed_varints(bytes)?,
-                Code::PackedFixed64 => at.packed(bytes, 8)?,
-                Code::PackedFixed32 => at.packed(bytes, 4)?,
-                Code::Id16 | Code::Id8 | Code::TraceId | Code::SpanId => {
-                    let (start, end) = at.delimited(bytes)?;
-                    tally.id(op.code, bytes.get(start..end).unwrap_or_default());
-                }
-                Code::KeyValue => {
-                    let (start, end) = at.delimited(bytes)?;
-                    if open.depth + 2 > NESTING_MAX || !usual::is_attribute(bytes, start, end) {
-                        at.pos = start;
-                        open.enter(&mut at, bytes, op, end)?;
-                    } else {
-                        at.pos = usual::skip_attributes(bytes, key, end, at.end);
-                    }
-                }
-                Code::Message | Code::Item | Code::MetricData => {
-                    let (start, end) = at.delimited(bytes)?;
-                    at.pos = start;
-                    tally.descend(op, key, at.field)?;
-                    open.enter(&mut at, bytes, op, end)?;
-                    if op.child == tables::TRACE_SPAN.0 {
-                        at.pos = usual::skip_span_start(bytes, start, end, tally);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn is_text(bytes: &[u8], start: usize, end: usize) -> bool {
-    bytes.get(start..end).is_some_and(utf8::is_valid)
-}
-
-/// The messages around the position: their ends and what may stand in them.
-struct Open {
-    stack: [(usize, &'static Row); NESTING_MAX],
+/// A request being read.
+pub(super) struct Scan<'a> {
+    request: &'a [u8],
+    /// How many messages are open around and including the one being read, without the request.
     depth: usize,
-    row: &'static Row,
+    pub(super) tally: Tally<'a>,
 }
 
-impl Open {
-    /// Leaves the current message; the end of the one around it, if there is one.
-    #[inline(always)]
-    fn leave(&mut self) -> Option<usize> {
-        self.depth = self.depth.checked_sub(1)?;
-        let (end, row) = self.stack.get(self.depth)?;
-        self.row = row;
-        Some(*end)
+impl<'a> Scan<'a> {
+    pub(super) fn new(signal: Signal, request: &'a [u8], limits: &'a Limits) -> Self {
+        Self { request, depth: 0, tally: Tally::new(signal, limits) }
     }
 
-    /// Enters the message from `at` to `end`.
+    /// The beginning of the message at `within`.
     #[inline(always)]
-    fn enter(&mut self, at: &mut Cursor, bytes: &[u8], op: Op, end: usize) -> Result<(), Fault> {
-        let Some(slot) = self.stack.get_mut(self.depth) else {
-            return Err(at.fault(FaultKind::TooDeep));
-        };
-        *slot = (at.end, self.row);
-        self.depth += 1;
-        self.row = row(op.child);
-        at.end = end;
-        if self.depth == NESTING_MAX { deepest(bytes, at.pos, end, self.row) } else { Ok(()) }
+    pub(super) fn enter(&self, within: Range<usize>) -> At<'a> {
+        let bytes = self.request.get(..within.end).unwrap_or_default();
+        At { bytes, pos: within.start, field: within.start }
     }
-}
 
-/// Refuses unknown fields in a message at the deepest level, as prost does: it counts skipping as a level.
-#[cold]
-fn deepest(bytes: &[u8], pos: usize, end: usize, row: &Row) -> Result<(), Fault> {
-    let bytes = bytes.get(..end).unwrap_or_default();
-    for field in crate::field::Fields::new(bytes, pos) {
-        if row.message.get().field(field.number).is_none() {
-            return Err(Fault { offset: field.start, kind: FaultKind::TooDeep });
+    /// As [`Scan::enter`], behind what nearly every span begins with.
+    #[inline(always)]
+    pub(super) fn enter_span(&mut self, within: Range<usize>) -> At<'a> {
+        let pos = usual::skip_span_start(self.request, within.clone(), &mut self.tally);
+        At { pos, ..self.enter(within) }
+    }
+
+    /// A string.
+    #[inline(always)]
+    pub(super) fn text(&mut self, at: &mut At<'a>) -> Checked {
+        let text = at.delimited()?;
+        if utf8::is_ascii_within(self.request, text.start, text.end) {
+            return Ok(());
         }
+        self.text_beyond_ascii(text)
     }
-    Ok(())
+
+    #[inline(never)]
+    fn text_beyond_ascii(&mut self, text: Range<usize>) -> Checked {
+        let start = text.start;
+        if self.request.get(text).is_some_and(utf8::is_valid) {
+            return Ok(());
+        }
+        self.tally.invalid_text(start)
+    }
+
+    /// The trace id of the item being read.
+    #[inline(always)]
+    pub(super) fn trace_id(&mut self, at: &mut At<'a>) -> Checked {
+        self.tally.trace_id(at.content()?);
+        Ok(())
+    }
+
+    /// The span id of the item being read.
+    #[inline(always)]
+    pub(super) fn span_id(&mut self, at: &mut At<'a>) -> Checked {
+        self.tally.span_id(at.content()?);
+        Ok(())
+    }
+
+    /// Any other id that should have `LEN` bytes.
+    #[inline(always)]
+    pub(super) fn id<const LEN: usize>(&mut self, at: &mut At<'a>) -> Checked {
+        self.tally.id::<LEN>(at.content()?);
+        Ok(())
+    }
+
+    /// A submessage, which `read` reads.
+    #[inline(always)]
+    pub(super) fn message(
+        &mut self,
+        at: &mut At<'a>,
+        read: impl FnOnce(&mut Self, Range<usize>) -> Checked,
+    ) -> Checked {
+        let within = at.delimited()?;
+        self.descend(at.field, within, read)
+    }
+
+    /// A span, data point, log record or profile.
+    #[inline(always)]
+    pub(super) fn item(
+        &mut self,
+        at: &mut At<'a>,
+        read: impl FnOnce(&mut Self, Range<usize>) -> Checked,
+    ) -> Checked {
+        let within = at.delimited()?;
+        self.tally.item(at.field)?;
+        self.descend(at.field, within, read)
+    }
+
+    /// A metric.
+    #[inline(always)]
+    pub(super) fn metric(
+        &mut self,
+        at: &mut At<'a>,
+        read: impl FnOnce(&mut Self, Range<usize>) -> Checked,
+    ) -> Checked {
+        self.tally.metric();
+        self.message(at, read)
+    }
+
+    /// The data of a metric, which came under `key` and replaces what came under another.
+    #[inline(always)]
+    pub(super) fn metric_data(
+        &mut self,
+        at: &mut At<'a>,
+        key: u32,
+        read: impl FnOnce(&mut Self, Range<usize>) -> Checked,
+    ) -> Checked {
+        self.tally.metric_data(key);
+        self.message(at, read)
+    }
+
+    /// One attribute, or as many of the usual form as follow each other.
+    #[inline(always)]
+    pub(super) fn attributes(
+        &mut self,
+        at: &mut At<'a>,
+        read: impl FnOnce(&mut Self, Range<usize>) -> Checked,
+    ) -> Checked {
+        // A key and a value are two levels.
+        if self.depth + 2 <= NESTING_MAX {
+            let pos = usual::skip_attributes(self.request, at.field..at.bytes.len());
+            if pos > at.field {
+                at.pos = pos;
+                return Ok(());
+            }
+        }
+        self.message(at, read)
+    }
+
+    #[inline(always)]
+    fn descend(
+        &mut self,
+        field: usize,
+        within: Range<usize>,
+        read: impl FnOnce(&mut Self, Range<usize>) -> Checked,
+    ) -> Checked {
+        if self.depth == NESTING_MAX {
+            return Err(Fault { offset: field, kind: FaultKind::TooDeep });
+        }
+        self.depth += 1;
+        read(self, within)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// A field that `message` does not know, which is stepped over, or one that it knows in another wire type.
+    #[inline(always)]
+    pub(super) fn other(&mut self, at: &mut At<'a>, key: u32, message: &Message) -> Checked {
+        at.pos = self.after_other(*at, key, message)?;
+        Ok(())
+    }
+
+    #[cold]
+    fn after_other(&self, mut at: At<'a>, key: u32, message: &Message) -> Result<usize, Fault> {
+        let fault = |kind| Err(Fault { offset: at.field, kind });
+        let Some(wire) = WireType::of_key(key) else {
+            let group = matches!(key & 7, 3 | 4);
+            return fault(if group { FaultKind::Group } else { FaultKind::UndefinedWireType });
+        };
+        if key >> 3 == 0 {
+            return fault(FaultKind::FieldZero);
+        }
+        if message.field(key >> 3).is_some() {
+            return fault(FaultKind::WrongWireType);
+        }
+        // As prost does: it counts skipping as a level.
+        if self.depth == NESTING_MAX {
+            return fault(FaultKind::TooDeep);
+        }
+        match wire {
+            WireType::Varint => at.varint()?,
+            WireType::Fixed64 => at.fixed64()?,
+            WireType::Len => at.bytes()?,
+            WireType::Fixed32 => at.fixed32()?,
+        }
+        Ok(at.pos)
+    }
 }
 
-#[cold]
-fn refusal(offset: usize, key: u64) -> Fault {
-    let kind = match (u32::try_from(key).map(|key| key >> 3), key & 7) {
-        (Err(_), _) => FaultKind::KeyOverflow,
-        (_, 3 | 4) => FaultKind::Group,
-        (_, 6 | 7) => FaultKind::UndefinedWireType,
-        (Ok(0), _) => FaultKind::FieldZero,
-        _ => FaultKind::WrongWireType,
-    };
-    Fault { offset, kind }
-}
-
-/// A position within the current message. `pos <= end <= bytes.len()` always.
+/// A position within a message, between or within its fields.
 #[derive(Clone, Copy)]
-struct Cursor {
+pub(super) struct At<'a> {
+    /// The request up to the end of the message.
+    bytes: &'a [u8],
     pos: usize,
-    end: usize,
     /// Where the current field's key begins: what a fault is reported at.
     field: usize,
 }
 
-impl Cursor {
-    /// Reads the key at `pos`, which is before `end`, and looks up what to do with its value.
+impl<'a> At<'a> {
+    /// The key of the next field; `None` at the end of the message.
     #[inline(always)]
-    fn key(&mut self, bytes: &[u8], row: &Row) -> Result<(u64, Op), Fault> {
+    pub(super) fn key(&mut self) -> Result<Option<u32>, Fault> {
         self.field = self.pos;
-        if let Some(&byte) = bytes.get(self.pos)
-            && byte < 0x80
-        {
+        let Some(&first) = self.bytes.get(self.pos) else { return Ok(None) };
+        if first < 0x80 {
             self.pos += 1;
-            return Ok((u64::from(byte), row.short(byte)));
+            return Ok(Some(u32::from(first)));
         }
-        let key = self.varint(bytes)?;
-        Ok((key, row.long(key)))
+        if let Some(&second @ 0..0x80) = self.bytes.get(self.pos + 1) {
+            self.pos += 2;
+            return Ok(Some(u32::from(first & 0x7f) | u32::from(second) << 7));
+        }
+        let (key, after) = long_key(self.bytes, self.pos)?;
+        self.pos = after;
+        Ok(Some(key))
     }
 
-    /// Reads a varint within the current message.
+    /// Steps over a varint.
     #[inline(always)]
-    fn varint(&mut self, bytes: &[u8]) -> Result<u64, Fault> {
-        match varint::read(bytes, self.pos) {
-            Some((value, next)) if next <= self.end => {
-                self.pos = next;
-                Ok(value)
-            }
-            _ => Err(self.bad_varint(bytes)),
-        }
+    pub(super) fn varint(&mut self) -> Checked {
+        self.pos = match self.bytes.get(self.pos) {
+            Some(0..0x80) => self.pos + 1,
+            _ => long_varint(self.bytes, self.pos, self.field)?.1,
+        };
+        Ok(())
     }
 
-    /// Reads a length and moves behind what it announces, from where to where.
+    /// Steps over 8 bytes.
     #[inline(always)]
-    fn delimited(&mut self, bytes: &[u8]) -> Result<(usize, usize), Fault> {
-        let len = self.varint(bytes)?;
-        if len > (self.end - self.pos) as u64 {
-            return Err(self.fault(FaultKind::Truncated));
+    pub(super) fn fixed64(&mut self) -> Checked {
+        self.skip(8)
+    }
+
+    /// Steps over 4 bytes.
+    #[inline(always)]
+    pub(super) fn fixed32(&mut self) -> Checked {
+        self.skip(4)
+    }
+
+    /// Steps over a length and that many bytes.
+    #[inline(always)]
+    pub(super) fn bytes(&mut self) -> Checked {
+        self.delimited().map(drop)
+    }
+
+    /// Packed values of `WIDTH` bytes each.
+    #[inline(always)]
+    pub(super) fn packed<const WIDTH: usize>(&mut self) -> Checked {
+        if self.delimited()?.len().is_multiple_of(WIDTH) {
+            return Ok(());
         }
-        let start = self.pos;
-        self.pos += len as usize;
-        Ok((start, self.pos))
+        Err(Fault { offset: self.field, kind: FaultKind::PackedLength })
+    }
+
+    /// Packed varints.
+    #[inline(always)]
+    pub(super) fn packed_varints(&mut self) -> Checked {
+        let values = self.delimited()?;
+        let bytes = self.bytes.get(..values.end).unwrap_or_default();
+        whole_varints(bytes, values.start, self.field)
     }
 
     #[inline(always)]
-    fn skip(&mut self, len: usize) -> Result<(), Fault> {
-        if self.end - self.pos < len {
-            return Err(self.fault(FaultKind::Truncated));
+    fn skip(&mut self, len: usize) -> Checked {
+        if self.bytes.len() - self.pos < len {
+            return Err(Fault { offset: self.field, kind: FaultKind::Truncated });
         }
         self.pos += len;
         Ok(())
     }
 
-    fn packed(&mut self, bytes: &[u8], width: usize) -> Result<(), Fault> {
-        let (start, end) = self.delimited(bytes)?;
-        if !(end - start).is_multiple_of(width) {
-            return Err(self.fault(FaultKind::PackedLength));
-        }
-        Ok(())
-    }
-
-    fn packed_varints(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let (start, end) = self.delimited(bytes)?;
-        let mut values = Self { pos: start, end, field: self.field };
-        while values.pos < end {
-            values.varint(bytes)?;
-        }
-        Ok(())
-    }
-
     #[inline(always)]
-    fn fault(self, kind: FaultKind) -> Fault {
-        Fault { offset: self.field, kind }
+    fn content(&mut self) -> Result<&'a [u8], Fault> {
+        let content = self.delimited()?;
+        Ok(self.bytes.get(content).unwrap_or_default())
     }
 
-    #[cold]
-    fn bad_varint(self, bytes: &[u8]) -> Fault {
-        let within = bytes.get(self.pos..self.end).unwrap_or_default();
-        let unended = within.len() < varint::LEN_MAX && within.iter().all(|byte| *byte >= 0x80);
-        self.fault(if unended { FaultKind::Truncated } else { FaultKind::VarintOverflow })
+    /// Reads a length and moves behind what it announces.
+    #[inline(always)]
+    fn delimited(&mut self) -> Result<Range<usize>, Fault> {
+        let (len, start) = match self.bytes.get(self.pos) {
+            Some(&len @ 0..0x80) => (usize::from(len), self.pos + 1),
+            Some(&low) => match self.bytes.get(self.pos + 1) {
+                Some(&high @ 0..0x80) => {
+                    (usize::from(low & 0x7f) | usize::from(high) << 7, self.pos + 2)
+                }
+                _ => long_length(self.bytes, self.pos, self.field)?,
+            },
+            None => return Err(Fault { offset: self.field, kind: FaultKind::Truncated }),
+        };
+        if len > self.bytes.len() - start {
+            return Err(Fault { offset: self.field, kind: FaultKind::Truncated });
+        }
+        self.pos = start + len;
+        Ok(start..self.pos)
     }
+}
+
+/// The key at `pos`, which is its field's offset too, and the position after it.
+#[cold]
+fn long_key(bytes: &[u8], pos: usize) -> Result<(u32, usize), Fault> {
+    let (key, after) = long_varint(bytes, pos, pos)?;
+    let key = u32::try_from(key);
+    key.map(|key| (key, after)).map_err(|_| Fault { offset: pos, kind: FaultKind::KeyOverflow })
+}
+
+#[inline(never)]
+fn long_length(bytes: &[u8], pos: usize, field: usize) -> Result<(usize, usize), Fault> {
+    let (len, after) = long_varint(bytes, pos, field)?;
+    let len = usize::try_from(len);
+    len.map(|len| (len, after)).map_err(|_| Fault { offset: field, kind: FaultKind::Truncated })
+}
+
+/// The varint at `pos` and the position after it.
+#[inline(never)]
+fn long_varint(bytes: &[u8], pos: usize, field: usize) -> Result<(u64, usize), Fault> {
+    varint::read(bytes, pos).ok_or_else(|| {
+        let rest = bytes.get(pos..).unwrap_or_default();
+        let unended = rest.len() < varint::LEN_MAX && rest.iter().all(|byte| *byte >= 0x80);
+        let kind = if unended { FaultKind::Truncated } else { FaultKind::VarintOverflow };
+        Fault { offset: field, kind }
+    })
+}
+
+/// Whether the varints from `pos` to the end of `bytes` are whole.
+fn whole_varints(bytes: &[u8], mut pos: usize, field: usize) -> Checked {
+    while let Some(&first) = bytes.get(pos) {
+        pos = if first < 0x80 { pos + 1 } else { long_varint(bytes, pos, field)?.1 };
+    }
+    Ok(())
 }

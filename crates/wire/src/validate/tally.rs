@@ -1,13 +1,39 @@
-//! What the scanner counts: items, their ids, text that is not UTF-8.
+//! What a request may hold, and what is counted while it is read: items, their ids, text that is not UTF-8.
 
-use super::ops::{Code, Op};
-use super::{FaultKind, Limits, Summary};
-use crate::{Signal, tables};
+use super::fault::{Fault, FaultKind};
+use crate::Signal;
 
-/// What is wrong and where; the path is looked up afterwards.
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) kind: FaultKind,
+/// What [`validate`](super::validate) refuses beyond malformed bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most spans, data points, log records or profiles in one request.
+    pub items_max: u32,
+    /// Whether text that is not UTF-8 is refused rather than counted.
+    pub refuse_invalid_utf8: bool,
+    /// Whether a traces request is refused when it has spans and no span has a usable trace id or span id.
+    pub refuse_without_ids: bool,
+}
+
+impl Default for Limits {
+    /// One million items; invalid UTF-8 is counted; spans without any id are refused.
+    fn default() -> Self {
+        Self { items_max: 1_000_000, refuse_invalid_utf8: false, refuse_without_ids: true }
+    }
+}
+
+/// What a valid request holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Spans, data points, log records or profiles.
+    pub items: u32,
+    /// Ids, of items, parents, links and exemplars, whose length is neither 0 nor the right one. Strict
+    /// backends refuse a request with one, so it is never merged with others.
+    pub odd_ids: u32,
+    /// Spans whose trace id or span id is absent, empty, all zero or odd; log records with an id that is all
+    /// zero or odd.
+    pub unusable_ids: u32,
+    /// String fields that are not UTF-8: [`repair_utf8`](super::repair_utf8) mends them.
+    pub invalid_utf8: u32,
 }
 
 const TRACE_USABLE: u8 = 1;
@@ -24,7 +50,7 @@ pub(super) struct Tally<'l> {
     any_id_usable: bool,
     items_before_metric: u32,
     /// The key of the data of the metric being read: another member of the `oneof` replaces it.
-    metric_data: u64,
+    metric_data: u32,
 }
 
 impl<'l> Tally<'l> {
@@ -41,54 +67,73 @@ impl<'l> Tally<'l> {
         }
     }
 
-    #[cold]
-    pub(super) fn invalid_text(&mut self) {
+    /// Counts a string from `start` on that is not UTF-8.
+    pub(super) fn invalid_text(&mut self, start: usize) -> Result<(), Fault> {
+        if self.limits.refuse_invalid_utf8 {
+            return Err(Fault { offset: start, kind: FaultKind::InvalidUtf8 });
+        }
         self.summary.invalid_utf8 = self.summary.invalid_utf8.saturating_add(1);
+        Ok(())
     }
 
-    /// Counts a span whose ids are both 16 and 8 bytes, and whether they are usable.
+    /// Counts the item whose field is at `offset`.
     #[inline(always)]
-    pub(super) fn own_ids(&mut self, trace_usable: bool, span_usable: bool) {
-        self.ids =
-            if trace_usable { TRACE_USABLE } else { 0 } | if span_usable { SPAN_USABLE } else { 0 };
-        self.any_id_usable |= trace_usable | span_usable;
+    pub(super) fn item(&mut self, offset: usize) -> Result<(), Fault> {
+        if self.summary.items >= self.limits.items_max {
+            return Err(Fault { offset, kind: FaultKind::TooManyItems });
+        }
+        self.settle_ids();
+        self.ids = self.ids_at_start;
+        self.summary.items += 1;
+        Ok(())
+    }
+
+    /// The trace id of an item itself.
+    #[inline(always)]
+    pub(super) fn trace_id(&mut self, id: &[u8]) {
+        let usable = self.id::<16>(id);
+        self.own_id(TRACE_USABLE, usable, id.is_empty());
+    }
+
+    /// The span id of an item itself.
+    #[inline(always)]
+    pub(super) fn span_id(&mut self, id: &[u8]) {
+        let usable = self.id::<8>(id);
+        self.own_id(SPAN_USABLE, usable, id.is_empty());
     }
 
     #[inline(always)]
-    pub(super) fn id(&mut self, code: Code, id: &[u8]) {
-        let (len, flag) = match code {
-            Code::TraceId => (16, TRACE_USABLE),
-            Code::SpanId => (8, SPAN_USABLE),
-            Code::Id16 => (16, 0),
-            _ => (8, 0),
-        };
-        let empty = id.is_empty();
-        let right = id.len() == len;
-        let usable = right && id.iter().any(|byte| *byte != 0);
-        self.summary.odd_ids = self.summary.odd_ids.saturating_add(u32::from(!right && !empty));
-        self.any_id_usable |= usable && flag != 0;
+    fn own_id(&mut self, flag: u8, usable: bool, empty: bool) {
+        self.any_id_usable |= usable;
         let ordinary = usable || (empty && self.ids_at_start != 0);
         self.ids = if ordinary { self.ids | flag } else { self.ids & !flag };
     }
 
-    /// Called for each submessage but attributes.
+    /// Whether an id that should have `LEN` bytes is usable; counts an odd one.
     #[inline(always)]
-    pub(super) fn descend(&mut self, op: Op, key: u64, offset: usize) -> Result<(), Fault> {
-        if op.code == Code::Item {
-            if self.summary.items >= self.limits.items_max {
-                return Err(Fault { offset, kind: FaultKind::TooManyItems });
+    pub(super) fn id<const LEN: usize>(&mut self, id: &[u8]) -> bool {
+        match <&[u8; LEN]>::try_from(id) {
+            Ok(id) => *id != [0; LEN],
+            Err(_) => {
+                let odd = u32::from(!id.is_empty());
+                self.summary.odd_ids = self.summary.odd_ids.saturating_add(odd);
+                false
             }
-            self.settle_ids();
-            self.ids = self.ids_at_start;
-            self.summary.items += 1;
-        } else if op.code == Code::MetricData && self.metric_data != key {
+        }
+    }
+
+    /// A metric begins.
+    pub(super) fn metric(&mut self) {
+        self.items_before_metric = self.summary.items;
+        self.metric_data = 0;
+    }
+
+    /// The data of a metric begins, or goes on, under `key`.
+    pub(super) fn metric_data(&mut self, key: u32) {
+        if self.metric_data != key {
             self.summary.items = self.items_before_metric;
             self.metric_data = key;
-        } else if op.child == tables::METRICS_METRIC.0 {
-            self.items_before_metric = self.summary.items;
-            self.metric_data = 0;
         }
-        Ok(())
     }
 
     #[inline(always)]
@@ -96,11 +141,11 @@ impl<'l> Tally<'l> {
         self.summary.unusable_ids += u32::from(self.ids != BOTH_USABLE);
     }
 
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+    pub(super) fn finish(mut self) -> Result<Summary, Fault> {
         self.settle_ids();
         if self.limits.refuse_without_ids && self.summary.items > 0 && !self.any_id_usable {
             return Err(Fault { offset: 0, kind: FaultKind::NoUsableIds });
         }
-        Ok(())
+        Ok(self.summary)
     }
 }

@@ -12,7 +12,7 @@
 pub mod realistic;
 
 use sidelight_wire::field::{Fields, RawValue};
-use sidelight_wire::schema::{Field, Kind, MessageId};
+use sidelight_wire::schema::{Field, Kind, Message};
 use sidelight_wire::view::{AnyValue, Attributes, Value, logs, metrics, traces};
 use sidelight_wire::{Signal, tables, varint};
 
@@ -55,9 +55,9 @@ pub fn request(rng: &mut Rng, signal: Signal, style: Style) -> Vec<u8> {
     out
 }
 
-fn message(rng: &mut Rng, id: MessageId, depth: usize, style: Style, out: &mut Vec<u8>) {
+fn message(rng: &mut Rng, message: &Message, depth: usize, style: Style, out: &mut Vec<u8>) {
     let mut writes: Vec<&Field> = Vec::new();
-    for field in id.get().fields {
+    for field in message.fields {
         let leads_on = matches!(field.kind, Kind::Message(_)) && depth < 4;
         let times = match (field.repeated, leads_on) {
             (true, true) => 1 + rng.below(3),
@@ -128,9 +128,9 @@ pub fn value(rng: &mut Rng, field: &Field, depth: usize, style: Style, out: &mut
         return;
     }
     varint::write(u64::from(field.number << 3 | field.kind.wire_type() as u32), out);
-    if let Kind::Message(id) = field.kind {
+    if let Kind::Message(child) = field.kind {
         let mut content = Vec::new();
-        message(rng, id, depth + 1, style, &mut content);
+        message(rng, child, depth + 1, style, &mut content);
         delimited(&content, out);
     } else {
         scalar(rng, field, out);
@@ -246,13 +246,13 @@ fn any(value: AnyValue<'_>) -> usize {
 }
 
 /// The same message with its fields, and those of all submessages, written in descending order, as the collector does.
-pub fn descending(id: MessageId, bytes: &[u8]) -> Vec<u8> {
+pub fn descending(message: &Message, bytes: &[u8]) -> Vec<u8> {
     let mut fields: Vec<_> = Fields::new(bytes, 0).collect();
     // Stable, and elements of repeated fields keep their order.
     fields.sort_by_key(|field| std::cmp::Reverse(field.number));
     let mut out = Vec::new();
     for field in fields {
-        let child = match (id.get().field(field.number).map(|known| known.kind), field.value) {
+        let child = match (message.field(field.number).map(|known| known.kind), field.value) {
             (Some(Kind::Message(child)), RawValue::Len(content)) => descending(child, content),
             _ => {
                 out.extend_from_slice(&bytes[field.start..field.end]);
