@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::Full;
 
 use super::Append;
@@ -17,6 +17,7 @@ use super::ingest::{Envelope, Format};
 use super::metrics::Transport;
 use super::service::Service;
 use crate::signal::Signal;
+use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// Why a request from within was not taken, as a sender over a socket would be told.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub type Taking = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send>>;
 
 /// Takes requests from within. Cloning shares it.
 #[derive(Clone)]
-pub struct Within(Arc<dyn Fn(Signal, Bytes) -> Taking + Send + Sync>);
+pub struct Within(Arc<dyn Fn(Signal, Bytes, HeaderMap) -> Taking + Send + Sync>);
 
 impl fmt::Debug for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,12 +39,20 @@ impl fmt::Debug for Within {
 
 impl Within {
     pub(super) fn new<A: Append>(service: Arc<Service<A>>) -> Self {
-        Self(Arc::new(move |signal, request| Box::pin(take(Arc::clone(&service), signal, request))))
+        Self(Arc::new(move |signal, request, headers| {
+            Box::pin(take(Arc::clone(&service), signal, request, headers))
+        }))
     }
 
     /// Takes one request, protobuf and plain. Must be polled in the agent's runtime.
     pub fn take(&self, signal: Signal, request: Bytes) -> Taking {
-        (self.0)(signal, request)
+        (self.0)(signal, request, HeaderMap::new())
+    }
+
+    /// Takes a request of logs that holds sketches of users, which stay here.
+    pub fn take_sketches(&self, request: Bytes) -> Taking {
+        let sketch = (HeaderName::from_static(INTERNAL_HEADER), HeaderValue::from_static("sketch"));
+        (self.0)(Signal::Logs, request, HeaderMap::from_iter([sketch]))
     }
 }
 
@@ -51,8 +60,8 @@ async fn take<A: Append>(
     service: Arc<Service<A>>,
     signal: Signal,
     request: Bytes,
+    headers: HeaderMap,
 ) -> Result<(), NotTaken> {
-    let headers = HeaderMap::new();
     let envelope = Envelope {
         transport: Transport::Process,
         signal,

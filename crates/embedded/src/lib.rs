@@ -29,7 +29,7 @@ use bytes::Bytes;
 use sidelight::init::{Deliver, DeliverError, Delivering, Signal};
 use sidelight_agent::agent::{self, Options, Started, Stopped};
 use sidelight_agent::config::{LoadError, Loaded, ReadError, Recipe};
-use sidelight_agent::receive::Within;
+use sidelight_agent::receive::{Taking, Within};
 use sidelight_agent::signal;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -227,6 +227,14 @@ pub struct Ingest {
     runtime: Handle,
 }
 
+impl Ingest {
+    /// In the agent's runtime.
+    fn taken(&self, taking: Taking) -> Delivering {
+        let taking = self.runtime.spawn(taking);
+        Box::pin(async move { taking.await?.map_err(DeliverError::from) })
+    }
+}
+
 impl Deliver for Ingest {
     fn deliver(&self, signal: Signal, request: Vec<u8>) -> Delivering {
         let signal = match signal {
@@ -234,7 +242,10 @@ impl Deliver for Ingest {
             Signal::Metrics => signal::Signal::Metrics,
             Signal::Logs => signal::Signal::Logs,
         };
-        let taking = self.runtime.spawn(self.within.take(signal, Bytes::from(request)));
-        Box::pin(async move { taking.await?.map_err(DeliverError::from) })
+        self.taken(self.within.take(signal, Bytes::from(request)))
+    }
+
+    fn deliver_sketches(&self, request: Vec<u8>) -> Delivering {
+        self.taken(self.within.take_sketches(Bytes::from(request)))
     }
 }

@@ -1,6 +1,6 @@
 //! Attribute macros of `sidelight-instrument`. Use them through that crate, whose documentation of each has examples that
 //! run: `#[sidelight::op]`, `#[sidelight::cached_lookup]`, `#[sidelight::retry]`, `#[sidelight::feature]`,
-//! `#[sidelight::connection]`, `#[derive(sidelight::ErrorKind)]`.
+//! `#[sidelight::connection]`, `#[sidelight::test]`, `#[derive(sidelight::ErrorKind)]`.
 //!
 //! A macro leaves the signature of the function as it is and puts its body into a block (of a closure, or asynchronous) next
 //! to a guard, so that `return`, `?`, panics and cancellation are seen. It takes functions, methods, and what
@@ -11,6 +11,7 @@ mod derive;
 mod function;
 mod guards;
 mod operation;
+mod test;
 
 use proc_macro::TokenStream;
 
@@ -42,6 +43,12 @@ pub fn feature(arguments: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn connection(arguments: TokenStream, function: TokenStream) -> TokenStream {
     expanded(guards::connection(arguments.into(), function.into()))
+}
+
+/// Makes a test that captures what it records.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    expanded(test::expand(arguments.into(), function.into()))
 }
 
 /// Tells the kinds of an error by the names of its variants.

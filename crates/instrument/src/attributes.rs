@@ -118,6 +118,25 @@ pub use sidelight_instrument_macros::feature;
 /// ```
 pub use sidelight_instrument_macros::connection;
 
+/// Makes a test of a function, with a [`Capture`](crate::testing::Capture) of what is recorded meanwhile: its argument, by value
+/// or by reference, or none. One that is asynchronous runs on a single-threaded runtime of tokio.
+///
+/// ```
+/// use sidelight::testing::Capture;
+/// use sidelight::{Backoff, Retry};
+///
+/// static STOCK: Retry = Retry::new("stock.fetch");
+///
+/// #[sidelight::test]
+/// async fn stock_is_fetched_at_once(captured: &Capture) {
+///     let stock = STOCK.run(&Backoff::default(), || async { Ok::<_, std::io::Error>(7) }, |_| None).await;
+///     assert_eq!(stock.unwrap(), 7);
+///     captured.metric("sidelight.retry.attempts").attr("attempt.result", "success").assert_eq(1);
+/// }
+/// ```
+#[cfg(feature = "testing")]
+pub use sidelight_instrument_macros::test;
+
 /// Tells the kinds of an error, for `error.type`: the names of its variants in small letters, or what is said of them.
 ///
 /// ```

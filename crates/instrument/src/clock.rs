@@ -28,18 +28,18 @@ pub(crate) const fn nanos(of: Duration) -> u64 {
     if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
-/// A point in time; empty where it was before the first meter.
+/// A point in time, as the counter has it; 0 where it was before the first meter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Started(Option<u64>);
+pub(crate) struct Started(u64);
 
 impl Started {
     /// What is never elapsed.
-    pub(crate) const NEVER: Self = Self(None);
+    pub(crate) const NEVER: Self = Self(0);
 
     /// The present.
     #[inline]
     pub(crate) fn now() -> Self {
-        Self(CLOCK.get().map(quanta::Clock::raw))
+        Self(CLOCK.get().map_or(0, quanta::Clock::raw))
     }
 
     /// How long ago it was.
@@ -51,8 +51,8 @@ impl Started {
     /// The same in nanoseconds, without the divisions that a duration costs.
     #[inline]
     pub(crate) fn elapsed_nanos(self) -> Option<u64> {
-        let (clock, start) = (CLOCK.get()?, self.0?);
-        Some(clock.delta_as_nanos(start, clock.raw()))
+        let clock = CLOCK.get().filter(|_| self != Self::NEVER)?;
+        Some(clock.delta_as_nanos(self.0, clock.raw()))
     }
 }
 
@@ -67,6 +67,6 @@ mod tests {
         let start = Started::now();
         let first = start.elapsed().unwrap();
         assert!(start.elapsed().unwrap() >= first);
-        assert_eq!(Started(Some(u64::MAX)).elapsed(), Some(Duration::ZERO));
+        assert_eq!(Started(u64::MAX).elapsed(), Some(Duration::ZERO));
     }
 }

@@ -150,6 +150,12 @@ impl Current {
         Self { request_id: request_id(), route: route(), resends: resends() }
     }
 
+    /// What the caller works on, in an attempt after so many failed ones.
+    pub(crate) fn of_retry(retries: u32) -> Self {
+        let current = Self::get();
+        Self { resends: if retries > 0 { retries } else { current.resends }, ..current }
+    }
+
     /// Makes this what the thread works on until the guard is dropped.
     #[must_use = "it holds until the guard is dropped"]
     pub fn enter(self) -> Entered {
@@ -166,7 +172,7 @@ impl Current {
 
     /// Makes this what `future` works on, wherever it is polled.
     pub fn scope<F>(self, future: F) -> InRequest<F> {
-        InRequest { future, current: self }
+        InRequest { future: Some(future), current: self }
     }
 }
 
@@ -195,13 +201,23 @@ pub fn carry<F>(future: F) -> InRequest<F> {
 }
 
 pin_project! {
-    /// A future that works on a request: see [`carry`].
+    /// A future that works on a request: see [`carry`]. Dropped before its end it is dropped as part of the request: what it
+    /// counts then has the request's route.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct InRequest<F> {
+        // None while it is dropped.
         #[pin]
-        future: F,
+        future: Option<F>,
         current: Current,
+    }
+
+    impl<F> PinnedDrop for InRequest<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.current.enter();
+            this.future.set(None);
+        }
     }
 }
 
@@ -211,7 +227,10 @@ impl<F: Future> Future for InRequest<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = this.current.enter();
-        this.future.poll(context)
+        match this.future.as_pin_mut() {
+            Some(future) => future.poll(context),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -266,6 +285,25 @@ mod tests {
         assert!(panics.is_err());
         assert_eq!(request_id(), None);
         assert_eq!(resends(), 0);
+    }
+
+    #[test]
+    fn a_future_that_is_dropped_is_dropped_within_its_request() {
+        struct Asks<'a>(&'a std::cell::Cell<Option<RequestId>>);
+        impl Drop for Asks<'_> {
+            fn drop(&mut self) {
+                self.0.set(request_id());
+            }
+        }
+        let seen = std::cell::Cell::new(None);
+        let asks = Asks(&seen);
+        let mut cancelled = Box::pin(of("asked").scope(async move {
+            let _asks = asks;
+            std::future::pending::<()>().await;
+        }));
+        assert!(cancelled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(cancelled);
+        assert_eq!((seen.get(), request_id()), (RequestId::new("asked"), None));
     }
 
     #[test]

@@ -3,16 +3,16 @@
 //! Limits: as many as the metric may have series, values of at most [`VALUE_BYTES_MAX`] bytes. What is beyond is counted, and
 //! recorded under `_OTHER` where one label of a handle is open, else in the series `otel.metric.overflow="true"`, as the SDK
 //! does it.
-//! Cost: 32 ns for a known set (a read lock, a hash of the values), a binding for one that is not.
+//! Cost: a hash of the values for a known set, a binding for one that is not.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
-use hashbrown::{Equivalent, HashMap};
 use opentelemetry::KeyValue;
 
+use crate::limits;
 use crate::outcome::OTHER;
+use crate::table::Table;
 
 /// Sets beyond the limit that have no value that could be any: attempts are retried ten times and more, by one reason.
 const FEW: usize = 16;
@@ -20,42 +20,27 @@ const FEW: usize = 16;
 /// The longest value of a label that has a series of its own.
 pub(crate) const VALUE_BYTES_MAX: usize = 256;
 
-static OVERFLOWED: AtomicU64 = AtomicU64::new(0);
-
-/// How many records went to the overflow series.
-pub(crate) fn overflowed() -> u64 {
-    OVERFLOWED.load(Ordering::Relaxed)
-}
-
 /// What was bound, by the values of `N` labels.
 pub(crate) struct Family<const N: usize, B> {
     series_max: usize,
     /// Which label has any values, where the others have few.
     open: Option<usize>,
-    by_values: RwLock<HashMap<Values<N>, B>>,
+    by_values: Table<[Box<str>; N], B>,
     overflow: OnceLock<B>,
 }
 
-#[derive(PartialEq, Eq)]
-struct Values<const N: usize>([Box<str>; N]);
+/// Values that hash as those that are kept.
+struct Values<'a, const N: usize>(&'a [&'a str; N]);
 
-impl<const N: usize> Hash for Values<N> {
+impl<const N: usize> Hash for Values<'_, N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.iter().for_each(|value| value.hash(state));
     }
 }
 
-struct Borrowed<'a, const N: usize>(&'a [&'a str; N]);
-
-impl<const N: usize> Hash for Borrowed<'_, N> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.iter().for_each(|value| value.hash(state));
-    }
-}
-
-impl<const N: usize> Equivalent<Values<N>> for Borrowed<'_, N> {
-    fn equivalent(&self, known: &Values<N>) -> bool {
-        self.0.iter().zip(&known.0).all(|(value, known)| **value == **known)
+impl<const N: usize> Values<'_, N> {
+    fn are(&self, known: &[Box<str>; N]) -> bool {
+        self.0.iter().zip(known).all(|(value, known)| **value == **known)
     }
 }
 
@@ -71,58 +56,57 @@ impl<const N: usize, B> Family<N, B> {
     }
 
     fn of(series_max: usize, open: Option<usize>) -> Self {
-        let by_values = RwLock::default();
+        // Most have a few series of the many that they may have.
+        let by_values = Table::new(series_max.min(128));
         Self { series_max, open, by_values, overflow: OnceLock::new() }
     }
 
-    /// Gives what is bound to `values` to `then`; `bind` makes it of the attributes that are `fixed` and the labels with
-    /// their values. An empty value is no attribute.
-    pub(crate) fn with<R>(
+    /// What is bound to `values`; `bind` makes it of the attributes that are `fixed` and the labels with their values. An
+    /// empty value is no attribute.
+    #[inline]
+    pub(crate) fn get(
         &self,
         fixed: &[KeyValue],
         labels: &[&'static str; N],
         values: [&str; N],
         bind: impl Fn(&[KeyValue]) -> B,
-        then: impl FnOnce(&B) -> R,
-    ) -> R {
-        let known = self.by_values.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bound) = known.get(&Borrowed(&values)) {
-            return then(bound);
+    ) -> &B {
+        let wanted = Values(&values);
+        let hash = self.by_values.hash(&wanted);
+        match self.by_values.find(hash, |known| wanted.are(known)) {
+            Some(bound) => bound,
+            None => self.add(fixed, labels, values, &bind),
         }
-        drop(known);
-        self.add(fixed, labels, values, &bind, then)
     }
 
     #[cold]
-    fn add<R>(
+    fn add(
         &self,
         fixed: &[KeyValue],
         labels: &[&'static str; N],
         values: [&str; N],
         bind: &dyn Fn(&[KeyValue]) -> B,
-        then: impl FnOnce(&B) -> R,
-    ) -> R {
-        let wanted = Borrowed(&values);
+    ) -> &B {
+        let wanted = Values(&values);
+        let hash = self.by_values.hash(&wanted);
+        if let Some(bound) = self.by_values.find(hash, |known| wanted.are(known)) {
+            return bound;
+        }
         let room = self.room(&values);
-        let known = self.by_values.read().unwrap_or_else(PoisonError::into_inner);
-        let full = known.len() >= room && !known.contains_key(&wanted);
-        drop(known);
-        if full || values.iter().any(|value| value.len() > VALUE_BYTES_MAX) {
-            return self.past_limit(fixed, labels, values, bind, then);
+        let long = values.iter().any(|value| value.len() > VALUE_BYTES_MAX);
+        if long || self.by_values.len() >= room {
+            return self.past_limit(fixed, labels, values, bind);
         }
         let mut attributes = fixed.to_vec();
         let named = labels.iter().zip(&values).filter(|(_, value)| !value.is_empty());
         attributes.extend(named.map(|(label, value)| KeyValue::new(*label, (*value).to_owned())));
         attributes.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
-        // Bound before the lock is taken: the SDK has locks of its own.
+        // Bound before the table is locked: the SDK has locks of its own, and logs.
         let bound = bind(&attributes);
-        let mut known = self.by_values.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= room && !known.contains_key(&wanted) {
-            drop(known);
-            return self.past_limit(fixed, labels, values, bind, then);
+        match self.by_values.add(hash, values.map(Box::from), room, |_, _| bound) {
+            Some(bound) => bound,
+            None => self.past_limit(fixed, labels, values, bind),
         }
-        let key = Values(values.map(Box::from));
-        then(known.entry(key).or_insert(bound))
     }
 
     /// Sets without a value that could be any are few.
@@ -132,24 +116,23 @@ impl<const N: usize, B> Family<N, B> {
         if few { self.series_max.saturating_add(FEW) } else { self.series_max }
     }
 
-    fn past_limit<R>(
+    fn past_limit(
         &self,
         fixed: &[KeyValue],
         labels: &[&'static str; N],
         mut values: [&str; N],
         bind: &dyn Fn(&[KeyValue]) -> B,
-        then: impl FnOnce(&B) -> R,
-    ) -> R {
+    ) -> &B {
         if let Some(open) = self.open.and_then(|open| values.get_mut(open))
             && !open.is_empty()
             && *open != OTHER
         {
             *open = OTHER;
-            OVERFLOWED.fetch_add(1, Ordering::Relaxed);
-            return self.add(fixed, labels, values, bind, then);
+            limits::overflow("values of a label");
+            return self.add(fixed, labels, values, bind);
         }
-        OVERFLOWED.fetch_add(1, Ordering::Relaxed);
-        then(self.overflow.get_or_init(|| bind(&[KeyValue::new("otel.metric.overflow", true)])))
+        limits::overflow("values of a label");
+        self.overflow.get_or_init(|| bind(&[KeyValue::new("otel.metric.overflow", true)]))
     }
 }
 
@@ -191,7 +174,7 @@ mod tests {
             said.collect::<Vec<_>>().join(",")
         };
         let fixed = [KeyValue::new("m", "x")];
-        family.with(&fixed, &["z", "a"], values, bind, String::clone)
+        family.get(&fixed, &["z", "a"], values, bind).clone()
     }
 
     #[test]
@@ -215,21 +198,21 @@ mod tests {
         for end in 0..100 {
             bound(&family, [&end.to_string(), "5"]);
         }
-        assert_eq!(family.by_values.read().unwrap().len(), 1 + FEW);
+        assert_eq!(family.by_values.len(), 1 + FEW);
         assert_eq!(bound(&family, ["another", "6"]), "otel.metric.overflow=true");
     }
 
     #[test]
     fn what_is_past_the_limit_or_too_long_goes_to_one_series() {
         let family = Family::new(2);
-        let before = overflowed();
+        let before = limits::overflowed();
         for value in ["1", "2", "3", "4"] {
             bound(&family, [value, ""]);
         }
         assert_eq!(bound(&family, ["5", ""]), "otel.metric.overflow=true");
         assert_eq!(bound(&family, ["1", ""]), "m=x,z=1");
-        assert_eq!(family.by_values.read().unwrap().len(), 2);
+        assert_eq!(family.by_values.len(), 2);
         assert_eq!(bound(&Family::new(9), ["", &"x".repeat(257)]), "otel.metric.overflow=true");
-        assert!(overflowed() >= before + 4);
+        assert!(limits::overflowed() >= before + 4);
     }
 }

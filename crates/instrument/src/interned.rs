@@ -1,10 +1,12 @@
 //! Text that becomes a label, kept once for the life of the process: routes, RPC methods, peers.
 //!
-//! Limits: [`NAMES_MAX`] texts a table; the next ones are all [`OTHER`]. Cost: one hash and a shared lock to find a text that is
+//! Limits: [`NAMES_MAX`] texts a table; the next ones are all [`OTHER`], and counted. Cost: one hash to find a text that is
 //! there, a leaked copy to add one.
 
-use std::collections::HashMap;
-use std::sync::{OnceLock, RwLock};
+use std::sync::OnceLock;
+
+use crate::limits;
+use crate::table::Table;
 
 /// Texts in one table.
 pub(crate) const NAMES_MAX: usize = 200;
@@ -30,40 +32,46 @@ impl Name {
 
 /// A table of texts.
 pub(crate) struct Names {
-    known: OnceLock<RwLock<HashMap<&'static str, Name>>>,
+    /// What they are, as a log line has it.
+    of: &'static str,
+    known: OnceLock<Table<&'static str, Name>>,
 }
 
 impl Names {
-    pub(crate) const fn new() -> Self {
-        Self { known: OnceLock::new() }
+    pub(crate) const fn new(of: &'static str) -> Self {
+        Self { of, known: OnceLock::new() }
     }
 
-    fn table(&self) -> &RwLock<HashMap<&'static str, Name>> {
-        self.known.get_or_init(RwLock::default)
+    fn table(&self) -> &Table<&'static str, Name> {
+        self.known.get_or_init(|| Table::new(NAMES_MAX))
     }
 
     /// The text, if it is there.
     pub(crate) fn find(&self, text: &str) -> Option<Name> {
-        let table = self.table().read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        table.get(text).copied()
+        let table = self.table();
+        table.find(table.hash(&text), |known| *known == text).copied()
     }
 
     /// The text, added if there is room for it.
     pub(crate) fn intern(&self, text: &str) -> Name {
-        if let Some(name) = self.find(text) {
-            return name;
-        }
-        let mut table = self.table().write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(name) = table.get(text) {
-            return *name;
-        }
+        self.find(text).or_else(|| self.add(text)).unwrap_or_else(|| {
+            limits::overflow(self.of);
+            Name::OTHER
+        })
+    }
+
+    #[cold]
+    fn add(&self, text: &str) -> Option<Name> {
+        let table = self.table();
         if table.len() >= NAMES_MAX {
-            return Name::OTHER;
+            return None;
         }
         let text: &'static str = Box::leak(text.into());
-        let name = Name { number: u16::try_from(table.len() + 2).unwrap_or(u16::MAX), text };
-        table.insert(text, name);
-        name
+        let name = |before: usize, text: &&'static str| {
+            let number = u16::try_from(before + 2).unwrap_or(u16::MAX);
+            Name { number, text }
+        };
+        table.add(table.hash(&text), text, NAMES_MAX, name).copied()
     }
 }
 
@@ -73,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_text_is_kept_once_and_the_table_ends() {
-        let names = Names::new();
+        let names = Names::new("routes");
         assert_eq!(names.find("/a"), None);
         let first = names.intern("/a");
         assert_eq!(first.text(), Some("/a"));
@@ -83,7 +91,7 @@ mod tests {
         }
         assert_eq!(names.intern("/z"), Name::OTHER);
         assert_eq!(names.intern("/a"), first);
-        assert_eq!(names.table().read().unwrap().len(), NAMES_MAX);
+        assert_eq!(names.table().len(), NAMES_MAX);
         assert_eq!(Name::NONE.text(), None);
     }
 }

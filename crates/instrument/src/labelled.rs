@@ -131,7 +131,7 @@ impl<const N: usize, I, B> Bound<N, I, B> {
             Some(bound) => then(bound),
             None => {
                 let bind = |attributes: &[KeyValue]| (self.bind)(&self.instrument, attributes);
-                self.family.with(&[], labels, values, bind, then);
+                then(self.family.get(&[], labels, values, bind));
             }
         }
     }

@@ -27,12 +27,17 @@
 #[cfg(feature = "macros")]
 mod attributes;
 mod backoff;
+#[cfg(feature = "bb8")]
+pub mod bb8;
 mod cache;
 #[cfg(test)]
 mod captured;
 pub mod channel;
 mod clock;
 pub mod current;
+#[cfg(feature = "deadpool")]
+pub mod deadpool;
+mod entry;
 mod family;
 mod feature;
 mod followed;
@@ -45,6 +50,7 @@ mod intent;
 mod interned;
 mod labelled;
 pub mod layer;
+mod limits;
 #[cfg(feature = "llm")]
 pub mod llm;
 #[cfg(feature = "otlp")]
@@ -59,18 +65,23 @@ mod operation;
 mod outcome;
 #[cfg(feature = "otlp")]
 mod panic_hook;
+#[cfg(feature = "retry-tower")]
+pub mod policy;
 mod pool;
 #[doc(hidden)]
 pub mod probe;
 mod queue;
 mod retry;
 mod sketch;
+mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tracked;
 pub mod users;
 mod window;
 
+#[cfg(all(feature = "macros", feature = "testing"))]
+pub use attributes::test;
 #[cfg(feature = "macros")]
 pub use attributes::{ErrorKind, cached_lookup, connection, feature, op, retry};
 pub use backoff::Backoff;

@@ -261,6 +261,12 @@ metrics! {
     HTTP_CLIENT_DURATION = Histogram "http.client.request.duration" ["s"]
         ("http.request.method", "http.response.status_code", "server.address", "server.port", "error.type") 1000
         in HTTP_SECONDS: "Duration of HTTP client requests.";
+    HTTP_CLIENT_REQUEST_SIZE = Histogram "http.client.request.body.size" ["By"]
+        ("http.request.method", "http.response.status_code", "server.address", "server.port") 1000 in BYTES:
+        "Size of HTTP client request bodies.";
+    HTTP_CLIENT_RESPONSE_SIZE = Histogram "http.client.response.body.size" ["By"]
+        ("http.request.method", "http.response.status_code", "server.address", "server.port") 1000 in BYTES:
+        "Size of HTTP client response bodies.";
     HTTP_CLIENT_ACTIVE = UpDownCounter "http.client.active_requests" ["{request}"]
         ("http.request.method", "server.address", "server.port") 256: "Number of active HTTP client requests.";
 
@@ -297,6 +303,37 @@ metrics! {
         ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
         in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
     GEN_AI_PER_CHUNK = Histogram "gen_ai.client.operation.time_per_output_chunk" ["s"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        in GEN_AI_SECONDS: "Time per output token after the first chunk.";
+
+    GEN_AI_INFERENCE_INPUT = Counter "gen_ai.client.inference.usage.input_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        "Input tokens of model calls.";
+    GEN_AI_INFERENCE_OUTPUT = Counter "gen_ai.client.inference.usage.output_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        "Output tokens of model calls.";
+    GEN_AI_INFERENCE_CACHE_READ = Counter "gen_ai.client.inference.usage.cache_read.input_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        "Input tokens that the provider read from its cache.";
+    GEN_AI_INFERENCE_CACHE_WRITE = Counter "gen_ai.client.inference.usage.cache_write.input_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        "Input tokens that the provider wrote to its cache.";
+    GEN_AI_INFERENCE_REASONING = Counter "gen_ai.client.inference.usage.reasoning.output_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        "Output tokens that were spent on reasoning.";
+    GEN_AI_INFERENCE_INPUT_SIZE = Histogram "gen_ai.client.inference.operation.input_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        in TOKENS: "Input tokens of a model call.";
+    GEN_AI_INFERENCE_OUTPUT_SIZE = Histogram "gen_ai.client.inference.operation.output_tokens" ["{token}"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        in TOKENS: "Output tokens of a model call.";
+    GEN_AI_INFERENCE_DURATION = Histogram "gen_ai.client.inference.duration" ["s"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model", "error.type") 256
+        in GEN_AI_SECONDS: "Duration of model calls.";
+    GEN_AI_INFERENCE_FIRST_CHUNK = Histogram "gen_ai.client.inference.time_to_first_chunk" ["s"]
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
+    GEN_AI_INFERENCE_PER_CHUNK = Histogram "gen_ai.client.inference.time_per_output_chunk" ["s"]
         ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
         in GEN_AI_SECONDS: "Time per output token after the first chunk.";
 

@@ -20,7 +20,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use crate::names::{self, Kind, Metric};
-use crate::{family, meter};
+use crate::{limits, meter};
 
 const SAMPLE_PERIOD: Duration = Duration::from_millis(100);
 const SAMPLES_PER_WALK: u32 = 10;
@@ -199,7 +199,7 @@ fn count(metric: &Metric, generation: u64, to: &dyn AsyncInstrument<u64>) {
         let refused = REFUSED.load(Ordering::Relaxed);
         to.observe(refused, &[KeyValue::new("reason", "too_many_observed")]);
     } else if metric.name == names::SDK_OVERFLOWED.name {
-        to.observe(family::overflowed(), &[]);
+        to.observe(limits::overflowed(), &[]);
     } else if metric.name == names::SDK_PANICS.name {
         to.observe(PANICS.load(Ordering::Relaxed), &[]);
     }

@@ -117,6 +117,10 @@ impl<S: Fails> Ends<S> {
         Self { span, panicking: std::thread::panicking(), failure: None }
     }
 
+    pub(crate) fn span(&self) -> &S {
+        &self.span
+    }
+
     /// The kind of failure that it ends with unless told otherwise.
     pub fn with(&mut self, failure: Option<&'static str>) {
         self.failure = failure;

@@ -12,6 +12,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 
 use crate::clock::Started;
+use crate::entry::{Detail, Entry};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
@@ -121,6 +122,7 @@ pub struct Queue {
     name: &'static str,
     kind: QueueKind,
     capacity: u64,
+    detail: Detail,
     on: AtomicBool,
     state: OnceLock<Arc<State>>,
 }
@@ -130,7 +132,8 @@ impl Queue {
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         let on = AtomicBool::new(true);
-        Self { name, kind: QueueKind::Task, capacity: 0, on, state: OnceLock::new() }
+        let (kind, detail) = (QueueKind::Task, Detail::NONE);
+        Self { name, kind, capacity: 0, detail, on, state: OnceLock::new() }
     }
 
     /// Says what waits in it.
@@ -144,6 +147,14 @@ impl Queue {
     #[must_use]
     pub const fn capacity(mut self, entries: u64) -> Self {
         self.capacity = entries;
+        self
+    }
+
+    /// Tells of a part of the waits and refusals one by one, by log events `sidelight.entry` with their trace, which the
+    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
+    #[must_use]
+    pub const fn detailed(mut self, rate: f64) -> Self {
+        self.detail = Detail::of(rate);
         self
     }
 
@@ -210,7 +221,7 @@ impl Queue {
     /// Records a wait that was timed elsewhere.
     pub fn waited(&self, duration: Duration) {
         if self.on.load(Ordering::Relaxed) {
-            self.state().with(|bound| bound.wait.record(duration.as_secs_f64()));
+            self.state().waited(duration);
         }
     }
 
@@ -220,6 +231,7 @@ impl Queue {
             let attributes = [("queue.name", self.name), ("queue.type", self.kind.as_str())];
             let state = Arc::new(State {
                 name: self.name,
+                detail: self.detail,
                 attributes: attributes.map(|(key, value)| KeyValue::new(key, value)),
                 cell: Cell::new(),
                 follows: AtomicBool::new(false),
@@ -242,6 +254,7 @@ type Look = Arc<dyn Fn() -> Option<Depth> + Send + Sync>;
 
 struct State {
     name: &'static str,
+    detail: Detail,
     attributes: [KeyValue; 2],
     cell: Cell<Bound>,
     /// Whether tickets or samples say how full it is.
@@ -284,7 +297,23 @@ impl State {
         }
     }
 
+    #[inline]
+    fn waited(&self, duration: Duration) {
+        self.with(|bound| bound.wait.record(duration.as_secs_f64()));
+        if self.detail.wanted() {
+            self.tell("ok", Some(duration));
+        }
+    }
+
+    #[cold]
+    fn tell(&self, outcome: &str, duration: Option<Duration>) {
+        Entry { family: "queue", name: self.name, outcome, duration, reason: None }.tell();
+    }
+
     fn reject(&self, why: Reject) {
+        if self.detail.wanted() {
+            self.tell(why.as_str(), None);
+        }
         self.with(|bound| {
             if let Some(rejected) = bound.rejected.get(why as usize) {
                 rejected.add(1);
@@ -394,7 +423,7 @@ impl Ticket {
         let Some(state) = self.state.take() else { return };
         state.moved(-1);
         match self.start.elapsed() {
-            Some(waited) => state.with(|bound| bound.wait.record(waited.as_secs_f64())),
+            Some(waited) => state.waited(waited),
             None => meter::drop_record(),
         }
     }

@@ -9,12 +9,17 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::backoff::Backoff;
+use crate::current::Current;
+use crate::entry::{Detail, Entry};
 use crate::family::{Each, Family, sorted};
 use crate::meter::{Cell, Instruments};
 use crate::names;
-use crate::outcome::Outcome;
+use crate::outcome::{OTHER, Outcome};
+use crate::probe::Ends;
 
 const PAIRS_MAX: usize = 64;
 
@@ -56,6 +61,8 @@ impl Ended {
 #[derive(Debug)]
 pub struct Retry {
     name: &'static str,
+    spans: bool,
+    detail: Detail,
     on: AtomicBool,
     cell: Cell<Bound>,
 }
@@ -77,7 +84,29 @@ impl Retry {
     /// Defines an operation that is tried more than once.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, on: AtomicBool::new(true), cell: Cell::new() }
+        let (detail, on) = (Detail::NONE, AtomicBool::new(true));
+        Self { name, spans: false, detail, on, cell: Cell::new() }
+    }
+
+    /// Gives each attempt that [`run`](Self::run) and [`run_blocking`](Self::run_blocking) make a span: of the operation's
+    /// name, with `http.request.resend_count` from the second attempt on, and `error.type` where it failed.
+    ///
+    /// ```
+    /// static STOCK: sidelight::Retry = sidelight::Retry::new("stock.fetch").spans();
+    /// # _ = STOCK.name();
+    /// ```
+    #[must_use]
+    pub const fn spans(mut self) -> Self {
+        self.spans = true;
+        self
+    }
+
+    /// Tells of a part of the operations one by one, by log events `sidelight.entry` with their trace, which the
+    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
+    #[must_use]
+    pub const fn detailed(mut self, rate: f64) -> Self {
+        self.detail = Detail::of(rate);
+        self
     }
 
     /// The name that was given.
@@ -109,7 +138,8 @@ impl Retry {
         self.ended(outcome, retries);
     }
 
-    /// Calls until it succeeds, `again` gives no reason to, or `backoff` has no more retries. Waits by tokio's timer.
+    /// Calls until it succeeds, `again` gives no reason to, or `backoff` has no more retries. Waits by tokio's timer. What is
+    /// sent by `http::client` meanwhile has the number of the retry in its span.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -140,10 +170,16 @@ impl Retry {
     ) -> Result<T, E> {
         let mut attempts = self.start();
         loop {
-            let result = call().await;
-            match attempts.judge(result, backoff, &again) {
+            let mut attempt = self.attempt(attempts.retries);
+            let span = attempt.span().clone();
+            let current = Current::of_retry(attempts.retries);
+            let result = current.scope(async { call().await }).instrument(span).await;
+            match attempts.judge(result, backoff, &again, &mut attempt) {
                 Ok(ended) => return ended,
-                Err(wait) => tokio::time::sleep(wait).await,
+                Err(wait) => {
+                    drop(attempt);
+                    tokio::time::sleep(wait).await;
+                }
             }
         }
     }
@@ -161,12 +197,43 @@ impl Retry {
     ) -> Result<T, E> {
         let mut attempts = self.start();
         loop {
-            let result = call();
-            match attempts.judge(result, backoff, &again) {
+            let mut attempt = self.attempt(attempts.retries);
+            let span = attempt.span().clone();
+            let current = Current::of_retry(attempts.retries).enter();
+            let result = span.in_scope(&mut call);
+            drop(current);
+            match attempts.judge(result, backoff, &again, &mut attempt) {
                 Ok(ended) => return ended,
-                Err(wait) => std::thread::sleep(wait),
+                Err(wait) => {
+                    drop((attempt, span));
+                    std::thread::sleep(wait);
+                }
             }
         }
+    }
+
+    /// An attempt's span; it was cancelled unless something else is said.
+    fn attempt(&self, retries: u32) -> Ends<Span> {
+        let span = if self.spans {
+            info_span!(
+                target: "sidelight::retry",
+                "retry attempt",
+                otel.name = self.name,
+                otel.status_code = Empty,
+                http.request.resend_count = Some(retries).filter(|retries| *retries > 0),
+                error.type = Empty,
+            )
+        } else {
+            Span::none()
+        };
+        let mut ends = Ends::of(span);
+        ends.with(Some("cancelled"));
+        ends
+    }
+
+    /// The time between two attempts.
+    pub(crate) fn waited(&self, reason: &str, retry: u32, waited: Duration) {
+        self.with(|bound| bound.wait(reason, retry, waited));
     }
 
     #[inline]
@@ -177,6 +244,10 @@ impl Retry {
     }
 
     fn ended(&self, outcome: Outcome, retries: u32) {
+        if self.detail.wanted() && self.on.load(Ordering::Relaxed) {
+            let (name, outcome) = (self.name, outcome.as_str());
+            Entry { family: "retry", name, outcome, duration: None, reason: None }.tell();
+        }
         self.with(|bound| {
             let outcomes = [("outcome", outcome.as_str())];
             let bind = || bound.retries.bind(&sorted(&bound.fixed, &outcomes));
@@ -207,7 +278,7 @@ impl Bound {
     fn failed(&self, reason: &str, ended: Ended) {
         let (labels, values) = (["reason", "attempt.result"], [reason, ended.as_str()]);
         let bind = |attributes: &[KeyValue]| self.attempts.bind(attributes);
-        self.failed.with(&self.fixed, &labels, values, bind, |of| of.add(1));
+        self.failed.get(&self.fixed, &labels, values, bind).add(1);
     }
 
     fn wait(&self, reason: &str, retry: u32, waited: Duration) {
@@ -215,8 +286,8 @@ impl Bound {
         let number = NUMBERS.get(retry as usize).copied().unwrap_or("10+");
         let bind = |attributes: &[KeyValue]| self.backoffs.bind(attributes);
         let labels = ["reason", "retry.attempt"];
-        let record = |of: &BoundHistogram<f64>| of.record(waited.as_secs_f64());
-        self.waits.with(&self.fixed, &labels, [reason, number], bind, record);
+        let waits = self.waits.get(&self.fixed, &labels, [reason, number], bind);
+        waits.record(waited.as_secs_f64());
     }
 }
 
@@ -240,10 +311,13 @@ impl Attempts<'_> {
 
     /// An attempt failed; another one follows after a wait. `reason` is one of few words.
     pub fn retry(&mut self, reason: &str, wait: Duration) {
-        self.retry.with(|bound| {
-            bound.failed(reason, Ended::Retry);
-            bound.wait(reason, self.retries, wait);
-        });
+        self.retry.waited(reason, self.retries, wait);
+        self.failed(reason);
+    }
+
+    /// An attempt failed, and another one follows.
+    pub(crate) fn failed(&mut self, reason: &str) {
+        self.retry.with(|bound| bound.failed(reason, Ended::Retry));
         self.retries = self.retries.saturating_add(1);
     }
 
@@ -251,7 +325,7 @@ impl Attempts<'_> {
     pub fn corrected(&mut self, reason: &str) {
         self.retry.with(|bound| {
             let bind = |attributes: &[KeyValue]| bound.corrections.bind(attributes);
-            bound.corrected.with(&bound.fixed, &["reason"], [reason], bind, |of| of.add(1));
+            bound.corrected.get(&bound.fixed, &["reason"], [reason], bind).add(1);
         });
     }
 
@@ -287,16 +361,20 @@ impl Attempts<'_> {
         result: Result<T, E>,
         backoff: &Backoff,
         again: impl Fn(&E) -> Option<&'static str>,
+        attempt: &mut Ends<Span>,
     ) -> Result<Result<T, E>, Duration> {
         let error = match result {
             Ok(value) => {
+                attempt.with(None);
                 self.retry.with(|bound| bound.succeeded.add(1));
                 self.end(Outcome::Ok);
                 return Ok(Ok(value));
             }
             Err(error) => error,
         };
-        match (again(&error), backoff.wait(self.retries)) {
+        let reason = again(&error);
+        attempt.with(Some(reason.unwrap_or(OTHER)));
+        match (reason, backoff.wait(self.retries)) {
             (Some(reason), Some(wait)) => {
                 self.retry(reason, wait);
                 return Err(wait);

@@ -50,6 +50,18 @@ impl<C> Tracked<C> {
         Checkout { state: Arc::clone(&self.followed.state), id: self.followed.id }
     }
 
+    /// It is in use until somebody says that it is idle.
+    #[cfg(feature = "bb8")]
+    pub(crate) fn used(&self) {
+        self.followed.state.used(self.followed.id);
+    }
+
+    /// It is idle.
+    #[cfg(feature = "bb8")]
+    pub(crate) fn idle(&self) {
+        self.followed.state.idle(self.followed.id);
+    }
+
     /// It failed and will be closed: `close.reason=error` and the kind of the error.
     pub fn fail(&mut self, error: &(dyn Error + 'static)) {
         self.fail_as(error_kind(error));

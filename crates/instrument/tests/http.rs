@@ -6,6 +6,7 @@ mod told;
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -107,6 +108,34 @@ fn a_hundred_thousand_paths_that_nobody_serves_are_one_series() {
 }
 
 #[test]
+fn what_a_cancelled_handler_drops_belongs_to_its_request() {
+    struct Asks(Arc<Mutex<Option<String>>>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = current::request_id().map(|id| id.to_string());
+        }
+    }
+    let _told = Told::new();
+    let seen = Arc::new(Mutex::new(None));
+    let asks = Arc::clone(&seen);
+    let handler = service_fn(move |_: Request<Body>| {
+        let asks = Asks(Arc::clone(&asks));
+        async move {
+            let _asks = asks;
+            std::future::pending::<Result<Response<Body>, Infallible>>().await
+        }
+    });
+    run(async {
+        let mut asked = request("/");
+        asked.headers_mut().insert("x-request-id", HeaderValue::from_static("r-7"));
+        let mut answer = Box::pin(sidelight::http::server().layer(handler).oneshot(asked));
+        let _pending = futures_poll(answer.as_mut()).await;
+        drop(answer);
+    });
+    assert_eq!(seen.lock().unwrap().as_deref(), Some("r-7"));
+}
+
+#[test]
 fn the_request_id_goes_in_and_out_and_into_the_handler() {
     let told = Told::new();
     run(async {
@@ -203,6 +232,12 @@ fn a_trace_goes_through_a_server_and_its_client() {
         "url.template=/articles/{id}",
     ];
     assert_eq!(told.total("http.client.request.duration", &labels), 1.0);
+    assert_eq!(told.total("http.client.response.body.size", &labels), 1.0);
+    assert_eq!(
+        told.total("http.client.request.body.size", &labels),
+        0.0,
+        "nobody said how long it is"
+    );
     assert_eq!(told.total("http.client.active_requests", &["server.address=stock.local"]), 0.0);
 }
 

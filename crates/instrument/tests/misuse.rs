@@ -1,4 +1,8 @@
-//! What goes wrong around telemetry: nothing here panics, blocks or grows; a count tells.
+//! What goes wrong around telemetry: nothing here panics, blocks or grows; a count tells, and one line of log.
+//!
+//! Elsewhere: no start at all (`no_init.rs`); an exporter that is down for an hour (`outage.rs`); 100,000 paths, and headers that
+//! are no text (`http.rs`); as many routes (`http_routes.rs`); a process that was forked (`delivery`); locks that a panic
+//! poisoned, a counter that goes back (beside the code).
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -13,7 +17,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use sidelight::init::{Deliver, Delivering, FlushError, Init, Signal, StartError, init};
-use sidelight::{Counter, Telemetry};
+use sidelight::{
+    Cache, CacheLevel, Counter, Depth, Feature, FeatureKind, Operation, Pool, Queue, Retry,
+    Telemetry, observe,
+};
 
 /// The process has one telemetry.
 fn alone() -> MutexGuard<'static, ()> {
@@ -120,6 +127,55 @@ fn an_endpoint_where_nobody_listens_costs_records_and_nothing_else() {
     assert!(matches!(telemetry.flush_blocking(), Err(FlushError::NotDelivered { .. })));
     let counts = telemetry.counts(Signal::Traces);
     assert_eq!((counts.delivered, counts.failed, counts.queue_full), (0, 100, 0));
+}
+
+#[test]
+fn callbacks_that_panic_cost_their_own_figures_and_nothing_else() {
+    static PAGES: Cache = Cache::new("misuse.pages");
+    static JOBS: Queue = Queue::new("misuse.jobs");
+    static ORDERS: Counter<0> = Counter::new("misuse.beside");
+    let _alone = alone();
+    let kept = Kept::default();
+    let telemetry = init("misuse").without_subscriber().deliver(kept.clone()).start().unwrap();
+    let observed = Arc::new(());
+    PAGES.observe(&observed, |()| -> CacheLevel { panic!("of a cache") });
+    JOBS.observe(&observed, |()| -> Depth { panic!("of a queue") });
+    observe::each_collection(|| panic!("of work"));
+    for _ in 0..3 {
+        ORDERS.add(1, []);
+        telemetry.flush_blocking().unwrap();
+    }
+    telemetry.shutdown().unwrap();
+    assert!(kept.metric("misuse.beside").unwrap().contains("AsInt(3)"));
+    let panics = kept.metric("sidelight.sdk.callback.panics").unwrap();
+    assert!(panics.contains("AsInt(3)"), "each is asked once: {panics}");
+}
+
+#[test]
+fn guards_that_outlive_telemetry_do_no_harm() {
+    static PLACE: Operation = Operation::new("misuse.place").active();
+    static JOBS: Queue = Queue::new("misuse.outlived");
+    static PEERS: Pool = Pool::new("websocket", "misuse.peers");
+    static EXPORT: Feature = Feature::new("misuse.export", FeatureKind::Api);
+    static CHAT: Retry = Retry::new("misuse.chat");
+    static USERS: Cache = Cache::new("misuse.users");
+    let _alone = alone();
+    let kept = Kept::default();
+    let telemetry = init("misuse").without_subscriber().deliver(kept.clone()).start().unwrap();
+    let (one, ticket, peer) = (PLACE.start(), JOBS.enqueued(), PEERS.track(()));
+    let (use_of_it, attempts, lookup) = (EXPORT.used(), CHAT.start(), USERS.lookup());
+    let used = peer.checkout();
+    telemetry.shutdown().unwrap();
+    drop((one, peer, used, use_of_it, attempts, lookup));
+    ticket.start();
+    assert_eq!(kept.metric("sidelight.operation.duration"), None);
+    let next = Kept::default();
+    let telemetry = init("misuse").without_subscriber().deliver(next.clone()).start().unwrap();
+    telemetry.shutdown().unwrap();
+    let dropped = next.metric("sidelight.sdk.dropped").unwrap();
+    assert!(dropped.contains("no_meter"), "{dropped}");
+    let active = next.metric("sidelight.operation.active").unwrap();
+    assert!(active.contains("misuse.place") && active.contains("AsInt(0)"), "{active}");
 }
 
 #[test]

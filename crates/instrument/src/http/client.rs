@@ -1,27 +1,27 @@
 //! The layer of clients.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::header::{HOST, HeaderMap};
+use http::response::Parts;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use opentelemetry::trace::TraceContextExt;
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::answer::ResponseFuture;
 use super::body::ResponseBody;
 use super::exchange::{Asked, Exchange};
 use super::series::Kind;
-use super::words::{Fault, Scheme, Version};
+use super::words::{Scheme, Version};
 use super::{Resend, Route, propagate, spans};
 use crate::current::Current;
 use crate::interned::{Name, Names};
 
-static TEMPLATES: Names = Names::new();
-static PEERS: Names = Names::new();
+static TEMPLATES: Names = Names::new("templates of URLs");
+static PEERS: Names = Names::new("peers");
 
 /// Measures what a client asks: see [`client`](super::client).
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +48,13 @@ where
 {
     type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
-    type Future = ClientFuture<S::Future>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<A>) -> ClientFuture<S::Future> {
+    fn call(&mut self, request: Request<A>) -> ResponseFuture<S::Future> {
         let (mut head, body) = request.into_parts();
         let template = head.extensions.get().map(|Route(route)| *route);
         let resends = head.extensions.get().map(|Resend(count)| *count);
@@ -63,7 +63,7 @@ where
             begin(&head.method, &head.uri, version, &mut head.headers, template, resends);
         let request = Request::from_parts(head, body);
         let future = exchange.enter(|| self.inner.call(request));
-        ClientFuture { future, exchange: Some(exchange) }
+        ResponseFuture::new(future, exchange, note)
     }
 }
 
@@ -105,50 +105,6 @@ fn peer(uri: &Uri, headers: &HeaderMap) -> Name {
     address.map_or(Name::NONE, |address| PEERS.intern(address))
 }
 
-pin_project! {
-    /// The answer to a [`Client`], to come.
-    #[derive(Debug)]
-    pub struct ClientFuture<F> {
-        #[pin]
-        future: F,
-        exchange: Option<Exchange>,
-    }
-}
-
-impl<F, B, E> Future for ClientFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
-{
-    type Output = Result<Response<ResponseBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let future = this.future;
-        let answer = ready!(match this.exchange {
-            Some(exchange) => exchange.enter(|| future.poll(context)),
-            None => future.poll(context),
-        });
-        let exchange = this.exchange.take();
-        Poll::Ready(match answer {
-            Ok(response) => {
-                let (head, body) = response.into_parts();
-                let exchange = exchange.and_then(|mut exchange| {
-                    exchange.key.version = Version::of(head.version);
-                    if exchange.responded(head.status, &head.headers, &body) {
-                        exchange.finish();
-                        return None;
-                    }
-                    Some(exchange)
-                });
-                Ok(Response::from_parts(head, ResponseBody::new(body, exchange)))
-            }
-            Err(error) => {
-                if let Some(exchange) = exchange {
-                    exchange.fail(Fault::Error);
-                }
-                Err(error)
-            }
-        })
-    }
+fn note(exchange: &mut Exchange, head: &mut Parts) {
+    exchange.key.version = Version::of(head.version);
 }

@@ -14,7 +14,7 @@ use crate::clock::Started;
 use crate::current::Current;
 use crate::interned::{Name, Names};
 
-static METHODS: Names = Names::new();
+static METHODS: Names = Names::new("RPC methods");
 
 /// What a request is known by before it is answered.
 pub(crate) struct Asked<'a> {
@@ -50,22 +50,21 @@ impl Exchange {
     /// Begins with a request's head: `kind` is that of HTTP, and becomes that of gRPC where the request is.
     pub(crate) fn start(kind: Kind, asked: &Asked<'_>) -> Self {
         let grpc = is_grpc(asked.headers);
-        let kind = if grpc { kind.grpc() } else { kind };
-        let method = Method::of(asked.method);
         let called = asked.path.trim_start_matches('/');
         let known = grpc.then(|| METHODS.find(called));
-        series::active(kind, method, asked.scheme, asked.peer, 1);
+        let key = Key {
+            kind: if grpc { kind.grpc() } else { kind },
+            route: known.map_or(asked.route, |known| known.unwrap_or(Name::NONE)),
+            peer: asked.peer,
+            method: Method::of(asked.method),
+            scheme: asked.scheme,
+            version: asked.version,
+            status: None,
+            fault: Fault::None,
+        };
+        series::active(key, 1);
         Self {
-            key: Key {
-                kind,
-                route: known.map_or(asked.route, |known| known.unwrap_or(Name::NONE)),
-                peer: asked.peer,
-                method,
-                scheme: asked.scheme,
-                version: asked.version,
-                status: None,
-                fault: Fault::None,
-            },
+            key,
             unnamed: (known == Some(None)).then(|| called.into()),
             current: Current::default(),
             span: Span::none(),
@@ -90,9 +89,10 @@ impl Exchange {
     pub(crate) fn enter<R>(&mut self, then: impl FnOnce() -> R) -> R {
         let _current = self.current.enter();
         let _span = self.span.enter();
-        self.inside = true;
+        let inside = std::mem::replace(&mut self.inside, true);
         let value = then();
-        self.inside = false;
+        // What is dropped after a panic was inside then, too.
+        self.inside = inside;
         value
     }
 
@@ -115,6 +115,14 @@ impl Exchange {
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || (self.key.method == Method::Connect && status.is_success());
         bodiless || body.is_end_stream()
+    }
+
+    /// Takes the length of a body that is not seen.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn announced(&mut self, headers: &HeaderMap) {
+        if let Some(bytes) = content_length(headers) {
+            (self.responded, self.response) = (true, bytes);
+        }
     }
 
     /// Takes a part of the answer's body.
@@ -148,13 +156,12 @@ impl Exchange {
             self.end_grpc();
         }
         let measured = Measured {
-            duration: self.started.elapsed(),
+            duration: self.started.elapsed_nanos(),
             request: self.request,
             response: self.responded.then_some(self.response),
         };
-        let Key { kind, method, scheme, peer, .. } = self.key;
-        series::active(kind, method, scheme, peer, -1);
-        series::record(self.key, measured);
+        series::active(self.key, -1);
+        series::record(self.key, &measured);
         super::spans::end(&self.span, self.key, measured.response);
         // The span ends with the exchange, not with whatever still holds this.
         self.span = Span::none();

@@ -63,7 +63,7 @@ impl Middleware for Reqwest {
     }
 }
 
-/// A head is all that is seen of an answer.
+/// A head is all that is seen of an answer: its body is as long as it says.
 impl Exchange {
     fn head(&mut self, status: http::StatusCode, headers: &HeaderMap) {
         if self.key.kind.is_grpc() {
@@ -71,5 +71,6 @@ impl Exchange {
         } else {
             self.key.status = Some(status.as_u16());
         }
+        self.announced(headers);
     }
 }

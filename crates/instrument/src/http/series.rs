@@ -1,12 +1,11 @@
 //! Series of HTTP and RPC, bound once for each combination of their labels and then found by one word.
 //!
-//! Limits: [`SERIES_MAX`] combinations; what comes after is recorded into one series with `otel.metric.overflow`. Cost: a
-//! shared lock and one hash of 8 bytes per exchange, no allocation once a combination is known.
+//! Limits: as many combinations as the metric may have series (4,000 of HTTP servers, 1,000 of the others). Past them what is
+//! left is kept for the route `_OTHER`, so that sums by status and method stay whole; then there is one series with
+//! `otel.metric.overflow`. Both are counted. Cost: one hash of 8 bytes per exchange, no allocation once a combination is
+//! known.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use opentelemetry::metrics::{
     BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Histogram, UpDownCounter,
@@ -14,16 +13,21 @@ use opentelemetry::metrics::{
 use opentelemetry::{KeyValue, StringValue};
 
 use super::words::{Fault, Method, Scheme, Version, grpc_word};
+use crate::clock;
 use crate::interned::Name;
+use crate::limits;
 use crate::meter::{Cell, Instruments};
-use crate::names;
+use crate::names::{self, Metric};
+use crate::table::Table;
 
-/// Combinations of labels.
-const SERIES_MAX: usize = 4000;
-const METHODS: usize = 11;
-const SCHEMES: usize = 3;
+/// Combinations that are kept for routes that have no series of their own.
+const OTHERS: usize = 200;
+/// What most services have; more make chains longer.
+const USUAL: usize = 256;
 
-static SERIES: Cell<Series> = Cell::new();
+static SERIES: [Cell<Series>; 4] = [const { Cell::new() }; 4];
+/// Of servers and of clients.
+static ACTIVE: [Cell<Active>; 2] = [const { Cell::new() }; 2];
 
 /// Who speaks which protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +101,24 @@ impl Key {
         }
     }
 
+    /// The same of what exchanges under way are told apart by.
+    fn packed_active(self) -> u64 {
+        let peer = u64::from(self.peer.number);
+        peer << 8 | (self.method as u64) << 4 | self.scheme as u64
+    }
+
+    /// The labels of an exchange under way, in the order of their names.
+    fn active_attributes(self) -> Vec<KeyValue> {
+        let mut labels = vec![KeyValue::new("http.request.method", self.method.text())];
+        if let Some((address, port)) = self.server_address() {
+            labels.push(KeyValue::new("server.address", address));
+            labels.push(KeyValue::new("server.port", port));
+        }
+        labels
+            .extend(self.kind.is_server().then(|| KeyValue::new("url.scheme", self.scheme.text())));
+        labels
+    }
+
     /// Address and port of the peer.
     pub(crate) fn server_address(self) -> Option<(&'static str, i64)> {
         server_address(self.peer, self.scheme)
@@ -141,77 +163,32 @@ fn server_address(peer: Name, scheme: Scheme) -> Option<(&'static str, i64)> {
     Some(port.map_or((peer, usual), |(address, port)| (address, port.parse().unwrap_or(usual))))
 }
 
-/// The instruments of one combination of labels.
-struct Bound {
-    duration: BoundHistogram<f64>,
-    sizes: Option<(BoundHistogram<f64>, BoundHistogram<f64>)>,
-    rate_limited: Option<BoundCounter<u64>>,
-}
-
-impl Bound {
-    fn new(kind: Kind, labels: &[KeyValue], made: &Made) -> Self {
-        let (duration, sizes) = match kind {
-            Kind::HttpServer => (&made.server, Some((&made.server_in, &made.server_out))),
-            Kind::HttpClient => (&made.client, None),
-            Kind::GrpcServer => (&made.rpc_server, None),
-            Kind::GrpcClient => (&made.rpc_client, None),
-        };
-        Self {
-            duration: duration.bind(labels),
-            sizes: sizes.map(|(request, response)| (request.bind(labels), response.bind(labels))),
-            rate_limited: None,
-        }
-    }
-}
-
 /// What an exchange was measured to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// None where it began before there was anything to record to.
-    pub(crate) duration: Option<Duration>,
+    /// Nanoseconds; none where it began before there was anything to record to.
+    pub(crate) duration: Option<u64>,
     /// Bytes of the bodies, where they are known.
     pub(crate) request: Option<u64>,
     pub(crate) response: Option<u64>,
 }
 
 /// Counts an exchange that is over.
-pub(crate) fn record(key: Key, measured: Measured) {
-    SERIES.with(Series::new, |series| {
-        let bound = series.find(key);
-        if let Some(duration) = measured.duration {
-            bound.duration.record(duration.as_secs_f64());
-        }
-        if let Some((request, response)) = &bound.sizes {
-            if let Some(bytes) = measured.request {
-                request.record(float(bytes));
-            }
-            if let Some(bytes) = measured.response {
-                response.record(float(bytes));
-            }
-        }
-        if let Some(limited) = &bound.rate_limited {
-            limited.add(1);
-        }
-    });
+#[inline]
+pub(crate) fn record(key: Key, measured: &Measured) {
+    if let Some(cell) = SERIES.get(key.kind as usize) {
+        let make = |instruments: &Instruments| Series::new(key.kind, instruments);
+        cell.with(make, |series| series.find(key).record(measured));
+    }
 }
 
 /// Counts an exchange as under way, or (-1) as no longer that.
-pub(crate) fn active(kind: Kind, method: Method, scheme: Scheme, peer: Name, change: i64) {
-    SERIES.with(Series::new, |series| {
-        if kind.is_server() {
-            let slot = method as usize * SCHEMES + scheme as usize;
-            let Some(slot) = series.active.get(slot) else { return };
-            let bound = slot.get_or_init(|| {
-                series.made.server_active.bind(&[
-                    KeyValue::new("http.request.method", method.text()),
-                    KeyValue::new("url.scheme", scheme.text()),
-                ])
-            });
-            bound.add(change);
-        } else {
-            series.client_active(method, scheme, peer).add(change);
-        }
-    });
+#[inline]
+pub(crate) fn active(key: Key, change: i64) {
+    if let Some(cell) = ACTIVE.get(usize::from(!key.kind.is_server())) {
+        let make = |instruments: &Instruments| Active::new(key.kind.is_server(), instruments);
+        cell.with(make, |active| active.find(key).add(change));
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes past 2^53 are not told apart")]
@@ -219,122 +196,201 @@ fn float(bytes: u64) -> f64 {
     bytes as f64
 }
 
-struct Made {
-    server: Histogram<f64>,
-    server_in: Histogram<f64>,
-    server_out: Histogram<f64>,
-    server_active: UpDownCounter<i64>,
-    client: Histogram<f64>,
-    client_active: UpDownCounter<i64>,
-    rpc_server: Histogram<f64>,
-    rpc_client: Histogram<f64>,
-    rate_limited: Counter<u64>,
+/// The instruments of one combination of labels.
+struct Bound {
+    duration: BoundHistogram<f64>,
+    sizes: Option<[BoundHistogram<f64>; 2]>,
+    rate_limited: Option<BoundCounter<u64>>,
 }
 
-type ByNumber<T> = RwLock<HashMap<u64, T, BuildHasherDefault<OneWord>>>;
+impl Bound {
+    #[inline]
+    fn record(&self, measured: &Measured) {
+        if let Some(nanos) = measured.duration {
+            self.duration.record(clock::seconds(nanos));
+        }
+        if let Some([request, response]) = &self.sizes {
+            if let Some(bytes) = measured.request {
+                request.record(float(bytes));
+            }
+            if let Some(bytes) = measured.response {
+                response.record(float(bytes));
+            }
+        }
+        if let Some(limited) = &self.rate_limited {
+            limited.add(1);
+        }
+    }
+}
 
+/// The exchanges of one kind.
 struct Series {
-    made: Made,
-    active: [OnceLock<BoundUpDownCounter<i64>>; METHODS * SCHEMES],
-    /// By peer and method: as many as there are of these.
-    client_active: ByNumber<Arc<BoundUpDownCounter<i64>>>,
-    known: ByNumber<Arc<Bound>>,
-    overflow: [OnceLock<Arc<Bound>>; 4],
+    series_max: usize,
+    duration: Histogram<f64>,
+    /// Of requests and of answers.
+    sizes: Option<[Histogram<f64>; 2]>,
+    rate_limited: Option<Counter<u64>>,
+    known: Table<u64, Bound>,
+    overflow: OnceLock<Bound>,
 }
 
 impl Series {
-    fn new(instruments: &Instruments) -> Self {
-        let made = Made {
-            server: instruments.histogram(&names::HTTP_SERVER_DURATION),
-            server_in: instruments.histogram(&names::HTTP_SERVER_REQUEST_SIZE),
-            server_out: instruments.histogram(&names::HTTP_SERVER_RESPONSE_SIZE),
-            server_active: instruments.up_down(&names::HTTP_SERVER_ACTIVE),
-            client: instruments.histogram(&names::HTTP_CLIENT_DURATION),
-            client_active: instruments.up_down(&names::HTTP_CLIENT_ACTIVE),
-            rpc_server: instruments.histogram(&names::RPC_SERVER_DURATION),
-            rpc_client: instruments.histogram(&names::RPC_CLIENT_DURATION),
-            rate_limited: instruments.counter(&names::HTTP_RATE_LIMITED),
+    #[cold]
+    fn new(kind: Kind, instruments: &Instruments) -> Self {
+        type Sizes = Option<[&'static Metric; 2]>;
+        let (duration, sizes): (&Metric, Sizes) = match kind {
+            Kind::HttpServer => (
+                &names::HTTP_SERVER_DURATION,
+                Some([&names::HTTP_SERVER_REQUEST_SIZE, &names::HTTP_SERVER_RESPONSE_SIZE]),
+            ),
+            Kind::HttpClient => (
+                &names::HTTP_CLIENT_DURATION,
+                Some([&names::HTTP_CLIENT_REQUEST_SIZE, &names::HTTP_CLIENT_RESPONSE_SIZE]),
+            ),
+            Kind::GrpcServer => (&names::RPC_SERVER_DURATION, None),
+            Kind::GrpcClient => (&names::RPC_CLIENT_DURATION, None),
         };
+        let limited = kind == Kind::HttpServer;
         Self {
-            made,
-            active: [const { OnceLock::new() }; METHODS * SCHEMES],
-            client_active: RwLock::default(),
-            known: RwLock::default(),
-            overflow: [const { OnceLock::new() }; 4],
+            series_max: duration.series_max,
+            duration: instruments.histogram(duration),
+            sizes: sizes.map(|sizes| sizes.map(|metric| instruments.histogram(metric))),
+            rate_limited: limited.then(|| instruments.counter(&names::HTTP_RATE_LIMITED)),
+            known: Table::new(USUAL),
+            overflow: OnceLock::new(),
         }
     }
 
-    fn client_active(
-        &self,
-        method: Method,
-        scheme: Scheme,
-        peer: Name,
-    ) -> Arc<BoundUpDownCounter<i64>> {
-        let number = (u64::from(peer.number) << 8) | (method as u64);
-        let known = self.client_active.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bound) = known.get(&number) {
-            return Arc::clone(bound);
-        }
-        drop(known);
-        let mut labels = vec![KeyValue::new("http.request.method", method.text())];
-        if let Some((address, port)) = server_address(peer, scheme) {
-            labels.push(KeyValue::new("server.address", address));
-            labels.push(KeyValue::new("server.port", port));
-        }
-        let bound = Arc::new(self.made.client_active.bind(&labels));
-        let mut known = self.client_active.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(number).or_insert(bound))
-    }
-
-    fn find(&self, key: Key) -> Arc<Bound> {
+    #[inline]
+    fn find(&self, key: Key) -> &Bound {
         let packed = key.packed();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bound) = known.get(&packed) {
-            return Arc::clone(bound);
-        }
-        drop(known);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= SERIES_MAX && !known.contains_key(&packed) {
-            return self.overflow(key.kind);
-        }
-        Arc::clone(known.entry(packed).or_insert_with(|| {
-            let mut bound = Bound::new(key.kind, &key.attributes(), &self.made);
-            if key.kind == Kind::HttpServer && key.status == Some(429) {
-                let route = key.route.text().map(|route| KeyValue::new("http.route", route));
-                bound.rate_limited = Some(self.made.rate_limited.bind(route.as_slice()));
-            }
-            Arc::new(bound)
-        }))
+        let found = self.known.find(self.known.hash(&packed), |known| *known == packed);
+        found.unwrap_or_else(|| self.add(key))
     }
 
-    fn overflow(&self, kind: Kind) -> Arc<Bound> {
-        let make = || {
+    #[cold]
+    fn add(&self, key: Key) -> &Bound {
+        let routed = key.route != Name::NONE && key.route != Name::OTHER;
+        let room = if routed { self.series_max.saturating_sub(OTHERS) } else { self.series_max };
+        if let Some(bound) = self.bound(key, room) {
+            return bound;
+        }
+        limits::overflow("series of HTTP or RPC");
+        let other = Key { route: Name::OTHER, ..key };
+        let bound = if routed { self.bound(other, self.series_max) } else { None };
+        bound.unwrap_or_else(|| {
             let labels = [KeyValue::new("otel.metric.overflow", true)];
-            Arc::new(Bound::new(kind, &labels, &self.made))
-        };
-        self.overflow
-            .get(kind as usize)
-            .map_or_else(make, |slot| Arc::clone(slot.get_or_init(make)))
+            self.overflow.get_or_init(|| self.bind(key, &labels))
+        })
+    }
+
+    fn bound(&self, key: Key, max: usize) -> Option<&Bound> {
+        let packed = key.packed();
+        let hash = self.known.hash(&packed);
+        let known = self.known.find(hash, |known| *known == packed);
+        if known.is_some() || self.known.len() >= max {
+            return known;
+        }
+        let bound = self.bind(key, &key.attributes());
+        self.known.add(hash, packed, max, |_, _| bound)
+    }
+
+    fn bind(&self, key: Key, labels: &[KeyValue]) -> Bound {
+        let limited = self.rate_limited.as_ref().filter(|_| key.status == Some(429));
+        let route = key.route.text().map(|route| KeyValue::new("http.route", route));
+        Bound {
+            duration: self.duration.bind(labels),
+            sizes: self.sizes.as_ref().map(|sizes| sizes.each_ref().map(|size| size.bind(labels))),
+            rate_limited: limited.map(|limited| limited.bind(route.as_slice())),
+        }
     }
 }
 
-/// Hashes one `u64` by a multiplication: keys are packed numbers of ours, nobody chooses them.
-#[derive(Default)]
-struct OneWord(u64);
+/// The exchanges under way of one side.
+struct Active {
+    series_max: usize,
+    made: UpDownCounter<i64>,
+    known: Table<u64, BoundUpDownCounter<i64>>,
+    overflow: OnceLock<BoundUpDownCounter<i64>>,
+}
 
-impl Hasher for OneWord {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
+impl Active {
+    #[cold]
+    fn new(server: bool, instruments: &Instruments) -> Self {
+        let metric = if server { &names::HTTP_SERVER_ACTIVE } else { &names::HTTP_CLIENT_ACTIVE };
+        Self {
+            series_max: metric.series_max,
+            made: instruments.up_down(metric),
+            known: Table::new(64),
+            overflow: OnceLock::new(),
         }
     }
 
-    fn write_u64(&mut self, word: u64) {
-        let product = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    /// What was over the limit when an exchange began is so when it ends: nothing is ever taken out.
+    #[inline]
+    fn find(&self, key: Key) -> &BoundUpDownCounter<i64> {
+        let packed = key.packed_active();
+        let found = self.known.find(self.known.hash(&packed), |known| *known == packed);
+        found.unwrap_or_else(|| self.add(key))
+    }
+
+    #[cold]
+    fn add(&self, key: Key) -> &BoundUpDownCounter<i64> {
+        let packed = key.packed_active();
+        let mut added = None;
+        if self.known.len() < self.series_max {
+            let bound = self.made.bind(&key.active_attributes());
+            added = self.known.add(self.known.hash(&packed), packed, self.series_max, |_, _| bound);
+        }
+        added.unwrap_or_else(|| {
+            let labels = [KeyValue::new("otel.metric.overflow", true)];
+            self.overflow.get_or_init(|| self.made.bind(&labels))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captured::capture;
+    use crate::interned::Names;
+
+    fn key(route: Name, status: u16) -> Key {
+        Key {
+            kind: Kind::HttpServer,
+            route,
+            peer: Name::NONE,
+            method: Method::Get,
+            scheme: Scheme::Http,
+            version: Version::Http11,
+            status: Some(status),
+            fault: Fault::None,
+        }
+    }
+
+    #[test]
+    fn routes_past_the_limit_of_series_are_one_and_sums_by_status_stay_whole() {
+        let captured = capture();
+        let routes = Names::new("routes");
+        let before = limits::overflowed();
+        let measured = Measured { duration: Some(1_000_000), request: None, response: Some(7) };
+        let names: Vec<_> = (0..100).map(|at| routes.intern(&format!("/{at}"))).collect();
+        for status in 200..260 {
+            names.iter().for_each(|route| record(key(*route, status), &measured));
+        }
+        let all = captured.of("http.server.request.duration{");
+        assert!(all.len() <= 4000, "{}", all.len());
+        assert_eq!(all.iter().map(|(_, count)| count).sum::<f64>(), 6000.0);
+        let of_last: f64 = all
+            .iter()
+            .filter(|(name, _)| name.contains("status_code=259"))
+            .map(|(_, count)| count)
+            .sum();
+        assert_eq!(of_last, 100.0);
+        let other = all
+            .iter()
+            .find(|(name, _)| name.contains("http.route=_OTHER,") && name.contains("=259"));
+        assert_eq!(other.map(|(_, count)| *count), Some(100.0));
+        assert!(limits::overflowed() - before >= 6000 - 3800);
     }
 }

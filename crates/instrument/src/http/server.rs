@@ -1,24 +1,24 @@
 //! The layer of servers.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
+use http::response::Parts;
 use http::{Request, Response};
 use http_body::Body;
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Route;
+use super::answer::ResponseFuture;
 use super::body::ResponseBody;
 use super::exchange::{Asked, Exchange};
 use super::series::Kind;
-use super::words::{Fault, Scheme, Version};
+use super::words::{Scheme, Version};
 use super::{propagate, spans};
 use crate::current::{Current, RequestId};
 use crate::interned::{Name, Names};
 
-static ROUTES: Names = Names::new();
+static ROUTES: Names = Names::new("routes");
 
 /// Measures what a server answers: see [`server`](super::server).
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ where
             propagate::put_request_id(&id, request.headers_mut());
         }
         let future = exchange.enter(|| self.inner.call(request));
-        ResponseFuture { future, exchange: Some(exchange) }
+        ResponseFuture::new(future, exchange, note)
     }
 }
 
@@ -116,60 +116,11 @@ fn route<A>(request: &Request<A>) -> Name {
     Name::NONE
 }
 
-pin_project! {
-    /// The answer of a [`Server`], to come.
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        future: F,
-        exchange: Option<Exchange>,
+fn note(exchange: &mut Exchange, head: &mut Parts) {
+    if let Some(Route(route)) = head.extensions.get() {
+        exchange.key.route = ROUTES.intern(route);
     }
-}
-
-impl<F, B, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
-{
-    type Output = Result<Response<ResponseBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let future = this.future;
-        let answer = ready!(match this.exchange {
-            Some(exchange) => exchange.enter(|| future.poll(context)),
-            None => future.poll(context),
-        });
-        let exchange = this.exchange.take();
-        Poll::Ready(match answer {
-            Ok(response) => Ok(answered(response, exchange)),
-            Err(error) => {
-                if let Some(exchange) = exchange {
-                    exchange.fail(Fault::Error);
-                }
-                Err(error)
-            }
-        })
+    if let Some(id) = &exchange.current.request_id {
+        propagate::put_request_id(id, &mut head.headers);
     }
-}
-
-fn answered<B: Body>(
-    response: Response<B>,
-    exchange: Option<Exchange>,
-) -> Response<ResponseBody<B>> {
-    let (mut head, body) = response.into_parts();
-    let exchange = exchange.and_then(|mut exchange| {
-        if let Some(Route(route)) = head.extensions.get() {
-            exchange.key.route = ROUTES.intern(route);
-        }
-        if let Some(id) = &exchange.current.request_id {
-            propagate::put_request_id(id, &mut head.headers);
-        }
-        if exchange.responded(head.status, &head.headers, &body) {
-            exchange.finish();
-            return None;
-        }
-        Some(exchange)
-    });
-    Response::from_parts(head, ResponseBody::new(body, exchange))
 }

@@ -25,6 +25,7 @@ use super::sketches::{self, Sketches};
 use super::subscriber;
 use super::telemetry::{Claim, Telemetry, TelemetryParts};
 use crate::logs::LogFormat;
+use crate::meter;
 
 /// Of metrics; the specification's 60 s would let alerts sleep.
 const METRIC_INTERVAL: Duration = Duration::from_secs(10);
@@ -199,6 +200,12 @@ impl Init {
         for warning in &environment.warnings {
             subscriber::warn(warning);
         }
+        let dropped = meter::dropped();
+        if dropped > 0 && !self.local {
+            subscriber::warn(&format!(
+                "{dropped} records of handles were dropped before telemetry was started"
+            ));
+        }
         Ok(telemetry)
     }
 }
@@ -256,16 +263,20 @@ impl Making<'_> {
     fn sketches(
         &self,
         resource: &Resource,
-    ) -> Result<Option<Arc<Sketches<LogExporter>>>, StartError> {
+    ) -> Result<Option<Arc<Sketches<Destination<LogExporter>>>>, StartError> {
         let (signal, environment, runtime) = (Signal::Logs, self.environment, self.io.handle());
         let otlp = matches!(environment.exporter.get(signal), Exporter::Otlp);
-        if self.init.local || environment.disabled || !otlp || self.init.deliver.is_some() {
+        if self.init.local || environment.disabled || !otlp {
             return Ok(None);
+        }
+        if let Some(to) = &self.init.deliver {
+            let direct = Destination::Direct(Direct::of_sketches(Arc::clone(to)));
+            return Ok(Some(Sketches::start(direct, resource, runtime)));
         }
         let endpoint = Endpoint::resolve(signal, self.init.endpoint.as_deref(), environment)?;
         let (lookup, header) = (self.lookup, Some(sketches::HEADER));
         let wanted = Wanted { signal, endpoint: &endpoint, environment, lookup, runtime, header };
-        Ok(Some(Sketches::start(wanted.logs()?, resource, runtime)))
+        Ok(Some(Sketches::start(Destination::Otlp(wanted.logs()?), resource, runtime)))
     }
 
     /// `None` for a signal that goes nowhere.

@@ -48,23 +48,22 @@ pub(crate) fn connect(
 
 #[cfg(not(feature = "tls"))]
 fn encrypted(_signal: Signal, _peer: Peer, _tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> {
-    Err(StartError::Endpoint {
+    Err(without_tls(uri))
+}
+
+#[cfg(not(feature = "tls"))]
+pub(crate) fn without_tls(uri: &str) -> StartError {
+    StartError::Endpoint {
         endpoint: uri.to_owned(),
         reason: "https needs the feature `tls` of sidelight-instrument".to_owned(),
-    })
+    }
 }
 
 #[cfg(feature = "tls")]
 fn encrypted(signal: Signal, peer: Peer, tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> {
     use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-    let read = |path: &str, what: &str| {
-        std::fs::read(path).map_err(|source| StartError::Tls {
-            variable: format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.in_variables()),
-            path: path.to_owned(),
-            source,
-        })
-    };
+    let read = |path: &str, what| super::tls::Named { signal, what, path }.read();
     let mut config = ClientTlsConfig::new();
     config = match &tls.authority {
         Some(path) => config.ca_certificate(Certificate::from_pem(read(path, "CERTIFICATE")?)),

@@ -112,29 +112,42 @@ impl<O: LogExporter> LogExporter for Delivery<O> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let count = batch.iter().count();
         self.gate.leave(count);
-        let result = match &self.destination {
-            Destination::Otlp(exporter) => exporter.export(batch).await,
-            Destination::Console(console) => {
-                console.logs(&batch);
-                Ok(())
-            }
-            Destination::Direct(direct) => direct.logs(&batch).await,
-        };
-        self.settle(Signal::Logs, count, result)
+        self.settle(Signal::Logs, count, self.destination.export(batch).await)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match &self.destination {
-            Destination::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+        self.destination.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.destination.set_resource(resource);
+    }
+}
+
+impl<O: LogExporter> LogExporter for Destination<O> {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        match self {
+            Self::Otlp(exporter) => exporter.export(batch).await,
+            Self::Console(console) => {
+                console.logs(&batch);
+                Ok(())
+            }
+            Self::Direct(direct) => direct.logs(&batch).await,
+        }
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Self::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
             _ => Ok(()),
         }
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        match &mut self.destination {
-            Destination::Otlp(exporter) => exporter.set_resource(resource),
-            Destination::Console(_) => {}
-            Destination::Direct(direct) => direct.set_resource(resource),
+        match self {
+            Self::Otlp(exporter) => exporter.set_resource(resource),
+            Self::Console(_) => {}
+            Self::Direct(direct) => direct.set_resource(resource),
         }
     }
 }

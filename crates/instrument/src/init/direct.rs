@@ -50,11 +50,20 @@ pub type Delivering = Pin<Box<dyn Future<Output = Result<(), DeliverError>> + Se
 pub trait Deliver: Send + Sync + 'static {
     /// Takes one request.
     fn deliver(&self, signal: Signal, request: Vec<u8>) -> Delivering;
+
+    /// Takes a request of logs that holds sketches of the users of features: what would go over a socket with the header
+    /// `sidelight-internal: sketch`, for an agent that merges and never exports them. Anyone else has no use for it: it is
+    /// dropped unless this is implemented.
+    fn deliver_sketches(&self, request: Vec<u8>) -> Delivering {
+        drop(request);
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// An exporter of all three signals.
 pub(crate) struct Direct {
     to: Arc<dyn Deliver>,
+    sketches: bool,
     resource: ResourceAttributesWithSchema,
 }
 
@@ -66,7 +75,12 @@ impl fmt::Debug for Direct {
 
 impl Direct {
     pub(crate) fn new(to: Arc<dyn Deliver>) -> Self {
-        Self { to, resource: ResourceAttributesWithSchema::default() }
+        Self { to, sketches: false, resource: ResourceAttributesWithSchema::default() }
+    }
+
+    /// One whose logs are sketches.
+    pub(crate) fn of_sketches(to: Arc<dyn Deliver>) -> Self {
+        Self { sketches: true, ..Self::new(to) }
     }
 
     pub(crate) fn set_resource(&mut self, resource: &Resource) {
@@ -88,7 +102,12 @@ impl Direct {
     }
 
     async fn send(&self, signal: Signal, request: &impl Message) -> OTelSdkResult {
-        let sent = self.to.deliver(signal, request.encode_to_vec()).await;
-        sent.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
+        let request = request.encode_to_vec();
+        let sent = if self.sketches {
+            self.to.deliver_sketches(request)
+        } else {
+            self.to.deliver(signal, request)
+        };
+        sent.await.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
     }
 }

@@ -120,15 +120,6 @@ mod tests {
     /// What is written, the variables beside it, what it means.
     type Row = (&'static str, &'static [(&'static str, &'static str)], Endpoint);
 
-    fn environment(variables: &[(&str, &str)]) -> Environment {
-        Environment::read(&|name| {
-            variables
-                .iter()
-                .find(|(variable, _)| *variable == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
-    }
-
     #[test]
     fn spellings_and_what_they_mean() {
         let grpc = |uri: &str| Endpoint::Grpc(uri.to_owned());
@@ -153,7 +144,8 @@ mod tests {
         ];
         for (written, variables, expected) in table {
             let found =
-                Endpoint::resolve(Signal::Traces, Some(written), &environment(variables)).unwrap();
+                Endpoint::resolve(Signal::Traces, Some(written), &Environment::of(variables))
+                    .unwrap();
             assert_eq!(found, expected, "{written}");
         }
     }
@@ -163,7 +155,7 @@ mod tests {
         let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317");
         let own = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://own:4317");
         let resolve = |code, variables: &[(&str, &str)]| {
-            Endpoint::resolve(Signal::Logs, code, &environment(variables)).unwrap().shown()
+            Endpoint::resolve(Signal::Logs, code, &Environment::of(variables)).unwrap().shown()
         };
         assert_eq!(resolve(Some("http://code:4317"), &[all, own]), "http://code:4317");
         assert_eq!(resolve(None, &[all, own]), "http://own:4317");
@@ -172,7 +164,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_of_one_signal_over_http_is_used_as_it_stands() {
-        let environment = environment(&[
+        let environment = Environment::of(&[
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own:4318/in"),
         ]);
@@ -184,7 +176,7 @@ mod tests {
     #[test]
     fn a_refusal_says_what_is_wrong() {
         let refused = |written, variables: &[(&str, &str)]| {
-            Endpoint::resolve(Signal::Traces, Some(written), &environment(variables))
+            Endpoint::resolve(Signal::Traces, Some(written), &Environment::of(variables))
                 .unwrap_err()
                 .to_string()
         };

@@ -294,21 +294,21 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
+impl Environment {
+    /// Of these variables alone.
+    pub(super) fn of(variables: &[(&str, &str)]) -> Self {
+        let value = |name: &str| variables.iter().find(|(variable, _)| *variable == name);
+        Self::read(&|name| value(name).map(|(_, value)| (*value).to_owned()))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Environment {
-        Environment::read(&|name| {
-            variables
-                .iter()
-                .find(|(variable, _)| *variable == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
-    }
-
     #[test]
     fn an_empty_environment_asks_for_everything_over_grpc() {
-        let environment = read(&[]);
+        let environment = Environment::of(&[]);
         assert!(!environment.disabled);
         assert_eq!(environment.propagators, [Propagator::TraceContext, Propagator::Baggage]);
         for signal in Signal::ALL {
@@ -321,12 +321,12 @@ mod tests {
 
     #[test]
     fn an_empty_variable_is_an_unset_one() {
-        let environment = read(&[
+        let environment = Environment::of(&[
             ("OTEL_SDK_DISABLED", ""),
             ("OTEL_PROPAGATORS", " "),
             ("OTEL_BSP_MAX_QUEUE_SIZE", ""),
         ]);
-        assert_eq!(environment, read(&[]));
+        assert_eq!(environment, Environment::of(&[]));
     }
 
     #[test]
@@ -344,13 +344,13 @@ mod tests {
             ("OTEL_CONFIG_FILE", "otel.yaml"),
         ];
         for (name, value) in cases {
-            let mut environment = read(&[(name, value)]);
+            let mut environment = Environment::of(&[(name, value)]);
             let warnings = std::mem::take(&mut environment.warnings);
             assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
             assert!(warnings[0].contains(name), "{warnings:?}");
             let propagators = std::mem::take(&mut environment.propagators);
             assert!(name == "OTEL_PROPAGATORS" || propagators.len() == 2);
-            let mut empty = read(&[]);
+            let mut empty = Environment::of(&[]);
             empty.propagators.clear();
             assert_eq!(environment, empty, "{name}");
         }
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_variable_of_a_signal_goes_before_that_of_all() {
-        let environment = read(&[
+        let environment = Environment::of(&[
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn limits_of_both_kinds_yield_to_the_limit_of_one() {
-        let environment = read(&[
+        let environment = Environment::of(&[
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
             ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7"),
         ]);

@@ -7,21 +7,30 @@ use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 
-/// A client on a runtime.
+/// A client on a runtime; `C` is what connects.
 #[derive(Debug)]
-pub(crate) struct OnIoThread {
-    client: HyperClient,
+pub(crate) struct OnIoThread<C> {
+    client: C,
     runtime: Handle,
 }
 
-impl OnIoThread {
-    pub(crate) fn new(runtime: Handle, timeout: Duration) -> Self {
+impl OnIoThread<HyperClient> {
+    /// Without TLS.
+    pub(crate) fn plain(runtime: Handle, timeout: Duration) -> Self {
         Self { client: HyperClient::with_default_connector(timeout, None), runtime }
     }
 }
 
+#[cfg(feature = "tls")]
+impl OnIoThread<HyperClient<super::tls::Https>> {
+    /// By TLS.
+    pub(crate) fn encrypted(runtime: Handle, timeout: Duration, by: super::tls::Https) -> Self {
+        Self { client: HyperClient::new(by, timeout, None), runtime }
+    }
+}
+
 #[async_trait]
-impl HttpClient for OnIoThread {
+impl<C: HttpClient + Clone + 'static> HttpClient for OnIoThread<C> {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
         self.runtime.spawn(async move { client.send_bytes(request).await }).await?

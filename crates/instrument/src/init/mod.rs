@@ -33,6 +33,7 @@
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative` (default), `delta`, `lowmemory` |
 //! | `OTEL_[SPAN_\|LOGRECORD_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters that are kept |
 //! | `OTEL_BSP_*`, `OTEL_BLRP_*`, `OTEL_SPAN_*_COUNT_LIMIT` | queues, batches and limits |
+//! | `OTEL_SEMCONV_STABILITY_OPT_IN` | `gen_ai_latest_experimental`: newer names of calls of language models |
 //! | `RUST_LOG` | what is logged and traced; `info` where unset |
 //!
 //! A bad value is left out, and one warning names it.
@@ -43,6 +44,9 @@
 //! [`shutdown_timeout`](Init::shutdown_timeout) (5 s) in all. It never panics. That works wherever the guard is dropped: in
 //! an asynchronous `main` on a single-threaded runtime, in a task, in a program without a runtime, while a panic unwinds.
 //! What does not drop it is `std::process::exit` and a signal: [`Telemetry::install_signal_flush`] is for SIGTERM.
+//!
+//! A process that forks leaves its threads behind: telemetry is started after the fork. The child's copy of an earlier guard
+//! delivers nothing, and says so ([`FlushError::Forked`]).
 
 mod builder;
 mod channel;
@@ -65,6 +69,8 @@ mod signals;
 mod sketches;
 mod subscriber;
 mod telemetry;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use builder::{Init, init};
 pub use direct::{Deliver, DeliverError, Delivering};

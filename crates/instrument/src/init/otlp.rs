@@ -12,11 +12,15 @@ use tokio::runtime::Handle;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
 use super::channel::connect;
+#[cfg(not(feature = "tls"))]
+use super::channel::without_tls;
 use super::endpoint::Endpoint;
 use super::env::{Environment, Lookup};
 use super::error::StartError;
 use super::http::OnIoThread;
 use super::signal::Signal;
+#[cfg(feature = "tls")]
+use super::tls::Https;
 
 /// What one signal's exporter needs.
 pub(crate) struct Wanted<'a> {
@@ -39,11 +43,9 @@ macro_rules! exporter {
             let timeout = *self.environment.timeout.get(self.signal);
             let built = match self.endpoint {
                 Endpoint::Http(url) => {
-                    self.refuse_https(url)?;
-                    let client = OnIoThread::new(self.runtime.clone(), timeout);
-                    let builder = <$exporter>::builder()$(.$with(self.temporality()))?
-                        .with_http()
-                        .with_http_client(client)
+                    let builder = <$exporter>::builder()$(.$with(self.temporality()))?.with_http();
+                    let builder = self
+                        .by_client(builder, url, timeout)?
                         .with_protocol(Encoding::HttpBinary)
                         .with_headers(self.header.map(own).into_iter().collect())
                         .with_endpoint(url)
@@ -88,16 +90,24 @@ impl Wanted<'_> {
         connect(self.signal, self.endpoint, self.environment.tls.get(self.signal), timeout)
     }
 
-    fn refuse_https(&self, url: &str) -> Result<(), StartError> {
+    /// By a client that runs on the I/O thread.
+    fn by_client<B: WithHttpConfig>(
+        &self,
+        builder: B,
+        url: &str,
+        timeout: Duration,
+    ) -> Result<B, StartError> {
+        let runtime = self.runtime.clone();
         if !url.starts_with("https:") {
-            return Ok(());
+            return Ok(builder.with_http_client(OnIoThread::plain(runtime, timeout)));
         }
-        Err(StartError::Endpoint {
-            endpoint: url.to_owned(),
-            reason:
-                "http/protobuf is spoken without TLS only: use grpc, or the agent's own exporters"
-                    .to_owned(),
-        })
+        #[cfg(feature = "tls")]
+        {
+            let https = Https::new(self.signal, self.environment.tls.get(self.signal))?;
+            Ok(builder.with_http_client(OnIoThread::encrypted(runtime, timeout, https)))
+        }
+        #[cfg(not(feature = "tls"))]
+        Err(without_tls(url))
     }
 
     /// gzip where zstd is asked for, which this build does not have; otherwise what the exporter reads itself.

@@ -22,7 +22,7 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, SdkTracerProvider, SpanExporter,
 };
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Destination};
 use super::error::FlushError;
 use super::gate::{Gate, GatedLogs, GatedSpans};
 use super::outage::Ledger;
@@ -46,7 +46,7 @@ pub(crate) struct Providers {
     /// Whether handles record into them.
     pub(crate) observed: bool,
     /// Of users of features.
-    pub(crate) sketches: Option<Arc<Sketches<OtlpLogExporter>>>,
+    pub(crate) sketches: Option<Arc<Sketches<Destination<OtlpLogExporter>>>>,
 }
 
 /// The queue of each, as the environment says, else the SDK's default.

@@ -23,6 +23,7 @@ use super::outage::{Counts, Ledger};
 use super::providers::{Providers, Wish};
 use super::signal::Signal;
 use super::signals;
+use super::subscriber;
 use crate::layer::{self, trimmed};
 use crate::logs::OtlpLogs;
 use crate::panic_hook::{self, Recorder};
@@ -247,7 +248,13 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        _ = self.shared.shutdown(self.shared.shutdown_timeout);
+        if let Err(error) = self.shared.shutdown(self.shared.shutdown_timeout) {
+            subscriber::warn(&error.to_string());
+        }
+        if self.shared.forked() {
+            // The providers' own end would wait for threads that are in the parent.
+            std::mem::forget(Arc::clone(&self.shared));
+        }
     }
 }
 

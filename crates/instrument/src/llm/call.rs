@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+use super::conventions::Conventions;
 use super::record::{self, Over};
 use super::{Provider, Usage, UsageError, UsageStream};
 use crate::clock::Started;
@@ -52,7 +53,7 @@ impl Request {
     /// Begins the call, and its span: `chat gpt-5-mini`, a child of the present one.
     #[must_use = "a call is over when this is dropped"]
     pub fn start(self) -> Call {
-        let (provider, model) = (self.provider.name(), self.model.text().unwrap_or(""));
+        let model = self.model.text().unwrap_or("");
         let span = info_span!(
             target: "sidelight::llm",
             "gen_ai client",
@@ -60,7 +61,8 @@ impl Request {
             otel.kind = "client",
             otel.status_code = Empty,
             gen_ai.operation.name = self.operation,
-            gen_ai.provider.name = provider,
+            gen_ai.provider.name = Empty,
+            gen_ai.system = Empty,
             gen_ai.request.model = model,
             gen_ai.response.model = Empty,
             gen_ai.response.id = Empty,
@@ -69,10 +71,13 @@ impl Request {
             gen_ai.usage.output_tokens = Empty,
             gen_ai.usage.cache_read.input_tokens = Empty,
             gen_ai.usage.cache_creation.input_tokens = Empty,
+            gen_ai.usage.cache_write.input_tokens = Empty,
             gen_ai.usage.reasoning.output_tokens = Empty,
             error.type = Empty,
         );
         if !span.is_disabled() {
+            let (attribute, provider) = Conventions::chosen().provider(self.provider.name());
+            span.record(attribute, provider);
             span.record("otel.name", format!("{} {model}", self.operation));
         }
         Call {
@@ -194,9 +199,14 @@ impl Call {
         }
         self.span.record("gen_ai.usage.input_tokens", usage.input);
         self.span.record("gen_ai.usage.output_tokens", usage.output);
+        let written = match Conventions::chosen() {
+            Conventions::V1_36 => return,
+            Conventions::Development => "gen_ai.usage.cache_creation.input_tokens",
+            Conventions::Latest => "gen_ai.usage.cache_write.input_tokens",
+        };
         let parts = [
             ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
-            ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
+            (written, usage.cache_write),
             ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
         ];
         for (name, count) in parts.into_iter().filter(|(_, count)| *count > 0) {

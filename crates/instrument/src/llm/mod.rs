@@ -4,7 +4,9 @@
 //! (`sidelight.gen_ai.usage.missing`). Providers count differently; [`Usage`] has one meaning for all of them. A call is
 //! counted when it is made: a retry is another call, and costs another time.
 //!
-//! Limits: 64 models, a line of a stream of 1 MiB. Source: OpenTelemetry GenAI conventions (`gen_ai.client.*`), and the
+//! Which of OpenTelemetry's names they have is a choice: [`Conventions`].
+//!
+//! Limits: 200 models, a line of a stream of 1 MiB. Source: OpenTelemetry GenAI conventions (`gen_ai.client.*`), and the
 //! documented usage records of the providers.
 //!
 //! # Example
@@ -18,11 +20,13 @@
 //! ```
 
 mod call;
+mod conventions;
 mod record;
 mod stream;
 mod usage;
 
 pub use call::{Call, Request, chat, embeddings, generate_content};
+pub use conventions::{Conventions, conventions};
 pub use record::{Cost, pricing};
 pub use stream::UsageStream;
 pub use usage::{Usage, UsageError};

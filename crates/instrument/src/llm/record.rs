@@ -10,12 +10,13 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 
 use super::Usage;
+use super::conventions::Conventions;
 use crate::interned::{Name, Names};
 use crate::meter::{Cell, Instruments};
 use crate::names;
 
 static CALLS: Cell<Calls> = Cell::new();
-static MODELS: Names = Names::new();
+static MODELS: Names = Names::new("models");
 static PRICING: RwLock<Option<Arc<Pricing>>> = RwLock::new(None);
 
 type Pricing = dyn Fn(&Usage) -> Option<Cost> + Send + Sync;
@@ -76,14 +77,40 @@ struct Calls {
     missing: Counter<u64>,
     cost: Counter<f64>,
     unpriced: Counter<u64>,
-    token_usage: Histogram<f64>,
+    conventions: Conventions,
+    usage: Tokens,
     duration: Histogram<f64>,
-    first_chunk: Histogram<f64>,
-    per_chunk: Histogram<f64>,
+    /// Until the first chunk, and of each that follows.
+    chunks: Option<[Histogram<f64>; 2]>,
+}
+
+/// Tokens by the conventions.
+enum Tokens {
+    ByType(Histogram<f64>),
+    Named {
+        /// Input, output, read from the cache, written to it, reasoning.
+        sums: [Counter<u64>; 5],
+        /// Input, output.
+        sizes: [Histogram<f64>; 2],
+    },
 }
 
 impl Calls {
     fn new(instruments: &Instruments) -> Self {
+        let conventions = Conventions::chosen();
+        let (usage, duration, chunks) = match conventions {
+            Conventions::V1_36 => (Tokens::by_type(instruments), &names::GEN_AI_DURATION, None),
+            Conventions::Development => (
+                Tokens::by_type(instruments),
+                &names::GEN_AI_DURATION,
+                Some([&names::GEN_AI_FIRST_CHUNK, &names::GEN_AI_PER_CHUNK]),
+            ),
+            Conventions::Latest => (
+                Tokens::named(instruments),
+                &names::GEN_AI_INFERENCE_DURATION,
+                Some([&names::GEN_AI_INFERENCE_FIRST_CHUNK, &names::GEN_AI_INFERENCE_PER_CHUNK]),
+            ),
+        };
         Self {
             tokens: instruments.counter(&names::GEN_AI_TOKENS),
             details: instruments.counter(&names::GEN_AI_TOKENS_DETAIL),
@@ -92,12 +119,57 @@ impl Calls {
             missing: instruments.counter(&names::GEN_AI_USAGE_MISSING),
             cost: instruments.sum(&names::GEN_AI_COST),
             unpriced: instruments.counter(&names::GEN_AI_UNPRICED),
-            token_usage: instruments.histogram(&names::GEN_AI_TOKEN_USAGE),
-            duration: instruments.histogram(&names::GEN_AI_DURATION),
-            first_chunk: instruments.histogram(&names::GEN_AI_FIRST_CHUNK),
-            per_chunk: instruments.histogram(&names::GEN_AI_PER_CHUNK),
+            conventions,
+            usage,
+            duration: instruments.histogram(duration),
+            chunks: chunks.map(|chunks| chunks.map(|metric| instruments.histogram(metric))),
         }
     }
+}
+
+impl Tokens {
+    fn by_type(instruments: &Instruments) -> Self {
+        Self::ByType(instruments.histogram(&names::GEN_AI_TOKEN_USAGE))
+    }
+
+    fn named(instruments: &Instruments) -> Self {
+        let sums = [
+            &names::GEN_AI_INFERENCE_INPUT,
+            &names::GEN_AI_INFERENCE_OUTPUT,
+            &names::GEN_AI_INFERENCE_CACHE_READ,
+            &names::GEN_AI_INFERENCE_CACHE_WRITE,
+            &names::GEN_AI_INFERENCE_REASONING,
+        ];
+        let sizes = [&names::GEN_AI_INFERENCE_INPUT_SIZE, &names::GEN_AI_INFERENCE_OUTPUT_SIZE];
+        Self::Named {
+            sums: sums.map(|metric| instruments.counter(metric)),
+            sizes: sizes.map(|metric| instruments.histogram(metric)),
+        }
+    }
+
+    fn record(&self, usage: &Usage, labels: &[KeyValue]) {
+        match self {
+            Self::ByType(histogram) => {
+                for (kind, count) in [("input", usage.input), ("output", usage.output)] {
+                    histogram.record(float(count), &labelled(labels, kind));
+                }
+            }
+            Self::Named { sums, sizes } => {
+                let Usage { input, output, cache_read, cache_write, reasoning, .. } = *usage;
+                let counts = [input, output, cache_read, cache_write, reasoning];
+                let counted = sums.iter().zip(counts).filter(|(_, count)| *count > 0);
+                counted.for_each(|(sum, count)| sum.add(count, labels));
+                let sizes = sizes.iter().zip([input, output]);
+                sizes.for_each(|(size, count)| size.record(float(count), labels));
+            }
+        }
+    }
+}
+
+fn labelled(labels: &[KeyValue], kind: &'static str) -> Vec<KeyValue> {
+    let mut labels = labels.to_vec();
+    labels.push(KeyValue::new("gen_ai.token.type", kind));
+    labels
 }
 
 /// A label, unless there is nothing to say.
@@ -118,8 +190,12 @@ pub(super) fn record(over: &Over<'_>) {
         calls.last_call.record(unix_seconds(), &short);
         let usage = over.usage.as_ref().and_then(|usage| usage.ok());
         let answered = usage.and_then(|usage| usage.model.as_deref()).map(model);
-        let mut long: Vec<KeyValue> =
-            with(KeyValue::new("gen_ai.operation.name", over.operation)).into();
+        let (attribute, provider) = calls.conventions.provider(over.provider);
+        let mut long = vec![
+            KeyValue::new(attribute, provider),
+            short[1].clone(),
+            KeyValue::new("gen_ai.operation.name", over.operation),
+        ];
         long.extend(label("gen_ai.response.model", answered.and_then(Name::text)));
         match (usage, &over.usage) {
             (Some(usage), _) => tokens(calls, usage, &short, &long),
@@ -131,16 +207,10 @@ pub(super) fn record(over: &Over<'_>) {
 }
 
 fn tokens(calls: &Calls, usage: &Usage, short: &[KeyValue; 2], long: &[KeyValue]) {
-    const TYPE: &str = "gen_ai.token.type";
-    let labelled = |labels: &[KeyValue], kind: &'static str| {
-        let mut labels = labels.to_vec();
-        labels.push(KeyValue::new(TYPE, kind));
-        labels
-    };
     for (kind, count) in [("input", usage.input), ("output", usage.output)] {
         calls.tokens.add(count, &labelled(short, kind));
-        calls.token_usage.record(float(count), &labelled(long, kind));
     }
+    calls.usage.record(usage, long);
     let parts = [
         ("cache_read", usage.cache_read),
         ("cache_write", usage.cache_write),
@@ -157,12 +227,12 @@ fn tokens(calls: &Calls, usage: &Usage, short: &[KeyValue; 2], long: &[KeyValue]
 }
 
 fn durations(calls: &Calls, over: &Over<'_>, usage: Option<&Usage>, labels: &mut Vec<KeyValue>) {
-    if let Some(first) = over.first_chunk {
-        calls.first_chunk.record(first.as_secs_f64(), labels);
+    if let (Some(first), Some([first_chunk, per_chunk])) = (over.first_chunk, &calls.chunks) {
+        first_chunk.record(first.as_secs_f64(), labels);
         // By tokens, since providers cut their chunks as they like.
         let rest = over.duration.and_then(|all| all.checked_sub(first));
         if let (Some(rest), Some(tokens @ 2..)) = (rest, usage.map(|usage| usage.output)) {
-            calls.per_chunk.record(rest.as_secs_f64() / float(tokens - 1), labels);
+            per_chunk.record(rest.as_secs_f64() / float(tokens - 1), labels);
         }
     }
     labels.extend(label("error.type", over.error));

@@ -1,7 +1,7 @@
 //! Log lines: for people on a terminal, as JSON elsewhere, and over OTLP; each with the request's id and the trace.
 //!
-//! A line of JSON has these keys, in this order, where there is something to say, then the fields of the event. A field whose
-//! name is one of these is written as `field.NAME`.
+//! Single measurements (`detailed` of handles) go over OTLP only. A line of JSON has these keys, in this order, where there is
+//! something to say, then the fields of the event. A field whose name is one of these is written as `field.NAME`.
 //!
 //! | key | meaning |
 //! |---|---|

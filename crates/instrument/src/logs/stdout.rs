@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::format::{self, Head, Service, Style};
 use super::timestamp;
 use super::trace::{Dispatched, span_of};
-use crate::current;
+use crate::{current, entry};
 
 /// A buffer that grew past this gives its memory back.
 const BUFFER_KEPT: usize = 16 * 1024;
@@ -64,6 +64,10 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let Some(style) = self.style else { return };
+        // Told of to the agent; a line for each would be noise.
+        if event.metadata().target() == entry::TARGET {
+            return;
+        }
         let span = span_of(event, &context);
         let head = Head {
             time: timestamp::now(),

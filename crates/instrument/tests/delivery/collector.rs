@@ -1,6 +1,6 @@
-//! An OTLP collector that is not ours: tonic and prost decode what arrives, over TCP, a Unix socket, or HTTP.
+//! An OTLP collector that is not ours: tonic and prost decode what arrives, over TCP, a Unix socket, HTTP or HTTPS.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -30,7 +30,12 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tonic::{Request, Response, Status};
 
 /// What arrived.
@@ -112,13 +117,11 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) fn grpc() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self::grpc_on(listener)
+        Self::grpc_on(listener().0)
     }
 
     pub(crate) fn grpc_on(listener: TcpListener) -> Self {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        listener.set_nonblocking(true).unwrap();
         let (runtime, arrived) = (runtime(), Arrived::default());
         let router = router(&arrived);
         runtime.spawn(async move {
@@ -145,22 +148,59 @@ impl Collector {
     }
 
     pub(crate) fn http() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        listener.set_nonblocking(true).unwrap();
+        let (listener, address) = listener();
         let (runtime, arrived) = (runtime(), Arrived::default());
         let service = arrived.clone();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
-                let arrived = service.clone();
-                let service = service_fn(move |request| answer(arrived.clone(), request));
-                let connection = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+                serve(stream, service.clone());
             }
         });
+        Self { arrived, endpoint: format!("http://{address}"), _runtime: runtime }
+    }
+
+    /// The same by TLS, with a certificate of its own, which is written to `authority`.
+    pub(crate) fn https(authority: &Path) -> Self {
+        let (listener, address) = listener();
+        let (runtime, arrived) = (runtime(), Arrived::default());
+        let service = arrived.clone();
+        let acceptor = acceptor(authority);
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                serve(acceptor.accept(stream).await.unwrap(), service.clone());
+            }
+        });
+        let endpoint = format!("https://localhost:{}", address.port());
         Self { arrived, endpoint, _runtime: runtime }
     }
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn acceptor(authority: &Path) -> TlsAcceptor {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(authority, own.cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn serve(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, arrived: Arrived) {
+    let service = service_fn(move |request| answer(arrived.clone(), request));
+    let connection = hyper::server::conn::http1::Builder::new();
+    tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
 }
 
 async fn answer(

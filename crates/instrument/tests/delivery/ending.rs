@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
+use fork::Fork;
 use sidelight::Telemetry;
-use sidelight::init::Init;
+use sidelight::init::{FlushError, Init};
 use sidelight::logs::LogFormat;
 
 /// How many spans each records.
@@ -107,6 +108,22 @@ pub(crate) const ENDINGS: &[Ending] = &[
             let telemetry = start();
             record();
             std::thread::spawn(move || drop(telemetry)).join().unwrap();
+        },
+        ends: Ends::Code(0),
+    },
+    Ending {
+        name: "forked_with_a_copy_of_the_guard_in_the_child",
+        run: || {
+            let telemetry = start();
+            record();
+            match fork::fork().unwrap() {
+                Fork::Child => {
+                    let forked = matches!(telemetry.shutdown(), Err(FlushError::Forked));
+                    exit(i32::from(!forked));
+                }
+                Fork::Parent(child) => assert_eq!(fork::waitpid(child).unwrap(), 0),
+            }
+            telemetry.shutdown().unwrap();
         },
         ends: Ends::Code(0),
     },

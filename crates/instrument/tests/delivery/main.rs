@@ -13,6 +13,7 @@ mod ending;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
 use collector::{Arrived, Collector};
@@ -28,6 +29,7 @@ enum Over {
     Grpc,
     Unix,
     Http,
+    Https,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn cases() -> Vec<Case> {
     {
         cases.push((format!("{}_over_a_unix_socket", ending.name), ending, Over::Unix));
         cases.push((format!("{}_over_http", ending.name), ending, Over::Http));
+        cases.push((format!("{}_over_https", ending.name), ending, Over::Https));
     }
     cases
 }
@@ -84,13 +87,15 @@ fn report(cases: &[Case], list: bool) -> ExitCode {
 }
 
 fn check(ending: &Ending, over: Over) -> Result<(), Vec<String>> {
-    let directory = tempfile::tempdir().expect("a directory for a socket");
+    let directory = tempfile::tempdir().expect("a directory for a socket or a certificate");
+    let authority = directory.path().join("authority.pem");
     let collector = match over {
         Over::Grpc => Collector::grpc(),
         Over::Unix => Collector::unix(&directory.path().join("otlp.sock")),
         Over::Http => Collector::http(),
+        Over::Https => Collector::https(&authority),
     };
-    let status = run(ending, over, &collector);
+    let status = run(ending, over, &collector, &authority);
     let mut problems = Vec::new();
     let ended = match ending.ends {
         Ends::Code(code) => status.code() == Some(code),
@@ -103,12 +108,15 @@ fn check(ending: &Ending, over: Over) -> Result<(), Vec<String>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-fn run(ending: &Ending, over: Over, collector: &Collector) -> ExitStatus {
+fn run(ending: &Ending, over: Over, collector: &Collector, authority: &Path) -> ExitStatus {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["child", ending.name]).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
-    if matches!(over, Over::Http) {
+    if matches!(over, Over::Http | Over::Https) {
         command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    }
+    if matches!(over, Over::Https) {
+        command.env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority);
     }
     let mut child = command.spawn().expect("this program runs");
     if ending.name.starts_with("sigterm") {

@@ -3,6 +3,8 @@
 //! Cost of a lookup (benches/handles.rs): 20 ns counted, 70 ns timed, 32 ns more where a request's route is known. No
 //! allocation but for a route that is new. Limits: 200 routes a cache, others are `_OTHER`; 64 caches named at run time.
 
+mod words;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -12,130 +14,17 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
 use crate::clock::{self, Started};
 use crate::current;
+use crate::entry::{Detail, Entry};
 use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
 
+pub use words::{CacheKind, CacheLevel, CacheResult, Evict, Found};
+
 const ROUTES_MAX: usize = 200;
 const NAMED_MAX: usize = 64;
 const OBSERVED_MAX: usize = 16;
-
-/// What is kept in a cache: attribute `cache.type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CacheKind {
-    /// What the application reads.
-    #[default]
-    Application,
-    /// Models of machine learning, or their answers.
-    Model,
-    /// Configuration.
-    Config,
-    /// Sessions.
-    Session,
-}
-
-impl CacheKind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Application => "application",
-            Self::Model => "model",
-            Self::Config => "config",
-            Self::Session => "session",
-        }
-    }
-}
-
-/// What a lookup found: attribute `cache.result`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CacheResult {
-    /// It was there.
-    Hit,
-    /// It was not.
-    Miss,
-    /// It was there, and too old.
-    Stale,
-    /// The cache could not be asked. Outside the hit rate.
-    Error,
-}
-
-impl CacheResult {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Stale => "stale",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// Why a cache let an entry go: attribute `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Evict {
-    /// It was too old.
-    Ttl,
-    /// There was no room.
-    Capacity,
-    /// It was removed or replaced.
-    Explicit,
-}
-
-impl Evict {
-    const ALL: [Self; 3] = [Self::Ttl, Self::Capacity, Self::Explicit];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ttl => "ttl",
-            Self::Capacity => "capacity",
-            Self::Explicit => "explicit",
-        }
-    }
-}
-
-/// How full a cache is. A pair is entries and their limit.
-///
-/// ```
-/// use sidelight::CacheLevel;
-///
-/// assert_eq!(CacheLevel::from((3, 10)), CacheLevel { entries: 3, limit: Some(10), bytes: None });
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheLevel {
-    /// How many entries there are.
-    pub entries: u64,
-    /// How many there can be.
-    pub limit: Option<u64>,
-    /// How many bytes they take.
-    pub bytes: Option<u64>,
-}
-
-impl From<(usize, usize)> for CacheLevel {
-    fn from((entries, limit): (usize, usize)) -> Self {
-        Self { entries: entries as u64, limit: Some(limit as u64), bytes: None }
-    }
-}
-
-/// What a lookup returned, in the ways that caches do.
-pub trait Found {
-    /// A hit, a miss, or an error.
-    fn result(&self) -> CacheResult;
-}
-
-impl<T> Found for Option<T> {
-    fn result(&self) -> CacheResult {
-        if self.is_some() { CacheResult::Hit } else { CacheResult::Miss }
-    }
-}
-
-impl<T, E> Found for Result<Option<T>, E> {
-    fn result(&self) -> CacheResult {
-        self.as_ref().map_or(CacheResult::Error, Found::result)
-    }
-}
 
 /// A cache of the application.
 ///
@@ -163,6 +52,7 @@ pub struct Cache {
     kind: CacheKind,
     timed: bool,
     routed: bool,
+    detail: Detail,
     on: AtomicBool,
     cell: Cell<Bound>,
     state: OnceLock<Arc<State>>,
@@ -192,6 +82,7 @@ impl Cache {
             kind: CacheKind::Application,
             timed: true,
             routed: true,
+            detail: Detail::NONE,
             on: AtomicBool::new(true),
             cell: Cell::new(),
             state: OnceLock::new(),
@@ -216,6 +107,14 @@ impl Cache {
     #[must_use]
     pub const fn without_route(mut self) -> Self {
         self.routed = false;
+        self
+    }
+
+    /// Tells of a part of the lookups one by one, by log events `sidelight.entry` with their trace, which the
+    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
+    #[must_use]
+    pub const fn detailed(mut self, rate: f64) -> Self {
+        self.detail = Detail::of(rate);
         self
     }
 
@@ -334,19 +233,27 @@ impl Cache {
 
     #[inline]
     fn record_with(&self, result: CacheResult, seconds: Option<f64>) {
+        if self.detail.wanted() {
+            self.tell(result, seconds);
+        }
         self.with(|bound| {
             let route = if self.routed { current::route() } else { None };
             match route {
                 None => bound.record(&bound.plain, result, seconds),
-                Some(route) => bound.by_route.with(
-                    &bound.fixed,
-                    &["http.route"],
-                    [route],
-                    Results::new,
-                    |results| bound.record(results, result, seconds),
-                ),
+                Some(route) => {
+                    let (labels, values) = (["http.route"], [route]);
+                    let results = bound.by_route.get(&bound.fixed, &labels, values, Results::new);
+                    bound.record(results, result, seconds);
+                }
             }
         });
+    }
+
+    #[cold]
+    fn tell(&self, result: CacheResult, seconds: Option<f64>) {
+        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let (name, outcome) = (self.name, result.as_str());
+        Entry { family: "cache", name, outcome, duration, reason: None }.tell();
     }
 
     #[cold]

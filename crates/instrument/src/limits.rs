@@ -1,0 +1,22 @@
+//! What is past a limit of series: counted, and told of in one log line.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static OVERFLOWED: AtomicU64 = AtomicU64::new(0);
+
+/// How many records had no series of their own.
+pub(crate) fn overflowed() -> u64 {
+    OVERFLOWED.load(Ordering::Relaxed)
+}
+
+/// Counts a record that has no series of its own; `of` is what there were too many of.
+#[cold]
+pub(crate) fn overflow(of: &str) {
+    if OVERFLOWED.fetch_add(1, Ordering::Relaxed) == 0 {
+        tracing::warn!(
+            target: "sidelight",
+            "there are more {of} than series are kept of; what is beyond is recorded as `_OTHER` or otel.metric.overflow, and \
+             counted in sidelight.sdk.overflowed"
+        );
+    }
+}
