@@ -1,12 +1,16 @@
 //! What ends or changes a running agent: signals, the admin endpoint, a panic.
 
 use std::io;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Control;
+
+/// How long a thread that panicked waits for the process to end: longer than a drain usually may take.
+const HELD: Duration = Duration::from_secs(30);
 
 /// Why the agent stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +72,9 @@ impl Asked {
 
 impl Events {
     /// Begins to listen, and takes over the panic hook: a panic on any thread becomes an event
-    /// after it has been reported as before. In an application's process only the application asks.
+    /// after it has been reported as before. Where panics do not unwind (the release build) its thread
+    /// is held meanwhile, at most [`HELD`]: the others drain and end the process, or it aborts. In an
+    /// application's process only the application asks.
     ///
     /// # Errors
     /// The operating system refused a signal handler.
@@ -84,11 +90,16 @@ impl Events {
             return Ok(Self { terminate, interrupt, hangup, control, panicked });
         }
         let report = std::panic::take_hook();
+        let drains = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
             report(panic);
             tracing::error!(%panic, "this is a bug in sidelight: stopping");
             // Full means that an earlier panic is already on its way.
             let _ = panics.try_send(());
+            if cfg!(panic = "abort") && std::thread::current().id() != drains {
+                let (_nobody, never) = std::sync::mpsc::sync_channel::<()>(0);
+                let _ = never.recv_timeout(HELD);
+            }
         }));
         Ok(Self {
             terminate: Asked::by(SignalKind::terminate())?,
