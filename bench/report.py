@@ -46,15 +46,16 @@ def summary(runs: list[dict]) -> dict:
 def table(row: dict) -> str:
     """`row` as run.py keeps it: title, kind, offered, results by system and mode."""
     columns = COLUMNS[row["kind"]]
-    baseline = {result["mode"]: result["summary"] for result in row["results"] if result["system"] == "sidelight"}
+    baseline = {result["mode"]: result["summary"] for result in row["results"]
+                if result["system"] == "sidelight" and "summary" in result}
     lines = []
     for result in row["results"]:
         cells = {"program": result["system"], "mode": result["mode"]}
-        if result.get("error"):
-            cells["notes"] = "did not run: see below"
-        else:
+        if "summary" in result:
             base = baseline.get(result["mode"]) or next(iter(baseline.values()), None)
             cells |= columns(row, result, base)
+        if result.get("error"):
+            cells["notes"] = "cut short: see below" if "summary" in result else "did not run: see below"
         lines.append(cells)
     return aligned(lines)
 

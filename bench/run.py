@@ -146,8 +146,9 @@ def run_row(args: argparse.Namespace, world: World, row: Row, systems: list[Syst
                 note(str(error).partition("; ")[0])
     for result in results:
         if result["runs"]:
-            result["error"] = None
             result["summary"] = report.summary(result["runs"])
+        if result["runs"] and result["error"]:
+            result["error"] = f"{len(result['runs'])} of {repeats} runs counted: {result['error']}"
     return {"title": row.title} | dataclasses.asdict(row) | {"results": results}
 
 
