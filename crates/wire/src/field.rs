@@ -158,12 +158,6 @@ impl<'a> Fields<'a> {
         Some(content)
     }
 
-    /// Whether nothing is left.
-    #[inline(always)]
-    pub(crate) const fn is_over(&self) -> bool {
-        self.pos >= self.bytes.len()
-    }
-
     /// Position of the next key, or where the walk ended.
     #[must_use]
     pub const fn position(&self) -> usize {

@@ -110,14 +110,6 @@ pub(crate) struct MessageFields<'a> {
     parts: Option<Parts<'a>>,
 }
 
-impl MessageFields<'_> {
-    /// Whether the message is one slice and nothing of it is left.
-    #[inline(always)]
-    fn is_over(&self) -> bool {
-        self.parts.is_none() && self.current.is_over()
-    }
-}
-
 impl<'a> Iterator for MessageFields<'a> {
     type Item = RawField<'a>;
 
@@ -144,24 +136,24 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let element = self.fields.current.next_content(key(self.number, WireType::Len));
-        if element.is_some() || self.fields.is_over() {
-            return element;
+        if let Some(bytes) = self.fields.current.next_content(key(self.number, WireType::Len)) {
+            return Some(bytes);
         }
-        // By value, so that the usual way needs no memory for its position.
-        let (element, rest) = self.clone().next_after_others();
-        *self = rest;
-        element
+        self.next_after_others()
     }
 }
 
 impl<'a> Elements<'a> {
     #[inline(never)]
-    fn next_after_others(mut self) -> (Option<&'a [u8]>, Self) {
-        let number = self.number;
-        let mut found = self.fields.by_ref().filter(|field| field.number == number);
-        let element = found.find_map(|field| field.value.bytes());
-        (element, self)
+    fn next_after_others(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let field = self.fields.next()?;
+            if field.number == self.number
+                && let Some(bytes) = field.value.bytes()
+            {
+                return Some(bytes);
+            }
+        }
     }
 }
 
