@@ -29,7 +29,7 @@ pub struct Engine<'a> {
 pub struct Options<'a> {
     /// How old the sample of an instant selector may be.
     pub lookback: i64,
-    /// Samples in memory at once, 16 bytes each.
+    /// Samples in memory at once, 16 bytes each; a series counts as 16 more.
     pub samples_max: usize,
     /// Steps of a range query.
     pub steps_max: usize,
@@ -173,7 +173,7 @@ impl<'a> Engine<'a> {
                 }
                 Output::Text(text) => Value::String(text),
                 Output::Columns(columns) => {
-                    let columns = eval::names::settle(columns)?;
+                    let columns = eval::names::finish(columns, &self.options)?;
                     Value::Vector(columns.into_iter().filter_map(|c| sample(c, time)).collect())
                 }
             },

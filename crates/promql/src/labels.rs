@@ -1,5 +1,6 @@
 //! The labels of a series: names and values, sorted by name.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The label that holds the metric's name.
@@ -15,8 +16,11 @@ pub struct Label {
 }
 
 /// A label set. Cloning shares it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<[Label]>);
+
+/// The most labels that room is made for before they are seen.
+const EXPECTED_MAX: usize = 64;
 
 impl Labels {
     /// The set of `labels` in any order. Empty values are left out; of equal names the last stays.
@@ -25,9 +29,16 @@ impl Labels {
         N: Into<Arc<str>>,
         V: Into<Arc<str>>,
     {
-        let mut sorted: Vec<Label> = Vec::new();
+        let labels = labels.into_iter();
+        let (least, most) = labels.size_hint();
+        let mut sorted: Vec<Label> = Vec::with_capacity(most.unwrap_or(least).min(EXPECTED_MAX));
         for (name, value) in labels {
             let label = Label { name: name.into(), value: value.into() };
+            // A store and the parts of another set have them in order.
+            if sorted.last().is_none_or(|last| last.name < label.name) {
+                sorted.push(label);
+                continue;
+            }
             match sorted.binary_search_by(|known| known.name.cmp(&label.name)) {
                 Ok(at) => sorted.splice(at..=at, [label]).for_each(drop),
                 Err(at) => sorted.insert(at, label),
@@ -40,8 +51,13 @@ impl Labels {
     /// The value of label `name`; empty when absent, as everywhere in PromQL.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
+        self.find(name).map_or("", |value| value)
+    }
+
+    /// The same, shared.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<str>> {
         let at = self.0.binary_search_by(|label| (*label.name).cmp(name)).ok();
-        at.and_then(|at| self.0.get(at)).map_or("", |label| &label.value)
+        at.and_then(|at| self.0.get(at)).map(|label| &label.value)
     }
 
     /// The metric's name; empty when absent.
@@ -65,6 +81,30 @@ impl Labels {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Label by label, as texts. Series of one store share most of theirs, which are not looked at then.
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        let text = |a: &Arc<str>, b: &Arc<str>| {
+            if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
+        };
+        let differ = self
+            .iter()
+            .zip(other)
+            .map(|(a, b)| text(&a.name, &b.name).then_with(|| text(&a.value, &b.value)));
+        let first = { differ }.find(|order| order.is_ne());
+        first.unwrap_or_else(|| self.len().cmp(&other.len()))
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -92,5 +132,31 @@ impl<'a> IntoIterator for &'a Labels {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_order_gives_the_same_set_and_the_last_of_a_name_stays() {
+        let set = Labels::new([("a", "1"), ("b", "2"), ("c", "3")]);
+        assert_eq!(Labels::new([("c", "3"), ("a", "0"), ("b", "2"), ("a", "1"), ("d", "")]), set);
+        assert_eq!(set.to_string(), r#"{a="1", b="2", c="3"}"#);
+    }
+
+    #[test]
+    fn sets_are_ordered_by_their_texts_whoever_shares_them() {
+        let one = Labels::new([("a", "1"), ("b", "2")]);
+        let part = |from: &Labels, at: usize| from.iter().nth(at).cloned().unwrap();
+        let pair = |label: Label| (label.name, label.value);
+        let shared = Labels::new([pair(part(&one, 0)), ("b".into(), "10".into())]);
+        let shorter = Labels::new([pair(part(&one, 0))]);
+        let mut sorted = [&one, &shared, &shorter];
+        sorted.sort();
+        assert_eq!(sorted, [&shorter, &shared, &one]);
+        assert_eq!(one.cmp(&Labels::new([("a", "1"), ("b", "2")])), Ordering::Equal);
+        assert!(one < Labels::new([("aa", "1")]));
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod annotations;
 pub mod ast;
+pub mod calendar;
 pub mod duration;
 pub mod engine;
 mod eval;

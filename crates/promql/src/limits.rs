@@ -1,11 +1,15 @@
 //! What a query may hold in memory: samples, of 16 bytes each.
 //!
 //! A step of a column counts as one sample whether or not it holds one, since the memory is taken; a native
-//! histogram as one per bucket and seven more.
+//! histogram as one per bucket and seven more; a series as 16 more, since with many series their labels are what takes the
+//! memory.
 
 use std::cell::Cell;
 
 use crate::engine::QueryError;
+
+/// As how many samples a series counts beside its own.
+pub(crate) const SERIES_SAMPLES: usize = 16;
 
 const TOO_MANY: &str =
     "query processing would load too many samples into memory in query execution";

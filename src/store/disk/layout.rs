@@ -6,6 +6,8 @@
 
 use std::ops::RangeInclusive;
 
+use sidelight_promql::calendar::Date;
+
 /// Milliseconds of an hour.
 pub(super) const HOUR: i64 = 3_600_000;
 /// Milliseconds of a day.
@@ -98,41 +100,19 @@ impl Day {
         Self(self.0 - 1)
     }
 
-    /// Year, month and day of the proleptic Gregorian calendar. Source: H. Hinnant, "chrono-compatible
-    /// low-level date algorithms", `civil_from_days`.
-    fn civil(self) -> (i64, i64, i64) {
-        let z = i64::from(self.0) + 719_468;
-        let era = z.div_euclid(146_097);
-        let of_era = z.rem_euclid(146_097);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-    }
-
-    /// The inverse of [`Day::civil`].
-    fn from_civil(year: i64, month: i64, day: i64) -> Option<Self> {
-        let year = year - i64::from(month <= 2);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let shifted = if month > 2 { month - 3 } else { month + 9 };
-        let of_year = (153 * shifted + 2) / 5 + day - 1;
-        let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
-        let found = Self(i32::try_from(era * 146_097 + of_era - 719_468).ok()?);
-        (found.civil() == (year + i64::from(month <= 2), month, day)).then_some(found)
+    fn calendar(self) -> Date {
+        Date::of(self.0.into())
     }
 
     /// `2026-11-21`.
     pub(super) fn date(self) -> String {
-        let (year, month, day) = self.civil();
+        let Date { year, month, day } = self.calendar();
         format!("{year:04}-{month:02}-{day:02}")
     }
 
     /// `20261121`.
     fn digits(self) -> String {
-        let (year, month, day) = self.civil();
+        let Date { year, month, day } = self.calendar();
         format!("{year:04}{month:02}{day:02}")
     }
 
@@ -143,7 +123,9 @@ impl Day {
         if !all_digits {
             return None;
         }
-        Self::from_civil(year.into(), month.into(), day.into())
+        let date = Date { year: year.into(), month: month.into(), day: day.into() };
+        let found = Self(i32::try_from(date.days()).ok()?);
+        (found.calendar() == date).then_some(found)
     }
 }
 
@@ -202,8 +184,8 @@ mod tests {
             for tier in Tier::ALL {
                 let key = FileKey::of(tier, Day(days));
                 assert!(key.days().contains(&days), "{key:?} {days}");
-                let years = Day(days).civil().0;
-                if (0..10_000).contains(&years) && (0..10_000).contains(&key.first.civil().0) {
+                let year = |day: Day| day.calendar().year;
+                if [Day(days), key.first].map(year).iter().all(|year| (0..10_000).contains(year)) {
                     assert_eq!(FileKey::parse(&key.name()), Some(key));
                 }
             }

@@ -74,7 +74,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         Node::Select(selector) => {
             Output::Columns(selector::instant(selector, Take::Value, steps, context)?)
         }
-        Node::Timestamps(selector) => Output::Columns(dropped(
+        Node::Timestamps(selector) => Output::Columns(dropped_each(
             selector::instant(selector, Take::Time, steps, context)?,
             context,
         )?),
@@ -84,7 +84,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
                     column.negate();
                     column.drop_name = true;
                 }
-                Output::Columns(dropped(columns, context)?)
+                Output::Columns(dropped_each(columns, context)?)
             }
             Output::Scalar(values) => {
                 Output::Scalar(values.into_iter().map(|value| -value).collect())
@@ -116,7 +116,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             let over_time =
                 OverTime { function: call.function, params, absent: &call.absent, span };
             let samples = samples(&call.window, steps, context)?;
-            Output::Columns(dropped(over_time.apply(samples, steps, context)?, context)?)
+            Output::Columns(dropped_each(over_time.apply(samples, steps, context)?, context)?)
         }
         Node::Aggregate(aggregate) => {
             let columns = aggregate_of(aggregate, steps, context)?;
@@ -271,6 +271,15 @@ fn with_scalar(
         with.apply(column, context);
     }
     columns
+}
+
+/// The same for what has a column for each of another operand's.
+fn dropped_each(columns: Vec<Column>, context: &Context<'_>) -> Result<Vec<Column>, QueryError> {
+    if context.options.delayed_name_removal {
+        Ok(columns)
+    } else {
+        names::settle_different(columns)
+    }
 }
 
 /// Removes names at once unless that is done at the end of the query.

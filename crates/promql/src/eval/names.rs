@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use super::column::Column;
 use crate::Labels;
-use crate::engine::QueryError;
+use crate::engine::{Options, QueryError};
 use crate::labels::NAME;
 
 /// The labels that tell what a metric is, not whose: they go when its meaning changes.
@@ -48,6 +48,38 @@ pub(crate) fn settle(mut columns: Vec<Column>) -> Result<Vec<Column>, QueryError
         }
     }
     unite(columns)
+}
+
+/// The same at the end of a query, where what was removed on the way made columns different already.
+///
+/// # Errors
+/// Two samples of a step have the same labels.
+pub(crate) fn finish(
+    columns: Vec<Column>,
+    options: &Options<'_>,
+) -> Result<Vec<Column>, QueryError> {
+    let removed = !options.delayed_name_removal && !columns.iter().any(|column| column.drop_name);
+    if removed { Ok(columns) } else { settle(columns) }
+}
+
+/// The same for columns of different labels: those of one metric are still different without its name.
+///
+/// # Errors
+/// Two samples of a step have the same labels.
+pub(crate) fn settle_different(mut columns: Vec<Column>) -> Result<Vec<Column>, QueryError> {
+    let metadata = |labels: &Labels| METADATA.map(|name| labels.find(name).cloned());
+    let mut first = None;
+    let mut one_metric = true;
+    for column in &mut columns {
+        if one_metric {
+            let of = (column.drop_name, column.drop_name.then(|| metadata(&column.labels)));
+            one_metric = *first.get_or_insert_with(|| of.clone()) == of;
+        }
+        if std::mem::take(&mut column.drop_name) {
+            column.labels = without_metadata(&column.labels);
+        }
+    }
+    if one_metric { Ok(columns) } else { unite(columns) }
 }
 
 /// Puts columns with the same labels together.

@@ -42,7 +42,7 @@ impl Ranged {
         let base = context.budget.used();
         let said = context.annotations.borrow().clone();
         match super::evaluate(node, steps, context) {
-            Ok(output) => self.add(output, steps),
+            Ok(output) => self.add(output, steps, context),
             Err(error) if steps.len > 1 && limits::is_too_many(&error) => {
                 context.budget.settle(base, 0)?;
                 context.annotations.replace(said);
@@ -54,7 +54,12 @@ impl Ranged {
         }
     }
 
-    fn add(&mut self, output: Output, steps: Steps) -> Result<(), QueryError> {
+    fn add(
+        &mut self,
+        output: Output,
+        steps: Steps,
+        context: &Context<'_>,
+    ) -> Result<(), QueryError> {
         match output {
             Output::Scalar(values) => {
                 let points = self.scalar.get_or_insert_default();
@@ -62,7 +67,7 @@ impl Ranged {
             }
             Output::Text(_) => self.text = true,
             Output::Columns(columns) => {
-                for column in names::settle(columns)? {
+                for column in names::finish(columns, context.options)? {
                     self.add_series(column.into_series(steps));
                 }
             }

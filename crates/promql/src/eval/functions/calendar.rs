@@ -1,9 +1,8 @@
 //! Functions of a time in seconds since the Unix epoch, in UTC.
-//!
-//! Source: Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::calendar::Date;
 use crate::functions::Id;
 
 const DAY: i64 = 86_400;
@@ -17,12 +16,15 @@ pub(super) fn find(id: Id) -> Option<fn(f64) -> f64> {
         Id::DayOfMonth => |time| whole(Date::of(days(time)).day),
         Id::DayOfYear => |time| {
             let days = days(time);
-            whole(days - days_before(Date::of(days).year, 1) + 1)
+            whole(days - Date { month: 1, day: 1, ..Date::of(days) }.days() + 1)
         },
         Id::DaysInMonth => |time| {
-            let Date { year, month, .. } = Date::of(days(time));
-            let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-            whole(days_before(next.0, next.1) - days_before(year, month))
+            let first = Date { day: 1, ..Date::of(days(time)) };
+            let next = match first.month {
+                12 => Date { year: first.year + 1, month: 1, day: 1 },
+                month => Date { month: month + 1, ..first },
+            };
+            whole(next.days() - first.days())
         },
         Id::Month => |time| whole(Date::of(days(time)).month),
         Id::Year => |time| whole(Date::of(days(time)).year),
@@ -46,40 +48,6 @@ fn whole(value: i64) -> f64 {
     value as f64
 }
 
-/// A day of the Gregorian calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Date {
-    year: i64,
-    month: i64,
-    day: i64,
-}
-
-impl Date {
-    /// The day that is `days` after 1970-01-01.
-    fn of(days: i64) -> Self {
-        // Years from March, so that the day that leap years add is the last.
-        let days = days + 719_468;
-        let era = days.div_euclid(146_097);
-        let of_era = days.rem_euclid(146_097);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        Self { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
-    }
-}
-
-/// The days from 1970-01-01 to the first of a month.
-fn days_before(year: i64, month: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let from_march = (month + 9) % 12;
-    let of_year = (153 * from_march + 2) / 5;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
-}
-
 /// A time in milliseconds, written in seconds as RFC 3339 has it.
 pub(super) struct Rfc3339(pub(super) i64);
 
@@ -96,16 +64,6 @@ impl Display for Rfc3339 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_become_dates_and_back() {
-        for days in (-1_000_000..1_000_000).step_by(37) {
-            let Date { year, month, day } = Date::of(days);
-            assert_eq!(days_before(year, month) + day - 1, days);
-        }
-        assert_eq!(Date::of(0), Date { year: 1970, month: 1, day: 1 });
-        assert_eq!(Date::of(19_782), Date { year: 2024, month: 2, day: 29 });
-    }
 
     #[test]
     fn times_are_written() {
