@@ -175,6 +175,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_handbook_says_to_watch_is_where_it_says() {
+        let handbook = include_str!("../../docs/operations.md");
+        let rows = handbook.lines().skip_while(|line| !line.starts_with("| series |")).skip(2);
+        let mut sampled = rules::reads::of_builtin();
+        sampled.extend(SHOWN.iter().map(|desc| desc.name.to_owned()));
+        let mut seen = 0;
+        for row in rows.take_while(|row| row.starts_with('|')) {
+            let name = row.split('`').nth(1).unwrap();
+            // The series of a rule is in the store.
+            if name.contains(':') {
+                continue;
+            }
+            let name = name.strip_suffix("_total").unwrap_or(name);
+            assert!(desc::all().any(|desc| desc.name == name), "there is no {name}");
+            assert_eq!(sampled.contains(name), !row.contains("on `/metrics` only"), "{name}");
+            seen += 1;
+        }
+        assert!(seen > 6, "{seen}");
+    }
+
+    #[test]
     fn what_the_dashboard_of_the_agent_shows_is_in_the_store() {
         let dashboard = include_str!("../../deploy/grafana/dashboards/agent.json");
         let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();

@@ -8,7 +8,7 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let agent = sidelight_embedded::agent().config("agent.yaml").start()?;
 //!     let telemetry = sidelight::init("checkout").deliver(agent.ingest()).start()?;
-//!     tracing::info!("the page is at http://{}", agent.admin());
+//!     tracing::info!("its API is at http://{}", agent.admin());
 //!     // The application runs. What it recorded last goes to the agent, then the agent ends.
 //!     drop(telemetry);
 //!     agent.stop()?;
@@ -182,7 +182,7 @@ impl Agent {
         Ingest { within: self.running.within.clone(), runtime: self.handle.clone() }
     }
 
-    /// Where the page, PromQL and the rest of the HTTP API are.
+    /// Where PromQL and the rest of the HTTP API are.
     #[must_use]
     pub const fn admin(&self) -> SocketAddr {
         self.running.admin

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let agent = described.start()?;
     let telemetry = sidelight::init("embedded-example").deliver(agent.ingest()).start()?;
-    tracing::info!("the page is at http://{}; press enter to end", agent.admin());
+    tracing::info!("its API is at http://{}; press enter to end", agent.admin());
 
     let (tell, told) = sync_channel(1);
     std::thread::spawn(move || {
