@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sidelight_agent::cli::{self, Exit};
+use sidelight_agent::cli;
 use tokio::runtime::Builder;
 
 #[global_allocator]
@@ -21,8 +21,9 @@ fn main() -> ExitCode {
             builder
         }
     };
-    let Ok(runtime) = builder.enable_all().build() else {
-        return Exit::Failed.into();
+    let runtime = match builder.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return invocation.without_runtime(&error).into(),
     };
     let exit = runtime.block_on(invocation.execute());
     // What still blocks a thread here has been given its time by the command.

@@ -34,6 +34,11 @@ impl Configured {
         !self.config.is_empty() || !self.set.is_empty()
     }
 
+    /// Whether a configuration file was named.
+    pub(crate) const fn names_a_file(&self) -> bool {
+        !self.config.is_empty()
+    }
+
     /// How to load it, now and again.
     ///
     /// # Errors

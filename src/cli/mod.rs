@@ -54,11 +54,8 @@ struct Typed {
 #[derive(Clone, Debug, clap::Args)]
 struct Global {
     /// Say less: only errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-    /// Say more.
     #[arg(short, long, global = true)]
-    verbose: bool,
+    quiet: bool,
     /// When to use colours; `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb` are heeded.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColourChoice,
@@ -148,13 +145,6 @@ enum Command {
     Man(man::Args),
     /// Print the version.
     Version(version::Args),
-    /// What other agents call `check config`.
-    #[command(hide = true)]
-    Validate {
-        /// What would be checked.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
-    },
 }
 
 /// A command that is ready to be executed.
@@ -172,8 +162,8 @@ pub struct Invocation {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Exit> {
     match Typed::try_parse_from(args).and_then(refuse_both) {
         Ok(typed) => {
-            let Global { quiet, verbose, color } = typed.global;
-            let terminal = Terminal::of_process(quiet, verbose, color);
+            let Global { quiet, color } = typed.global;
+            let terminal = Terminal::of_process(quiet, color);
             let command = typed.command.unwrap_or(Command::Run(typed.run));
             Ok(Invocation { command, terminal })
         }
@@ -202,6 +192,15 @@ impl Invocation {
             Command::Run(_) | Command::Gen(_) | Command::Sink(_) => run::workers(),
             _ => 0,
         }
+    }
+
+    /// Says that the system has no room for the command.
+    #[must_use]
+    pub fn without_runtime(&self, error: &std::io::Error) -> Exit {
+        let failure = Failure::new(Exit::Failed, "cannot start threads and an event queue");
+        let help = "look at the limits of processes and open files (`ulimit -u`, `ulimit -n`)";
+        self.terminal.failure(&failure.because(error).help(help));
+        Exit::Failed
     }
 
     /// Executes the command and says what went wrong.
@@ -237,8 +236,6 @@ impl Invocation {
             Command::Completions(args) => completions::execute(&args, Typed::command(), &terminal),
             Command::Man(args) => man::execute(&args, Typed::command(), &terminal),
             Command::Version(args) => version::execute(&args, &terminal),
-            Command::Validate { .. } => Err(Failure::new(Exit::Usage, "there is no `validate`")
-                .help("write `sidelight check config FILE`")),
         };
         match outcome {
             Ok(exit) => exit,

@@ -132,6 +132,15 @@ pub(crate) fn time_of_nanos(row: &Value, key: &str) -> String {
     nanos.map_or_else(String::new, |nanos| rfc3339(UnixNano(nanos)))
 }
 
+/// The most rows: at least one.
+///
+/// # Errors
+/// It is no such number.
+pub(crate) fn limit(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|limit| *limit > 0);
+    number.ok_or_else(|| "expected a whole number, at least 1".to_owned())
+}
+
 /// A document of the agent's.
 ///
 /// # Errors

@@ -13,7 +13,6 @@ use sidelight_wire::view::metrics::Data;
 use sidelight_wire::view::{logs, metrics, traces};
 use tokio::sync::Notify;
 
-use crate::config::parse_duration;
 use crate::journal::AppendError;
 use crate::memory::{Budget, InFlight};
 use crate::receive::{self, Append, Bind, Listener};
@@ -23,7 +22,9 @@ use crate::time::{Clock, SystemClock};
 
 use super::exit::{Exit, Failure};
 use super::ids::{self, IdsFile};
+use super::read::client::duration;
 use super::terminal::Terminal;
+use super::text::ReportFormat;
 
 /// Split as the agent's: what a fast generator keeps in flight fits.
 const MEMORY_BYTES: usize = 1 << 30;
@@ -56,18 +57,8 @@ pub(super) struct Args {
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     every: Duration,
     /// How the counts are written at the end.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "a time such as 500ms, 10s or 1m30s".to_owned())
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Text)]
+    output: ReportFormat,
 }
 
 fn part(text: &str) -> Result<f64, String> {
@@ -235,13 +226,13 @@ async fn wait(shared: &Shared, args: &Args, terminal: &Terminal) {
     tokio::select! {
         () = shared.done.notified() => {}
         () = end => {}
-        () = interrupted() => {}
+        () = asked_to_stop() => {}
         () = lines => {}
     }
 }
 
 /// SIGINT or SIGTERM.
-async fn interrupted() {
+pub(super) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(mut interrupt), Ok(mut terminate)) => {
@@ -275,9 +266,9 @@ impl Shared {
         span.map_or(0.0, |(first, last)| last.saturating_sub(first).as_secs_f64())
     }
 
-    fn summary(&self, output: Output) -> String {
+    fn summary(&self, output: ReportFormat) -> String {
         match output {
-            Output::Text => {
+            ReportFormat::Text => {
                 let mut text = format!(
                     "{:<9} {:>12} {:>14} {:>16} {:>10}\n",
                     "signal", "requests", "items", "bytes", "refused"
@@ -292,7 +283,7 @@ impl Shared {
                 }
                 text + &format!("from first to last: {:.1} s\n", self.seconds())
             }
-            Output::Json => {
+            ReportFormat::Json => {
                 let signals: serde_json::Map<_, _> = self
                     .rows()
                     .map(|(signal, [requests, items, bytes, refused])| {

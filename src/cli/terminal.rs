@@ -6,6 +6,9 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use super::exit::{Exit, Failure};
 use crate::config::Style;
 
+/// Columns of a terminal that does not say how many it has.
+const WIDTH: u16 = 120;
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColourChoice {
@@ -21,7 +24,6 @@ pub enum ColourChoice {
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     quiet: bool,
-    verbose: bool,
     /// Whether messages are coloured.
     colour: bool,
     /// Whether data is.
@@ -33,25 +35,20 @@ pub struct Terminal {
 impl Terminal {
     /// That of this process.
     #[must_use]
-    pub fn of_process(quiet: bool, verbose: bool, choice: ColourChoice) -> Self {
+    pub fn of_process(quiet: bool, choice: ColourChoice) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         let colour = colour(choice, io::stderr().is_terminal(), variable);
         let colour_data = self::colour(choice, io::stdout().is_terminal(), variable);
-        let columns = variable("COLUMNS").and_then(|text| text.parse().ok());
-        let width = io::stdout().is_terminal().then(|| columns.unwrap_or(120));
-        Self { quiet, verbose, colour, colour_data, width }
+        let columns = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_col);
+        let columns = if columns == 0 { WIDTH } else { columns };
+        let width = io::stdout().is_terminal().then_some(columns);
+        Self { quiet, colour, colour_data, width }
     }
 
     /// Whether only errors are to be said.
     #[must_use]
     pub const fn quiet(&self) -> bool {
         self.quiet
-    }
-
-    /// Whether more than usual is to be said.
-    #[must_use]
-    pub const fn verbose(&self) -> bool {
-        self.verbose
     }
 
     /// The width that tables may take; `None` = whatever they need.

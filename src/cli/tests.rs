@@ -42,8 +42,9 @@ fn what_is_typed_wrong_is_a_usage_error_and_help_is_not() {
     assert_eq!(typed("sidelight rnu").unwrap_err(), Exit::Usage);
     assert_eq!(typed("sidelight check config").unwrap_err(), Exit::Usage);
     assert!(typed("sidelight check config -c a.yaml").is_ok(), "as `run -c` is typed");
-    assert!(matches!(typed("sidelight validate --config a.yaml"), Ok(Command::Validate { .. })));
     assert_eq!(typed("sidelight -q -v").unwrap_err(), Exit::Usage);
+    assert_eq!(typed("sidelight run -q -v").unwrap_err(), Exit::Usage);
+    assert_eq!(typed("sidelight run -v -q").unwrap_err(), Exit::Usage);
     assert_eq!(typed("sidelight --help").unwrap_err(), Exit::Ok);
     assert_eq!(typed("sidelight --version").unwrap_err(), Exit::Ok);
 }

@@ -29,17 +29,17 @@ fn receivers(config: &Config) -> Vec<SocketAddr> {
 }
 
 fn duplicates(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
-    let keys = [
-        ("receivers.otlp.protocols.grpc.endpoint", "127.0.0.1:4317"),
-        ("receivers.otlp.protocols.http.endpoint", "127.0.0.1:4318"),
-        ("admin.endpoint", "127.0.0.1:9464"),
-    ];
-    let bound = receivers(config);
-    let mut seen: Vec<(&str, SocketAddr, Option<Span>)> = Vec::new();
-    for (key, default) in keys {
-        let given = values.given.get(key);
+    let protocols = super::receivers::TCP.map(|(protocol, default)| {
+        let key = format!("receivers.otlp.protocols.{protocol}.endpoint");
         let mut address = default.parse().ok();
-        values.at("").set(key, &mut address);
+        values.at("").set(&key, &mut address);
+        (key, address)
+    });
+    let admin = ("admin.endpoint".to_owned(), Some(config.api.endpoint));
+    let bound = receivers(config);
+    let mut seen: Vec<(String, SocketAddr, Option<Span>)> = Vec::new();
+    for (key, address) in protocols.into_iter().chain([admin]) {
+        let given = values.given.get(&key);
         let Some(address) = address else { continue };
         if key != "admin.endpoint" && !bound.contains(&address) {
             continue;
@@ -67,7 +67,7 @@ fn open(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
             findings.push(Finding::warning(given.span, message).help(help));
         }
     };
-    for protocol in ["grpc", "http"] {
+    for (protocol, _) in super::receivers::TCP {
         let key = format!("receivers.otlp.protocols.{protocol}.endpoint");
         let mut address = None::<SocketAddr>;
         values.at("").set(&key, &mut address);
@@ -83,7 +83,9 @@ fn open(values: &Values, config: &Config, findings: &mut Vec<Finding>) {
         }
     }
     if !config.api.endpoint.ip().is_loopback() && config.api.token_file.is_none() {
-        warn("admin.endpoint", "read metrics and logs of refusals", "set `admin.token_file`");
+        let help =
+            "all else asks for the agent's own token; `admin.token_file` guards `/metrics` too";
+        warn("admin.endpoint", "read `/metrics`", help);
     }
 }
 

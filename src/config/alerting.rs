@@ -68,10 +68,7 @@ fn peer(kind: &str, at: &At<'_>, span: Span, findings: &mut Vec<Finding>) -> Opt
         return None;
     };
     let Val::Url(url) = &given.value else { return None };
-    let refuse = |message: String, help: &str| {
-        // The line may hold a key.
-        Finding { secret: true, ..Finding::error(given.span, message).help(help) }
-    };
+    let refuse = |message: String, help: &str| Finding::error(given.span, message).help(help);
     let (base, query) = url.split_once('?').map_or((url.as_str(), None), |(a, b)| (a, Some(b)));
     let http = ["http://", "https://"].iter().any(|scheme| {
         base.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))

@@ -221,7 +221,7 @@ impl Check<'_> {
         };
         let text = self.expanded(text, node.span)?.to_ascii_lowercase();
         if http::HeaderName::try_from(text.as_str()).is_err() {
-            self.findings.push(Finding::error(node.span, format!("`{text}` is not a header name")));
+            self.findings.push(Finding::error(node.span, "this is not a header name"));
             return None;
         }
         Some(Val::Text(text))
@@ -241,7 +241,7 @@ impl Check<'_> {
         ];
         let name = entry.key.to_ascii_lowercase();
         if http::HeaderName::try_from(name.as_str()).is_err() {
-            let message = format!("`{name}` is not a header name");
+            let message = "this is not a header name";
             self.findings.push(Finding::error(entry.key_span, message));
             return None;
         }
@@ -253,13 +253,13 @@ impl Check<'_> {
         let span = entry.node.span;
         let Value::Scalar(text) = &entry.node.value else {
             let message = format!("the value of header `{name}` is a single value");
-            self.findings.push(Finding { secret: true, ..Finding::error(span, message) });
+            self.findings.push(Finding::error(span, message));
             return None;
         };
         let text = self.expanded(text, span)?;
         if http::HeaderValue::try_from(text.as_str()).is_err() {
             let message = format!("the value of header `{name}` holds a character that none may");
-            self.findings.push(Finding { secret: true, ..Finding::error(span, message) });
+            self.findings.push(Finding::error(span, message));
             return None;
         }
         Some((name, text))
@@ -428,7 +428,11 @@ fn expand(text: &str, variables: &BTreeMap<String, String>) -> Result<String, (S
         };
         let Some(name) = name.strip_prefix("env:").filter(|name| is_name(name)) else {
             let help = "write `${env:NAME}` or `${env:NAME:-default}`, or `$$` for a dollar sign";
-            return Err((format!("`${{{reference}}}` is not a reference"), help.to_owned()));
+            // What is written may be a part of a secret.
+            return Err((
+                "this holds a `${…}` that is not a reference".to_owned(),
+                help.to_owned(),
+            ));
         };
         match (variables.get(name), default) {
             (Some(value), None) => out.push_str(value),
@@ -468,8 +472,8 @@ mod tests {
             ("$$HOST $5 $", Ok("$HOST $5 $")),
             ("$${env:HOST}", Ok("${env:HOST}")),
             ("${env:NONE}", Err("the environment variable `NONE` is not set")),
-            ("${HOST}", Err("`${HOST}` is not a reference")),
-            ("${env:1X}", Err("`${env:1X}` is not a reference")),
+            ("${HOST}", Err("this holds a `${…}` that is not a reference")),
+            ("${env:1X}", Err("this holds a `${…}` that is not a reference")),
             ("${env:HOST", Err("`${` without its `}`")),
         ];
         for (text, expected) in cases {

@@ -41,9 +41,6 @@ A reload (SIGHUP or `POST /-/reload`) takes up the options marked *reload*; it i
 when the new configuration is not valid, and says which options need a restart.
 ";
 
-/// Options that are as old as this are not marked with their version.
-const FIRST_VERSION: &str = "0.1.0";
-
 /// The whole document.
 #[must_use]
 pub fn markdown() -> String {
@@ -89,11 +86,7 @@ fn row(option: &Opt) -> String {
         Reload::Restart => "",
     };
     let kind = capitalised(&option.kind.describe());
-    let since = match option.since {
-        FIRST_VERSION => String::new(),
-        version => format!(" Since {version}."),
-    };
-    format!("| `{}` | {default} | {} {kind}.{since}{reload} |", option.key, option.doc)
+    format!("| `{}` | {default} | {} {kind}.{reload} |", option.key, option.doc)
 }
 
 fn capitalised(text: &str) -> String {

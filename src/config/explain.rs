@@ -32,8 +32,6 @@ pub struct Explained {
     pub default_is_value: bool,
     /// Whether a reload takes up a change.
     pub reload: bool,
-    /// The first version that has it.
-    pub since: &'static str,
     /// The environment variable that sets it; `None` where a name of one's own stands in the key.
     pub variable: Option<String>,
     /// A value it may have.
@@ -103,7 +101,6 @@ fn explained(key: String, also: Vec<String>, option: &Opt) -> Explained {
         default,
         default_is_value,
         reload: option.reload == Reload::Live,
-        since: option.since,
         variable: (!named).then(|| format!("{VARIABLE_PREFIX}{variable}")),
         example: example(&key, option),
         key,

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::check::{Values, check};
 use super::option::Reload;
 use super::surroundings::Surroundings;
-use super::{Config, resolve};
+use super::{Config, resolve, secrets};
 use crate::time::{Clock as _, SystemClock, UnixNano};
 use crate::yaml::{self, Entry, Node, Value};
 use crate::yaml::{Finding, Findings, Severity, SourceKind, Sources, Span};
@@ -154,6 +154,12 @@ impl Loaded {
         self.values.given.iter().map(origin).collect()
     }
 
+    /// Where an option was written.
+    #[must_use]
+    pub fn span(&self, key: &str) -> Option<Span> {
+        self.values.given.get(key).map(|given| given.span)
+    }
+
     /// What was written, typed.
     pub(super) const fn values(&self) -> &Values {
         &self.values
@@ -185,7 +191,13 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
     let mut root = Node { span: start, value: Value::Mapping(Vec::new()) };
     for (name, text) in &inputs.files {
         let source = sources.add(SourceKind::File, name, text.clone());
-        if let Some(node) = yaml::parse(text, source, &mut findings) {
+        let before = findings.len();
+        let parsed = yaml::parse(text, source, &mut findings);
+        if findings.len() > before {
+            sources.hide_values(source);
+        }
+        if let Some(node) = parsed {
+            secrets::hide(&node, &mut sources);
             overlay(&mut root, node, &mut findings);
         }
     }
@@ -250,8 +262,13 @@ impl Assignment<'_> {
         let column = self.text.chars().take_while(|c| *c != '=').count() + 1;
         let whole = self.text.chars().count();
         let is_assignment = self.text.contains('=');
+        let has_value = is_assignment || self.text.contains([':', ' ']);
         let source = sources.add(self.kind, self.name, self.text);
         if !is_assignment || self.keys.iter().any(|key| key.is_empty()) {
+            // More than a key was written.
+            if has_value {
+                sources.hide_values(source);
+            }
             let span = Span { source, line: 1, column: 1, length: whole };
             let message = "this is not an assignment";
             let help =
@@ -264,6 +281,9 @@ impl Assignment<'_> {
         let mut node = if self.value.starts_with(['[', '{']) {
             let mut own = Vec::new();
             let parsed = yaml::parse(self.value, source, &mut own);
+            if !own.is_empty() {
+                sources.hide_values(source);
+            }
             findings.extend(own.into_iter().map(|f| Finding { span, ..f }));
             let Some(mut node) = parsed else { return };
             shift(&mut node, column);
@@ -280,6 +300,7 @@ impl Assignment<'_> {
             node = Node { span: key_span, value: Value::Mapping(vec![entry]) };
             column = column.saturating_sub(self.separator).max(self.offset);
         }
+        secrets::hide(&node, sources);
         overlay(root, node, findings);
     }
 }

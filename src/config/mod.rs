@@ -24,6 +24,7 @@ mod receivers;
 mod refused;
 mod resolve;
 mod schema;
+mod secrets;
 mod slos;
 mod surroundings;
 mod table;

@@ -14,8 +14,6 @@ pub(super) struct Opt {
     /// What it does: full sentences.
     pub(super) doc: &'static str,
     pub(super) reload: Reload,
-    /// The first version that has it.
-    pub(super) since: &'static str,
 }
 
 /// What holds when an option is not given.

@@ -7,12 +7,14 @@ use crate::receive::{Auth, Bind, Config, InvalidUtf8, Listener, Tls};
 use crate::yaml::Finding;
 
 const SHARED: &str = "receivers.otlp";
+/// The listeners on ports, and where they are unless told otherwise.
+pub(super) const TCP: [(&str, &str); 2] = [("grpc", "127.0.0.1:4317"), ("http", "127.0.0.1:4318")];
 
 pub(super) fn resolve(values: &Values, budget: &Budget, findings: &mut Vec<Finding>) -> Config {
     let mut config = Config::with_budget(budget);
     values.at("limits").set("connections_max", &mut config.connections_max);
     config.listeners = Vec::new();
-    for (protocol, endpoint) in [("grpc", "127.0.0.1:4317"), ("http", "127.0.0.1:4318")] {
+    for (protocol, endpoint) in TCP {
         let at = values.at(&format!("{SHARED}.protocols.{protocol}"));
         let (mut enabled, mut endpoint) = (true, endpoint.to_owned());
         at.set("enabled", &mut enabled);

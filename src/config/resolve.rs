@@ -9,6 +9,7 @@ use crate::aggregate;
 use crate::aggregate::metrics::Promotion;
 use crate::journal::{self, Durability};
 use crate::memory::Budget;
+use crate::net::endpoint::Endpoint;
 use crate::store;
 use crate::telemetry;
 use crate::yaml::{Finding, nearest};
@@ -219,10 +220,23 @@ fn telemetry(values: &Values, findings: &mut Vec<Finding>) -> telemetry::Config 
         Some("json") => config.logs.format = telemetry::config::LogFormat::Json,
         _ => {}
     }
-    let otlp = |signal: &str| {
+    let mut otlp = |signal: &str| {
         let at = values.at(&format!("telemetry.{signal}"));
         let mut otlp = telemetry::config::Otlp::default();
         at.set("endpoint", &mut otlp.endpoint);
+        if let Some(given) = at.given("endpoint") {
+            let http = otlp.endpoint.starts_with("http://");
+            let wrong = match Endpoint::parse(&otlp.endpoint, true, 4317) {
+                Ok(endpoint) => (!http || endpoint.path != "/")
+                    .then(|| "it is not `http://host:port`".to_owned()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(why) = wrong {
+                let message = format!("the agent's own {signal} cannot be sent there: {why}");
+                let help = "write `http://host:4317`; for TLS send it to this agent, which exports over TLS";
+                findings.push(Finding::error(given.span, message).help(help));
+            }
+        }
         at.set("timeout", &mut otlp.timeout);
         at.set("interval", &mut otlp.interval);
         (at.word("exporter") == Some("otlp")).then_some(otlp)

@@ -17,7 +17,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 const fn live(key: &'static str, kind: Kind, default: Preset, doc: &'static str) -> Opt {
-    Opt { key, kind, default, doc, reload: Reload::Live, since: "0.1.0" }
+    Opt { key, kind, default, doc, reload: Reload::Live }
 }
 
 const fn fixed(key: &'static str, kind: Kind, default: Preset, doc: &'static str) -> Opt {
@@ -356,7 +356,7 @@ const JOURNAL: &[Opt] = &[
         unset("the smaller of 512MiB and 10 % of the free disk"),
         "The disk cap. 5 % of the disk is kept free in any case.",
     ),
-    fixed(
+    live(
         "when_full",
         Kind::Enum(&["reject", "drop_oldest"]),
         is("reject"),

@@ -134,7 +134,7 @@ durability: os
 
         config.yaml:13:3: error: unknown exporter type `otlp`
            |
-        13 |   otlp/tempo: {endpoint: "http://tempo:4317"}
+        13 |   otlp/tempo: {endpoint: [redacted]}
            |   ^^^^^^^^^^
            = help: did you mean `otlp_grpc`? known here: `debug`, `file`, `otlp_grpc`, `otlp_http`
 
@@ -152,8 +152,8 @@ durability: os
 
         config.yaml:17:30: error: the environment variable `NO_SUCH_TOKEN` is not set
            |
-        17 |     headers: {authorization: "Bearer ${env:NO_SUCH_TOKEN}"}
-           |                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        17 |     headers: {authorization: [redacted]}
+           |                              ^^^^^^^^^^
            = help: set it, or give a default: `${env:NO_SUCH_TOKEN:-default}`
 
         config.yaml:18:33: error: `yes` is not a value of `exporters.otlp_http/b.retry_on_failure.enabled`
@@ -269,8 +269,61 @@ fn secrets_are_shown_nowhere() {
     let loaded = loaded(&[text], &[], &[]);
     let shown = format!("{:?} {:?}", loaded.config, loaded.origins());
     assert!(!shown.contains("hunter2"), "{shown}");
-    let bad = "exporters: {otlp_http: {endpoint: 'http://b', headers: {a: \"hunter2\\n\"}}}";
-    assert!(!refused(bad).render(&Style::default()).contains("hunter2"));
+    let shown = |bad: &super::Inputs| load(bad).unwrap_err().render(&Style::default());
+    for bad in [
+        r#"exporters: {otlp_http: {endpoint: 'http://b', headers: {a: "hunter2\n"}}}"#,
+        // Beside another finding in the same line.
+        "exporters: {otlp_http: {endpoint: 'http://b', headers: {a: hunter2}, nokey: 1}}",
+        "exporters: {otlp_http: {endpoint: 'http://b', headers: 'a: hunter2'}}",
+        "exporters: {otlp_http: {endpoint: 'http://b', headers: {a hunter2}}}",
+        "exporters: {otlp_http: {endpoint: 'http://b', heders: {a: hunter2}}}",
+        "exporters: {otlphttp: {endpoint: 'http://b', headers: {a: hunter2}}}",
+        "exporters: {otlp_http: {endpoint: 'http://b', headers: {a: '${hunter2}'}}}",
+        "exporters: {otlp_http: {endpoint: 'http://u:hunter2@b'}, nokey: {}}",
+        "exporters: {otlp_http: {traces_endpoint: 'http://b?hunter2'}}",
+        "telemetry: {traces: {endpoint: 'http://u:hunter2@b', nokey: 1}}",
+        "alerting: {webhooks: [{url: 'https://b/hunter2', nokey: 1}]}",
+        "alerting: {webhooks: [{url: 'ftp://b/hunter2'}]}",
+        // Text that is not YAML, or of which a part is in no tree.
+        "exporters: {otlp_http: {headers: {a: hunter2, a: x}}}",
+        "exporters: {otlp_http: {headers: {a: x, a: hunter2}, a: }}}",
+        "headers:\n  a: Bearer hunter2: x\n",
+        "headers:\n  a: \"Bearer\n hunter2\n",
+        "exporters: {otlp_http: {nokey: 1, headers: {a: 'x\n  hunter2', b: hunter2}, nokey: 1}}",
+    ] {
+        let shown = shown(&inputs(&[bad], &[], &[]));
+        assert!(!shown.contains("hunter2"), "{bad}: {shown}");
+    }
+    for (name, value) in [
+        ("SIDELIGHT__ALERTING__WEBHOOKS", "[{url: 'https://b/hunter2', nokey: 1}]"),
+        ("SIDELIGHT__ALERTING__WEBHOOKS", "[{url: 'https://b/hunter2', nokey: 1}"),
+        ("SIDELIGHT__ALERTING__WEBHOOK", "hunter2"),
+    ] {
+        let shown = shown(&inputs(&[], &[(name, value)], &[]));
+        assert!(!shown.contains("hunter2"), "{name}: {shown}");
+    }
+    for set in [
+        "exporters={otlp_http/a: {endpoint: 'http://b', headers: {a: hunter2}, nokey: 1}}",
+        "exporters={otlp_http/a: {headers: {a: hunter2}",
+        "exporters.otlp_http/a.headers: hunter2",
+        "exporters.otlp_http/a.heders.a=hunter2",
+    ] {
+        let shown = shown(&inputs(&[], &[], &[set]));
+        assert!(!shown.contains("hunter2"), "{set}: {shown}");
+    }
+}
+
+#[test]
+fn a_line_with_a_secret_shows_the_rest_of_it() {
+    let text = "exporters: {otlp_http/a: {endpoint: \"http://a:1\", headers: {authorization: \"Bearer s3cr3t\"}, nokey: 1}}";
+    expect![[r#"
+        config.yaml:1:94: error: unknown key `nokey`
+          |
+        1 | : {otlp_http/a: {endpoint: "http://a:1", headers: {authorization: [redacted]}, nokey: 1}}
+          |                                                                                ^^^^^
+          = help: known here: `compression`, `compression_params`, `encoding`, `endpoint`, `headers`, `headers_from_context`, `keepalive`, `logs_endpoint`, `metrics_endpoint`, `profiles_endpoint`, `retry_on_failure`, `sending_queue`, `signals`, `timeout`, `tls`, `traces_endpoint`
+    "#]]
+    .assert_eq(&refused(text).render(&Style::default()));
 }
 
 #[test]
@@ -344,6 +397,9 @@ fn what_needs_more_than_one_value_is_checked() {
             "does not begin with `/`",
         ),
         ("telemetry: {logs: {level: wran}}", "not a log level"),
+        ("telemetry: {traces: {endpoint: garbage garbage}}", "own traces cannot be sent there"),
+        ("telemetry: {metrics: {endpoint: 'https://a:4317'}}", "own metrics cannot be sent there"),
+        ("telemetry: {metrics: {endpoint: 'a:4317'}}", "own metrics cannot be sent there"),
         ("telemetry: {logs: {level: 'a=b=c'}}", "not a log level"),
         ("journal: {memory_size: 100MiB}", "more than half"),
         ("journal: {max_size: 64MiB, retention: {size: 1GiB}}", "above `journal.max_size`"),
@@ -357,7 +413,7 @@ fn what_needs_more_than_one_value_is_checked() {
 #[test]
 fn what_works_but_is_probably_not_meant_is_a_warning() {
     let cases = [
-        ("admin: {endpoint: 0.0.0.0:9464}", Some("may read")),
+        ("admin: {endpoint: 0.0.0.0:9464}", Some("may read `/metrics`")),
         ("receivers: {otlp: {protocols: {grpc: {endpoint: 0.0.0.0:4317}}}}", Some("may send")),
         (
             "receivers: {otlp: {auth: {bearer_token_file: /t}, \
@@ -623,6 +679,7 @@ pub(super) fn other_than_default(option: &Opt) -> &'static str {
         (Kind::Url, _) => "'http://other.example:1/x'",
         (Kind::Text, _) if option.key == "logs.level" => "debug",
         (Kind::Text, _) if option.key.ends_with("path") => "/other",
+        (Kind::Text, _) if option.key.ends_with("endpoint") => "http://other:4317",
         (Kind::Text | Kind::Path, _) => "/other",
     }
 }

@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use super::check::Val;
 use super::option::Kind;
 use super::value::{show_byte_size, show_duration};
-
-/// What stands for a secret.
-pub(super) const REDACTED: &str = "[redacted]";
+pub(super) use crate::yaml::REDACTED;
 
 /// A value for people.
 pub(super) fn shown(kind: &Kind, value: &Val) -> String {

@@ -271,8 +271,11 @@ fn log(message: &Message, now: UnixNano) {
     let summary = message.annotations.iter().find(|(name, _)| name == "summary");
     let summary = printable(summary.map_or("", |(_, text)| text), 300);
     let lasted = message.resolved_at.unwrap_or(now).since(message.starts_at).as_secs();
-    if message.is_firing() {
-        let value = message.value;
+    let value = message.value;
+    if message.is_firing() && message.label("severity") == "none" {
+        // As the Watchdog's, which always fires.
+        tracing::info!(alert = name, state = "firing", labels, value, summary, "an alert fires");
+    } else if message.is_firing() {
         tracing::warn!(alert = name, state = "firing", labels, value, summary, "an alert fires");
     } else {
         tracing::info!(

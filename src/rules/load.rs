@@ -90,7 +90,10 @@ pub fn load(config: &Config) -> Loaded {
 }
 
 /// The text of a rule file, if it is one: a pipe or a device may never end.
-fn read(path: &str) -> io::Result<String> {
+///
+/// # Errors
+/// It cannot be read, is no file or no text, or is too large.
+pub fn read(path: &str) -> io::Result<String> {
     let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
     if !std::fs::metadata(path)?.is_file() {
         return refuse("it is not a file".to_owned());

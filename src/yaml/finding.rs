@@ -63,16 +63,13 @@ pub struct Finding {
     pub message: String,
     /// Why, or how to fix it.
     pub help: Option<String>,
-    /// The line holds a secret and must not be shown.
-    pub secret: bool,
 }
 
 impl Finding {
     /// An error at `span`.
     #[must_use]
     pub fn error(span: Span, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { severity: Severity::Error, span, message, help: None, secret: false }
+        Self { severity: Severity::Error, span, message: message.into(), help: None }
     }
 
     /// A warning at `span`.
@@ -110,6 +107,16 @@ pub struct Source {
     pub name: String,
     /// The whole text; of variables and flags `NAME=value`.
     pub text: String,
+    hidden: Hidden,
+}
+
+/// What of a text is never shown.
+#[derive(Clone, Debug)]
+enum Hidden {
+    /// Secrets, where they stand.
+    Spans(Vec<Span>),
+    /// Whatever stands behind the first key of a line: nobody knows where the secrets are.
+    Values,
 }
 
 /// Every text that was read, in order of precedence: the last one wins.
@@ -119,8 +126,27 @@ pub struct Sources(Vec<Source>);
 impl Sources {
     /// Adds a text; what spans in it name.
     pub fn add(&mut self, kind: SourceKind, name: &str, text: String) -> SourceId {
-        self.0.push(Source { kind, name: name.to_owned(), text });
+        self.0.push(Source {
+            kind,
+            name: name.to_owned(),
+            text,
+            hidden: Hidden::Spans(Vec::new()),
+        });
         SourceId(self.0.len() - 1)
+    }
+
+    /// Never shows what stands at `span`, whatever a finding is about.
+    pub fn hide(&mut self, span: Span) {
+        if let Some(Source { hidden: Hidden::Spans(spans), .. }) = self.0.get_mut(span.source.0) {
+            spans.push(span);
+        }
+    }
+
+    /// Shows no value of a text: for one that could not be parsed, or in which a secret stands over several lines.
+    pub fn hide_values(&mut self, source: SourceId) {
+        if let Some(source) = self.0.get_mut(source.0) {
+            source.hidden = Hidden::Values;
+        }
     }
 
     /// The source that `span` is in.
@@ -206,13 +232,12 @@ fn render_one(sources: &Sources, finding: &Finding, style: &Style) -> String {
     let span = finding.span;
     let (place, word) = (sources.place(span), finding.severity.as_str());
     let mut out = format!("{place}: {severe}{word}{reset}: {}\n", finding.message);
-    let line = sources.of(span).and_then(|s| s.text.lines().nth(span.line.saturating_sub(1)));
-    if let Some(line) = line.filter(|_| !finding.secret) {
+    if let Some((line, column, length)) = sources.of(span).and_then(|source| source.shown(span)) {
         let number = span.line.to_string();
         let gutter = " ".repeat(number.len());
-        let (line, column) = window(line, span.column);
+        let (line, column) = window(&line, column);
         let room = line.chars().count().saturating_sub(column - 1).max(1);
-        let caret = "^".repeat(span.length.clamp(1, room));
+        let caret = "^".repeat(length.clamp(1, room));
         let before = " ".repeat(column - 1);
         let _ = writeln!(out, "{frame}{gutter} |{reset}");
         let _ = writeln!(out, "{frame}{number} |{reset} {line}");
@@ -223,6 +248,65 @@ fn render_one(sources: &Sources, finding: &Finding, style: &Style) -> String {
         let _ = writeln!(out, "{frame}{gutter} ={reset} help: {help}");
     }
     out
+}
+
+/// What stands for a secret.
+pub const REDACTED: &str = "[redacted]";
+
+impl Source {
+    /// The line of `span` without secrets, and column and length of what `span` is in it; `None` where nothing of the line
+    /// may be shown.
+    fn shown(&self, span: Span) -> Option<(String, usize, usize)> {
+        let line = self.text.lines().nth(span.line.saturating_sub(1))?;
+        let mut hidden = match &self.hidden {
+            Hidden::Values => {
+                let end = line.find([':', '='])?;
+                // Else it may be the rest of a value that began in another line.
+                let legal = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+                let name = line.get(..end)?.trim_start_matches([' ', '-', '{']);
+                if !name.trim_matches(['"', '\'']).chars().all(legal) {
+                    return None;
+                }
+                let key = line.get(..=end)?;
+                return Some((
+                    key.to_owned(),
+                    span.column.min(key.chars().count() + 1),
+                    span.length,
+                ));
+            }
+            Hidden::Spans(spans) => {
+                spans.iter().filter(|s| s.line == span.line).collect::<Vec<_>>()
+            }
+        };
+        hidden.sort_unstable();
+        let mut hidden = hidden.into_iter().peekable();
+        let (mut out, mut count, mut redacted) = (String::new(), 0, 0);
+        let (mut from, mut to) = (None, None);
+        for (column, c) in (1..).zip(line.chars()) {
+            if column == span.column {
+                from = Some(count);
+            }
+            if column == span.column.saturating_add(span.length) {
+                to = Some(count);
+            }
+            while hidden.next_if(|s| s.column.saturating_add(s.length) <= column).is_some() {}
+            match hidden.peek() {
+                Some(secret) if secret.column <= column => {
+                    if redacted <= secret.column {
+                        out += REDACTED;
+                        count += REDACTED.len();
+                    }
+                    redacted = column + 1;
+                }
+                _ => {
+                    out.push(c);
+                    count += 1;
+                }
+            }
+        }
+        let from = from.unwrap_or(count + span.column.saturating_sub(line.chars().count() + 1));
+        Some((out, from + 1, to.map_or(span.length, |to| to.saturating_sub(from))))
+    }
 }
 
 /// The part of `line` around `column` that is shown, and the column within it. Control characters
@@ -272,12 +356,20 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_a_secret_is_not_shown() {
-        let sources = sources("authorization: hunter2\n");
-        let span = Span { source: SourceId::FIRST, line: 1, column: 16, length: 7 };
-        let finding = Finding { secret: true, ..Finding::error(span, "bad header") };
-        let shown = render(&sources, &[finding], &Style::COLOUR);
-        assert!(!shown.contains("hunter2"), "{shown}");
+    fn a_secret_is_not_shown_beside_another_finding_in_its_line() {
+        let mut sources = sources("authorization: hunter2, x: y\n");
+        let span = Span { source: SourceId::FIRST, line: 1, column: 25, length: 1 };
+        sources.hide(Span { column: 16, length: 7, ..span });
+        let finding = Finding::error(span, "bad header");
+        expect_test::expect![[r#"
+            config.yaml:1:25: error: bad header
+              |
+            1 | authorization: [redacted], x: y
+              |                            ^
+        "#]]
+        .assert_eq(&render(&sources, std::slice::from_ref(&finding), &Style::default()));
+        sources.hide_values(SourceId::FIRST);
+        assert!(!render(&sources, &[finding], &Style::default()).contains("hunter2"));
     }
 
     #[test]

@@ -14,8 +14,8 @@ mod finding;
 mod place;
 
 pub use finding::{
-    Finding, Findings, Severity, Source, SourceId, SourceKind, Sources, Span, Style, nearest,
-    render,
+    Finding, Findings, REDACTED, Severity, Source, SourceId, SourceKind, Sources, Span, Style,
+    nearest, render,
 };
 pub use place::place;
 

@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::config::parse_duration;
 use crate::export::config::{ClientConfig, Compression, Encoding, Protocol, Secret};
 use crate::export::endpoint::Endpoint;
 use crate::signal::Signal;
@@ -31,7 +30,10 @@ use crate::time::{Clock, SystemClock};
 
 use super::exit::{Exit, Failure};
 use super::ids::IdsFile;
+use super::read::client::duration;
+use super::sink::asked_to_stop;
 use super::terminal::Terminal;
+use super::text::ReportFormat;
 
 use self::send::{Load, Plan};
 
@@ -88,8 +90,8 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How the summary is written.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Text)]
+    output: ReportFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -126,15 +128,6 @@ enum Coding {
     Zstd,
 }
 
-/// How a summary is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    /// Lines for people.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
 /// Items a second; `None` is flat out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rate(Option<f64>);
@@ -146,10 +139,6 @@ fn rate(text: &str) -> Result<Rate, String> {
     let number =
         text.replace('_', "").parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite());
     number.map(|rate| Rate(Some(rate))).ok_or_else(|| "a number above 0, or `max`".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "a time such as 500ms, 10s or 1m30s".to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -217,9 +206,8 @@ pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     let interrupted = {
         let load = Arc::clone(&load);
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                load.stop();
-            }
+            asked_to_stop().await;
+            load.stop();
         })
     };
     load.run().await;

@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::terminal::Terminal;
-use super::Output;
 use super::send::{Load, Tally};
+use crate::cli::text::ReportFormat;
 
 const QUIET_AT_FIRST: Duration = Duration::from_secs(2);
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
@@ -27,7 +27,9 @@ impl Progress {
         let on_screen = std::io::stderr().is_terminal();
         let task = (!terminal.quiet()).then(|| {
             tokio::spawn(async move {
-                if on_screen { bar(&load).await } else { lines(&load, terminal).await }
+                tokio::join!(refusal(&load, terminal), async {
+                    if on_screen { bar(&load).await } else { lines(&load, terminal).await }
+                });
             })
         });
         Self { task }
@@ -47,6 +49,12 @@ impl Drop for Cleared {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// Why it takes so long is said at once.
+async fn refusal(load: &Load, terminal: Terminal) {
+    let words = load.first_refusal().await;
+    terminal.note(&format!("not taken: {words}; sending it again"));
 }
 
 async fn bar(load: &Load) {
@@ -96,10 +104,10 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// The account, as standard output gets it.
-pub(super) fn summary(tally: &Tally, elapsed: Duration, output: Output) -> String {
+pub(super) fn summary(tally: &Tally, elapsed: Duration, output: ReportFormat) -> String {
     match output {
-        Output::Text => text(tally, elapsed),
-        Output::Json => format!("{:#}\n", json_of(tally, elapsed)),
+        ReportFormat::Text => text(tally, elapsed),
+        ReportFormat::Json => format!("{:#}\n", json_of(tally, elapsed)),
     }
 }
 

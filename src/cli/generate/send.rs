@@ -65,6 +65,7 @@ pub(super) struct Load {
     rounds: AtomicU64,
     stopped: AtomicBool,
     stop: tokio::sync::Notify,
+    refusal: tokio::sync::Notify,
     tally: Mutex<Tally>,
 }
 
@@ -148,6 +149,7 @@ impl Load {
             rounds: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             stop: tokio::sync::Notify::new(),
+            refusal: tokio::sync::Notify::new(),
             tally: Mutex::new(Tally::default()),
             plan,
         })
@@ -169,6 +171,12 @@ impl Load {
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.stop.notify_waiters();
+    }
+
+    /// The words of the first answer after which a request is sent again, once there is one.
+    pub(super) async fn first_refusal(&self) -> String {
+        self.refusal.notified().await;
+        self.locked().words.values().next().cloned().unwrap_or_default()
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -297,7 +305,8 @@ impl Load {
             };
             let retryable = error.disposition(&policy) == Disposition::Retry;
             let spent = self.clock.monotonic().saturating_sub(first);
-            let over = spent >= self.plan.retry_for || self.stopped.load(Ordering::Relaxed);
+            let patience = self.patience();
+            let over = spent >= patience || self.stopped.load(Ordering::Relaxed);
             if !retryable || over {
                 self.note_failure(&error, !retryable, items);
                 let bounded = self.plan.count.is_some() || self.plan.time.is_some();
@@ -309,9 +318,17 @@ impl Load {
             }
             let pause = error.retry_after().unwrap_or(wait).min(Duration::from_secs(30));
             *self.locked().noted(&error).retried.entry(label(&error)).or_default() += 1;
-            self.sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            self.refusal.notify_one();
+            let pause = pause.mul_f64(0.5 + fastrand::f64());
+            self.sleep(pause.min(patience.saturating_sub(spent))).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
+    }
+
+    /// How long a request is sent again: where nobody ever answered, no longer than the whole is to take.
+    fn patience(&self) -> Duration {
+        let whole = self.plan.time.filter(|_| !self.locked().answered);
+        whole.map_or(self.plan.retry_for, |whole| whole.min(self.plan.retry_for))
     }
 
     fn note_success(&self, latency: Duration, items: u64, rejected: u64) {

@@ -57,27 +57,45 @@ fn a_rate_is_a_positive_number_or_max() {
     }
 }
 
-#[tokio::test]
-async fn where_nobody_answers_it_ends_after_the_first_request_that_is_given_up() {
-    let plan = send::Plan {
-        round: What::Traces.round(),
-        batch: 1,
-        items_per_second: None,
-        time: None,
-        count: Some(1_000_000),
-        connections: 1,
-        in_flight: 2,
-        retry_for: Duration::from_millis(1),
-        template_spans: 10,
-        seed: 1,
-    };
+const TO_NOBODY: send::Plan = send::Plan {
+    round: What::Traces.round(),
+    batch: 1,
+    items_per_second: None,
+    time: None,
+    count: None,
+    connections: 1,
+    in_flight: 2,
+    retry_for: Duration::from_millis(1),
+    template_spans: 10,
+    seed: 1,
+};
+
+fn to_nobody(plan: send::Plan) -> Arc<Load> {
     let endpoint =
         Endpoint::parse("http://127.0.0.1:1", true, Protocol::Grpc.default_port()).unwrap();
     let client = ClientConfig::new(Protocol::Grpc, endpoint);
-    let load = Load::new(plan, &client, None, Arc::new(SystemClock::new())).unwrap();
-    let load = Arc::new(load);
+    Arc::new(Load::new(plan, &client, None, Arc::new(SystemClock::new())).unwrap())
+}
+
+#[tokio::test]
+async fn where_nobody_answers_it_ends_after_the_first_request_that_is_given_up() {
+    let load = to_nobody(send::Plan { count: Some(1_000_000), ..TO_NOBODY });
     load.run().await;
     let tally = load.tally();
     assert_eq!(tally.exit(), Exit::Unreachable);
     assert!(tally.requests < 10, "{}", tally.requests);
+}
+
+#[tokio::test]
+async fn where_nobody_answers_it_takes_no_longer_than_it_was_to_and_says_why_at_once() {
+    let hour = Duration::from_secs(3600);
+    let load = to_nobody(send::Plan {
+        time: Some(Duration::from_millis(400)),
+        retry_for: hour,
+        ..TO_NOBODY
+    });
+    // An hour of attempts would not end.
+    let (words, ()) = tokio::join!(load.first_refusal(), load.run());
+    assert!(words.contains("refused"), "{words}");
+    assert_eq!(load.tally().exit(), Exit::Unreachable);
 }

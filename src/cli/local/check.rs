@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::check_rules;
 use crate::cli::configured::{Configured, unreadable};
@@ -12,7 +12,7 @@ use crate::cli::read::promql;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
 use crate::config;
-use crate::config::{Finding, LoadError, Severity, Sources};
+use crate::config::{Finding, LoadError, Loaded, Severity, Sources};
 
 /// What is checked.
 #[derive(Debug, clap::Subcommand)]
@@ -74,7 +74,12 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let files = [args.files.as_slice(), &args.config].concat();
     let recipe = Configured::of(files, args.set.clone()).recipe()?;
     let (sources, findings) = match recipe.load() {
-        Ok(loaded) => (loaded.sources, loaded.warnings),
+        Ok(loaded) => {
+            let mut findings = rule_files(&loaded);
+            findings.extend(loaded.warnings);
+            findings.sort_by_key(|finding| finding.span);
+            (loaded.sources, findings)
+        }
         Err(LoadError::Findings(findings)) => (findings.sources, findings.list),
         Err(LoadError::Read(error)) => return Err(unreadable(&error)),
     };
@@ -82,7 +87,10 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let errors = findings.iter().filter(counts).count();
     let warnings = findings.len() - errors;
     match args.output {
-        ReportFormat::Json => terminal.data(&document(&sources, &findings, errors == 0))?,
+        ReportFormat::Json => {
+            let list: Vec<_> = findings.iter().map(|it| finding(&sources, it)).collect();
+            terminal.data(&document(errors == 0, &list))?;
+        }
         ReportFormat::Text => {
             if !findings.is_empty() {
                 terminal.say(&config::render(&sources, &findings, &terminal.style()));
@@ -98,19 +106,48 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if errors == 0 { Exit::Ok } else { Exit::InvalidConfiguration })
 }
 
-fn document(sources: &Sources, findings: &[Finding], valid: bool) -> String {
-    let list = findings.iter().map(|finding| {
-        let span = finding.span;
-        json!({
-            "severity": finding.severity.as_str(),
-            "source": sources.of(span).map(|source| source.name.as_str()),
-            "line": span.line,
-            "column": span.column,
-            "length": span.length,
-            "message": finding.message,
-            "help": finding.help,
-        })
-    });
-    let list: Vec<_> = list.collect();
-    format!("{}\n", json!({"schema_version": 1, "valid": valid, "findings": list}))
+/// What is wrong with the rule files that it names: the agent runs without them, so these are warnings.
+fn rule_files(loaded: &Loaded) -> Vec<Finding> {
+    let Some(span) = loaded.span("rules.files") else { return Vec::new() };
+    let (_, wrong) = check_rules::configured(&loaded.config.rules.files);
+    let help = "the agent leaves such a file out; `sidelight check rules FILE` shows more";
+    wrong.into_iter().map(|text| Finding::warning(span, text).help(help)).collect()
+}
+
+/// A finding for programs.
+pub(super) fn finding(sources: &Sources, finding: &Finding) -> Value {
+    let span = finding.span;
+    json!({
+        "severity": finding.severity.as_str(),
+        "source": sources.of(span).map(|source| source.name.as_str()),
+        "line": span.line,
+        "column": span.column,
+        "length": span.length,
+        "message": finding.message,
+        "help": finding.help,
+    })
+}
+
+pub(super) fn document(valid: bool, findings: &[Value]) -> String {
+    format!("{}\n", json!({"schema_version": 1, "valid": valid, "findings": findings}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inputs, load};
+
+    #[test]
+    fn a_rule_file_that_is_missing_is_a_warning_where_it_is_named() {
+        let text = "rules: {files: [/nowhere/a.yaml, '/nowhere/*.yaml']}".to_owned();
+        let files = vec![("config.yaml".to_owned(), text)];
+        let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
+        let findings = rule_files(&loaded);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        for finding in &findings {
+            assert_eq!(finding.severity, Severity::Warning);
+            assert_eq!(loaded.sources.place(finding.span), "config.yaml:1:16");
+            assert!(finding.message.contains("/nowhere/"), "{finding:?}");
+        }
+    }
 }

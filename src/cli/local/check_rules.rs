@@ -1,12 +1,11 @@
 //! `sidelight check rules`: rule files with every finding at once, and what a running agent's series say about them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
 
+use super::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::{self, Connection};
 use crate::cli::terminal::Terminal;
@@ -16,6 +15,9 @@ use crate::config::{Finding, Severity};
 use crate::rules::file::{RuleFile, parse};
 use crate::rules::lint;
 use crate::rules::lint::{Metric, Seen};
+use crate::rules::load;
+use crate::rules::load::FILES_MAX;
+use crate::rules::paths;
 use crate::yaml::{SourceKind, Sources};
 
 /// The most metrics that the agent is asked about.
@@ -24,9 +26,9 @@ const METRICS_MAX: usize = 500;
 /// What is checked and how it is said.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rule files.
+    /// Rule files, or patterns of their paths such as `rules/*.yaml`.
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    files: Vec<String>,
     /// End with 3 where there is only something to look at.
     #[arg(long)]
     lint_fatal: bool,
@@ -49,9 +51,9 @@ struct Checked {
 }
 
 pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let mut checked = Vec::new();
-    for path in &args.files {
-        checked.push(read(path)?);
+    let (mut checked, unread) = read_all(&args.files);
+    for failure in &unread {
+        terminal.failure(failure);
     }
     let files = || checked.iter().filter_map(|checked| checked.file.as_ref());
     let recorded: BTreeSet<String> =
@@ -69,13 +71,44 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
         one.findings.extend(lint::lint(&one.text, file, interval, seen.as_ref(), &recorded));
         one.findings.sort_by_key(|finding| finding.span);
     }
-    report(args, &checked, terminal)
+    let exit = report(args, &checked, unread.is_empty(), terminal)?;
+    Ok(if unread.is_empty() { exit } else { Exit::Failed })
+}
+
+/// The files that patterns stand for, and why others cannot be read.
+fn read_all(patterns: &[String]) -> (Vec<Checked>, Vec<Failure>) {
+    let (mut checked, mut unread) = (Vec::new(), Vec::new());
+    for pattern in patterns {
+        let found = paths(pattern, FILES_MAX);
+        if found.is_empty() {
+            unread.push(Failure::new(Exit::Failed, format!("no rule file matches {pattern}")));
+        }
+        for path in found {
+            match read(&path) {
+                Ok(read) => checked.push(read),
+                Err(failure) => unread.push(failure),
+            }
+        }
+    }
+    (checked, unread)
+}
+
+/// How many rule files a configuration names, and what is wrong with them, a line each.
+pub(super) fn configured(patterns: &[String]) -> (usize, Vec<String>) {
+    let (checked, unread) = read_all(patterns);
+    let unread = unread.into_iter().map(|failure| {
+        std::iter::once(failure.what).chain(failure.why).collect::<Vec<_>>().join(": ")
+    });
+    let wrong = checked.iter().flat_map(|one| {
+        one.findings.iter().map(|it| format!("{}: {}", one.sources.place(it.span), it.message))
+    });
+    (checked.len(), unread.chain(wrong).collect())
 }
 
 fn read(path: &std::path::Path) -> Result<Checked, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot read {name}"))
+    let text = load::read(&name).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot read the rule file {name}"))
             .because(&error)
             .help("name an existing file in UTF-8 that this user may read")
     })?;
@@ -88,12 +121,23 @@ fn read(path: &std::path::Path) -> Result<Checked, Failure> {
     Ok(Checked { sources, text, file, findings })
 }
 
-fn report(args: &Args, checked: &[Checked], terminal: &Terminal) -> Result<Exit, Failure> {
+fn report(
+    args: &Args,
+    checked: &[Checked],
+    all_read: bool,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let all = || checked.iter().flat_map(|checked| &checked.findings);
     let errors = all().filter(|finding| finding.severity == Severity::Error).count();
     let warnings = all().count() - errors;
+    let valid = errors == 0 && all_read;
     match args.output {
-        ReportFormat::Json => terminal.data(&document(checked, errors == 0))?,
+        ReportFormat::Json => {
+            let list = checked.iter().flat_map(|one| {
+                one.findings.iter().map(|finding| check::finding(&one.sources, finding))
+            });
+            terminal.data(&check::document(valid, &list.collect::<Vec<_>>()))?;
+        }
         ReportFormat::Text => {
             for one in checked.iter().filter(|checked| !checked.findings.is_empty()) {
                 let (sources, findings) = (&one.sources, &one.findings);
@@ -102,7 +146,7 @@ fn report(args: &Args, checked: &[Checked], terminal: &Terminal) -> Result<Exit,
             let files = checked.iter().filter_map(|checked| checked.file.as_ref());
             let rules: usize =
                 files.flat_map(|file| &file.groups).map(|group| group.rules.len()).sum();
-            let verdict = if errors == 0 { "valid" } else { "not valid" };
+            let verdict = if valid { "valid" } else { "not valid" };
             let mut summary = format!("{rules} rules: {verdict}");
             if errors + warnings > 0 {
                 summary += &format!(": {errors} to fix, {warnings} to look at");
@@ -116,24 +160,6 @@ fn report(args: &Args, checked: &[Checked], terminal: &Terminal) -> Result<Exit,
         (0, _) => Exit::Ok,
         _ => Exit::Failed,
     })
-}
-
-fn document(checked: &[Checked], valid: bool) -> String {
-    let list = checked.iter().flat_map(|one| {
-        one.findings.iter().map(|finding| {
-            json!({
-                "severity": finding.severity.as_str(),
-                "source": one.sources.of(finding.span).map(|source| source.name.as_str()),
-                "line": finding.span.line,
-                "column": finding.span.column,
-                "length": finding.span.length,
-                "message": finding.message,
-                "help": finding.help,
-            })
-        })
-    });
-    let list: Vec<_> = list.collect();
-    format!("{}\n", json!({"schema_version": 1, "valid": valid, "findings": list}))
 }
 
 #[derive(Deserialize)]
@@ -206,4 +232,40 @@ fn interval(matrix: &Matrix) -> Option<Duration> {
     distances.sort_by(f64::total_cmp);
     let median = distances.get(distances.len() / 2).filter(|distance| **distance > 0.0)?;
     Duration::try_from_secs_f64(*median).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::ColourChoice;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    const GOOD: &str = "groups: [{name: a, rules: [{record: 'a:b', expr: 'up'}]}]\n";
+
+    #[tokio::test]
+    async fn patterns_are_files_and_one_that_cannot_be_read_hides_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [("a.yaml", GOOD), ("b.yaml", "groups: [{name: a, rules: [{}]}]\n")] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let (checked, unread) = read_all(&[path("none.yaml"), path("*.yaml")]);
+        assert_eq!((checked.len(), unread.len()), (2, 1));
+        assert!(checked.iter().any(|one| !one.findings.is_empty()));
+        let terminal = Terminal::of_process(true, ColourChoice::Never);
+        for (name, exit) in [("a.*", Exit::Ok), ("*.yaml", Exit::Failed), ("c*.yaml", Exit::Failed)]
+        {
+            let args = Typed::parse_from(["check", &path(name)]).args;
+            assert_eq!(execute(&args, &terminal).await, Ok(exit), "{name}");
+        }
+        let (files, wrong) = configured(&[path("a.yaml"), path("none.yaml"), path("x*")]);
+        assert_eq!((files, wrong.len()), (1, 2), "{wrong:?}");
+    }
 }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows::{Column, Shape, text};
 use crate::cli::terminal::Terminal;
-use crate::cli::text::{size, table};
+use crate::cli::text::{Format, size};
 use crate::store::offline::{self, Compaction, FileReport, Offline, Rotation};
 use crate::store::{Config, Deps, OpenError, StoreError};
 use crate::telemetry::Registry;
@@ -22,7 +23,7 @@ pub(crate) enum What {
     /// Every file: what it holds, its size, series, chunks and samples.
     Stats(Args),
     /// Roll up days that are over and drop what is older or larger than configured, as the agent does.
-    Rotate(Change),
+    Rotate(Rotate),
     /// Write every file anew without the free space in it.
     Vacuum(Change),
 }
@@ -47,49 +48,68 @@ pub(crate) struct Change {
     args: Args,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
+/// What is rotated.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rotate {
+    /// Drop files also where no configuration file says how long they are kept.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    change: Change,
 }
 
 pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (What::Stats(args) | What::Rotate(Change { args, .. }) | What::Vacuum(Change { args, .. })) =
-        what;
-    let config = store(args, terminal)?;
     let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
     let refused =
         |error: StoreError| Failure::new(Exit::Failed, "cannot read the store").because(&error);
-    let open = || Offline::open(&config, &deps).map_err(|error| unopened(&error));
     match what {
         What::Stats(args) => {
+            let config = store(args, terminal)?;
             let files = offline::files(&config).map_err(refused)?;
-            show(args, terminal, &stats_document(&config, &files), || {
-                stats_table(&files, terminal)
-            })?;
-            note_problems(&files, terminal);
+            show_stats(args, &config, &files, terminal)
         }
-        What::Rotate(Change { dry_run, args }) => {
+        What::Rotate(Rotate { yes, change: Change { dry_run, args } }) => {
+            let config = store(args, terminal)?;
             let now = deps.clock.unix_nano();
-            let rotation = if *dry_run {
-                offline::rotation(&config, now).map_err(refused)?
-            } else {
-                open()?.rotate(now).map_err(refused)?
-            };
+            let mut rotation = offline::rotation(&config, now).map_err(refused)?;
+            if !dry_run {
+                may_drop(&rotation, *yes || args.configured.names_a_file())?;
+                let store = Offline::open(&config, &deps).map_err(|error| unopened(&error))?;
+                rotation = store.rotate(now).map_err(refused)?;
+            }
             let document = rotation_document(&rotation, *dry_run);
-            show(args, terminal, &document, || rotation_text(&rotation, *dry_run))?;
+            if args.output == Format::Table {
+                terminal.data(&rotation_text(&rotation, *dry_run))?;
+            } else {
+                DROPPED.show(&document, args.output, terminal)?;
+            }
+            Ok(Exit::Ok)
         }
         What::Vacuum(Change { dry_run, args }) => {
+            let config = store(args, terminal)?;
             let compactions = if *dry_run {
                 offline::compactions(&config).map_err(refused)?
             } else {
-                open()?.vacuum().map_err(refused)?
+                let store = Offline::open(&config, &deps).map_err(|error| unopened(&error))?;
+                store.vacuum().map_err(refused)?
             };
-            let document = vacuum_document(&compactions, *dry_run);
-            show(args, terminal, &document, || vacuum_table(&compactions, terminal))?;
+            COMPACTED.show(&vacuum_document(&compactions, *dry_run), args.output, terminal)?;
+            Ok(Exit::Ok)
         }
     }
-    Ok(Exit::Ok)
+}
+
+/// Refuses to drop what only the defaults call too old.
+fn may_drop(rotation: &Rotation, told: bool) -> Result<(), Failure> {
+    if rotation.drop.is_empty() || told {
+        return Ok(());
+    }
+    let count = rotation.drop.len();
+    let what =
+        format!("no configuration file says how long to keep {count} files that would be dropped");
+    Err(Failure::new(Exit::Usage, what).help(
+        "name the agent's configuration with `-c`; `--dry-run` shows the files, `--yes` drops them by the defaults",
+    ))
 }
 
 /// The store that the configuration names; it has to be there.
@@ -104,9 +124,9 @@ fn store(args: &Args, terminal: &Terminal) -> Result<Config, Failure> {
         Ok(_) => Ok(config),
         Err(error) => {
             let what = format!("there is no store in {}", config.directory.display());
-            Err(Failure::new(Exit::Failed, what).because(&error).help(
-                "name the agent's configuration with `-c`, or the directory with `--set store.directory=...`",
-            ))
+            Err(Failure::new(Exit::Failed, what)
+                .because(&error)
+                .help("name the agent's configuration with `-c`"))
         }
     }
 }
@@ -121,16 +141,77 @@ fn unopened(error: &OpenError) -> Failure {
     }
 }
 
-fn show(
+const FILES: Shape = Shape {
+    list: "files",
+    columns: &[
+        Column::text("FILE", |row| text(row, "name")),
+        Column::text("HOLDS", |row| text(row, "holds")),
+        Column::text("DAYS", |row| {
+            let (first, last) = (text(row, "first_day"), text(row, "last_day"));
+            if first == last { first } else { format!("{first} to {last}") }
+        }),
+        Column::number("SIZE", |row| bytes(row, "bytes")).plain(|row| text(row, "bytes")),
+        Column::number("SERIES", |row| text(row, "series")),
+        Column::number("CHUNKS", |row| text(row, "chunks")),
+        Column::number("SAMPLES", |row| text(row, "samples")),
+    ],
+    none: "the store has no files yet",
+};
+
+const DROPPED: Shape = Shape {
+    list: "dropped",
+    columns: &[
+        Column::text("FILE", |row| text(row, "name")),
+        Column::number("SIZE", |row| bytes(row, "bytes")).plain(|row| text(row, "bytes")),
+        Column::text("REASON", |row| text(row, "reason")),
+    ],
+    none: "nothing to drop",
+};
+
+const COMPACTED: Shape = Shape {
+    list: "files",
+    columns: &[
+        Column::text("FILE", |row| text(row, "name")),
+        Column::number("BEFORE", |row| bytes(row, "bytes_before"))
+            .plain(|row| text(row, "bytes_before")),
+        Column::number("AFTER", |row| bytes(row, "bytes_after"))
+            .plain(|row| text(row, "bytes_after")),
+    ],
+    none: "the store has no files yet",
+};
+
+fn bytes(row: &Value, key: &str) -> String {
+    row.get(key).and_then(Value::as_u64).map_or_else(String::new, size)
+}
+
+/// Shows every file, then what is wrong with some.
+fn show_stats(
     args: &Args,
+    config: &Config,
+    files: &[FileReport],
     terminal: &Terminal,
-    document: &Value,
-    text: impl FnOnce() -> String,
-) -> Result<(), Failure> {
-    match args.output {
-        Format::Json => terminal.data(&format!("{document}\n")),
-        Format::Table => terminal.data(&text()),
+) -> Result<Exit, Failure> {
+    let list = FILES.shown(&stats_document(config, files), args.output, terminal);
+    let head = match args.output {
+        Format::Table => {
+            let (all, most) = (total(files), config.max_size);
+            let (directory, count) = (config.directory.display(), files.len());
+            format!(
+                "store  {directory}\nsize   {} of {} in {count} files\n\n",
+                size(all),
+                size(most)
+            )
+        }
+        Format::Json | Format::Ndjson | Format::Csv => String::new(),
+    };
+    terminal.data(&format!("{head}{list}"))?;
+    for file in files.iter().filter(|file| file.held) {
+        terminal.note(&format!("{}: a running agent holds it", file.name));
     }
+    let problems = files.iter().filter_map(|file| Some((&file.name, file.problem.as_ref()?)));
+    let problems: Vec<_> =
+        problems.map(|(name, problem)| terminal.say(&format!("{name}: {problem}"))).collect();
+    Ok(if problems.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
 fn stats_document(config: &Config, files: &[FileReport]) -> Value {
@@ -145,6 +226,7 @@ fn stats_document(config: &Config, files: &[FileReport]) -> Value {
             "series": file.series,
             "chunks": file.chunks,
             "samples": file.samples,
+            "held": file.held,
             "problem": file.problem,
         })
     });
@@ -159,38 +241,6 @@ fn stats_document(config: &Config, files: &[FileReport]) -> Value {
 
 fn total(files: &[FileReport]) -> u64 {
     files.iter().map(|file| file.bytes).sum()
-}
-
-fn stats_table(files: &[FileReport], terminal: &Terminal) -> String {
-    let count = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
-    let rows = files.iter().map(|file| {
-        let days = file.days.as_ref().map_or_else(
-            || "-".to_owned(),
-            |(first, last)| {
-                if first == last { first.clone() } else { format!("{first} to {last}") }
-            },
-        );
-        vec![
-            file.name.clone(),
-            file.holds.to_owned(),
-            days,
-            size(file.bytes),
-            count(file.series),
-            count(file.chunks),
-            count(file.samples),
-        ]
-    });
-    let sum = ["total", "", "", &size(total(files)), "", "", ""].map(str::to_owned).to_vec();
-    let headings = ["FILE", "HOLDS", "DAYS", "SIZE", "SERIES", "CHUNKS", "SAMPLES"];
-    table(&headings, &[3, 4, 5, 6], rows.chain([sum]), terminal.width())
-}
-
-fn note_problems(files: &[FileReport], terminal: &Terminal) {
-    for file in files {
-        if let Some(problem) = &file.problem {
-            terminal.note(&format!("{}: {problem}", file.name));
-        }
-    }
 }
 
 fn rotation_document(rotation: &Rotation, dry_run: bool) -> Value {
@@ -232,13 +282,6 @@ fn vacuum_document(compactions: &[Compaction], dry_run: bool) -> Value {
     json!({"schema_version": 1, "dry_run": dry_run, "files": files.collect::<Vec<_>>()})
 }
 
-fn vacuum_table(compactions: &[Compaction], terminal: &Terminal) -> String {
-    let rows = compactions
-        .iter()
-        .map(|Compaction { name, before, after }| vec![name.clone(), size(*before), size(*after)]);
-    table(&["FILE", "BEFORE", "AFTER"], &[1, 2], rows, terminal.width())
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
@@ -268,6 +311,29 @@ mod tests {
         assert_eq!(nothing, "nothing to roll up and nothing to drop\n");
     }
 
+    #[test]
+    fn nothing_is_dropped_by_the_defaults_alone() {
+        let rotation = Rotation {
+            drop: vec![("metrics-20261118.db".to_owned(), 3 << 20, "age")],
+            ..Rotation::default()
+        };
+        assert_eq!(may_drop(&rotation, false).unwrap_err().exit, Exit::Usage);
+        assert_eq!(may_drop(&rotation, true), Ok(()));
+        assert_eq!(may_drop(&Rotation::default(), false), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_fails_and_one_that_is_held_does_not() {
+        let terminal = Terminal::of_process(true, crate::cli::ColourChoice::Never);
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config::new(directory.path().to_owned());
+        let shown = |file| show_stats(&args(directory.path()), &config, &[file], &terminal);
+        let problem = Some("damaged".to_owned());
+        let bad = FileReport { problem, ..FileReport::default() };
+        assert_eq!(shown(bad), Ok(Exit::Failed));
+        assert_eq!(shown(FileReport { held: true, ..FileReport::default() }), Ok(Exit::Ok));
+    }
+
     fn args(directory: &std::path::Path) -> Args {
         let set = vec![format!("store.directory={}", directory.display())];
         let configured = Configured::of(Vec::new(), set);
@@ -278,7 +344,7 @@ mod tests {
     fn a_directory_without_a_store_and_one_that_is_locked_are_said_and_not_made() {
         let directory = tempfile::tempdir().unwrap();
         let absent = directory.path().join("absent");
-        let terminal = Terminal::of_process(true, false, crate::cli::ColourChoice::Never);
+        let terminal = Terminal::of_process(true, crate::cli::ColourChoice::Never);
         let failure = store(&args(&absent), &terminal).unwrap_err();
         assert!(failure.what.contains("there is no store in"), "{failure:?}");
         assert!(!absent.try_exists().unwrap());
@@ -287,12 +353,13 @@ mod tests {
         let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
         let held = Offline::open(&config, &deps).unwrap();
         let change = || Change { dry_run: false, args: args(&config.directory) };
-        for what in [What::Rotate(change()), What::Vacuum(change())] {
+        let rotate = || What::Rotate(Rotate { yes: true, change: change() });
+        for what in [rotate(), What::Vacuum(change())] {
             let failure = execute(&what, &terminal).unwrap_err();
             assert!(failure.help.unwrap().contains("stop the agent first"));
         }
         drop(held);
-        for what in [What::Rotate(change()), What::Vacuum(change()), What::Stats(change().args)] {
+        for what in [rotate(), What::Vacuum(change()), What::Stats(change().args)] {
             assert_eq!(execute(&what, &terminal), Ok(Exit::Ok));
         }
     }

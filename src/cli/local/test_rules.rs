@@ -6,11 +6,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal::Terminal;
 use crate::config;
 use crate::rules::file::RuleFile;
+use crate::rules::load::FILES_MAX;
 use crate::rules::{file, paths, unittest};
 use crate::yaml::{Finding, SourceKind, Sources};
-
-/// The most rule files that a pattern stands for.
-const FILES_MAX: usize = 500;
 
 /// What is tested.
 #[derive(Debug, clap::Subcommand)]

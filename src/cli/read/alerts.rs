@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::Method;
 use serde_json::{Map, Value, json};
+use sidelight_promql::ast::MatchOp;
 use sidelight_promql::parse_selector;
 
-use super::client::{Connection, duration, message};
+use super::client::{Connection, duration};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{Column, Shape, parsed, plain, rows, text};
+use crate::cli::rows::{Column, Shape, limit, parsed, plain, rows, text};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::Format;
 
@@ -53,7 +54,7 @@ pub(crate) struct Plain {
 /// `alerts ls`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ls {
-    /// Exit with 1 if an alert fires that no silence covers.
+    /// Exit with 1 if an alert fires that no silence covers, unless its severity is `none`, as the Watchdog's is.
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -82,8 +83,8 @@ pub(crate) struct History {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
     /// At most this many.
-    #[arg(short = 'n', long, value_name = "N", default_value = "100")]
-    limit: u32,
+    #[arg(short = 'n', long, value_name = "ROWS", default_value = "100", value_parser = limit)]
+    limit: usize,
     #[command(flatten)]
     plain: Plain,
 }
@@ -91,7 +92,8 @@ pub(crate) struct History {
 /// `alerts silence add`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Add {
-    /// Conditions on labels, all of which must hold: `name=value`, `!=`, `=~` and `!~` with a regular expression.
+    /// Conditions on labels, all of which must hold: `name=value`, `!=`, `=~` and `!~` with a regular expression; or a list
+    /// of them as PromQL writes it.
     #[arg(required = true, value_name = "MATCHER")]
     matchers: Vec<String>,
     /// How long.
@@ -122,10 +124,7 @@ pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
         What::Ls(args) => {
             let document = args.plain.get(ALERTS).await?;
             args.plain.show(&document, &ALERT_ROWS, terminal)?;
-            let loud = |alert: &&Value| {
-                text(alert, "state") == "firing" && text(alert, "silencedBy").is_empty()
-            };
-            let fires = rows(&document, "alerts").iter().any(|alert| loud(&alert));
+            let fires = rows(&document, "alerts").iter().any(is_loud);
             Ok(if args.exit_code && fires { Exit::Failed } else { Exit::Ok })
         }
         What::History(args) => {
@@ -145,7 +144,7 @@ pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
         What::Silence(Silence::Add(args)) => {
             let body = Bytes::from(args.document()?.to_string());
             let connection = &args.plain.connection;
-            let made = changed(connection, Method::POST, SILENCES, body).await?;
+            let made = parsed(&connection.change(Method::POST, SILENCES, body).await?)?;
             if matches!(args.plain.output, Format::Table) {
                 terminal.data(&format!("{}\n", text(&made, "id")))?;
             } else {
@@ -157,27 +156,18 @@ pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
             for id in &args.ids {
                 let id: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
                 let path = format!("{SILENCES}/{id}");
-                changed(&args.connection, Method::DELETE, &path, Bytes::new()).await?;
+                args.connection.change(Method::DELETE, &path, Bytes::new()).await?;
             }
             Ok(Exit::Ok)
         }
     }
 }
 
-/// Asks for a change; the document of what it made.
-async fn changed(
-    connection: &Connection,
-    method: Method,
-    path: &str,
-    body: Bytes,
-) -> Result<Value, Failure> {
-    let answer = connection.ask(method, path, body).await?;
-    if !answer.status.is_success() {
-        let exit =
-            if answer.status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::Failed };
-        return Err(Failure::new(exit, message(&answer)));
-    }
-    parsed(&answer.body)
+/// Whether an alert asks for somebody.
+fn is_loud(alert: &Value) -> bool {
+    text(alert, "state") == "firing"
+        && text(alert, "silencedBy").is_empty()
+        && label(alert, "severity") != "none"
 }
 
 impl Plain {
@@ -220,10 +210,10 @@ impl History {
 
 impl Add {
     fn document(&self) -> Result<Value, Failure> {
-        let matchers = self.matchers.iter().map(|text| matcher(text));
-        let matchers: Vec<Value> = matchers.collect::<Result<_, _>>()?;
+        let matchers = self.matchers.iter().map(|text| matchers(text));
+        let matchers: Vec<Vec<Value>> = matchers.collect::<Result<_, _>>()?;
         Ok(json!({
-            "matchers": matchers,
+            "matchers": matchers.concat(),
             "durationSeconds": self.length.as_secs_f64(),
             "createdBy": self.author,
             "comment": self.comment,
@@ -231,31 +221,40 @@ impl Add {
     }
 }
 
-/// One condition; the value's quotes may be left out.
-fn matcher(text: &str) -> Result<Value, Failure> {
+/// The conditions of one argument: a list as PromQL writes it, or one condition without quotes around its value.
+fn matchers(text: &str) -> Result<Vec<Value>, Failure> {
+    let document = |name: &str, op: MatchOp, value: &str| {
+        json!({
+            "name": name,
+            "value": value,
+            "isRegex": matches!(op, MatchOp::Regex | MatchOp::NotRegex),
+            "isEqual": matches!(op, MatchOp::Equal | MatchOp::Regex),
+        })
+    };
     let refuse = || {
         let what = format!("`{text}` is not a matcher");
-        Failure::new(Exit::Usage, what).help("write `name=value`, or `!=`, `=~`, `!~`")
+        Failure::new(Exit::Usage, what).help(
+            "write `name=value`, or `!=`, `=~`, `!~`; each is an argument of its own, and a value with `,`, quotes or a sign \
+             before it stands in quotes",
+        )
     };
+    if let Ok(list) = parse_selector(&format!("{{{text}}}")).as_deref()
+        && !list.is_empty()
+    {
+        return Ok(list.iter().map(|it| document(&it.name, it.op, &it.value)).collect());
+    }
     let at = text.find(['=', '!']).ok_or_else(refuse)?;
     let (name, rest) = text.split_at(at);
-    let signs = ["=~", "!~", "!=", "="];
-    let sign = signs.into_iter().find(|sign| rest.starts_with(sign)).ok_or_else(refuse)?;
-    let value = rest.strip_prefix(sign).unwrap_or_default();
-    let value = match value.starts_with(['"', '\'', '`']) {
-        // As PromQL quotes it.
-        true => {
-            let selector = parse_selector(&format!("{{x={value}}}")).map_err(|_| refuse())?;
-            selector.first().map(|matcher| matcher.value.clone()).ok_or_else(refuse)?
-        }
-        false => value.to_owned(),
-    };
-    Ok(json!({
-        "name": name.trim(),
-        "value": value,
-        "isRegex": sign.ends_with('~'),
-        "isEqual": sign.starts_with('='),
-    }))
+    let signs = [MatchOp::Regex, MatchOp::NotRegex, MatchOp::NotEqual, MatchOp::Equal];
+    let sign = signs.into_iter().find(|sign| rest.starts_with(sign.name())).ok_or_else(refuse)?;
+    let value = rest.strip_prefix(sign.name()).unwrap_or_default();
+    let name = name.trim();
+    // What could be meant otherwise is not guessed at: a silence must not cover more than was typed.
+    let plain = !value.starts_with(['=', '~', '!']) && !value.contains([',', '"', '\'', '`']);
+    if name.is_empty() || name.contains([',', '"', '\'', '`', ' ']) || !plain {
+        return Err(refuse());
+    }
+    Ok(vec![document(name, sign, value)])
 }
 
 const ALERT_ROWS: Shape = Shape {
@@ -363,15 +362,39 @@ mod tests {
         ] {
             let expected =
                 json!({"name": name, "value": value, "isRegex": regex, "isEqual": equal});
-            assert_eq!(matcher(text).unwrap(), expected, "{text}");
+            assert_eq!(matchers(text).unwrap(), [expected], "{text}");
         }
-        for text in ["alertname", "a!b", "a=\"b", "a='b' or vector(1)"] {
+        for text in ["alertname", "a!b", "a=\"b", "a='b' or vector(1)", "", ",", "=a", "a b=c"] {
             assert_eq!(
-                matcher(text).err().map(|failure| failure.exit),
+                matchers(text).err().map(|failure| failure.exit),
                 Some(Exit::Usage),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_silence_is_never_wider_than_what_was_typed() {
+        let both = matchers(r#"alertname="X",severity="critical""#).unwrap();
+        let names: Vec<_> = both.iter().map(|matcher| text(matcher, "name")).collect();
+        assert_eq!(names, ["alertname", "severity"]);
+        for text in ["a==b", "a!==b", "alertname=Y,severity=z", r#"alertname=Y,severity="z""#] {
+            assert_eq!(
+                matchers(text).err().map(|failure| failure.exit),
+                Some(Exit::Usage),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn alerts_that_always_fire_are_not_loud() {
+        let alert = |severity: &str, silenced: Option<&str>| {
+            let labels = json!({"alertname": "X", "severity": severity});
+            json!({"state": "firing", "labels": labels, "silencedBy": silenced})
+        };
+        assert!(is_loud(&alert("critical", None)) && is_loud(&json!({"state": "firing"})));
+        assert!(!is_loud(&alert("critical", Some("ab"))) && !is_loud(&alert("none", None)));
     }
 
     #[test]

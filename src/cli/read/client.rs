@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,13 +26,14 @@ const OWN_BYTES: u64 = 64;
 /// How to reach the running agent.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Connection {
-    /// The agent's admin endpoint. Default: http://127.0.0.1:9464, or what
-    /// `SIDELIGHT__ADMIN__ENDPOINT` says.
-    #[arg(long, value_name = "URL", env = "SIDELIGHT_URL")]
+    /// The agent's admin endpoint. Default: what `SIDELIGHT_URL` or `SIDELIGHT__ADMIN__ENDPOINT` says, or
+    /// http://127.0.0.1:9464.
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// A file with the token that the agent asks for: `admin.token_file`, or `admin.token` in the directory of its store,
-    /// which is found by itself on the agent's own machine.
-    #[arg(long, value_name = "FILE", env = "SIDELIGHT_TOKEN_FILE")]
+    /// which is found by itself on the agent's own machine. Default: what `SIDELIGHT_TOKEN_FILE` or
+    /// `SIDELIGHT__ADMIN__TOKEN_FILE` says.
+    #[arg(long, value_name = "FILE", env = "SIDELIGHT_TOKEN_FILE", hide_env = true)]
     token_file: Option<PathBuf>,
     /// How long to wait for an answer.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
@@ -51,7 +52,7 @@ pub(crate) struct Answer {
 }
 
 impl Connection {
-    /// Whether an address was given.
+    /// Whether an address was typed: one in the environment is only where to ask, where that is wanted.
     pub(crate) const fn is_named(&self) -> bool {
         self.url.is_some()
     }
@@ -59,7 +60,9 @@ impl Connection {
     /// The same, where the agent of this configuration listens unless an address was given, with its token.
     pub(crate) fn for_agent(&self, config: &Config) -> Self {
         let mut connection = self.clone();
-        connection.url.get_or_insert_with(|| url_of(&config.api.endpoint.to_string()));
+        connection.url.get_or_insert_with(|| {
+            std::env::var(URL).unwrap_or_else(|_| url_of(&config.api.endpoint.to_string()))
+        });
         connection.token_file = connection.token_file.or_else(|| config.api.token_file.clone());
         connection
     }
@@ -89,7 +92,12 @@ impl Connection {
     ) -> Result<Answer, Failure> {
         let url = self.url();
         let uri = uri(&url)?;
-        let token = self.token_file.as_deref().map(token).transpose()?;
+        // A token that cannot be read matters only to an agent that asks for it.
+        let (token, unread) = match self.token_file(&uri).as_deref().map(token) {
+            Some(Ok(token)) => (Some(token), None),
+            Some(Err(failure)) => (None, Some(failure)),
+            None => (None, None),
+        };
         let given = token.is_some();
         let again = (method.clone(), body.clone());
         let mut answer = self.asked(&url, ask(&uri, method, path, body, token)).await?;
@@ -98,11 +106,17 @@ impl Connection {
         }
         if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let what = format!("the agent at {url} refuses: {}", message(&answer));
-            return Err(Failure::new(Exit::NotAuthorised, what)
-                .help(
+            let refused = Failure::new(Exit::NotAuthorised, what);
+            return Err(match unread {
+                Some(Failure { what, why, .. }) => {
+                    let why = std::iter::once(what).chain(why).collect();
+                    Failure { why, ..refused }.help("name a file that this user may read with `--token-file`")
+                }
+                None => refused.help(
                     "give the file of its token with `--token-file`: `admin.token_file`, or `admin.token` in the directory of \
                      its store",
-                ));
+                ),
+            });
         }
         Ok(answer)
     }
@@ -132,28 +146,64 @@ impl Connection {
     /// # Errors
     /// A [`Failure`] when there is none.
     pub(crate) async fn document(&self, path: &str) -> Result<Bytes, Failure> {
-        let answer = self.get(path).await?;
-        if answer.status != StatusCode::OK {
-            let what = format!("the agent answered {}: {}", answer.status, message(&answer));
-            return Err(Failure::new(Exit::Failed, what));
-        }
-        Ok(answer.body)
+        taken(self.get(path).await?)
+    }
+
+    /// Asks for a change, and for the document of what it made.
+    ///
+    /// # Errors
+    /// A [`Failure`] when it was not made.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Bytes, Failure> {
+        taken(self.ask(method, path, body).await?)
+    }
+
+    /// The file with the token, for an agent at `uri`: what is meant for the agent beside is shown to no other.
+    fn token_file(&self, uri: &Uri) -> Option<PathBuf> {
+        let configured = || Some(PathBuf::from(std::env::var_os("SIDELIGHT__ADMIN__TOKEN_FILE")?));
+        let its = self.url.is_none() && std::env::var_os(URL).is_none() || is_here(uri);
+        self.token_file.clone().or_else(|| configured().filter(|_| its))
     }
 
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         let configured = || Some(url_of(&std::env::var("SIDELIGHT__ADMIN__ENDPOINT").ok()?));
         let default = || "http://127.0.0.1:9464".to_owned();
-        self.url.clone().unwrap_or_else(|| configured().unwrap_or_else(default))
+        let named = self.url.clone().or_else(|| std::env::var(URL).ok());
+        named.unwrap_or_else(|| configured().unwrap_or_else(default))
     }
 }
 
-/// Where what listens at `endpoint` is reached from this machine.
+/// Names the agent's address.
+const URL: &str = "SIDELIGHT_URL";
+
 fn url_of(endpoint: &str) -> String {
-    match endpoint.rsplit_once(':') {
-        Some(("0.0.0.0" | "[::]", port)) => format!("http://127.0.0.1:{port}"),
-        _ => format!("http://{endpoint}"),
+    let reached = endpoint.parse().map(|address| reachable(address).to_string());
+    format!("http://{}", reached.as_deref().unwrap_or(endpoint))
+}
+
+/// Where to connect to for what listens on every address.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let local = match address {
+        _ if !address.ip().is_unspecified() => return address,
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(local, address.port())
+}
+
+/// The body of an answer that is no refusal.
+fn taken(answer: Answer) -> Result<Bytes, Failure> {
+    if answer.status.is_success() {
+        return Ok(answer.body);
     }
+    let what = format!("the agent answered {}: {}", answer.status, message(&answer));
+    let typed = answer.status == StatusCode::BAD_REQUEST;
+    Err(Failure::new(if typed { Exit::Usage } else { Exit::Failed }, what))
 }
 
 /// The token in a file, as a header.
@@ -170,16 +220,20 @@ fn token(path: &Path) -> Result<HeaderValue, Failure> {
 /// The token that the agent made for itself, where it is on this machine and says which file it is in. Whoever else listens
 /// there is shown no other file.
 fn own_token(uri: &Uri, answer: &Answer) -> Option<HeaderValue> {
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let document: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
     let path = Path::new(document.get("error")?.get("token_file")?.as_str()?);
     let named = path.file_name().is_some_and(|name| name == "admin.token");
     let refused = answer.status == StatusCode::UNAUTHORIZED;
-    let token = own_file(path).filter(|_| here && named && refused)?;
+    let token = own_file(path).filter(|_| is_here(uri) && named && refused)?;
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// Whether it is on this machine.
+fn is_here(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The token in a file that somebody else named: only where it is such a file as the agent makes, so that it is no other secret
@@ -246,12 +300,13 @@ async fn ask(
     }
 }
 
-/// The text of a refusal: `message` of its JSON, or the whole of it.
+/// The text of a refusal: `error` of its JSON as the Prometheus API has it, `message` as ours has, or the whole of it.
 pub(crate) fn message(answer: &Answer) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-    let message = document
-        .as_ref()
-        .and_then(|document| document.get("error").unwrap_or(document).get("message")?.as_str());
+    let message = document.as_ref().and_then(|document| {
+        let error = document.get("error").unwrap_or(document);
+        error.as_str().or_else(|| error.get("message")?.as_str())
+    });
     let text = message.map_or_else(|| String::from_utf8_lossy(&answer.body), Into::into);
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
@@ -296,6 +351,44 @@ mod tests {
         let asked = asked.await.unwrap();
         assert!(asked.starts_with("GET /readyz HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("authorization: Bearer s3cret\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_read_matters_only_to_an_agent_that_asks_for_it() {
+        let absent = Some(PathBuf::from("/nowhere/token"));
+        let (url, _asked) = answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        let open = Connection { token_file: absent.clone(), ..connection(&url) };
+        assert_eq!(open.get("/healthz").await.unwrap().status.as_u16(), 200);
+        let (url, _asked) = answering("HTTP/1.1 401 no\r\ncontent-length: 2\r\n\r\n{}").await;
+        let guarded = Connection { token_file: absent, ..connection(&url) };
+        let failure = guarded.get("/x").await.err().unwrap();
+        assert_eq!(failure.exit, Exit::NotAuthorised);
+        assert!(failure.why.iter().any(|why| why.contains("/nowhere/token")), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn what_the_agent_calls_a_bad_request_is_a_usage_error_in_its_words() {
+        for body in [
+            r#"{"status":"error","errorType":"bad_data","error":"no such range"}"#,
+            r#"{"error":{"code":"bad_request","message":"no such range"}}"#,
+        ] {
+            let answer = Answer { status: StatusCode::BAD_REQUEST, body: body.as_bytes().into() };
+            let failure = taken(answer).err().unwrap();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.what.ends_with(": no such range"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_listens_everywhere_is_reached_here() {
+        for (listens, reached) in [
+            ("0.0.0.0:9464", "http://127.0.0.1:9464"),
+            ("[::]:9464", "http://[::1]:9464"),
+            ("10.0.0.7:9464", "http://10.0.0.7:9464"),
+            ("agent:9464", "http://agent:9464"),
+        ] {
+            assert_eq!(url_of(listens), reached);
+        }
     }
 
     fn write_as_made(path: &Path, text: &str) {

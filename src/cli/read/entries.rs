@@ -8,9 +8,9 @@ use super::client::{Connection, duration};
 use super::watch::Watch;
 use crate::aggregate::entries::Family;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{Column, Shape, parsed, plain, text, time};
+use crate::cli::rows::{Column, Shape, limit, parsed, plain, text, time};
 use crate::cli::terminal::Terminal;
-use crate::cli::text::Format;
+use crate::cli::text::{Format, seconds};
 
 /// Which entries, and how they are shown.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
     /// At most this many, the newest first.
-    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 50)]
+    #[arg(short = 'n', long, value_name = "ROWS", default_value = "50", value_parser = limit)]
     limit: usize,
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -55,7 +55,7 @@ const ROWS: Shape = Shape {
         Column::text("OUTCOME", |row| text(row, "outcome")),
         Column::number("TOOK", |row| {
             let took = row.get("duration_seconds").and_then(Value::as_f64);
-            took.map_or_else(String::new, super::view::seconds_text)
+            took.map_or_else(String::new, seconds)
         })
         .plain(|row| text(row, "duration_seconds")),
         Column::text("TRACE", |row| text(row, "trace_id")),
@@ -98,6 +98,6 @@ fn path(args: &Args) -> String {
     if let Some(since) = args.since {
         query.append_pair("since", &format!("{}ms", since.as_millis()));
     }
-    query.append_pair("limit", &args.limit.max(1).to_string());
+    query.append_pair("limit", &args.limit.to_string());
     format!("/api/sidelight/v1/entries?{}", query.finish())
 }

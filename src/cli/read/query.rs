@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{Connection, duration, message};
+use super::client::{Connection, duration};
 use super::promql::{self, Labels};
 use super::sparkline::sparkline;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{parsed, unreadable};
+use crate::cli::rows::{limit, parsed, unreadable};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, csv, printable, table};
 use crate::time::{Clock as _, SystemClock};
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
     /// The most series shown.
-    #[arg(short = 'n', long, value_name = "SERIES", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "SERIES", default_value = "100", value_parser = limit)]
     limit: usize,
     #[command(flatten)]
     connection: Connection,
@@ -71,25 +71,17 @@ struct Series {
 
 pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     promql::check(&args.expr, terminal)?;
-    let answer = args.connection.get(&path(args)?).await?;
-    if answer.status != http::StatusCode::OK {
-        let what = format!("the agent answered {}: {}", answer.status, message(&answer));
-        return Err(Failure::new(Exit::Failed, what));
-    }
+    let answer = args.connection.document(&path(args)?).await?;
     if let Format::Json = args.output {
-        let text = String::from_utf8_lossy(&answer.body);
+        let text = String::from_utf8_lossy(&answer);
         terminal.data(&format!("{}\n", text.trim_end()))?;
         return Ok(Exit::Ok);
     }
     if let Format::Ndjson = args.output {
-        let document = parsed(&answer.body)?;
-        let result = document.pointer("/data/result");
-        let series = result.and_then(|result| result.as_array()).map_or(&[][..], Vec::as_slice);
-        terminal.data(&series.iter().map(|row| format!("{row}\n")).collect::<String>())?;
+        terminal.data(&ndjson(&parsed(&answer)?))?;
         return Ok(Exit::Ok);
     }
-    let document: Document =
-        serde_json::from_slice(&answer.body).map_err(|error| unreadable(&error))?;
+    let document: Document = serde_json::from_slice(&answer).map_err(|error| unreadable(&error))?;
     for said in document.warnings.iter().chain(&document.infos) {
         terminal.say(&printable(said));
     }
@@ -97,13 +89,23 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
     Ok(Exit::Ok)
 }
 
+/// A line per series; of a scalar or a string, one.
+fn ndjson(document: &Value) -> String {
+    let data = |name: &str| document.pointer("/data").and_then(|data| data.get(name));
+    match (data("resultType").and_then(Value::as_str), data("result")) {
+        (Some("vector" | "matrix"), Some(Value::Array(series))) => {
+            series.iter().map(|row| format!("{row}\n")).collect()
+        }
+        (_, Some(result)) => format!("{result}\n"),
+        (_, None) => String::new(),
+    }
+}
+
 /// What the agent is asked for.
 fn path(args: &Args) -> Result<String, Failure> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("query", &args.expr);
-    if args.limit > 0 {
-        query.append_pair("limit", &args.limit.to_string());
-    }
+    query.append_pair("limit", &args.limit.to_string());
     let end = match &args.time {
         Some(text) => crate::time::parse_unix_ms(text).ok_or_else(|| {
             let what = format!("`{text}` is not a time");
@@ -133,15 +135,18 @@ fn seconds(milliseconds: i64) -> String {
 fn show(data: Data, args: &Args, terminal: &Terminal) -> Result<(), Failure> {
     let csv_wanted = matches!(args.output, Format::Csv);
     match data {
+        Data::Scalar(value) | Data::String(value) if csv_wanted => {
+            terminal.data(&rows_csv(&[Series { value: Some(value), ..Series::default() }]))
+        }
         Data::Scalar((_, value)) | Data::String((_, value)) => {
             terminal.data(&format!("{}\n", printable(&value)))
+        }
+        Data::Vector(series) | Data::Matrix(series) if csv_wanted => {
+            terminal.data(&rows_csv(&series))
         }
         Data::Vector(series) | Data::Matrix(series) if series.is_empty() => {
             terminal.note("no series; `sidelight series` lists what there is");
             Ok(())
-        }
-        Data::Vector(series) | Data::Matrix(series) if csv_wanted => {
-            terminal.data(&rows_csv(&series))
         }
         Data::Vector(series) => terminal.data(&vector(&series, terminal.width())),
         Data::Matrix(series) => terminal.data(&matrix(&series, terminal.width())),
@@ -278,6 +283,18 @@ mod tests {
             up,4,1
         "#]]
         .assert_eq(&rows_csv(&series).replace("\r\n", "\n"));
+    }
+
+    #[test]
+    fn a_scalar_is_one_line_of_ndjson_and_a_row_below_a_heading_of_csv() {
+        let scalar = r#"{"resultType":"scalar","result":[1.5,"2"]}"#;
+        let document =
+            serde_json::json!({ "data": serde_json::from_str::<Value>(scalar).unwrap() });
+        assert_eq!(ndjson(&document), "[1.5,\"2\"]\n");
+        let Data::Scalar(value) = data(scalar) else { unreachable!("it is a scalar") };
+        let row = Series { value: Some(value), ..Series::default() };
+        assert_eq!(rows_csv(&[row]).replace("\r\n", "\n"), "series,time,value\n{},1.5,2\n");
+        assert_eq!(rows_csv(&[]).replace("\r\n", "\n"), "series,time,value\n");
     }
 
     #[test]

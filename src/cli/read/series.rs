@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::client::Connection;
 use super::promql::{self, Labels};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{parsed, rows, unreadable};
+use crate::cli::rows::{limit, parsed, rows, unreadable};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, csv, printable};
 
@@ -39,7 +39,7 @@ struct List {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
     /// The most lines.
-    #[arg(short = 'n', long, value_name = "LINES", default_value_t = 1000)]
+    #[arg(short = 'n', long, value_name = "LINES", default_value = "1000", value_parser = limit)]
     limit: usize,
     #[command(flatten)]
     connection: Connection,
@@ -55,7 +55,7 @@ struct Document<T> {
 pub(crate) async fn series(args: &SeriesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let all = [r#"{__name__!=""}"#.to_owned()];
     let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
-    list::<Labels>("/api/v1/series", selectors, &args.list, terminal).await
+    list::<Labels>("/api/v1/series", "series", selectors, &args.list, terminal).await
 }
 
 pub(crate) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -66,12 +66,14 @@ pub(crate) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exi
             format!("/api/v1/label/{label}/values")
         }
     };
-    list::<String>(&path, &args.selectors, &args.list, terminal).await
+    let heading = args.label.as_deref().unwrap_or("label");
+    list::<String>(&path, heading, &args.selectors, &args.list, terminal).await
 }
 
 /// Asks for a list and writes a line for each of it.
 async fn list<T: DeserializeOwned + ToString>(
     path: &str,
+    heading: &str,
     selectors: &[String],
     args: &List,
     terminal: &Terminal,
@@ -98,7 +100,7 @@ async fn list<T: DeserializeOwned + ToString>(
         serde_json::from_slice(&answer).map_err(|error| unreadable(&error))?;
     let lines = document.data.iter().map(ToString::to_string);
     let text = match args.output {
-        Format::Csv => csv(lines.map(|line| vec![line])),
+        Format::Csv => csv(std::iter::once(heading.to_owned()).chain(lines).map(|line| vec![line])),
         _ => lines.map(|line| printable(&line) + "\n").collect(),
     };
     terminal.data(&text)?;

@@ -1,5 +1,5 @@
-//! `sidelight overview`, `routes`, `caches`, `queues`, `conns`, `retries`, `features`, `score`, `llm`, `logs`: the
-//! agent's views as tables, and `sidelight export metrics`: all of them in one document.
+//! `sidelight overview`, `routes`, `caches`, `queues`, `conns`, `retries`, `features`, `score`, `llm`: the agent's
+//! views as tables, and `sidelight export metrics`: all of them in one document.
 //!
 //! The agent says which columns there are and in what they are measured; this only lays them out.
 
@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use super::client::{Connection, duration};
 use super::watch::Watch;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{self, parsed, unreadable};
+use crate::cli::rows::{self, limit, parsed, unreadable};
 use crate::cli::terminal::Terminal;
-use crate::cli::text::{Format, table};
+use crate::cli::text::{Format, seconds, table};
 
 /// What is shown and how.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
     /// The most rows.
-    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 50)]
+    #[arg(short = 'n', long, value_name = "ROWS", default_value = "50", value_parser = limit)]
     limit: usize,
     #[command(flatten)]
     watch: Watch,
@@ -134,7 +134,7 @@ pub(crate) async fn execute(view: &str, args: &Args, terminal: &Terminal) -> Res
 fn path(view: &str, args: &Args) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("range", &args.range.as_secs().to_string());
-    query.append_pair("limit", &args.limit.max(1).to_string());
+    query.append_pair("limit", &args.limit.to_string());
     for (name, value) in [("service", &args.service), ("sort", &args.sort)] {
         if let Some(value) = value {
             query.append_pair(name, value);
@@ -204,26 +204,12 @@ fn heading(name: &str) -> String {
 fn number_text(value: f64, unit: &str) -> String {
     match unit {
         "s" if value >= 1e8 => time_text(value),
-        "s" => seconds_text(value),
+        "s" => seconds(value),
         "ratio" => format!("{:.1} %", value * 100.0),
         "0-100" => format!("{value:.0}"),
         _ if value == value.trunc() && value.abs() < 1e15 => format!("{value:.0}"),
         _ if value.abs() < 10.0 => format!("{value:.2}"),
         _ => format!("{value:.1}"),
-    }
-}
-
-/// Three significant digits in the unit that fits.
-pub(super) fn seconds_text(seconds: f64) -> String {
-    let (value, unit) = match seconds.abs() {
-        s if s >= 1.0 || s == 0.0 => (seconds, "s"),
-        s if s >= 1e-3 => (seconds * 1e3, "ms"),
-        _ => (seconds * 1e6, "µs"),
-    };
-    match value.abs() {
-        v if v >= 100.0 || v == 0.0 => format!("{value:.0} {unit}"),
-        v if v >= 10.0 => format!("{value:.1} {unit}"),
-        _ => format!("{value:.2} {unit}"),
     }
 }
 
@@ -259,7 +245,7 @@ mod tests {
 
     #[test]
     fn durations_have_three_digits() {
-        let shown = [0.0, 0.000_012_34, 0.012_3, 0.5, 3.0, 250.0].map(seconds_text);
+        let shown = [0.0, 0.000_012_34, 0.012_3, 0.5, 3.0, 250.0].map(seconds);
         assert_eq!(shown, ["0 s", "12.3 µs", "12.3 ms", "500 ms", "3.00 s", "250 s"]);
     }
 }

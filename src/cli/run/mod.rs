@@ -7,6 +7,7 @@ use crate::agent::{Cause, Started, Stopped};
 use crate::cli::configured::{Configured, load};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::generate;
+use crate::cli::read::client::reachable;
 use crate::cli::terminal::Terminal;
 use crate::config::{LoadError, Style};
 use crate::receive::BindError;
@@ -22,12 +23,15 @@ pub(crate) struct Args {
     /// Also make realistic traffic, to look around.
     #[arg(long)]
     demo: bool,
+    /// Log more.
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 impl Args {
     /// Whether anything was given.
     pub(crate) fn any(&self) -> bool {
-        self.configured.any() || self.check_only || self.demo
+        self.configured.any() || self.check_only || self.demo || self.verbose
     }
 }
 
@@ -40,7 +44,7 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     let mut configured = args.configured;
     if terminal.quiet() {
         configured = configured.unless_set("telemetry.logs.level=error");
-    } else if terminal.verbose() {
+    } else if args.verbose {
         configured = configured.unless_set("telemetry.logs.level=debug");
     }
     let recipe = configured.recipe()?;
@@ -79,7 +83,8 @@ fn start_demo(started: &Started, terminal: &Terminal) {
     let Some(endpoint) = open else {
         return terminal.say("--demo sends nothing: every listener asks for TLS or a token");
     };
-    let address = endpoint.address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+    let address = endpoint.address.parse().map(|address| reachable(address).to_string());
+    let address = address.unwrap_or_else(|_| endpoint.address.clone());
     terminal.note(
         "demo       making 240 spans, points and log records a second; watch: sidelight routes",
     );

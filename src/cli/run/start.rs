@@ -27,7 +27,9 @@ pub(in crate::cli) fn block(started: &Started) -> String {
         lines.push(("exporting", format!("{} to {target}", destination.name)));
     }
     let admin = started.admin;
-    lines.push(("look at", format!("http://{admin}/metrics, /readyz, /api/sidelight/v1/ledger")));
+    let token = if config.api.token_file.is_some() { " (with the token)" } else { "" };
+    let ledger = "/api/sidelight/v1/ledger";
+    lines.push(("look at", format!("http://{admin}/readyz, /metrics{token}, {ledger}{token}")));
     lines.push(("next", next(started)));
     lines.iter().fold(String::new(), |mut out, (what, text)| {
         let _ = writeln!(out, "{what:<10} {text}");
@@ -81,6 +83,12 @@ fn target(target: &Target) -> String {
 
 fn next(started: &Started) -> String {
     let admin = started.admin;
+    let admin = match &started.loaded.config.api.token_file {
+        Some(file) => {
+            format!("-H \"Authorization: Bearer $(cat '{}')\" {admin}", file.display())
+        }
+        None => admin.to_string(),
+    };
     if started.receivers.iter().any(|endpoint| endpoint.address.ends_with(":4317")) {
         format!("point an OpenTelemetry SDK here, then: curl {admin}/metrics")
     } else {
@@ -112,10 +120,20 @@ mod tests {
             receiving  OTLP on unix:///s (gRPC and HTTP, with the token)
             journal    /var/lib/sidelight/journal (fsync: acknowledged data survives power loss)
             exporting  nowhere: no exporters, everything stays here
-            look at    http://127.0.0.1:9464/metrics, /readyz, /api/sidelight/v1/ledger
+            look at    http://127.0.0.1:9464/readyz, /metrics, /api/sidelight/v1/ledger
             next       point an OpenTelemetry SDK here, then: curl 127.0.0.1:9464/metrics
         "#]]
         .assert_eq(&shown("", Recovery::default()));
+    }
+
+    #[test]
+    fn what_asks_for_the_configured_token_is_shown_with_it() {
+        let shown = shown("admin: {token_file: /run/token}", Recovery::default());
+        assert!(shown.contains("/readyz, /metrics (with the token), "), "{shown}");
+        assert!(
+            shown.contains("curl -H \"Authorization: Bearer $(cat '/run/token')\" 127"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -136,8 +136,9 @@ API ([api.md](api.md)) at `--url`; `check`, `test`, `config`, `doctor`, `db` and
 
 What is for programs goes to standard output, what is for people to standard error. `-o` is `table` (for people), `json`
 (one document, with `schema_version`; keys are added and never change their meaning), `ndjson` (a JSON object a line, one a
-row) or `csv` (RFC 4180, numbers in full). Tables fit the terminal, and are as wide as they need where there is none.
-Colours heed `--color`, `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
+row) or `csv` (RFC 4180, numbers in full). Tables fit the terminal, and are as wide as they need where there is none. What is no
+list (`check`, `config explain`, `doctor`, `gen`, `sink`, `version`) is `text` or `json`. Colours heed `--color`, `NO_COLOR`,
+`FORCE_COLOR` and `TERM=dumb`.
 
 | exit code | meaning |
 |---|---|

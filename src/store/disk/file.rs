@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::store::StoreError;
@@ -46,6 +47,8 @@ pub(super) enum Access {
     Write,
     /// For queries.
     Read,
+    /// For reports: a log that a kill left behind is read and stays as it is.
+    Look,
 }
 
 /// Why a file cannot be used.
@@ -120,6 +123,9 @@ impl Role {
 /// [`Trouble`].
 pub(super) fn open(path: &Path, role: Role, access: Access) -> Result<Connection, Trouble> {
     check(path)?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let logged = fs::metadata(log).is_ok_and(|log| log.len() > 0);
     if access == Access::Write {
         touch(path).map_err(|source| refused("create", path, source))?;
     }
@@ -129,7 +135,10 @@ pub(super) fn open(path: &Path, role: Role, access: Access) -> Result<Connection
     let connection = connection.map_err(|error| trouble("open", path, error))?;
     connection.busy_timeout(BUSY).map_err(|error| trouble("open", path, error))?;
     match access {
-        Access::Read => settle(&connection, "-64", "NORMAL"),
+        Access::Look if logged => connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .and_then(|_| settle(&connection, "-64", "NORMAL")),
+        Access::Read | Access::Look => settle(&connection, "-64", "NORMAL"),
         Access::Write => {
             make(&connection, role).map_err(|error| trouble("set up", path, error))?;
             match role {

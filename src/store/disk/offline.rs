@@ -37,8 +37,10 @@ pub struct FileReport {
     pub chunks: Option<u64>,
     /// Samples, or rows, in those chunks.
     pub samples: Option<u64>,
-    /// Why there are no numbers.
+    /// Why it cannot be read.
     pub problem: Option<String>,
+    /// A running agent holds it: there are no numbers, and nothing is wrong.
+    pub held: bool,
 }
 
 /// What rotation does.
@@ -84,7 +86,7 @@ fn report(path: &Path, bytes: u64) -> FileReport {
         None if name == STATE_FILE => (FileReport { holds: "state", ..report }, Role::State),
         None => return FileReport { holds: "set aside", ..report },
     };
-    let counted = file::open(path, role, Access::Read).and_then(|connection| {
+    let counted = file::open(path, role, Access::Look).and_then(|connection| {
         counts(&connection, role).map_err(|error| trouble("read", path, error))
     });
     match counted {
@@ -92,9 +94,7 @@ fn report(path: &Path, bytes: u64) -> FileReport {
             let (chunks, samples) = chunks.unzip();
             FileReport { free_bytes: Some(free), series: Some(series), chunks, samples, ..report }
         }
-        Err(Trouble::InUse) => {
-            FileReport { problem: Some("a running agent holds it".to_owned()), ..report }
-        }
+        Err(Trouble::InUse) => FileReport { held: true, ..report },
         Err(trouble) => {
             let error = trouble.into_error("read", path);
             FileReport { problem: Some(crate::telemetry::chain(&error)), ..report }

@@ -171,7 +171,7 @@ fn refuse_newer(config: &Config, keys: &[FileKey]) -> Result<(), OpenError> {
 
 /// The days that a file of rows holds whole.
 pub(super) fn rolled_days(path: &Path) -> Result<Vec<Day>, Trouble> {
-    let connection = file::open(path, Role::Rows, Access::Read)?;
+    let connection = file::open(path, Role::Rows, Access::Look)?;
     let read = || {
         let mut statement = connection.prepare("SELECT day FROM rolled WHERE done")?;
         let days = statement.query_map([], |row| Ok(Day(row.get(0)?)))?;

@@ -63,7 +63,6 @@ fn text(option: &Explained) -> String {
             "change",
             if option.reload { "taken up by a reload" } else { "needs a restart" }.to_owned(),
         ),
-        ("since", option.since.to_owned()),
     ];
     if let Some(variable) = &option.variable {
         rows.push(("variable", variable.clone()));
@@ -105,7 +104,6 @@ fn document(option: &Explained) -> Value {
         "default": option.default_is_value.then_some(option.default),
         "otherwise": (!option.default_is_value).then_some(option.default),
         "reload": option.reload,
-        "since": option.since,
         "variable": option.variable,
         "example": option.example,
     })

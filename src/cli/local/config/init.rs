@@ -80,7 +80,7 @@ mod tests {
     fn a_file_that_is_there_stays_unless_forced_and_a_place_that_is_not_is_said() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
-        let terminal = Terminal::of_process(true, false, ColourChoice::Never);
+        let terminal = Terminal::of_process(true, ColourChoice::Never);
         let init = |file: &std::path::Path, force| {
             execute(&Args { file: file.to_owned(), force }, &terminal)
         };

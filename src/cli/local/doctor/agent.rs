@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::report::Group;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::{Connection, message};
 use crate::cli::rows;
 
@@ -14,56 +14,79 @@ const SPANS: &str = "sum by (service) (increase(traces_spanmetrics_calls_total[1
 const ROUTELESS: &str = "sum by (service) (increase(traces_spanmetrics_calls_total{\
     span_kind=\"SPAN_KIND_SERVER\",http_request_method!=\"\",http_route=\"\"}[5m])) > 0";
 
+/// Who answers at the admin endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    /// An agent, and where it takes OTLP, if it says so.
+    Agent(Option<Vec<String>>),
+    /// Something else, or something that cannot be told from it.
+    Foreign,
+    /// Nobody.
+    Nobody,
+}
+
 /// Whether an agent runs.
-pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> bool {
+pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> Running {
+    let url = connection.url();
+    let foreign = "name the agent's address with --url, or stop what has its port";
+    // Everybody may ask for this: whoever refuses it is somebody else.
     let answer = match connection.get("/readyz").await {
         Ok(answer) => answer,
-        Err(failure) if failure.exit == Exit::NotAuthorised => {
-            group.failed("running", failure.what, "name the file of its token with --token-file");
-            return true;
+        Err(failure) if failure.exit == Exit::Unreachable => {
+            let why = failure.why.first().map_or_else(String::new, |why| format!(" ({why})"));
+            group.skipped("running", format!("no agent answers at {url}{why}"));
+            return Running::Nobody;
         }
         Err(failure) => {
-            let why = failure.why.first().map_or_else(String::new, |why| format!(" ({why})"));
-            group.skipped("running", format!("no agent answers at {}{why}", connection.url()));
-            return false;
+            group.failed("running", failure.what, foreign);
+            return Running::Foreign;
         }
     };
     let document = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    if document.get("ready").and_then(Value::as_bool).is_none() {
+        let (status, said) = (answer.status, message(&answer));
+        let text = format!("what answers at {url} is not this agent: {status} {said}");
+        group.failed("running", text.trim_end(), foreign);
+        return Running::Foreign;
+    }
     let reasons = rows::rows(&document, "reasons");
-    let url = connection.url();
-    match (answer.status, reasons) {
-        (StatusCode::OK, []) => group.passed("ready", format!("the agent at {url} is ready")),
-        (StatusCode::OK, reasons) => {
-            for reason in reasons {
-                group.warning("ready", format!("ready, but {}", rows::plain(reason)), MORE);
-            }
+    if answer.status != StatusCode::OK {
+        for reason in reasons {
+            group.failed("ready", format!("not ready: {}", rows::plain(reason)), MORE);
         }
-        (StatusCode::SERVICE_UNAVAILABLE, reasons) => {
-            for reason in reasons {
-                group.failed("ready", format!("not ready: {}", rows::plain(reason)), MORE);
-            }
-        }
-        (status, _) => {
-            let text =
-                format!("what answers at {url} is not this agent: {status} {}", message(&answer));
-            group.failed(
-                "running",
-                text,
-                "name the agent's address with --url, or stop what has its port",
-            );
-        }
+    } else if reasons.is_empty() {
+        group.passed("ready", format!("the agent at {url} is ready"));
+    }
+    for reason in reasons.iter().filter(|_| answer.status == StatusCode::OK) {
+        group.warning("ready", format!("ready, but {}", rows::plain(reason)), MORE);
+    }
+    let listeners = listeners(connection).await;
+    if let Err(Failure { exit: Exit::NotAuthorised, what, .. }) = &listeners {
+        group.warning("token", what.as_str(), "name the file of its token with --token-file");
+        return Running::Agent(None);
     }
     application(connection, group).await;
-    true
+    Running::Agent(listeners.ok())
 }
 
 const MORE: &str = "sidelight journal stats, and docs/runbooks.md";
 
+/// Where it takes OTLP.
+async fn listeners(connection: &Connection) -> Result<Vec<String>, Failure> {
+    let status = rows::parsed(&connection.document("/api/sidelight/v1/status").await?)?;
+    let listeners = rows::rows(&status, "listeners").iter();
+    Ok(listeners.map(|listener| rows::text(listener, "address")).collect())
+}
+
 /// Whether services send, and enough.
 async fn application(connection: &Connection, group: &mut Group<'_>) {
-    let Some(services) = ask(connection, SPANS).await else {
-        group.skipped("spans", "the agent keeps no metrics that could be asked");
-        return;
+    let services = match ask(connection, SPANS).await {
+        Ok(services) => services,
+        Err(failure) => {
+            let text = format!("the agent's metrics cannot be asked: {}", failure.what);
+            group.skipped("spans", text);
+            return;
+        }
     };
     if services.is_empty() {
         group.warning(
@@ -88,15 +111,81 @@ async fn application(connection: &Connection, group: &mut Group<'_>) {
     }
 }
 
-/// The services that an expression gives; `None` when it cannot be asked.
-async fn ask(connection: &Connection, query: &str) -> Option<Vec<String>> {
+/// The services that an expression gives.
+async fn ask(connection: &Connection, query: &str) -> Result<Vec<String>, Failure> {
     let query =
         form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
-    let body = connection.document(&format!("/api/v1/query?{query}")).await.ok()?;
-    let document: Value = serde_json::from_slice(&body).ok()?;
-    let series = document.pointer("/data/result")?.as_array()?;
+    let document = rows::parsed(&connection.document(&format!("/api/v1/query?{query}")).await?)?;
+    let series = document.pointer("/data/result").and_then(Value::as_array);
     let service = |series: &Value| Some(series.pointer("/metric/service")?.as_str()?.to_owned());
-    let mut services: Vec<String> = series.iter().filter_map(service).collect();
+    let mut services: Vec<String> = series.into_iter().flatten().filter_map(service).collect();
     services.sort();
-    Some(services.iter().map(|name| crate::cli::text::printable(name)).collect())
+    Ok(services.iter().map(|name| crate::cli::text::printable(name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::report::{Report, Verdict};
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        connection: Connection,
+    }
+
+    /// What is found where these answers are given, one after the other.
+    async fn found(answers: &'static [&'static str]) -> (Running, Vec<(Verdict, &'static str)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4096];
+                let _ = stream.read(&mut request).await.unwrap();
+                let (status, body) = answer.split_once(' ').unwrap();
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let typed = Typed::parse_from(["doctor", "--url", &url, "--token-file", "/nowhere"]);
+        let mut report = Report::default();
+        let running = look(&typed.connection, &mut report.group("agent")).await;
+        (running, report.checks.iter().map(|check| (check.verdict, check.name)).collect())
+    }
+
+    #[tokio::test]
+    async fn what_answers_and_is_no_agent_is_not_taken_for_one() {
+        for answers in [&["200 hello"], &["401 {}"], &["404 {\"ready\":1}"]] {
+            let (running, checks) = found(answers).await;
+            assert_eq!(running, Running::Foreign, "{answers:?}");
+            assert_eq!(checks, [(Verdict::Failed, "running")], "{answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_healthy_agent_whose_token_cannot_be_read_runs() {
+        let (running, checks) = found(&["200 {\"ready\":true}", "401 {}"]).await;
+        assert_eq!(running, Running::Agent(None));
+        assert_eq!(checks, [(Verdict::Passed, "ready"), (Verdict::Warning, "token")]);
+    }
+
+    #[tokio::test]
+    async fn an_agent_says_where_it_listens() {
+        let answers = &[
+            "200 {\"ready\":true}",
+            "200 {\"listeners\":[{\"address\":\"127.0.0.1:4317\"}]}",
+            "503 {\"status\":\"error\",\"error\":\"no store\"}",
+        ];
+        let (running, checks) = found(answers).await;
+        assert_eq!(running, Running::Agent(Some(vec!["127.0.0.1:4317".to_owned()])));
+        assert_eq!(checks, [(Verdict::Passed, "ready"), (Verdict::Skipped, "spans")]);
+    }
 }

@@ -49,6 +49,7 @@ pub(super) fn look(loaded: &Loaded, group: &mut Group<'_>) {
 /// A variable that means other programs points at ourselves.
 fn own_variable(config: &Config, value: Option<&str>, group: &mut Group<'_>) {
     let Some(value) = value else { return };
+    let shown = without_secrets(value);
     let port = value.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
     let ours = config.receive.listeners.iter().any(|listener| match &listener.bind {
         Bind::Tcp(address) => address.rsplit(':').next() == Some(port),
@@ -57,15 +58,26 @@ fn own_variable(config: &Config, value: Option<&str>, group: &mut Group<'_>) {
     if ours && (value.contains("localhost") || value.contains("127.0.0.1")) {
         group.passed(
             "loop",
-            format!("OTEL_EXPORTER_OTLP_ENDPOINT={value} is this agent: not used as a destination"),
+            format!("OTEL_EXPORTER_OTLP_ENDPOINT={shown} is this agent: not used as a destination"),
         );
     } else {
         group.warning(
             "loop",
-            format!("OTEL_EXPORTER_OTLP_ENDPOINT={value} configures SDKs, not this agent"),
+            format!("OTEL_EXPORTER_OTLP_ENDPOINT={shown} configures SDKs, not this agent"),
             "to send there, name it under `exporters`",
         );
     }
+}
+
+/// A URL without its user and what follows `?`.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let authority = rest.find('/').unwrap_or(rest.len());
+    let host = rest.get(..authority).and_then(|it| it.rfind('@')).map_or(0, |at| at + 1);
+    let rest = rest.get(host..).unwrap_or_default();
+    let rest: String = rest.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if scheme.is_empty() { rest } else { format!("{scheme}://{rest}") }
 }
 
 #[cfg(test)]
@@ -79,6 +91,18 @@ mod tests {
         let mut report = Report::default();
         own_variable(&loaded.config, variable, &mut report.group("configuration"));
         report.checks.iter().map(|check| (check.verdict, check.name)).collect()
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_user_and_its_query() {
+        for (url, shown) in [
+            ("http://u:hunter2@tempo:4318/v1", "http://tempo:4318/v1"),
+            ("https://tempo?key=hunter2", "https://tempo"),
+            ("u:hunter2@tempo:4318", "tempo:4318"),
+            ("http://tempo:4318", "http://tempo:4318"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Destinations: the name, the connection, the certificate, and an empty request.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,17 @@ use std::time::Duration;
 use super::report::Group;
 use super::storage;
 use crate::config::Config;
+use crate::export;
 use crate::export::client::{Client, ConnectError, SendError, TlsError};
 use crate::export::config::{ClientConfig, Destination, Target};
 use crate::export::disposition::Status;
 use crate::export::endpoint::Endpoint;
+use crate::export::itself;
+use crate::export::itself::Listeners;
 use crate::export::refused::escaped;
 use crate::net::certificate;
 use crate::net::connect;
+use crate::receive::Bind;
 use crate::time::{Clock as _, SystemClock, UnixNano, rfc3339};
 
 /// A certificate that ends sooner is said.
@@ -23,7 +28,15 @@ pub(super) async fn look(config: &Config, timeout: Duration, group: &mut Group<'
     if config.export.destinations.is_empty() {
         group.skipped("export", "no exporters: everything stays here");
     }
+    let listeners = listeners(config);
     for destination in &config.export.destinations {
+        let alone = export::Config { destinations: vec![destination.clone()] };
+        let refused = tokio::time::timeout(timeout, itself::refuse(&alone, &listeners)).await;
+        if let Ok(Err(error)) = refused {
+            let help = option(&destination.name, "endpoint");
+            group.failed("loop", error.to_string(), help);
+            continue;
+        }
         match &destination.target {
             Target::Debug(_) => {
                 group.passed("export", format!("{} writes to standard error", destination.name))
@@ -39,6 +52,18 @@ pub(super) async fn look(config: &Config, timeout: Duration, group: &mut Group<'
             }
         }
     }
+}
+
+/// Where the agent of this configuration would listen.
+fn listeners(config: &Config) -> Listeners {
+    let mut listeners = Listeners::default();
+    for listener in &config.receive.listeners {
+        match &listener.bind {
+            Bind::Tcp(address) => listeners.tcp.extend(address.parse::<SocketAddr>()),
+            Bind::Unix { path, .. } => listeners.unix.push(path.clone()),
+        }
+    }
+    listeners
 }
 
 async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Group<'_>) {
@@ -88,7 +113,7 @@ async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Grou
 }
 
 /// How long the certificate of a server that proved itself still holds.
-fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut Group<'_>) {
+pub(super) fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut Group<'_>) {
     let Some((_, until)) = certificate::validity(certificate) else { return };
     let until = Duration::from_secs(u64::try_from(until).unwrap_or(0));
     let left = until.saturating_sub(Duration::from_nanos(now.0));
@@ -105,7 +130,7 @@ fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut Group<'_>) 
 
 /// What to do about a destination that does not take an empty request.
 fn help(name: &str, error: &SendError) -> String {
-    let option = |key: &str| format!("sidelight config explain exporters.{name}.{key}");
+    let option = |key: &str| option(name, key);
     match error {
         SendError::Connect(ConnectError::Resolve { .. } | ConnectError::NoAddress) => {
             "check the name, and this machine's DNS; in Kubernetes write `service.namespace.svc`"
@@ -131,6 +156,10 @@ fn help(name: &str, error: &SendError) -> String {
             option("endpoint")
         ),
     }
+}
+
+fn option(name: &str, key: &str) -> String {
+    format!("sidelight config explain exporters.{name}.{key}")
 }
 
 fn answered(status: Status, name: &str) -> String {
@@ -171,6 +200,29 @@ mod tests {
             "{failed:?}"
         );
         assert!(failed.help.as_ref().unwrap().contains("exporters.otlp_grpc/x.endpoint"));
+    }
+
+    #[tokio::test]
+    async fn a_destination_that_is_the_agent_itself_fails_as_a_start_would() {
+        let text = "receivers: {otlp: {protocols: {grpc: {endpoint: '0.0.0.0:4317'}}}}\n\
+                    exporters: {otlp_grpc/x: {endpoint: 'http://localhost:4317'}}";
+        let mut config = load(&Inputs {
+            files: vec![("c".to_owned(), text.replace("localhost", "backend.example"))],
+            ..Inputs::default()
+        })
+        .unwrap()
+        .config;
+        // A name that only a resolver knows to be this machine.
+        let Some(Target::Otlp(client)) =
+            config.export.destinations.first_mut().map(|d| &mut d.target)
+        else {
+            panic!("{config:?}")
+        };
+        client.endpoint = Endpoint::parse("http://localhost:4317", true, 4317).unwrap();
+        let mut report = Report::default();
+        look(&config, Duration::from_secs(5), &mut report.group("destinations")).await;
+        let check = report.checks.first().unwrap();
+        assert_eq!((check.name, check.verdict), ("loop", Verdict::Failed), "{report:?}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `sidelight doctor`: whether this machine and this configuration let the agent work, and what to do where not.
 //!
-//! It changes nothing but for a probe file in the journal's directory, which is gone before it is written to. Each
-//! network step may take `--timeout`. Exit codes: 0 fine or only warnings, 1 something failed, 5 the configuration.
+//! It changes nothing but for a probe file in each directory that the agent writes to (journal, store, `file` exporters), which
+//! is gone before it is written to, and takes free ports for a moment, unless it waits for an agent. Each network step may
+//! take `--timeout`. Exit codes: 0 fine or only warnings, 1 something failed, 5 the configuration.
 
 mod agent;
+mod alerting;
 mod configuration;
 mod destinations;
 mod network;
@@ -14,12 +16,13 @@ use std::time::Duration;
 
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::local::check_rules;
 use crate::cli::read::client::{Connection, duration};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
-use crate::config::LoadError;
+use crate::config::{Config, LoadError};
 use crate::time::{Clock as _, SystemClock};
-use report::{Report, Verdict};
+use report::{Group, Report, Verdict};
 
 /// The pause between two rounds of `--wait`.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,11 +60,14 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
             Ok(loaded) => {
                 configuration::look(&loaded, &mut report.group("configuration"));
                 let connection = args.connection.for_agent(&loaded.config);
+                let config = &loaded.config;
                 let running = agent::look(&connection, &mut report.group("agent")).await;
-                network::look(&loaded.config, running, &mut report.group("network")).await;
+                let may_bind = args.wait.is_none();
+                network::look(config, &running, may_bind, &mut report.group("network")).await;
                 let timeout = connection.timeout();
-                destinations::look(&loaded.config, timeout, &mut report.group("destinations"))
-                    .await;
+                destinations::look(config, timeout, &mut report.group("destinations")).await;
+                rules(config, &mut report.group("rules"));
+                alerting::look(&config.notify, timeout, &mut report.group("alerting")).await;
                 storage::look(&loaded.config, &mut report.group("storage"));
                 if report.count(Verdict::Failed) == 0 { Exit::Ok } else { Exit::Failed }
             }
@@ -76,6 +82,20 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
         ReportFormat::Json => format!("{}\n", report.document()),
     })?;
     Ok(exit)
+}
+
+/// The rule files that the configuration names.
+fn rules(config: &Config, group: &mut Group<'_>) {
+    if config.rules.files.is_empty() {
+        return group.skipped("files", "no rule files but those that the agent comes with");
+    }
+    let (files, wrong) = check_rules::configured(&config.rules.files);
+    for text in &wrong {
+        group.failed("files", text.as_str(), "`sidelight check rules FILE` shows where and why");
+    }
+    if wrong.is_empty() {
+        group.passed("files", format!("{files} rule files are valid"));
+    }
 }
 
 #[cfg(test)]

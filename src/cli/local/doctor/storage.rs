@@ -1,7 +1,7 @@
 //! Disks and limits: room, rights, the file system, how long a sync takes, memory, open files, the clock.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,9 +60,19 @@ pub(super) fn writable(
     group: &mut Group<'_>,
 ) -> Option<PathBuf> {
     let shown = directory.display();
-    let there = directory.ancestors().find(|place| std::fs::metadata(place).is_ok());
-    let there = there.filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !there.is_dir() {
+    let found = directory.ancestors().find_map(|place| match std::fs::metadata(place) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        found => Some((place, found)),
+    });
+    let (there, found) = found.unwrap_or_else(|| (Path::new("."), std::fs::metadata(".")));
+    if let Err(error) = &found
+        && error.kind() == ErrorKind::PermissionDenied
+    {
+        let text = format!("{what}: this user may not look into {}", there.display());
+        group.failed("directory", text, "run this as the agent's user, or as root");
+        return None;
+    }
+    if !found.is_ok_and(|found| found.is_dir()) {
         let text = format!("{what}: {} is not a directory", there.display());
         group.failed("directory", text, format!("move it away, or set {option}"));
         return None;

@@ -3,7 +3,7 @@ use crate::cli::ColourChoice;
 
 #[tokio::test]
 async fn a_configuration_that_is_not_valid_has_its_exit_code_and_one_that_cannot_be_read_too() {
-    let terminal = Terminal::of_process(true, false, ColourChoice::Never);
+    let terminal = Terminal::of_process(true, ColourChoice::Never);
     let args = |set: &[&str], files: &[&str]| {
         let line = ["doctor", "--output", "json", "--url", "http://127.0.0.1:1"].map(str::to_owned);
         let set = set.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]);

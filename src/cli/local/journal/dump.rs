@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Place, unopened};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::duration;
-use crate::cli::rows::{Column, Shape, text, time};
+use crate::cli::rows::{Column, Shape, limit, text, time};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, size};
 use crate::journal::Entry;
@@ -16,7 +16,7 @@ use crate::signal::Signal;
 use crate::time::{Clock as _, SystemClock, UnixNano, parse_unix_ms};
 
 /// Rows of a table are laid out together.
-const TABLE_ROWS_MAX: u64 = 10_000;
+const TABLE_ROWS_MAX: usize = 10_000;
 
 /// Which requests, and how they are written.
 #[derive(Debug, clap::Args)]
@@ -40,8 +40,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     seq: u64,
     /// At most this many requests.
-    #[arg(short = 'n', long, value_name = "REQUESTS")]
-    limit: Option<u64>,
+    #[arg(short = 'n', long, value_name = "REQUESTS", value_parser = limit)]
+    limit: Option<usize>,
     /// `json` and `ndjson` are OTLP/JSON, a request a line; `table` and `csv` say what each request is.
     #[arg(short, long, value_name = "FORMAT", default_value = "ndjson")]
     output: Format,
@@ -89,7 +89,7 @@ pub(super) fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure>
     let mut records =
         Records::of(&directory, wanted).map_err(|error| super::unreadable(&directory, &error))?;
     let heads = matches!(args.output, Format::Table | Format::Csv);
-    let limit = args.limit.unwrap_or(if heads { TABLE_ROWS_MAX } else { u64::MAX });
+    let limit = args.limit.unwrap_or(if heads { TABLE_ROWS_MAX } else { usize::MAX });
     let (mut listed, mut written, mut failed) = (Vec::new(), 0, None);
     while written < limit {
         match records.next_record() {

@@ -39,7 +39,7 @@ pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Place {
     /// The journal's directory. Default: that of the configuration.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set"])]
+    #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     #[command(flatten)]
     configured: Configured,
@@ -55,7 +55,8 @@ impl Place {
     fn find(&self, terminal: &Terminal) -> Result<(PathBuf, Option<Loaded>), Failure> {
         if let Some(directory) = &self.directory {
             there(directory)?;
-            return Ok((directory.clone(), None));
+            let configured = self.configured.any().then(|| self.configured.load(terminal));
+            return Ok((directory.clone(), configured.transpose()?));
         }
         let loaded = self.configured.load(terminal)?;
         let journal = &loaded.config.journal;

@@ -17,7 +17,7 @@ use crate::cli::rows::{self, Column, Shape, text};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, size};
 use crate::config::Loaded;
-use crate::export::client::{Client, Response, SendError};
+use crate::export::client::{Client, Partial, Response, SendError};
 use crate::export::config::{ClientConfig, Target};
 use crate::export::refused::escaped;
 use crate::journal::inspect::{Kept, read_rejected, rejected, remove_rejected};
@@ -67,7 +67,7 @@ struct Chosen {
     /// Their names, as `ls` shows them.
     #[arg(value_name = "NAME", value_parser = name, required_unless_present = "all")]
     names: Vec<String>,
-    /// All of them.
+    /// All of them, those that cannot be read as well.
     #[arg(long, conflicts_with = "names")]
     all: bool,
     #[command(flatten)]
@@ -142,9 +142,10 @@ pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
         What::Resend(args) => return resend(args, terminal).await,
         What::Rm(args) => {
             let (directory, _, names) = args.chosen.find(terminal)?;
-            for name in names {
-                remove(&directory, &name)?;
-            }
+            let failures: Vec<_> =
+                names.iter().filter_map(|name| remove(&directory, name).err()).collect();
+            failures.iter().for_each(|failure| terminal.failure(failure));
+            return Ok(if failures.is_empty() { Exit::Ok } else { Exit::Failed });
         }
     }
     Ok(Exit::Ok)
@@ -155,7 +156,10 @@ impl Chosen {
     fn find(&self, terminal: &Terminal) -> Result<(PathBuf, Option<Loaded>, Vec<String>), Failure> {
         let (directory, loaded) = self.place.find(terminal)?;
         let names = if self.all {
-            list(&directory, terminal)?.into_iter().map(|file| file.name).collect()
+            let Kept { files, unreadable } =
+                rejected(&directory).map_err(|error| super::unreadable(&directory, &error))?;
+            let readable = files.into_iter().map(|file| file.name);
+            readable.chain(unreadable.into_iter().map(|(name, _)| name)).collect()
         } else {
             self.names.clone()
         };
@@ -191,38 +195,64 @@ fn remove(directory: &Path, name: &str) -> Result<(), Failure> {
 
 async fn resend(args: &Resend, terminal: &Terminal) -> Result<Exit, Failure> {
     let (directory, loaded, names) = args.chosen.find(terminal)?;
+    // A directory alone says nothing of destinations: those of the environment.
     let loaded = match loaded {
         Some(loaded) => loaded,
         None => Configured::default().load(terminal)?,
     };
-    let (mut taken, mut refused) = (0, 0);
+    let (mut taken, mut refused, mut kept) = (0, 0, 0);
     for name in &names {
-        let kept = read(&directory, name)?;
-        let exporter = args.to.as_ref().unwrap_or(&kept.exporter);
-        let client = client(&loaded, exporter)?;
-        match send(client, &kept).await? {
-            Ok(Response { partial: None }) => {
+        match send_again(args, &loaded, &directory, name).await {
+            Err(failure) => {
+                refused += 1;
+                terminal.failure(&Failure { what: format!("{name}: {}", failure.what), ..failure });
+            }
+            Ok(warning) => {
                 taken += 1;
-                if !args.keep {
-                    remove(&directory, name)?;
+                if let Some(words) = warning {
+                    terminal.say(&format!("{name}: taken, with a warning: {words}"));
                 }
-            }
-            Ok(Response { partial: Some(partial) }) => {
-                refused += 1;
-                let words = escaped(&partial.message);
-                terminal.say(&format!(
-                    "{name}: {exporter} rejected {} items: {words}",
-                    partial.rejected
-                ));
-            }
-            Err(error) => {
-                refused += 1;
-                terminal.say(&format!("{name}: {exporter}: {}", escaped(&error.chain())));
+                if !args.keep
+                    && let Err(failure) = remove(&directory, name)
+                {
+                    kept += 1;
+                    terminal.failure(&failure);
+                }
             }
         }
     }
-    terminal.note(&format!("{taken} taken, {refused} not"));
-    Ok(if refused > 0 { Exit::Failed } else { Exit::Ok })
+    let kept_text = if kept > 0 {
+        format!("; {kept} of what was taken cannot be removed")
+    } else {
+        String::new()
+    };
+    terminal.note(&format!("{taken} taken, {refused} not{kept_text}"));
+    Ok(if refused + kept > 0 { Exit::Failed } else { Exit::Ok })
+}
+
+/// Sends one; the words of a receiver that took it with a warning.
+async fn send_again(
+    args: &Resend,
+    loaded: &Loaded,
+    directory: &Path,
+    name: &str,
+) -> Result<Option<String>, Failure> {
+    let kept = read(directory, name)?;
+    let exporter = args.to.as_ref().unwrap_or(&kept.exporter);
+    match send(client(loaded, exporter)?, &kept).await? {
+        Ok(Response { partial: None }) => Ok(None),
+        Ok(Response { partial: Some(Partial { rejected: 0, message }) }) => {
+            Ok(Some(escaped(&message)))
+        }
+        Ok(Response { partial: Some(Partial { rejected, message }) }) => {
+            let what = format!("{exporter} rejected {rejected} items: {}", escaped(&message));
+            Err(Failure::new(Exit::Failed, what))
+        }
+        Err(error) => {
+            let what = format!("{exporter}: {}", escaped(&error.chain()));
+            Err(Failure::new(Exit::Failed, what))
+        }
+    }
 }
 
 /// How to reach the exporter of that name.

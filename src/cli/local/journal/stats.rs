@@ -81,7 +81,11 @@ fn seconds(row: &Value, key: &str) -> String {
 }
 
 pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let files = args.segments || args.place.is_named() && !args.connection.is_named();
+    if args.place.is_named() && args.connection.is_named() {
+        let what = "`--url` asks an agent, a directory or configuration names files";
+        return Err(Failure::new(Exit::Usage, what).help("leave one of them out"));
+    }
+    let files = args.segments || args.place.is_named();
     args.watch
         .repeat(terminal, async || {
             let document = match files {

@@ -128,7 +128,7 @@ async fn what_is_damaged_is_counted_and_the_rest_is_read() {
 #[test]
 fn what_is_no_journal_is_said_with_the_way_out() {
     let directory = tempfile::tempdir().unwrap();
-    let terminal = Terminal::of_process(true, false, ColourChoice::Never);
+    let terminal = Terminal::of_process(true, ColourChoice::Never);
     let find = |path: PathBuf| {
         Place { directory: Some(path), ..Place::default() }.find(&terminal).unwrap_err()
     };
@@ -176,4 +176,65 @@ async fn rejected_requests_are_listed_shown_and_removed_and_a_damaged_one_hides_
     journal.keep_rejected(&kept);
     assert_eq!(rejected(directory.path()).unwrap().files.len(), 1);
     journal.close().await;
+}
+
+/// An OTLP/HTTP server that takes everything with these words, however often it is asked.
+async fn receiver(response: &'static [u8]) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 65_536];
+            let _ = stream.read(&mut request).await.unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\nconnection: close\r\n\
+                 content-length: {}\r\n\r\n",
+                response.len()
+            );
+            stream.write_all(&[head.as_bytes(), response].concat()).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn what_is_sent_again_is_removed_when_it_is_taken_and_one_that_fails_keeps_no_other() {
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(subcommand)]
+        what: rejected::What,
+    }
+    use clap::Parser as _;
+    let directory = tempfile::tempdir().unwrap();
+    let journal = journal(directory.path()).await;
+    for (seq, exporter) in [(1, "otlp_http/gone"), (2, "otlp_http/a"), (3, "otlp_http/a")] {
+        journal.keep_rejected(&Rejected {
+            exporter: exporter.to_owned(),
+            status: "400: no".to_owned(),
+            seq,
+            at: UnixNano(5),
+            record: request(Signal::Logs, 5),
+        });
+    }
+    journal.close().await;
+    let bad = directory.path().join("rejected/00000000000000000009-0.rejected");
+    std::fs::write(&bad, b"SIDEREJ").unwrap();
+    // partial_success { error_message: "w" }: nothing is rejected.
+    let url = receiver(&[0x0a, 0x03, 0x12, 0x01, b'w']).await;
+    let terminal = Terminal::of_process(true, ColourChoice::Never);
+    let path = directory.path().to_str().unwrap();
+    let set = format!("exporters.otlp_http/a.endpoint={url}");
+    let run = async |line: &[&str]| {
+        let typed = Typed::try_parse_from(line).unwrap();
+        rejected::execute(&typed.what, &terminal).await
+    };
+    let resent = run(&["x", "resend", "--directory", path, "--set", &set, "--all"]).await;
+    assert_eq!(resent, Ok(Exit::Failed), "one exporter is gone, one file is unreadable");
+    let Kept { files, unreadable } = rejected(directory.path()).unwrap();
+    assert_eq!((files.len(), unreadable.len()), (1, 1), "{files:?}");
+    assert_eq!(run(&["x", "rm", "--directory", path, "--all"]).await, Ok(Exit::Ok));
+    let Kept { files, unreadable } = rejected(directory.path()).unwrap();
+    assert_eq!((files.len(), unreadable.len()), (0, 0));
 }

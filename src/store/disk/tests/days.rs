@@ -218,6 +218,37 @@ fn rotation_by_hand_does_what_it_said_it_would_and_vacuum_gives_space_back() {
 }
 
 #[test]
+fn what_a_kill_left_is_reported_and_not_changed() {
+    use super::super::offline::{files, rotation};
+
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let one = Series::new("requests_total", 1);
+    let sealed = chunks(START, START + HOUR, 60_000, |t| (t % 97) as f64);
+    commit(&disk, 1, START + HOUR, &[one.record(&sealed, b"")]).unwrap();
+    // As a kill leaves it: the files with their logs.
+    let left = tempfile::tempdir().unwrap();
+    let content = |directory: &std::path::Path| {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        let file = |path: std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (!name.ends_with("-shm")).then(|| (name, std::fs::read(path).unwrap()))
+        };
+        entries.filter_map(file).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    for (name, bytes) in content(&setup.config.directory) {
+        std::fs::write(left.path().join(name), bytes).unwrap();
+    }
+    let before = content(left.path());
+    assert!(before.iter().any(|(name, bytes)| name.ends_with("-wal") && !bytes.is_empty()));
+    let config = crate::store::Config { directory: left.path().to_owned(), ..setup.config.clone() };
+    let samples: u64 = files(&config).unwrap().iter().filter_map(|file| file.samples).sum();
+    assert_eq!(samples, 60);
+    rotation(&config, UnixNano(START.cast_unsigned() * 1_000_000)).unwrap();
+    assert_eq!(content(left.path()), before);
+}
+
+#[test]
 fn ninety_days_are_answered_from_rows_within_the_cap() {
     let mut setup = Setup::new();
     setup.config.max_size = 8 << 20;
