@@ -194,6 +194,10 @@ impl Durable {
             return;
         }
         self.read(entry, table);
+    }
+
+    /// Says that what was observed is over: nothing is being read.
+    pub(super) fn rest(&mut self) {
         self.writer.end_record();
     }
 
@@ -440,6 +444,7 @@ mod tests {
                     durable.observe(&entry(seq), &table);
                     read.extend(durable.last);
                 }
+                durable.rest();
             }));
             if checkpoint {
                 assert_eq!(durable.checkpoint(&table).len(), 9);

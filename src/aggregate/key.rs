@@ -86,7 +86,11 @@ impl<'a> Fields<'a> {
     /// The fields of a span in any legal form.
     #[inline]
     pub(super) fn of(span: &'a [u8]) -> Self {
-        usual::read(span).unwrap_or_else(|| Self::of_view(&Span::new(span)))
+        let mut fields = Self::default();
+        if usual::read(span, &mut fields).is_none() {
+            fields = Self::of_view(&Span::new(span));
+        }
+        fields
     }
 
     /// The same by way of the view.

@@ -19,13 +19,16 @@ pub(super) struct Ring<T> {
     index: HashTable<u32>,
     /// The number of the front; numbers wrap.
     front: u32,
+    /// Where [`Ring::each_mut`] goes; kept for its memory.
+    places: Vec<u32>,
     hasher: DefaultHashBuilder,
 }
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
         let (values, index) = (VecDeque::new(), HashTable::new());
-        Self { values, index, front: 0, hasher: DefaultHashBuilder::default() }
+        let (places, hasher) = (Vec::new(), DefaultHashBuilder::default());
+        Self { values, index, front: 0, places, hasher }
     }
 }
 
@@ -101,9 +104,10 @@ impl<T> Ring<T> {
     /// Changes each with this hash, the oldest first.
     pub(super) fn each_mut(&mut self, hash: u64, mut change: impl FnMut(&mut T)) {
         let of_hash = self.index.iter_hash(hash).map(|number| number.wrapping_sub(self.front));
-        let mut places: Vec<u32> = of_hash.collect();
-        places.sort_unstable();
-        for place in places {
+        self.places.clear();
+        self.places.extend(of_hash);
+        self.places.sort_unstable();
+        for &place in &self.places {
             if let Some((of, value)) = self.values.get_mut(place as usize)
                 && *of == hash
             {

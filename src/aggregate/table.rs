@@ -26,7 +26,7 @@ use super::measured::Measured;
 use super::operation;
 use super::resource::{Defaults, Dimensions, Resource, Resources};
 use super::usual::Fields;
-use super::walk::{Visit, walk};
+use super::walk::{Span, Visit, walk};
 use super::weight;
 use crate::time::UnixNano;
 
@@ -103,7 +103,7 @@ pub(super) struct Row {
     pub(super) labels: Arc<Labels>,
     pub(super) counted: Counted,
     view: Option<Box<View>>,
-    exemplars: Option<Box<Exemplars>>,
+    exemplars: Option<Exemplars>,
     /// Whether its labels say that its spans failed.
     failed: bool,
     pub(super) created: UnixNano,
@@ -146,18 +146,19 @@ impl<'r> Visit<'r> for Counting<'_> {
         self.hasher.write_usize(of);
     }
 
-    #[inline]
-    fn span(&mut self, span: &'r [u8], fields: &Fields<'r>) {
+    fn spans(&mut self, spans: &[Span<'r>]) {
         if let Some(node) = self.node {
-            self.table.graph.observe(node, fields);
+            spans.iter().for_each(|span| self.table.graph.observe(node, &span.fields));
         }
         let Some((resource, defaults)) = &self.of else {
-            self.table.totals.overflow_series += 1;
-            return self.table.overflow(fields);
+            self.table.totals.overflow_series += spans.len() as u64;
+            return spans.iter().for_each(|span| self.table.overflow(&span.fields));
         };
         let max = self.table.config.label_value_bytes_max;
-        self.table.dimensions.read(span, defaults, max, &mut self.scratch);
-        self.table.observe_span(resource, self.hasher.clone(), fields, &self.scratch);
+        for Span { bytes, fields } in spans {
+            self.table.dimensions.read(bytes, defaults, max, &mut self.scratch);
+            self.table.observe_span(resource, self.hasher.clone(), fields, &self.scratch);
+        }
     }
 
     fn finish(&mut self) {
@@ -291,7 +292,7 @@ impl Table {
             labels: Arc::new(labels),
             counted: Counted::default(),
             view,
-            exemplars: self.config.exemplars.then(Box::default),
+            exemplars: self.config.exemplars.then(Exemplars::default),
             created,
             seen,
         };

@@ -126,10 +126,10 @@ const LENGTHS: u32 = {
     bits
 };
 
-/// The fields of a span in the usual form, or `None`.
+/// Fills in the fields of a span in the usual form; `None` for another, and some of the fields are filled in.
 #[inline]
-pub(super) fn read(span: &[u8]) -> Option<Fields<'_>> {
-    let mut fields = Fields { size: span.len(), ..Fields::default() };
+pub(super) fn read<'a>(span: &'a [u8], fields: &mut Fields<'a>) -> Option<()> {
+    fields.size = span.len();
     let mut seen = 0_u16;
     let mut rest = span;
     while let Some((&key, after)) = rest.split_first() {
@@ -198,7 +198,7 @@ pub(super) fn read(span: &[u8]) -> Option<Fields<'_>> {
             _ => return None,
         };
     }
-    Some(fields)
+    Some(())
 }
 
 impl<'a> Fields<'a> {
@@ -425,7 +425,7 @@ mod tests {
             ).is_ok() {
                 prop_assert_eq!(Fields::of(&bytes), Fields::of_view(&View::new(&bytes)));
             } else {
-                let _ = read(&bytes);
+                let _ = read(&bytes, &mut Fields::default());
             }
         }
     }
@@ -457,7 +457,8 @@ mod tests {
             ..Span::default()
         };
         let bytes = span.encode_to_vec();
-        let fields = read(&bytes).unwrap();
+        let mut fields = Fields::default();
+        read(&bytes, &mut fields).unwrap();
         assert_eq!((fields.name, fields.route.value), (&b"GET /cart"[..], Some(&b"/cart"[..])));
         assert_eq!((fields.kind, fields.status), (2, 2));
         assert_eq!((fields.http_status.value, fields.size), (Some(503), bytes.len()));

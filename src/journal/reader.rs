@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::disk::{self, Batch, Place, Wanted};
 use super::handle::Shared;
 use super::state::{LaneId, Taken};
-use super::{Entry, ReadError, Rejected, Settled};
+use super::{Durability, Entry, ReadError, Rejected, Settled};
 
 /// One reader's way in. Exists once per name.
 #[derive(Debug)]
@@ -37,6 +37,16 @@ pub enum Waited {
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, id: LaneId) -> Self {
         Self { shared, id, place: None, failures: 0 }
+    }
+
+    /// How many bytes of the newest records are kept in memory: a reader that is not further behind never reads from disk.
+    #[must_use]
+    pub fn in_memory_max(&self) -> usize {
+        let config = &self.shared.config;
+        match config.durability {
+            Durability::Memory => config.memory_size,
+            Durability::Fsync | Durability::Os => config.tail_size,
+        }
     }
 
     /// Waits until `min_bytes` of payload are unread (at least one record) or `max_wait` is over.

@@ -14,6 +14,7 @@ use super::traces::{Lookup, Settled};
 use crate::aggregate::operation;
 use crate::aggregate::operation::SERVER;
 use crate::aggregate::usual::Fields;
+use crate::aggregate::walk;
 use crate::aggregate::walk::Visit;
 use crate::aggregate::weight;
 
@@ -43,17 +44,20 @@ impl<'r, Id: Copy + Eq> Visit<'r> for Counting<'_, Id> {
         });
     }
 
-    #[inline]
-    fn span(&mut self, bytes: &'r [u8], fields: &Fields<'r>) {
+    fn spans(&mut self, spans: &[walk::Span<'r>]) {
         let Some((found, follows)) = &self.of else { return };
         if *follows {
-            self.domain.traces.link(found.instance, fields, self.domain.now_ms);
+            let now_ms = self.domain.now_ms;
+            let traces = &mut self.domain.traces;
+            spans.iter().for_each(|span| traces.link(found.instance, &span.fields, now_ms));
         }
-        if fields.http_status.value == Some(TOO_MANY_REQUESTS) {
-            self.domain.rate_limited(found, fields);
-        }
-        if fields.says {
-            self.domain.span(found, bytes, fields);
+        for walk::Span { bytes, fields } in spans {
+            if fields.http_status.value == Some(TOO_MANY_REQUESTS) {
+                self.domain.rate_limited(found, fields);
+            }
+            if fields.says {
+                self.domain.span(found, bytes, fields);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`DEPTH_MAX`] spans between them. Cost: about 30 ns a span. A request looks once at the lookups of the traces that it
 //! has spans of, and follows each of their spans once.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -39,10 +40,19 @@ pub(super) struct Lookup {
 pub(super) type Settled = (Lookup, Option<Arc<str>>);
 
 /// A trace of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Trace {
-    instance: usize,
-    id: u128,
+    /// In halves: a `u128` would align, and with that fill, a third more of the memory that spans are looked up in.
+    id: [u64; 2],
+    instance: u32,
+}
+
+impl Hash for Trace {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [high, low] = self.id;
+        state.write_u128(u128::from(high) << 64 | u128::from(low));
+        state.write_u32(self.instance);
+    }
 }
 
 #[derive(Debug)]
@@ -77,12 +87,17 @@ pub(super) struct Traces {
     /// Traces with lookups of which something came since lookups were last looked at, in the order of that.
     news: Vec<Trace>,
     noted: HashSet<Trace>,
+    /// The routes of a trace's spans while it is looked at; kept for its memory.
+    found: HashMap<u64, Option<Arc<str>>>,
 }
 
 /// A trace and a span of it by usable ids.
 fn ids(instance: usize, span: &Fields<'_>) -> Option<(Trace, u64)> {
-    let id = u128::from_be_bytes(span.trace_id.try_into().ok()?);
-    Some((Trace { instance, id }, u64::from_be_bytes(span.span_id.try_into().ok()?)))
+    let (high, low) = span.trace_id.split_at_checked(8)?;
+    let half = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
+    let id = [half(high)?, half(low)?];
+    let instance = u32::try_from(instance).ok()?;
+    Some((Trace { instance, id }, half(span.span_id)?))
 }
 
 impl Traces {
@@ -170,8 +185,8 @@ impl Traces {
 
     fn settle_trace(&mut self, of: Trace, to: &mut Vec<Settled>) {
         let before = to.len();
-        let mut routes: HashMap<u64, Option<Arc<str>>> = HashMap::new();
-        let links = &self.links;
+        let (links, routes) = (&self.links, &mut self.found);
+        routes.clear();
         self.waiting.each_mut(self.waiting.hash(of), |one| {
             if one.of != of || one.lookup.is_none() {
                 return;

@@ -28,6 +28,7 @@ use super::{ATTRIBUTES_MAX, Entry, Family, TEXT_BYTES_MAX};
 use crate::aggregate::domain::facts::Facts;
 use crate::aggregate::operation;
 use crate::aggregate::usual::Fields;
+use crate::aggregate::walk;
 use crate::aggregate::walk::Visit;
 use crate::time::UnixNano;
 
@@ -65,12 +66,13 @@ impl<'r> Visit<'r> for Looking<'_, 'r> {
         (self.resource, self.service) = (resource.resource(), None);
     }
 
-    #[inline]
-    fn span(&mut self, span: &'r [u8], fields: &Fields<'r>) {
-        if self.kept.may_look() {
-            let service = self.service.get_or_insert_with(|| service(self.resource));
-            let at = At { service, received: self.received };
-            span_entries(&at, (&Span::new(span), fields), &mut self.kept);
+    fn spans(&mut self, spans: &[walk::Span<'r>]) {
+        for walk::Span { bytes, fields } in spans {
+            if self.kept.may_look() {
+                let service = self.service.get_or_insert_with(|| service(self.resource));
+                let at = At { service, received: self.received };
+                span_entries(&at, (&Span::new(bytes), fields), &mut self.kept);
+            }
         }
     }
 }

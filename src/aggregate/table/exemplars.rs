@@ -29,9 +29,17 @@ impl Exemplar {
     }
 }
 
-/// Those of a series in this window.
+/// Those of a series in this window. What nearly every span is held against lies beside the series' counts.
 #[derive(Clone, Debug, Default)]
 pub(in crate::aggregate) struct Exemplars {
+    /// A span that takes so long is one of those to keep: any, until there are enough.
+    wanted_nanos: u64,
+    has_failed: bool,
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Kept {
     slowest: Option<Exemplar>,
     failed: Option<Exemplar>,
     others: [Option<Exemplar>; MAX - 2],
@@ -41,38 +49,38 @@ impl Exemplars {
     /// Keeps a span if it is one of those to keep.
     #[inline]
     pub(super) fn note(&mut self, span: &Fields<'_>, nanos: u64, failed: bool, now: UnixNano) {
-        let slower = self.slowest.is_none_or(|slowest| nanos > slowest.nanos);
-        if slower || failed && self.failed.is_none() || self.others.iter().any(Option::is_none) {
-            self.keep(span, nanos, (slower, failed), now);
+        if nanos >= self.wanted_nanos || failed && !self.has_failed {
+            self.keep(span, nanos, failed, now);
         }
     }
 
-    fn keep(
-        &mut self,
-        span: &Fields<'_>,
-        nanos: u64,
-        (slower, failed): (bool, bool),
-        now: UnixNano,
-    ) {
+    fn keep(&mut self, span: &Fields<'_>, nanos: u64, failed: bool, now: UnixNano) {
         let Some(exemplar) = Exemplar::of(span, nanos, now) else { return };
-        let mut free = self.others.iter_mut().filter(|other| other.is_none());
-        if failed && self.failed.is_none() {
-            self.failed = Some(exemplar);
+        let kept = self.kept.get_or_insert_default();
+        let slower = kept.slowest.is_none_or(|slowest| nanos > slowest.nanos);
+        let mut free = kept.others.iter_mut().filter(|other| other.is_none());
+        if failed && kept.failed.is_none() {
+            kept.failed = Some(exemplar);
         } else if slower {
             // The one that was slowest until now is as good an example as any.
-            let before = self.slowest.replace(exemplar);
+            let before = kept.slowest.replace(exemplar);
             if let Some(free) = free.next() {
                 *free = before;
             }
         } else if let Some(free) = free.next() {
             *free = Some(exemplar);
         }
+        self.has_failed = kept.failed.is_some();
+        if kept.others.iter().all(Option::is_some) {
+            self.wanted_nanos = kept.slowest.map_or(0, |slowest| slowest.nanos.saturating_add(1));
+        }
     }
 
     /// All of them, which are kept no longer: the failed one first, then the slowest.
     pub(in crate::aggregate) fn take(&mut self) -> impl Iterator<Item = Exemplar> + use<> {
-        let Self { slowest, failed, others } = std::mem::take(self);
-        [failed, slowest].into_iter().chain(others).flatten()
+        let kept = self.kept.as_deref_mut().map(std::mem::take).unwrap_or_default();
+        (self.wanted_nanos, self.has_failed) = (0, false);
+        [kept.failed, kept.slowest].into_iter().chain(kept.others).flatten()
     }
 }
 

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
+use super::exemplars::Exemplars;
 use super::views::{Http, HttpKey, Operation, Since, View};
 use super::{Counted, Row, Table, Totals};
 use crate::aggregate::codec::{Read, put, put_bytes, put_float};
@@ -195,7 +196,7 @@ impl Table {
             let mut hasher = self.hasher.build_hasher();
             hasher.write_usize(Arc::as_ptr(&resource).addr());
             let hash = key.hash(hasher);
-            let exemplars = self.config.exemplars.then(Box::default);
+            let exemplars = self.config.exemplars.then(Exemplars::default);
             let labels = Arc::new(labels);
             self.take_back(Row {
                 id,
