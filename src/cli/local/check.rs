@@ -3,16 +3,15 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
-
 use super::check_rules;
+use super::findings::{document, finding};
 use crate::cli::configured::{Configured, unreadable};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::promql;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
 use crate::config;
-use crate::config::{Finding, LoadError, Loaded, Severity, Sources};
+use crate::config::{Finding, LoadError, Loaded, Severity};
 
 /// What is checked.
 #[derive(Debug, clap::Subcommand)]
@@ -112,24 +111,6 @@ fn rule_files(loaded: &Loaded) -> Vec<Finding> {
     let (_, wrong) = check_rules::configured(&loaded.config.rules.files);
     let help = "the agent leaves such a file out; `sidelight check rules FILE` shows more";
     wrong.into_iter().map(|text| Finding::warning(span, text).help(help)).collect()
-}
-
-/// A finding for programs.
-pub(super) fn finding(sources: &Sources, finding: &Finding) -> Value {
-    let span = finding.span;
-    json!({
-        "severity": finding.severity.as_str(),
-        "source": sources.of(span).map(|source| source.name.as_str()),
-        "line": span.line,
-        "column": span.column,
-        "length": span.length,
-        "message": finding.message,
-        "help": finding.help,
-    })
-}
-
-pub(super) fn document(valid: bool, findings: &[Value]) -> String {
-    format!("{}\n", json!({"schema_version": 1, "valid": valid, "findings": findings}))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::check;
+use super::findings::{document, finding};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::{self, Connection};
 use crate::cli::terminal::Terminal;
@@ -133,10 +133,10 @@ fn report(
     let valid = errors == 0 && all_read;
     match args.output {
         ReportFormat::Json => {
-            let list = checked.iter().flat_map(|one| {
-                one.findings.iter().map(|finding| check::finding(&one.sources, finding))
-            });
-            terminal.data(&check::document(valid, &list.collect::<Vec<_>>()))?;
+            let list = checked
+                .iter()
+                .flat_map(|one| one.findings.iter().map(|it| finding(&one.sources, it)));
+            terminal.data(&document(valid, &list.collect::<Vec<_>>()))?;
         }
         ReportFormat::Text => {
             for one in checked.iter().filter(|checked| !checked.findings.is_empty()) {

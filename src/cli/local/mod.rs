@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod doctor;
+mod findings;
 pub(crate) mod journal;
 pub(crate) mod man;
 pub(crate) mod test_rules;
