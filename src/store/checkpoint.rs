@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! checkpoint:  Disk::begin(seq, now) ─▶ Commit::series(Record) per series ─▶ removed, state, family ─▶ finish
-//! start:       Disk::open ─▶ Restored: what `finish` last made durable, as it was given
+//! start:       Disk::open ─▶ Restored, then Disk::each_live ─▶ Live per series: what `finish` last made durable
 //! query:       Disk::reader ─▶ Reader::series (those the head does not have) ─▶ Reader::read per series
 //! ```
 //!
 //! - A sealed chunk is given once and never changes. A chunk belongs to the day (UTC) of its start.
 //! - An open chunk is not given as a chunk: it is in `Record::live`, opaque bytes that come back at the
-//!   start in [`Restored::live`]. Day files hold sealed chunks only.
+//!   start in [`Live::state`]. Day files hold sealed chunks only.
 //! - Chunks first, then the head's state with the journal's sequence: the state is what counts. After a crash
 //!   between the two the same records give the same chunks again; writing one again replaces it (key:
 //!   fingerprint and start).
@@ -49,29 +49,29 @@ pub(super) struct Restored {
     pub(super) journal_seq: Option<u64>,
     /// The time it was made at, in milliseconds since the Unix epoch.
     pub(super) now_ms: i64,
-    /// Every series in the head then.
-    pub(super) live: Vec<Live>,
     /// Named state.
     pub(super) states: Vec<(String, Vec<u8>)>,
     /// Metadata by family.
     pub(super) families: Vec<(String, Metadata)>,
     /// When there is none, but there are samples: the time of the newest that a series has on disk.
     pub(super) ends: HashMap<Fingerprint, i64>,
+    /// Series that are on disk and not in the head have no sample after this.
+    pub(super) departed_ms: i64,
     /// Files set aside.
     pub(super) quarantined: Vec<PathBuf>,
 }
 
 /// A series of the head, as a checkpoint kept it.
-#[derive(Clone, Debug)]
-pub(super) struct Live {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Live<'a> {
     /// Its identity.
     pub(super) fingerprint: Fingerprint,
     /// Its kind.
     pub(super) kind: Kind,
-    /// Its labels.
-    pub(super) labels: Labels,
+    /// Names and values of its labels, in the order of names.
+    pub(super) labels: &'a [(&'a str, &'a str)],
     /// [`Record::live`].
-    pub(super) state: Vec<u8>,
+    pub(super) state: &'a [u8],
 }
 
 /// The time and resolution that a query wants; see [`sidelight_promql::Selection`].

@@ -7,7 +7,7 @@ use super::disk::Disk;
 use super::exemplars::Ring;
 use super::head::{Full, Head};
 use super::metadata::Metadata;
-use super::stats::Stats;
+use super::stats::{Cardinality, Stats};
 use super::{OpenError, Opened, Writer};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::Clock;
@@ -109,7 +109,7 @@ impl Store {
             })
         });
         let mut writer = Writer::new(Arc::clone(&shared));
-        let (series, lost_series) = writer.restore(&mut restored);
+        let (series, lost_series) = writer.restore(&mut restored)?;
         let (journal_seq, quarantined) = (restored.journal_seq, restored.quarantined);
         let opened = Opened { journal_seq, series, lost_series, quarantined };
         Ok((Self { shared }, writer, opened))
@@ -140,6 +140,12 @@ impl Store {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.shared.config
+    }
+
+    /// What labels cost in the head, the `top` of each list.
+    #[must_use]
+    pub fn cardinality(&self, top: usize) -> Cardinality {
+        self.shared.head().cardinality(top)
     }
 
     /// What the store holds.

@@ -65,33 +65,9 @@ impl Store {
         self.reading(&|| false).series(selectors, start_ms, end_ms, limit)
     }
 
-    /// The exemplars of series that meet one of `selectors`, from `start_ms` to `end_ms`. Those of a
-    /// histogram with explicit bounds belong to its buckets.
-    #[must_use]
-    pub fn exemplars(
-        &self,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-    ) -> Vec<SeriesExemplars> {
-        let mut found: Vec<SeriesExemplars> = Vec::new();
-        let mut seen: BTreeSet<(u32, Labels)> = BTreeSet::new();
-        for matchers in selectors {
-            for target in resolve(&self.shared.head, matchers) {
-                for of in self.exemplars_of(target.id, target.views, matchers, start_ms, end_ms) {
-                    if seen.insert((target.id.index, of.labels.clone())) {
-                        found.push(of);
-                    }
-                }
-            }
-        }
-        found
-    }
-
     fn exemplars_of(
         &self,
-        id: SeriesId,
-        views: Views,
+        (id, views): (SeriesId, Views),
         matchers: &[Matcher],
         start_ms: i64,
         end_ms: i64,
@@ -136,6 +112,35 @@ fn keep(kept: &mut BTreeSet<String>, text: String, limit: usize) {
 }
 
 impl Reading<'_> {
+    /// The exemplars of series that meet one of `selectors`, from `start_ms` to `end_ms`. Those of a
+    /// histogram with explicit bounds belong to its buckets.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`]: it was stopped.
+    pub fn exemplars(
+        &self,
+        selectors: &[&[Matcher]],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Vec<SeriesExemplars>, StoreError> {
+        let store = self.store;
+        let mut found: Vec<SeriesExemplars> = Vec::new();
+        let mut seen: BTreeSet<(u32, Labels)> = BTreeSet::new();
+        for matchers in selectors {
+            self.go_on()?;
+            for target in resolve(&store.shared.head, matchers) {
+                self.go_on()?;
+                let of_series = (target.id, target.views);
+                for of in store.exemplars_of(of_series, matchers, start_ms, end_ms) {
+                    if seen.insert((target.id.index, of.labels.clone())) {
+                        found.push(of);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The names of labels of series that meet one of `selectors` (none: of every series) and have
     /// samples from `start_ms` to `end_ms`; sorted, at most `limit`.
     ///

@@ -49,9 +49,9 @@ pub use fingerprint::Fingerprint;
 pub use handle::{Deps, Store};
 pub use inbox::{ApplyError, Batch, Inbox, Outlet, inbox};
 pub use metadata::{Metadata, MetricKind};
-pub use samples::{Classics, Samples};
+pub use samples::{ClassicRow, Classics, Samples};
 pub use select::Reading;
-pub use stats::{FileSize, Offender, Stats};
+pub use stats::{Cardinality, FileSize, Offender, Stats};
 pub use writer::{PutState, SeriesId, Stream, Writer};
 
 /// What the samples of a series are.

@@ -17,12 +17,29 @@ pub struct Stats {
     pub samples: u64,
     /// Samples refused because their series were past the limit, since the start.
     pub overflow_samples: u64,
-    /// The time of the newest sample, in milliseconds since the Unix epoch.
+    /// The time of the oldest sample in the head, in milliseconds since the Unix epoch.
+    pub oldest_ms: Option<i64>,
+    /// The time of the newest sample, likewise.
     pub newest_ms: Option<i64>,
     /// Metric names by series, most first; at most 20.
     pub offenders: Vec<Offender>,
     /// Files by name.
     pub files: Vec<FileSize>,
+}
+
+/// What labels cost in the head: each list most first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cardinality {
+    /// Different pairs of a name and a value.
+    pub label_pairs: usize,
+    /// Series by metric name, as stored: a histogram with explicit bounds is one.
+    pub series_by_metric: Vec<(String, u64)>,
+    /// Different values by label name.
+    pub values_by_label: Vec<(String, u64)>,
+    /// Bytes of values by label name, counted for every series.
+    pub bytes_by_label: Vec<(String, u64)>,
+    /// Series by `name=value`.
+    pub series_by_pair: Vec<(String, u64)>,
 }
 
 /// A metric name and what it costs.

@@ -14,6 +14,7 @@ use crate::time::ManualClock;
 
 mod during;
 mod memory;
+mod recent;
 mod refused;
 
 const T0: i64 = 1_700_000_000_000;
@@ -84,6 +85,10 @@ fn select(
 
 fn everything(store: &Store) -> BTreeMap<String, Vec<(i64, u64)>> {
     select(store, &[matcher("__name__", MatchOp::Regex, ".+")], i64::MIN, i64::MAX)
+}
+
+fn exemplars(store: &Store, of: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<SeriesExemplars> {
+    store.reading(&|| false).exemplars(&[of], start_ms, end_ms).unwrap()
 }
 
 #[test]
@@ -291,7 +296,7 @@ fn a_histogram_shows_as_its_virtual_series_in_labels() {
     for value in [0.1, 0.2, 99.0] {
         writer.exemplar(id, exemplar(value));
     }
-    let found = store.exemplars(&[&named("h_bucket")], 0, i64::MAX);
+    let found = exemplars(&store, &named("h_bucket"), 0, i64::MAX);
     let found: Vec<_> = found.iter().map(|of| (of.labels.get("le"), of.exemplars.len())).collect();
     assert_eq!(found, [("0.5", 2), ("+Inf", 1)]);
 }
@@ -623,7 +628,7 @@ fn exemplars_come_back_after_a_restart() {
         fixture.writer.exemplar(id, Exemplar { time_ms: T0 + i as i64, value: i as f64, labels });
         let _kept_alive = fixture.writer.append(id, T0 + i as i64, 1.0);
     }
-    let every = |store: &Store| store.exemplars(&[&[]], 0, i64::MAX);
+    let every = |store: &Store| exemplars(store, &[], 0, i64::MAX);
     let before = every(&fixture.store);
     assert_eq!(before.iter().map(|of| of.exemplars.len()).sum::<usize>(), 30);
     fixture.writer.checkpoint(1).unwrap();

@@ -82,6 +82,9 @@ pub type PutState<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), StoreError>
 const EXEMPLARS: &str = "exemplars";
 /// The series that counts what is past the limit gets a sample this often.
 const OVERFLOW_INTERVAL_MS: i64 = 10_000;
+/// So much of a series stays in memory beside its open chunk, where there is room: rules and dashboards look at the last
+/// minutes again and again.
+const KEPT_MS: i64 = 10 * 60 * 1_000;
 /// A family's help and unit are cut to this many bytes.
 const HELP_BYTES_MAX: usize = 1 << 10;
 /// The most bounds of a histogram.
@@ -105,12 +108,17 @@ impl Writer {
     }
 
     /// Puts back what a checkpoint held. Returns how many series were put back and how many not.
-    pub(super) fn restore(&mut self, restored: &mut Restored) -> (usize, usize) {
+    ///
+    /// # Errors
+    /// [`StoreError`]: the series cannot be read.
+    pub(super) fn restore(
+        &mut self,
+        restored: &mut Restored,
+    ) -> Result<(usize, usize), StoreError> {
         if restored.journal_seq.is_some() {
             (self.now_ms, self.checkpoint_ms) = (Some(restored.now_ms), Some(restored.now_ms));
         }
         (self.states, self.pieces) = state::sorted(std::mem::take(&mut restored.states));
-        let live = std::mem::take(&mut restored.live);
         let shared = Arc::clone(&self.shared);
         let mut head = shared.head_mut();
         for (name, known) in std::mem::take(&mut restored.families) {
@@ -119,19 +127,17 @@ impl Writer {
         }
         head.families.values_mut().for_each(|(_, changed)| *changed = false);
         head.ends = std::mem::take(&mut restored.ends);
+        head.departed_ms = restored.departed_ms;
         self.newest_end_ms = head.ends.values().copied().max();
         let mut lost = 0;
-        for series in live {
-            let of = head.restore(series.fingerprint, &series.labels, series.kind, &series.state);
-            match of {
-                Ok((id, stream)) => self.keep(id).stream = stream,
-                Err(_) => lost += 1,
-            }
-        }
+        shared.disk.each_live(&mut |series| match head.restore(series) {
+            Ok((id, stream)) => self.keep(id).stream = stream,
+            Err(_) => lost += 1,
+        })?;
         for piece in self.states.remove(EXEMPLARS).unwrap_or_default() {
             head.take_back_exemplars(&piece);
         }
-        (head.len(), lost)
+        Ok((head.len(), lost))
     }
 
     /// The stream of a series, whichever series had the slot before. For one whose slot another has
@@ -402,7 +408,7 @@ impl Writer {
                 if !dead {
                     series.state(&kept.stream, &mut state);
                 }
-                (series.fingerprint, series.kind, head.labels(series), series.sealed.clone())
+                (series.fingerprint, series.kind, head.labels(series), series.pending().to_vec())
             };
             let record =
                 Record { fingerprint, kind, labels: &labels, sealed: &sealed, live: &state };
@@ -444,17 +450,14 @@ impl Writer {
     /// Forgets what is on disk.
     fn finished(&mut self, gone: &[SeriesId]) {
         self.checkpoint_ms = self.now_ms;
+        let after = self.now_ms.unwrap_or_default().saturating_sub(KEPT_MS);
         self.attempts.covered();
         self.streams.iter_mut().for_each(|kept| kept.changed = false);
         let slots = self.shared.head().slots();
         for index in 0..slots {
             let mut head = self.shared.head_mut();
             let Some((id, _)) = head.at(index) else { continue };
-            let Some(series) = head.get_mut(id) else { continue };
-            series.changed = false;
-            let freed: usize = series.sealed.iter().map(|chunk| chunk.bytes.len()).sum();
-            series.sealed = Vec::new();
-            head.pending_bytes -= freed;
+            head.written(id, after);
         }
         let mut head = self.shared.head_mut();
         head.families.values_mut().for_each(|(_, changed)| *changed = false);

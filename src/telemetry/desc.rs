@@ -549,7 +549,7 @@ pub const AGGREGATE_EXPIRED_SERIES: Desc = Desc {
 pub const API_REQUESTS: Desc = Desc {
     name: "sidelight_api_requests",
     kind: Kind::Counter,
-    help: "Requests answered by the admin listener, by route and status.",
+    help: "Requests answered by the admin listener, by route and status; 499: the client went before the answer.",
     labels: &["route", "status"],
 };
 /// Connections that the admin listener did not take.

@@ -14,12 +14,21 @@ pub(super) fn encode(labels: &Labels, out: &mut Vec<u8>) {
 }
 
 /// Labels of bytes, or `None` when they are none.
-pub(super) fn decode(mut bytes: &[u8]) -> Option<Labels> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Labels> {
     let mut pairs = Vec::new();
+    decode_pairs(bytes, &mut pairs)?;
+    Some(Labels::new(pairs))
+}
+
+/// The names and values in bytes, appended to `pairs`; `None` when they are none.
+pub(super) fn decode_pairs<'a>(
+    mut bytes: &'a [u8],
+    pairs: &mut Vec<(&'a str, &'a str)>,
+) -> Option<()> {
     while !bytes.is_empty() {
         pairs.push((text(&mut bytes)?, text(&mut bytes)?));
     }
-    Some(Labels::new(pairs))
+    Some(())
 }
 
 fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {

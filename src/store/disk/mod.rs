@@ -44,6 +44,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rusqlite::Connection;
 
 use super::StoreError;
+use super::checkpoint::Live;
 use super::config::Config;
 use super::stats::FileSize;
 use crate::time::{Clock, JumpGuard};
@@ -106,6 +107,13 @@ impl Disk {
     /// Begins a checkpoint at record `journal_seq` and received time `now_ms`. At most one at a time.
     pub(super) fn begin(&self, journal_seq: u64, now_ms: i64) -> Result<Commit<'_>, StoreError> {
         Commit::begin(self, journal_seq, now_ms)
+    }
+
+    /// Hands every series that the last checkpoint held to `each`.
+    pub(super) fn each_live(&self, each: &mut dyn FnMut(&Live<'_>)) -> Result<(), StoreError> {
+        let mut files = self.lock();
+        let Some(state) = &mut files.state else { return Ok(()) };
+        state.each_live(each).map_err(|trouble| trouble.into_error("read", &self.state_path()))
     }
 
     /// Begins to read. One per query, on the query's thread; sees what is finished now.

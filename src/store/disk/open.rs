@@ -13,6 +13,7 @@ use super::catalog::Catalog;
 use super::file::{self, Access, Role, Trouble, failed, trouble};
 use super::layout::{Day, FileKey, STATE_FILE, Tier};
 use super::metrics::Metrics;
+use super::read;
 use super::retention::Space;
 use super::state::StateFile;
 use super::{Disk, Files};
@@ -63,8 +64,15 @@ impl Disk {
         };
         disk.change_catalog(|held| *held = catalog);
         disk.show_sizes();
+        let newest = disk.catalog().days(Tier::Raw).last().copied();
+        let on_disk = newest.map_or(i64::MIN, |day| day.until_ms() + read::CHUNK_SPAN);
         if restored.journal_seq.is_none() {
+            restored.departed_ms = on_disk;
             restored.ends = disk.ends();
+        } else {
+            // No sample was further ahead when the checkpoint was made.
+            let future = i64::try_from(config.future_max.as_millis()).unwrap_or(i64::MAX);
+            restored.departed_ms = restored.now_ms.saturating_add(future).min(on_disk);
         }
         restored.quarantined = quarantined;
         Ok((disk, restored))

@@ -65,7 +65,7 @@ impl StateFile {
         &self.connection
     }
 
-    /// Everything that the last checkpoint held.
+    /// Everything that the last checkpoint held but the series.
     pub(super) fn restore(&mut self) -> Result<Restored, Trouble> {
         self.attempt("read", |file| file.read_all())
     }
@@ -79,18 +79,6 @@ impl StateFile {
             restored.journal_seq = Some(row.get::<_, i64>(0)?.cast_unsigned());
             restored.now_ms = row.get(1)?;
         }
-        let sql =
-            "SELECT fingerprint, kind, labels, state FROM series JOIN live USING (id) ORDER BY id";
-        let mut statement = self.connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let kind = Kind::from_code(row.get(1)?);
-            let labels = labels::decode(row.get_ref(2)?.as_blob()?);
-            if let (Some(kind), Some(labels)) = (kind, labels) {
-                let fingerprint = Fingerprint::from_i64(row.get(0)?);
-                restored.live.push(Live { fingerprint, kind, labels, state: row.get(3)? });
-            }
-        }
         let mut statement = self.connection.prepare("SELECT key, bytes FROM state")?;
         let states = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         restored.states = states.collect::<rusqlite::Result<_>>()?;
@@ -101,6 +89,24 @@ impl StateFile {
         })?;
         restored.families = families.collect::<rusqlite::Result<_>>()?;
         Ok(restored)
+    }
+
+    /// Hands every series of the head to `each`, one at a time; what names none is left out.
+    pub(super) fn each_live(&mut self, each: &mut dyn FnMut(&Live<'_>)) -> Result<(), Trouble> {
+        self.attempt("read", |file| {
+            let sql = "SELECT fingerprint, kind, labels, state FROM series JOIN live USING (id) ORDER BY id";
+            let mut statement = file.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let mut pairs = Vec::new();
+                let read = labels::decode_pairs(row.get_ref(2)?.as_blob()?, &mut pairs);
+                let Some((kind, ())) = Kind::from_code(row.get(1)?).zip(read) else { continue };
+                let fingerprint = Fingerprint::from_i64(row.get(0)?);
+                let state = row.get_ref(3)?.as_blob()?;
+                each(&Live { fingerprint, kind, labels: &pairs, state });
+            }
+            Ok(())
+        })
     }
 
     /// Begins the transaction.

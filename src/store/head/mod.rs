@@ -6,6 +6,7 @@
 //! postings of their own, since they answer to other names.
 
 mod bounds;
+mod cardinality;
 mod offenders;
 mod postings;
 mod resolve;
@@ -24,10 +25,10 @@ pub(super) use series::Series;
 use sidelight_promql::Labels;
 use symbols::{Symbol, Symbols};
 
+use super::checkpoint::Live;
 use super::chunk::{Corrupt, Sample};
 use super::exemplars::Ring;
 use super::metadata::Metadata;
-use super::stats::{Offender, Stats};
 use super::{Fingerprint, Kind, Refused, SeriesId, Stream};
 use crate::memory::StoreBudget;
 
@@ -58,10 +59,14 @@ pub(super) struct Head {
     pub(super) families: BTreeMap<String, (Metadata, bool)>,
     /// What they take.
     family_bytes: usize,
-    /// Bytes of chunks that no checkpoint has.
+    /// Bytes of sealed chunks that no checkpoint has …
     pub(super) pending_bytes: usize,
+    /// … and of those that one has and that are kept for queries.
+    kept_bytes: usize,
     /// Series made.
     pub(super) born: u32,
+    /// Series that left have no sample after this, on disk.
+    pub(super) departed_ms: i64,
     /// Series that are not here but have samples on disk up to these times, after the state of the head
     /// was lost: their samples go on from there.
     pub(super) ends: HashMap<Fingerprint, i64>,
@@ -133,7 +138,9 @@ impl Head {
             families: BTreeMap::new(),
             family_bytes: 0,
             pending_bytes: 0,
+            kept_bytes: 0,
             born: 0,
+            departed_ms: i64::MIN,
             ends: HashMap::new(),
             samples: 0,
             overflow_samples: 0,
@@ -296,11 +303,20 @@ impl Head {
         sealed
     }
 
-    /// Drops the oldest sealed chunk of a series; its bytes.
+    /// Drops the oldest sealed chunk of a series that no checkpoint has; its bytes.
     pub(super) fn drop_oldest(&mut self, id: SeriesId) -> Option<usize> {
-        let sealed = &mut self.get_mut(id)?.sealed;
-        let oldest = (!sealed.is_empty()).then(|| sealed.remove(0))?;
-        Some(oldest.bytes.len())
+        self.get_mut(id)?.drop_oldest()
+    }
+
+    /// Says that a checkpoint has the sealed chunks of a series. The last is kept for queries while the open one begins
+    /// after `after_ms` and there is room.
+    pub(super) fn written(&mut self, id: SeriesId, after_ms: i64) {
+        let room = self.memory.open_chunks.saturating_sub(self.open_bytes + self.kept_bytes);
+        let Some(series) = self.get_mut(id) else { return };
+        let (pending, before) = (series.pending_bytes(), series.kept_bytes());
+        let after = series.written(after_ms, room + before);
+        self.pending_bytes -= pending;
+        self.kept_bytes = self.kept_bytes + after - before;
     }
 
     /// Lets go of bounds that no series has.
@@ -347,14 +363,9 @@ impl Head {
     }
 
     /// Puts back a series of a checkpoint. What cannot be read of it is left out.
-    pub(super) fn restore(
-        &mut self,
-        fingerprint: Fingerprint,
-        labels: &Labels,
-        kind: Kind,
-        state: &[u8],
-    ) -> Result<(SeriesId, Stream), Corrupt> {
-        let texts = labels.iter().map(|label| (&*label.name, &*label.value));
+    pub(super) fn restore(&mut self, live: &Live<'_>) -> Result<(SeriesId, Stream), Corrupt> {
+        let Live { fingerprint, kind, labels, state } = *live;
+        let texts = labels.iter().copied();
         // The one that counts what is past the limit may be beside it.
         if self.has(fingerprint) || self.admit(texts.clone(), 1).is_err() {
             return Err(Corrupt("one series too many"));
@@ -366,7 +377,7 @@ impl Head {
         let restored = series.ok_or(Corrupt("no series")).and_then(|series| {
             let stream = series.restore(state, |set| bounds.intern(set, room));
             self.open_bytes += series.open_bytes();
-            self.pending_bytes += series.sealed_bytes();
+            self.pending_bytes += series.pending_bytes();
             stream
         });
         match restored {
@@ -396,7 +407,9 @@ impl Head {
                 if let Ok(entry) = found {
                     entry.remove();
                 }
-                self.pending_bytes -= series.sealed_bytes();
+                self.pending_bytes -= series.pending_bytes();
+                self.kept_bytes -= series.kept_bytes();
+                self.departed_ms = self.departed_ms.max(series.last_ms.unwrap_or(i64::MIN));
                 self.open_bytes -= series.open_bytes();
                 self.series_bytes -= bytes_of(series.labels.len());
                 self.free.push(id.index);
@@ -467,32 +480,5 @@ impl Head {
         let Some(name) = self.symbols.find(name) else { return Vec::new() };
         let values = postings.values(name);
         values.map(|(value, series)| (value, self.symbols.shared(value), series)).collect()
-    }
-
-    /// Adds what is in memory to `stats`.
-    pub(super) fn stats(&self, stats: &mut Stats) {
-        stats.series = self.len();
-        stats.samples = self.samples;
-        stats.overflow_samples = self.overflow_samples;
-        stats.newest_ms = self.newest_ms;
-        let mut bytes = self.symbols.heap_bytes()
-            + self.bounds.bytes()
-            + self.exemplars.bytes()
-            + self.family_bytes
-            + self.plain.heap_bytes()
-            + self.classic.heap_bytes()
-            + self.slots.capacity() * (size_of::<Slot>() + 5);
-        for series in self.slots.iter().filter_map(|slot| slot.series.as_deref()) {
-            stats.chunks += series.chunks();
-            stats.chunk_bytes += series.chunk_bytes();
-            bytes += series.heap_bytes();
-        }
-        stats.head_bytes = bytes;
-        let names = [false, true].into_iter().flat_map(|classic| self.values(NAME, classic));
-        stats.offenders = self.offenders.loudest(names.map(|(_, name, series)| Offender {
-            metric: name.to_string(),
-            series,
-            refused: 0,
-        }));
     }
 }

@@ -106,6 +106,13 @@ impl Postings {
         values.map(|(value, list)| (*value, list.as_slice().len()))
     }
 
+    /// Every label with the number of series that have it.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (Symbol, Symbol, usize)> {
+        self.names.iter().flat_map(|(&name, values)| {
+            values.iter().map(move |(&value, list)| (name, value, list.as_slice().len()))
+        })
+    }
+
     /// Memory held, estimated.
     pub(super) fn heap_bytes(&self) -> usize {
         let list = |list: &List| match list {

@@ -29,8 +29,10 @@ pub(in crate::store) struct Series {
     /// The bounds of the newest histogram that has some, shared with other series.
     pub(super) bounds: Option<Arc<[f64]>>,
     open: Option<OpenChunk>,
-    /// Chunks that no checkpoint has, oldest first.
+    /// Chunks that take no more, oldest first.
     pub(in crate::store) sealed: Vec<Chunk>,
+    /// Whether a checkpoint has the first of them, and no other.
+    kept: bool,
 }
 
 /// The mark of a sample of which only the time is known: a NaN that no one sends.
@@ -59,6 +61,7 @@ impl Series {
             bounds: None,
             open: None,
             sealed: Vec::new(),
+            kept: false,
         }
     }
 
@@ -117,12 +120,42 @@ impl Series {
         self.open.as_ref().map_or(0, OpenChunk::heap_bytes)
     }
 
-    /// Bytes of chunks that no checkpoint has, but for the open one.
-    pub(in crate::store) fn sealed_bytes(&self) -> usize {
-        self.sealed.iter().map(|chunk| chunk.bytes.len()).sum()
+    /// Sealed chunks that no checkpoint has.
+    pub(in crate::store) fn pending(&self) -> &[Chunk] {
+        self.sealed.get(usize::from(self.kept)..).unwrap_or_default()
     }
 
-    /// The time of the oldest sample that is here.
+    /// Their bytes.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending().iter().map(|chunk| chunk.bytes.len()).sum()
+    }
+
+    /// Bytes of the sealed chunk that a checkpoint has.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.sealed.first().filter(|_| self.kept).map_or(0, |chunk| chunk.bytes.len())
+    }
+
+    /// Drops the oldest sealed chunk that no checkpoint has; its bytes.
+    pub(super) fn drop_oldest(&mut self) -> Option<usize> {
+        let at = usize::from(self.kept);
+        (at < self.sealed.len()).then(|| self.sealed.remove(at).bytes.len())
+    }
+
+    /// Says that a checkpoint has all sealed chunks. Of them the last stays, if it takes no more than `room` and what
+    /// is open begins after `after_ms`: who looks back a little need not look on disk. Its bytes.
+    pub(super) fn written(&mut self, after_ms: i64, room: usize) -> usize {
+        self.changed = false;
+        let begun = self.open.as_ref().is_some_and(|open| open.start_ms() <= after_ms);
+        let last = self
+            .sealed
+            .pop()
+            .filter(|last| !begun && last.end_ms > after_ms && last.bytes.len() <= room);
+        self.kept = last.is_some();
+        self.sealed = last.into_iter().collect();
+        self.kept_bytes()
+    }
+
+    /// The time of the oldest sample that is here: the disk has those before.
     pub(in crate::store) fn first_ms(&self) -> Option<i64> {
         let sealed = self.sealed.first().map(|chunk| chunk.start_ms);
         sealed.or_else(|| self.open.as_ref().map(OpenChunk::start_ms))
@@ -156,7 +189,7 @@ impl Series {
     }
 
     pub(super) fn chunk_bytes(&self) -> usize {
-        self.sealed_bytes() + self.open.as_ref().map_or(0, OpenChunk::len)
+        self.pending_bytes() + self.kept_bytes() + self.open.as_ref().map_or(0, OpenChunk::len)
     }
 
     /// Memory held, the struct included.

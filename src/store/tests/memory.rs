@@ -203,5 +203,5 @@ fn metadata_and_exemplars_are_bounded_in_bytes() {
         writer.exemplar(of, Exemplar { time_ms: T0 + i, value: 1.0, labels });
     }
     assert!(store.shared.head().exemplars.bytes() <= SMALL.exemplars);
-    assert_eq!(store.exemplars(&[&named("c")], T0, T0 + 2_000)[0].exemplars.len(), 10);
+    assert_eq!(exemplars(&store, &named("c"), T0, T0 + 2_000)[0].exemplars.len(), 10);
 }

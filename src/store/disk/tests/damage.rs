@@ -104,8 +104,8 @@ fn a_disk_that_refuses_costs_nothing_once_it_takes_again() {
     commit(&disk, 5, from + HOUR, &[up.record(&sealed, b"later")]).unwrap();
     assert_eq!(floats(&disk, &up, &window(START, from + DAY)).len(), 4860);
     drop(disk);
-    let (_, restored) = setup.open();
-    assert_eq!((restored.journal_seq, &restored.live[0].state[..]), (Some(5), &b"later"[..]));
+    let (disk, restored) = setup.open();
+    assert_eq!((restored.journal_seq, states(&disk)), (Some(5), vec![b"later".to_vec()]));
 }
 
 #[test]

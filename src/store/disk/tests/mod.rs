@@ -12,7 +12,7 @@ use std::time::Duration;
 use sidelight_promql::{Labels, Reads};
 
 use super::Disk;
-use crate::store::checkpoint::{Record, Restored, Window};
+use crate::store::checkpoint::{Live, Record, Restored, Window};
 use crate::store::chunk::{self, Chunk};
 use crate::store::config::Config;
 use crate::store::handle::Deps;
@@ -117,6 +117,18 @@ fn chunks(after: i64, until: i64, step: i64, value: impl Fn(i64) -> f64) -> Vec<
     let times = (1..=(until - after) / step).map(|nth| after + nth * step);
     samples.points.floats.extend(times.map(|t| (t, value(t))));
     chunk::encode(&samples)
+}
+
+/// What of each series of the head is there after a start.
+fn live<T>(disk: &Disk, of: impl Fn(&Live<'_>) -> T) -> Vec<T> {
+    let mut found = Vec::new();
+    disk.each_live(&mut |live| found.push(of(live))).unwrap();
+    found
+}
+
+/// Their states.
+fn states(disk: &Disk) -> Vec<Vec<u8>> {
+    live(disk, |live| live.state.to_vec())
 }
 
 fn commit(disk: &Disk, seq: u64, now: i64, records: &[Record<'_>]) -> Result<(), StoreError> {

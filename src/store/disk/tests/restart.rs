@@ -9,7 +9,7 @@ use crate::store::metadata::{Metadata, MetricKind};
 fn a_restart_finds_what_the_last_checkpoint_held() {
     let setup = Setup::new();
     let (disk, restored) = setup.open();
-    assert!(restored.journal_seq.is_none() && restored.live.is_empty());
+    assert!(restored.journal_seq.is_none() && states(&disk).is_empty());
     let (up, gone) = (Series::new("up", 1), Series::new("gone", 2));
     let sealed = chunks(START, START + HOUR, 15_000, |t| t as f64);
     let mut first = disk.begin(7, START + HOUR).unwrap();
@@ -31,9 +31,11 @@ fn a_restart_finds_what_the_last_checkpoint_held() {
 
     let (disk, restored) = setup.open();
     assert_eq!((restored.journal_seq, restored.now_ms), (Some(9), START + HOUR + 1));
-    let [live] = &restored.live[..] else { panic!("{restored:?}") };
-    assert_eq!((live.fingerprint, live.kind), (up.fingerprint, Kind::Float));
-    assert_eq!((&live.labels, &live.state[..]), (&up.labels, &b"three"[..]));
+    let of = |one: &Live<'_>| {
+        (one.fingerprint, one.kind, Labels::new(one.labels.iter().copied()), one.state.to_vec())
+    };
+    let expected = (up.fingerprint, Kind::Float, up.labels.clone(), b"three".to_vec());
+    assert_eq!(live(&disk, of), [expected]);
     assert_eq!(restored.states, [("spans".to_owned(), b"opaque".to_vec())]);
     assert_eq!(restored.families, [("up".to_owned(), metadata)]);
     let read = floats(&disk, &up, &window(START, START + HOUR));
@@ -68,8 +70,8 @@ fn verify(setup: &Setup, series: &[Series], round: i64) {
     let (disk, restored) = setup.open();
     assert!(restored.quarantined.is_empty());
     assert_eq!(restored.journal_seq.map(u64::cast_signed).unwrap_or(0), round);
-    assert_eq!(restored.live.len(), if round == 0 { 0 } else { series.len() });
-    assert!(restored.live.iter().all(|live| live.state == round.to_be_bytes()));
+    assert_eq!(states(&disk).len(), if round == 0 { 0 } else { series.len() });
+    assert!(states(&disk).iter().all(|state| *state == round.to_be_bytes()));
     let until = START + (round + 1) * HOUR;
     let sealed = chunks(until - HOUR, until, 60_000, |t| t as f64);
     let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
@@ -94,7 +96,7 @@ fn a_checkpoint_that_is_dropped_never_was() {
     commit(&disk, 2, START, &[up.record(&sealed, b"two")]).unwrap();
     drop(disk);
     let (disk, restored) = setup.open();
-    assert_eq!((restored.journal_seq, restored.live.len()), (Some(2), 1));
+    assert_eq!((restored.journal_seq, states(&disk).len()), (Some(2), 1));
     assert_eq!(floats(&disk, &up, &window(START, START + HOUR)).len(), 60);
 }
 

@@ -1,0 +1,101 @@
+//! What is asked again and again, the last minutes, is answered from memory.
+
+use super::*;
+use crate::memory::StoreBudget;
+
+const STEP: i64 = 15_000;
+const HOUR: i64 = 3_600_000;
+
+/// Samples of `series` every 15 s, and a checkpoint every 5 minutes.
+fn live(writer: &mut Writer, series: &[SeriesId], times: std::ops::Range<i64>) {
+    for nth in times {
+        let time = T0 + nth * STEP;
+        writer.set_now(time);
+        for &id in series {
+            writer.append(id, time, nth as f64).unwrap();
+        }
+        if nth % 20 == 19 {
+            writer.checkpoint(nth.unsigned_abs()).unwrap();
+        }
+    }
+}
+
+/// Makes every file of samples unreadable; what they were.
+fn break_days(fixture: &Fixture) -> usize {
+    let entries = std::fs::read_dir(fixture.directory.path()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let days = paths.filter(|path| path.to_string_lossy().contains("metrics-2023"));
+    days.map(|path| std::fs::write(path, "no SQLite file").unwrap()).count()
+}
+
+#[test]
+fn the_last_minutes_are_read_without_a_file_whenever_a_chunk_was_sealed() {
+    for samples in [121, 139, 140, 141, 160, 241] {
+        let mut fixture = open(|_| {});
+        let ids: Vec<_> = ["a", "b"]
+            .map(|host| fixture.writer.series(&[("__name__", "up"), ("host", host)], Kind::Float))
+            .to_vec();
+        live(&mut fixture.writer, &ids, 0..samples);
+        let now = T0 + (samples - 1) * STEP;
+        let whole = select(&fixture.store, &named("up"), now - HOUR, now);
+        assert!(whole.values().all(|points| points.len() == samples.min(240) as usize));
+        assert_eq!(break_days(&fixture) > 0, samples >= 140);
+        let last = select(&fixture.store, &named("up"), now - 5 * 60_000, now);
+        assert!(last.len() == 2 && last.values().all(|points| points.len() == 20), "{samples}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_chunks_on_disk_is_bounded_and_goes() {
+    let mut fixture = open(|_| {});
+    let ids: Vec<_> = (0..50)
+        .map(|nth: i32| {
+            let labels = [("__name__", "up"), ("host", &*nth.to_string())];
+            fixture.writer.series(&labels, Kind::Float)
+        })
+        .collect();
+    let chunks = |store: &Store| store.stats().chunks;
+    live(&mut fixture.writer, &ids, 0..140);
+    assert_eq!(chunks(&fixture.store), 100);
+    // The open chunk is ten minutes old.
+    live(&mut fixture.writer, &ids, 140..180);
+    assert_eq!(chunks(&fixture.store), 50);
+
+    let none = StoreBudget { open_chunks: 1, ..StoreBudget::default() };
+    let mut fixture = open(|config| config.memory = none);
+    let id = fixture.writer.series(&[("__name__", "up")], Kind::Float);
+    live(&mut fixture.writer, &[id], 0..140);
+    assert_eq!(chunks(&fixture.store), 0);
+    let now = T0 + 139 * STEP;
+    assert_eq!(
+        select(&fixture.store, &named("up"), now - HOUR, now)["{__name__=\"up\"}"].len(),
+        140
+    );
+}
+
+#[test]
+fn a_series_that_left_is_found_by_every_window_that_has_its_samples() {
+    let mut fixture = open(|_| {});
+    let gone = fixture.writer.series(&[("__name__", "up"), ("host", "gone")], Kind::Float);
+    fixture.writer.append(gone, T0, 1.0).unwrap();
+    let stays = fixture.writer.series(&[("__name__", "up"), ("host", "stays")], Kind::Float);
+    live(&mut fixture.writer, &[stays], 1..400);
+    let now = T0 + 399 * STEP;
+    let found = |store: &Store, after| select(store, &named("up"), after, now).len();
+    let both = |fixture: &Fixture| {
+        assert_eq!(fixture.store.stats().series, 1);
+        assert_eq!(found(&fixture.store, T0 - 1), 2);
+        assert_eq!(found(&fixture.store, T0), 1);
+    };
+    both(&fixture);
+    let opened = fixture.restart(|_| {});
+    assert_eq!(opened.series, 1);
+    both(&fixture);
+    // Without the state nothing is known of what left.
+    let state = fixture.directory.path().join("state.db");
+    drop(fixture.restart(|config| config.directory = config.directory.join("elsewhere")));
+    std::fs::write(state, "no SQLite file").unwrap();
+    fixture.restart(|_| {});
+    assert_eq!(fixture.store.stats().series, 0);
+    assert_eq!((found(&fixture.store, T0 - 1), found(&fixture.store, T0)), (2, 1));
+}
