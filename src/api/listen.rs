@@ -33,7 +33,7 @@ use super::guard::{self, Refusal, Token};
 use super::patience::Patience;
 use super::prometheus;
 use super::reply::{Chunks, Reply};
-use super::routes::{self, Answer};
+use super::routes::{self, Answer, Read};
 use super::sources::Sources;
 use super::stall::Stall;
 use crate::telemetry::desc;
@@ -42,6 +42,8 @@ use crate::telemetry::desc;
 const LARGE_REPLIES_MAX: usize = 2;
 /// Queries being evaluated at once.
 const QUERIES_MAX: usize = 2;
+/// The status under which a request is counted whose client went before the answer, as Prometheus counts it.
+const CLIENT_GONE: &str = "499";
 /// Bytes of a document that something is asked with.
 const ASKED_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a form.
@@ -163,13 +165,14 @@ async fn converse(
 impl Shared {
     async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Chunks> {
         let (head, body) = request.into_parts();
-        let (label, response) = match routes::find(&head.method, head.uri.path()) {
-            Ok((route, open)) => (route.path, self.answer(route, open, peer, &head, body).await),
-            Err(reply) => ("", reply.into_response(&head.headers, None)),
+        let found = routes::find(&head.method, head.uri.path());
+        let route = found.as_ref().map_or("", |(route, _)| route.path);
+        let mut counted = Counted { shared: self, route, status: None };
+        let response = match found {
+            Ok((route, open)) => self.answer(route, open, peer, &head, body).await,
+            Err(reply) => reply.into_response(&head.headers, None),
         };
-        let status = response.status();
-        let labels = [label, status.as_str()];
-        self.sources.registry.counter(&desc::API_REQUESTS, &labels).add(1);
+        counted.status = Some(response.status());
         response
     }
 
@@ -199,12 +202,7 @@ impl Shared {
                     routes::reload(&self.sources.control).await.into_response(headers, None)
                 }
                 Answer::Quit => routes::quit(&self.sources.control).into_response(headers, None),
-                Answer::Read(read) => {
-                    let sources = self.sources.clone();
-                    let headers = headers.clone();
-                    let permit = Arc::clone(&self.large).acquire_owned().await.ok();
-                    blocking(move || read(&sources, &headers).into_response(&headers, permit)).await
-                }
+                Answer::Read(read) => self.read(read, headers.clone()).await,
                 Answer::Ask(handler) => self.ask(handler, open, head, body).await,
                 Answer::Query(handler) => self.query(handler, route.path, open, head, body).await,
             }
@@ -214,6 +212,18 @@ impl Shared {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             Reply::error(status, "timeout", message).into_response(headers, None)
         })
+    }
+
+    /// Answers on a blocking thread, for as long as this future is awaited.
+    async fn read(&self, read: Read, headers: HeaderMap) -> Response<Chunks> {
+        let sources = self.sources.clone();
+        let permit = Arc::clone(&self.large).acquire_owned().await.ok();
+        let patience = Patience::default();
+        let waiting = patience.clone();
+        // Dropped with this future, when the client goes or the time is over.
+        let _abandon = patience.abandon_on_drop();
+        let stop = move || waiting.ended();
+        blocking(move || read(&sources, &headers, &stop).into_response(&headers, permit)).await
     }
 
     /// Reads the body and answers on a blocking thread.
@@ -295,6 +305,20 @@ impl Shared {
             patience.time_out();
             refuse(Failure::Timeout("query timed out in expression evaluation".to_owned()))
         })
+    }
+}
+
+/// A request, counted when it is answered or its client goes.
+struct Counted<'a> {
+    shared: &'a Shared,
+    route: &'static str,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let status = self.status.as_ref().map_or(CLIENT_GONE, StatusCode::as_str);
+        self.shared.sources.registry.counter(&desc::API_REQUESTS, &[self.route, status]).add(1);
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
+use sidelight_promql::engine::Stop;
+
 use super::call::Handler;
 use super::guard::Access;
 use super::reply::Reply;
@@ -66,8 +68,8 @@ impl Methods {
 /// How a route makes its reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
-    /// From the sources, on a blocking thread; may be large.
-    Read(fn(&Sources, &HeaderMap) -> Reply),
+    /// From the sources, on a blocking thread, until nobody waits for it; may be large.
+    Read(Read),
     /// From the path, the query string and the body, on a blocking thread.
     Ask(alerts::Handler),
     /// From the store and parameters, on a blocking thread, until nobody waits for it.
@@ -77,6 +79,9 @@ pub(super) enum Answer {
     Reload,
     Quit,
 }
+
+/// What answers from the sources and the request's head; asks the last whether somebody still waits.
+pub(super) type Read = fn(&Sources, &HeaderMap, &dyn Fn() -> Option<Stop>) -> Reply;
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
@@ -99,25 +104,25 @@ const OWN: &[Route] = &[
         "/api/sidelight/v1/ledger",
         Access::Read,
         "accepted = delivered + queued + dropped",
-        Answer::Read(|from, _| ok((from.ledger)().to_json())),
+        Answer::Read(|from, _, _| ok((from.ledger)().to_json())),
     ),
     get(
         "/api/sidelight/v1/spans",
         Access::Read,
         "calls and latency by service, span and route",
-        Answer::Read(|from, _| ok((from.spans)())),
+        Answer::Read(|from, _, _| ok((from.spans)())),
     ),
     get(
         "/api/sidelight/v1/rejected",
         Access::Read,
         "the last requests that destinations refused",
-        Answer::Read(|from, _| ok((from.rejected)())),
+        Answer::Read(|from, _, _| ok((from.rejected)())),
     ),
     get(
         "/api/sidelight/v1/status",
         Access::Read,
         "journal, destinations, memory",
-        Answer::Read(|from, _| ok((from.status)())),
+        Answer::Read(|from, _, _| ok((from.status)())),
     ),
     get(
         "/api/sidelight/v1/openapi.json",
@@ -126,6 +131,8 @@ const OWN: &[Route] = &[
         Answer::Probe(|_| ok(openapi::document().to_string())),
     ),
     query("/api/sidelight/v1/storage", "what is stored and for how long", storage::storage),
+    get("/-/healthy", Access::Open, "/healthz, as Prometheus calls it", Answer::Probe(|_| alive())),
+    get("/-/ready", Access::Open, "/readyz, as Prometheus calls it", Answer::Probe(ready)),
     post("/-/reload", "reads the configuration again", Answer::Reload),
     post("/-/quit", "drains and stops", Answer::Quit),
 ];
@@ -209,14 +216,15 @@ fn ready(from: &Sources) -> Reply {
     Reply::json(status, serde_json::to_string(&readiness).unwrap_or_default())
 }
 
-fn metrics(from: &Sources, request: &HeaderMap) -> Reply {
+fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {
     let accept: Vec<_> =
         request.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
     let format = Format::negotiate(Some(&accept.join(",")));
     let mut out = Exposition::new(format);
     from.registry.write(&mut out);
     if let Some(store) = &from.store
-        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), &mut out)
+        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), stop, &mut out)
+        && stop().is_none()
     {
         tracing::warn!(%error, "stored series are not among the metrics shown");
     }

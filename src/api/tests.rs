@@ -19,7 +19,7 @@ pub(super) struct Running {
     pub(super) api: Api,
     ready: Arc<AtomicBool>,
     control: mpsc::Receiver<Control>,
-    registry: Registry,
+    pub(super) registry: Registry,
 }
 
 /// Says what it was asked.
@@ -136,6 +136,19 @@ pub(super) async fn start_with(
 ) -> Running {
     let mut config = Config { endpoint: ([127, 0, 0, 1], 0).into(), ..Config::default() };
     change(&mut config);
+    let (sources, control, ready) = sources_with(store);
+    let token = token.and_then(|t| Token::from_file(t.as_bytes()));
+    let registry = sources.registry.clone();
+    Running { api: serve(config, token, sources).await.unwrap(), ready, control, registry }
+}
+
+/// What the endpoint shows, and what takes orders for as long as it is kept.
+pub(super) fn sources(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>) {
+    let (sources, control, _) = sources_with(store);
+    (sources, control)
+}
+
+fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<AtomicBool>) {
     let registry = Registry::default();
     registry.counter(&desc::RECEIVER_ACCEPTED_SPANS, &["otlp", "grpc"]).add(41);
     let ledger = || {
@@ -166,9 +179,7 @@ pub(super) async fn start_with(
         entries: Arc::new(Spoken),
         control: sender,
     };
-    let token = token.and_then(|t| Token::from_file(t.as_bytes()));
-    let registry = sources.registry.clone();
-    Running { api: serve(config, token, sources).await.unwrap(), ready, control, registry }
+    (sources, control, ready)
 }
 
 /// Status, head and body of one request on a connection of its own.
@@ -231,7 +242,9 @@ async fn readiness_follows_its_source_and_says_why() {
     assert_eq!((status, text(body).as_str()), (503, reasons));
     ready.store(true, Ordering::Relaxed);
     assert_eq!(ask(&api, "GET /readyz", "").await.0, 200);
-    assert_eq!(ask(&api, "GET /healthz", "").await.0, 200);
+    for path in ["/healthz", "/-/healthy", "/-/ready"] {
+        assert_eq!(ask(&api, &format!("GET {path}"), "").await.0, 200, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -343,7 +356,7 @@ fn docs_api_md_lists_every_route() {
         With `admin.token_file` set, that token is asked for instead, on loopback as well, and by all but open routes.\n\n\
         Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
         and promtool call them. They take parameters in the query string or, with POST, in a form; a query may take \
-        `admin.query_timeout`, read a million samples and give 11,000 steps.\n\n\
+        `admin.query_timeout`, hold a million samples, a series counting as 16 more, and give 11,000 steps.\n\n\
         Where only rows are kept of the time asked for (docs/store-format.md), a query with steps of at least a row reads \
         that row, and so does one with windows of six rows. A window shorter than a row means the row around it: `rate` and \
         `increase` that of the line between its samples, `min_over_time`, `max_over_time` and `avg_over_time` those of the \

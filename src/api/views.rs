@@ -106,7 +106,10 @@ impl<'a> Asked<'a> {
 
     fn rows(&self, view: &'static View, call: &Call<'_>) -> Result<Rows, Failure> {
         let definitions = &call.sources.definitions;
-        let mut rows = evaluate(view, definitions, call.store, self.times, call.stop)?;
+        let stop = || (call.stop)().is_some();
+        let store = &call.store.reading(&stop);
+        let rows = evaluate(view, definitions, store, self.times, call.stop);
+        let mut rows = rows.map_err(|error| call.failure(error))?;
         if let Some(service) = self.service {
             rows.of_service(service);
         }

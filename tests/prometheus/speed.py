@@ -1,10 +1,12 @@
 """The same data and queries in the agent and in Prometheus, and how long each takes to answer.
 
 speed.py --agent target/release/sidelight --prometheus BINARY [--series N] [--runs N]
+(cd tests/prometheus && go build -o BINARY .) makes the other, out of Prometheus' published modules.
 
 An hour of samples every 15 s: N counters and N/10 histograms of 14 buckets, as OTLP, to both. Each query is asked RUNS
-times of one and then of the other, over HTTP on loopback; printed are the fastest and the median, and the memory
-and the CPU time of each process. Nothing is asserted: the numbers depend on the machine, their ratios less so.
+times of one and then of the other, over HTTP on loopback; printed are the fastest and the median, and the memory,
+the CPU time and the files of each process: the agent's are its store and its journal, which is also its queue.
+Nothing is asserted: the numbers depend on the machine, their ratios less so.
 """
 
 from __future__ import annotations
@@ -60,12 +62,14 @@ def requests(end_seconds: int, series: int) -> Iterator[bytes]:
         yield request.SerializeToString()
 
 
-def used(pid: int) -> str:
-    """Resident memory and CPU time of a process."""
+def used(pid: int, directory: str | Path) -> str:
+    """Resident memory and CPU time of a process, and what it has on disk."""
+    written = sum(file.stat().st_blocks * 512 for file in Path(directory).rglob("*") if file.is_file())
     status = Path(f"/proc/{pid}/status").read_text()
     resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return f"{resident / 1024:.0f} MiB resident, {(int(fields[11]) + int(fields[12])) / 100:.2f} s of CPU"
+    cpu = (int(fields[11]) + int(fields[12])) / 100
+    return f"{resident / 1024:.0f} MiB resident, {cpu:.2f} s of CPU, {written / (1 << 20):.0f} MiB on disk"
 
 
 def timed(url: str, parameters: dict[str, object], runs: int) -> tuple[list[float], int]:
@@ -90,7 +94,10 @@ def main() -> int:
 
     end = int(time.time()) // 60 * 60
     prometheus, agent = Prometheus(options.prometheus), Agent(options.agent, "{}")
-    pids = {"sidelight": agent.process.pid, "prometheus": prometheus.process.pid}
+    both = {
+        "sidelight": (agent.process.pid, agent.directory),
+        "prometheus": (prometheus.process.pid, prometheus.directory.name),
+    }
     try:
         for request in requests(end, options.series):
             post(prometheus.otlp, request)
@@ -98,8 +105,8 @@ def main() -> int:
         last = lambda: ask(agent.admin, "/api/v1/query", query="max(timestamp(orders_total))", time=end)[1]
         if not wait_for(lambda: any(float(s["value"][1]) == end for s in last().get("data", {}).get("result", []))):
             raise SystemExit(f"the agent does not answer with the last samples: {last()}\n{agent.read_log()}")
-        for name, pid in pids.items():
-            print(f"{name}: after taking in {options.series * STEPS * 5 // 2:,} samples (a bucket counts as one): {used(pid)}")
+        for name, of in both.items():
+            print(f"{name}: after taking in {options.series * STEPS * 13 // 5:,} samples (a bucket counts as one): {used(*of)}")
         print(f"{'fastest / median in ms':<110}{'points':>8}{'sidelight':>18}{'prometheus':>18}{'ratio':>7}")
         for query, step in QUERIES:
             parameters = {"query": query, "start": end - 3600 + STEP_SECONDS, "end": end, "step": step}
@@ -110,8 +117,8 @@ def main() -> int:
                 print(f"{points} points against {their_points}: the agent takes no samples older than an hour, so it lacks the first few")
             shown = (f"{min(times):.1f} / {statistics.median(times):.1f}" for times in (ours, theirs))
             print(f"{query:<110}{points:>8}{next(shown):>18}{next(shown):>18}{min(ours) / min(theirs):>7.2f}")
-        for name, pid in pids.items():
-            print(f"{name}: after the queries: {used(pid)}")
+        for name, of in both.items():
+            print(f"{name}: after the queries: {used(*of)}")
         return 0
     finally:
         prometheus.stop()

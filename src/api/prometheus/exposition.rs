@@ -9,13 +9,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 
 use http::StatusCode;
 use sidelight_promql::ast::{MatchOp, Matcher, Span, VectorSelector};
-use sidelight_promql::engine::{Engine, Options};
+use sidelight_promql::engine::{Engine, Options, QueryError, Stop};
 use sidelight_promql::labels::NAME;
+use sidelight_promql::source::is_stale;
 use sidelight_promql::value::{Sample, SampleValue, Value};
-use sidelight_promql::{Expr, Labels};
+use sidelight_promql::{Expr, Labels, Queryable, Reads, Selection};
 
 use super::Call;
 use super::encode;
@@ -27,17 +29,35 @@ use crate::telemetry::Exposition;
 use crate::telemetry::exposition::Format;
 use crate::time::UnixNano;
 
-/// The last sample of each matching series, with its time. Every family is `untyped`: a selection need not hold
+/// The most series of a federation.
+const FEDERATED_MAX: usize = 100_000;
+
+/// The last sample of each matching series, with its own time. Every family is `untyped`: a selection need not hold
 /// all the series that its type would need.
 pub(super) fn federate(call: &Call<'_>) -> Result<Reply, Failure> {
-    let engine = engine(call)?;
+    let lookback = engine(call)?.options.lookback;
+    let stop = || (call.stop)().is_some();
+    let store = call.store.reading(&stop);
+    let until = call.now_ms();
     let mut last: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
     for matchers in call.params.required_selectors()? {
-        let samples = select(&engine, matchers, call.now_ms(), call.store)?;
-        last.extend(samples.into_iter().filter_map(|sample| match sample.value {
-            SampleValue::Float(value) => Some((sample.labels, (sample.time, value))),
-            SampleValue::Histogram(_) => None,
-        }));
+        let (matchers, after, reads) = (&*matchers, until.saturating_sub(lookback), Reads::Last);
+        let selection = Selection { matchers, after, until, step: 0, range: 0, lookback, reads };
+        let selected = store.select(&selection, &mut |labels, points| {
+            // A histogram after it is what the series is now.
+            let histogram = points.histograms.last().map_or(i64::MIN, |(time, _)| *time);
+            let newest = points.floats.last().filter(|(time, _)| *time > histogram);
+            if let Some(&(time, value)) = newest.filter(|(_, value)| !is_stale(*value)) {
+                last.insert(labels.clone(), (time, value));
+            }
+            let room = last.len() <= FEDERATED_MAX;
+            if room { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        selected.map_err(|error| call.failure(QueryError::Source(error)))?;
+    }
+    if last.len() > FEDERATED_MAX {
+        let why = format!("the selectors match more than {FEDERATED_MAX} series");
+        return Err(Failure::Execution(why));
     }
     Ok(Reply::new(StatusCode::OK, Format::Text.content_type(), untyped(&last)))
 }
@@ -46,8 +66,8 @@ fn select(
     engine: &Engine<'_>,
     matchers: Vec<Matcher>,
     now_ms: i64,
-    store: &Store,
-) -> Result<Vec<Sample>, Failure> {
+    store: &dyn Queryable,
+) -> Result<Vec<Sample>, QueryError> {
     let selector =
         VectorSelector { name: None, matchers, offset: 0, at: None, span: Span::default() };
     match engine.instant(&Expr::Vector(selector), now_ms, store)?.value {
@@ -72,15 +92,18 @@ fn untyped(last: &BTreeMap<Labels, (i64, f64)>) -> String {
     out
 }
 
-/// Writes every stored family that `out` does not hold yet, as of `now`.
+/// Writes every stored family that `out` does not hold yet, as of `now`, unless `stop` ends it.
 pub(in crate::api) fn expose(
     store: &Store,
     now: UnixNano,
+    stop: &dyn Fn() -> Option<Stop>,
     out: &mut Exposition,
-) -> Result<(), Failure> {
+) -> Result<(), QueryError> {
     let every = Matcher::new(NAME, MatchOp::NotEqual, "");
     let Ok(every) = every else { return Ok(()) };
-    let samples = select(&Engine::new(Options::default()), vec![every], now.as_ms(), store)?;
+    let engine = Engine::new(Options { stop, ..Options::default() });
+    let stopped = || stop().is_some();
+    let samples = select(&engine, vec![every], now.as_ms(), &store.reading(&stopped))?;
     let known: BTreeMap<String, Metadata> = store.metadata(None, usize::MAX).into_iter().collect();
     let mut families: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
     for sample in &samples {

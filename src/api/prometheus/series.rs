@@ -110,7 +110,9 @@ pub(super) fn exemplars(call: &Call<'_>) -> Result<Reply, Failure> {
     let mut selectors: Vec<&[Matcher]> = Vec::new();
     gather(&expr, &mut selectors);
     let mut data = String::from("[");
-    let found = call.store.exemplars(&selectors, start, end);
+    let stop = || (call.stop)().is_some();
+    let found = call.store.reading(&stop).exemplars(&selectors, start, end);
+    let found = found.map_err(|error| call.failure(error))?;
     encode::separated(&mut data, &found, |out, series| {
         out.push_str(r#"{"seriesLabels":"#);
         encode::labels(out, &series.labels);

@@ -55,39 +55,28 @@ pub(super) fn runtime(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 pub(super) fn tsdb(call: &Call<'_>) -> Result<Reply, Failure> {
-    let limit = match call.params.limit("limit")? {
-        0 => TOP,
-        limit => limit,
+    let limit = match call.params.first("limit").map(str::parse) {
+        None => TOP,
+        Some(Ok(limit @ 1..)) => limit,
+        Some(_) => return Err(Failure::parameter("limit", "limit must be a positive number")),
     };
     let stats = call.store.stats();
-    let by_metric = stats.offenders.iter().take(limit);
-    let by_metric: Vec<_> =
-        by_metric.map(|of| json!({ "name": of.metric, "value": of.series })).collect();
-    let (start, end) = call.params.span()?;
-    let mut values = Vec::new();
-    for name in call.store.label_names(&[], start, end, usize::MAX)? {
-        if (call.stop)().is_some() {
-            return Err(Failure::Canceled("the request was canceled".to_owned()));
-        }
-        let count = call.store.label_values(&name, &[], start, end, usize::MAX)?.len();
-        values.push((count, name));
-    }
-    values.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    let names = values.len();
-    let by_label = values.into_iter().take(limit);
-    let by_label: Vec<_> =
-        by_label.map(|(count, name)| json!({ "name": name, "value": count })).collect();
+    let labels = call.store.cardinality(limit);
+    let rows = |counted: Vec<(String, u64)>| -> Vec<Value> {
+        let row = |(name, value)| json!({ "name": name, "value": value });
+        counted.into_iter().map(row).collect()
+    };
     fixed(&json!({
         "headStats": {
             "numSeries": stats.series,
-            "numLabelPairs": names,
+            "numLabelPairs": labels.label_pairs,
             "chunkCount": stats.chunks,
-            "minTime": 0,
+            "minTime": stats.oldest_ms.unwrap_or(0),
             "maxTime": stats.newest_ms.unwrap_or(0),
         },
-        "seriesCountByMetricName": by_metric,
-        "labelValueCountByLabelName": by_label,
-        "memoryInBytesByLabelName": [],
-        "seriesCountByLabelValuePair": [],
+        "seriesCountByMetricName": rows(labels.series_by_metric),
+        "labelValueCountByLabelName": rows(labels.values_by_label),
+        "memoryInBytesByLabelName": rows(labels.bytes_by_label),
+        "seriesCountByLabelValuePair": rows(labels.series_by_pair),
     }))
 }

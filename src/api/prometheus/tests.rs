@@ -1,12 +1,21 @@
 //! The Prometheus API over a real socket, with a store of a few series.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use crate::api::tests::{Running, ask, start_with, text};
+use sidelight_promql::engine::Stop;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::{Call, Failure, Params, ROUTES, exposition};
+use crate::api::routes::Answer;
+use crate::api::tests::{Running, ask, sources, start_with, text};
 use crate::store::{Classic, Config, Deps, Kind, Metadata, MetricKind, Store};
-use crate::telemetry::Registry;
+use crate::telemetry::exposition::Format;
+use crate::telemetry::{Exposition, Registry, desc};
 use crate::time::SystemClock;
 
 /// 2026-11-21T00:00:00Z.
@@ -148,4 +157,117 @@ async fn a_form_asks_as_a_query_string_does() {
 async fn without_a_store_the_api_says_that_there_is_none() {
     let running = start_with(|_| {}, None, None).await;
     check(&running, "/api/v1/query?query=up", expect![[r#"503 {"error":"no metrics are kept here; /readyz says why","errorType":"unavailable","status":"error"}"#]]).await;
+}
+
+/// The paths whose handlers read no more than is in memory and bounded.
+const SHORT: &[&str] = &[
+    "/api/v1/format_query",
+    "/api/v1/parse_query",
+    "/api/v1/metadata",
+    "/api/v1/targets",
+    "/api/v1/rules",
+    "/api/v1/alerts",
+    "/api/v1/status/buildinfo",
+    "/api/v1/status/config",
+    "/api/v1/status/flags",
+    "/api/v1/status/runtimeinfo",
+    "/api/v1/status/tsdb",
+    "/api/v1/status/walreplay",
+];
+
+#[tokio::test]
+async fn every_long_read_ends_when_its_client_has_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sources, _control) = sources(Some(store(directory.path())));
+    let store = sources.store.clone().unwrap();
+    let query = "query=sum(up)&match[]=up&start=1795219000&end=1795219300&step=15&time=1795219300";
+    let params = Params::new(Some(query), b"");
+    let mut ended = 0;
+    for route in ROUTES.iter().filter(|route| !SHORT.contains(&route.path)) {
+        let Answer::Query(handler) = route.answer else { continue };
+        for (stop, expected) in [(Stop::Canceled, "canceled"), (Stop::Timeout, "timeout")] {
+            let asked = Cell::new(0);
+            let stop = || {
+                asked.set(asked.get() + 1);
+                Some(stop)
+            };
+            let (now, sources, store, params) =
+                (sources.clock.unix_nano(), &sources, &store, &params);
+            let (path, open) = (route.path, "job");
+            let call = Call { sources, store, params, path, open, now, stop: &stop };
+            let said = match handler(&call) {
+                Err(Failure::Canceled(_)) => "canceled",
+                Err(Failure::Timeout(_)) => "timeout",
+                Err(other) => panic!("{path}: {other}"),
+                Ok(_) => "answered",
+            };
+            assert_eq!(said, expected, "{path}");
+            assert!(asked.get() > 0, "{path}");
+        }
+        ended += 1;
+    }
+    assert_eq!(ended, 7);
+}
+
+#[tokio::test]
+async fn federated_samples_have_the_time_that_they_were_taken_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sources, _control) = sources(Some(store(directory.path())));
+    let store = sources.store.as_ref().unwrap();
+    let params = Params::new(Some("match[]=up&match[]=requests_total&match[]=seconds_sum"), b"");
+    let at = crate::time::UnixNano((T + 60_000).unsigned_abs() * 1_000_000);
+    let (sources, params) = (&sources, &params);
+    let (path, open, stop) = ("/federate", "", &|| None);
+    let call = Call { sources, store, params, path, open, now: at, stop };
+    let reply = exposition::federate(&call).unwrap();
+    let response = reply.into_response(&http::HeaderMap::new(), None);
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    expect![[r#"
+        # TYPE requests_total untyped
+        requests_total{job="shop"} 3 1795219200000
+        # TYPE seconds_sum untyped
+        seconds_sum{job="shop"} 9.5 1795219200000
+        # TYPE up untyped
+        up{job="shop \"é\""} +Inf 1795219215000
+    "#]]
+    .assert_eq(&text(body.to_vec()));
+}
+
+#[tokio::test]
+async fn stored_series_are_not_exposed_for_a_client_that_has_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path());
+    let at = crate::time::UnixNano(T.unsigned_abs() * 1_000_000);
+    let mut out = Exposition::new(Format::Text);
+    exposition::expose(&store, at, &|| None, &mut out).unwrap();
+    assert!(out.finish().contains("requests_total"));
+    let mut out = Exposition::new(Format::Text);
+    let stopped = exposition::expose(&store, at, &|| Some(Stop::Canceled), &mut out);
+    assert!(stopped.is_err() && !out.finish().contains("requests_total"));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_ends_its_read_and_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    let (begun, has_begun) = mpsc::sync_channel(1);
+    let (go_on, may_go_on) = mpsc::sync_channel::<()>(1);
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    running.registry.collect(move |_| {
+        let _test_is_over = begun.send(());
+        let _sender_gone = may_go_on.lock().unwrap().recv();
+    });
+    let mut client = TcpStream::connect(running.api.address()).await.unwrap();
+    client.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    drop(client);
+    let gone = running.registry.counter(&desc::API_REQUESTS, &["/metrics", "499"]);
+    let seen = async {
+        while gone.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(20), seen).await;
+    assert!(seen.is_ok(), "that the client went was not seen");
+    drop(go_on);
 }
