@@ -1,10 +1,15 @@
-//! The metric store's files: what a checkpoint, a query of samples and a query of ninety days cost.
+//! The metric store's files: what a checkpoint, a start, a query of samples and a query of ninety days cost.
 //!
 //! Budgets: 20,000 chunks in one checkpoint 500 ms; 24 h of one series at 15 s 0.1 ms; 1,000 series over
 //! 6 h 10 ms of reading; 90 days of 100 series from hourly rows, cold, 100 ms; 48 h of 20,000 series raw within
-//! 64 MiB resident. `cargo bench --bench
-//! store_disk`, on the disk of `SIDELIGHT_BENCH_DIR` (default: the build's); without `--bench` a little of each
-//! shows that it still runs. Cold: the store opened anew and its files dropped from the page cache.
+//! 64 MiB resident, and opened within 1 s.
+//!
+//! `cargo bench --bench store_disk [-- PART ...]`, of `window`, `checkpoints`, `samples`, `days`; all take two to three
+//! minutes. `SIDELIGHT_BENCH_DIR` is the disk (default: the build's), `SIDELIGHT_BENCH_KEEP=1` leaves the files there,
+//! `SIDELIGHT_BENCH_SERIES`, `SIDELIGHT_BENCH_HOURS` and `SIDELIGHT_BENCH_DAYS` are the sizes, and
+//! `SIDELIGHT_BENCH_MINUTES` is the time between two checkpoints of the window: an agent's is 5, and they are what takes
+//! long. Without `--bench` a little of each shows that it still runs. Cold: the store opened anew and its files dropped
+//! from the page cache.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the result")]
@@ -13,6 +18,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -160,17 +166,25 @@ fn forget(directory: &Path) {
     }
 }
 
-/// The window that is kept raw, with a checkpoint every 5 minutes, by an agent's limits: what stays in memory.
-fn window(directory: &Path, series: usize, hours: i64) {
+/// The window that is kept raw, by an agent's limits: what stays in memory.
+fn window(directory: &Path, sizes: &Sizes) {
+    let &Sizes { series, hours, minutes, .. } = sizes;
     let resident = || process::rss_bytes().unwrap_or_default();
     let before = resident();
     let config = Config { max_size: 16 << 30, ..Config::new(directory.to_owned()) };
     let mut bench = Bench::open_with(config, series);
-    let mut peak = 0;
-    for nth in 1..=hours * 12 {
-        bench.live(START + nth * 5 * MINUTE, 15_000);
+    let (mut peak, mut longest, began) = (0, Duration::ZERO, Instant::now());
+    for nth in 1..=hours * 60 / minutes {
+        longest = longest.max(bench.live(START + nth * minutes * MINUTE, 15_000));
         bench.tend();
         peak = peak.max(resident());
+        let now = nth * minutes;
+        if now % (6 * 60) == 0 {
+            let (took, now, held) = (began.elapsed().as_secs(), now / 60, resident() >> 20);
+            println!(
+                "  {now} of {hours} h after {took} s: {held} MiB resident, checkpoints up to {longest:?}"
+            );
+        }
     }
     let rate = Asked {
         name: "requests_total",
@@ -180,13 +194,38 @@ fn window(directory: &Path, series: usize, hours: i64) {
         range: 5 * MINUTE,
     };
     show(&format!("one route over {hours} h"), ask(&bench.store, &rate));
+    let last = Asked { route: None, span: (bench.now - 5 * MINUTE, bench.now), step: 0, ..rate };
+    show("the last 5 min of all counters", ask(&bench.store, &last));
+    let samples = series as f64 * (hours * HOUR / 15_000) as f64;
+    let files = bytes(&bench.store);
     println!(
-        "{} series x {hours} h raw: {} MiB resident, {} at most, {} before; {} MiB of files",
+        "{} series x {hours} h raw: {} MiB resident, {} at most, {} before; {} MiB of files, {:.2} B per sample",
         bench.store.stats().series,
         resident() >> 20,
         peak.max(resident()) >> 20,
         before >> 20,
-        bytes(&bench.store) >> 20,
+        files >> 20,
+        files as f64 / samples,
+    );
+    drop(bench);
+    // In a process of its own, so that only what a start takes is seen.
+    let program = std::env::current_exe().unwrap();
+    let started = Command::new(program).arg("--start").arg(directory).status().unwrap();
+    assert!(started.success());
+}
+
+/// Opens what `window` left.
+fn start(directory: &Path) {
+    forget(directory);
+    let began = Instant::now();
+    let bench = Bench::open_with(Config::new(directory.to_owned()), 0);
+    let took = began.elapsed();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    println!(
+        "opened with {} series in {took:?}, cold: {} MiB resident,{peak} at most",
+        bench.store.stats().series,
+        process::rss_bytes().unwrap_or_default() >> 20,
     );
 }
 
@@ -235,6 +274,9 @@ fn days(directory: &Path, series: usize, days: i64) {
         bench.live(START + part * 6 * HOUR, 5 * MINUTE);
         let (took, slice) = bench.tend();
         (rolling, longest) = (rolling + took, longest.max(slice));
+        if part % 60 == 0 {
+            println!("  {} of {days} days", part / 4);
+        }
     }
     let mib = bytes(&bench.store) as f64 / f64::from(1 << 20);
     println!(
@@ -266,15 +308,59 @@ fn days(directory: &Path, series: usize, days: i64) {
     }
 }
 
+/// How much of everything.
+struct Sizes {
+    series: usize,
+    hours: i64,
+    minutes: i64,
+    days: i64,
+}
+
+/// What the environment says of a size.
+fn size(name: &str, default: i64) -> i64 {
+    let said = std::env::var(format!("SIDELIGHT_BENCH_{name}")).ok();
+    said.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}?")))
+}
+
 fn main() {
-    let measured = std::env::args().any(|argument| argument == "--bench");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, directory] = &arguments[..]
+        && flag == "--start"
+    {
+        return start(Path::new(directory));
+    }
+    let measured = arguments.iter().any(|argument| argument == "--bench");
+    let wanted = |part: &str| {
+        let mut parts = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+        parts.peek().is_none() || parts.any(|wanted| wanted == part)
+    };
+    let sizes = if measured {
+        Sizes {
+            series: usize::try_from(size("SERIES", 20_000)).unwrap(),
+            hours: size("HOURS", 48),
+            minutes: size("MINUTES", 15),
+            days: size("DAYS", 90),
+        }
+    } else {
+        Sizes { series: 20, hours: 1, minutes: 5, days: 5 }
+    };
     let disk = std::env::var_os("SIDELIGHT_BENCH_DIR");
     let disk = disk.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    let directory = tempfile::tempdir_in(disk).unwrap();
+    let mut directory = tempfile::tempdir_in(disk).unwrap();
+    directory.disable_cleanup(size("KEEP", 0) != 0);
     let path = |name: &str| directory.path().join(name);
+    println!("in {}", directory.path().display());
     // First: what the others leave in memory would count.
-    window(&path("window"), if measured { 20_000 } else { 20 }, if measured { 48 } else { 1 });
-    checkpoints(&path("checkpoints"), if measured { 20_000 } else { 50 });
-    samples(&path("samples"), if measured { 1_334 } else { 8 }, if measured { 24 } else { 7 });
-    days(&path("days"), if measured { 1_000 } else { 4 }, if measured { 90 } else { 5 });
+    if wanted("window") {
+        window(&path("window"), &sizes);
+    }
+    if wanted("checkpoints") {
+        checkpoints(&path("checkpoints"), if measured { sizes.series } else { 50 });
+    }
+    if wanted("samples") {
+        samples(&path("samples"), if measured { 1_334 } else { 8 }, if measured { 24 } else { 7 });
+    }
+    if wanted("days") {
+        days(&path("days"), if measured { 1_000 } else { 4 }, sizes.days);
+    }
 }
