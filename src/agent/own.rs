@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sidelight_promql::Labels;
+
 use super::shown::View;
 use crate::export;
 use crate::host;
@@ -86,7 +88,7 @@ pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
 struct Own {
     families: BTreeSet<String>,
     instance: String,
-    last: BTreeSet<Vec<(String, String)>>,
+    last: BTreeSet<Labels>,
 }
 
 impl Own {
@@ -129,7 +131,8 @@ impl Own {
         let current = samples.iter().map(|sample| sample.labels.clone()).collect();
         let last = std::mem::replace(&mut self.last, current);
         let gone = last.difference(&self.last);
-        samples.extend(gone.map(|labels| Sample::new(labels.clone(), t_ms, Value::Stale)));
+        let ended = |labels: &Labels| Sample { labels: labels.clone(), t_ms, value: Value::Stale };
+        samples.extend(gone.map(ended));
         Samples(samples)
     }
 }

@@ -70,11 +70,12 @@ fn second(files: &Files, between: impl FnOnce(&Files), names: &str) -> String {
     for sample in samples.0 {
         assert_eq!(sample.t_ms, 6_000);
         let Value::Float(value) = sample.value else { panic!("{sample:?}") };
-        let get = |name: &str| sample.labels.iter().find(|(n, _)| n == name).unwrap().1.clone();
+        let get = |name: &str| sample.labels.get(name).to_owned();
         assert_eq!((&*get("job"), &*get("service_name")), ("sidelight", "sidelight"));
         let hidden = ["__name__", "job", "instance", "service_name"];
-        let labels = sample.labels.iter().filter(|(name, _)| !hidden.contains(&&**name));
-        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value}")).collect();
+        let labels = sample.labels.iter().filter(|label| !hidden.contains(&&*label.name));
+        let labels: Vec<_> =
+            labels.map(|label| format!("{}={}", label.name, label.value)).collect();
         let line = format!("{}{{{}}} {value}", get("__name__"), labels.join(","));
         lines.extend(line.starts_with(names).then_some(line));
     }
@@ -214,10 +215,8 @@ fn a_counter_that_began_anew_gives_no_ratio_and_a_clock_that_went_back_none_eith
     files.put("proc/stat", "cpu  999 10 60 850 50 0 0 0 0 0\n");
     let samples = measured.take(&files.root().read(), 1_000);
     let named = |sample: &crate::signal::Sample| {
-        sample
-            .labels
-            .iter()
-            .any(|(_, value)| value.ends_with("utilization_ratio") && value.contains("cpu"))
+        let name = sample.labels.metric_name();
+        name.ends_with("utilization_ratio") && name.contains("cpu")
     };
     assert!(!samples.0.iter().any(named));
 }

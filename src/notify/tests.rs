@@ -23,6 +23,8 @@ enum Does {
     Answer(&'static str),
     Hang,
     HangUp,
+    /// Takes what it is sent after a while.
+    Slow,
     /// An error with a body that never ends.
     Flood,
 }
@@ -95,6 +97,11 @@ async fn serve(
             }
             Does::Hang => std::future::pending().await,
             Does::HangUp => return,
+            Does::Slow => {
+                tokio::time::sleep(Duration::from_millis(40)).await;
+                got.lock().unwrap().push((head, serde_json::from_slice(&body).unwrap()));
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            }
             Does::Flood => {
                 let head = "HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n";
                 let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
@@ -213,6 +220,23 @@ async fn a_receiver_that_hangs_delays_no_other() {
     }
     assert_eq!(receiver(&handle, "takes")["healthy"], true);
     assert_eq!(receiver(&handle, "hangs")["queue"], 1, "the newest of the alert");
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_slow_delays_no_other_and_is_told_everything_once() {
+    let (slow, fast) = (Server::start(Does::Slow).await, Server::start(OK).await);
+    let hooks = vec![slow.peer("slow"), fast.peer("fast")];
+    let (_notifier, handle) = start(config(Vec::new(), hooks)).await;
+    let names: Vec<String> = (10..40).map(|n| format!("A{n}")).collect();
+    handle.notify(names.iter().map(|name| fires(name)).collect());
+    until("the fast one heard all", || fast.heard().len() == names.len()).await;
+    assert!(slow.heard().len() < names.len());
+    until("the slow one heard all", || slow.heard().len() == names.len()).await;
+    let mut heard = slow.heard();
+    heard.sort();
+    let expected: Vec<String> = names.iter().map(|name| format!("{name} firing")).collect();
+    assert_eq!(heard, expected);
+    assert_eq!(receiver(&handle, "slow")["healthy"], true);
 }
 
 #[tokio::test]

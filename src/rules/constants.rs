@@ -130,11 +130,11 @@ mod tests {
         let routes = ["/internal/a", "/internal", "/x"].map(str::to_owned).into();
         let routes = excluded(&["/internal/*".to_owned(), "/x".to_owned()], &routes);
         let samples = samples(&config, &routes, UnixNano(3_000_000_000), UnixNano(5_000_000));
-        let of = |name: &str| samples.0.iter().filter(|s| s.labels[0].1 == name).count();
+        let of = |name: &str| samples.0.iter().filter(|s| s.labels.metric_name() == name).count();
         assert_eq!((of(ROUTE_EXCLUDED), of(START)), (2, 1), "that it is said, and a route");
         let value = |wanted: &str| {
             let found =
-                samples.0.iter().find(|s| s.labels.iter().any(|(_, value)| value == wanted));
+                samples.0.iter().find(|s| s.labels.iter().any(|label| *label.value == *wanted));
             found.map(|sample| sample.value.clone())
         };
         assert_eq!(value("error_ratio_critical"), Some(Value::Float(0.5)));

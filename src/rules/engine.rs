@@ -13,6 +13,9 @@
 //! Limits: [`EVALUATIONS_MAX`] groups at once and one that comes with the agent, [`APPLY_TIME_MAX`] for the store to take
 //! results, [`RECORDS_MAX`] records that wait for the journal.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -270,7 +273,7 @@ impl Shared {
     /// One evaluation, on a blocking thread.
     fn evaluate(&self, group: &Group, slot: UnixNano, stopped: &watch::Receiver<bool>) {
         let config = self.config.borrow().clone();
-        let sink = InboxSink { inbox: &self.deps.inbox, stopped };
+        let sink = InboxSink { inbox: &self.deps.inbox, stopped, patience: APPLY_TIME_MAX };
         let Deps { outbox, .. } = &self.deps;
         let (state, failures) = (&self.state, &self.save_failures);
         let outbox = SavedFirst { group, state, failures, outbox: &**outbox };
@@ -337,6 +340,7 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
 struct InboxSink<'a> {
     inbox: &'a Inbox,
     stopped: &'a watch::Receiver<bool>,
+    patience: Duration,
 }
 
 impl Sink for InboxSink<'_> {
@@ -345,8 +349,8 @@ impl Sink for InboxSink<'_> {
         tokio::runtime::Handle::current().block_on(async {
             tokio::select! {
                 applied = self.inbox.apply(samples) => applied.map_err(|error| error.to_string()),
-                () = tokio::time::sleep(APPLY_TIME_MAX) => {
-                    Err(format!("the store took longer than {APPLY_TIME_MAX:?}"))
+                () = tokio::time::sleep(self.patience) => {
+                    Err(format!("the store took longer than {:?}", self.patience))
                 }
                 _ = stopped.wait_for(|stop| *stop) => Err("stopping".to_owned()),
             }
@@ -444,64 +448,4 @@ where
 /// A panic elsewhere ends the process, so a poisoned lock is not looked at.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::signal::Sample;
-
-    #[tokio::test(start_paused = true)]
-    async fn rules_wait_for_the_store_also_when_the_journal_is_full_at_first() {
-        let (tries, asked) = (Cell::new(0), Cell::new(0));
-        let append = || {
-            tries.set(tries.get() + 1);
-            let full = tries.get() < 3;
-            async move { if full { Err(AppendError::Full) } else { Ok(7) } }
-        };
-        let seen = || {
-            asked.set(asked.get() + 1);
-            let seen = asked.get() == 4;
-            async move { seen }
-        };
-        catch_up(append, seen, || false).await;
-        assert_eq!((tries.get(), asked.get()), (3, 4));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rules_do_not_wait_for_a_full_journal_for_ever() {
-        let (tries, asked) = (Cell::new(0), Cell::new(0));
-        let append = || {
-            tries.set(tries.get() + 1);
-            async { Err(AppendError::Full) }
-        };
-        let seen = || {
-            asked.set(asked.get() + 1);
-            async { true }
-        };
-        catch_up(append, seen, || tries.get() == 5).await;
-        assert_eq!((tries.get(), asked.get()), (5, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_waits_for_the_journal_at_a_stop_is_appended() {
-        let (records, waiting) = mpsc::channel(RECORDS_MAX);
-        let (end, ending) = watch::channel(false);
-        for n in 0..RECORDS_MAX {
-            let sample = Sample::float("a", &[], i64::try_from(n).unwrap(), 1.0);
-            records.try_send(Samples(vec![sample])).unwrap();
-        }
-        end.send_replace(true);
-        let appended = Cell::new(0);
-        let append = |_: &Samples| {
-            appended.set(appended.get() + 1);
-            async { Ok(0) }
-        };
-        let dropped = Registry::default().counter(&desc::RULE_DROPPED_SAMPLES, &[]);
-        write_journal(append, waiting, ending, dropped).await;
-        assert_eq!(appended.get(), RECORDS_MAX);
-        assert!(records.is_closed());
-    }
 }

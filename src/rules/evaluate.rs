@@ -1,6 +1,7 @@
 //! One rule at one time: its query, and what becomes of the result. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sidelight_promql::engine::{Options, Stop};
@@ -104,13 +105,16 @@ impl<'a> Asking<'a> {
 
 /// The series of a recording rule.
 pub(super) fn recorded(asking: &Asking<'_>, limit: usize, labels: &Pairs) -> Outcome {
-    let name = &*asking.rule.spec.name.text;
-    let mut known = BTreeSet::new();
+    // Shared by all series, as what is theirs is with the store.
+    let text = |text: &str| Arc::<str>::from(text);
+    let name = (text(NAME), text(&asking.rule.spec.name.text));
+    let set = labels.iter().map(|(name, value)| (text(name), text(value)));
+    let set: Vec<(Arc<str>, Arc<str>)> = set.chain([name]).collect();
+    let mut known = HashSet::new();
     let mut out = Vec::new();
     for sample in asking.result()? {
-        let own = sample.labels.iter().map(|label| (&*label.name, &*label.value));
-        let set = labels.iter().map(|(name, value)| (&**name, &**value));
-        let labels = Labels::new(own.chain(set).chain([(NAME, name)]));
+        let own = sample.labels.iter().map(|label| (label.name.clone(), label.value.clone()));
+        let labels = Labels::new(own.chain(set.iter().cloned()));
         if !known.insert(labels.clone()) {
             return Err(EvaluationError::DuplicateSeries);
         }

@@ -10,18 +10,19 @@
 //!
 //! What several rules ask for is evaluated once ([`super::parts`]).
 //!
-//! Limits: [`QUERY_TIME_MAX`] for a rule, [`GROUP_TIME_MAX`] for a group, then what is left of it fails; a group that takes
-//! longer than its interval misses slots instead, so that its last rules are evaluated too. [`SERIES_MAX`] series for a
+//! Limits: [`QUERY_TIME_MAX`] for a rule, [`GROUP_TIME_MAX`] for a group, then what is left of it fails, and the next evaluation
+//! begins there: no rule starves, and what it reads of rules before it may be an interval older. A group that takes longer
+//! than its interval misses slots, so that its last rules are evaluated too. [`SERIES_MAX`] series for a
 //! recording rule, [`DUE_MAX`] alerts that wait to be told until the last rule was evaluated. Locks are held while a rule's
 //! result is taken over, never during a query.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Expr, Label, Labels, Queryable};
+use sidelight_promql::{Expr, Labels, Queryable};
 
 use super::alerting::{Alerts, Terms};
 use super::error::EvaluationError;
@@ -102,6 +103,8 @@ pub struct Group {
     /// Series of rules that are gone, to be ended by the next evaluation.
     orphans: Mutex<Vec<Labels>>,
     last: Mutex<Last>,
+    /// The rule to begin with: the first that had no time.
+    first: AtomicUsize,
     pub(super) counts: Counts,
 }
 
@@ -219,6 +222,7 @@ impl Group {
             parts: split.parts,
             orphans: Mutex::default(),
             last: Mutex::default(),
+            first: AtomicUsize::new(0),
             counts: Counts::default(),
         }
     }
@@ -281,7 +285,11 @@ impl Group {
         let mut due = Vec::new();
         let results = Results::new(&self.parts, with.source);
         let mut batch = Batch::new(self, with, now.before(self.query_offset).as_ms());
-        for (index, rule) in self.rules.iter().enumerate() {
+        let first = self.first.swap(0, Ordering::Relaxed);
+        let (before, after) = self.rules.split_at_checked(first).unwrap_or((&[], &self.rules));
+        let after = after.iter().zip(self.rules.len() - after.len()..);
+        let mut late = None;
+        for (rule, index) in after.chain(before.iter().zip(0..)) {
             if (with.stopped)() {
                 break;
             }
@@ -297,7 +305,11 @@ impl Group {
                 self.evaluate_rule(&asking, &mut due)
             };
             results.release(index);
-            let took = with.clock.monotonic().saturating_sub(started);
+            let ended = with.clock.monotonic();
+            if outcome.is_err() && ended > until {
+                late.get_or_insert(index);
+            }
+            let took = ended.saturating_sub(started);
             batch.take(index, outcome, Last { at: Some(now), took, samples: 0 });
             if due.len() >= DUE_MAX {
                 with.outbox.notify(std::mem::take(&mut due));
@@ -309,6 +321,7 @@ impl Group {
         }
         batch.append();
         batch.end_orphans();
+        self.first.store(late.unwrap_or(0), Ordering::Relaxed);
         let took = with.clock.monotonic().saturating_sub(began);
         let last = Last { at: Some(now), took, samples: batch.appended.len() };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
@@ -452,8 +465,7 @@ fn stale(labels: &Labels, t_ms: i64) -> Sample {
 }
 
 fn sample(labels: &Labels, t_ms: i64, value: Value) -> Sample {
-    let pair = |label: &Label| (label.name.to_string(), label.value.to_string());
-    Sample { labels: labels.iter().map(pair).collect(), t_ms, value }
+    Sample { labels: labels.clone(), t_ms, value }
 }
 
 /// A series of `name` with `labels`.

@@ -4,7 +4,8 @@
 //! histogram_quantile(0.5, sum by (le) (…))                              part 0: sum by (le) (…)
 //! histogram_quantile(0.9, sum by (le) (…)) ─ Split::of ─▶ rules: histogram_quantile(0.5, ‹0›), histogram_quantile(0.9, ‹0›)
 //! ```
-//! A part is an aggregation: its series have no metric name, so that a selector of them means what the aggregation meant. Not
+//! A part is an aggregation or a function of ranges: its series have no metric name, so that a selector of them means what it
+//! meant. Not
 //! looked into are subqueries, which are evaluated at other times, `absent`, which reads its argument's matchers, and `topk`,
 //! `bottomk` and `limitk`, which choose by the order of what they are given: a part's series come sorted. What a part
 //! gave is forgotten when a metric that it reads is recorded after it was evaluated, and after the last rule that reads it. Pure.
@@ -16,7 +17,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use sidelight_promql::ast::{AggregateOp, Matcher, VectorSelector};
+use sidelight_promql::ast::{AggregateOp, Call, Matcher, Type, VectorSelector};
 use sidelight_promql::functions::Id;
 use sidelight_promql::labels::NAME;
 use sidelight_promql::source::{Points, SourceError};
@@ -148,7 +149,11 @@ pub(super) fn needs(expr: &Expr) -> BTreeSet<usize> {
 
 /// Whether its series have no names, and it asks a store at all.
 fn is_sharable(expr: &Expr) -> bool {
-    let Expr::Aggregate(aggregate) = expr else { return false };
+    let aggregate = match expr {
+        Expr::Aggregate(aggregate) => aggregate,
+        Expr::Call(call) => return is_of_ranges(call) && !Reads::of_expr(expr).is_nothing(),
+        _ => return false,
+    };
     let names = matches!(
         aggregate.op,
         AggregateOp::Topk
@@ -159,6 +164,12 @@ fn is_sharable(expr: &Expr) -> bool {
     );
     let named = aggregate.grouping.iter().any(|label| label == NAME);
     !names && !named && !Reads::of_expr(expr).is_nothing()
+}
+
+/// Whether it is a function of ranges whose series lose their names.
+fn is_of_ranges(call: &Call) -> bool {
+    let keeps = [Id::FirstOverTime, Id::LastOverTime, Id::AbsentOverTime];
+    call.function.args.contains(&Type::Matrix) && !keeps.contains(&call.function.id)
 }
 
 /// Hands every part of `expr` to `each`, the outer before the inner, and those within it only where `each` says so.
@@ -360,7 +371,8 @@ mod tests {
             "absent(sum(a)) + absent(1 + sum(a))",
             "topk(1, a) + topk(1, a)",
             "count by (__name__) (a) + count by (__name__) (a)",
-            "rate(a[5m]) + rate(a[5m])",
+            "last_over_time(a[5m]) + last_over_time(a[5m])",
+            "absent_over_time(a[5m]) + absent_over_time(a[5m])",
             "sum(vector(1)) + sum(vector(1))",
         ] {
             assert_eq!(split(&[twice]).1, [""; 0], "{twice}");

@@ -8,6 +8,9 @@
 //! that is nearest. Where a histogram has no such bound, only failures are bad: nothing is made up.
 //! Source: the SRE workbook, "Alerting on SLOs", multiwindow, multi-burn-rate alerts.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -139,38 +142,43 @@ fn bad(slo: &Slo) -> String {
     )
 }
 
-/// A rate by service of what the built-in rules count as requests: HTTP metrics, and spans of services without.
+/// A rate by service of what the built-in rules count as requests: HTTP metrics, and spans of services without. Series are
+/// summed before anything else is done with them.
 fn total(slo: &Slo, suffix: &str, http: &str, span: &str) -> String {
     let service = quoted(&slo.service);
-    let (of_http, of_span) = if slo.operations.is_empty() {
-        (String::new(), String::new())
-    } else {
-        let all: Vec<String> = slo.operations.iter().map(|of| regex::escape(of)).collect();
-        let routes: Vec<&str> = slo
-            .operations
-            .iter()
-            .zip(&all)
-            .map(|(of, pattern)| if of == "<unmatched>" { "" } else { pattern.as_str() })
-            .collect();
-        (
-            format!(",http_route=~{}", quoted(&routes.join("|"))),
-            format!(",operation_name=~{}", quoted(&all.join("|"))),
-        )
+    let all: Vec<String> = slo.operations.iter().map(|of| regex::escape(of)).collect();
+    let pairs = slo.operations.iter().zip(&all);
+    let routes = pairs.map(|(of, all)| if of == "<unmatched>" { "" } else { all.as_str() });
+    let wanted = |label: &str, values: String| match values.is_empty() && all.is_empty() {
+        true => String::new(),
+        false => format!(",{label}=~{}", quoted(&values)),
     };
+    let of_http = wanted("http_route", routes.collect::<Vec<_>>().join("|"));
+    let of_span = wanted("operation_name", all.join("|"));
     let requests = "http_server_request_duration_seconds";
-    let either = format!(
-        "label_replace(rate({requests}_{suffix}{{service_name={service}{of_http}{http}}}[5m]), \"http_route\", \
-         \"<unmatched>\", \"http_route\", \"\") or label_replace(rate(sidelight_operation_duration_seconds_{suffix}\
-         {{service_name={service}{of_span}{span}}}[5m]), \"http_route\", \"$1\", \"operation_name\", \"(.+)\") unless on \
-         (service_name) {requests}_count{{service_name={service}}}"
+    let http = format!("rate({requests}_{suffix}{{service_name={service}{of_http}{http}}}[5m])");
+    let span = format!(
+        "rate(sidelight_operation_duration_seconds_{suffix}{{service_name={service}{of_span}{span}}}[5m])"
     );
-    if slo.operations.is_empty() {
-        format!(
-            "sum by (service_name) (({either}) unless on (http_route) sidelight:route_excluded)"
-        )
+    let (http, span) = if slo.operations.is_empty() {
+        (included(&http, "http_route"), included(&span, "operation_name"))
     } else {
-        format!("sum by (service_name) ({either})")
-    }
+        (format!("sum by (service_name) ({http})"), format!("sum by (service_name) ({span})"))
+    };
+    format!(
+        "({http} or {span} unless on (service_name) {requests}_count{{service_name={service}}})"
+    )
+}
+
+/// The sum of `rate` by service without the routes that are excluded, where `label` is the route.
+fn included(rate: &str, label: &str) -> String {
+    let by_route = format!("sum by (service_name, {label}) ({rate})");
+    let routed = if label == "http_route" {
+        format!("label_replace({by_route}, \"http_route\", \"<unmatched>\", \"http_route\", \"\")")
+    } else {
+        format!("label_replace({by_route}, \"http_route\", \"$1\", \"{label}\", \"(.+)\")")
+    };
+    format!("sum by (service_name) ({routed} unless on (http_route) sidelight:route_excluded)")
 }
 
 /// The bound that is nearest to `seconds`, by ratio.
@@ -196,126 +204,4 @@ fn quoted(text: &str) -> String {
         }
     }
     out + "\""
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rules::file;
-    use crate::rules::unittest::{self, Options};
-
-    fn slo() -> Slo {
-        Slo {
-            name: "check \"out\"".to_owned(),
-            service: "shop".to_owned(),
-            operations: vec!["/pay/{id}".to_owned()],
-            ..Slo::default()
-        }
-    }
-
-    /// Runs a test over the groups of `slo`; the series are of a minute each.
-    fn check(slo: &Slo, series: &str, expectations: &str) {
-        let rules = file::parse(&text(std::slice::from_ref(slo))).unwrap();
-        let tests = format!(
-            "rule_files: [slos]\nevaluation_interval: 1m\nfuzzy_compare: true\ntests:\n  - interval: 1m\n    \
-             input_series:\n{series}{expectations}"
-        );
-        let tests = unittest::parse(&tests).unwrap_or_else(|found| panic!("{found:?}\n{tests}"));
-        let cases = unittest::run(&tests, &[(FILE.to_owned(), rules)], &Options::default());
-        assert_eq!(cases.len(), 1);
-        assert!(cases[0].failures.is_empty(), "{}", cases[0].failures.join("\n"));
-    }
-
-    fn http(suffix: &str, route: &str, status: u32, values: &str) -> String {
-        format!(
-            "      - {{series: 'http_server_request_duration_seconds_{suffix}service_name=\"shop\",http_route=\"{route}\",\
-             http_response_status_code=\"{status}\"}}', values: '{values}'}}\n"
-        )
-    }
-
-    fn expr(expr: &str, time: &str, samples: &str) -> String {
-        format!("      - {{expr: '{expr}', eval_time: {time}, exp_samples: [{samples}]}}\n")
-    }
-
-    #[test]
-    fn an_outage_pages_by_the_short_pair_of_windows_and_takes_its_part_of_the_budget() {
-        // 2 % of the calls of one route fail, which is 20 times what may; the other route is not in the objective.
-        let series = http("count{", "/pay/{id}", 200, "0+980x70")
-            + &http("count{", "/pay/{id}", 500, "0+20x70")
-            + &http("count{", "/other", 500, "0+1000x70");
-        let expectations = "    promql_expr_test:\n".to_owned()
-            + &expr("sum(sidelight:slo_events:rate5m) * 60", "30m", "{labels: '{}', value: 1000}")
-            + &expr(
-                "sum by (window) (sidelight:slo_error_ratio{window=~\"5m|1h\"})",
-                "65m",
-                "{labels: '{window=\"5m\"}', value: 0.02}, {labels: '{window=\"1h\"}', value: 0.02}",
-            )
-            + &expr(
-                "sum(sidelight:slo_error_budget_remaining)",
-                "65m",
-                "{labels: '{}', value: -19}",
-            )
-            + &expr(
-                "sum by (severity, window) (ALERTS{alertname=\"SloBurnRate\",alertstate=\"firing\"})",
-                "65m",
-                "{labels: '{severity=\"critical\",window=\"1h\"}', value: 1}, \
-                 {labels: '{severity=\"critical\",window=\"6h\"}', value: 1}, \
-                 {labels: '{severity=\"warning\",window=\"3d\"}', value: 1}",
-            );
-        check(&slo(), &series, &expectations);
-    }
-
-    #[test]
-    fn what_is_slower_than_the_nearest_bound_is_bad_once_and_an_hour_without_calls_pages_nobody() {
-        let slo = Slo { latency: Some(Duration::from_millis(300)), ..slo() };
-        // 1,000 a minute: 10 fail and are slow, 20 more are slow.
-        let series = http("count{", "/pay/{id}", 200, "0+990x10 9900+0x20")
-            + &http("count{", "/pay/{id}", 500, "0+10x10 100+0x20")
-            + &http("bucket{le=\"0.25\",", "/pay/{id}", 200, "0+970x10 9700+0x20")
-            + &http("bucket{le=\"0.5\",", "/pay/{id}", 200, "0+990x10 9900+0x20")
-            + &http("bucket{le=\"0.25\",", "/pay/{id}", 500, "0x30");
-        let expectations = "    promql_expr_test:\n".to_owned()
-            + &expr(
-                "sum(sidelight:slo_error_ratio{window=\"5m\"})",
-                "10m",
-                "{labels: '{}', value: 0.03}",
-            )
-            + &expr("sidelight:slo_error_ratio{window=\"5m\"}", "30m", "");
-        check(&slo, &series, &expectations);
-    }
-
-    #[test]
-    fn without_such_a_bound_only_failures_are_bad_and_spans_count_where_there_is_no_http() {
-        let slo = Slo { latency: Some(Duration::from_millis(300)), ..slo() };
-        let series = http("count{", "/pay/{id}", 200, "0+990x10")
-            + &http("count{", "/pay/{id}", 500, "0+10x10")
-            + &http("bucket{le=\"0.3\",", "/pay/{id}", 200, "0+10x10");
-        let ratio = |value: &str| {
-            "    promql_expr_test:\n".to_owned()
-                + &expr(
-                    "sum(sidelight:slo_error_ratio{window=\"5m\"})",
-                    "10m",
-                    &format!("{{labels: '{{}}', value: {value}}}"),
-                )
-        };
-        check(&slo, &series, &ratio("0.01"));
-        let span = |suffix: &str, outcome: &str, values: &str| {
-            format!(
-                "      - {{series: 'sidelight_operation_duration_seconds_{suffix}service_name=\"shop\",\
-                 operation_name=\"/pay/{{id}}\",outcome=\"{outcome}\"}}', values: '{values}'}}\n"
-            )
-        };
-        let series = span("count{", "ok", "0+90x10")
-            + &span("count{", "error", "0+10x10")
-            + &span("bucket{le=\"0.256\",", "ok", "0+70x10");
-        check(&slo, &series, &ratio("0.3"));
-    }
-
-    #[test]
-    fn a_bound_is_nearest_by_ratio() {
-        let of = |seconds| (nearest(&HTTP_BOUNDS, seconds), nearest(&SPAN_BOUNDS, seconds));
-        assert_eq!(of(0.3), (0.25, 0.256));
-        assert_eq!(of(1.0), (1.0, 1.024));
-        assert_eq!(of(60.0), (10.0, 16.384));
-    }
 }

@@ -91,7 +91,7 @@ impl Sink for Memory {
                 Value::Native(histogram) => histogram.sum,
             };
             let mut series = self.series.lock().unwrap();
-            series.entry(Labels::new(sample.labels)).or_default().push((sample.t_ms, value));
+            series.entry(sample.labels).or_default().push((sample.t_ms, value));
         }
         Ok(())
     }
@@ -501,6 +501,30 @@ fn a_rule_that_takes_too_long_is_ended() {
     assert_eq!(error, "query timed out in expression evaluation");
     assert_eq!(world.memory.shown("b"), ["@0=1"]);
     assert_eq!(group.last().took, group::QUERY_TIME_MAX * 2);
+}
+
+#[test]
+fn a_group_that_has_no_time_for_its_last_rules_begins_with_them_the_next_time() {
+    let text: String =
+        (0..9).map(|n| format!("  - {{record: r{n}, expr: 'up{{n=\"{n}\"}}'}}\n")).collect();
+    let (world, group) = (World::default(), rules(&text));
+    for n in 0..9 {
+        world.memory.put("up", &[("n", &n.to_string())], 0, 1.0);
+    }
+    // Time for six rules, and a part of the seventh.
+    let slow = Slow(&world, Duration::from_secs(9));
+    let mut evaluated = Vec::new();
+    for evaluation in 0..3 {
+        let surroundings = Surroundings { source: &slow, ..world.surroundings(&world.told) };
+        let _ = group.evaluate(at(evaluation), &surroundings);
+        let failed = group.rules.iter().map(|rule| rule.live().error.is_some());
+        evaluated.push(failed.map(|failed| if failed { '-' } else { 'x' }).collect::<String>());
+    }
+    assert_eq!(evaluated, ["xxxxxx---", "xxx---xxx", "---xxxxxx"]);
+    let live = group.rules[1].live();
+    let limit = "the rules before it in the group took longer than the 60s that all of them have";
+    assert_eq!(live.error.clone().unwrap().to_string(), limit);
+    assert_eq!(live.failures, 1);
 }
 
 /// A group whose alerts were written to `directory`, in a new process.

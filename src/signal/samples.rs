@@ -7,11 +7,12 @@
 //!       NO_RECORDED_VALUE: the series ended │ attribute `__native__`: a native histogram, see `put_native`
 //! ```
 //! What is written is read back to the bit. A record has no items: nobody sent them. What a record holds that is not of
-//! this form is skipped. Cost: the bytes of the labels per sample.
+//! this form is skipped. Labels are shared: a sample that is told on is not written again. Cost: the bytes of the labels per
+//! sample.
 
-use sidelight_promql::Histogram;
 use sidelight_promql::histogram::{Buckets, ResetHint};
 use sidelight_promql::labels::NAME;
+use sidelight_promql::{Histogram, Labels};
 use sidelight_wire::varint;
 use sidelight_wire::view::Value as Any;
 use sidelight_wire::view::metrics::{Data, NumberDataPoint, Request};
@@ -30,8 +31,8 @@ pub struct Samples(pub Vec<Sample>);
 /// One sample of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// By name, `__name__` among them. Labels with an empty value are no labels.
-    pub labels: Vec<(String, String)>,
+    /// `__name__` among them.
+    pub labels: Labels,
     /// Milliseconds since the Unix epoch.
     pub t_ms: i64,
     /// What it says.
@@ -50,24 +51,15 @@ pub enum Value {
 }
 
 impl Sample {
-    /// A sample of the series with these labels, in whatever order.
-    #[must_use]
-    pub fn new(mut labels: Vec<(String, String)>, t_ms: i64, value: Value) -> Self {
-        labels.retain(|(_, value)| !value.is_empty());
-        labels.sort_unstable();
-        Self { labels, t_ms, value }
-    }
-
     /// A number of metric `name`.
     #[must_use]
     pub fn float(name: &str, labels: &[(&str, &str)], t_ms: i64, value: f64) -> Self {
         let named = std::iter::once((NAME, name)).chain(labels.iter().copied());
-        let labels = named.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self::new(labels, t_ms, Value::Float(value))
+        Self { labels: Labels::new(named), t_ms, value: Value::Float(value) }
     }
 
     fn name(&self) -> &str {
-        self.labels.iter().find(|(name, _)| name == NAME).map_or("", |(_, value)| value)
+        self.labels.metric_name()
     }
 }
 
@@ -115,8 +107,8 @@ impl Samples {
 fn point(sample: &Sample) -> Vec<u8> {
     let mut out = Vec::new();
     put_fixed(&mut out, 3, u64::try_from(sample.t_ms).unwrap_or(0).saturating_mul(MS));
-    for (name, value) in sample.labels.iter().filter(|(name, _)| name != NAME) {
-        put_attribute(&mut out, name, 1, value.as_bytes());
+    for label in sample.labels.iter().filter(|label| *label.name != *NAME) {
+        put_attribute(&mut out, &label.name, 1, label.value.as_bytes());
     }
     match &sample.value {
         Value::Float(value) => put_fixed(&mut out, 4, value.to_bits()),
@@ -149,7 +141,7 @@ fn sample(name: &str, point: &NumberDataPoint<'_>) -> Option<Sample> {
         (None, value) => Value::Float(value?.as_f64()),
     };
     let t_ms = i64::try_from(point.time_unix_nano / MS).ok()?;
-    Some(Sample::new(labels, t_ms, value))
+    Some(Sample { labels: Labels::new(labels), t_ms, value })
 }
 
 /// A length-delimited field.
@@ -282,13 +274,13 @@ mod tests {
             count: 4.0,
             ..Histogram::default()
         };
-        let labels = || vec![("__name__".to_owned(), "b".to_owned())];
+        let of = |t_ms, value| Sample { labels: Labels::new([(NAME, "b")]), t_ms, value };
         let samples = Samples(vec![
             Sample::float("a", &[("job", "sidelight"), ("x", "ü\n\"")], 1_700_000_000_001, 0.1),
             Sample::float("a", &[("job", "")], 1_700_000_000_001, f64::NEG_INFINITY),
-            Sample::new(labels(), 5, Value::Stale),
-            Sample::new(labels(), 6, Value::Native(native())),
-            Sample::new(labels(), 7, Value::Native(custom)),
+            of(5, Value::Stale),
+            of(6, Value::Native(native())),
+            of(7, Value::Native(custom)),
         ]);
         let record = samples.record();
         assert_eq!((record.signal, record.items), (Signal::Metrics, 0));
@@ -302,14 +294,14 @@ mod tests {
     #[test]
     fn labels_are_sorted_and_empty_ones_left_out() {
         let sample = Sample::float("m", &[("z", "1"), ("b", ""), ("A", "2")], 0, 1.0);
-        let labels: Vec<_> = sample.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
+        let labels: Vec<_> = sample.labels.iter().map(|l| (&*l.name, &*l.value)).collect();
         assert_eq!(labels, [("A", "2"), ("__name__", "m"), ("z", "1")]);
     }
 
     #[test]
     fn bytes_that_are_cut_short_give_fewer_samples_and_no_panic() {
-        let labels = vec![("__name__".to_owned(), "b".to_owned())];
-        let samples = Samples(vec![Sample::new(labels, 6, Value::Native(native()))]);
+        let labels = Labels::new([(NAME, "b")]);
+        let samples = Samples(vec![Sample { labels, t_ms: 6, value: Value::Native(native()) }]);
         let whole = samples.record().payload;
         for len in 0..whole.len() {
             assert_eq!(Samples::read(&whole[..len]).0.len(), 0, "{len}");

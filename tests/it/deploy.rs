@@ -73,9 +73,7 @@ fn known() -> BTreeSet<String> {
     let mut measured = host::Measured::default();
     for t_ms in [1, 5_001] {
         let samples = measured.take(&root.read(), t_ms).0.into_iter();
-        names.extend(
-            samples.flat_map(|s| s.labels).filter(|(n, _)| n == "__name__").map(|(_, v)| v),
-        );
+        names.extend(samples.map(|sample| sample.labels.metric_name().to_owned()));
     }
     names.insert("ALERTS".to_owned());
     names

@@ -40,7 +40,7 @@ impl Translator<SeriesId> {
 }
 
 fn append(writer: &mut Writer, sample: &Sample) -> Result<(), Refused> {
-    let labels: Vec<_> = sample.labels.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let labels: Vec<_> = sample.labels.iter().map(|l| (&*l.name, &*l.value)).collect();
     let t_ms = sample.t_ms;
     match &sample.value {
         Value::Float(value) => {

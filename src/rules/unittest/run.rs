@@ -74,13 +74,12 @@ impl Sink for Store {
     fn append(&self, samples: Samples) -> Result<(), String> {
         let mut memory = self.0.borrow_mut();
         for sample in samples.0 {
-            let labels = Labels::new(sample.labels);
             let value = match sample.value {
                 Value::Float(value) => SampleValue::Float(value),
                 Value::Stale => SampleValue::Float(f64::from_bits(STALE_BITS)),
                 Value::Native(histogram) => SampleValue::Histogram(Arc::new(histogram)),
             };
-            memory.insert(&labels, sample.t_ms, value);
+            memory.insert(&sample.labels, sample.t_ms, value);
         }
         Ok(())
     }
