@@ -178,7 +178,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     };
     let (admin, token_trouble) = serve_admin(&config, view.sources(control)).await?;
     // The last that can fail: its thread outlives this function until the journal closes.
-    let (inbox, aggregating) = (local.inbox.clone(), local.start(&journal)?);
+    let (inbox, aggregating) = (local.inbox.clone(), local.start(&view)?);
     let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
     let receivers = bound.serve(journal.clone());
     let _background = in_background(&config, alone, in_flight, inbox, &view);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+pub mod protobuf;
 pub mod samples;
 
 pub use samples::{Sample, Samples};
@@ -38,6 +39,8 @@ impl Flags {
     /// [`Samples`] that the agent made itself: only local readers take them, and no count of what was accepted or
     /// delivered has them.
     pub const LOCAL: Self = Self(4);
+    /// Series that the agent derived, as metrics for its destinations: local readers have them already and pass them over.
+    pub const DERIVED: Self = Self(8);
 
     /// Whether every bit of `other` is set.
     #[must_use]

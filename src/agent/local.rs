@@ -5,9 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shown::View;
 use super::{Error, user_key};
 use crate::aggregate::domain;
 use crate::aggregate::entries::Entries;
+use crate::aggregate::exported;
 use crate::aggregate::{self, Aggregate, Durable, Keeping, Origin};
 use crate::config::Config;
 use crate::host;
@@ -30,6 +32,8 @@ pub(super) struct Local {
     /// The last operations one by one, where there is a store.
     pub(super) entries: Option<Entries>,
     keeping: Option<Keeping>,
+    /// Derived series for the exporters, where they are wanted.
+    exported: Option<exported::Batches>,
 }
 
 impl Local {
@@ -60,19 +64,25 @@ impl Local {
                 missing = Some(error);
             }
         }
+        let exported = export(config, durable.as_mut(), registry).await;
         let now = clock.unix_nano();
         let aggregate = Aggregate::new(config.aggregate.clone(), now, durable.as_mut(), registry);
         let entries = durable.as_ref().map(Durable::entries);
         let keeping = durable.zip(outlet).map(|(durable, outlet)| Keeping { durable, outlet });
-        Self { aggregate, store, missing, inbox, entries, keeping }
+        Self { aggregate, store, missing, inbox, entries, keeping, exported }
     }
 
     /// Counts on a thread of its own, where that cannot hold up a request.
-    pub(super) fn start(self, journal: &Journal) -> Result<aggregate::Stop, Error> {
+    pub(super) fn start(self, view: &View) -> Result<aggregate::Stop, Error> {
         let (stop, stopping) = aggregate::stop();
-        let Some(reader) = journal.reader(aggregate::READER) else { return Ok(stop) };
+        let Some(reader) = view.journal.reader(aggregate::READER) else { return Ok(stop) };
         let runtime = tokio::runtime::Handle::current();
-        let Self { aggregate, keeping, .. } = self;
+        let Self { aggregate, keeping, exported, .. } = self;
+        if let Some(batches) = exported {
+            // It ends with the thread below.
+            let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
+            tokio::spawn(exported::run(batches, journal, clock, view.registry.clone()));
+        }
         let run = move || runtime.block_on(aggregate.run(reader, keeping, stopping));
         let thread = std::thread::Builder::new().name("aggregate".to_owned());
         thread.spawn(run).map_err(Error::Thread)?;
@@ -111,6 +121,21 @@ pub(super) async fn tend(store: Option<Store>) {
             }
         }
     }
+}
+
+/// Has derived series exported, where that is wanted.
+async fn export(
+    config: &Config,
+    durable: Option<&mut Durable>,
+    registry: &Registry,
+) -> Option<exported::Batches> {
+    let export = Some(&config.aggregate.export).filter(|export| export.enabled)?;
+    let Some(durable) = durable else {
+        tracing::warn!("`aggregate.export` has no effect without the metric store");
+        return None;
+    };
+    let host_name = tokio::task::spawn_blocking(|| host::Root::of_this_machine().host_name()).await;
+    Some(durable.export(export, &host_name.unwrap_or_default(), registry))
 }
 
 /// How signals are derived.

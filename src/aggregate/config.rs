@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::exported;
 use super::graph;
 use super::metrics::Promotion;
 
@@ -24,12 +25,16 @@ pub struct Config {
     pub dimensions: Vec<String>,
     /// Whether spans become exemplars of their latency (`exemplars`). Default true.
     pub exemplars: bool,
+    /// The most of 15 s that the store is given (`exemplars_max`). Default 500.
+    pub exemplars_max: usize,
     /// What counts as slow.
     pub thresholds: Thresholds,
     /// Operations that are not measured as such (`routes.exclude`); one that ends in `*` stands for all that begin so.
     pub routes_exclude: Vec<String>,
     /// The service graph.
     pub graph: graph::Config,
+    /// Derived series for the destinations.
+    pub export: exported::Config,
 }
 
 /// The most attributes that become labels besides the usual ones.
@@ -93,9 +98,11 @@ impl Default for Config {
             promote: Promotion::default(),
             dimensions: Vec::new(),
             exemplars: true,
+            exemplars_max: 500,
             thresholds: Thresholds::default(),
             routes_exclude: ["/healthz", "/livez", "/readyz", "/metrics"].map(str::to_owned).into(),
             graph: graph::Config::default(),
+            export: exported::Config::default(),
         }
     }
 }

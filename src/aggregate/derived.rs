@@ -15,7 +15,7 @@ use super::graph::Edge;
 use super::measured::UNIT;
 use super::metrics::sink::Sink;
 use super::resource::Resource;
-use super::table::exemplars::{Exemplar, OF_WINDOW_MAX, WINDOW_MS};
+use super::table::exemplars::{Exemplar, WINDOW_MS};
 use super::table::views::{Http, Operation};
 use super::table::{Counted, ROLL_MS, Table};
 use crate::store;
@@ -32,7 +32,7 @@ use sampler::{Amount, Part, Shown};
 pub(super) const INTERVAL_MS: i64 = ROLL_MS;
 
 /// All families.
-const FAMILIES: [&Desc; 12] = [
+pub(super) const FAMILIES: [&Desc; 12] = [
     &desc::SPANMETRICS_CALLS,
     &desc::SPANMETRICS_LATENCY,
     &desc::SPANMETRICS_SIZE,
@@ -124,7 +124,8 @@ impl<Id: Copy + Eq> Derived<Id> {
         if window_over {
             let latency = sampler.series_of(Part::Spans, LATENCY_AT);
             let window = usize::try_from(at_ms.div_euclid(WINDOW_MS)).unwrap_or(0);
-            table.take_exemplars((window, OF_WINDOW_MAX), |row, exemplar| {
+            let most = table.exemplars_max();
+            table.take_exemplars((window, most), |row, exemplar| {
                 if let Some(series) = latency(row) {
                     sink.exemplar(series, written(&exemplar));
                 }

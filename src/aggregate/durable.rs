@@ -22,6 +22,8 @@ use super::derived::Derived;
 use super::domain;
 use super::domain::Domain;
 use super::entries::Entries;
+use super::exported;
+use super::exported::{Exported, Tap};
 use super::metrics::Translator;
 use super::metrics::local::Way;
 use super::metrics::stream::millis;
@@ -39,6 +41,9 @@ const PENDING_MAX: usize = 1 << 17;
 /// After a checkpoint that failed, the next is tried at the earliest so much later.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// The agent's own `job`.
+const JOB: &str = "sidelight";
+
 /// The names of what is kept by checkpoints.
 const SPANS: &str = "spans.table";
 /// Where the table was with what was sampled after it: `length │ table │ sampled`.
@@ -47,6 +52,7 @@ const SAMPLED: &str = "spans.sampled";
 const JOURNAL: &str = "aggregate.journal";
 const DOMAIN: &str = "aggregate.domain";
 const ENTRIES: &str = "aggregate.entries";
+const EXPORTED: &str = "aggregate.exported";
 
 /// A record that was read: its sequence and its items.
 pub(super) type Seen = (u64, u32);
@@ -63,6 +69,8 @@ pub struct Durable {
     /// Boxed: what starts the agent moves this, and its future has a size.
     domain: Box<Domain<SeriesId>>,
     entries: Entries,
+    /// None where nothing derived is exported.
+    exported: Option<Exported<SeriesId>>,
     /// Records up to this one are in the last checkpoint.
     covered: Option<u64>,
     /// The last record read after the last checkpoint.
@@ -127,6 +135,7 @@ impl Durable {
             derived: Derived::default(),
             entries: Entries::new(config.entries, config.user_key, registry),
             domain: Box::new(Domain::new(config, registry)),
+            exported: None,
             covered,
             last: None,
             pending: VecDeque::new(),
@@ -141,6 +150,21 @@ impl Durable {
             failures: registry.counter(&desc::STORE_CHECKPOINT_FAILURES, &[]),
             trouble: Trouble::default(),
         }
+    }
+
+    /// Has derived series exported through what is returned: before the state is taken up. `host_name` tells this agent's
+    /// own series from those of others.
+    #[must_use]
+    pub fn export(
+        &mut self,
+        config: &exported::Config,
+        host_name: &str,
+        registry: &Registry,
+    ) -> exported::Batches {
+        let (sender, batches) = exported::batches(config.interval);
+        let own = exported::Origin { job: JOB.to_owned(), instance: host_name.to_owned() };
+        self.exported = Some(Exported::new(config.clone(), own, sender, registry));
+        batches
     }
 
     pub(super) fn trouble(&self) -> Trouble {
@@ -161,6 +185,10 @@ impl Durable {
         self.translator.restore(&mut pieces, &mut self.writer);
         self.domain.restore(&pieces(DOMAIN).concat());
         self.entries.restore(&pieces(ENTRIES).concat());
+        let began = pieces(EXPORTED).concat();
+        if let Some(exported) = &mut self.exported {
+            exported.restore(&began);
+        }
         let (table, sampled) = (pieces(SPANS).concat(), pieces(SAMPLED).concat());
         let together = pieces(TOGETHER).concat();
         let (table, sampled) = match codec::Read(&together) {
@@ -212,20 +240,32 @@ impl Durable {
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
             let domain = &mut self.domain;
             let mut admits = |family, of: &Resource| domain.admits(family, of.labels());
-            self.derived.sample(&mut self.writer, &mut table, received_ms, &mut admits);
+            let mut tap = Tap::new(&mut self.writer, self.exported.as_mut());
+            self.derived.sample(&mut tap, &mut table, received_ms, &mut admits);
             for (refused, samples) in self.derived.take_refused() {
                 self.translator.refused(refused, samples);
             }
         }
+        self.domain.begin(&mut Tap::new(&mut self.writer, self.exported.as_mut()), self.now);
+        if let Some(exported) = &mut self.exported {
+            exported.flush(received_ms);
+        }
+        // What it says was derived here.
+        if record.flags.contains(Flags::DERIVED) {
+            return;
+        }
         if record.signal == Signal::Traces && !record.flags.contains(Flags::LOCAL) {
-            self.domain.begin(&mut self.writer, self.now);
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
             table.advance(self.now);
             let (domain, entries) = (self.domain.counting(), self.entries.looking(self.now));
             walk(&record.payload, &mut (table.counting(), domain, entries));
             return table.expire();
         }
-        self.domain.observe(&mut self.writer, record, self.now);
+        self.domain.observe(
+            &mut Tap::new(&mut self.writer, self.exported.as_mut()),
+            record,
+            self.now,
+        );
         self.entries.observe(record, self.now);
         match record.signal {
             _ if record.flags.contains(Flags::LOCAL) => {
@@ -289,12 +329,18 @@ impl Durable {
         self.derived.encode(&mut sampled);
         let signals = self.domain.encode();
         let entries = self.entries.encode();
+        let exported = self.exported.as_ref().map(Exported::encode).unwrap_or_default();
         self.translator.forget(&mut self.writer);
         let (translator, identity) = (&self.translator, self.identity);
         let outcome = self.writer.checkpoint_with(last, |writer, put| {
             put(JOURNAL, &identity.0)?;
-            let states =
-                [(SPANS, spans), (SAMPLED, sampled), (DOMAIN, signals), (ENTRIES, entries)];
+            let states = [
+                (SPANS, spans),
+                (SAMPLED, sampled),
+                (DOMAIN, signals),
+                (ENTRIES, entries),
+                (EXPORTED, exported),
+            ];
             for (name, state) in states {
                 state.chunks(PIECE_BYTES).try_for_each(|piece| put(name, piece))?;
             }

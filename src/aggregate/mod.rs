@@ -11,6 +11,7 @@ mod derived;
 pub mod domain;
 mod durable;
 pub mod entries;
+pub mod exported;
 pub mod graph;
 mod key;
 mod measured;

@@ -387,6 +387,11 @@ impl Table {
         &self.rows
     }
 
+    /// The most exemplars of a window.
+    pub(super) const fn exemplars_max(&self) -> usize {
+        self.config.exemplars_max
+    }
+
     /// Calls `take` with at most `max` exemplars, one of each series before a second of any; none is kept any longer. Which
     /// series come first changes with the number of the `window`.
     pub(super) fn take_exemplars(

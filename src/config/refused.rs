@@ -13,9 +13,16 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
         "service",
         "there are no pipelines: everything received goes to every exporter that wants its signal",
     ),
-    ("aggregate.cache_window", "cache metrics are not in this version"),
-    ("aggregate.feature_window", "feature metrics are not in this version"),
-    ("aggregate.export", "exporting derived series is not in this version"),
+    (
+        "aggregate.cache_window",
+        "the window is in the rules, 15 minutes: a view takes any by `range=`, and a rule file of your own takes the place \
+         of the group `sidelight-caches` once `rules.builtin.disable` names it",
+    ),
+    (
+        "aggregate.feature_window",
+        "the window is in the rules, 24 hours: a view takes any by `range=`, and a rule file of your own takes the place \
+         of the group `sidelight-features` once `rules.builtin.disable` names it",
+    ),
     ("receivers.prometheus", "the only receiver is `otlp`"),
     ("exporters.*.sending_queue.queue_size", "the journal is the queue: `journal.max_size`"),
     ("exporters.*.sending_queue.sizer", "the journal is the queue: `journal.max_size`, in bytes"),

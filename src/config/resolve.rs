@@ -124,6 +124,7 @@ fn spans(values: &Values, config: &mut aggregate::Config, findings: &mut Vec<Fin
         }
     }
     at.set("exemplars", &mut config.exemplars);
+    at.set("exemplars_max", &mut config.exemplars_max);
     at.set("thresholds.default", &mut config.thresholds.default);
     for (at, span) in values.entries("aggregate.thresholds.operations") {
         let mut own = aggregate::config::Threshold::default();
@@ -142,6 +143,9 @@ fn spans(values: &Values, config: &mut aggregate::Config, findings: &mut Vec<Fin
     at.set("graph.pending_max", &mut config.graph.pending_max);
     at.set("graph.edges_max", &mut config.graph.edges_max);
     at.set("graph.virtual_nodes_max", &mut config.graph.virtual_nodes_max);
+    at.set("export.enabled", &mut config.export.enabled);
+    at.set("export.families", &mut config.export.families);
+    at.set("export.interval", &mut config.export.interval);
 }
 
 /// The metric store, and what goes into it.
@@ -157,6 +161,7 @@ fn local(values: &Values, config: &mut Config) {
     at.set("max_size", &mut store.max_size);
     at.set("checkpoint_interval", &mut store.checkpoint_interval);
     store.memory = config.memory.store;
+    store.exemplars_max = config.aggregate.exemplars_max * 4;
     // The journal holds what no checkpoint has: it must have room for more.
     if let Some(max_size) = config.journal.max_size {
         store.checkpoint_bytes = store.checkpoint_bytes.min(max_size / 4);

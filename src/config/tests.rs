@@ -671,6 +671,7 @@ pub(super) fn other_than_default(option: &Opt) -> &'static str {
         (Kind::Listen, _) => "127.0.0.1:777",
         (Kind::Endpoint, _) => "'http://other.example:1'",
         (Kind::Mode, _) => "'0600'",
+        (Kind::List(Kind::Enum(_)), _) if option.key == "export.families" => "[cache]",
         (Kind::List(Kind::Enum(words)), _) => words.first().map_or("[]", |_| "[traces]"),
         (Kind::List(Kind::Integer { .. }), _) => "[418]",
         (Kind::List(_) | Kind::HeaderNames, _) => "[x-y]",

@@ -10,13 +10,13 @@
 
 use std::time::Duration;
 
-use sidelight_wire::varint;
 use tokio::sync::mpsc;
 
 use super::Parts;
 use super::message::Message;
 use crate::journal::Journal;
 use crate::net::retry::Backoff;
+use crate::signal::protobuf::Fields;
 use crate::signal::{Flags, Meta, Record, Signal};
 use crate::telemetry;
 use crate::telemetry::desc;
@@ -68,7 +68,7 @@ async fn append(journal: &Journal, record: Record, parts: &Parts) -> bool {
 }
 
 fn record(messages: &[Message], now: UnixNano) -> Record {
-    let mut scope = Bytes::default();
+    let mut scope = Fields::default();
     scope.nested(1, |scope| {
         scope.text(1, "sidelight.alerts");
         scope.text(2, env!("CARGO_PKG_VERSION"));
@@ -76,7 +76,7 @@ fn record(messages: &[Message], now: UnixNano) -> Record {
     for message in messages {
         scope.nested(2, |record| log_record(record, message, now));
     }
-    let mut request = Bytes::default();
+    let mut request = Fields::default();
     request.nested(1, |resource_logs| {
         resource_logs.nested(1, |resource| resource.attribute(1, "service.name", "sidelight"));
         resource_logs.bytes(2, &scope.0);
@@ -90,7 +90,7 @@ fn record(messages: &[Message], now: UnixNano) -> Record {
     }
 }
 
-fn log_record(to: &mut Bytes, message: &Message, now: UnixNano) {
+fn log_record(to: &mut Fields, message: &Message, now: UnixNano) {
     let (number, text) = match (message.is_firing(), message.label("severity")) {
         (false, _) => (9, "INFO"),
         (true, "critical" | "page" | "error") => (17, "ERROR"),
@@ -110,7 +110,7 @@ fn log_record(to: &mut Bytes, message: &Message, now: UnixNano) {
     to.attribute(6, "alert.fingerprint", &format!("{:016x}", message.fingerprint));
     to.nested(6, |attribute| {
         attribute.text(1, "alert.value");
-        attribute.nested(2, |value| value.fixed64(4, message.value.to_bits()));
+        attribute.nested(2, |value| value.double(4, message.value));
     });
     for (kind, pairs) in [("label", &message.labels), ("annotation", &message.annotations)] {
         for (name, value) in pairs {
@@ -119,49 +119,6 @@ fn log_record(to: &mut Bytes, message: &Message, now: UnixNano) {
     }
     to.fixed64(11, now.0);
     to.text(12, "sidelight.alert");
-}
-
-/// A protobuf message being written.
-#[derive(Default)]
-struct Bytes(Vec<u8>);
-
-impl Bytes {
-    fn key(&mut self, field: u32, wire_type: u32) {
-        varint::write(u64::from(field << 3 | wire_type), &mut self.0);
-    }
-
-    fn varint(&mut self, field: u32, value: u64) {
-        self.key(field, 0);
-        varint::write(value, &mut self.0);
-    }
-
-    fn fixed64(&mut self, field: u32, value: u64) {
-        self.key(field, 1);
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn bytes(&mut self, field: u32, value: &[u8]) {
-        self.key(field, 2);
-        varint::write(value.len() as u64, &mut self.0);
-        self.0.extend_from_slice(value);
-    }
-
-    fn text(&mut self, field: u32, value: &str) {
-        self.bytes(field, value.as_bytes());
-    }
-
-    fn nested(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
-        let mut inner = Self::default();
-        write(&mut inner);
-        self.bytes(field, &inner.0);
-    }
-
-    fn attribute(&mut self, field: u32, name: &str, value: &str) {
-        self.nested(field, |attribute| {
-            attribute.text(1, name);
-            attribute.nested(2, |any| any.text(1, value));
-        });
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod deploy;
+mod derived;
 mod export;
 mod failures;
 mod kill;

@@ -56,6 +56,8 @@ pub(super) struct Board<Id> {
     known: Level<usize>,
     key: Vec<u8>,
     at_ms: i64,
+    /// Whether the store was told what the instruments are, since the process began.
+    described: bool,
     now_ms: i64,
     ttl_ms: i64,
     value_bytes_max: usize,
@@ -71,6 +73,7 @@ impl<Id: Copy> Board<Id> {
             known: Level::new(32_768, 8 << 20),
             key: Vec::new(),
             at_ms: 0,
+            described: false,
             now_ms: 0,
             ttl_ms,
             value_bytes_max,
@@ -284,7 +287,8 @@ impl<Id: Copy> Board<Id> {
     /// Samples what was counted before a record that was received at `received_ms`.
     pub(super) fn sample<S: Sink<Id = Id>>(&mut self, sink: &mut S, received_ms: i64) {
         let at_ms = grid(received_ms);
-        if self.at_ms == 0 {
+        // An upgrade may have added some.
+        if !std::mem::replace(&mut self.described, true) {
             for of in Instrument::ALL {
                 let spec = of.spec();
                 let (help, unit) = (spec.help.to_owned(), unit_name(spec.unit));

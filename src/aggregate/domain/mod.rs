@@ -78,8 +78,8 @@ pub struct Domain<Id> {
     now_ms: i64,
     /// When users were last estimated.
     estimated_ms: i64,
-    /// Metrics that became the source with the last record.
-    took: Vec<&'static str>,
+    /// Metrics that became the source with the last record, with the place of their resource in it.
+    took: Vec<(usize, &'static str)>,
     suppressed: Vec<Counter>,
     refused: Counter,
     refused_counters: Counter,
@@ -145,10 +145,10 @@ impl<Id: Copy + Eq> Domain<Id> {
         self.refused_users.add(std::mem::take(&mut self.users.refused));
     }
 
-    /// Names of metrics, or how they begin, that with the last record became the source of what spans were until then:
-    /// what they had counted before is in the series of these.
+    /// Names of metrics, or how they begin, that with the last record became the source of what spans were until then for the
+    /// resource at this place in it: what they had counted before is in the series of these.
     #[must_use]
-    pub fn took_over(&self) -> &[&'static str] {
+    pub fn took_over(&self) -> &[(usize, &'static str)] {
         &self.took
     }
 

@@ -61,7 +61,7 @@ fn conversion(name: &str) -> Option<Conversion> {
 impl<Id: Copy + Eq> Domain<Id> {
     /// Notes what the metrics of a request are the source of, and converts what is not stored as it is.
     pub(super) fn points<S: Sink<Id = Id>>(&mut self, sink: &mut S, request: &[u8]) {
-        for resource in Request::new(request).resources() {
+        for (place, resource) in Request::new(request).resources().enumerate() {
             let Some(found) = self.enter(resource.resource()) else { continue };
             let before = self
                 .resources
@@ -77,7 +77,9 @@ impl<Id: Copy + Eq> Domain<Id> {
                 let from = siphash::hash(&NO_KEY, &key);
                 let routed = ROUTED.iter().any(|name| scope.scope().name() == *name);
                 for metric in scope.metrics() {
+                    let taken = self.took.len();
                     self.metric(sink, &found, &metric, (routed, before, from));
+                    self.took.iter_mut().skip(taken).for_each(|took| took.0 = place);
                 }
             }
         }
@@ -96,7 +98,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             if claim == Claim::Took && spelling.how != How::Derived {
                 let series = shown_of(spelling.family);
                 self.board.drop_of(sink, series, &found.target);
-                self.took.push(spelling.name);
+                self.took.push((0, spelling.name));
             }
             if claim == Claim::Lost {
                 continue;

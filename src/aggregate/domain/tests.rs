@@ -251,11 +251,15 @@ fn stable_metrics_take_over_from_spans_and_what_these_counted_is_not_counted_aga
         assert!(admits(&mut seen, instance));
     }
     seen.at(60, Signal::Metrics, metrics_of("a", vec![http(1)]));
-    assert_eq!(seen.domain.took_over(), ["http.server.request.duration"]);
+    assert_eq!(seen.domain.took_over(), [(0, "http.server.request.duration")]);
     assert!(!admits(&mut seen, "a") && admits(&mut seen, "b") && admits(&mut seen, "unknown"));
     seen.at(80, Signal::Metrics, metrics_of("a", vec![http(2)]));
-    assert_eq!(seen.domain.took_over(), [""; 0]);
+    assert_eq!(seen.domain.took_over(), []);
     assert_eq!(seen.suppressed("http"), 1);
+    // Of a request for two only the one that spans were the source of.
+    let both = ["a", "b"].map(|instance| metrics_of(instance, vec![http(3)])).concat();
+    seen.at(90, Signal::Metrics, both);
+    assert_eq!(seen.domain.took_over(), [(1, "http.server.request.duration")]);
 }
 
 #[test]

@@ -47,7 +47,6 @@ struct ResourceState<Id> {
 struct ScopeState {
     /// That of the resource, unless scopes are labels.
     target: Arc<Target>,
-    /// Its place among [`Exports`].
     export: u64,
 }
 
@@ -60,6 +59,7 @@ struct MetricState {
 /// Where in a request a point is, and what holds for all around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At<'a> {
+    place: usize,
     resource: ResourceMetrics<'a>,
     scope: ScopeMetrics<'a>,
     latest_ms: i64,
@@ -99,10 +99,9 @@ pub struct Translator<Id> {
     pub(super) scratch: super::points::Scratch,
     /// A point found no room in its level, or a series is gone.
     full: bool,
-    /// Names of metrics, or with a dot at the end how they begin, whose new series were not zero at their start: others
-    /// have counted what they count until now.
-    pub(in crate::aggregate) begun: Vec<&'static str>,
-    /// Whether the metric at hand is one of them.
+    /// Resources by their place in the request, and names of metrics, or with a dot at the end how they begin, whose new
+    /// series were not zero at their start: others have counted what they count until now.
+    pub(in crate::aggregate) begun: Vec<(usize, &'static str)>,
     pub(super) has_begun: bool,
     /// The series remembered of a point is gone: look for it by its labels.
     renew: bool,
@@ -143,7 +142,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         }
         let received_ms = stream::millis(received.0);
         sink.set_now(received_ms);
-        for resource in Request::new(request).resources() {
+        for (place, resource) in Request::new(request).resources().enumerate() {
             let (mut span, mut last) = (Span::default(), None);
             for scope in resource.scope_metrics() {
                 let slots = self.enter(sink, resource, scope);
@@ -155,6 +154,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
                 };
                 let export = self.scopes.get(scope_slot).map_or(0, |scope| scope.export);
                 let mut at = At {
+                    place,
                     resource,
                     scope,
                     latest_ms: received_ms.saturating_add(self.config.future_ms_max),
@@ -262,11 +262,11 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             Ok(slot) => slot,
             Err(reason) => return self.drops.count(reason, points_of(metric)),
         };
-        let is = |begun: &&str| match begun.ends_with('.') {
-            true => metric.name.as_bytes().starts_with(begun.as_bytes()),
-            false => metric.name == **begun,
+        let is = |begun: &str| {
+            metric.name == *begun
+                || begun.ends_with('.') && metric.name.as_bytes().starts_with(begun.as_bytes())
         };
-        self.has_begun = self.begun.iter().any(is);
+        self.has_begun = self.begun.iter().any(|(of, name)| *of == at.place && is(name));
         // A time that no sample may have would keep every later export from being known.
         let latest = u64::try_from(at.latest_ms).unwrap_or(0).saturating_mul(1_000_000);
         if let Some(time) = time_of(points, form).filter(|time| *time <= latest) {

@@ -10,8 +10,6 @@ use crate::time::UnixNano;
 /// The window.
 pub(in crate::aggregate) const WINDOW_MS: i64 = 15_000;
 const MAX: usize = 4;
-/// The most of a window that go to the store: a quarter of what it holds, so that it has those of the last minute.
-pub(in crate::aggregate) const OF_WINDOW_MAX: usize = 500;
 
 /// A span with its duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,11 @@
 //! Options of what is kept beside forwarding: span metrics and the metric store.
 
+use std::time::Duration;
+
 use super::{ANY_TIME, KIB, Kind, MIB, Opt, TIMEOUT, fixed, is, size, unset};
+use crate::aggregate::exported;
+
+const EXPORTED: Kind = Kind::Enum(&exported::NAMES);
 
 pub(super) const AGGREGATE: &[Opt] = &[
     fixed(
@@ -41,6 +46,13 @@ pub(super) const AGGREGATE: &[Opt] = &[
         "Whether the latency of spans has exemplars: per series and 15 s at most 4, with the slowest and one that failed.",
     ),
     fixed(
+        "exemplars_max",
+        Kind::Integer { min: 1, max: 10_000 },
+        is("500"),
+        "The most exemplars of 15 s, over all series. The store keeps four times as many, in at most 1/128 of \
+         `limits.memory`, about 500 B each.",
+    ),
+    fixed(
         "thresholds.default",
         ANY_TIME,
         is("2s"),
@@ -71,6 +83,20 @@ pub(super) const AGGREGATE: &[Opt] = &[
         Kind::Integer { min: 1, max: 100_000 },
         is("1000"),
         "The most edges, up to 3 KiB each; what is above goes to one overflow edge.",
+    ),
+    fixed(
+        "export.enabled",
+        Kind::Bool,
+        is("false"),
+        "Whether the series that the agent derives are sent, as cumulative OTLP under the names that they are stored \
+         under, to every exporter that takes metrics. Needs the store.",
+    ),
+    fixed("export.families", Kind::List(&EXPORTED), is("[]"), "Which of them; all when empty."),
+    fixed(
+        "export.interval",
+        Kind::Time { min: Duration::from_secs(5), max: Duration::from_secs(300) },
+        is("1m"),
+        "How often each of them is sent.",
     ),
     fixed(
         "graph.virtual_nodes_max",
