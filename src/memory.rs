@@ -151,6 +151,9 @@ impl InFlight {
     }
 }
 
+/// Bytes of a reservation up to which it may take the last of the budget.
+const SMALL: usize = 64 << 10;
+
 /// Bytes taken from an [`InFlight`] budget; given back when dropped.
 #[derive(Debug)]
 pub struct Reservation {
@@ -164,13 +167,16 @@ pub struct Reservation {
 pub struct OverBudget;
 
 impl Reservation {
-    /// Adds `more` bytes.
+    /// Adds `more` bytes. The last eighth of the budget is for reservations of up to [`SMALL`]: large bodies that are
+    /// slow to arrive leave ordinary requests their room.
     ///
     /// # Errors
     /// [`OverBudget`] when they do not fit; what was reserved before stays reserved. Refuse the
     /// request and let the sender retry.
     pub fn grow(&mut self, more: usize) -> Result<(), OverBudget> {
         let limit = self.state.limit.load(Ordering::Relaxed);
+        let large = self.bytes.saturating_add(more) > SMALL;
+        let limit = if large { limit - limit / 8 } else { limit };
         self.state
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
@@ -257,6 +263,23 @@ pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_reservations_leave_the_last_eighth_to_small_ones() {
+        let budget = InFlight::new(8 << 20);
+        let mut large = budget.reserve_none();
+        large.grow(7 << 20).unwrap();
+        assert_eq!(large.grow(1), Err(OverBudget));
+        assert_eq!(budget.reserve_none().grow(SMALL + 1), Err(OverBudget));
+        let small: Vec<_> = (0..16)
+            .map(|_| {
+                let mut one = budget.reserve_none();
+                one.grow(SMALL).map(|()| one)
+            })
+            .collect();
+        assert!(small.iter().all(Result::is_ok));
+        assert_eq!(budget.used(), 8 << 20);
+    }
 
     #[test]
     fn a_reservation_is_refused_at_the_limit_and_given_back_on_drop() {

@@ -14,6 +14,9 @@ use super::stream::Socket;
 /// How long to wait when the process is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Of so many failures in a row the first is said.
+const SAID_EVERY: u32 = 100;
+
 /// A bound socket.
 #[derive(Debug)]
 pub(super) enum Acceptor {
@@ -44,12 +47,16 @@ impl Accept for Acceptor {
 /// # Cancel safety
 /// No connection is lost when the future is dropped.
 pub(super) async fn accept(acceptor: &impl Accept) -> Socket {
+    let mut failures = 0_u32;
     loop {
         match acceptor.accept_once().await {
             Ok(socket) => return socket,
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections, trying again");
+                if failures.is_multiple_of(SAID_EVERY) {
+                    tracing::warn!(%error, "cannot accept connections, trying again");
+                }
+                failures = failures.wrapping_add(1);
                 tokio::time::sleep(PAUSE).await;
             }
         }

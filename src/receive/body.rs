@@ -19,7 +19,7 @@ use http_body_util::BodyExt as _;
 use super::admission::Admission;
 use super::status::{Busy, Refusal};
 
-/// A body may take its timeout and, beyond that, what it needs at this rate.
+/// A body may take its timeout and, beyond that, what it needs at this rate; looked at after each timeout, or sooner.
 const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
 const GRPC_HEADER: usize = 5;
 /// A declared length is believed when so many times what came reaches it.
@@ -57,17 +57,20 @@ where
 {
     let mut assembly = Assembly::new(framing, admission)?;
     let mut timer = pin!(tokio::time::sleep(timeout));
-    let deadline = timer.deadline();
+    let mut seen = 0;
     loop {
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
             () = &mut timer => {
-                let earned = Duration::from_secs(assembly.len() as u64 / BYTES_PER_SECOND_MIN);
-                if deadline + earned <= timer.deadline() {
+                let came = assembly.len() - std::mem::replace(&mut seen, assembly.len());
+                // What came fast earns no long silence: until it ends, others miss what it holds.
+                let earned = Duration::from_millis(came as u64 * 1000 / BYTES_PER_SECOND_MIN);
+                if earned.is_zero() {
                     return Err(Refusal::Busy(Busy::BodyTimeout));
                 }
-                timer.as_mut().reset(deadline + earned);
+                let next = timer.deadline() + earned.min(timeout);
+                timer.as_mut().reset(next);
                 continue;
             }
         };
@@ -341,5 +344,15 @@ mod tests {
         let mut slow = frames(&[&kilobyte[..100]; 100]);
         slow.every = Duration::from_secs(1);
         assert_eq!(read_within(&mut slow, PLAIN, 1 << 20).await, busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_came_fast_and_then_stands_still_holds_its_bytes_for_a_minute_at_most() {
+        let mut stalled = frames(&[&[0; 200 << 10], &[0; 200 << 10]]);
+        stalled.open = true;
+        let began = tokio::time::Instant::now();
+        let outcome = read_within(&mut stalled, PLAIN, 1 << 20).await;
+        assert_eq!(outcome, Err(Refusal::Busy(Busy::BodyTimeout)));
+        assert_eq!(began.elapsed(), Duration::from_secs(60));
     }
 }

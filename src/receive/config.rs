@@ -183,7 +183,8 @@ pub struct Timeouts {
     /// From a connection, or the first byte of a request on it, to the last byte of the headers;
     /// looked at in steps of its length. Also the whole TLS handshake. Default: 10 s.
     pub header: Duration,
-    /// For a body, beyond the time that it takes at 1 KiB/s. Default: 30 s.
+    /// For a body, beyond the time that it takes at 1 KiB/s; one that stands still ends after one to two of it. Default:
+    /// 30 s.
     pub body: Duration,
     /// For a connection without a request; looked at in steps of its length. Longer than the minute
     /// after which SDKs send metrics again. Default: 75 s.

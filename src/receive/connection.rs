@@ -10,6 +10,7 @@
 //! | the server drains | GOAWAY, cut at its deadline |
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -76,6 +77,8 @@ pub(super) async fn serve<A: Append>(
     if let Some(error) = ended.err() {
         if error.is_parse_too_large() {
             service.metrics().limit("header_bytes");
+        } else if is_http2_flood(&error) {
+            service.metrics().limit("http2_flood");
         }
         tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
     }
@@ -107,6 +110,12 @@ async fn open<A>(
         service.metrics().limit_header_time.add(1);
         io::ErrorKind::TimedOut
     })?
+}
+
+/// Whether the connection was ended for resets, header pieces or the like that went on and on.
+fn is_http2_flood(error: &hyper::Error) -> bool {
+    let http2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    http2.is_some_and(|e| e.is_library() && e.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
 fn http1_builder() -> http1::Builder {

@@ -2,8 +2,9 @@
 //!
 //! The output buffer is charged to the request before it grows, and stops at the message limit. What a
 //! header claims about the size only decides how soon the buffer is as large as it will be, and
-//! never beyond 16 times the input. Every member of a gzip stream and every frame of a zstd stream is
-//! read; the zstd window is at most 8 MiB (RFC 9659).
+//! never beyond 16 times the input; from 1 MiB on, what is more than that is measured first. Every
+//! member of a gzip stream and every frame of a zstd stream is read; the zstd window is at most 8 MiB
+//! (RFC 9659).
 //!
 //! Cost: contexts are kept per thread (about 50 KiB for gzip, 150 KiB and the window for zstd), so a
 //! request allocates its output and nothing else.
@@ -50,6 +51,9 @@ impl Coding {
 
 /// Largest zstd window that is accepted, as a power of two.
 const WINDOW_LOG_MAX: u32 = 23;
+/// An output that is so large and has no room is measured before it is held: a bomb never is, and no buffer is copied on
+/// its way to the end.
+const MEASURED_FROM: usize = 1 << 20;
 /// How many times the input a claimed size may be to be believed at once.
 const BELIEVED_RATIO: usize = 16;
 /// Decoders are fastest when they need not look out for the end of the buffer.
@@ -86,7 +90,7 @@ struct Contexts {
 impl Contexts {
     fn gunzip(&mut self, input: &[u8], admission: &mut Admission<'_>) -> Result<Vec<u8>, Refusal> {
         let inflater = self.gzip.get_or_insert_with(|| Decompress::new(false));
-        let mut out = Output::new(input.len(), claimed_by_gzip(input), admission)?;
+        let mut out = Output::new(Coding::Gzip, input, claimed_by_gzip(input), admission)?;
         let mut rest = input;
         loop {
             rest = skip_gzip_header(rest).ok_or_else(|| corrupt("gzip"))?;
@@ -126,7 +130,7 @@ impl Contexts {
         };
         let claimed = zstd_safe::get_frame_content_size(input).ok().flatten();
         let claimed = claimed.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let mut out = Output::new(input.len(), claimed, admission)?;
+        let mut out = Output::new(Coding::Zstd, input, claimed, admission)?;
         let mut from = InBuffer::around(input);
         loop {
             let written = out.buffer.len();
@@ -167,32 +171,41 @@ fn corrupt(coding: &str) -> Refusal {
 }
 
 /// The output as it grows.
-struct Output<'a, 'b> {
+struct Output<'a, 'b, 'i> {
+    coding: Coding,
+    input: &'i [u8],
     buffer: Vec<u8>,
     admission: &'a mut Admission<'b>,
-    expected: usize,
+    measured: bool,
 }
 
-impl<'a, 'b> Output<'a, 'b> {
-    /// An output for `input` compressed bytes that claim to become `claimed`.
+impl<'a, 'b, 'i> Output<'a, 'b, 'i> {
+    /// An output for compressed `input` that claims to become `claimed`.
     fn new(
-        input: usize,
+        coding: Coding,
+        input: &'i [u8],
         claimed: Option<usize>,
         admission: &'a mut Admission<'b>,
     ) -> Result<Self, Refusal> {
         let limit = admission.message_bytes_max();
-        let believable = input.saturating_mul(BELIEVED_RATIO).min(limit);
-        let first = claimed.unwrap_or(input.saturating_mul(4)).min(believable) + SLACK;
+        let believable = input.len().saturating_mul(BELIEVED_RATIO).min(limit);
+        let first = claimed.unwrap_or(input.len().saturating_mul(4)).min(believable) + SLACK;
         let mut buffer = Vec::new();
         admission.make_room(&mut buffer, first, first)?;
-        Ok(Self { buffer, admission, expected: limit.saturating_add(SLACK) })
+        Ok(Self { coding, input, buffer, admission, measured: false })
     }
 
     /// Called when the decoder stopped before the end: for want of room, or of input.
     fn go_on(&mut self, all_read: bool, coding: &str) -> Result<(), Refusal> {
         self.admission.check_size(self.buffer.len())?;
         if self.buffer.len() == self.buffer.capacity() {
-            self.admission.make_room(&mut self.buffer, 1, self.expected)
+            let (limit, here) = (self.admission.message_bytes_max(), self.buffer.len());
+            if self.measured || here < MEASURED_FROM {
+                return self.admission.make_room(&mut self.buffer, 1, limit.saturating_add(SLACK));
+            }
+            self.measured = true;
+            let whole = measure(self.coding, self.input, limit)?.saturating_add(SLACK);
+            self.admission.make_room(&mut self.buffer, whole.saturating_sub(here).max(1), whole)
         } else if all_read {
             Err(corrupt(coding))
         } else {
@@ -205,6 +218,53 @@ impl<'a, 'b> Output<'a, 'b> {
         self.admission.trim(&mut self.buffer);
         Ok(self.buffer)
     }
+}
+
+/// How much `input` becomes, at most `limit`: inflated once more, and not held.
+fn measure(coding: Coding, input: &[u8], limit: usize) -> Result<usize, Refusal> {
+    let mut piece = vec![0; 64 << 10];
+    let mut whole = 0_usize;
+    let mut count = |more: usize| {
+        whole = whole.saturating_add(more);
+        if whole > limit { Err(Refusal::TooLarge { limit }) } else { Ok(whole) }
+    };
+    if coding == Coding::Zstd {
+        let mut decoder = zstd_decoder().map_err(|error| Refusal::Internal(error.to_string()))?;
+        let mut from = InBuffer::around(input);
+        loop {
+            let mut to = OutBuffer::around(&mut piece[..]);
+            let hint = decoder.run(&mut from, &mut to).map_err(|error| refuse_zstd(&error))?;
+            let (more, all_read) = (to.pos(), from.pos() == input.len());
+            let whole = count(more)?;
+            if all_read && (hint == 0 || more < piece.len()) {
+                return Ok(whole);
+            }
+        }
+    }
+    let mut inflater = Decompress::new(false);
+    let mut rest = input;
+    while !rest.is_empty() {
+        rest = skip_gzip_header(rest).ok_or_else(|| corrupt("gzip"))?;
+        inflater.reset(false);
+        loop {
+            let (read, written) = (inflater.total_in(), inflater.total_out());
+            let status = inflater
+                .decompress(rest, &mut piece, FlushDecompress::None)
+                .map_err(|_| corrupt("gzip"))?;
+            let moved = |from, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
+            let more = moved(written, inflater.total_out());
+            rest = rest.get(moved(read, inflater.total_in())..).unwrap_or_default();
+            count(more)?;
+            if status == Status::StreamEnd {
+                break;
+            }
+            if status == Status::BufError || (rest.is_empty() && more < piece.len()) {
+                return Err(corrupt("gzip"));
+            }
+        }
+        rest = rest.get(8..).ok_or_else(|| corrupt("gzip"))?;
+    }
+    count(0)
 }
 
 /// The size that the last member claims; right when there is one member.
@@ -302,6 +362,39 @@ mod tests {
             let (result, charged) = inflate_within(coding, &bomb, limit);
             assert_eq!(result, Err(Refusal::TooLarge { limit }), "{coding:?}");
             assert!(charged <= 2 * limit, "{coding:?} held {charged}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_measured_and_not_held() {
+        let zeros = vec![0; 64 << 20];
+        let limit = 32 << 20;
+        let members = gzip(&zeros[..16 << 20]).repeat(4);
+        for (coding, bomb) in [
+            (Coding::Gzip, gzip(&zeros)),
+            (Coding::Gzip, members),
+            (Coding::Zstd, zstd::bulk::compress(&zeros, 1).unwrap()),
+        ] {
+            let in_flight = InFlight::new(8 << 20);
+            let large = Semaphore::new(1);
+            let mut admission = Admission::new(&in_flight, limit, 1 << 30, &large);
+            let result = inflate(coding, &bomb, &mut admission);
+            assert_eq!(result, Err(Refusal::TooLarge { limit }), "{coding:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_large_and_claims_nothing_is_inflated_in_two_steps() {
+        let bytes: Vec<u8> = (0..3 << 20_u32).map(|n| (n >> 12) as u8).collect();
+        let (one, other) = bytes.split_at(2_900_000);
+        let members = [gzip(one), gzip(other)].concat();
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.write_all(&bytes).unwrap();
+        for (coding, packed) in [(Coding::Gzip, members), (Coding::Zstd, encoder.finish().unwrap())]
+        {
+            let (result, charged) = inflate_within(coding, &packed, 64 << 20);
+            assert_eq!(result.unwrap(), bytes, "{coding:?}");
+            assert!(charged <= bytes.len() + SLACK, "{charged}");
         }
     }
 

@@ -295,7 +295,7 @@ impl From<AppendError> for Refusal {
         match error {
             AppendError::Full => Self::Busy(Busy::JournalFull),
             AppendError::Disk(_) => Self::Busy(Busy::JournalDisk),
-            AppendError::Closing => Self::Busy(Busy::Draining),
+            AppendError::Closing | AppendError::NotLocal => Self::Busy(Busy::Draining),
             AppendError::TooLarge { max, .. } => Self::TooLarge { limit: max },
         }
     }
