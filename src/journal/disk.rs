@@ -1,18 +1,21 @@
 //! Reads a reader's records from segment files, on a thread that may block.
 //!
-//! A jump in sequences, a bad checksum or an early end is damage: the segment is then walked once,
+//! A jump in sequences, a bad checksum or an early end is damage: the segment is then walked, more than once,
 //! and what every reader lost in it is counted exactly, as records that exist no more. Memory: the
-//! entries asked for and the scanner's window.
+//! entries asked for and the scanner's window; for a damaged segment a line per record.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use super::format::{Header, Kind};
 use super::handle::Shared;
 use super::ledger::PerSignal;
 use super::log::segment_path;
-use super::recovery::{Walked, walk};
+use super::recovery::is_our_own;
 use super::scan::{self, Scanner, Step, Unscannable};
 use super::segment::Segment;
+use super::walk::{ATTEMPTS, Walked, walk};
 use super::{Class, Entry, SignalSet};
 
 /// Where in a segment a reader stands.
@@ -62,9 +65,10 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
     match read {
         Ok(Found { batch, damaged: false }) => Ok(batch),
         Ok(Found { batch, damaged: true }) => {
-            assess(shared, &wanted.segment, None);
-            Ok(batch)
+            let readable = assess(shared, &wanted.segment, None);
+            up_to_the_first_missed(wanted, batch, &readable)
         }
+        Err(error) if is_our_own(&error) => Err(error),
         Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
             tracing::warn!(error = %error, segment = wanted.segment.first_seq, "records are lost");
             assess(shared, &wanted.segment, Some(wanted.seq));
@@ -74,9 +78,37 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
     }
 }
 
+/// The part of `batch` before the first record that was passed over and is `readable` all the same: damage that was on
+/// the way and not on the disk loses nothing.
+fn up_to_the_first_missed(
+    wanted: &Wanted,
+    mut batch: Batch,
+    readable: &Readable,
+) -> io::Result<Batch> {
+    let was_read = |seq| batch.entries.binary_search_by_key(&seq, |entry| entry.seq).is_ok();
+    let passed = readable.range(wanted.seq..batch.passed.max(wanted.seq));
+    let mut own = passed.filter(|(_, (class, _))| wanted.signals.contains(*class));
+    let Some((&missed, _)) = own.find(|&(&seq, _)| !was_read(seq)) else { return Ok(batch) };
+    batch.entries.retain(|entry| entry.seq < missed);
+    if batch.entries.is_empty() && missed == wanted.seq {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a record is read differently each time",
+        ));
+    }
+    Ok(Batch { passed: missed, place: None, ..batch })
+}
+
 fn open(shared: &Shared, wanted: &Wanted) -> io::Result<Place> {
     let path = segment_path(&shared.config.directory, wanted.segment.first_seq);
-    let scanner = Scanner::open(shared.deps.fs.open(&path)?).map_err(|error| match error {
+    let file = shared.deps.fs.open(&path)?;
+    let mut opened = Scanner::open(Arc::clone(&file));
+    for _ in 1..ATTEMPTS {
+        if matches!(opened, Err(Unscannable::Header(_))) {
+            opened = Scanner::open(Arc::clone(&file));
+        }
+    }
+    let scanner = opened.map_err(|error| match error {
         Unscannable::Io(error) => error,
         Unscannable::Header(_) => io::ErrorKind::NotFound.into(),
     })?;
@@ -156,29 +188,43 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
     Ok(Found { batch: Batch { entries, passed, place: Some(place) }, damaged })
 }
 
-/// Walks a damaged segment once and counts for every reader what it can never get.
+/// Walks a damaged segment and counts for every reader, once, what it can never get. Returns what can be read.
 ///
 /// What lies from `given_up` on counts as unreadable, whatever the disk says by now, and is no part
 /// of the segment any more.
-fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
-    if segment.file.assessed && given_up.is_none() {
-        return;
+fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) -> Readable {
+    let mut records = readable(shared, segment);
+    records.retain(|&seq, _| given_up.is_none_or(|from| seq < from));
+    if !segment.file.assessed || given_up.is_some() {
+        count_lost(shared, segment, given_up, &records);
     }
+    records
+}
 
+/// Records by their sequence: what they count as, and their items.
+type Readable = BTreeMap<u64, (Class, u32)>;
+
+/// The records of a damaged segment that some walk over it can read.
+fn readable(shared: &Shared, segment: &Segment) -> Readable {
     let path = segment_path(&shared.config.directory, segment.first_seq);
-    let mut records: Vec<(u64, Class, u32)> = Vec::new();
-    if let Some(mut scanner) = shared.deps.fs.open(&path).ok().and_then(|f| Scanner::open(f).ok()) {
+    let mut records = Readable::new();
+    for _ in 0..ATTEMPTS {
+        let Ok(file) = shared.deps.fs.open(&path) else { continue };
+        let Ok(mut scanner) = Scanner::open(file) else { continue };
         let visit = |header: &Header, _: &[u8]| {
             if let Some(class) = header.class()
                 && header.kind == Kind::Data
             {
-                records.push((header.seq, class, header.items));
+                records.insert(header.seq, (class, header.items));
             }
         };
         // What it finds before the disk fails is what there is.
         drop(walk(&mut scanner, Some(segment.end_seq), true, &mut Walked::default(), visit));
     }
-    records.retain(|&(seq, ..)| given_up.is_none_or(|from| seq < from));
+    records
+}
+
+fn count_lost(shared: &Shared, segment: &Segment, given_up: Option<u64>, records: &Readable) {
     let mut state = shared.lock();
     let state = &mut *state;
     let known = state.segments.iter_mut().find(|s| s.first_seq == segment.first_seq);
@@ -198,7 +244,7 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) {
     let newer = known.counts.minus(&segment.counts);
     for lane in state.lanes.values_mut() {
         let mut found = PerSignal::default();
-        for &(seq, class, items) in &records {
+        for (&seq, &(class, items)) in records {
             if seq >= lane.cursor && !lane.acks.contains(seq) {
                 found.get_mut(class).add_one(items);
             }

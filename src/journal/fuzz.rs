@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use super::format::{Header, Identity, Kind, SEGMENT_HEADER, SegmentHeader, crc32c, decode_seal};
 use super::fs::FsFile;
-use super::recovery::{Walked, walk};
 use super::scan::{self, Scanner, Step};
 use super::snapshot::Snapshot;
+use super::walk::{Walked, walk};
 use crate::time::UnixNano;
 
 const SALT: [u8; 16] = [7; 16];

@@ -13,12 +13,12 @@ use super::log::Log;
 use super::metrics::Metrics;
 use super::rejected::Keep;
 use super::state::{LaneId, State};
-use super::writer::{self, Inbox};
+use super::writer::{self, Inbox, Stepper};
 use super::{
     AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Rejected, RejectedFile,
     Start, Status, memory, recovery,
 };
-use crate::signal::Record;
+use crate::signal::{Flags, Record};
 use crate::telemetry::Registry;
 use crate::time::Clock;
 
@@ -128,8 +128,37 @@ impl Journal {
         check_names(&readers)?;
         match config.durability {
             Durability::Memory => Ok((Self::in_memory(config, readers, deps), Recovery::default())),
-            Durability::Fsync | Durability::Os => Self::on_disk(config, readers, deps),
+            Durability::Fsync | Durability::Os => {
+                let (shared, recovery, log) = Self::on_disk(config, readers, deps)?;
+                let (inbox, path) = (Arc::clone(&shared.inbox), &shared.config.directory);
+                let operation = "start the writer of";
+                writer::start(log, inbox).map_err(|source| {
+                    let path = path.clone();
+                    OpenError::Io { operation, path, source }
+                })?;
+                Ok((Self::over(shared), recovery))
+            }
         }
+    }
+
+    /// Like [`Journal::open`], but for the writer, which works where and when the caller says: for simulations.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    #[doc(hidden)]
+    pub fn open_stepped(
+        config: Config,
+        readers: Vec<ReaderConfig>,
+        deps: Deps,
+    ) -> Result<(Self, Recovery, Stepper), OpenError> {
+        check_names(&readers)?;
+        if config.durability == Durability::Memory {
+            let journal = Self::in_memory(config, readers, deps);
+            return Ok((journal, Recovery::default(), Stepper::ended()));
+        }
+        let (shared, recovery, log) = Self::on_disk(config, readers, deps)?;
+        let stepper = Stepper::new(log, Arc::clone(&shared.inbox));
+        Ok((Self::over(shared), recovery, stepper))
     }
 
     fn in_memory(config: Config, readers: Vec<ReaderConfig>, deps: Deps) -> Self {
@@ -146,7 +175,7 @@ impl Journal {
         config: Config,
         readers: Vec<ReaderConfig>,
         deps: Deps,
-    ) -> Result<(Self, Recovery), OpenError> {
+    ) -> Result<(Arc<Shared>, Recovery, Log), OpenError> {
         let directory = config.directory.clone();
         let io = |operation| {
             let path = directory.clone();
@@ -170,8 +199,7 @@ impl Journal {
         shared.metrics.lost.add(recovery.lost_records);
         shared.rejected.load(&shared);
         let log = Log::new(Arc::clone(&shared), max_size, lock);
-        writer::start(log, Arc::clone(&shared.inbox)).map_err(io("start the writer of"))?;
-        Ok((Self::over(shared), recovery))
+        Ok((shared, recovery, log))
     }
 
     fn over(shared: impl Into<Arc<Shared>>) -> Self {
@@ -193,19 +221,26 @@ impl Journal {
     }
 
     /// Appends a record that nobody waits for; resolves with its sequence once it is written, so that it survives the
-    /// process. Within seconds, or with the next record of [`Journal::append`], it becomes as durable as the mode says,
-    /// and readers get it then.
+    /// process. Five seconds later, or with the next record of [`Journal::append`], it becomes as durable as the mode says,
+    /// and readers get it then. Only for the agent's own records ([`crate::signal::Flags::LOCAL`]), which are in no ledger.
     ///
     /// # Errors
-    /// [`AppendError`]; see [`Journal::append`].
+    /// [`AppendError`]; see [`Journal::append`]. [`AppendError::NotLocal`] for a sender's record.
     ///
     /// # Cancel safety
     /// A record whose append was cancelled may or may not be in the journal.
     pub async fn append_written(&self, record: Record) -> Result<u64, AppendError> {
+        if !record.flags.contains(Flags::LOCAL) {
+            return Err(AppendError::NotLocal);
+        }
         self.append_until(record, false).await
     }
 
-    async fn append_until(&self, record: Record, durable: bool) -> Result<u64, AppendError> {
+    pub(super) async fn append_until(
+        &self,
+        record: Record,
+        durable: bool,
+    ) -> Result<u64, AppendError> {
         match self.shared.config.durability {
             Durability::Memory => memory::append(&self.shared, record),
             Durability::Fsync | Durability::Os => {

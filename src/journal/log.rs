@@ -18,6 +18,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -146,12 +147,11 @@ impl Log {
         }
     }
 
-    /// Makes durable and publishes what was only written, once it has waited long enough.
-    pub(super) fn flush_due(&mut self) -> Outcome {
-        if self.unsynced.is_due(self.shared.deps.clock.monotonic()) {
-            self.flush();
-        }
-        Outcome { results: Vec::new(), bells: self.shared.lock().bells() }
+    /// How long what was only written may still wait for a group; `None` when nothing waits, or there is no segment to
+    /// sync: the next one begins with it.
+    pub(super) fn flush_in(&self) -> Option<Duration> {
+        let now = self.shared.deps.clock.monotonic();
+        self.active.as_ref().and_then(|_| self.unsynced.due_in(now))
     }
 
     /// Makes durable and publishes what was only written. What cannot be stays, for the next segment.

@@ -47,6 +47,7 @@ mod state;
 mod status;
 mod tail;
 mod unsynced;
+mod walk;
 mod writer;
 
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
 pub use reader::{Reader, Settler, Waited};
 pub use rejected::{REJECTED_BYTES_MAX, REJECTED_FILES_MAX, Rejected, RejectedFile};
 pub use status::{ReaderStatus, Status};
+#[doc(hidden)]
+pub use writer::Stepper;
 
 use crate::signal::Record;
 use crate::time::UnixNano;
@@ -156,6 +159,9 @@ pub enum AppendError {
     /// The journal is closing. Retryable, elsewhere or later.
     #[error("the journal is closing")]
     Closing,
+    /// A sender's record that would be written and not made durable: a defect of the caller.
+    #[error("a sender's record has to be durable")]
+    NotLocal,
     /// Larger than any segment may be; refused at ingress, so this is a defect of the caller.
     #[error("a record of {bytes} bytes is above the limit of {max}")]
     TooLarge {

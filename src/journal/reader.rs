@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::{self, Batch, Place, Wanted};
-use super::handle::Shared;
+use super::handle::{Shared, ago};
 use super::state::{LaneId, Taken};
 use super::{Durability, Entry, ReadError, Rejected, Settled};
 
@@ -18,12 +18,14 @@ pub struct Reader {
     id: LaneId,
     /// Where it reads on disk.
     place: Option<Place>,
-    /// Reads that failed since one succeeded.
-    failures: u32,
+    /// When reads began to fail, if the last one did, and how many have since.
+    failing: Option<(Duration, u32)>,
 }
 
-/// After so many failures in a row, what cannot be read is given up, counted.
+/// After so many failures in a row, over at least so long, what cannot be read is given up, counted: a disk that comes
+/// back, as one on a network may, costs nothing.
 const FAILURES_MAX: u32 = 5;
+const FAILING_MIN: Duration = Duration::from_secs(120);
 
 /// Why [`Reader::wait`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub enum Waited {
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, id: LaneId) -> Self {
-        Self { shared, id, place: None, failures: 0 }
+        Self { shared, id, place: None, failing: None }
     }
 
     /// How many bytes of the newest records are kept in memory: a reader that is not further behind never reads from disk.
@@ -99,7 +101,7 @@ impl Reader {
                 None => return Err(ReadError::Closed),
                 Some(Taken::Entries(entries)) => return Ok(entries),
                 Some(Taken::Disk { seq, signals, segment }) => {
-                    let give_up = self.failures >= FAILURES_MAX;
+                    let give_up = self.has_failed_enough();
                     Wanted { signals, segment, seq, max_bytes, max_records, give_up }
                 }
             };
@@ -115,26 +117,24 @@ impl Reader {
         }
     }
 
+    fn has_failed_enough(&self) -> bool {
+        let now = self.shared.deps.clock.monotonic();
+        self.failing.is_some_and(|(since, n)| n >= FAILURES_MAX && ago(now, since) >= FAILING_MIN)
+    }
+
     /// Reads from disk where that may block.
     async fn read(&mut self, wanted: Wanted) -> Result<Batch, ReadError> {
         let (shared, place) = (Arc::clone(&self.shared), self.place.take());
-        let read = tokio::task::spawn_blocking(move || disk::read(&shared, &wanted, place)).await;
-        let read = match read {
-            Ok(read) => read,
-            // A panic ends the process; a runtime that shuts down ends this reader.
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => return Err(ReadError::Closed),
-            },
-        };
-        match read {
+        let read = on_disk(&self.shared, move || disk::read(&shared, &wanted, place)).await;
+        match read.ok_or(ReadError::Closed)? {
             Ok(mut batch) => {
-                self.failures = 0;
+                self.failing = None;
                 self.place = batch.place.take();
                 Ok(batch)
             }
             Err(error) => {
-                self.failures += 1;
+                let now = self.shared.deps.clock.monotonic();
+                self.failing.get_or_insert((now, 0)).1 += 1;
                 Err(ReadError::Disk(Arc::new(error)))
             }
         }
@@ -150,12 +150,10 @@ impl Reader {
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
-            let keep = move || shared.rejected.keep(&shared, &rejected);
-            if let Err(error) = tokio::task::spawn_blocking(keep).await
-                && let Ok(panic) = error.try_into_panic()
-            {
-                std::panic::resume_unwind(panic);
-            }
+            let keeping = Arc::clone(&shared);
+            let keep = move || keeping.rejected.keep(&keeping, &rejected);
+            // One that shuts down keeps nothing more.
+            on_disk(&shared, keep).await.unwrap_or_default();
         }
     }
 
@@ -163,6 +161,24 @@ impl Reader {
     #[must_use]
     pub fn settler(&self) -> Settler {
         Settler { shared: Arc::clone(&self.shared), id: self.id }
+    }
+}
+
+/// Runs what may block on a thread for that; `None` when the runtime is shutting down.
+async fn on_disk<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    if !shared.deps.fs.blocks() {
+        return Some(work());
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        // A panic ends the process.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{
-    BadHeader, Header, Identity, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal, seal_header,
+    BadHeader, Header, Identity, Kind, SEAL, decode_seal, encode_seal, seal_header,
 };
 use super::fs::{FsFile, write_all_at};
 use super::group::Group;
@@ -28,118 +28,8 @@ use super::scan::{Scanner, Step, Unscannable};
 use super::segment::Segment;
 use super::snapshot::{SavedReader, Snapshot};
 use super::state::State;
+use super::walk::{ATTEMPTS, Attempt, Walked, attempt, walk};
 use super::{Class, Config, OpenError, ReaderConfig};
-
-/// What a walk over one segment found.
-#[derive(Debug, Default)]
-pub(super) struct Walked {
-    /// The records it has.
-    pub(super) segment: Segment,
-    /// A seal ended it.
-    sealed: bool,
-    /// Where intact records end.
-    good_end: u64,
-    /// Something follows of which nothing says that it was acknowledged.
-    torn: bool,
-    /// Records that are missing in between.
-    pub(super) lost: u64,
-}
-
-/// Walks a segment whose successor begins with `end`. Without `verify`, bodies are not read.
-///
-/// # Errors
-/// The disk's; `walked` then holds what was found before.
-pub(super) fn walk(
-    scanner: &mut Scanner,
-    end: Option<u64>,
-    verify: bool,
-    walked: &mut Walked,
-    mut visit: impl FnMut(&Header, &[u8]),
-) -> io::Result<()> {
-    walked.segment = Segment::starting_at(scanner.header.first_seq);
-    walked.segment.file.compressed = scanner.header.blocks;
-    walked.segment.file.sealed = true;
-    walked.good_end = SEGMENT_HEADER as u64;
-    let certain = end.is_some();
-    let end = end.unwrap_or(u64::MAX);
-    // Intact data records after a bad one, of which it is not known yet that they were acknowledged.
-    let mut doubtful: Vec<(Header, u64)> = Vec::new();
-    while walked.segment.end_seq < end && !walked.sealed {
-        let step = scanner.step(|header| verify || header.kind != Kind::Data)?;
-        let (header, payload, offset) = match step {
-            Step::Record { header, payload, offset, .. } => (header, payload, offset),
-            Step::BadBody | Step::Gap => {
-                walked.torn = true;
-                continue;
-            }
-            Step::End => break,
-        };
-        let expected = walked.segment.end_seq;
-        if walked.torn && !certain && acknowledged(&header).is_none_or(|seq| seq < expected) {
-            match header.kind {
-                Kind::Data => doubtful.push((header, offset + header.len())),
-                // True in itself, wherever it stands.
-                _ => visit(&header, &payload),
-            }
-            continue;
-        }
-        walked.torn = false;
-        doubtful.drain(..).for_each(|(header, _)| walked.take(&header, end, &mut visit));
-        match header.kind {
-            Kind::Data if header.seq >= end => break,
-            Kind::Data => walked.take(&header, end, &mut visit),
-            Kind::Seal | Kind::Ack => {
-                walked.sealed = header.kind == Kind::Seal;
-                let known = acknowledged(&header).map_or(0, |seq| (seq + 1).min(end));
-                walked.miss(known);
-                visit(&header, &payload);
-            }
-            Kind::State | Kind::Block => visit(&header, &payload),
-        }
-        if !scanner.header.blocks {
-            walked.good_end = offset + header.len();
-        }
-    }
-    // Between them and what is certain no record is missing.
-    for (header, header_end) in doubtful {
-        if header.seq == walked.segment.end_seq {
-            walked.take(&header, end, &mut visit);
-            walked.good_end = header_end;
-        }
-    }
-    Ok(())
-}
-
-/// The last sequence of which a record says that it had been acknowledged when it was written.
-fn acknowledged(header: &Header) -> Option<u64> {
-    match header.kind {
-        Kind::Data => Some(header.durable_seq),
-        Kind::Ack => Some(header.seq),
-        Kind::Seal => header.seq.checked_sub(1),
-        Kind::State | Kind::Block => None,
-    }
-}
-
-impl Walked {
-    fn take(&mut self, header: &Header, end: u64, visit: &mut impl FnMut(&Header, &[u8])) {
-        let Some(class) = header.class() else { return };
-        if header.seq < self.segment.end_seq || header.seq >= end {
-            return;
-        }
-        self.miss(header.seq);
-        let bytes = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
-        self.segment.record(header.seq, class, header.items, bytes, header.received);
-        visit(header, &[]);
-    }
-
-    /// What is missing up to `seq` is lost.
-    fn miss(&mut self, seq: u64) {
-        let lost = seq.saturating_sub(self.segment.end_seq);
-        self.lost += lost;
-        self.segment.file.damaged |= lost > 0;
-        self.segment.end_seq = self.segment.end_seq.max(seq);
-    }
-}
 
 /// Makes every restored lane's ledger balance. Records that were lost on disk are known by what is
 /// missing: what one lane settled had been accepted, and what another has neither settled nor left
@@ -233,7 +123,7 @@ struct Found {
 }
 
 /// Whether an error says something about this process or its rights rather than about a file.
-fn is_our_own(error: &io::Error) -> bool {
+pub(super) fn is_our_own(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::OutOfMemory)
@@ -265,8 +155,8 @@ impl Start<'_> {
                 Ok((Scanner::open(Arc::clone(&file))?.header, file))
             };
             let again = |error| match error {
-                Unscannable::Io(_) => open(),
-                Unscannable::Header(_) => Err(error),
+                Unscannable::Header(BadHeader::Newer(_)) => Err(error),
+                Unscannable::Io(_) | Unscannable::Header(_) => open(),
             };
             // An error of the disk may pass; to set a file aside for it would cost its records.
             match open().or_else(again).or_else(again) {
@@ -274,8 +164,10 @@ impl Start<'_> {
                     let journal = header.journal;
                     found.push(Found { path, first_seq, end, file, journal });
                 }
-                Err(Unscannable::Io(source)) if is_our_own(&source) => {
-                    return Err(OpenError::Io { operation: "open", path, source });
+                Err(Unscannable::Io(source))
+                    if is_our_own(&source) || !self.reads_anything(&names) =>
+                {
+                    return Err(OpenError::Io { operation: "read", path, source });
                 }
                 Err(Unscannable::Header(BadHeader::Newer(version))) => {
                     let known = super::format::VERSION;
@@ -297,6 +189,16 @@ impl Start<'_> {
         Ok((found, floor))
     }
 
+    /// Whether some byte of some segment can be read: then what cannot be is where that lies, and not the whole disk.
+    fn reads_anything(&self, names: &[String]) -> bool {
+        let segments = names.iter().filter(|name| first_seq_of(name, ".seg").is_some());
+        segments.into_iter().any(|name| {
+            let file = self.deps.fs.open(&self.config.directory.join(name));
+            let middle = |file: Arc<dyn FsFile>| file.read_at(&mut [0], file.len()? / 2);
+            (0..ATTEMPTS).any(|_| file.as_ref().is_ok_and(|f| middle(Arc::clone(f)).is_ok()))
+        })
+    }
+
     /// A sequence that no record of an unreadable file can have reached.
     fn beyond(&self, path: &Path, first_seq: u64) -> u64 {
         let len = self.deps.fs.open(path).and_then(|file| file.len()).unwrap_or(0);
@@ -315,37 +217,34 @@ impl Start<'_> {
 
     /// Summaries of all segments, and what the newest state and ack records say.
     fn segments(&mut self, files: &[Found]) -> (Vec<Segment>, Snapshot) {
-        let newest_state = files.iter().enumerate().rev().find_map(|(at, found)| {
+        let state = |found: &Found| {
             let mut scanner = Scanner::open(Arc::clone(&found.file)).ok()?;
             match scanner.step(|_| true).ok()? {
                 Step::Record { header, payload, .. } if header.kind == Kind::State => {
-                    Some((at, Snapshot::decode(&payload)?))
+                    Snapshot::decode(&payload)
                 }
                 _ => None,
             }
+        };
+        let newest_state = files.iter().enumerate().rev().find_map(|(at, found)| {
+            let state = (0..ATTEMPTS).find_map(|_| state(found));
+            state.map(|state| (at, state))
         });
         let (from, mut snapshot) = newest_state.unwrap_or_default();
         let mut segments = Vec::new();
         for (at, found) in files.iter().enumerate() {
             let end = found.end;
             let sealed = if at < from { self.sealed(found, end) } else { None };
-            let segment = sealed.unwrap_or_else(|| {
-                let newest = end.is_none();
-                self.walk_at_start(found, end, newest, |header, payload| match header.kind {
-                    _ if at < from => {}
-                    Kind::Ack => {
-                        if let Some(later) = Snapshot::decode(payload) {
-                            snapshot.update(later);
-                        }
+            let segment = match sealed {
+                Some(segment) => segment,
+                None => match attempt(&found.file, found.end, at >= from, &snapshot) {
+                    None => Segment::starting_at(found.first_seq),
+                    Some(attempt) => {
+                        snapshot.clone_from(&attempt.snapshot);
+                        self.take(found, attempt)
                     }
-                    Kind::Data => {
-                        if let Some(class) = header.class() {
-                            snapshot.accepted.get_mut(class).add_one(header.items);
-                        }
-                    }
-                    Kind::State | Kind::Seal | Kind::Block => {}
-                })
-            });
+                },
+            };
             segments.push(segment);
         }
         (segments, snapshot)
@@ -366,18 +265,10 @@ impl Start<'_> {
         Some(segment)
     }
 
-    fn walk_at_start(
-        &mut self,
-        found: &Found,
-        end: Option<u64>,
-        newest: bool,
-        visit: impl FnMut(&Header, &[u8]),
-    ) -> Segment {
-        let mut walked = Walked::default();
-        let Ok(mut scanner) = Scanner::open(Arc::clone(&found.file)) else {
-            return Segment::starting_at(found.first_seq);
-        };
-        let whole = walk(&mut scanner, end, newest, &mut walked, visit);
+    /// Takes note of what a walk over a segment found, and ends it if it was not.
+    fn take(&mut self, found: &Found, attempt: Attempt) -> Segment {
+        let Attempt { scanner, mut walked, whole, .. } = attempt;
+        let (end, newest) = (found.end, found.end.is_none());
         self.recovery.lost_records += walked.lost;
         walked.segment.size = scanner.file_len();
         if let Err(error) = whole {

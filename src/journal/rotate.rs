@@ -22,7 +22,13 @@ use super::{AppendError, Durability, snapshot};
 impl Log {
     /// Makes room for and creates the next segment, with room for `need` bytes of records.
     pub(super) fn rotate(&mut self, need: u64) -> Result<(), AppendError> {
+        let before = self.active.as_ref().map(|active| active.salt);
         self.flush();
+        // Where the flush had to give the segment up, there is another one.
+        let other = self.active.as_ref().filter(|active| Some(active.salt) != before);
+        if other.is_some_and(|active| active.room.saturating_sub(active.offset) >= need) {
+            return Ok(());
+        }
         let (size, _) = self.next_segment(&self.shared.lock(), need);
         self.make_room(size)?;
         self.seal();

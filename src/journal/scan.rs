@@ -215,7 +215,13 @@ impl Window {
     fn get(&mut self, file: &dyn FsFile, offset: u64, len: usize) -> io::Result<&[u8]> {
         let have = self.at..self.at + self.bytes.len() as u64;
         if offset < have.start || offset + len as u64 > have.end {
-            self.bytes.resize(len.max(WINDOW), 0);
+            let wanted = len.max(WINDOW);
+            if self.bytes.capacity() < wanted {
+                // Zeros that cost nothing.
+                self.bytes = vec![0; wanted];
+            } else {
+                self.bytes.resize(wanted, 0);
+            }
             let read = match read_full_at(file, &mut self.bytes, offset) {
                 Ok(read) => read,
                 Err(error) => {

@@ -14,7 +14,7 @@
 
 use super::acks::Acks;
 use super::departed::{Departed, Row};
-use super::format::Input;
+use super::format::{Header, Input, Kind};
 use super::lane::Lane;
 use super::ledger::{Count, PerSignal, Totals, slot};
 use super::{Class, DropReason, ReaderConfig, SignalSet, Start, WhenFull};
@@ -50,6 +50,23 @@ impl SavedReader {
 }
 
 impl Snapshot {
+    /// Takes over what a record that lies behind it says.
+    pub(super) fn note(&mut self, header: &Header, payload: &[u8]) {
+        match header.kind {
+            Kind::Ack => {
+                if let Some(later) = Self::decode(payload) {
+                    self.update(later);
+                }
+            }
+            Kind::Data => {
+                if let Some(class) = header.class() {
+                    self.accepted.get_mut(class).add_one(header.items);
+                }
+            }
+            Kind::State | Kind::Seal | Kind::Block => {}
+        }
+    }
+
     /// Takes over what a later record says.
     pub(super) fn update(&mut self, later: Self) {
         self.accepted = later.accepted;

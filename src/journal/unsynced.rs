@@ -66,8 +66,10 @@ impl Unsynced {
         self.entries.is_empty()
     }
 
-    /// Whether it has waited for a group for long enough.
-    pub(super) fn is_due(&self, now: Duration) -> bool {
-        !self.is_empty() && (self.is_full() || now.saturating_sub(self.since) >= WAIT)
+    /// How long it may still wait for a group; `None` when nothing waits.
+    pub(super) fn due_in(&self, now: Duration) -> Option<Duration> {
+        let left =
+            if self.is_full() { Duration::ZERO } else { (self.since + WAIT).saturating_sub(now) };
+        (!self.is_empty()).then_some(left)
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! What arrives during a sync is the next group; an idle writer syncs at once; `group_window` is the
 //! least time between two sync starts, unless [`GROUP_ENOUGH`] bytes wait: more would not make a sync
-//! cheaper. A group that nobody waits to be durable is written and not synced. The thread wakes one
+//! cheaper. A group that nobody waits to be durable is written and not synced before it is due. The thread wakes one
 //! runtime task per group, which completes all of its waiters and wakes its readers. Limits:
 //! [`INBOX_MAX`] records wait, [`GROUP_MAX`] bytes are one group.
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::handle::Shared;
+use super::handle::ago;
 use super::log::{Log, Outcome, encoded_len};
 use super::{AppendError, Durability};
 use crate::signal::Record;
@@ -28,7 +28,7 @@ const GROUP_MAX: u64 = 16 << 20;
 const GROUP_ENOUGH: u64 = 1 << 20;
 /// Groups whose waiters are not answered yet.
 const COMPLETIONS_MAX: usize = 64;
-/// How often an idle writer looks at acknowledgements and retention.
+/// How often the writer looks at acknowledgements and retention.
 const TICK: Duration = Duration::from_secs(1);
 
 type Answer = Result<u64, AppendError>;
@@ -130,9 +130,9 @@ impl Inbox {
         queue.busy_since.or_else(|| queue.waiting.front().map(|w| w.since))
     }
 
-    /// The next group; empty after [`TICK`] without one, `None` when closed and empty.
-    fn group(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.until(1, TICK);
+    /// The next group; empty after `patience` without one, `None` when closed and empty.
+    fn group(&self, patience: Duration) -> Option<Vec<Waiting>> {
+        let mut queue = self.until(1, patience);
         if queue.waiting.is_empty() && queue.closed {
             return None;
         }
@@ -217,54 +217,129 @@ pub(super) fn start(log: Log, inbox: Arc<Inbox>) -> std::io::Result<()> {
         completions
     });
     let thread = std::thread::Builder::new().name("journal".into());
-    thread.spawn(move || run(log, &inbox, completions.as_ref())).map(drop)
+    thread.spawn(move || Writer::new(log, inbox, completions).run()).map(drop)
 }
 
-fn run(mut log: Log, inbox: &Inbox, completions: Option<&mpsc::Sender<Completion>>) {
-    let shared: Arc<Shared> = Arc::clone(&log.shared);
-    let clock = Arc::clone(&shared.deps.clock);
-    let window = match shared.config.durability {
-        Durability::Fsync => shared.config.group_window,
-        Durability::Os | Durability::Memory => Duration::ZERO,
-    };
-    // A panic or return below must not leave anyone waiting.
-    let _ended = Ended(inbox);
-    let mut last_tick = clock.monotonic();
-    let mut last_start = None;
-    loop {
-        let since_start = last_start.map_or(window, |t| clock.monotonic().saturating_sub(t));
-        if since_start < window {
-            inbox.pause(window - since_start);
+/// What the thread does, turn by turn.
+#[derive(Debug)]
+struct Writer {
+    log: Log,
+    completions: Option<mpsc::Sender<Completion>>,
+    /// The least time between two sync starts.
+    window: Duration,
+    last_tick: Duration,
+    last_start: Option<Duration>,
+    /// A panic or return must not leave anyone waiting. Dropped last: the directory is given up before anyone is told
+    /// that it is.
+    ended: Ended,
+}
+
+impl Writer {
+    fn new(log: Log, inbox: Arc<Inbox>, completions: Option<mpsc::Sender<Completion>>) -> Self {
+        let config = &log.shared.config;
+        let window = match config.durability {
+            Durability::Fsync => config.group_window,
+            Durability::Os | Durability::Memory => Duration::ZERO,
+        };
+        let last_tick = log.shared.deps.clock.monotonic();
+        Self { log, completions, window, last_tick, last_start: None, ended: Ended(inbox) }
+    }
+
+    fn run(mut self) {
+        loop {
+            let since_start = self.last_start.map_or(self.window, |t| ago(self.now(), t));
+            if since_start < self.window {
+                self.ended.0.pause(self.window - since_start);
+            }
+            let Some(group) = self.ended.0.group(self.patience()) else { break };
+            self.turn(group);
         }
-        let Some(group) = inbox.group() else { break };
+        self.log.close();
+    }
+
+    fn now(&self) -> Duration {
+        self.log.shared.deps.clock.monotonic()
+    }
+
+    /// How long nothing has to be done unless something arrives.
+    fn patience(&self) -> Duration {
+        self.log.flush_in().map_or(TICK, |due| due.min(TICK))
+    }
+
+    /// Writes a group, if there is one, and does what is due.
+    fn turn(&mut self, group: Vec<Waiting>) {
         if !group.is_empty() {
-            let durable = group.iter().any(|waiting| waiting.durable);
-            if durable {
-                last_start = Some(clock.monotonic());
-            }
-            let (records, waiters): (Vec<_>, Vec<_>) =
-                group.into_iter().map(|w| (w.record, w.answer)).unzip();
-            let mut outcome = log.commit(records, durable);
-            let results = std::mem::take(&mut outcome.results);
-            let refused = results.iter().filter(|r| r.is_err()).count();
-            shared.metrics.refused.add(refused as u64);
-            let answers = waiters.into_iter().zip(results).collect();
-            send(completions, Completion { answers, outcome });
-            inbox.idle();
+            self.write(group);
         }
-        let now = clock.monotonic();
-        if now.saturating_sub(last_tick) >= TICK {
-            last_tick = now;
-            log.tick();
-            let outcome = log.flush_due();
-            if !outcome.bells.is_empty() {
-                send(completions, Completion { answers: Vec::new(), outcome });
-            }
+        let now = self.now();
+        let ticks = ago(now, self.last_tick) >= TICK;
+        if ticks {
+            self.last_tick = now;
+            self.log.tick();
+        }
+        let due = self.log.flush_in() == Some(Duration::ZERO);
+        if due {
+            self.log.flush();
+        }
+        if !(ticks || due) {
+            return;
+        }
+        let bells = self.log.shared.lock().bells();
+        if !bells.is_empty() {
+            let outcome = Outcome { results: Vec::new(), bells };
+            send(self.completions.as_ref(), Completion { answers: Vec::new(), outcome });
         }
     }
-    log.close();
-    // The directory is given up before anyone is told that it is.
-    drop(log);
+
+    fn write(&mut self, group: Vec<Waiting>) {
+        let durable = group.iter().any(|waiting| waiting.durable);
+        if durable {
+            self.last_start = Some(self.now());
+        }
+        let (records, waiters): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|w| (w.record, w.answer)).unzip();
+        let mut outcome = self.log.commit(records, durable);
+        let results = std::mem::take(&mut outcome.results);
+        let refused = results.iter().filter(|r| r.is_err()).count();
+        self.log.shared.metrics.refused.add(refused as u64);
+        let answers = waiters.into_iter().zip(results).collect();
+        send(self.completions.as_ref(), Completion { answers, outcome });
+        self.ended.0.idle();
+    }
+}
+
+/// The writer without its thread, for simulations: it works when it is told to, and where. Dropped before it has ended,
+/// it ends like a thread whose process was killed.
+#[derive(Debug)]
+pub struct Stepper(Option<Writer>);
+
+impl Stepper {
+    pub(super) fn new(log: Log, inbox: Arc<Inbox>) -> Self {
+        Self(Some(Writer::new(log, inbox, None)))
+    }
+
+    /// One that has nothing to do: `memory` mode needs no writer.
+    pub(super) const fn ended() -> Self {
+        Self(None)
+    }
+
+    /// Writes the group that waits, and does what is due. False once the journal was closed and everything is done.
+    pub fn step(&mut self) -> bool {
+        let Some(mut writer) = self.0.take() else { return false };
+        let Some(group) = writer.ended.0.group(Duration::ZERO) else {
+            writer.log.close();
+            return false;
+        };
+        writer.turn(group);
+        self.0 = Some(writer);
+        true
+    }
+
+    /// How long it has nothing to do unless a record arrives or the journal is closed.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::MAX, Writer::patience)
+    }
 }
 
 fn send(completions: Option<&mpsc::Sender<Completion>>, completion: Completion) {
@@ -279,9 +354,10 @@ fn send(completions: Option<&mpsc::Sender<Completion>>, completion: Completion) 
     }
 }
 
-struct Ended<'a>(&'a Inbox);
+#[derive(Debug)]
+struct Ended(Arc<Inbox>);
 
-impl Drop for Ended<'_> {
+impl Drop for Ended {
     fn drop(&mut self) {
         self.0.close();
         {
@@ -320,7 +396,7 @@ mod tests {
         drop(gone);
         assert_eq!(inbox.lock().waiting.len(), 1);
         assert_eq!(inbox.slots.available_permits(), INBOX_MAX - 1);
-        for waiting in inbox.group().unwrap() {
+        for waiting in inbox.group(TICK).unwrap() {
             waiting.answer.send(Ok(7)).unwrap();
         }
         assert_eq!(stays.now_or_never().unwrap().unwrap(), 7);

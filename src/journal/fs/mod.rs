@@ -63,6 +63,11 @@ pub trait Fs: Debug + Send + Sync + 'static {
     /// # Errors
     /// As the operating system's.
     fn space(&self, directory: &Path) -> io::Result<Space>;
+    /// Whether calls may take long, so that async code makes them on threads that may block. Not those of a simulated
+    /// disk, which then does the same each time.
+    fn blocks(&self) -> bool {
+        true
+    }
 }
 
 /// An open file.

@@ -69,6 +69,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// One bit of the bytes read or written is wrong.
     Flip,
+    /// A sync that says it was done and was not.
+    Lie,
 }
 
 #[derive(Debug)]
@@ -253,6 +255,27 @@ impl SimFs {
         }
     }
 
+    /// Changes one bit of a segment, on the medium, as time does; of the newest one only when asked to. Whether there
+    /// was one to change.
+    pub(super) fn rot(&self, newest: bool) -> bool {
+        let mut disk = self.lock_disk();
+        let Disk { rng, files, names, .. } = &mut *disk;
+        let segment = |path: &&PathBuf| path.extension().is_some_and(|e| e == "seg");
+        let mut segments: Vec<_> = names.keys().filter(segment).collect();
+        if !newest {
+            segments.pop();
+        }
+        let Some(path) = rng.choice(segments) else { return false };
+        let Some(file) = names.get(path).and_then(|id| files.get_mut(id)) else { return false };
+        let (at, bit) = (rng.usize(..file.bytes.len().max(1)), 1 << rng.u8(..8));
+        for bytes in [&mut file.bytes, &mut file.durable] {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= bit;
+            }
+        }
+        true
+    }
+
     /// Every file's path, sorted.
     #[must_use]
     pub(super) fn paths(&self) -> Vec<PathBuf> {
@@ -326,11 +349,21 @@ impl Change {
     }
 }
 
+/// Like [`Vec::resize`] with zeros, which takes a build without optimization long.
+fn resize(bytes: &mut Vec<u8>, len: usize) {
+    let mut resized = vec![0; len];
+    let kept = len.min(bytes.len());
+    if let (Some(to), Some(from)) = (resized.get_mut(..kept), bytes.get(..kept)) {
+        to.copy_from_slice(from);
+    }
+    *bytes = resized;
+}
+
 impl Inode {
     fn set_len(&mut self, len: usize) {
         let (from, to) = (len.min(self.bytes.len()), len.max(self.bytes.len()));
         self.dirty.extend(from / SECTOR..to.div_ceil(SECTOR));
-        self.bytes.resize(len, 0);
+        resize(&mut self.bytes, len);
     }
 
     fn write(&mut self, bytes: &[u8], at: usize) {
@@ -360,7 +393,7 @@ impl Inode {
     }
 
     fn sync(&mut self) {
-        self.durable.resize(self.bytes.len(), 0);
+        resize(&mut self.durable, self.bytes.len());
         for sector in std::mem::take(&mut self.dirty) {
             self.keep_sector(sector);
         }
@@ -369,7 +402,7 @@ impl Inode {
     fn lose_power(&mut self, rng: &mut Rng) {
         let keep = Keep::choose(rng);
         if keep.keeps(rng) {
-            self.durable.resize(self.bytes.len(), 0);
+            resize(&mut self.durable, self.bytes.len());
         }
         for sector in std::mem::take(&mut self.dirty) {
             if keep.keeps(rng) {
@@ -522,6 +555,10 @@ impl Fs for SimFs {
         let total = disk.capacity;
         Ok(Space { total, free: total.saturating_sub(disk.used()) })
     }
+
+    fn blocks(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Debug)]
@@ -617,7 +654,7 @@ impl FsFile for SimFile {
             file.failed = true;
             return Err(io::Error::from_raw_os_error(EIO));
         }
-        if !failed {
+        if !failed && met != Some(Fault::Lie) {
             file.sync();
         }
         Ok(())

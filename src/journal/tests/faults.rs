@@ -188,7 +188,10 @@ async fn a_read_error_skips_nothing_until_it_is_given_up_and_counted() {
     while journal.status().lost_records == 0 {
         match reader.next(usize::MAX, 2).await {
             Ok(entries) => got.extend(seqs(&entries)),
-            Err(_) => failed += 1,
+            Err(_) => {
+                failed += 1;
+                setup.clock.advance(std::time::Duration::from_secs(30));
+            }
         }
     }
     assert_eq!((failed, got, journal.status().lost_records), (5, vec![3], 2));
@@ -219,4 +222,49 @@ async fn an_error_of_the_disk_at_the_start_cuts_nothing_off() {
     let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
     let kept: Vec<u64> = seqs(&entries).into_iter().filter(|&seq| seq <= 400).collect();
     assert_eq!(kept, (1..=400).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_read_at_all_is_not_taken_for_a_damaged_journal() {
+    for operation in [Operation::Read, Operation::Open] {
+        let mut setup = Setup::new(8, readers());
+        let journal = setup.open();
+        for nth in 1..=200 {
+            append(&journal, nth).await.unwrap();
+        }
+        setup.kill(journal).await;
+        setup.fs.fail_one_in(operation, 1, Fault::Io);
+        let refused = setup.try_open().unwrap_err();
+        assert!(refused.to_string().starts_with("cannot read /journal/0000"), "{refused}");
+        setup.fs.heal();
+        let (journal, found) = setup.report();
+        assert_eq!((found.records, found.lost_records, found.quarantined.len()), (200, 0, 0));
+        assert_balanced(&journal);
+    }
+}
+
+#[tokio::test]
+async fn a_bit_that_is_wrong_on_the_way_from_the_disk_costs_nothing() {
+    let mut setup = Setup::new(9, readers());
+    let journal = setup.open();
+    for nth in 1..=20 {
+        append(&journal, nth).await.unwrap();
+    }
+    setup.kill(journal).await;
+    for after in 0..12 {
+        setup.fs.fail_after(Operation::Read, after, Fault::Flip);
+        let (journal, found) = setup.report();
+        assert_eq!((found.records, found.lost_records), (20, 0), "at the start, read {after}");
+        let mut reader = journal.reader("a:traces").unwrap();
+        let mut entries = Vec::new();
+        for _ in 0..40 {
+            // One that is read wrongly is read again.
+            entries.extend(reader.next(16 << 10, 7).await.unwrap_or_default());
+        }
+        assert_eq!(seqs(&entries), (1..=20).collect::<Vec<_>>(), "read {after}");
+        assert_balanced(&journal);
+        assert_eq!(journal.status().lost_records, 0);
+        drop(reader);
+        setup.kill(journal).await;
+    }
 }

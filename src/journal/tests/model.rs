@@ -163,7 +163,7 @@ impl Model {
         let record = unique(signal, self.nth, size);
         let appended = match durable {
             true => self.journal.append(record.clone()).await,
-            false => self.journal.append_written(record.clone()).await,
+            false => self.journal.append_until(record.clone(), false).await,
         };
         match appended {
             Ok(seq) if !durable => {

@@ -10,7 +10,7 @@ use super::disk::SimFs;
 use crate::journal::fs::RealFs;
 use crate::journal::{
     Config, Deps, Durability, Entry, Journal, OpenError, Reader, ReaderConfig, Recovery, Settled,
-    SignalSet, Start, WhenFull,
+    SignalSet, Start, Stepper, WhenFull,
 };
 use crate::signal::{Flags, Meta, Record, Signal};
 use crate::telemetry::Registry;
@@ -101,6 +101,18 @@ impl Setup {
 
     pub(super) fn open(&self) -> Journal {
         self.try_open().unwrap().0
+    }
+
+    /// One whose writer works when it is told to.
+    pub(super) fn open_stepped(&self) -> (Journal, Stepper) {
+        let deps = Deps {
+            fs: Arc::new(self.fs.clone()),
+            clock: Arc::clone(&self.clock) as _,
+            registry: Registry::default(),
+        };
+        let opened = Journal::open_stepped(self.config.clone(), self.readers.clone(), deps);
+        let (journal, _, stepper) = opened.unwrap();
+        (journal, stepper)
     }
 
     pub(super) fn report(&self) -> (Journal, Recovery) {
