@@ -127,6 +127,6 @@ fn literal(endpoint: &Endpoint) -> Option<SocketAddr> {
             Some((Ipv4Addr::LOCALHOST, *port).into())
         }
         Address::Tcp { host, port } => Some((host.parse::<IpAddr>().ok()?, *port).into()),
-        Address::Unix(_) => None,
+        Address::Unix(_) | Address::Within(_) => None,
     }
 }

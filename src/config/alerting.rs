@@ -114,6 +114,7 @@ fn host_and_port(endpoint: &Endpoint) -> String {
         Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Address::Tcp { host, port } => format!("{host}:{port}"),
         Address::Unix(path) => path.display().to_string(),
+        Address::Within(_) => endpoint.authority(),
     }
 }
 

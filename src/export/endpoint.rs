@@ -4,6 +4,8 @@
 
 use crate::signal::Signal;
 
+#[doc(hidden)]
+pub use crate::net::endpoint::Dial;
 pub use crate::net::endpoint::{Address, Endpoint, EndpointError};
 
 /// How requests are framed.

@@ -54,6 +54,7 @@ pub async fn refuse(config: &Config, listeners: &Listeners) -> Result<(), Loop> 
 async fn is_itself(endpoint: &Endpoint, listeners: &Listeners) -> bool {
     match &endpoint.address {
         Address::Unix(path) => listeners.unix.iter().any(|own| same_file(own, path)),
+        Address::Within(_) => false,
         Address::Tcp { port, .. } if listeners.tcp.iter().all(|own| own.port() != *port) => false,
         Address::Tcp { host, port } => {
             let Ok(resolved) = tokio::net::lookup_host((host.as_str(), *port)).await else {

@@ -177,6 +177,12 @@ impl Pool {
         let h2 = self.http2_only;
         match &self.endpoint.address {
             Address::Unix(path) => self.handshake(connect_unix(path).await?, h2).await,
+            Address::Within(dial) => {
+                let connected = dial.connect().await;
+                let to = || self.authority.clone();
+                let io = connected.map_err(|source| ConnectError::Reach { to: to(), source })?;
+                self.handshake(io, h2).await
+            }
             Address::Tcp { host, port } => {
                 let tcp = connect_tcp(host, *port).await?;
                 match &self.tls {

@@ -10,7 +10,13 @@
 //! ```
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::io::DuplexStream;
 
 /// Where a receiver listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +41,51 @@ pub enum Address {
     },
     /// A Unix socket.
     Unix(PathBuf),
+    /// A listener in this process: a simulated network.
+    #[doc(hidden)]
+    Within(Dial),
+}
+
+/// Makes connections without a network. Cloning shares it; each is equal to itself alone.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Dial(Arc<dyn Fn() -> Dialing + Send + Sync>);
+
+/// A connection on its way.
+type Dialing = Pin<Box<dyn Future<Output = io::Result<DuplexStream>> + Send>>;
+
+impl Dial {
+    /// Connections are what `connect` gives.
+    pub fn new<F>(connect: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<DuplexStream>> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(connect())))
+    }
+
+    pub(super) fn connect(&self) -> Dialing {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
+}
+
+impl PartialEq for Dial {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Dial {}
+
+impl Hash for Dial {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
 }
 
 /// An endpoint that cannot be used.
@@ -103,7 +154,7 @@ impl Endpoint {
     #[must_use]
     pub fn authority(&self) -> String {
         match &self.address {
-            Address::Unix(_) => "localhost".to_owned(),
+            Address::Unix(_) | Address::Within(_) => "localhost".to_owned(),
             Address::Tcp { host, port } => {
                 let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
                 match (self.tls, port) {
@@ -143,6 +194,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Unix(path) => write!(f, "unix://{}", path.display()),
+            Address::Within(_) => f.write_str("within"),
             Address::Tcp { .. } => {
                 let scheme = if self.tls { "https" } else { "http" };
                 let path = if self.path == "/" { "" } else { &self.path };

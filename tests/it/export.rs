@@ -1,6 +1,7 @@
 //! Lanes against destinations on real sockets that are down, slow, flapping, lying and refusing. After each
 //! test every item was delivered, is queued, or was dropped with a reason.
 
+#[expect(dead_code, reason = "shared with tests/sim, which looks at more of it")]
 mod destination;
 mod local;
 mod tls;

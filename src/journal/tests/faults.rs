@@ -242,29 +242,3 @@ async fn a_disk_that_cannot_be_read_at_all_is_not_taken_for_a_damaged_journal() 
         assert_balanced(&journal);
     }
 }
-
-#[tokio::test]
-async fn a_bit_that_is_wrong_on_the_way_from_the_disk_costs_nothing() {
-    let mut setup = Setup::new(9, readers());
-    let journal = setup.open();
-    for nth in 1..=20 {
-        append(&journal, nth).await.unwrap();
-    }
-    setup.kill(journal).await;
-    for after in 0..12 {
-        setup.fs.fail_after(Operation::Read, after, Fault::Flip);
-        let (journal, found) = setup.report();
-        assert_eq!((found.records, found.lost_records), (20, 0), "at the start, read {after}");
-        let mut reader = journal.reader("a:traces").unwrap();
-        let mut entries = Vec::new();
-        for _ in 0..40 {
-            // One that is read wrongly is read again.
-            entries.extend(reader.next(16 << 10, 7).await.unwrap_or_default());
-        }
-        assert_eq!(seqs(&entries), (1..=20).collect::<Vec<_>>(), "read {after}");
-        assert_balanced(&journal);
-        assert_eq!(journal.status().lost_records, 0);
-        drop(reader);
-        setup.kill(journal).await;
-    }
-}

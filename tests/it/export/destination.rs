@@ -9,6 +9,8 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,6 +26,8 @@ pub struct Received {
     pub names: Vec<String>,
     /// Whether the answer took them.
     pub taken: bool,
+    /// Whether the answer was one, and did not.
+    pub refused: bool,
 }
 
 /// What to answer.
@@ -60,6 +64,7 @@ struct Shared {
     connections: Arc<Mutex<usize>>,
 }
 
+#[derive(Clone)]
 pub struct Destination {
     pub address: SocketAddr,
     shared: Shared,
@@ -87,6 +92,15 @@ impl Destination {
     ) -> Self {
         let address = "127.0.0.1:0".parse().unwrap();
         Self::serve_tcp(address, Some(Arc::new(tls)), Shared::new(script)).await
+    }
+
+    /// One that listens nowhere: connections are given to [`Destination::accept`].
+    pub fn within(script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static) -> Self {
+        Self { address: "127.0.0.1:0".parse().unwrap(), shared: Shared::new(script) }
+    }
+
+    pub fn accept(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        self.shared.serve(stream);
     }
 
     async fn serve_tcp(
@@ -155,11 +169,15 @@ impl Shared {
             let service = hyper::service::service_fn(move |request| {
                 answer(request, shared.clone(), Arc::clone(&cutting), Arc::clone(&leaving))
             });
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            // A simulation is the same each time, to the byte.
+            builder.http1().auto_date_header(false);
+            builder.http2().auto_date_header(false);
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
             loop {
                 tokio::select! {
+                    biased;
                     _ = connection.as_mut() => break,
                     () = cut.notified() => break,
                     () = goodbye.notified() => connection.as_mut().graceful_shutdown(),
@@ -183,7 +201,7 @@ async fn answer(
         return std::future::pending().await;
     };
     let grpc = parts.headers.get("content-type").is_some_and(|t| t == "application/grpc");
-    let names = names(&parts.headers, grpc, &body);
+    let names = names(&parts, grpc, &body);
     let answer = {
         let mut received = shared.received.lock().unwrap();
         let answer = (shared.script)(received.len(), &names);
@@ -191,8 +209,10 @@ async fn answer(
             answer,
             Answer::Ok | Answer::Partial(_) | Answer::TakenThenCut | Answer::Goodbye
         );
+        let silent = matches!(answer, Answer::Cut | Answer::Hang);
         let path = parts.uri.path().to_owned();
-        received.push(Received { path, headers: parts.headers, names, taken });
+        let (headers, refused) = (parts.headers, !taken && !silent);
+        received.push(Received { path, headers, names, taken, refused });
         answer
     };
     let message = match &answer {
@@ -261,7 +281,9 @@ fn respond(grpc: bool, answer: &Answer, message: Vec<u8>) -> Response<Body> {
     response
 }
 
-fn names(headers: &HeaderMap, grpc: bool, body: &Bytes) -> Vec<String> {
+/// Of its spans, metrics or log events.
+fn names(parts: &http::request::Parts, grpc: bool, body: &Bytes) -> Vec<String> {
+    let headers = &parts.headers;
     let (coding, payload) = if grpc {
         let length = u32::from_be_bytes(body[1..5].try_into().unwrap()) as usize;
         assert_eq!(body.len(), 5 + length, "one frame");
@@ -281,7 +303,18 @@ fn names(headers: &HeaderMap, grpc: bool, body: &Bytes) -> Vec<String> {
             out
         }
     };
-    let request = ExportTraceServiceRequest::decode(&payload[..]).unwrap();
+    let (path, payload) = (parts.uri.path(), &payload[..]);
+    if path.contains("metrics") {
+        let request = ExportMetricsServiceRequest::decode(payload).unwrap();
+        let scopes = request.resource_metrics.into_iter().flat_map(|r| r.scope_metrics);
+        return scopes.flat_map(|s| s.metrics).map(|metric| metric.name).collect();
+    }
+    if path.contains("logs") {
+        let request = ExportLogsServiceRequest::decode(payload).unwrap();
+        let scopes = request.resource_logs.into_iter().flat_map(|r| r.scope_logs);
+        return scopes.flat_map(|s| s.log_records).map(|record| record.event_name).collect();
+    }
+    let request = ExportTraceServiceRequest::decode(payload).unwrap();
     let resources = request.resource_spans.into_iter();
     let spans = resources.flat_map(|r| r.scope_spans).flat_map(|s| s.spans);
     spans.map(|span| span.name).collect()

@@ -1,0 +1,90 @@
+//! One destination: how it is configured, what it answers while the world is ill, and the weather on the way to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fastrand::Rng;
+use sidelight_agent::export::config::{
+    ClientConfig, Compression, Destination as Configured, Protocol, Target,
+};
+use sidelight_agent::export::endpoint::{Address, Endpoint};
+use sidelight_agent::journal::WhenFull;
+
+use crate::destination::{Answer, Destination};
+use crate::network::{Network, Weather};
+
+/// A destination and the way to it.
+pub struct Place {
+    pub name: String,
+    pub destination: Destination,
+    pub network: Network,
+    pub configured: Configured,
+}
+
+impl Place {
+    pub fn new(nth: usize, random: &mut Rng, healed: &Arc<AtomicBool>) -> Self {
+        let protocol = if random.bool() { Protocol::Grpc } else { Protocol::Http };
+        let (seed, healed) = (random.u64(..), Arc::clone(healed));
+        let destination = Destination::within(move |n, _| {
+            if healed.load(Ordering::Relaxed) { Answer::Ok } else { answer(seed, n, protocol) }
+        });
+        let network = Network::new();
+        let address = Address::Within(network.dial(destination.clone()));
+        let endpoint = Endpoint { address, tls: false, path: "/".to_owned() };
+        let mut client = ClientConfig::new(protocol, endpoint);
+        client.compression = match random.u8(..3) {
+            0 => Compression::None,
+            1 => Compression::Gzip(1),
+            _ => Compression::Zstd(1),
+        };
+        let name = format!("otlp/{nth}");
+        let mut configured = Configured::new(name.clone(), Target::Otlp(Box::new(client)));
+        configured.queue.num_consumers = random.usize(1..5);
+        configured.queue.batch.max_size = [1 << 10, 64 << 10, 2 << 20][random.usize(..3)];
+        if random.u8(..3) == 0 {
+            configured.queue.batch.max_request_size = 8 << 10;
+        }
+        if random.u8(..4) == 0 {
+            configured.queue.when_full = WhenFull::DropOldest;
+        }
+        Self { name, destination, network, configured }
+    }
+}
+
+pub fn weather(random: &mut Rng) -> Weather {
+    match random.u8(..12) {
+        0..5 => Weather::Fine,
+        5 => Weather::Refused,
+        6 => Weather::Partitioned,
+        7 => Weather::Slow(Duration::from_millis(random.u64(1..4_000))),
+        8..10 => Weather::Reset(random.usize(..40_000)),
+        10 => Weather::HalfClosed(random.usize(..400)),
+        _ => Weather::Garbage,
+    }
+}
+
+/// What a destination does with its `n`th request while the world is ill: phases of eight requests have one mood.
+fn answer(seed: u64, n: usize, protocol: Protocol) -> Answer {
+    let mut mood = Rng::with_seed(seed ^ (n as u64 / 8).wrapping_mul(0x9E37_79B9));
+    let mut random = Rng::with_seed(seed ^ (n as u64).wrapping_mul(0x85EB_CA6B));
+    // Export*Response{partial_success{rejected 1}}
+    let partial = || Answer::Partial(vec![0x0a, 2, 8, 1]);
+    match (mood.u32(0..12), protocol) {
+        (0..5, _) => Answer::Ok,
+        (5, _) => Answer::Cut,
+        (6, _) => Answer::TakenThenCut,
+        (7, _) => Answer::Hang,
+        (8, _) => Answer::Goodbye,
+        (9, _) => partial(),
+        (10, Protocol::Grpc) => match random.u8(0..4) {
+            0 => Answer::TrailersOnly(random.u8(1..17)),
+            1 => Answer::NoStatus,
+            2 => Answer::Huge(5 << 20),
+            _ => Answer::Http(random.u16(400..512), &[]),
+        },
+        (_, Protocol::Grpc) => Answer::Grpc(random.u8(1..17), None),
+        (10, Protocol::Http) => Answer::Http(429, &[("retry-after", "20")]),
+        (_, Protocol::Http) => Answer::Http(random.u16(400..512), &[]),
+    }
+}

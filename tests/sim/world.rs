@@ -1,0 +1,483 @@
+//! One seed's world: a disk, a clock, one or two destinations, three senders and an agent that lives and ends among them.
+//!
+//! A world is a few phases of some simulated seconds or minutes, each with troubles drawn anew, some with an end of the
+//! agent: a loss of power, a kill, an orderly restart. Then everything heals, and the world is judged.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use sidelight_agent::export::{self, Config, Exporters};
+use sidelight_agent::journal::{
+    Deps, DropReason, Durability, Journal, Reader, ReaderConfig, ReaderLedger, SignalSet, Start,
+    WhenFull,
+};
+use sidelight_agent::memory::InFlight;
+use sidelight_agent::receive::{self, Bind, Listener, Within};
+use sidelight_agent::telemetry::Registry;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::clock::SimClock;
+use crate::disk::{Fault, Operation, SimFs};
+use crate::network::Weather;
+use crate::oracle::{Judged, Outcome, Told, check_balance, judge};
+use crate::place::{Place, weather};
+use crate::sender::{SIGNALS, Sender};
+use crate::tasks::{Bell, beat, read_locally, write};
+
+/// Lanes back off for half a minute, requests take ten seconds to time out: a world that has healed and has not settled
+/// in this simulated time is stuck.
+const LIVENESS: Duration = Duration::from_secs(600);
+const LOCAL: &str = "local";
+
+/// The part of an agent that is simulated.
+struct Agent {
+    journal: Journal,
+    exporters: Exporters<Reader>,
+    /// Dropped, it cuts every connection.
+    _receiver: receive::Handle,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How an agent ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Power,
+    Kill,
+    Orderly,
+    /// The power goes right after.
+    OrderlyThenPower,
+}
+
+pub struct World {
+    tell: bool,
+    random: Rng,
+    clock: SimClock,
+    disk: SimFs,
+    config: sidelight_agent::journal::Config,
+    places: Vec<Place>,
+    healed: Arc<AtomicBool>,
+    /// How long the disk takes before a group.
+    lag: Arc<Mutex<Duration>>,
+    /// The disk lost its power under the agent.
+    died: Arc<Notify>,
+    way_in: Arc<Mutex<Option<Within>>>,
+    told: Arc<Mutex<Told>>,
+    agent: Option<Agent>,
+    /// A sync said it was done and was not, or a bit rotted where nothing tells it from a torn end: the next loss of
+    /// power may cost anything.
+    unsafe_from_here: bool,
+    rot_anywhere: bool,
+    outcome: Outcome,
+}
+
+impl World {
+    pub fn new(seed: u64, tell: bool) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let clock = SimClock::new();
+        let disk = SimFs::new(random.u64(..)).with_clock(clock.beside());
+        let durability = match random.u8(..10) {
+            0..6 => Durability::Fsync,
+            6..9 => Durability::Os,
+            _ => Durability::Memory,
+        };
+        let config = sidelight_agent::journal::Config {
+            directory: "/journal".into(),
+            durability,
+            max_size: Some(random.u64(1..4) << 19),
+            retention_size: random.u64(..2) << 19,
+            tail_size: random.usize(..64 << 10),
+            memory_size: 256 << 10,
+            ..sidelight_agent::journal::Config::default()
+        };
+        let healed = Arc::new(AtomicBool::new(false));
+        let places = (0..random.usize(1..3)).map(|nth| Place::new(nth, &mut random, &healed));
+        let places = places.collect();
+        let rot_anywhere = random.u8(..4) == 0;
+        Self {
+            tell,
+            clock,
+            disk,
+            config,
+            places,
+            healed,
+            lag: Arc::default(),
+            died: Arc::default(),
+            way_in: Arc::default(),
+            told: Arc::default(),
+            agent: None,
+            unsafe_from_here: false,
+            rot_anywhere,
+            outcome: Outcome::default(),
+            random,
+        }
+    }
+
+    pub async fn run(mut self) -> Outcome {
+        self.say(format_args!("{:?}", self.config));
+        self.start().await;
+        let senders = self.senders();
+        for _ in 0..self.random.usize(4..12) {
+            self.phase().await;
+        }
+        self.heal().await;
+        self.wait_until("every sender is acknowledged again", {
+            let before = self.told.lock().unwrap().acks.clone();
+            move |world: &Self| {
+                let acks = &world.told.lock().unwrap().acks;
+                (0..SIGNALS.len()).all(|n| acks.get(&n) > before.get(&n))
+            }
+        })
+        .await;
+        senders.iter().for_each(JoinHandle::abort);
+        self.wait_until("nothing is queued", |world: &Self| {
+            let ledger = world.journal().ledger();
+            ledger.readers.iter().all(|lane| lane.queued.requests == 0)
+        })
+        .await;
+        self.judge().await
+    }
+
+    fn senders(&mut self) -> Vec<JoinHandle<()>> {
+        let name_bytes_max = [1, 200, 20_000][self.random.usize(..3)];
+        let mut senders = Vec::new();
+        for (number, signal) in SIGNALS.into_iter().enumerate() {
+            let sender = Sender {
+                signal,
+                number,
+                random: self.random.fork(),
+                agent: Arc::clone(&self.way_in),
+                told: Arc::clone(&self.told),
+                patience: Duration::from_millis(self.random.u64(100..10_000)),
+                name_bytes_max,
+            };
+            senders.push(tokio::spawn(sender.run()));
+        }
+        senders
+    }
+
+    /// One phase: troubles, time, and perhaps the agent's end.
+    async fn phase(&mut self) {
+        self.disk.heal();
+        self.disk.set_capacity(1 << 30);
+        *self.lag.lock().unwrap() = Duration::ZERO;
+        for _ in 0..self.random.usize(..3) {
+            self.trouble_the_disk();
+        }
+        for place in &self.places {
+            if self.random.bool() {
+                place.network.set(weather(&mut self.random));
+            }
+        }
+        if self.random.u8(..6) == 0 {
+            let size = self.random.u32(1..20);
+            let by = Duration::from_secs(self.random.u64(1..1 << size));
+            let back = self.random.bool();
+            self.say(format_args!(
+                "the wall clock jumps {by:?} {}",
+                if back { "back" } else { "on" }
+            ));
+            self.clock.jump(by, back);
+        }
+        let time = Duration::from_millis(self.random.u64(10..60_000));
+        let (died, disk) = (Arc::clone(&self.died), self.disk.clone());
+        let powerless = async move {
+            while !disk.is_off() {
+                died.notified().await;
+            }
+        };
+        if tokio::time::timeout(time, powerless).await.is_ok() || self.disk.is_off() {
+            return self.end_and_start(End::Power).await;
+        }
+        self.check();
+        match self.random.u8(..12) {
+            0..2 => self.end_and_start(End::Power).await,
+            2..4 => self.end_and_start(End::Kill).await,
+            4 => self.end_and_start(End::Orderly).await,
+            5 => self.end_and_start(End::OrderlyThenPower).await,
+            _ => {}
+        }
+    }
+
+    fn trouble_the_disk(&mut self) {
+        const OPERATIONS: [Operation; 9] = [
+            Operation::Create,
+            Operation::Open,
+            Operation::Rename,
+            Operation::Remove,
+            Operation::SyncDir,
+            Operation::Allocate,
+            Operation::Write,
+            Operation::Read,
+            Operation::Sync,
+        ];
+        let (disk, random) = (&self.disk, &mut self.random);
+        let one_in = [1, 2, 5, 20, 100][random.usize(..5)];
+        let operation = OPERATIONS[random.usize(..OPERATIONS.len())];
+        let trouble = match random.u8(..13) {
+            0..3 => {
+                disk.power_off_at(disk.steps() + random.u64(1..60));
+                "the power goes soon".to_owned()
+            }
+            3..6 => {
+                // What the disk has is lost to nobody when reading it fails for a while, or once.
+                let reads = matches!(operation, Operation::Read | Operation::Open);
+                let one_in = if reads && one_in > 1 { 200 } else { one_in };
+                disk.fail_one_in(operation, one_in, Fault::Io);
+                format!("one {operation:?} in {one_in} fails")
+            }
+            6 => {
+                let full = [Operation::Create, Operation::Allocate, Operation::Write];
+                let operation = full[random.usize(..3)];
+                disk.fail_one_in(operation, one_in, Fault::Full);
+                format!("for one {operation:?} in {one_in} there is no space")
+            }
+            7 => {
+                disk.set_capacity(random.u64(..1 << 20));
+                "the disk is full".to_owned()
+            }
+            8 => {
+                disk.fail_one_in(Operation::Write, one_in, Fault::Short);
+                disk.fail_one_in(Operation::Read, one_in, Fault::Short);
+                format!("one call in {one_in} is short")
+            }
+            9 => {
+                let took = Duration::from_millis(random.u64(1..2_000));
+                *self.lag.lock().unwrap() = took;
+                disk.fail_one_in(Operation::Sync, 2, Fault::Slow(took));
+                format!("the disk takes {took:?}")
+            }
+            10 => {
+                disk.fail_one_in(Operation::Read, 200, Fault::Flip);
+                "one read in 200 is wrong".to_owned()
+            }
+            11 => {
+                disk.fail_one_in(Operation::Sync, one_in, Fault::Lie);
+                self.unsafe_from_here = true;
+                format!("one sync in {one_in} lies")
+            }
+            _ => {
+                self.rot();
+                return;
+            }
+        };
+        self.say(format_args!("{trouble}"));
+    }
+
+    fn rot(&mut self) {
+        if self.disk.rot(self.rot_anywhere) {
+            self.say(format_args!("a bit rots"));
+            self.outcome.rotted += 1;
+            self.unsafe_from_here |= self.rot_anywhere;
+        }
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.agent.as_ref().expect("it runs").journal
+    }
+
+    fn check(&self) {
+        // What is unreadable is counted by record or by segment, and once more after a restart.
+        let lost = self.outcome.corrupt_records + self.journal().status().lost_records;
+        let is_corrupt = |lane: &ReaderLedger| lane.dropped.contains_key(&DropReason::Corrupt);
+        if lost == 0 && !self.journal().ledger().readers.iter().any(is_corrupt) {
+            check_balance(self.journal());
+        }
+        let ended = self.agent.iter().flat_map(|agent| &agent.tasks).any(JoinHandle::is_finished);
+        assert!(!ended, "a task of the agent ended");
+        assert_eq!(self.disk.touched_after_failure(), 0, "a failed file was synced again");
+    }
+
+    /// Ends the agent, and starts one on what is left.
+    async fn end_and_start(&mut self, how: End) {
+        self.end(how).await;
+        if self.random.u8(..8) == 0 {
+            self.rot();
+        }
+        tokio::time::sleep(Duration::from_millis(self.random.u64(..5_000))).await;
+        self.start().await;
+    }
+
+    async fn end(&mut self, how: End) {
+        self.say(format_args!("the agent ends: {how:?}"));
+        let agent = self.agent.take().expect("it runs");
+        *self.way_in.lock().unwrap() = None;
+        match how {
+            End::Power => self.outcome.powerless += 1,
+            End::Kill => self.outcome.kills += 1,
+            End::Orderly | End::OrderlyThenPower => self.outcome.restarts += 1,
+        }
+        if matches!(how, End::Orderly | End::OrderlyThenPower) {
+            agent.exporters.shutdown(Duration::from_millis(self.random.u64(..3_000))).await;
+            agent.journal.close().await;
+        } else {
+            self.outcome.steps += self.disk.steps();
+            self.disk = if how == End::Power { self.disk.crash() } else { self.disk.kill() };
+            agent.tasks.iter().for_each(JoinHandle::abort);
+            for task in agent.tasks {
+                if let Some(Ok(panic)) = task.await.err().map(JoinError::try_into_panic) {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            agent.exporters.shutdown(Duration::ZERO).await;
+        }
+        self.outcome.corrupt_records += agent.journal.status().lost_records;
+        let forgiven = match (self.config.durability, how) {
+            (Durability::Memory, _) => true,
+            (Durability::Fsync, _) | (_, End::Kill | End::Orderly) => self.unsafe_from_here,
+            (Durability::Os, End::Power | End::OrderlyThenPower) => true,
+        };
+        if forgiven {
+            self.told.lock().unwrap().forgive();
+        }
+        if how == End::OrderlyThenPower {
+            self.outcome.steps += self.disk.steps();
+            self.disk = self.disk.crash();
+        }
+    }
+
+    /// An agent that starts on a disk that may refuse: it is started again until it runs.
+    async fn start(&mut self) {
+        for _ in 0..300 {
+            match self.try_start().await {
+                Ok(agent) => {
+                    self.agent = Some(agent);
+                    return;
+                }
+                Err(error) => self.say(format_args!("it does not start: {error}")),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if self.disk.is_off() {
+                self.disk = self.disk.crash();
+            } else if self.random.u8(..10) == 0 {
+                self.disk.heal();
+            }
+        }
+        panic!("no journal opens on this disk");
+    }
+
+    async fn try_start(&mut self) -> Result<Agent, sidelight_agent::journal::OpenError> {
+        let deps = Deps {
+            fs: Arc::new(self.disk.clone()),
+            clock: Arc::new(self.clock.clone()),
+            registry: Registry::default(),
+        };
+        let destinations = self.places.iter().map(|place| place.configured.clone()).collect();
+        let config = Config { destinations };
+        let mut readers = export::readers(&config);
+        readers.push(ReaderConfig {
+            name: LOCAL.to_owned(),
+            signals: SignalSet::ALL.with_local(),
+            durable: true,
+            start: Start::Oldest,
+            when_full: WhenFull::DropOldest,
+        });
+        let (journal, found, stepper) = Journal::open_stepped(self.config.clone(), readers, deps)?;
+        self.say(format_args!("it starts: {found:?}"));
+        let mut tasks = Vec::new();
+        let bell = Arc::new(Notify::new());
+        if self.config.durability != Durability::Memory {
+            let (disk, died) = (self.disk.clone(), Arc::clone(&self.died));
+            tasks.push(tokio::spawn(write(
+                stepper,
+                Arc::clone(&bell),
+                Arc::clone(&self.lag),
+                disk,
+                died,
+            )));
+        }
+        tasks.push(tokio::spawn(read_locally(journal.reader(LOCAL).expect("it is there"))));
+        tasks.push(tokio::spawn(beat(journal.clone(), Arc::clone(&bell))));
+        let (clock, registry) = (Arc::new(self.clock.clone()), Registry::default());
+        let deps = export::Deps { clock, registry, memory: 1 << 20 };
+        let exporters = Exporters::start(config, deps, |name| journal.reader(name)).unwrap();
+        let listeners = vec![Listener::new(Bind::Tcp("127.0.0.1:0".to_owned()))];
+        let config = receive::Config { listeners, ..receive::Config::default() };
+        let deps =
+            receive::Deps { in_flight: InFlight::new(256 << 10), registry: Registry::default() };
+        let bound = receive::bind(config, deps).await.expect("a port is free");
+        let receiver = bound.serve(Bell { journal: journal.clone(), bell });
+        *self.way_in.lock().unwrap() = receiver.within();
+        Ok(Agent { journal, exporters, _receiver: receiver, tasks })
+    }
+
+    async fn heal(&mut self) {
+        self.say(format_args!("everything heals"));
+        self.healed.store(true, Ordering::Relaxed);
+        self.disk.heal();
+        self.disk.set_capacity(1 << 30);
+        self.disk.power_off_at(u64::MAX);
+        *self.lag.lock().unwrap() = Duration::ZERO;
+        for place in &self.places {
+            place.network.set(Weather::Fine);
+        }
+        if self.disk.is_off() {
+            self.end_and_start(End::Power).await;
+            self.disk.heal();
+        }
+    }
+
+    async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let so = async {
+            while !is_so(self) {
+                self.check();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(LIVENESS, so).await.is_ok();
+        let lanes = || self.agent.as_ref().map(|agent| agent.exporters.handle().lanes());
+        assert!(
+            in_time,
+            "after {LIVENESS:?} it is not so that {what}: {:#?} {:#?} {:#?}",
+            self.journal().ledger(),
+            self.journal().status(),
+            lanes(),
+        );
+        self.say(format_args!("{what}: {:?}", self.journal().ledger()));
+    }
+
+    async fn judge(mut self) -> Outcome {
+        self.check();
+        let (journal, mut outcome) = (self.journal().clone(), std::mem::take(&mut self.outcome));
+        outcome.corrupt_records += journal.status().lost_records;
+        let corrupt_records = outcome.corrupt_records;
+        for place in &self.places {
+            let judged = Judged {
+                exporter: &place.name,
+                destination: &place.destination,
+                when_full: place.configured.queue.when_full,
+                request_bytes_max: place.configured.queue.batch.max_request_size,
+                corrupt_records,
+            };
+            judge(&judged, &self.told.lock().unwrap(), &journal, &mut outcome);
+        }
+        let told = !self.told.lock().unwrap().forgiven.is_empty();
+        assert!(corrupt_records == 0 || outcome.rotted > 0 || told, "corrupt, and nothing rotted");
+        // The next start knows all of it.
+        let promised = self.config.durability == Durability::Fsync && !self.unsafe_from_here;
+        if promised && outcome.rotted == 0 {
+            let accepted = |journal: &Journal| SIGNALS.map(|s| journal.ledger().accepted.get(s));
+            let before = accepted(&journal);
+            self.end(End::OrderlyThenPower).await;
+            self.start().await;
+            assert_eq!(before, accepted(self.journal()));
+            let after = self.journal().ledger();
+            assert!(after.readers.iter().all(|lane| lane.queued.requests == 0), "{after:#?}");
+            self.check();
+        }
+        let told = self.told.lock().unwrap();
+        outcome.sent = told.sent.len() as u64;
+        outcome.acknowledged = told.acknowledged.len() as u64;
+        outcome.steps += self.disk.steps();
+        outcome.simulated_seconds = self.clock.elapsed().as_secs();
+        outcome
+    }
+
+    fn say(&self, what: std::fmt::Arguments<'_>) {
+        if self.tell {
+            println!("{:>10.3} {what}", self.clock.elapsed().as_secs_f64());
+        }
+    }
+}
