@@ -250,7 +250,8 @@ impl<I: Intake> Lane<I> {
             self.starved = Some(Box::pin(freed));
             return;
         }
-        let entries = match self.intake.next(self.limits.max_size, READ_RECORDS_MAX).await {
+        let records_max = if self.schedule.searches() { 1 } else { READ_RECORDS_MAX };
+        let entries = match self.intake.next(self.limits.max_size, records_max).await {
             Ok(entries) => entries,
             Err(why) => {
                 self.parts.report.unreadable(&why);

@@ -10,6 +10,9 @@
 //! one, not before its time; a batch that waits holds no slot; in an ordered lane nothing of equal
 //! pass-through headers passes a waiting batch, but for one that fails again and again while others do not.
 //!
+//! A destination that fails some requests again and again while it takes others is not in an outage: after
+//! [`DOUBTED_FAILURES`] probes each is made with one record that was not tried yet, [`HELD_MAX`] at most.
+//!
 //! Batches of other pass-through headers may belong to another tenant: when an answer condemns the
 //! configuration, they are tried at once, so that one tenant without rights does not hold the others.
 
@@ -31,6 +34,11 @@ pub const LONE_TIME_MIN: Duration = Duration::from_secs(600);
 const HELD_MAX: usize = 64;
 /// … unless this many sets of headers were refused.
 const REFUSED_SETS_MAX: usize = 4;
+
+/// Waiting batches that speak for a destination in outage …
+const WITNESSES: usize = 2;
+/// … until this many probes failed: then it may be only these that it does not take.
+const DOUBTED_FAILURES: u32 = 3;
 
 /// A destination that asks for no wait at all gets this one.
 const WAIT_MIN: Duration = Duration::from_millis(100);
@@ -319,11 +327,29 @@ impl Schedule {
         match &self.outage {
             Some(_) if self.in_flight > 0 || self.untried().is_some() => false,
             Some(outage) if outage.held && self.may_find_others() => true,
-            Some(_) if self.ordered => none && !self.any_keeps_place(now),
-            Some(_) => none && self.waiting.len() < 2,
+            Some(_) if self.ordered => none && !self.any_keeps_place(now) && self.searchable(),
+            Some(_) => none && (self.witnesses() < WITNESSES || self.searches()),
             None if self.sendable(now).is_some() => false,
             None => none && !self.any_keeps_place(now) || self.may_find_others(),
         }
+    }
+
+    /// Whether what is read next should be one record: by itself it is least likely to hold what the
+    /// destination does not take, and an outage that is one holds no more than it must.
+    #[must_use]
+    pub fn searches(&self) -> bool {
+        self.outage.as_ref().is_some_and(|outage| outage.failures >= DOUBTED_FAILURES)
+            && self.witnesses() >= WITNESSES
+            && self.searchable()
+    }
+
+    fn searchable(&self) -> bool {
+        self.witnesses() < HELD_MAX
+    }
+
+    /// Waiting batches that never failed while others arrived.
+    fn witnesses(&self) -> usize {
+        self.waiting.iter().filter(|w| w.batch.history.lone_failures == 0).count()
     }
 
     fn any_keeps_place(&self, now: Instant) -> bool {

@@ -69,7 +69,6 @@ fn a_destination_that_is_down_gets_one_probe_at_a_growing_distance() {
         }
     }
     assert_eq!(distances, [1, 2, 4, 8, 16, 30, 30].map(S));
-    assert!(!lane.wants_more(now), "an outage reads no further");
     now = lane.wake().unwrap();
     let probe = taken(&mut lane, now);
     lane.delivered(now);
@@ -296,6 +295,87 @@ fn an_outage_alone_rejects_nothing() {
     for batch in taken(&mut lane, now) {
         assert!(matches!(lane.failed(now, batch, DOWN), Verdict::Waits));
     }
+}
+
+/// A lane of 20 records a second, in which requests that hold a record of `poison` fail; how long after it came
+/// each good one was delivered at the latest, and when which of the poison was given up.
+fn a_lane_with_poison(ordered: bool, poison: &[u64]) -> (Duration, Vec<(Duration, u64)>) {
+    const STEP: Duration = Duration::from_millis(50);
+    let mut lane = Schedule::new(Retry { max_interval: S(5), ..Retry::default() }, ordered, 4);
+    let (start, mut read, mut worst) = (Instant::now(), 0, Duration::ZERO);
+    let (mut delivered, mut rejected) = (0, Vec::new());
+    let records = 20 * 60 * 50;
+    for came in 1..=records {
+        let now = start + STEP * u32::try_from(came).unwrap();
+        while let Some(mut batch) = lane.take(now) {
+            if !batch.pieces.iter().any(|piece| poison.contains(&piece.seq)) {
+                batch.pieces.drain(..).for_each(|piece| {
+                    delivered += 1;
+                    worst = worst.max(STEP * u32::try_from(came - piece.seq).unwrap());
+                });
+                lane.delivered(now);
+            } else if let Verdict::Rejected(batch) = lane.failed(now, batch, DOWN) {
+                rejected.push((now - start, batch.first_seq()));
+            }
+        }
+        if lane.wants_more(now) && read < came {
+            let until = if lane.searches() { read + 1 } else { came };
+            lane.offer([batch(&(read + 1..=until).collect::<Vec<_>>())]);
+            read = until;
+        }
+    }
+    assert!(delivered + rejected.len() as u64 > records - 20, "{delivered} and {rejected:?}");
+    (worst, rejected)
+}
+
+#[test]
+fn a_few_poisoned_requests_do_not_stop_a_lane_whose_destination_is_healthy() {
+    for poison in [&[300, 314][..], &[300, 314, 328, 342, 356], &[1, 2], &[1, 2, 3, 4, 5]] {
+        let (worst, rejected) = a_lane_with_poison(false, poison);
+        // Good records that were merged with one of them wait until their batch is divided.
+        assert!(worst < S(20 * 60), "{poison:?}: {worst:?}");
+        let mut seqs: Vec<_> = rejected.iter().map(|(_, seq)| *seq).collect();
+        seqs.sort_unstable();
+        assert_eq!(seqs, poison);
+        for (at, seq) in rejected {
+            assert!(at >= LONE_TIME_MIN && at < S(45 * 60), "{seq} at {at:?}");
+        }
+    }
+}
+
+#[test]
+fn a_few_poisoned_requests_hold_an_ordered_lane_only_until_they_are_rejected() {
+    for poison in [&[300, 314][..], &[300, 314, 328, 342, 356]] {
+        let (worst, rejected) = a_lane_with_poison(true, poison);
+        assert!(worst < S(45 * 60), "{poison:?}: {worst:?}");
+        assert_eq!(rejected.len(), poison.len());
+    }
+}
+
+#[test]
+fn an_outage_is_probed_by_one_batch_at_a_time_and_holds_few_records() {
+    let mut lane = Schedule::new(Retry::default(), false, 4);
+    let mut now = Instant::now();
+    lane.offer((1..=4).map(|seq| batch(&[seq])));
+    for batch in taken(&mut lane, now) {
+        let _ = lane.failed(now, batch, DOWN);
+    }
+    let (mut read, mut probes) = (4, 0);
+    while probes < 500 {
+        while lane.wants_more(now) {
+            assert!(lane.searches() && probes >= 2, "a full batch is not read: {probes}");
+            read += 1;
+            lane.offer([batch(&[read])]);
+        }
+        now = lane.wake().unwrap();
+        let batches = taken(&mut lane, now);
+        assert_eq!(batches.len(), 1);
+        probes += 1;
+        for batch in batches {
+            assert!(matches!(lane.failed(now, batch, DOWN), Verdict::Waits));
+        }
+    }
+    assert_eq!(lane.waiting(), HELD_MAX);
 }
 
 #[test]
