@@ -75,7 +75,7 @@ pub fn evaluate(
         Window::Steps => Some(times.step),
         Window::Own => None,
     };
-    let options = Options { experimental: true, stop, ..Options::default() };
+    let options = Options { experimental: true, counts: true, stop, ..Options::default() };
     let engine = Engine::new(options);
     let ask = |expr: &Expr, from: &dyn Queryable| {
         let answer = if view.window == Window::Steps {

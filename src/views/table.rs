@@ -315,7 +315,7 @@ const RETRIES: &[Column] = &[
 ];
 
 const FEATURES: &[Column] = &[
-    value("uses", "", "sidelight:feature_uses:increase24h", "Uses within 24 hours."),
+    value("uses", "", "round(sidelight:feature_uses:increase24h)", "Uses within 24 hours."),
     value(
         "users",
         "",

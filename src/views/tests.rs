@@ -150,3 +150,51 @@ fn every_column_parses_and_every_order_is_that_of_a_column() {
         assert!(rows.sort(view.sort), "{}", view.name);
     }
 }
+
+/// A model that was asked once every 12 s, 1,237 tokens each time, until five seconds ago.
+struct Model;
+
+impl Queryable for Model {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for (name, labels, of_each) in [
+            ("sidelight_gen_ai_requests_total", ("outcome", "ok"), 1.0),
+            ("sidelight_gen_ai_tokens_total", ("gen_ai_token_type", "input"), 1_237.0),
+        ] {
+            let labels = Labels::new([
+                ("__name__", name),
+                ("service_name", "shop"),
+                ("gen_ai_provider_name", "acme"),
+                ("gen_ai_request_model", "m1"),
+                labels,
+            ]);
+            let wanted = |m: &sidelight_promql::ast::Matcher| m.matches(labels.get(&m.name));
+            if !selection.matchers.iter().all(wanted) {
+                continue;
+            }
+            let times = (0..=25).map(|nth| (END - 5_000 - (25 - nth) * 12_000, nth as f64));
+            let within =
+                times.filter(|(time, _)| *time > selection.after && *time <= selection.until);
+            let floats = within.map(|(time, nth)| (time, nth * of_each)).collect();
+            if each(&labels, &Points { floats, ..Points::default() }).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_provider_bills_is_counted_and_not_estimated() {
+    let times = Times { end: END, range: HOUR, step: HOUR };
+    let view = View::find("llm").unwrap();
+    for (range, requests) in [(HOUR, 25.0), (60_000, 5.0), (100_000, 8.0)] {
+        let rows = evaluate(view, &[], &Model, Times { range, ..times }, &|| None).unwrap();
+        let cells: Vec<_> = rows.rows[0].cells.iter().take(3).cloned().collect();
+        let number = Cell::Number;
+        assert_eq!(cells, [number(requests), Cell::Empty, number(requests * 1_237.0)]);
+    }
+}

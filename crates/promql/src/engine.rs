@@ -42,6 +42,9 @@ pub struct Options<'a> {
     pub delayed_name_removal: bool,
     /// Whether experimental functions and aggregations are allowed.
     pub experimental: bool,
+    /// Whether `increase` is what a counter counted, from its last sample before the window or else the first in it,
+    /// instead of an estimate for the whole of the window: for bills, where 3 must not become 3.1.
+    pub counts: bool,
     /// Whether `__type__` and `__unit__` are kept with each series, and tell what a counter is.
     pub type_and_unit_labels: bool,
     /// The text that the expression was parsed from, for the places in annotations; empty: one line.
@@ -69,6 +72,7 @@ impl Default for Options<'_> {
             subquery_step: 60_000,
             delayed_name_removal: false,
             experimental: false,
+            counts: false,
             type_and_unit_labels: false,
             text: "",
             stop: &|| None,
@@ -86,6 +90,7 @@ impl fmt::Debug for Options<'_> {
             .field("subquery_step", &self.subquery_step)
             .field("delayed_name_removal", &self.delayed_name_removal)
             .field("experimental", &self.experimental)
+            .field("counts", &self.counts)
             .field("type_and_unit_labels", &self.type_and_unit_labels)
             .field("text", &self.text)
             .finish_non_exhaustive()

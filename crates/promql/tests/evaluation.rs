@@ -298,3 +298,42 @@ fn what_is_said_has_its_place_in_a_text_of_several_lines() {
     assert_eq!(infos(Options { text, ..options() }), [format!("{info} \"m\" (2:8)")]);
     assert_eq!(infos(options()), [format!("{info} \"m\" (1:13)")]);
 }
+
+/// A counter that counts 3 every 7 s from its birth at 100 s on, and is reset to 0 at 408 s.
+fn counter() -> Held {
+    let born = 100_000;
+    let floats = (0..100_i32).map(|nth| {
+        let counted = if nth <= 43 { nth } else { nth - 44 };
+        (born + 7_000 * i64::from(nth), 3.0 * f64::from(counted))
+    });
+    let points = Points { floats: floats.collect(), ..Points::default() };
+    Held(vec![(Labels::new([("__name__", "m")]), points)])
+}
+
+#[test]
+fn a_counted_increase_is_whole_from_birth_over_resets_and_adds_up() {
+    let held = counter();
+    let engine = Engine::new(Options { counts: true, ..options() });
+    let increase = |time: i64, range: &str| -> Option<f64> {
+        let answer = engine.instant(&expr(&format!("increase(m[{range}])")), time, &held).unwrap();
+        let Value::Vector(samples) = answer.value else { panic!("a vector") };
+        samples.first().map(|sample| match sample.value {
+            SampleValue::Float(value) => value,
+            SampleValue::Histogram(_) => panic!("a float"),
+        })
+    };
+    assert_eq!(increase(99_000, "1h"), None);
+    assert_eq!(increase(100_000, "1h"), None, "one sample tells of no growth");
+    assert_eq!(increase(107_000, "1h"), Some(3.0));
+    // At 110 s, the first window has a sample before it.
+    assert_eq!(increase(112_000, "10s"), Some(3.0));
+    assert_eq!(increase(120_000, "10s"), Some(3.0));
+    // 98 times 3: at the reset nothing was counted.
+    assert_eq!(increase(800_000, "1h"), Some(294.0));
+    let minutes = (2..=14).map(|minute| increase(minute * MINUTE, "1m"));
+    assert_eq!(minutes.flatten().sum::<f64>(), 294.0);
+    let by_minute = expr("increase(m[1m])");
+    let answer = engine.range(&by_minute, 2 * MINUTE, 14 * MINUTE, MINUTE, &held).unwrap();
+    let Value::Matrix(series) = answer.value else { panic!("a matrix") };
+    assert_eq!(series[0].floats.iter().map(|(_, value)| value).sum::<f64>(), 294.0);
+}

@@ -176,7 +176,9 @@ fn samples<'a>(
     context: &Context<'_>,
 ) -> Result<Samples<'a>, QueryError> {
     match &window.source {
-        WindowSource::Selector(selector) => Ok(Samples::Selector { selector, range: window.range }),
+        WindowSource::Selector(selector) => {
+            Ok(Samples::Selector { selector, range: window.range, before: window.before })
+        }
         WindowSource::Subquery(subquery) => {
             let inner = inner_steps(subquery, window.range, steps);
             let columns = match evaluate(&subquery.node, inner, context)? {

@@ -17,7 +17,7 @@ use crate::{Histogram, Labels};
 /// Where the samples come from.
 pub(crate) enum Samples<'a> {
     /// The store.
-    Selector { selector: &'a Selector<'a>, range: i64 },
+    Selector { selector: &'a Selector<'a>, range: i64, before: i64 },
     /// An expression, evaluated at the steps `inner`.
     Subquery { subquery: &'a Subquery<'a>, columns: Vec<Column>, inner: Steps, range: i64 },
 }
@@ -34,9 +34,9 @@ impl Samples<'_> {
         each: &mut dyn FnMut(&SeriesSamples<'_>) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
         match self {
-            Self::Selector { selector, range } => {
+            Self::Selector { selector, range, before } => {
                 let mut live = Points::default();
-                selector::select(selector, range, 0, steps, context, &mut |labels, points| {
+                selector::select(selector, range, before, steps, context, &mut |labels, points| {
                     let base = context.budget.used();
                     context
                         .budget
@@ -44,7 +44,8 @@ impl Samples<'_> {
                     let points = without_stale(points, &mut live);
                     let reference = |time| selector.reference(time);
                     context.budget.settle(base, 0)?;
-                    each(&SeriesSamples::new(labels, false, points, range, &reference))
+                    let lengths = (range, before);
+                    each(&SeriesSamples::new(labels, false, points, lengths, &reference))
                 })
             }
             Self::Subquery { subquery, columns, inner, range } => {
@@ -56,7 +57,8 @@ impl Samples<'_> {
                     let points = Points { floats: series.floats, histograms: series.histograms };
                     let reference = |time| subquery.reference(time);
                     let labels = &series.labels;
-                    each(&SeriesSamples::new(labels, drop_name, &points, range, &reference))?;
+                    let lengths = (range, 0);
+                    each(&SeriesSamples::new(labels, drop_name, &points, lengths, &reference))?;
                 }
                 Ok(())
             }
@@ -99,6 +101,7 @@ pub(crate) struct SeriesSamples<'a> {
     pub(crate) drop_name: bool,
     points: &'a Points,
     range: i64,
+    before: i64,
     reference: &'a dyn Fn(i64) -> i64,
 }
 
@@ -109,6 +112,8 @@ pub(crate) struct Window<'a> {
     pub(crate) floats: &'a [(i64, f64)],
     /// The position of the first among all floats of the series.
     pub(crate) first_float: usize,
+    /// The float before them, if it was looked for.
+    pub(crate) earlier: Option<(i64, f64)>,
     /// The native histograms, in ascending time.
     pub(crate) histograms: &'a [(i64, Arc<Histogram>)],
     /// Samples are after this …
@@ -124,24 +129,26 @@ impl<'a> SeriesSamples<'a> {
         labels: &'a Labels,
         drop_name: bool,
         points: &'a Points,
-        range: i64,
+        (range, before): (i64, i64),
         reference: &'a dyn Fn(i64) -> i64,
     ) -> Self {
-        Self { labels, drop_name, points, range, reference }
+        Self { labels, drop_name, points, range, before, reference }
     }
 
     /// The window of each step; some hold nothing.
     pub(crate) fn windows(&self, steps: Steps) -> impl Iterator<Item = Window<'a>> {
         let mut floats = Slide::new(&self.points.floats);
         let mut histograms = Slide::new(&self.points.histograms);
-        let (reference, range) = (self.reference, self.range);
+        let (reference, range, before) = (self.reference, self.range, self.before);
         steps.times().map(move |time| {
             let end = reference(time);
             let start = end.saturating_sub(range);
             let within = floats.window(start, end);
+            let after = start.saturating_sub(before);
             Window {
                 floats: within,
                 first_float: floats.first,
+                earlier: floats.earlier().filter(|(at, _)| *at > after),
                 histograms: histograms.window(start, end),
                 start,
                 end,
@@ -177,6 +184,13 @@ struct Slide<'a, T> {
     points: &'a [(i64, T)],
     first: usize,
     next: usize,
+}
+
+impl<T: Copy> Slide<'_, T> {
+    /// The point before the window.
+    fn earlier(&self) -> Option<(i64, T)> {
+        self.first.checked_sub(1).and_then(|at| self.points.get(at).copied())
+    }
 }
 
 impl<'a, T> Slide<'a, T> {

@@ -164,7 +164,7 @@ impl Builder<'_> {
                 let constant = selector.at.is_some();
                 let source = WindowSource::Selector(selector);
                 Ok(Built {
-                    part: Window { source, range: matrix.range, span: matrix.span },
+                    part: Window { source, range: matrix.range, before: 0, span: matrix.span },
                     constant,
                 })
             }
@@ -180,7 +180,7 @@ impl Builder<'_> {
                     WindowSource::Subquery(Subquery { node, step, offset: subquery.offset, at });
                 // Prometheus has forgotten the place of a subquery when it warns of its samples.
                 let span = Span::default();
-                let part = Window { source, range: subquery.range, span };
+                let part = Window { source, range: subquery.range, before: 0, span };
                 Ok(Built { part, constant: at.is_some() })
             }
             other => {
@@ -297,12 +297,15 @@ impl Builder<'_> {
                 params.push((self.node(arg)?, arg.inner().span()));
             }
         }
-        let Some(window) = window else {
+        let Some(mut window) = window else {
             return Err(QueryError::BadData(format!(
                 "expected type range vector in call to function \"{}\"",
                 call.function.name
             )));
         };
+        if self.options.counts && call.function.id == Id::Increase {
+            window.part.before = self.options.lookback;
+        }
         let constant = window.constant
             && call.function.id != Id::PredictLinear
             && params.iter().all(|(param, _)| param.constant);

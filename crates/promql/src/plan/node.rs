@@ -101,6 +101,8 @@ pub(crate) struct Window<'a> {
     pub(crate) source: WindowSource<'a>,
     /// How long, in milliseconds: the samples after the reference less this, up to and with it.
     pub(crate) range: i64,
+    /// How far before that the sample is looked for from which growth is counted, in milliseconds.
+    pub(crate) before: i64,
     pub(crate) span: Span,
 }
 

@@ -13,7 +13,24 @@ pub(super) fn rate(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> 
 }
 
 pub(super) fn increase(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
+    if call.context.options.counts && window.histograms.is_empty() {
+        return counted(window).map(SampleValue::Float);
+    }
     extrapolated(window, call, true, false)
+}
+
+/// What a counter counted from sample to sample.
+fn counted(window: &Window<'_>) -> Option<f64> {
+    let (_, last) = window.floats.last()?;
+    let (_, first) = window.floats.first()?;
+    match window.earlier {
+        None if window.floats.len() < 2 => None,
+        None => Some(last - first + lost_in_resets(window.floats)),
+        Some((_, earlier)) => {
+            let reset = if *first < earlier { earlier } else { 0.0 };
+            Some(last - earlier + reset + lost_in_resets(window.floats))
+        }
+    }
 }
 
 pub(super) fn delta(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
