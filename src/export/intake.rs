@@ -29,6 +29,9 @@ pub trait Intake: Send + 'static {
 
     /// Keeps what is given up, for people. Says itself when it cannot; the record is settled after.
     fn keep_rejected(&self, rejected: Rejected) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Counts records that are given up and not kept, since too many are.
+    fn not_kept(&self, records: usize);
 }
 
 impl Intake for Reader {
@@ -51,5 +54,9 @@ impl Intake for Reader {
 
     fn keep_rejected(&self, rejected: Rejected) -> impl Future<Output = ()> + Send + 'static {
         Self::keep_rejected(self, rejected)
+    }
+
+    fn not_kept(&self, records: usize) {
+        Self::not_kept(self, records);
     }
 }

@@ -26,13 +26,13 @@ use super::config::Destination;
 use super::disposition::Disposition;
 use super::intake::Intake;
 use super::metrics::LaneMetrics;
-use super::refused::{Sample, escaped, payload_head};
+use super::refused::{Rejection, Sample, escaped, payload_head};
 use super::report::Report;
 use super::schedule::{Failure, Schedule, Verdict};
 use super::spans::{note_outcome, own_span};
 use super::target::Sink;
-use crate::journal::{DropReason, Rejected};
-use crate::signal::{Flags, Meta, Record, Signal};
+use crate::journal::DropReason;
+use crate::signal::Signal;
 use crate::time::Clock;
 
 /// Records read at a time.
@@ -43,6 +43,9 @@ const IDLE_WAIT: Duration = Duration::from_secs(60);
 const EMPTY_WAIT: Duration = Duration::from_millis(20);
 /// The wait after a read that failed.
 const READ_RETRY: Duration = Duration::from_secs(1);
+
+/// Batches on their way to `journal/rejected/` at once: what is given up faster is dropped, counted.
+const KEEPING_MAX: usize = 8;
 
 /// What a lane should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +107,7 @@ pub(super) struct Lane<I> {
     account: Account,
     flight: JoinSet<Attempt>,
     /// Given up, on their way to `journal/rejected/`.
-    kept: JoinSet<Batch>,
+    kept: JoinSet<(Batch, DropReason)>,
     /// Set while nothing can be read: no memory is left, or the last read failed.
     starved: Option<Freed>,
     /// Set from a batch's first record until it is read.
@@ -336,7 +339,11 @@ impl<I: Intake> Lane<I> {
             other => ("not sent".to_owned(), other.chain()),
         };
         self.sample(&batch, &status, &message);
-        self.drop_batch(&batch, DropReason::Permanent);
+        match batch.pieces.len() {
+            1 => self.keep(batch, error, DropReason::Permanent),
+            // They are not at fault.
+            _ => self.drop_batch(&batch, DropReason::Permanent),
+        }
     }
 
     /// Its body of `bytes` is larger than any request may be: divided as far as possible.
@@ -378,45 +385,36 @@ impl<I: Intake> Lane<I> {
             Verdict::Rejected(batch) => {
                 self.sample(&batch, "rejected", &error.chain());
                 self.parts.report.refused(error, &batch);
-                self.keep(batch, error);
+                self.keep(batch, error, DropReason::Rejected);
             }
         }
     }
 
-    /// Keeps a rejected batch where people can look at it and send it again; only then is it settled.
-    fn keep(&mut self, batch: Batch, error: &SendError) {
-        let headers = batch.headers.iter().map(|(name, value)| (name.as_str(), &value[..]));
-        let (meta, _) = Meta::from_headers(headers);
-        let keeping: Vec<_> = batch
-            .pieces
-            .iter()
-            .map(|piece| {
-                self.intake.keep_rejected(Rejected {
-                    exporter: self.parts.report.exporter().to_owned(),
-                    status: escaped(&error.chain()),
-                    seq: piece.seq,
-                    at: self.parts.clock.unix_nano(),
-                    record: Record {
-                        signal: self.parts.signal,
-                        items: piece.items,
-                        flags: Flags::ALONE,
-                        meta: meta.clone(),
-                        payload: piece.payload.clone(),
-                    },
-                })
-            })
-            .collect();
+    /// Keeps a batch that is given up where people can look at it and send it again; only then is it settled.
+    fn keep(&mut self, batch: Batch, error: &SendError, reason: DropReason) {
+        if self.kept.len() >= KEEPING_MAX {
+            self.intake.not_kept(batch.pieces.len());
+            return self.drop_batch(&batch, reason);
+        }
+        let about = Rejection {
+            exporter: self.parts.report.exporter(),
+            status: &escaped(&error.chain()),
+            signal: self.parts.signal,
+            at: self.parts.clock.unix_nano(),
+        };
+        let keep = |one| self.intake.keep_rejected(one);
+        let keeping: Vec<_> = about.of(&batch).map(keep).collect();
         self.kept.spawn(async move {
             for one in keeping {
                 one.await;
             }
-            batch
+            (batch, reason)
         });
     }
 
-    fn finish_kept(&mut self, kept: Result<Batch, JoinError>) {
-        if let Some(batch) = joined(kept) {
-            self.drop_batch(&batch, DropReason::Rejected);
+    fn finish_kept(&mut self, kept: Result<(Batch, DropReason), JoinError>) {
+        if let Some((batch, reason)) = joined(kept) {
+            self.drop_batch(&batch, reason);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The last requests that a destination refused for good, for people who ask why.
+//! What a destination refused for good, for people who ask why: the last requests, and whole records to keep.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,6 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
+
+use super::batch::Batch;
+use crate::journal::Rejected;
+use crate::signal::{Flags, Meta, Record, Signal};
+use crate::time::UnixNano;
 
 /// Samples kept per lane.
 pub const SAMPLES_MAX: usize = 50;
@@ -85,6 +90,40 @@ pub fn escaped(message: &str) -> String {
 #[must_use]
 pub fn payload_head(payload: &[u8]) -> Bytes {
     Bytes::copy_from_slice(payload.get(..PAYLOAD_BYTES_MAX).unwrap_or(payload))
+}
+
+/// What is said of records that are kept in `journal/rejected/`.
+#[derive(Debug)]
+pub struct Rejection<'a> {
+    /// Who refused them.
+    pub exporter: &'a str,
+    /// In what words.
+    pub status: &'a str,
+    /// What they are.
+    pub signal: Signal,
+    /// When.
+    pub at: UnixNano,
+}
+
+impl Rejection<'_> {
+    /// Every piece of a batch as a record of its own, with the headers that went along.
+    pub fn of(&self, batch: &Batch) -> impl Iterator<Item = Rejected> {
+        let headers = batch.headers.iter().map(|(name, value)| (name.as_str(), &value[..]));
+        let (meta, _) = Meta::from_headers(headers);
+        batch.pieces.iter().map(move |piece| Rejected {
+            exporter: self.exporter.to_owned(),
+            status: self.status.to_owned(),
+            seq: piece.seq,
+            at: self.at,
+            record: Record {
+                signal: self.signal,
+                items: piece.items,
+                flags: Flags::ALONE,
+                meta: meta.clone(),
+                payload: piece.payload.clone(),
+            },
+        })
+    }
 }
 
 #[cfg(test)]

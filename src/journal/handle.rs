@@ -326,10 +326,21 @@ impl Journal {
         self.shared.rejected.keep(&self.shared, rejected);
     }
 
-    /// The rejected records that are kept, oldest first.
+    /// The rejected records that are kept, oldest first. Blocks on disk.
     #[must_use]
     pub fn rejected(&self) -> Vec<RejectedFile> {
-        self.shared.rejected.list()
+        self.shared.rejected.list(&self.shared)
+    }
+
+    /// Resolves when the journal's thread has ended, by [`Journal::close`] or by a panic; never where there is none.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn ended(&self) {
+        if self.shared.config.durability == Durability::Memory {
+            std::future::pending::<()>().await;
+        }
+        self.shared.inbox.ended().await;
     }
 
     /// Takes no more appends, makes the last acknowledgements durable, and ends the readers.

@@ -157,6 +157,11 @@ impl Reader {
         }
     }
 
+    /// Counts rejected records that are not kept.
+    pub fn not_kept(&self, records: usize) {
+        self.shared.metrics.rejected_not_kept.add(records as u64);
+    }
+
     /// A way to settle this reader's records, from any task.
     #[must_use]
     pub fn settler(&self) -> Settler {

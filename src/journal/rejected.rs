@@ -1,11 +1,11 @@
-//! `journal/rejected/`: records that a destination never took while it took others, kept for people.
+//! `journal/rejected/`: records that a destination refused, or never took while it took others, kept for people.
 //!
 //! One file per record, framed so that it can be sent again; `docs/journal-format.md` draws it. Names are
 //! sequence numbers. Limits: [`REJECTED_BYTES_MAX`] and [`REJECTED_FILES_MAX`], the oldest go first,
 //! counted; 5 % of the disk stays free. What cannot be kept is logged and counted, and holds up nobody.
 //! `memory` keeps none. Blocks on disk: never called on a runtime's thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -102,8 +102,35 @@ impl Keep {
     }
 
     /// What is kept, oldest first.
-    pub(super) fn list(&self) -> Vec<RejectedFile> {
+    pub(super) fn list(&self, shared: &Shared) -> Vec<RejectedFile> {
+        self.forget_removed(shared);
         self.files().iter().cloned().collect()
+    }
+
+    /// Forgets files that people sent again or removed.
+    fn forget_removed(&self, shared: &Shared) {
+        let names = |files: &VecDeque<RejectedFile>| -> BTreeSet<String> {
+            files.iter().map(|file| file.name.clone()).collect()
+        };
+        // One that is written meanwhile is not looked for.
+        let mut gone = names(&self.files());
+        if gone.is_empty() {
+            return;
+        }
+        match shared.deps.fs.list(&directory(shared)) {
+            Ok(there) => there.iter().for_each(|name| _ = gone.remove(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // What cannot be looked at is not known to be gone.
+            Err(_) => return,
+        }
+        self.files().retain(|file| !gone.contains(&file.name));
+    }
+
+    /// Whether one more of `bytes` is within the limits.
+    fn has_room(&self, bytes: u64) -> bool {
+        let files = self.files();
+        let kept: u64 = files.iter().map(|file| file.bytes).sum();
+        files.len() < REJECTED_FILES_MAX && kept + bytes <= REJECTED_BYTES_MAX
     }
 
     /// Finds what earlier runs kept. A directory that cannot be read is as good as an empty one.
@@ -186,16 +213,12 @@ impl Keep {
         if bytes > REJECTED_BYTES_MAX || space.free < bytes.saturating_add(space.total / 20) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        loop {
-            let oldest = {
-                let files = self.files();
-                let kept: u64 = files.iter().map(|file| file.bytes).sum();
-                if files.len() < REJECTED_FILES_MAX && kept + bytes <= REJECTED_BYTES_MAX {
-                    return Ok(());
-                }
-                files.front().map(|file| file.name.clone())
-            };
-            let Some(oldest) = oldest else { return Ok(()) };
+        if !self.has_room(bytes) {
+            self.forget_removed(shared);
+        }
+        while !self.has_room(bytes) {
+            let oldest = self.files().front().map(|file| file.name.clone());
+            let Some(oldest) = oldest else { break };
             match shared.deps.fs.remove(&directory.join(oldest)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {
@@ -204,6 +227,7 @@ impl Keep {
                 }
             }
         }
+        Ok(())
     }
 
     /// A name for a record of which other parts, or for other destinations, may be kept.

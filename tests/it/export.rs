@@ -500,6 +500,10 @@ impl Intake for IdleAtFirst {
     fn keep_rejected(&self, rejected: Rejected) -> impl Future<Output = ()> + Send + 'static {
         Intake::keep_rejected(&self.reader, rejected)
     }
+
+    fn not_kept(&self, records: usize) {
+        Intake::not_kept(&self.reader, records);
+    }
 }
 
 #[tokio::test]

@@ -7,10 +7,14 @@ use super::*;
 use crate::export::budget::Budget;
 use crate::export::client::Client;
 use crate::export::config::{ClientConfig, Protocol, Target};
+use crate::export::disposition::Status;
 use crate::export::endpoint::Endpoint;
 use crate::export::status::LaneCell;
 use crate::journal::fs::{Fs, FsFile, RealFs, Space};
-use crate::journal::{Config, Deps, Durability, Journal, ReaderConfig, SignalSet, Start, WhenFull};
+use crate::journal::{
+    Config, Deps, Durability, Journal, Reader, ReaderConfig, Rejected, SignalSet, Start, WhenFull,
+};
+use crate::signal::{Flags, Meta, Record};
 use crate::telemetry::Registry;
 use crate::time::{SystemClock, UnixNano};
 
@@ -65,11 +69,10 @@ fn open(directory: &Path, clock: &Arc<dyn Clock>) -> Journal {
     Journal::open(config, vec![reader], deps).unwrap().0
 }
 
-#[tokio::test]
-async fn a_rejected_batch_is_kept_with_its_headers_before_it_is_settled() {
-    let directory = tempfile::tempdir().unwrap();
+/// A lane that has read a record of 3 items, whose sequence is told.
+async fn lane_with_a_record(directory: &Path) -> (Journal, Lane<Reader>, u64) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let journal = open(directory.path(), &clock);
+    let journal = open(directory, &clock);
     let (meta, _) = Meta::from_headers([("x-noise", &b"1"[..]), ("x-tenant", &b"shop"[..])]);
     let payload = bytes::Bytes::from_static(&[10, 0]);
     let record = Record { signal: Signal::Logs, items: 3, flags: Flags::default(), meta, payload };
@@ -95,24 +98,69 @@ async fn a_rejected_batch_is_kept_with_its_headers_before_it_is_settled() {
     let mut lane = Lane::new(parts, &destination, Carry::fresh(intake));
     lane.limits.max_size = 1 << 10;
     lane.read().await;
-    let batch = lane.schedule.take(Instant::now()).unwrap();
+    (journal, lane, seq)
+}
 
-    lane.keep(batch, &SendError::NoStatus);
+fn kept(directory: &Path, journal: &Journal) -> Rejected {
+    let file = journal.rejected().remove(0);
+    let path = directory.join("rejected").join(&file.name);
+    Rejected::decode(&std::fs::read(path).unwrap().into()).unwrap()
+}
+
+#[tokio::test]
+async fn a_rejected_batch_is_kept_with_its_headers_before_it_is_settled() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, mut lane, seq) = lane_with_a_record(directory.path()).await;
+    let batch = lane.schedule.take(Instant::now()).unwrap();
+    lane.keep(batch, &SendError::NoStatus, DropReason::Rejected);
     assert!(!lane.is_done(Mode::Drain), "it is waited for");
     assert_eq!(journal.ledger().readers[0].queued.items, 3);
-    let kept = lane.kept.join_next().await.unwrap();
+    let done = lane.kept.join_next().await.unwrap();
     assert_eq!(journal.ledger().readers[0].queued.items, 3, "kept first");
-    lane.finish_kept(kept);
+    lane.finish_kept(done);
     let row = journal.ledger().readers.remove(0);
     assert_eq!(row.dropped, [(DropReason::Rejected, 3)].into());
     assert!(row.balances());
 
-    let file = journal.rejected().remove(0);
-    assert_eq!((file.seq, file.items, &*file.exporter), (seq, 3, "otlp_grpc/a"));
-    let path = directory.path().join("rejected").join(&file.name);
-    let whole = Rejected::decode(&std::fs::read(path).unwrap().into()).unwrap();
+    let whole = kept(directory.path(), &journal);
+    assert_eq!((whole.seq, whole.record.items, &*whole.exporter), (seq, 3, "otlp_grpc/a"));
     assert_eq!(whole.status, "the answer ended without a status");
     assert_eq!(whole.record.payload[..], [10, 0]);
     assert_eq!(whole.record.meta.headers().collect::<Vec<_>>(), [("x-tenant", &b"shop"[..])]);
     assert!(whole.at > UnixNano(0));
+}
+
+#[tokio::test]
+async fn a_record_that_is_refused_for_good_is_kept_and_counted_as_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, mut lane, seq) = lane_with_a_record(directory.path()).await;
+    let batch = lane.schedule.take(Instant::now()).unwrap();
+    let refused = SendError::Answered {
+        status: Status::Http(400),
+        message: "too old".to_owned(),
+        retry_after: None,
+    };
+    lane.refused(batch, &refused);
+    let done = lane.kept.join_next().await.unwrap();
+    lane.finish_kept(done);
+    let row = journal.ledger().readers.remove(0);
+    assert_eq!(row.dropped, [(DropReason::Permanent, 3)].into());
+    assert!(row.balances());
+    let whole = kept(directory.path(), &journal);
+    assert_eq!(whole.seq, seq);
+    assert!(whole.status.contains("400") && whole.status.contains("too old"), "{}", whole.status);
+}
+
+#[tokio::test]
+async fn what_is_refused_faster_than_it_can_be_kept_is_dropped_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, mut lane, _) = lane_with_a_record(directory.path()).await;
+    for _ in 0..KEEPING_MAX {
+        lane.kept.spawn(std::future::pending());
+    }
+    let batch = lane.schedule.take(Instant::now()).unwrap();
+    lane.keep(batch, &SendError::NoStatus, DropReason::Permanent);
+    assert_eq!(lane.kept.len(), KEEPING_MAX);
+    assert_eq!(journal.ledger().readers[0].dropped, [(DropReason::Permanent, 3)].into());
+    assert!(journal.rejected().is_empty());
 }

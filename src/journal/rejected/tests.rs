@@ -83,6 +83,25 @@ async fn the_oldest_go_when_there_are_too_many_or_too_much() {
 }
 
 #[tokio::test]
+async fn what_people_removed_is_listed_no_more_and_takes_no_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = Registry::default();
+    let journal = open(directory.path(), Durability::Os, &registry);
+    (1..=REJECTED_FILES_MAX as u64).for_each(|seq| journal.keep_rejected(&rejected(seq, 1)));
+    let kept = directory.path().join("rejected");
+    let remove = |seq: u64| std::fs::remove_file(kept.join(format!("{seq:020}-0.rejected")));
+    (500..=600).for_each(|seq| remove(seq).unwrap());
+    (2001..=2050).for_each(|seq| journal.keep_rejected(&rejected(seq, 1)));
+    assert_eq!(count(&registry, &desc::JOURNAL_REJECTED_EVICTED), 0);
+    let listed: Vec<_> = journal.rejected().iter().map(|file| file.seq).collect();
+    assert_eq!(listed, (1..500).chain(601..=1000).chain(2001..=2050).collect::<Vec<_>>());
+    remove(1).unwrap();
+    assert_eq!(journal.rejected()[0].seq, 2);
+    std::fs::remove_dir_all(kept).unwrap();
+    assert!(journal.rejected().is_empty());
+}
+
+#[tokio::test]
 async fn a_disk_that_refuses_is_counted_and_memory_keeps_none() {
     let directory = tempfile::tempdir().unwrap();
     let registry = Registry::default();
