@@ -214,7 +214,7 @@ fn read_1000_spans(bencher: Bencher<'_, '_>, of: &str) {
     let config = domain::Config {
         metrics: metrics::Config::default(),
         ttl_ms: 900_000,
-        user_key: [3; 16],
+        user_key: Some([3; 16]),
         entries: entries::Config::default(),
     };
     let mut durable = Durable::new(writer, &opened, config, origin, &registry);

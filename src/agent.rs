@@ -14,6 +14,7 @@ mod entries;
 mod judge;
 mod local;
 mod own;
+mod secret_file;
 mod shown;
 mod started;
 mod stop;
@@ -23,6 +24,7 @@ mod user_key;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -35,6 +37,7 @@ use crate::journal;
 use crate::journal::Journal;
 use crate::memory;
 use crate::memory::InFlight;
+use crate::net::listen::listen;
 use crate::notify;
 use crate::notify::Notifier;
 use crate::receive;
@@ -129,6 +132,9 @@ const CONTROL_CAPACITY: usize = 8;
 /// How often the admin token is read again.
 const TOKEN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Parts of a drain that come after the lanes: notifications, journal, admin, own telemetry.
+const AFTER_LANES: u32 = 4;
+
 /// Runs the agent until it is told to stop.
 ///
 /// # Errors
@@ -146,15 +152,12 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     // Sockets first: two agents on one port are told so before either touches a journal.
     let in_flight = InFlight::new(config.memory.in_flight);
     telemetry::process::observe_memory(&registry, &config.memory, &in_flight);
-    let bound = bind(&config, &registry, &in_flight).await?;
+    let (bound, admin) = bind(&config, &registry, &in_flight).await?;
 
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
-    let deps = export::Deps {
-        clock: Arc::clone(&clock),
-        registry: registry.clone(),
-        memory: config.memory.export,
-    };
+    let memory = config.memory.export;
+    let deps = export::Deps { clock: Arc::clone(&clock), registry: registry.clone(), memory };
     let exporters =
         export::Exporters::start(config.export.clone(), deps, |name| journal.reader(name))?;
     let local = Local::open(&config, &journal, &registry, &clock).await;
@@ -166,6 +169,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         table: local.aggregate.clone(),
         store: local.store.clone(),
         store_missing: local.missing.clone(),
+        store_off: config.why_no_store(),
         notifications: notifier.handle(),
         rules: Arc::default(),
         entries: local.entries.clone(),
@@ -176,9 +180,10 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         endpoints: bound.endpoints(),
         serving: Arc::default(),
     };
-    let (admin, token_trouble) = serve_admin(&config, view.sources(control)).await?;
+    let (admin, token_trouble) = serve_admin(&config, admin, view.sources(control))?;
     // The last that can fail: its thread outlives this function until the journal closes.
-    let (inbox, aggregating) = (local.inbox.clone(), local.start(&view)?);
+    let inbox = local.inbox.clone();
+    let (aggregating, threads) = local.start(&view)?;
     let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
     let receivers = bound.serve(journal.clone());
     let _background = in_background(&config, alone, in_flight, inbox, &view);
@@ -195,6 +200,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         exporters,
         rules,
         aggregating,
+        threads,
         notifier,
         context_headers: receivers.context_headers(),
         admin,
@@ -239,11 +245,13 @@ async fn bind(
     config: &Config,
     registry: &Registry,
     in_flight: &InFlight,
-) -> Result<receive::Bound, Error> {
+) -> Result<(receive::Bound, TcpListener), Error> {
     let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
     let bound = receive::bind(config.receive.clone(), deps).await?;
+    let address = config.api.endpoint;
+    let admin = listen(address).await.map_err(|source| Error::Admin { address, source })?;
     export::itself::refuse(&config.export, &listeners(&bound.endpoints())).await?;
-    Ok(bound)
+    Ok((bound, admin))
 }
 
 /// What reading the admin token gave.
@@ -256,6 +264,7 @@ struct Running {
     exporters: export::Exporters<journal::Reader>,
     rules: Option<Rules>,
     aggregating: aggregate::Stop,
+    threads: local::Threads,
     notifier: Notifier,
     context_headers: receive::ContextHeaders,
     admin: api::Api,
@@ -287,6 +296,11 @@ impl Running {
                         }
                     }
                 },
+                // Alone, the panic hook knows first; the hook of an application is its own.
+                Some(Ok(thread)) = self.threads.join_next() => {
+                    tracing::error!(thread, "a thread of the agent ended: stopping");
+                    return Cause::Panic;
+                }
                 Some(Ok(read)) = self.token_reads.join_next() => self.take_token(read),
                 _ = minutes.tick() => if self.token_reads.is_empty() {
                     self.read_token();
@@ -377,8 +391,7 @@ impl Running {
         if !drained.complete {
             tracing::warn!("some requests were cut short; their senders will repeat them");
         }
-        let last = Duration::from_millis(500).min(whole / 8);
-        let left = deadline.duration_since(tokio::time::Instant::now()).saturating_sub(last * 3);
+        let last = last_of(whole);
         if let Some(rules) = self.rules {
             // Evaluations end early; what they made belongs into the last checkpoint.
             let ended = tokio::time::timeout(last, rules.stop()).await;
@@ -386,6 +399,8 @@ impl Running {
                 tracing::warn!("an evaluation of rules did not end in time");
             }
         }
+        let now = tokio::time::Instant::now();
+        let left = deadline.duration_since(now).saturating_sub(last * AFTER_LANES);
         let saved = tokio::time::timeout(left, self.aggregating.finish());
         let (undelivered, saved) = tokio::join!(self.exporters.shutdown(left), saved);
         if !undelivered.lanes.is_empty() {
@@ -404,6 +419,11 @@ impl Running {
         self.admin.drain(last).await;
         self.own.shutdown(last).await;
     }
+}
+
+/// Of a drain within `whole`: what each part gets at most that comes after the lanes.
+fn last_of(whole: Duration) -> Duration {
+    Duration::from_millis(500).min(whole / 16)
 }
 
 async fn open_journal(
@@ -440,14 +460,29 @@ fn readers(export: &export::Config, with_store: bool) -> Vec<journal::ReaderConf
     readers
 }
 
-async fn serve_admin(
+fn serve_admin(
     config: &Config,
+    listener: TcpListener,
     sources: api::Sources,
 ) -> Result<(api::Api, token::Trouble), Error> {
     let address = config.api.endpoint;
     let error = |source| Error::Admin { address, source };
     let mut trouble = token::Trouble::default();
     let token = trouble.at_start(&token::Source::of(config))?;
-    let api = api::serve(config.api.clone(), token, sources).await.map_err(error)?;
+    let api = api::serve(listener, config.api.clone(), token, sources).map_err(error)?;
     Ok((api, trouble))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_leaves_the_lanes_some_of_its_time_and_never_exceeds_it() {
+        for millis in [100, 1_000, 2_000, 12_000, 60_000] {
+            let whole = Duration::from_millis(millis);
+            let around = whole / 4 * 2 + last_of(whole) * (1 + AFTER_LANES);
+            assert!(whole - around >= whole / 8, "{whole:?}");
+        }
+    }
 }

@@ -5,8 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
 use super::shown::View;
-use super::{Error, user_key};
+use super::{Error, secret_file, user_key};
 use crate::aggregate::domain;
 use crate::aggregate::entries::Entries;
 use crate::aggregate::exported;
@@ -72,10 +75,18 @@ impl Local {
         Self { aggregate, store, missing, inbox, entries, keeping, exported }
     }
 
-    /// Counts on a thread of its own, where that cannot hold up a request.
-    pub(super) fn start(self, view: &View) -> Result<aggregate::Stop, Error> {
+    /// Counts on a thread of its own, where that cannot hold up a request. Watches that one and the journal's.
+    pub(super) fn start(self, view: &View) -> Result<(aggregate::Stop, Threads), Error> {
         let (stop, stopping) = aggregate::stop();
-        let Some(reader) = view.journal.reader(aggregate::READER) else { return Ok(stop) };
+        let mut threads = Threads::new();
+        let writer = view.journal.clone();
+        threads.spawn(async move {
+            writer.ended().await;
+            "journal"
+        });
+        let Some(reader) = view.journal.reader(aggregate::READER) else {
+            return Ok((stop, threads));
+        };
         let runtime = tokio::runtime::Handle::current();
         let Self { aggregate, keeping, exported, .. } = self;
         if let Some(batches) = exported {
@@ -83,12 +94,26 @@ impl Local {
             let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
             tokio::spawn(exported::run(batches, journal, clock, view.registry.clone()));
         }
-        let run = move || runtime.block_on(aggregate.run(reader, keeping, stopping));
-        let thread = std::thread::Builder::new().name("aggregate".to_owned());
+        let (alive, ended) = oneshot::channel::<()>();
+        let run = move || {
+            let _alive = alive;
+            runtime.block_on(aggregate.run(reader, keeping, stopping));
+        };
+        let thread = std::thread::Builder::new().name(AGGREGATE.to_owned());
         thread.spawn(run).map_err(Error::Thread)?;
-        Ok(stop)
+        threads.spawn(async move {
+            // Dropped when the thread returns or panics.
+            let _ = ended.await;
+            AGGREGATE
+        });
+        Ok((stop, threads))
     }
 }
+
+/// Gives the name of each thread that ended, which none does before the journal closes but by a panic.
+pub(super) type Threads = JoinSet<&'static str>;
+
+const AGGREGATE: &str = "aggregate";
 
 /// Reads the host for as long as there is a store.
 pub(super) async fn watch_host(
@@ -141,18 +166,18 @@ async fn export(
 /// How signals are derived.
 fn signals(config: &Config) -> domain::Config {
     let directory = config.store.as_ref().map(|store| store.directory.as_path());
-    let key = directory.map_or_else(user_key::random, user_key::load);
-    let user_key = key.or_else(|error| {
+    let key = directory.map_or_else(secret_file::random, user_key::load);
+    let key = key.or_else(|error| {
         tracing::warn!(%error, "the key for users cannot be kept: users are counted anew after a restart");
-        user_key::random()
+        secret_file::random()
     });
+    let user_key = key
+        .inspect_err(
+            |error| tracing::error!(%error, "there is no key to hash users with: none are counted"),
+        )
+        .ok();
     let ttl_ms = i64::try_from(config.aggregate.series_ttl.as_millis()).unwrap_or(i64::MAX);
-    domain::Config {
-        metrics: config.metrics.clone(),
-        ttl_ms,
-        user_key: user_key.unwrap_or_default(),
-        entries: config.entries,
-    }
+    domain::Config { metrics: config.metrics.clone(), ttl_ms, user_key, entries: config.entries }
 }
 
 /// The store, or what to do about it; `None` when none is configured.

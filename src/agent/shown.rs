@@ -44,6 +44,8 @@ pub(super) struct View {
     pub(super) store: Option<Store>,
     /// … and why, when they should be.
     pub(super) store_missing: Option<String>,
+    /// Why there is none where none is configured.
+    pub(super) store_off: Option<&'static str>,
     pub(super) notifications: notify::Handle,
     /// Empty until they run, and where there is no store.
     pub(super) rules: Arc<OnceLock<Rules>>,
@@ -74,6 +76,7 @@ impl View {
         Sources {
             registry: self.registry.clone(),
             store: self.store.clone(),
+            no_store: self.store_missing.as_deref().or(self.store_off).unwrap_or_default().into(),
             clock: Arc::clone(&self.clock),
             rules: self.source(Self::rule_groups),
             readiness: self.source(Self::readiness),

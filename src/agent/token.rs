@@ -4,16 +4,15 @@
 //! It is read again every minute, on a blocking thread. Where that fails the one in memory holds; without any nobody but
 //! loopback is answered, and of what is private nobody.
 
-use std::fs;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::user_key;
+use super::secret_file;
 use crate::api;
 use crate::api::Token;
 use crate::config;
@@ -166,24 +165,17 @@ fn own(path: &Path) -> io::Result<(Vec<u8>, bool)> {
 }
 
 fn make(path: &Path) -> io::Result<Vec<u8>> {
-    let secret = [user_key::random()?, user_key::random()?].concat();
+    let secret = secret_file::random::<32>()?;
     let text: String =
         secret.iter().map(|byte| format!("{byte:02x}")).chain(["\n".into()]).collect();
-    let making: PathBuf = path.with_extension("making");
-    // What a kill left of an earlier try.
-    drop(fs::remove_file(&making));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&making)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&making, path)?;
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        File::open(directory)?.sync_all()?;
-    }
+    secret_file::put(path, text.as_bytes())?;
     Ok(text.into_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,10 +1,11 @@
 //! The key that names of users are hashed with before anything of them is kept: 16 random bytes in a file that only its
 //! owner reads. Whoever has the key can test whether a name was seen; without it sketches say nothing of anyone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
+
+use super::secret_file;
 
 const NAME: &str = "user.key";
 
@@ -14,25 +15,21 @@ const NAME: &str = "user.key";
 /// The file can neither be read nor made; go on with a key of this run, and windows over a restart count people twice.
 pub(super) fn load(directory: &Path) -> io::Result<[u8; 16]> {
     let path = directory.join(NAME);
-    match fs::read(&path).map(<[u8; 16]>::try_from) {
-        Ok(Ok(key)) => return Ok(key),
-        Ok(Err(_)) => {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "user.key has not 16 bytes"));
+    match fs::read(&path) {
+        // Nothing was hashed with what is not there: a disk that was full may have left an empty one.
+        Ok(bytes) if bytes.is_empty() => {}
+        Ok(bytes) => {
+            let wrong = |_| {
+                let text = format!("{} has not 16 bytes: remove it", path.display());
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            };
+            return <[u8; 16]>::try_from(bytes).map_err(wrong);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let key = random()?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    Ok(key)
-}
-
-/// A key of this run.
-pub(super) fn random() -> io::Result<[u8; 16]> {
-    let mut key = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    let key = secret_file::random()?;
+    secret_file::put(&path, &key)?;
     Ok(key)
 }
 
@@ -50,6 +47,18 @@ mod tests {
         let path = directory.path().join(NAME);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, b"short").unwrap();
-        assert!(load(directory.path()).is_err());
+        assert!(load(directory.path()).unwrap_err().to_string().contains("user.key"));
+        assert!(load(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn an_empty_key_that_a_kill_left_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(NAME), b"").unwrap();
+        fs::write(directory.path().join("user.making"), b"half").unwrap();
+        let key = load(directory.path()).unwrap();
+        assert_ne!(key, [0; 16]);
+        assert_eq!(load(directory.path()).unwrap(), key);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

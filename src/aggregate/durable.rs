@@ -402,7 +402,7 @@ mod tests {
         let config = domain::Config {
             metrics,
             ttl_ms: 0,
-            user_key: [0; 16],
+            user_key: Some([0; 16]),
             entries: super::super::entries::Config::default(),
         };
         let mut durable = Durable::new(writer, &opened, config, origin, &registry);
@@ -440,7 +440,7 @@ mod tests {
             let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
             let metrics = crate::aggregate::metrics::Config::default();
             let entries = crate::aggregate::entries::Config::default();
-            let config = domain::Config { metrics, ttl_ms: 0, user_key: [0; 16], entries };
+            let config = domain::Config { metrics, ttl_ms: 0, user_key: Some([0; 16]), entries };
             (store, Durable::new(writer, &opened, config, origin, &registry))
         };
         let (store, mut durable) = open();
@@ -477,7 +477,7 @@ mod tests {
             let config = domain::Config {
                 metrics,
                 ttl_ms: 0,
-                user_key: [0; 16],
+                user_key: Some([0; 16]),
                 entries: super::super::entries::Config::default(),
             };
             let mut durable = Durable::new(writer, &opened, config, origin, &registry);

@@ -69,12 +69,16 @@ struct Shared {
     queries: Arc<Semaphore>,
 }
 
-/// Opens the endpoint and serves it until [`Api::drain`].
+/// Serves on `listener` until [`Api::drain`].
 ///
 /// # Errors
-/// The address cannot be listened on.
-pub async fn serve(config: Config, token: Option<Token>, sources: Sources) -> io::Result<Api> {
-    let listener = TcpListener::bind(config.endpoint).await?;
+/// It does not know its address.
+pub fn serve(
+    listener: TcpListener,
+    config: Config,
+    token: Option<Token>,
+    sources: Sources,
+) -> io::Result<Api> {
     let address = listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
     let shared = Arc::new(Shared {
@@ -272,9 +276,8 @@ impl Shared {
             Err(failure) => return refuse(failure),
         };
         let Some(store) = self.sources.store.clone() else {
-            return refuse(Failure::Unavailable(
-                "no metrics are kept here; /readyz says why".to_owned(),
-            ));
+            let why = &self.sources.no_store;
+            return refuse(Failure::Unavailable(format!("no metrics are kept here: {why}")));
         };
         let patience = Patience::default();
         let waiting = patience.clone();

@@ -27,6 +27,8 @@ pub struct Sources {
     pub registry: Registry,
     /// The metric store; none where metrics are not kept.
     pub store: Option<Store>,
+    /// Why there is no store, for who asks it something.
+    pub no_store: Arc<str>,
     /// What recorded series mean, in the order of the rule file.
     pub definitions: Arc<[Definition]>,
     /// For queries that name no time.

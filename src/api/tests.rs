@@ -139,7 +139,8 @@ pub(super) async fn start_with(
     let (sources, control, ready) = sources_with(store);
     let token = token.and_then(|t| Token::from_file(t.as_bytes()));
     let registry = sources.registry.clone();
-    Running { api: serve(config, token, sources).await.unwrap(), ready, control, registry }
+    let listener = tokio::net::TcpListener::bind(config.endpoint).await.unwrap();
+    Running { api: serve(listener, config, token, sources).unwrap(), ready, control, registry }
 }
 
 /// What the endpoint shows, and what takes orders for as long as it is kept.
@@ -163,6 +164,7 @@ fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<
     let sources = Sources {
         registry,
         store,
+        no_store: "store.enabled is false".into(),
         clock: Arc::new(SystemClock::new()),
         rules: Arc::new(Vec::new),
         readiness: Arc::new(move || Readiness {

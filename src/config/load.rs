@@ -12,7 +12,7 @@ use super::surroundings::Surroundings;
 use super::{Config, resolve, secrets};
 use crate::time::{Clock as _, SystemClock, UnixNano};
 use crate::yaml::{self, Entry, Node, Value};
-use crate::yaml::{Finding, Findings, Severity, SourceKind, Sources, Span};
+use crate::yaml::{Finding, Findings, Severity, SourceKind, Sources, Span, Style};
 
 /// The prefix of variables that set options.
 pub const VARIABLE_PREFIX: &str = "SIDELIGHT__";
@@ -64,6 +64,17 @@ pub enum LoadError {
     /// What was read is not valid.
     #[error(transparent)]
     Findings(#[from] Findings),
+}
+
+impl LoadError {
+    /// All of it as text: every finding, or why a file cannot be read.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Read(error) => format!("{error}: {}", error.source),
+            Self::Findings(findings) => findings.render(&Style::default()),
+        }
+    }
 }
 
 impl Recipe {

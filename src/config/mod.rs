@@ -118,6 +118,19 @@ impl Config {
             shutdown_timeout: Duration::from_secs(12),
         }
     }
+
+    /// Why metrics are not kept, where that was asked for.
+    #[must_use]
+    pub fn why_no_store(&self) -> Option<&'static str> {
+        let in_memory = self.journal.durability == journal::Durability::Memory;
+        match self.store {
+            Some(_) => None,
+            None if in_memory => Some(
+                "with journal.durability: memory there is a store only if store.enabled is true",
+            ),
+            None => Some("store.enabled is false"),
+        }
+    }
 }
 
 #[doc(hidden)]

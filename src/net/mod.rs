@@ -1,4 +1,5 @@
-//! What every HTTP client here needs: endpoints, TLS, connections, bodies, the schedule of retries, secrets.
+//! What every HTTP client here needs: endpoints, TLS, connections, bodies, the schedule of retries, secrets; and how
+//! servers listen.
 //!
 //! Knows no telemetry and no alert: what is sent, and what an answer means, is the caller's. Limits: 16 idle
 //! HTTP/1.1 connections an endpoint, 64 KiB of response headers.
@@ -7,6 +8,7 @@ pub mod body;
 pub mod certificate;
 pub mod connect;
 pub mod endpoint;
+pub mod listen;
 pub mod retry;
 pub mod secret;
 pub mod tls;

@@ -10,7 +10,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use super::Append;
@@ -23,6 +22,7 @@ use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
 use super::within::Within;
 use crate::memory::InFlight;
+use crate::net::listen::listen;
 use crate::telemetry::Registry;
 
 /// What the receiver shares with the rest of the agent.
@@ -106,7 +106,7 @@ async fn bind_one(bind: &Bind) -> Result<(Acceptor, String), BindError> {
     match bind {
         Bind::Tcp(endpoint) => {
             let error = |source| BindError::Tcp { endpoint: endpoint.clone(), source };
-            let listener = TcpListener::bind(endpoint).await.map_err(error)?;
+            let listener = listen(endpoint).await.map_err(error)?;
             let address = listener.local_addr().map_err(error)?;
             Ok((Acceptor::Tcp(listener), address.to_string()))
         }

@@ -98,8 +98,8 @@ pub enum SourceKind {
     Flag,
 }
 
-/// One text that configuration was read from.
-#[derive(Clone, Debug)]
+/// One text that configuration was read from. It may hold secrets: debugging shows its length.
+#[derive(Clone)]
 pub struct Source {
     /// What kind of source it is.
     pub kind: SourceKind,
@@ -117,6 +117,14 @@ enum Hidden {
     Spans(Vec<Span>),
     /// Whatever stands behind the first key of a line: nobody knows where the secrets are.
     Values,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = format_args!("{} bytes", self.text.len());
+        let mut shown = f.debug_struct("Source");
+        shown.field("kind", &self.kind).field("name", &self.name).field("text", &text).finish()
+    }
 }
 
 /// Every text that was read, in order of precedence: the last one wins.

@@ -37,6 +37,19 @@ async fn a_second_agent_on_the_same_journal_is_refused_with_its_directory_named(
 }
 
 #[tokio::test]
+async fn an_admin_address_in_use_is_said_before_a_journal_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let admin = taken.local_addr().unwrap();
+    let agent = Agent::spawn(directory.path(), &config(directory.path(), admin), admin);
+    let log = agent.log_path();
+    assert_eq!(agent.ended(Duration::from_secs(20)).await, Some(1));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains(&format!("cannot serve the admin endpoint on {admin}")), "{log}");
+    assert!(!directory.path().join("journal").try_exists().unwrap());
+}
+
+#[tokio::test]
 async fn every_admin_document_can_be_read_and_names_no_family_twice() {
     let directory = tempfile::tempdir().unwrap();
     let admin = free_address();

@@ -16,8 +16,13 @@
 //! }
 //! ```
 //!
+//! [`start`](Agents::start), [`Agent::stop`] and dropping an [`Agent`] block the thread: the first until the journal is read,
+//! the others for up to `shutdown_timeout` (12 s) and 2 s. On a runtime's thread use `spawn_blocking`. The agent may end before
+//! the application: [`Agent::ended`] tells.
+//!
 //! Limits: those of the agent's configuration, but for the ceiling on the memory of the process, which is the application's.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,7 +37,7 @@ use sidelight_agent::config::{LoadError, Loaded, ReadError, Recipe};
 use sidelight_agent::receive::{Taking, Within};
 use sidelight_agent::signal;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// As many as the agent has on its own.
 const WORKERS: usize = 2;
@@ -40,16 +45,17 @@ const WORKERS: usize = 2;
 /// How much longer than its own shutdown timeout the agent may take to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Why the agent did not start, or did not end as asked.
-#[derive(Debug, thiserror::Error)]
+/// Why the agent did not start, or did not end as asked. `Debug`, which is what a `main` that returns it shows, is the whole
+/// chain in words.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A configuration file.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The configuration; the text has every finding.
-    #[error(transparent)]
-    Config(#[from] LoadError),
+    #[error("{}", .0.told().trim_end())]
+    Config(LoadError),
     /// The runtime or its thread.
     #[error("cannot start the agent's runtime")]
     Runtime(#[source] io::Error),
@@ -59,12 +65,34 @@ pub enum Error {
     /// Every listener is off: the agent judges requests by the limits of one.
     #[error("the agent needs at least one OTLP listener")]
     NoListener,
-    /// The agent's thread is gone.
-    #[error("the agent ended before it was asked to")]
+    /// A part of it panicked, or somebody asked its admin endpoint to quit.
+    #[error("the agent ended before the application asked it to")]
     Ended,
     /// It drains longer than its timeout; what is not delivered stays in its journal.
     #[error("the agent did not end within {0:?}")]
     Timeout(Duration),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// As asked, by the application or by `POST /-/quit` on its admin endpoint.
+    Drained,
+    /// A part of it panicked. What was durable is in its journal.
+    Panicked,
 }
 
 /// Begins the description of an agent; [`start`](Agents::start) ends it.
@@ -78,11 +106,19 @@ pub fn agent() -> Agents {
 }
 
 /// What an agent is started with. Without a file it has the agent's defaults.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use = "nothing happens before .start()"]
 pub struct Agents {
     files: Vec<PathBuf>,
     set: Vec<String>,
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets.
+        let set = format_args!("{} values", self.set.len());
+        f.debug_struct("Agents").field("files", &self.files).field("set", &set).finish()
+    }
 }
 
 impl Agents {
@@ -98,18 +134,19 @@ impl Agents {
         self
     }
 
-    /// Starts the agent, and returns when everything of it runs.
+    /// Starts the agent, and returns when everything of it runs: blocks for as long as the journal is read.
     ///
     /// # Errors
     ///
     /// [`Error`]; nothing runs then.
     pub fn start(self) -> Result<Agent, Error> {
         let recipe = Recipe::new(&self.files, self.set)?;
-        let loaded = recipe.load()?;
+        let loaded = recipe.load().map_err(Error::Config)?;
         let shutdown_timeout = loaded.config.shutdown_timeout;
         let (tell, told) = sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = sync_channel(1);
+        let (how, told_how) = watch::channel(None);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("sidelight-agent")
@@ -119,14 +156,16 @@ impl Agents {
         let handle = runtime.handle().clone();
         let run = move || {
             let result = runtime.block_on(run(recipe, loaded, stopped, tell.clone()));
+            let drained = result.is_ok();
             // Before the start was told of, whoever started it waits for this.
             _ = tell.try_send(result.map(|()| None));
             runtime.shutdown_background();
+            how.send_replace(Some(if drained { End::Drained } else { End::Panicked }));
             _ = end.send(());
         };
         Builder::new().name("sidelight-agent".to_owned()).spawn(run).map_err(Error::Runtime)?;
         let running = told.recv().map_err(|_| Error::Ended)??.ok_or(Error::Ended)?;
-        Ok(Agent { stop: Some(stop), ended, shutdown_timeout, handle, running })
+        Ok(Agent { stop: Some(stop), ended, how: told_how, shutdown_timeout, handle, running })
     }
 }
 
@@ -139,7 +178,7 @@ async fn run(
     tell: SyncSender<Told>,
 ) -> Result<(), Error> {
     let options = Options {
-        reload: Box::new(move || recipe.load().map_err(|error| error.to_string())),
+        reload: Box::new(move || recipe.load().map_err(|error| error.told())),
         started: Box::new(move |started| _ = tell.try_send(Running::of(started).map(Some))),
         embedded: Some(stopped),
     };
@@ -164,12 +203,13 @@ impl Running {
     }
 }
 
-/// A running agent. Dropping it ends it as [`stop`](Self::stop) does: drop what delivers into it before.
+/// A running agent. Dropping it ends it as [`stop`](Self::stop) does, and blocks as long: drop what delivers into it before.
 #[derive(Debug)]
 #[must_use = "dropping it ends the agent"]
 pub struct Agent {
     stop: Option<oneshot::Sender<()>>,
     ended: Receiver<()>,
+    how: watch::Receiver<Option<End>>,
     shutdown_timeout: Duration,
     handle: Handle,
     running: Running,
@@ -194,18 +234,31 @@ impl Agent {
         &self.running.listeners
     }
 
-    /// Ends the agent: it delivers what it can within its `shutdown_timeout`, and keeps the rest in its journal.
+    /// Resolves when the agent has ended, whoever asked for it, on any runtime. What is delivered to it then is refused.
+    pub fn ended(&self) -> impl Future<Output = End> + Send + use<> {
+        let mut how = self.how.clone();
+        async move {
+            let ended = how.wait_for(Option::is_some).await;
+            // Its thread is gone without a word.
+            ended.ok().and_then(|ended| *ended).unwrap_or(End::Panicked)
+        }
+    }
+
+    /// Ends the agent: it delivers what it can within its `shutdown_timeout`, and keeps the rest in its journal. Blocks until
+    /// then, for `shutdown_timeout` and 2 s at most.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`].
+    /// [`Error::Timeout`]; [`Error::Ended`], when it had ended before.
     pub fn stop(mut self) -> Result<(), Error> {
         self.end()
     }
 
     fn end(&mut self) -> Result<(), Error> {
         let Some(stop) = self.stop.take() else { return Ok(()) };
-        _ = stop.send(());
+        if stop.send(()).is_err() {
+            return Err(Error::Ended);
+        }
         let bound = self.shutdown_timeout + GRACE;
         match self.ended.recv_timeout(bound) {
             Err(RecvTimeoutError::Timeout) => Err(Error::Timeout(bound)),

@@ -12,7 +12,7 @@ use opentelemetry::trace::{Tracer, TracerProvider};
 use serde_json::Value;
 use sidelight::Counter;
 use sidelight::init::Signal;
-use sidelight_embedded::{Agent, agent};
+use sidelight_embedded::{Agent, End, Error, agent};
 
 static ORDERS: Counter<1> = Counter::new("shop.orders").labels(["kind"]);
 
@@ -85,4 +85,34 @@ fn an_agent_that_ended_first_costs_records_and_nothing_else() {
     telemetry.tracer_provider().tracer("test").start("order.place");
     assert!(telemetry.flush_blocking().is_err());
     assert_eq!(telemetry.counts(Signal::Traces).failed, 1);
+}
+
+#[test]
+fn an_application_is_told_when_its_agent_is_asked_to_quit_by_somebody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let agent = in_directory(&directory);
+    let ended = agent.ended();
+    let mut stream = TcpStream::connect(agent.admin()).unwrap();
+    let quit = "POST /-/quit HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    stream.write_all(quit.as_bytes()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(ended), End::Drained);
+    assert!(matches!(agent.stop(), Err(Error::Ended)));
+}
+
+#[test]
+fn every_finding_of_a_configuration_is_told_and_no_secret_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("agent.yaml");
+    let text = "exporters: {otlp_http/a: {endpoint: 'http://a:4318', headers: {authorization: hunter2}}}\n\
+                journal: {durabilty: os}\nadmin: {endpiont: '127.0.0.1:0'}\n";
+    std::fs::write(&file, text).unwrap();
+    let agents = agent().config(&file).set("exporters.otlp_http/a.headers.authorization=hunter3");
+    assert!(!format!("{agents:?}").contains("hunter"), "{agents:?}");
+    let error = agents.start().unwrap_err();
+    for told in [error.to_string(), format!("{error:?}"), format!("{:#?}", Box::new(error))] {
+        assert!(told.contains("agent.yaml:2:11") && told.contains("durabilty"), "{told}");
+        assert!(told.contains("agent.yaml:3:9") && told.contains("endpiont"), "{told}");
+        assert!(!told.contains("hunter"), "{told}");
+    }
 }

@@ -60,8 +60,8 @@ pub struct Config {
     pub metrics: metrics::Config,
     /// A series without news for so long ends; a source is another's to take then. Milliseconds.
     pub ttl_ms: i64,
-    /// What users are hashed with.
-    pub user_key: siphash::Key,
+    /// What users are hashed with; without it none are counted.
+    pub user_key: Option<siphash::Key>,
     /// What is kept one by one.
     pub entries: super::entries::Config,
 }

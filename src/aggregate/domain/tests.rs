@@ -23,7 +23,7 @@ const START: u64 = 1_700_000_000_000;
 fn domain(registry: &Registry) -> Domain<usize> {
     let metrics = metrics::Config::default();
     Domain::new(
-        Config { metrics, ttl_ms: 900_000, user_key: [3; 16], entries: Default::default() },
+        Config { metrics, ttl_ms: 900_000, user_key: Some([3; 16]), entries: Default::default() },
         registry,
     )
 }
@@ -650,7 +650,7 @@ fn where_series_never_end_no_instance_is_in_the_place_of_another() {
     let mut seen = Seen::new();
     let metrics = metrics::Config::default();
     let entries = Default::default();
-    let config = Config { metrics, ttl_ms: 0, user_key: [3; 16], entries };
+    let config = Config { metrics, ttl_ms: 0, user_key: Some([3; 16]), entries };
     seen.domain = Domain::new(config, &seen.registry);
     for n in 0..resources::INSTANCES_MAX {
         seen.at(0, Signal::Traces, spans(&n.to_string(), Vec::new()));

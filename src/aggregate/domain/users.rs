@@ -47,7 +47,7 @@ pub(super) struct Estimate {
 /// Sketches by feature.
 #[derive(Debug)]
 pub(super) struct Users {
-    key: siphash::Key,
+    key: Option<siphash::Key>,
     key_id: u32,
     features: BTreeMap<Of, Windows>,
     /// How often a user was left out for want of room, for the one who reports it.
@@ -55,15 +55,16 @@ pub(super) struct Users {
 }
 
 impl Users {
-    pub(super) fn new(key: siphash::Key) -> Self {
+    pub(super) fn new(key: Option<siphash::Key>) -> Self {
         // What tells keys apart must not tell the key.
-        let key_id = siphash::hash(&key, b"sidelight user key") as u32;
+        let key_id = key.map_or(0, |key| siphash::hash(&key, b"sidelight user key") as u32);
         Self { key, key_id, features: BTreeMap::new(), refused: 0 }
     }
 
-    /// Notes that a user of a service used a feature.
+    /// Notes that a user of a service used a feature. Without a key whoever has the sketch could guess who it was.
     pub(super) fn note(&mut self, target: &Target, feature: &str, user: &str, now_ms: i64) {
-        let hash = siphash::hash(&self.key, user.as_bytes());
+        let Some(key) = &self.key else { return };
+        let hash = siphash::hash(key, user.as_bytes());
         let key_id = self.key_id;
         if let Some(windows) = self.windows(target, feature, key_id) {
             windows.fine.entry(now_ms.div_euclid(TEN_MINUTES_MS)).or_default().insert(hash);
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn users_are_counted_once_in_each_window_and_leave_it() {
-        let mut users = Users::new([1; 16]);
+        let mut users = Users::new(Some([1; 16]));
         let target = Target::default();
         for user in ["a", "b", "a"] {
             users.note(&target, "search", user, 100 * HOUR);
@@ -189,8 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn without_a_key_nobody_is_counted() {
+        let mut users = Users::new(None);
+        users.note(&Target::default(), "search", "a", 100 * HOUR);
+        assert_eq!(users.estimates(100 * HOUR), []);
+    }
+
+    #[test]
     fn only_sketches_of_one_key_are_merged() {
-        let mut users = Users::new([1; 16]);
+        let mut users = Users::new(Some([1; 16]));
         let target = Target::default();
         let sketch = |names: &[&str], key_id| {
             let (mut sketch, mut bytes) = (Sketch::default(), Vec::new());
@@ -207,7 +215,7 @@ mod tests {
 
     #[test]
     fn features_beyond_the_limit_are_counted() {
-        let mut users = Users::new([1; 16]);
+        let mut users = Users::new(Some([1; 16]));
         for feature in 0..FEATURES_MAX + 3 {
             users.note(&Target::default(), &format!("f{feature:03}"), "u", 0);
         }
@@ -216,13 +224,13 @@ mod tests {
 
     #[test]
     fn a_checkpoint_holds_all_sketches() {
-        let mut users = Users::new([1; 16]);
+        let mut users = Users::new(Some([1; 16]));
         for feature in ["a", "b"] {
             users.note(&Target::default(), feature, "u", 5 * HOUR);
         }
         let mut bytes = Vec::new();
         users.encode(&mut bytes);
-        let mut again = Users::new([1; 16]);
+        let mut again = Users::new(Some([1; 16]));
         again.restore(&mut Read(&bytes)).unwrap();
         assert_eq!(again.estimates(5 * HOUR), users.estimates(5 * HOUR));
     }

@@ -59,7 +59,7 @@ pub(super) struct Kept {
     queues: [Queue; 10],
     now: UnixNano,
     cleaned: UnixNano,
-    user_key: siphash::Key,
+    user_key: Option<siphash::Key>,
     /// The second of received time, and how much was looked at in it.
     second: (u64, u32),
     skipped: u64,
@@ -80,7 +80,7 @@ impl Queue {
 }
 
 impl Kept {
-    pub(super) fn new(config: Config, user_key: siphash::Key) -> Self {
+    pub(super) fn new(config: Config, user_key: Option<siphash::Key>) -> Self {
         Self {
             config,
             queues: Default::default(),
@@ -94,7 +94,10 @@ impl Kept {
 
     /// Something that stands for a text that names a person.
     pub(super) fn hashed(&self, text: &str) -> String {
-        format!("hash:{:016x}", siphash::hash(&self.user_key, text.as_bytes()))
+        match &self.user_key {
+            Some(key) => format!("hash:{:016x}", siphash::hash(key, text.as_bytes())),
+            None => "hidden".to_owned(),
+        }
     }
 
     /// Whether one more may be looked at in this second of received time; counts those that may not.

@@ -159,7 +159,7 @@ pub struct Entries {
 impl Entries {
     /// None yet; shown by `registry` from now on.
     #[must_use]
-    pub fn new(config: Config, user_key: siphash::Key, registry: &Registry) -> Self {
+    pub fn new(config: Config, user_key: Option<siphash::Key>, registry: &Registry) -> Self {
         let entries = Self { kept: Arc::new(Mutex::new(Kept::new(config, user_key))) };
         let shown = entries.clone();
         registry.collect(move |out| {

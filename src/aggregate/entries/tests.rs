@@ -70,7 +70,7 @@ fn logs(log_records: Vec<LogRecord>) -> Record {
 fn entries(change: impl FnOnce(&mut Config)) -> Entries {
     let mut config = Config::default();
     change(&mut config);
-    Entries::new(config, [1; 16], &Registry::default())
+    Entries::new(config, Some([1; 16]), &Registry::default())
 }
 
 fn shown(entries: &Entries, parameters: &[(&str, &str)]) -> Vec<String> {
@@ -251,7 +251,7 @@ fn a_checkpoint_keeps_them_and_damage_keeps_what_is_before_it() {
 fn a_flood_is_looked_at_up_to_a_bound_and_the_rest_is_counted() {
     let registry = Registry::default();
     let config = Config { entries_max: 10_000, ..Config::default() };
-    let entries = Entries::new(config, [1; 16], &registry);
+    let entries = Entries::new(config, Some([1; 16]), &registry);
     entries.observe(&traces(vec![a_span("x", 1, &[]); 1_500]), at(0));
     assert_eq!(entries.stats().total, 1_000);
     assert_eq!(entries.lock().skipped(), 500);

@@ -44,8 +44,12 @@ impl Local {
         let (identity, next_seq) = (journal.identity(), journal.status().next_seq);
         let origin = Origin { identity, next_seq, replays: true };
         let metrics = metrics::Config::default();
-        let signals =
-            domain::Config { metrics, ttl_ms: 0, user_key: [0; 16], entries: Default::default() };
+        let signals = domain::Config {
+            metrics,
+            ttl_ms: 0,
+            user_key: Some([0; 16]),
+            entries: Default::default(),
+        };
         let mut durable = Durable::new(writer, &opened, signals, origin, &registry);
         let aggregate =
             Aggregate::new(Config::default(), UnixNano(0), Some(&mut durable), &registry);

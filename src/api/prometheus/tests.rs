@@ -156,7 +156,7 @@ async fn a_form_asks_as_a_query_string_does() {
 #[tokio::test]
 async fn without_a_store_the_api_says_that_there_is_none() {
     let running = start_with(|_| {}, None, None).await;
-    check(&running, "/api/v1/query?query=up", expect![[r#"503 {"error":"no metrics are kept here; /readyz says why","errorType":"unavailable","status":"error"}"#]]).await;
+    check(&running, "/api/v1/query?query=up", expect![[r#"503 {"error":"no metrics are kept here: store.enabled is false","errorType":"unavailable","status":"error"}"#]]).await;
 }
 
 /// The paths whose handlers read no more than is in memory and bounded.

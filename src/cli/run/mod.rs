@@ -9,7 +9,6 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::generate;
 use crate::cli::read::client::reachable;
 use crate::cli::terminal::Terminal;
-use crate::config::{LoadError, Style};
 use crate::receive::BindError;
 
 /// What runs.
@@ -55,7 +54,7 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     }
     let (say, demo) = (*terminal, args.demo);
     let options = agent::Options {
-        reload: Box::new(move || recipe.load().map_err(|error| reload_failure(&error))),
+        reload: Box::new(move || recipe.load().map_err(|error| error.told())),
         started: Box::new(move |started| {
             say.note(&start::block(started));
             if demo {
@@ -113,12 +112,4 @@ fn start_failure(error: &agent::Error) -> Failure {
         "another agent or collector has {address}: stop it, or take a free port with \
          `--set {key}={host}:0`"
     ))
-}
-
-/// A failed reload, as text for whoever asked and for the log.
-fn reload_failure(error: &LoadError) -> String {
-    match error {
-        LoadError::Read(error) => format!("{error}: {}", error.source),
-        LoadError::Findings(findings) => findings.render(&Style::default()),
-    }
 }

@@ -19,6 +19,9 @@ pub(in crate::cli) fn block(started: &Started) -> String {
     }
     lines.push(("journal", journal(config)));
     lines.extend(found(&started.recovery).map(|text| ("", text)));
+    if let Some(why) = config.why_no_store() {
+        lines.push(("store", format!("off, and with it queries, rules and alerts: {why}")));
+    }
     if config.export.destinations.is_empty() {
         lines.push(("exporting", "nowhere: no exporters, everything stays here".to_owned()));
     }
@@ -151,11 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_is_off_is_said_with_what_it_takes_along() {
+        let shown = shown("store: {enabled: false}\n", Recovery::default());
+        assert!(shown.contains("rules and alerts: store.enabled is false\n"), "{shown}");
+    }
+
+    #[test]
     fn a_memory_journal_says_that_it_keeps_nothing_and_exporters_are_listed() {
         let text = "journal: {durability: memory}\nexporters:\n  debug:\n  \
                     otlp_grpc/t: {endpoint: 'https://tempo.example:4317', headers: {a: hunter2}}\n";
         let shown = shown(text, Recovery::default());
         assert!(shown.contains("survives nothing"), "{shown}");
+        assert!(
+            shown.contains("store      off, and with it queries, rules and alerts: with"),
+            "{shown}"
+        );
         assert!(shown.contains("otlp_grpc/t to tempo.example:4317 (gRPC, TLS)"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
     }
