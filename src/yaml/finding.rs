@@ -123,7 +123,8 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = format_args!("{} bytes", self.text.len());
         let mut shown = f.debug_struct("Source");
-        shown.field("kind", &self.kind).field("name", &self.name).field("text", &text).finish()
+        shown.field("kind", &self.kind).field("name", &self.name).field("text", &text);
+        shown.finish_non_exhaustive()
     }
 }
 
