@@ -375,7 +375,7 @@ mod tests {
             (Coding::Gzip, members),
             (Coding::Zstd, zstd::bulk::compress(&zeros, 1).unwrap()),
         ] {
-            let in_flight = InFlight::new(8 << 20);
+            let in_flight = InFlight::new(16 << 20);
             let large = Semaphore::new(1);
             let mut admission = Admission::new(&in_flight, limit, 1 << 30, &large);
             let result = inflate(coding, &bomb, &mut admission);

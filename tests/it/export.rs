@@ -12,9 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use sidelight_agent::export::client::Client;
@@ -112,7 +116,13 @@ impl<I: Intake> Pipe<I> {
     async fn append_with(&self, names: &[&str], flags: Flags, tenant: &str) {
         let (meta, _) = Meta::from_headers([("x-tenant", tenant.as_bytes())]);
         let items = u32::try_from(names.len()).unwrap();
-        let record = Record { signal: self.signal, items, flags, meta, payload: request(names) };
+        let record = Record {
+            signal: self.signal,
+            items,
+            flags,
+            meta,
+            payload: request(self.signal, names),
+        };
         self.journal.append(record).await.unwrap();
     }
 
@@ -146,12 +156,31 @@ impl<I: Intake> Pipe<I> {
     }
 }
 
-fn request(names: &[&str]) -> Bytes {
-    let span = |name: &&str| Span { name: (*name).to_owned(), ..Span::default() };
-    let spans = names.iter().map(span).collect();
-    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
-    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
-    ExportTraceServiceRequest { resource_spans }.encode_to_vec().into()
+/// A request of `signal` whose entries have these names.
+fn request(signal: Signal, names: &[&str]) -> Bytes {
+    let names = names.iter().map(|name| (*name).to_owned());
+    let request = match signal {
+        Signal::Traces | Signal::Profiles => {
+            let spans = names.map(|name| Span { name, ..Span::default() }).collect();
+            let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+            let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+            ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+        }
+        Signal::Metrics => {
+            let metrics = names.map(|name| Metric { name, ..Metric::default() }).collect();
+            let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+            let resource_metrics = vec![ResourceMetrics { scope_metrics, ..Default::default() }];
+            ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
+        }
+        Signal::Logs => {
+            let named = |event_name| LogRecord { event_name, ..LogRecord::default() };
+            let scope_logs =
+                vec![ScopeLogs { log_records: names.map(named).collect(), ..ScopeLogs::default() }];
+            let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+            ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+        }
+    };
+    request.into()
 }
 
 fn set(names: Vec<String>) -> BTreeSet<String> {
@@ -651,6 +680,12 @@ async fn a_client_can_be_used_by_itself() {
             .unwrap();
     let config = ClientConfig::new(Protocol::Grpc, endpoint);
     let client = Client::new(&config, Arc::new(SystemClock::new())).unwrap();
-    client.send(Signal::Traces, vec![request(&["a"]), request(&["b"])]).await.unwrap();
+    client
+        .send(
+            Signal::Traces,
+            vec![request(Signal::Traces, &["a"]), request(Signal::Traces, &["b"])],
+        )
+        .await
+        .unwrap();
     assert_eq!(destination.taken(), ["a", "b"]);
 }
