@@ -142,9 +142,10 @@ impl Model {
         assert_eq!(self.setup.fs.touched_after_failure(), 0);
     }
 
-    /// What was only written is as good as acknowledged.
-    fn promote(&mut self) {
-        for (seq, record) in std::mem::take(&mut self.written) {
+    /// What was only written, up to `last`, is as good as acknowledged.
+    fn promote(&mut self, last: u64) {
+        let later = self.written.split_off(&(last + 1));
+        for (seq, record) in std::mem::replace(&mut self.written, later) {
             assert!(self.given.insert(seq, record.clone()).is_none(), "{seq} given out twice");
             self.owed[usize::from(record.signal == Signal::Logs)].open.insert(seq, record);
         }
@@ -153,7 +154,7 @@ impl Model {
     /// The process ends and the machine does not.
     fn survived(&mut self) {
         if !self.failed {
-            self.promote();
+            self.promote(u64::MAX - 1);
         }
     }
 
@@ -171,7 +172,7 @@ impl Model {
                 assert!(self.written.insert(seq, record).is_none(), "{seq} given out twice");
             }
             Ok(seq) => {
-                self.promote();
+                self.promote(seq);
                 assert!(self.given.insert(seq, record.clone()).is_none(), "{seq} given out twice");
                 assert_eq!(self.given.last_key_value().map(|(&last, _)| last), Some(seq));
                 self.owed[usize::from(logs)].open.insert(seq, record);
@@ -187,8 +188,10 @@ impl Model {
     async fn read(&mut self, which: usize, records: usize) -> usize {
         let Some(reader) = &mut self.readers[which] else { panic!("no reader") };
         let entries = reader.next(50_000, records).await.unwrap();
-        if entries.iter().any(|entry| self.written.contains_key(&entry.seq)) {
-            self.promote();
+        // What readers get is durable, and all before it; what was written since need not be.
+        let written = |entry: &&Entry| self.written.contains_key(&entry.seq);
+        if let Some(seq) = entries.iter().filter(written).map(|entry| entry.seq).max() {
+            self.promote(seq);
         }
         let owed = &mut self.owed[which];
         for entry in &entries {
