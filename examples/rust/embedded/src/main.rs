@@ -1,4 +1,4 @@
-//! The agent inside an application's process: no sidecar, the same page, PromQL, alerts and journal.
+//! The agent inside an application's process: no sidecar, the same API, PromQL, alerts and journal.
 //!
 //! ```text
 //! cargo run -p sidelight-example-embedded                  # then open http://127.0.0.1:9464
