@@ -273,7 +273,7 @@ impl Schedule {
     }
 
     /// Begins or prolongs an outage; failures of requests that were already under way when the last one
-    /// was seen do not add to it.
+    /// was seen do not add to it, but for one that comes when the wait is over: the next probe is never due at once.
     fn note_outage(&mut self, now: Instant, sent: Option<Instant>, failure: Failure) -> Instant {
         let policy = &self.policy;
         let first = self.outage.is_none();
@@ -286,7 +286,7 @@ impl Schedule {
             last_failure: now,
         });
         outage.held = failure.held;
-        if first || sent.is_none_or(|sent| sent > outage.last_failure) {
+        if first || outage.until <= now || sent.is_none_or(|sent| sent > outage.last_failure) {
             outage.failures += 1;
             let wait = outage.backoff.next(policy.schedule(), failure.asked, failure.random);
             // The first may be one tenant's; only what repeats is taken for the configuration.

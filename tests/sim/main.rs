@@ -38,7 +38,7 @@ use oracle::Outcome;
 use world::World;
 
 /// What the tests have time for; `./check campaign` runs 10,000.
-const SEEDS_DEFAULT: u64 = 20;
+const SEEDS_DEFAULT: u64 = 200;
 /// So many failing seeds are enough to begin with.
 const FAILURES_MAX: usize = 20;
 

@@ -78,6 +78,25 @@ fn a_destination_that_is_down_gets_one_probe_at_a_growing_distance() {
 }
 
 #[test]
+fn a_probe_that_fails_at_the_instant_of_a_late_failure_is_not_repeated_at_once() {
+    let mut lane = schedule(false);
+    let start = Instant::now();
+    let mut under_way = taken(&mut lane, start);
+    let _ = lane.failed(start, under_way.remove(0), DOWN);
+    // Seen after the time of the first probe, which could not go out before.
+    let late = start + S(10);
+    for batch in under_way {
+        let _ = lane.failed(late, batch, DOWN);
+        assert!(lane.take(late).is_none());
+    }
+    let due = lane.wake().unwrap();
+    assert!(due > late);
+    let probe = lane.take(due).unwrap();
+    let _ = lane.failed(due, probe, DOWN);
+    assert!(lane.take(due).is_none() && lane.wake().unwrap() > due);
+}
+
+#[test]
 fn an_ordered_lane_sends_the_failed_batch_again_before_any_other() {
     let mut lane = schedule(true);
     let mut now = Instant::now();
