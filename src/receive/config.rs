@@ -19,7 +19,7 @@ pub struct Config {
     /// else, `authorization` included, is forgotten when the request ends.
     pub headers_from_context: Vec<HeaderName>,
     /// Connections served at once, over all listeners; the rest are closed on arrival. At most 1024
-    /// and at most the transport budget divided by the window of a connection.
+    /// and at most the transport budget divided by [`CONNECTION_BYTES`].
     pub connections_max: usize,
     /// Largest body, on the wire and inflated, that is taken without the permit of which there is
     /// one: a single larger request assembles at a time.
@@ -51,16 +51,38 @@ impl Config {
     /// Connections that the transport budget pays for.
     #[must_use]
     pub fn connections_for(budget: &Budget) -> usize {
-        (budget.transport / CONNECTION_WINDOW_BYTES as usize).clamp(1, 1024)
+        (budget.transport / CONNECTION_BYTES as usize).clamp(1, 1024)
+    }
+
+    /// How many of so many connections at once have wide windows: with them the others have half of the budget. At least one.
+    #[must_use]
+    pub fn wide_of(connections: usize) -> usize {
+        let bytes = connections.saturating_mul(CONNECTION_BYTES as usize) / 2;
+        (bytes / Windows::WIDE.connection as usize).max(1)
     }
 }
 
-/// What a peer may send on one HTTP/2 connection before anything is read, in bytes.
-pub const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
-/// What a peer may send on one HTTP/2 stream before its body is read, in bytes.
-pub const STREAM_WINDOW_BYTES: u32 = 128 << 10;
-/// The largest HTTP/2 frame, in bytes.
-pub const FRAME_BYTES_MAX: u32 = 64 << 10;
+/// The share of the transport budget that pays for a connection, in bytes.
+pub const CONNECTION_BYTES: u32 = 256 << 10;
+
+/// What a peer may send on an HTTP/2 connection before it is read, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// On all streams.
+    pub connection: u32,
+    /// On one stream, before its body is read.
+    pub stream: u32,
+    /// In one frame.
+    pub frame: u32,
+}
+
+impl Windows {
+    /// Of the first connections. Most requests fit: their senders are not held up, and what comes in one frame is not copied.
+    pub const WIDE: Self = Self { connection: 1 << 20, stream: 1 << 20, frame: 1 << 20 };
+    /// Of all others.
+    pub const NARROW: Self = Self { connection: 128 << 10, stream: 128 << 10, frame: 64 << 10 };
+}
+
 /// Streams per HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 128;
 /// Names and values of one request's headers, in bytes.
@@ -235,4 +257,21 @@ pub struct Cors {
     pub allowed_headers: Vec<String>,
     /// How long a browser may remember the answer; zero leaves it to the browser.
     pub max_age: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_windows_of_all_connections_fit_the_transport_budget() {
+        for mebibytes in [16, 32, 128, 1_024, 65_536] {
+            let budget = Budget::split(mebibytes << 20);
+            let all = Config::connections_for(&budget);
+            let wide = Config::wide_of(all);
+            let bytes = |of: Windows, connections: usize| of.connection as usize * connections;
+            let held = bytes(Windows::WIDE, wide) + bytes(Windows::NARROW, all - wide);
+            assert!(held <= budget.transport, "{mebibytes}");
+        }
+    }
 }

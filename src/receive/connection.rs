@@ -27,10 +27,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Append;
 use super::activity::{Activity, Stalled, Watch};
-use super::config::{
-    CONNECTION_WINDOW_BYTES, FRAME_BYTES_MAX, HEADER_BYTES_MAX, Keepalive, STREAM_WINDOW_BYTES,
-    STREAMS_MAX,
-};
+use super::config::{HEADER_BYTES_MAX, Keepalive, STREAMS_MAX, Windows};
 use super::server::Phase;
 use super::service::Service;
 use super::stream::{Socket, Stream, Transport, Version};
@@ -39,6 +36,10 @@ use super::stream::{Socket, Stream, Transport, Version};
 const PENDING_RESETS_MAX: usize = 20;
 /// Streams that the peer's errors may make us reset.
 const LOCAL_RESETS_MAX: usize = 1024;
+/// What is read of an HTTP/1.1 connection at a time.
+const READ_BYTES_MAX: usize = 64 << 10;
+/// What waits to be sent on a stream.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Longer than any process lives.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -69,7 +70,9 @@ pub(super) async fn serve<A: Append>(
             drive(connection, &service, &activity, watch, phase).await
         }
         Version::Http2 => {
-            let builder = http2_builder(&service.listener.keepalive);
+            let wide = service.shared.wide.try_acquire().ok();
+            let windows = if wide.is_some() { Windows::WIDE } else { Windows::NARROW };
+            let builder = http2_builder(&service.listener.keepalive, windows);
             let connection = builder.serve_connection(io, answer);
             drive(connection, &service, &activity, watch, phase).await
         }
@@ -124,22 +127,22 @@ fn http1_builder() -> http1::Builder {
     builder
         .header_read_timeout(None)
         .max_header_size(HEADER_BYTES_MAX as usize)
-        .max_buf_size(FRAME_BYTES_MAX as usize)
+        .max_buf_size(READ_BYTES_MAX)
         .timer(TokioTimer::new());
     builder
 }
 
-fn http2_builder(keepalive: &Keepalive) -> http2::Builder<TokioExecutor> {
+fn http2_builder(keepalive: &Keepalive, windows: Windows) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .max_frame_size(FRAME_BYTES_MAX)
+        .initial_connection_window_size(windows.connection)
+        .initial_stream_window_size(windows.stream)
+        .max_frame_size(windows.frame)
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADER_BYTES_MAX)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-        .max_send_buf_size(FRAME_BYTES_MAX as usize)
+        .max_send_buf_size(ANSWER_BYTES_MAX)
         .keep_alive_interval(keepalive.time)
         .keep_alive_timeout(keepalive.timeout)
         .timer(TokioTimer::new());

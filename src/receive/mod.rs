@@ -48,8 +48,8 @@ use crate::signal::Record;
 
 pub use auth::TokenError;
 pub use config::{
-    Auth, Bind, CONNECTION_WINDOW_BYTES, Config, Cors, FRAME_BYTES_MAX, HEADER_BYTES_MAX,
-    InvalidUtf8, Keepalive, Listener, Paths, STREAM_WINDOW_BYTES, STREAMS_MAX, Timeouts, Tls,
+    Auth, Bind, CONNECTION_BYTES, Config, Cors, HEADER_BYTES_MAX, InvalidUtf8, Keepalive, Listener,
+    Paths, STREAMS_MAX, Timeouts, Tls, Windows,
 };
 pub use server::{BindError, Bound, Deps, Drained, Endpoint, Handle, bind};
 pub use service::ContextHeaders;

@@ -52,6 +52,8 @@ pub(super) struct Shared<A> {
     in_flight: InFlight,
     pub(super) large_request_bytes: usize,
     large_request: Semaphore,
+    /// Connections that may have wide windows.
+    pub(super) wide: Semaphore,
     pub(super) context_headers: ContextHeaders,
     pub(super) serving: watch::Receiver<bool>,
     metrics: Metrics,
@@ -70,6 +72,7 @@ impl<A> Shared<A> {
             in_flight: deps.in_flight.clone(),
             large_request_bytes: config.large_request_bytes,
             large_request: Semaphore::new(1),
+            wide: Semaphore::new(Config::wide_of(config.connections_max)),
             context_headers,
             serving,
             metrics: Metrics::new(&deps.registry),
