@@ -160,6 +160,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let deps = export::Deps { clock: Arc::clone(&clock), registry: registry.clone(), memory };
     let exporters =
         export::Exporters::start(config.export.clone(), deps, |name| journal.reader(name))?;
+    export::queues::expose(&registry, &journal, &exporters.handle());
     let local = Local::open(&config, &journal, &registry, &clock).await;
     let notifier = alerts::start(&config, &journal, &registry, &clock).await?;
 

@@ -62,9 +62,6 @@ pub(super) fn remove(registry: &Registry, exporter: &str, signal: Signal) {
         &desc::EXPORTER_IN_FLIGHT,
         &desc::EXPORTER_BACKING_OFF,
         &desc::EXPORTER_HELD,
-        &desc::EXPORTER_QUEUE_SIZE,
-        &desc::EXPORTER_QUEUE_CAPACITY,
-        &desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS,
     ] {
         registry.remove(desc, &[exporter, signal.name()]);
     }

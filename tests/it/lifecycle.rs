@@ -50,6 +50,25 @@ async fn an_admin_address_in_use_is_said_before_a_journal_is_touched() {
 }
 
 #[tokio::test]
+async fn every_metric_of_exporters_in_the_documentation_is_shown_for_an_exporter() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let config = format!("{}exporters: {{debug: }}\n", config(directory.path(), admin));
+    let agent = Agent::start(directory.path(), &config, admin).await;
+    let (_, metrics) = agent.get("/metrics").unwrap();
+    let rows =
+        include_str!("../../docs/metrics.md").lines().filter_map(|row| row.split('`').nth(1));
+    let families: Vec<_> = rows.filter(|name| name.contains("_exporter_")).collect();
+    assert!(families.len() > 20, "{families:?}");
+    for name in families {
+        let series = format!("{name}{{exporter=\"debug\"");
+        assert!(metrics.lines().any(|line| line.starts_with(&series)), "{name}: {metrics}");
+        let kind = format!("# TYPE {name} ");
+        assert_eq!(metrics.lines().filter(|line| line.starts_with(&kind)).count(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn every_admin_document_can_be_read_and_names_no_family_twice() {
     let directory = tempfile::tempdir().unwrap();
     let admin = free_address();
