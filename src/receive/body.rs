@@ -75,7 +75,7 @@ where
             }
         };
         match frame {
-            None => return assembly.finish(),
+            None => return assembly.finish(admission),
             Some(Ok(frame)) => {
                 if let Ok(bytes) = frame.into_data() {
                     assembly.push(bytes, admission)?;
@@ -170,7 +170,8 @@ impl Assembly {
         Ok(())
     }
 
-    fn finish(self) -> Result<Message, Refusal> {
+    fn finish(mut self, admission: &mut Admission<'_>) -> Result<Message, Refusal> {
+        admission.trim(&mut self.joined);
         let bytes = if self.joined.is_empty() { self.first } else { self.joined.into() };
         if self.framing != Framing::Grpc {
             return Ok(Message { bytes, compressed: false });
@@ -296,6 +297,19 @@ mod tests {
             let steps = if framing == PLAIN { 6 } else { 4 };
             assert_eq!(capacities.len(), steps, "{capacities:?}");
         }
+    }
+
+    #[test]
+    fn a_message_in_two_frames_holds_no_more_than_its_bytes() {
+        let (in_flight, large) = (InFlight::new(1 << 20), Semaphore::new(1));
+        let mut admission = Admission::new(&in_flight, 1 << 20, 1 << 20, &large);
+        let mut assembly = Assembly::new(PLAIN, &admission).unwrap();
+        for frame in ["hello ", "world"] {
+            assembly.push(Bytes::from_static(frame.as_bytes()), &mut admission).unwrap();
+        }
+        let message = assembly.finish(&mut admission).unwrap();
+        assert_eq!(in_flight.used(), message.bytes.len());
+        assert_eq!(message.bytes.try_into_mut().unwrap().capacity(), 11);
     }
 
     #[tokio::test]

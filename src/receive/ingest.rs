@@ -6,7 +6,7 @@
 //!
 //! Everything between reading and appending is one synchronous stretch on bytes, which leaves the
 //! runtime's workers to others when the body is a large one. An uncompressed
-//! protobuf body that came in one frame is neither copied nor changed. The bytes stay charged to the
+//! protobuf body that came in one frame is not changed, and not copied unless it is small. The bytes stay charged to the
 //! in-flight budget until the journal has made them durable.
 
 use bytes::Bytes;
@@ -36,6 +36,8 @@ const HIGH_RATIO: usize = 200;
 const USUAL_RATIO: usize = 4;
 /// How many times its input the protobuf of JSON can be: an array of `0,` becomes doubles.
 const JSON_GROWTH_MAX: usize = 4;
+/// A body up to here is copied out of its connection's read buffer, which it would keep from being used again.
+const COPY_BYTES_MAX: usize = 16 << 10;
 /// So that a tiny request is not transcoded twice.
 const JSON_SLACK: usize = 1 << 10;
 
@@ -160,7 +162,10 @@ impl<A: Append> Service<A> {
             _ => envelope.coding,
         };
         if coding == Coding::Identity || bytes.is_empty() {
-            return Ok(bytes);
+            return match envelope.format {
+                Format::Protobuf => out_of_its_buffer(bytes, admission),
+                Format::Json => Ok(bytes),
+            };
         }
         let inflated = inflate(coding, &bytes, admission)?;
         if inflated.len() / HIGH_RATIO > bytes.len() {
@@ -185,10 +190,21 @@ impl<A: Append> Service<A> {
     }
 }
 
-/// Whether there is anything to keep. Profiles are opaque here, and sketches are in no ledger: what counts no items may
-/// still say something.
+/// A small body on its own: as a part of what was read with it, it would hold a buffer of 8 KiB or more for as long as
+/// the journal keeps the record in memory.
+fn out_of_its_buffer(bytes: Bytes, admission: &mut Admission<'_>) -> Result<Bytes, Refusal> {
+    if bytes.len() > COPY_BYTES_MAX {
+        return Ok(bytes);
+    }
+    admission.charge(bytes.len())?;
+    let copied = Bytes::copy_from_slice(&bytes);
+    admission.release(bytes.len());
+    Ok(copied)
+}
+
+/// Whether there is anything to keep. Sketches are in no ledger: without counted items, they say something all the same.
 fn says_something(record: &Record) -> bool {
-    let uncounted = record.signal == Signal::Profiles || record.flags.contains(Flags::LOCAL);
+    let uncounted = record.flags.contains(Flags::LOCAL);
     record.items > 0 || (uncounted && !record.payload.is_empty())
 }
 
@@ -306,12 +322,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_of_sketches_is_kept_though_it_counts_no_items() {
+    fn of_requests_that_count_no_items_only_sketches_are_kept() {
         for (signal, flags, bytes, expected) in [
             (Signal::Logs, Flags::LOCAL, &b"x"[..], true),
             (Signal::Logs, Flags::LOCAL, b"", false),
             (Signal::Logs, Flags::default(), b"x", false),
-            (Signal::Profiles, Flags::default(), b"x", true),
+            (Signal::Profiles, Flags::default(), b"x", false),
         ] {
             let (meta, payload) = (Meta::default(), Bytes::from_static(bytes));
             let record = Record { signal, items: 0, flags, meta, payload };

@@ -103,6 +103,9 @@ async fn profiles_are_taken_as_they_are() {
     assert_eq!(call(&mut sender, path, framed(false, body), &[]).await.code, 0);
     let records = server.journal.records();
     assert_eq!((records[0].signal, &records[0].payload[..]), (Signal::Profiles, &body[..]));
+    // A dictionary alone counts no profile: like an empty request of any signal, it is nothing to deliver.
+    assert_eq!(call(&mut sender, path, framed(false, b"\x12\x02\x2a\x00"), &[]).await.code, 0);
+    assert_eq!(server.journal.records().len(), 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Catalogue rows "HTTP" and, over HTTP, "Wire and framing".
 
+use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use sidelight_agent::journal::AppendError;
 use sidelight_agent::receive::InvalidUtf8;
@@ -32,6 +33,27 @@ async fn every_signal_is_taken_over_http_1_and_h2c() {
     let record = &server.journal.records()[0];
     assert_eq!((record.signal, record.items, &record.payload[..]), (Signal::Traces, 3, &body[..]));
     assert_eq!(server.count(&desc::RECEIVER_ACCEPTED_SPANS, &["otlp", "http"]), 3);
+}
+
+#[tokio::test]
+async fn a_small_request_that_is_kept_holds_no_buffer_of_its_connection() {
+    let server = Server::plain().await;
+    let stream = TokioIo::new(server.connect().await);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        sender.ready().await.unwrap();
+        let request = post("/v1/traces", traces_bytes(1), &[PROTOBUF]);
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    }
+    // The connection is open, and has its read buffer still.
+    let records = std::mem::take(&mut *server.journal.records.lock().unwrap());
+    assert_eq!(records.len(), 3);
+    for record in records {
+        assert!(record.payload.is_unique());
+        let bytes = record.payload.len();
+        assert_eq!(record.payload.try_into_mut().unwrap().capacity(), bytes);
+    }
 }
 
 #[tokio::test]
