@@ -149,7 +149,8 @@ impl<A: Append> Service<A> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let mut admission = self.admission();
+        // Nobody needs a token to ask: what is asked must not fill the memory of those who have one.
+        let mut admission = self.admission_up_to(health::REQUEST_BYTES_MAX);
         let timeout = self.listener.timeouts.body;
         Ok(body::read(body, Framing::Grpc, timeout, &mut admission).await?.bytes)
     }

@@ -25,6 +25,9 @@ const SERVICES: [&str; 5] = [
     "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
 ];
 
+/// The largest request that is read: no name that is known fills it.
+pub(super) const REQUEST_BYTES_MAX: usize = 1 << 10;
+
 /// `HealthCheckResponse.ServingStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

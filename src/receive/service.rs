@@ -102,9 +102,13 @@ impl<A> Service<A> {
 
     /// An admission that holds nothing yet.
     pub(super) fn admission(&self) -> Admission<'_> {
+        self.admission_up_to(self.listener.message_bytes_max)
+    }
+
+    /// One for a message of at most `message_bytes_max`.
+    pub(super) fn admission_up_to(&self, message_bytes_max: usize) -> Admission<'_> {
         let Shared { in_flight, large_request_bytes, large_request, .. } = &*self.shared;
-        let limit = self.listener.message_bytes_max;
-        Admission::new(in_flight, limit, *large_request_bytes, large_request)
+        Admission::new(in_flight, message_bytes_max, *large_request_bytes, large_request)
     }
 
     /// Whether the sender may send.

@@ -38,16 +38,13 @@ pub enum UnixError {
 /// [`UnixError`]; nothing that was there is lost, unless it was a socket that nobody listens on.
 pub(super) fn bind(path: &Path, mode: u32) -> Result<UnixListener, UnixError> {
     let io_error = |source| UnixError::Io { path: path.to_owned(), source };
-    match path.symlink_metadata() {
-        Ok(found) if found.file_type().is_socket() => unlink_stale(path)?,
-        Ok(_) => return Err(UnixError::NotASocket { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io_error(error)),
-    }
+    make_way(path)?;
     // Bound under another name and moved, so that at no moment it can be opened with a wider mode.
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
     let private = path.with_file_name(name);
+    // In a container every start may have the same number as one that was killed right here.
+    make_way(&private)?;
     let listener = std::os::unix::net::UnixListener::bind(&private).map_err(io_error)?;
     let published = std::fs::set_permissions(&private, std::fs::Permissions::from_mode(mode))
         .and_then(|()| std::fs::rename(&private, path))
@@ -58,6 +55,16 @@ pub(super) fn bind(path: &Path, mode: u32) -> Result<UnixListener, UnixError> {
         let _ = std::fs::remove_file(&private);
         io_error(error)
     })
+}
+
+/// Removes a stale socket from `path`, where nothing else may be.
+fn make_way(path: &Path) -> Result<(), UnixError> {
+    match path.symlink_metadata() {
+        Ok(found) if found.file_type().is_socket() => unlink_stale(path),
+        Ok(_) => Err(UnixError::NotASocket { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(UnixError::Io { path: path.to_owned(), source }),
+    }
 }
 
 /// Removes a socket that refuses connections.
@@ -86,6 +93,16 @@ mod tests {
         drop(first);
         let _second = bind(&path, 0o600).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1, "nothing else is left there");
+    }
+
+    #[tokio::test]
+    async fn what_a_start_of_the_same_process_number_left_when_it_was_killed_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("otlp.sock");
+        let private = dir.path().join(format!("otlp.sock.{}", std::process::id()));
+        drop(std::os::unix::net::UnixListener::bind(&private).unwrap());
+        let _bound = bind(&path, 0o660).unwrap();
         assert_eq!(dir.path().read_dir().unwrap().count(), 1, "nothing else is left there");
     }
 

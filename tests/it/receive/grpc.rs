@@ -129,6 +129,23 @@ async fn one_byte_above_the_limit_is_exhausted_for_good() {
 }
 
 #[tokio::test]
+async fn a_health_request_that_holds_more_than_a_name_is_refused_at_its_header() {
+    let server = Server::plain().await;
+    let mut sender = h2c(server.connect().await).await;
+    for method in ["Check", "Watch"] {
+        let path = format!("/grpc.health.v1.Health/{method}");
+        let long = framed(false, &[&[0x0a, 0xfd, 0x07][..], &[b'x'; 1021]].concat());
+        let answer = call(&mut sender, &path, long.clone(), &[]).await;
+        assert_eq!((answer.code, answer.details.code), (8, 8), "{method}");
+        // Of one above the limit, nothing but its header is waited for.
+        let answer = call(&mut sender, &path, long[..100].to_vec(), &[]).await;
+        assert_eq!(answer.code, 8, "{method}");
+    }
+    assert_eq!(server.refused_by_limit("message_bytes"), 4);
+    assert_eq!(server.in_flight.used(), 0);
+}
+
+#[tokio::test]
 async fn garbage_is_an_invalid_argument_that_says_where() {
     let server = Server::plain().await;
     let mut sender = h2c(server.connect().await).await;
