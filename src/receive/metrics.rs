@@ -1,12 +1,13 @@
 //! The receiver's self-metrics: handles made once, so that a measurement is one atomic add.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use crate::signal::Signal;
 use crate::telemetry::{Counter, Desc, Registry, desc};
 
 /// How a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Transport {
     Grpc,
     Http,
@@ -31,6 +32,8 @@ const RECEIVER: &str = "otlp";
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
+    /// At most one for each kind of refusal, transport and signal. Overload refuses often: names are looked up once.
+    refusals: RwLock<HashMap<RefusedAs, Refusals>>,
     grpc: ByTransport,
     http: ByTransport,
     /// Made when it first happens: most agents are in no application's process.
@@ -49,6 +52,27 @@ pub(super) struct Metrics {
     pub(super) limit_connection_age: Counter,
 }
 
+/// What a refused request is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RefusedAs {
+    pub(super) transport: Transport,
+    /// `None` when that was not understood.
+    pub(super) signal: Option<Signal>,
+    /// The status, of gRPC or HTTP.
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+    /// The limit behind it.
+    pub(super) limit: Option<&'static str>,
+}
+
+#[derive(Debug)]
+struct Refusals {
+    answers: Counter,
+    limit: Option<Counter>,
+    /// Items and requests.
+    of_signal: Option<[Counter; 2]>,
+}
+
 #[derive(Debug)]
 struct ByTransport {
     accepted: [Counter; 4],
@@ -62,6 +86,7 @@ impl Metrics {
         let limit = |name| registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[RECEIVER, name]);
         Self {
             registry: registry.clone(),
+            refusals: RwLock::default(),
             grpc: ByTransport::new(registry, Transport::Grpc),
             http: ByTransport::new(registry, Transport::Http),
             process: OnceLock::new(),
@@ -99,23 +124,15 @@ impl Metrics {
     }
 
     /// A request was refused. `items` is 0 when it was not understood as far as counting them.
-    pub(super) fn refused(
-        &self,
-        transport: Transport,
-        signal: Option<Signal>,
-        items: u32,
-        code: &str,
-        reason: &str,
-    ) {
-        let name = signal.map_or("", Signal::name);
-        let labels = [RECEIVER, transport.label(), name, code];
-        self.registry.counter(&desc::RECEIVER_REQUESTS, &labels).add(1);
-        if let Some(signal) = signal {
-            let labels = [RECEIVER, transport.label(), reason];
-            self.registry.counter(refused_items(signal), &labels).add(items.into());
-            let labels = [RECEIVER, signal.name(), reason];
-            self.registry.counter(&desc::RECEIVER_REFUSED_REQUESTS, &labels).add(1);
+    pub(super) fn refused(&self, refused: &RefusedAs, items: u32) {
+        let known = self.refusals.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refusals) = known.get(refused) {
+            return refusals.count(items);
         }
+        drop(known);
+        let refusals = Refusals::new(&self.registry, refused);
+        refusals.count(items);
+        self.refusals.write().unwrap_or_else(PoisonError::into_inner).insert(*refused, refusals);
     }
 
     /// A secret's file changed, or could not be used.
@@ -123,9 +140,40 @@ impl Metrics {
         self.registry.counter(&desc::RECEIVER_RELOADS, &[RECEIVER, file, outcome]).add(1);
     }
 
-    /// A limit of one request was reached.
+    /// A limit of a connection was reached.
     pub(super) fn limit(&self, limit: &str) {
         self.registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[RECEIVER, limit]).add(1);
+    }
+}
+
+impl Refusals {
+    fn new(registry: &Registry, refused: &RefusedAs) -> Self {
+        let RefusedAs { transport, signal, code, reason, limit } = *refused;
+        let (transport, name, code) =
+            (transport.label(), signal.map_or("", Signal::name), code.to_string());
+        let limit =
+            limit.map(|name| registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[RECEIVER, name]));
+        let of_signal = |signal: Signal| {
+            let requests = [RECEIVER, signal.name(), reason];
+            [
+                registry.counter(refused_items(signal), &[RECEIVER, transport, reason]),
+                registry.counter(&desc::RECEIVER_REFUSED_REQUESTS, &requests),
+            ]
+        };
+        let answers = [RECEIVER, transport, name, &code];
+        let answers = registry.counter(&desc::RECEIVER_REQUESTS, &answers);
+        Self { answers, limit, of_signal: signal.map(of_signal) }
+    }
+
+    fn count(&self, items: u32) {
+        self.answers.add(1);
+        if let Some(limit) = &self.limit {
+            limit.add(1);
+        }
+        if let Some([of_items, of_requests]) = &self.of_signal {
+            of_items.add(items.into());
+            of_requests.add(1);
+        }
     }
 }
 
@@ -162,5 +210,39 @@ const fn refused_items(signal: Signal) -> &'static Desc {
         Signal::Metrics => &desc::RECEIVER_REFUSED_METRIC_POINTS,
         Signal::Logs => &desc::RECEIVER_REFUSED_LOG_RECORDS,
         Signal::Profiles => &desc::RECEIVER_REFUSED_PROFILES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_counted_each_as_what_it_is() {
+        let registry = Registry::default();
+        let metrics = Metrics::new(&registry);
+        let memory = RefusedAs {
+            transport: Transport::Grpc,
+            signal: Some(Signal::Traces),
+            code: 14,
+            reason: "memory",
+            limit: Some("in_flight_bytes"),
+        };
+        let large = RefusedAs { limit: Some("large_requests"), ..memory };
+        let unknown = RefusedAs { signal: None, limit: None, ..memory };
+        for (refused, items) in [(memory, 3), (large, 0), (memory, 4), (unknown, 0)] {
+            metrics.refused(&refused, items);
+        }
+        for (desc, labels, expected) in [
+            (&desc::RECEIVER_REQUESTS, &["otlp", "grpc", "traces", "14"][..], 3),
+            (&desc::RECEIVER_REQUESTS, &["otlp", "grpc", "", "14"], 1),
+            (&desc::RECEIVER_REFUSED_SPANS, &["otlp", "grpc", "memory"], 7),
+            (&desc::RECEIVER_REFUSED_REQUESTS, &["otlp", "traces", "memory"], 3),
+            (&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "in_flight_bytes"], 2),
+            (&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "large_requests"], 1),
+        ] {
+            assert_eq!(registry.counter(desc, labels).get(), expected, "{labels:?}");
+        }
+        assert_eq!(metrics.refusals.read().unwrap().len(), 3);
     }
 }

@@ -18,7 +18,7 @@ use super::auth::Token;
 use super::config::{Config, Listener};
 use super::grpc::is_grpc;
 use super::ingest::Refused;
-use super::metrics::{Metrics, Transport};
+use super::metrics::{Metrics, RefusedAs, Transport};
 use super::reply::Reply;
 use super::server::Deps;
 use super::status::Refusal;
@@ -84,16 +84,12 @@ impl<A> Shared<A> {
 pub(super) struct Service<A> {
     pub(super) shared: Arc<Shared<A>>,
     pub(super) listener: Listener,
-    token: Option<Token>,
+    token: Option<Arc<Token>>,
 }
 
 impl<A> Service<A> {
-    pub(super) const fn new(
-        shared: Arc<Shared<A>>,
-        listener: Listener,
-        token: Option<Token>,
-    ) -> Self {
-        Self { shared, listener, token }
+    pub(super) fn new(shared: Arc<Shared<A>>, listener: Listener, token: Option<Token>) -> Self {
+        Self { shared, listener, token: token.map(Arc::new) }
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -125,13 +121,11 @@ impl<A> Service<A> {
     ) {
         let Refused { refusal, items } = refused;
         let code = match transport {
-            Transport::Grpc | Transport::Process => (refusal.code() as u8).to_string(),
-            Transport::Http => refusal.http().as_u16().to_string(),
+            Transport::Grpc | Transport::Process => (refusal.code() as u8).into(),
+            Transport::Http => refusal.http().as_u16(),
         };
-        self.metrics().refused(transport, signal, *items, &code, refusal.reason());
-        if let Some(limit) = refusal.limit() {
-            self.metrics().limit(limit);
-        }
+        let (reason, limit) = (refusal.reason(), refusal.limit());
+        self.metrics().refused(&RefusedAs { transport, signal, code, reason, limit }, *items);
         tracing::debug!(?transport, ?signal, %refusal, "request refused");
     }
 
@@ -146,26 +140,25 @@ impl<A> Service<A> {
 
     /// Looks at the token's and certificates' files for changes, forever.
     pub(super) async fn keep_secrets_fresh(&self, tls: Option<Arc<TlsFiles>>) -> Infallible {
-        let token = self.token.as_ref();
-        let token_loop = self.keep_fresh(
-            "bearer_token",
-            token.map(|token| (token.config.reload_interval, || token.reload())),
-        );
-        let tls = tls.as_deref();
-        let tls_loop = self
-            .keep_fresh("tls", tls.map(|files| (files.config.reload_interval, || files.reload())));
+        let token = self.token.clone();
+        let token = token.map(|token| (token.config.reload_interval, move || token.reload()));
+        let tls = tls.map(|files| (files.config.reload_interval, move || files.reload()));
+        let (token_loop, tls_loop) =
+            (self.keep_fresh("bearer_token", token), self.keep_fresh("tls", tls));
         tokio::select! { never = token_loop => never, never = tls_loop => never }
     }
 
-    async fn keep_fresh<E: std::error::Error + 'static>(
+    async fn keep_fresh<E: std::error::Error + Send + 'static>(
         &self,
         file: &'static str,
-        source: Option<(Duration, impl Fn() -> Result<bool, E>)>,
+        source: Option<(Duration, impl Fn() -> Result<bool, E> + Clone + Send + 'static)>,
     ) -> Infallible {
         let Some((interval, reload)) = source else { return std::future::pending().await };
         loop {
             tokio::time::sleep(interval).await;
-            match reload() {
+            // A volume that hangs holds up a thread for that, and none that serves.
+            let read = tokio::task::spawn_blocking(reload.clone()).await;
+            match read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!(file, "reloaded");

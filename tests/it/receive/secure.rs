@@ -52,6 +52,38 @@ async fn without_the_token_nothing_is_taken_over_either_protocol() {
     assert_eq!(call(&mut sender, TRACES, message, &[bearer]).await.code, 0);
 }
 
+#[tokio::test]
+async fn a_token_file_whose_disk_hangs_holds_up_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, good) = (dir.path().join("token"), dir.path().join("good"));
+    for file in [&file, &good] {
+        std::fs::write(file, "s3cret").unwrap();
+    }
+    let auth = Auth { bearer_token_file: file.clone(), reload_interval: SOON };
+    let server = Server::start(|listener, _| listener.auth = Some(auth)).await;
+    // Who reads it waits for as long as a writer has it open.
+    let fifo = dir.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    std::fs::rename(&fifo, &file).unwrap();
+    let (reads, being_read) = tokio::sync::oneshot::channel();
+    let (answered, until_answered) = std::sync::mpsc::channel::<()>();
+    let fifo = file.clone();
+    let hanging = std::thread::spawn(move || {
+        let open = std::fs::OpenOptions::new().write(true).open(fifo).unwrap();
+        let _ = reads.send(());
+        let in_time = until_answered.recv_timeout(Duration::from_secs(10)).is_ok();
+        drop(open);
+        in_time
+    });
+    being_read.await.unwrap();
+    let headers = [PROTOBUF, ("authorization", "Bearer s3cret")];
+    let response = send(&server, post("/v1/traces", traces_bytes(1), &headers)).await;
+    assert_eq!(response.status(), 200);
+    std::fs::rename(&good, &file).unwrap();
+    let _ = answered.send(());
+    assert!(hanging.join().unwrap(), "answered while the file was being read");
+}
+
 fn tls(dir: &Path, mutual: bool) -> Tls {
     Tls {
         cert_file: dir.join("cert.pem"),
