@@ -59,14 +59,15 @@ impl Status {
     }
 
     /// What the status of an HTTP response without `grpc-status` means to a gRPC client: a proxy
-    /// answered in the server's place (gRPC, "HTTP to gRPC Status Code Mapping").
+    /// answered in the server's place (gRPC, "HTTP to gRPC Status Code Mapping"; to it are added a redirect and 405,
+    /// which say the same of the destination as 404).
     #[must_use]
     pub const fn from_http_to_grpc(status: u16) -> Self {
         Self::Grpc(match status {
             400 => 13,
             401 => 16,
             403 => 7,
-            404 => 12,
+            300..=399 | 404 | 405 => 12,
             429 | 502 | 503 | 504 => 14,
             _ => 2,
         })
@@ -169,6 +170,9 @@ mod tests {
             (503, Disposition::Retry),
             (404, Disposition::Hold),
             (403, Disposition::Hold),
+            (301, Disposition::Hold),
+            (308, Disposition::Hold),
+            (405, Disposition::Hold),
             (400, Disposition::Refused),
             (418, Disposition::Refused),
         ] {
