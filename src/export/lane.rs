@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::account::{Account, Closed};
-use super::batch::{Batch, Limits, divide, plan};
+use super::batch::{Batch, Limits, Piece, divide, plan};
 use super::budget::Share;
 use super::client::{Partial, Response, SendError};
 use super::config::Destination;
 use super::disposition::Disposition;
 use super::intake::Intake;
 use super::metrics::LaneMetrics;
-use super::refused::{Rejection, Sample, escaped, payload_head};
+use super::refused::{Rejection, SAMPLES_MAX, Sample, escaped, payload_head};
 use super::report::Report;
 use super::schedule::{Failure, Schedule, Verdict};
 use super::spans::{note_outcome, own_span};
@@ -254,7 +254,17 @@ impl<I: Intake> Lane<I> {
             return;
         }
         let records_max = if self.schedule.searches() { 1 } else { READ_RECORDS_MAX };
-        let entries = match self.intake.next(self.limits.max_size, records_max).await {
+        let read = tokio::select! {
+            biased;
+            read = self.intake.next(self.limits.max_size, records_max) => read,
+            // A disk may never answer: who ends the lane does not wait for it.
+            _ = self.parts.mode.changed() => {
+                self.parts.share.give_back(wanted);
+                self.dry = false;
+                return;
+            }
+        };
+        let entries = match read {
             Ok(entries) => entries,
             Err(why) => {
                 self.parts.report.unreadable(&why);
@@ -308,9 +318,14 @@ impl<I: Intake> Lane<I> {
             rejected = partial.rejected.min(batch.items());
             metrics.rejected.add(rejected);
             self.parts.report.partial(&partial);
-            if rejected > 0 {
-                self.sample(batch, "partial success", &partial.message);
-            }
+            let mut left = rejected;
+            // As below: the first ones bear them.
+            let bearing = batch.pieces.iter().take_while(|piece| {
+                let bears = left > 0;
+                left = left.saturating_sub(piece.items.into());
+                bears
+            });
+            self.sample(bearing, "partial success", &partial.message);
         }
         self.schedule.delivered(Instant::now());
         self.parts.report.delivered();
@@ -338,7 +353,7 @@ impl<I: Intake> Lane<I> {
             SendError::Answered { status, message, .. } => (status.to_string(), message.clone()),
             other => ("not sent".to_owned(), other.chain()),
         };
-        self.sample(&batch, &status, &message);
+        self.sample(&batch.pieces, &status, &message);
         match batch.pieces.len() {
             1 => self.keep(batch, error, DropReason::Permanent),
             // They are not at fault.
@@ -383,7 +398,7 @@ impl<I: Intake> Lane<I> {
                 self.drop_batch(&batch, DropReason::Expired);
             }
             Verdict::Rejected(batch) => {
-                self.sample(&batch, "rejected", &error.chain());
+                self.sample(&batch.pieces, "rejected", &error.chain());
                 self.parts.report.refused(error, &batch);
                 self.keep(batch, error, DropReason::Rejected);
             }
@@ -419,7 +434,7 @@ impl<I: Intake> Lane<I> {
     }
 
     fn drop_batch(&mut self, batch: &Batch, reason: DropReason) {
-        let end = |account: &mut Account, piece: &super::batch::Piece| {
+        let end = |account: &mut Account, piece: &Piece| {
             account.end_piece(piece.seq, 0, Some((reason, piece.items)))
         };
         let closed =
@@ -444,8 +459,8 @@ impl<I: Intake> Lane<I> {
         self.parts.share.give_back(freed);
     }
 
-    fn sample(&self, batch: &Batch, status: &str, message: &str) {
-        for piece in &batch.pieces {
+    fn sample<'a>(&self, pieces: impl IntoIterator<Item = &'a Piece>, status: &str, message: &str) {
+        for piece in pieces.into_iter().take(SAMPLES_MAX) {
             self.parts.report.sample(Sample {
                 at_unix_nano: self.parts.clock.unix_nano().0,
                 seq: piece.seq,

@@ -130,6 +130,11 @@ impl Report {
         self.cell.refused.push(sample);
     }
 
+    #[cfg(test)]
+    pub(super) fn samples(&self) -> Vec<Sample> {
+        self.cell.refused.list()
+    }
+
     pub(super) fn stopped(&self) {
         self.cell.update(|status| {
             status.state = State::Stopped;

@@ -71,13 +71,30 @@ fn open(directory: &Path, clock: &Arc<dyn Clock>) -> Journal {
 
 /// A lane that has read a record of 3 items, whose sequence is told.
 async fn lane_with_a_record(directory: &Path) -> (Journal, Lane<Reader>, u64) {
+    let (journal, lane, seqs) = lane_with_records(directory, 1).await;
+    (journal, lane, seqs[0])
+}
+
+/// A lane that has read so many.
+async fn lane_with_records(directory: &Path, count: usize) -> (Journal, Lane<Reader>, Vec<u64>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let journal = open(directory, &clock);
     let (meta, _) = Meta::from_headers([("x-noise", &b"1"[..]), ("x-tenant", &b"shop"[..])]);
     let payload = bytes::Bytes::from_static(&[10, 0]);
     let record = Record { signal: Signal::Logs, items: 3, flags: Flags::default(), meta, payload };
-    let seq = journal.append(record).await.unwrap();
+    let mut seqs = Vec::new();
+    for _ in 0..count {
+        seqs.push(journal.append(record.clone()).await.unwrap());
+    }
+    let (parts, destination, _) = parts(clock);
+    let intake = journal.reader(READER).unwrap();
+    let mut lane = Lane::new(parts, &destination, Carry::fresh(intake));
+    lane.limits.max_size = 1 << 10;
+    lane.read().await;
+    (journal, lane, seqs)
+}
 
+fn parts(clock: Arc<dyn Clock>) -> (Parts, Destination, watch::Sender<Mode>) {
     let endpoint =
         Endpoint::parse("http://127.0.0.1:9", false, Protocol::Grpc.default_port()).unwrap();
     let client = ClientConfig::new(Protocol::Grpc, endpoint);
@@ -85,6 +102,7 @@ async fn lane_with_a_record(directory: &Path) -> (Journal, Lane<Reader>, u64) {
     let mut destination = Destination::new("otlp_grpc/a", Target::Otlp(Box::new(client)));
     destination.headers_from_context = vec!["x-tenant".to_owned()];
     let cell = Arc::new(LaneCell::new("otlp_grpc/a", Signal::Logs));
+    let (mode, told) = watch::channel(Mode::Run);
     let parts = Parts {
         signal: Signal::Logs,
         sink: Arc::new(sink),
@@ -92,13 +110,64 @@ async fn lane_with_a_record(directory: &Path) -> (Journal, Lane<Reader>, u64) {
         metrics: LaneMetrics::new(&Registry::default(), "otlp_grpc/a", Signal::Logs),
         report: Report::new(cell, Arc::clone(&clock)),
         clock,
-        mode: watch::channel(Mode::Run).1,
+        mode: told,
     };
-    let intake = journal.reader(READER).unwrap();
-    let mut lane = Lane::new(parts, &destination, Carry::fresh(intake));
-    lane.limits.max_size = 1 << 10;
-    lane.read().await;
-    (journal, lane, seq)
+    (parts, destination, mode)
+}
+
+/// A journal whose disk never answers.
+struct Hung {
+    reads: tokio::sync::mpsc::Sender<()>,
+}
+
+impl Intake for Hung {
+    async fn wait(&mut self, _: usize, _: Duration) -> bool {
+        true
+    }
+    async fn next(&mut self, _: usize, _: usize) -> Result<Vec<crate::journal::Entry>, String> {
+        self.reads.send(()).await.unwrap();
+        std::future::pending().await
+    }
+    fn settle(&self, _: Vec<crate::journal::Settled>) {}
+    fn keep_rejected(&self, _: Rejected) -> impl Future<Output = ()> + Send + 'static {
+        std::future::ready(())
+    }
+    fn not_kept(&self, _: usize) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_ends_though_the_disk_never_answers_its_read() {
+    for last in [Mode::Stop, Mode::Release] {
+        let (parts, destination, mode) = parts(Arc::new(SystemClock::new()));
+        let (reads, mut reading) = tokio::sync::mpsc::channel(1);
+        let mut lane = Lane::new(parts, &destination, Carry::fresh(Hung { reads }));
+        // Another read of as much is refused for as long as the first holds what it charged.
+        lane.limits.max_size = 1 << 20;
+        lane.weight = 100;
+        let lane = tokio::spawn(lane.run());
+        reading.recv().await.unwrap();
+        mode.send_replace(Mode::Drain);
+        reading.recv().await.unwrap();
+        mode.send_replace(last);
+        let ended = tokio::time::timeout(Duration::from_secs(1), lane).await;
+        assert_eq!(ended.expect("it ends").unwrap().unsettled(), 0);
+    }
+}
+
+#[tokio::test]
+async fn of_a_partial_success_those_records_are_samples_that_bear_the_loss() {
+    for (rejected, dropped, sampled) in [(4, 4, 2), (0, 0, 0), (u64::MAX, 300, 50)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (journal, mut lane, seqs) = lane_with_records(directory.path(), 100).await;
+        let batch = lane.schedule.take(Instant::now()).unwrap();
+        assert_eq!(batch.pieces.len(), 100);
+        lane.delivered(&batch, Some(Partial { rejected, message: "no".to_owned() }));
+        let samples: Vec<u64> = lane.parts.report.samples().iter().map(|s| s.seq).collect();
+        assert_eq!(samples, seqs[..sampled]);
+        let row = journal.ledger().readers.remove(0);
+        assert_eq!(row.dropped.values().sum::<u64>(), dropped);
+        assert!(row.balances());
+    }
 }
 
 fn kept(directory: &Path, journal: &Journal) -> Rejected {
