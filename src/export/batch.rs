@@ -1,6 +1,6 @@
 //! Batch planning, pure: which records are sent together, which are split, which cannot be sent.
 //!
-//! Invariants: a batch holds records of equal pass-through headers; redelivered, flagged and profile
+//! Invariants: a batch holds records of equal pass-through headers; redelivered metrics, flagged and profile
 //! records travel alone; in an ordered lane no record overtakes another; a request never exceeds
 //! `max_request_size` bytes. Cost: one `Bytes` reference per record, no copy, unless a record is split.
 
@@ -140,8 +140,9 @@ pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>
         let (items, bytes) = (record.items, record.payload.len());
         let mut planned = Planned { seq, items, pieces: 0, too_large: 0, bytes };
         if items > 0 {
-            let alone =
-                redelivered || record.flags.contains(Flags::ALONE) || !signal.concatenates();
+            // A sample that a backend has already makes it refuse the samples beside it; a span or a log record does not.
+            let stale = redelivered && signal == Signal::Metrics;
+            let alone = stale || record.flags.contains(Flags::ALONE) || !signal.concatenates();
             let internal = record.flags.contains(Flags::INTERNAL);
             let headers = passed(&record.meta, &limits.pass_headers);
             let parts = split(signal, record.payload, items, limits.max_request_size);
@@ -279,15 +280,23 @@ mod tests {
     }
 
     #[test]
-    fn odd_redelivered_and_profile_records_travel_alone() {
+    fn odd_and_profile_records_travel_alone() {
         let mut entries: Vec<_> = (1..=4).map(|seq| entry(seq, 10, "a")).collect();
-        entries[0].redelivered = true;
         entries[2].record.flags = Flags::ALONE;
-        assert_eq!(
-            seqs(Signal::Traces, entries.clone(), &limits()),
-            [vec![1], vec![2, 4], vec![3]]
-        );
+        assert_eq!(seqs(Signal::Traces, entries.clone(), &limits()), [vec![1, 2, 4], vec![3]]);
         assert_eq!(seqs(Signal::Profiles, entries, &limits()).len(), 4);
+    }
+
+    #[test]
+    fn a_backlog_of_spans_and_logs_is_merged_after_a_restart_and_one_of_metrics_is_not() {
+        let mut entries: Vec<_> = (1..=4).map(|seq| entry(seq, 10, "a")).collect();
+        entries[..3].iter_mut().for_each(|entry| entry.redelivered = true);
+        for signal in [Signal::Traces, Signal::Logs] {
+            assert_eq!(seqs(signal, entries.clone(), &limits()), [vec![1, 2, 3, 4]]);
+        }
+        let ordered = Limits { ordered: true, ..limits() };
+        let alone: Vec<_> = (1..=4).map(|seq| vec![seq]).collect();
+        assert_eq!(seqs(Signal::Metrics, entries, &ordered), alone);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub struct Entry {
     pub seq: u64,
     /// When it was received. Never decreases within a journal.
     pub received: UnixNano,
-    /// Whether it may have been delivered before the last start: goes first, unmerged.
+    /// Whether it may have been delivered before the last start: goes first, and with others only where those cannot suffer.
     pub redelivered: bool,
     /// The record.
     pub record: Record,
