@@ -118,7 +118,8 @@ pub struct ClientConfig {
     pub tls: TlsConfig,
     /// From the first attempt to connect to the last byte of the response.
     pub timeout: Duration,
-    /// Idle time after which an HTTP/2 connection is probed with a ping.
+    /// Silence during a request after which an HTTP/2 connection is probed with a ping. Between requests none is: servers
+    /// end connections for that.
     pub keepalive_time: Duration,
     /// How long the answer to a ping may take.
     pub keepalive_timeout: Duration,

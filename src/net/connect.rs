@@ -58,7 +58,7 @@ pub struct Settings {
     pub tls: TlsConfig,
     /// Whether HTTP/2 is spoken without asking (gRPC); else TLS negotiates, and plain text is HTTP/1.1.
     pub http2_only: bool,
-    /// Idle time after which an HTTP/2 connection is probed with a ping; zero is never.
+    /// Silence during a request after which an HTTP/2 connection is probed with a ping; zero is never.
     pub keepalive_time: Duration,
     /// How long the answer to a ping may take.
     pub keepalive_timeout: Duration,
