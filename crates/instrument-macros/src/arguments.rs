@@ -81,6 +81,11 @@ impl Arguments {
         self.value(name)?.map(|value| text(value, name)).transpose()
     }
 
+    /// The duration of `name = "2s"`.
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>> {
+        self.value(name)?.map(duration).transpose()
+    }
+
     /// The tokens of `name(..)`.
     pub(crate) fn list(&self, name: &str) -> Result<Option<&TokenStream>> {
         match self.get(name) {
@@ -137,7 +142,10 @@ fn named(input: ParseStream<'_>, known: &[&str]) -> Result<(Ident, Value)> {
 }
 
 fn expected(known: &[&str]) -> String {
-    format!("expected one of {}", known.join(", "))
+    match known {
+        [] => "there are none but `crate = path`".to_owned(),
+        _ => format!("expected one of {}", known.join(", ")),
+    }
 }
 
 /// The text of an expression that is one.
@@ -151,8 +159,8 @@ pub(crate) fn text(value: &Expr, what: &str) -> Result<LitStr> {
 }
 
 /// A duration as people write it: `200ms`, `2s`, `1m`.
-pub(crate) fn duration(text: &LitStr) -> Result<Duration> {
-    let written = text.value();
+fn duration(value: &Expr) -> Result<Duration> {
+    let written = text(value, "").map(|text| text.value()).unwrap_or_default();
     let digits = written.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let nanos_per_unit = match written.get(digits.len()..) {
         Some("us") => 1_000,
@@ -164,7 +172,7 @@ pub(crate) fn duration(text: &LitStr) -> Result<Duration> {
     let nanos = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(nanos_per_unit));
     match nanos {
         Some(nanos) if nanos > 0 => Ok(Duration::from_nanos(nanos)),
-        _ => Err(Error::new(text.span(), "expected a duration like \"200ms\", \"2s\" or \"1m\"")),
+        _ => Err(Error::new_spanned(value, "expected a duration like \"200ms\", \"2s\" or \"1m\"")),
     }
 }
 
@@ -242,7 +250,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        let read = |text: &str| duration(&LitStr::new(text, Span::call_site())).ok();
+        let read = |text: &str| duration(&syn::parse_quote!(#text)).ok();
         assert_eq!(read("200ms"), Some(Duration::from_millis(200)));
         assert_eq!(read("2s"), Some(Duration::from_secs(2)));
         assert_eq!(read("1m"), Some(Duration::from_secs(60)));

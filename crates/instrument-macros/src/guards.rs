@@ -105,6 +105,10 @@ fn read(
 }
 
 fn handle<'a>(arguments: &'a Arguments, what: &str, example: &str) -> Result<&'a Expr> {
-    let why = || format!("name the {what} that this is about, a static: `({example})`");
-    arguments.first.as_ref().ok_or_else(|| Error::new(proc_macro2::Span::call_site(), why()))
+    let why = format!("name the {what} that this is about, a static: `({example})`");
+    match &arguments.first {
+        Some(Expr::Lit(literal)) => Err(Error::new_spanned(literal, why)),
+        Some(handle) => Ok(handle),
+        None => Err(Error::new(proc_macro2::Span::call_site(), why)),
+    }
 }

@@ -6,7 +6,7 @@ use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Lit, Result, Token};
 
-use crate::arguments::{Arguments, Field, duration, text};
+use crate::arguments::{Arguments, Field, text};
 use crate::function::{Function, Parts};
 
 const KNOWN: &[&str] = &[
@@ -33,13 +33,7 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
     let arguments = Arguments::read(arguments, KNOWN)?;
     let function: Function = syn::parse2(function)?;
     let library = arguments.library();
-    let name = match &arguments.first {
-        Some(first) => text(first, "the name of an operation")?.value(),
-        None => match arguments.text("name")? {
-            Some(name) => name.value(),
-            None => function.signature.ident.to_string(),
-        },
-    };
+    let name = name(&arguments, &function)?;
     let span = span(&arguments)?;
     let cancelled = (span != Span::None)
         .then(|| quote!(__ends.with(::core::option::Option::Some("cancelled"));));
@@ -86,6 +80,19 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
     Ok(function.wrapped(&library, &parts))
 }
 
+fn name(arguments: &Arguments, function: &Function) -> Result<String> {
+    let named = arguments.text("name")?;
+    let first = arguments.first.as_ref();
+    let first = first.map(|first| text(first, "the name of an operation")).transpose()?;
+    match (first, named) {
+        (Some(_), Some(named)) => {
+            Err(Error::new_spanned(named, "it has a name already: the first argument"))
+        }
+        (Some(name), None) | (None, Some(name)) => Ok(name.value()),
+        (None, None) => Ok(function.signature.ident.to_string()),
+    }
+}
+
 fn span(arguments: &Arguments) -> Result<Span> {
     let Some(value) = arguments.value("span")? else { return Ok(Span::Tracing) };
     if let Expr::Lit(literal) = value {
@@ -117,8 +124,8 @@ fn fields(arguments: &Arguments, span: Span) -> Result<Vec<Field>> {
 
 fn definition(arguments: &Arguments, library: &TokenStream, name: &str) -> Result<TokenStream> {
     let mut built = quote!(#library::Operation::new(#name));
-    if let Some(threshold) = arguments.text("threshold")? {
-        let nanos = u64::try_from(duration(&threshold)?.as_nanos()).unwrap_or(u64::MAX);
+    if let Some(threshold) = arguments.duration("threshold")? {
+        let nanos = u64::try_from(threshold.as_nanos()).unwrap_or(u64::MAX);
         built.extend(quote!(.threshold(::core::time::Duration::from_nanos(#nanos))));
     }
     if let Some(slo) = arguments.text("slo")? {

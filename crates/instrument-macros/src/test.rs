@@ -1,8 +1,8 @@
 //! `#[sidelight::test]`: a test that captures what it records.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Error, FnArg, ItemFn, Result, Type};
+use syn::{Attribute, Error, FnArg, ItemFn, Result, Type};
 
 use crate::arguments::Arguments;
 
@@ -15,11 +15,18 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
         ));
     }
     let library = arguments.library();
-    let ItemFn { attrs, vis, mut sig, block } = syn::parse2(function)?;
+    let Ok(function) = syn::parse2::<ItemFn>(function) else {
+        return Err(Error::new(Span::call_site(), "this attribute belongs on a function with a body: a test"));
+    };
+    let ItemFn { attrs, vis, mut sig, block } = function;
+    if let Some(other) = attrs.iter().find(|other| makes_a_test(other)) {
+        let why = "`#[sidelight::test]` makes the test, and the runtime of one that is asynchronous: leave this one out";
+        return Err(Error::new_spanned(other, why));
+    }
     let taken = sig.inputs.iter().map(|argument| taken(argument, &library));
     let taken = taken.collect::<Result<Vec<_>>>()?;
     if taken.len() > 1 {
-        let why = "a test takes what it captures: one argument, or none";
+        let why = "a test takes what it captures, one argument of `&sidelight::testing::Capture`, or none";
         return Err(Error::new_spanned(&sig.inputs, why));
     }
     sig.inputs.clear();
@@ -41,6 +48,11 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
             #body
         }
     })
+}
+
+/// `#[test]`, `#[tokio::test]` and their kind.
+fn makes_a_test(attribute: &Attribute) -> bool {
+    attribute.path().segments.last().is_some_and(|last| last.ident == "test")
 }
 
 /// Binds the argument to a capture, or to a reference of one.

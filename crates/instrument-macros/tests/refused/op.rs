@@ -28,6 +28,24 @@ const fn constant() {}
 #[sidelight::op]
 struct NotAFunction;
 
+#[sidelight::op("order.place", name = "place")]
+fn named_twice() {}
+
+#[sidelight::op(ORDER)]
+fn named_by_a_path() {}
+
+#[sidelight::op(threshold = 2)]
+fn threshold_without_unit() {}
+
+#[sidelight::op(active = true)]
+fn flag_with_a_value() {}
+
+#[sidelight::op(fields = id)]
+fn fields_without_a_list(id: u8) {}
+
+#[sidelight::op(ok_if)]
+fn no_condition() {}
+
 trait Shop {
     #[sidelight::op]
     fn declared(&self);
