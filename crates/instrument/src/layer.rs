@@ -6,6 +6,7 @@
 //! `tracing` switches it on by [`context_activation`](crate::init::Init::context_activation).
 
 use std::borrow::Cow;
+#[cfg(feature = "otlp")]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -19,6 +20,15 @@ use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::registry::LookupSpan;
 
 /// The layer that makes OpenTelemetry spans of `tracing`'s.
+///
+/// ```
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use tracing_subscriber::prelude::*;
+///
+/// let provider = SdkTracerProvider::builder().build();
+/// let subscriber = tracing_subscriber::registry().with(sidelight::layer::trimmed(&provider, false));
+/// # drop(subscriber);
+/// ```
 #[must_use]
 pub fn trimmed<S>(
     provider: &SdkTracerProvider,
@@ -56,9 +66,11 @@ pub fn current_context() -> Context {
 
 /// Where direct spans go; the last is the one in use.
 static TRACERS: RwLock<Vec<(u64, SdkTracer)>> = RwLock::new(Vec::new());
+#[cfg(feature = "otlp")]
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Lets direct spans go to `provider` from here on.
+#[cfg(feature = "otlp")]
 pub(crate) fn install(provider: &SdkTracerProvider) -> Installed {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     TRACERS
@@ -69,11 +81,13 @@ pub(crate) fn install(provider: &SdkTracerProvider) -> Installed {
 }
 
 /// A tracer in use, until this is dropped.
+#[cfg(feature = "otlp")]
 #[derive(Debug)]
 pub(crate) struct Installed {
     id: u64,
 }
 
+#[cfg(feature = "otlp")]
 impl Drop for Installed {
     fn drop(&mut self) {
         TRACERS.write().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != self.id);

@@ -16,10 +16,7 @@ use crate::current::RequestId;
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    Text {
-        colour: bool,
-    },
-    #[cfg(feature = "json-logs")]
+    Text { colour: bool },
     Json,
 }
 
@@ -41,7 +38,6 @@ pub(crate) struct Head<'a> {
 }
 
 /// The keys of [`Head`] in JSON.
-#[cfg(feature = "json-logs")]
 const RESERVED: [&str; 9] = [
     "timestamp",
     "level",
@@ -65,15 +61,11 @@ pub(crate) fn event(
     // Writing into a string does not fail.
     _ = match style {
         Style::Text { colour } => text_head(line, head, colour),
-        #[cfg(feature = "json-logs")]
         Style::Json => json_head(line, service, head),
     };
-    #[cfg(not(feature = "json-logs"))]
-    let _ = service;
     event.record(&mut Fields { line, style });
     _ = match style {
         Style::Text { .. } => text_tail(line, head),
-        #[cfg(feature = "json-logs")]
         Style::Json => line.write_str("}\n"),
     };
 }
@@ -107,7 +99,6 @@ fn text_tail(line: &mut String, head: &Head<'_>) -> fmt::Result {
     line.write_char('\n')
 }
 
-#[cfg(feature = "json-logs")]
 fn json_head(line: &mut String, service: &Service, head: &Head<'_>) -> fmt::Result {
     line.write_str("{\"timestamp\":\"")?;
     timestamp::write(line, head.time)?;
@@ -133,7 +124,6 @@ fn json_head(line: &mut String, service: &Service, head: &Head<'_>) -> fmt::Resu
     Ok(())
 }
 
-#[cfg(feature = "json-logs")]
 fn quoted(line: &mut String, text: &str) -> fmt::Result {
     line.write_char('"')?;
     Escaped(line).write_str(text)?;
@@ -141,10 +131,8 @@ fn quoted(line: &mut String, text: &str) -> fmt::Result {
 }
 
 /// Escapes what is written for a JSON string.
-#[cfg(feature = "json-logs")]
 struct Escaped<'a>(&'a mut String);
 
-#[cfg(feature = "json-logs")]
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
@@ -199,7 +187,6 @@ impl Fields<'_> {
                 write!(self.line, " ").and_then(|()| self.plain(value))
             }
             Style::Text { .. } => write!(self.line, " {name}=").and_then(|()| self.plain(value)),
-            #[cfg(feature = "json-logs")]
             Style::Json => {
                 self.key(name);
                 self.line.push('"');
@@ -218,7 +205,6 @@ impl Fields<'_> {
     fn bare(&mut self, name: &str, value: &dyn fmt::Display) {
         match self.style {
             Style::Text { .. } => self.text(name, value),
-            #[cfg(feature = "json-logs")]
             Style::Json => {
                 self.key(name);
                 _ = write!(self.line, "{value}");
@@ -226,7 +212,6 @@ impl Fields<'_> {
         }
     }
 
-    #[cfg(feature = "json-logs")]
     fn key(&mut self, name: &str) {
         self.line.push_str(",\"");
         if RESERVED.contains(&name) {

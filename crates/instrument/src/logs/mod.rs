@@ -31,6 +31,14 @@ use stdout::Output;
 pub(crate) use stdout::Stdout;
 
 /// How log lines are written to standard output.
+///
+/// ```no_run
+/// use sidelight::logs::LogFormat;
+///
+/// let telemetry = sidelight::init("checkout").logs(LogFormat::Text).start()?;
+/// # drop(telemetry);
+/// # Ok::<(), sidelight::init::StartError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormat {
@@ -40,7 +48,6 @@ pub enum LogFormat {
     /// One line of text for people.
     Text,
     /// One JSON object per line.
-    #[cfg(feature = "json-logs")]
     Json,
     /// Nothing; over OTLP only.
     Off,
@@ -51,13 +58,8 @@ impl LogFormat {
         match self {
             Self::Off => None,
             Self::Text => Some(Style::Text { colour: colour() }),
-            #[cfg(feature = "json-logs")]
-            Self::Json => Some(Style::Json),
             Self::Auto if std::io::stdout().is_terminal() => Some(Style::Text { colour: colour() }),
-            #[cfg(feature = "json-logs")]
-            Self::Auto => Some(Style::Json),
-            #[cfg(not(feature = "json-logs"))]
-            Self::Auto => Some(Style::Text { colour: false }),
+            Self::Json | Self::Auto => Some(Style::Json),
         }
     }
 }
