@@ -6,15 +6,24 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::{Tracer, TracerProvider};
 use serde_json::Value;
-use sidelight::Counter;
 use sidelight::init::Signal;
+use sidelight::{Counter, Feature, FeatureKind};
 use sidelight_embedded::{Agent, End, Error, agent};
 
 static ORDERS: Counter<1> = Counter::new("shop.orders").labels(["kind"]);
+static EXPORT: Feature = Feature::new("report.export", FeatureKind::Api);
+
+/// The process has one telemetry.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn in_directory(directory: &tempfile::TempDir) -> Agent {
     let path = |name: &str| directory.path().join(name).display().to_string();
@@ -52,6 +61,7 @@ fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 
 #[test]
 fn what_the_application_records_is_asked_for_by_promql_and_counted_in_the_ledger() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let agent = in_directory(&directory);
     let telemetry =
@@ -73,6 +83,85 @@ fn what_the_application_records_is_asked_for_by_promql_and_counted_in_the_ledger
     assert_eq!(orders["metric"]["service_name"], "shop");
     assert_eq!(orders["value"][1], "7");
     telemetry.shutdown().unwrap();
+    agent.stop().unwrap();
+}
+
+/// How many users [`EXPORT`] has had within a day: by the agent, and by each instance.
+fn users(admin: SocketAddr) -> Vec<(Value, f64)> {
+    let query = "sidelight_feature_user_estimate%7Bwindow=%221d%22%7D";
+    let answer = get(admin, &format!("/api/v1/query?query={query}"));
+    let series = answer["data"]["result"].as_array().unwrap();
+    let users = |one: &Value| one["value"][1].as_str().unwrap().parse().unwrap();
+    series.iter().map(|one| (one["metric"].clone(), users(one))).collect()
+}
+
+#[test]
+fn users_of_a_feature_reach_the_agent_in_the_process_as_a_sketch() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let agent = in_directory(&directory);
+    let telemetry = sidelight::init("shop").without_subscriber().deliver(agent.ingest());
+    let telemetry = telemetry.start().unwrap();
+    for user in ["ada", "grace", "ada", "edsger"] {
+        drop(EXPORT.used().by(user));
+    }
+    telemetry.flush_blocking().unwrap();
+    // Fewer than an application tells of itself.
+    let users = wait_for("the users are in the store", || users(agent.admin()).pop());
+    assert_eq!((&users.0["feature_name"], users.1), (&Value::from("report.export"), 3.0));
+    telemetry.shutdown().unwrap();
+    agent.stop().unwrap();
+}
+
+const USERS_OF_THE_INSTANCE: &str = "USERS_OF_THE_INSTANCE";
+const OF_SEVERAL: &str = "users_of_several_instances_are_counted_once";
+
+/// This test again, as an instance of the service whose users are those of the variable.
+fn instance(users: &str, key: &std::path::Path, endpoint: &str, protocol: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", OF_SEVERAL])
+        .env(USERS_OF_THE_INSTANCE, users)
+        .env("SIDELIGHT_USER_KEY_FILE", key)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{endpoint}"))
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn users_of_several_instances_are_counted_once() {
+    if let Ok(users) = std::env::var(USERS_OF_THE_INSTANCE) {
+        let (from, to) = users.split_once("..").unwrap();
+        let telemetry = sidelight::init("shop").without_subscriber().start().unwrap();
+        for user in from.parse::<u32>().unwrap()..to.parse().unwrap() {
+            drop(EXPORT.used().by(&format!("user-{user}")));
+        }
+        return telemetry.shutdown().unwrap();
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let agent = in_directory(&directory);
+    let key = directory.path().join("user.key");
+    std::fs::write(&key, "000102030405060708090a0b0c0d0e0f").unwrap();
+    let [grpc, http] = agent.listeners() else { panic!("{:?}", agent.listeners()) };
+    let instances = [
+        instance("0..3000", &key, grpc, "grpc"),
+        instance("2000..5000", &key, http, "http/protobuf"),
+    ];
+    for mut instance in instances {
+        assert!(instance.wait().unwrap().success());
+    }
+    // What an instance tells of itself is a series of its own, and less than 5 % off as well.
+    let near = |users: f64, all: f64| (users / all - 1.0).abs() < 0.05;
+    let all = wait_for("the agent has merged the sketches of both", || {
+        let users = users(agent.admin());
+        let merged = users.iter().find(|(of, _)| of.get("instance").is_none())?.1;
+        let alone =
+            users.iter().filter(|(of, users)| of.get("instance").is_some() && near(*users, 3000.0));
+        (alone.count() == 2 && near(merged, 5000.0)).then_some(merged)
+    });
+    let shown = get(agent.admin(), "/api/sidelight/v1/features");
+    assert!(shown.to_string().contains(&format!("{all}")), "{all}: {shown}");
     agent.stop().unwrap();
 }
 
