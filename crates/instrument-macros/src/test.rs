@@ -16,7 +16,10 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
     }
     let library = arguments.library();
     let Ok(function) = syn::parse2::<ItemFn>(function) else {
-        return Err(Error::new(Span::call_site(), "this attribute belongs on a function with a body: a test"));
+        return Err(Error::new(
+            Span::call_site(),
+            "this attribute belongs on a function with a body: a test",
+        ));
     };
     let ItemFn { attrs, vis, mut sig, block } = function;
     if let Some(other) = attrs.iter().find(|other| makes_a_test(other)) {

@@ -79,7 +79,7 @@ fn request_b_without_telemetry(bencher: Bencher<'_, '_>) {
 fn request_c_with_metrics(bencher: Bencher<'_, '_>) {
     let installed = sidelight::meter::install(PROVIDER.meter(names::SCOPE));
     requests(bencher);
-    installed.remove();
+    drop(installed);
 }
 
 fn attributes() -> [KeyValue; 5] {

@@ -91,11 +91,11 @@ pub use sidelight_instrument_macros::retry;
 /// Records each call of a function as a use of a [`Feature`](crate::Feature).
 ///
 /// ```
-/// use sidelight::{Feature, FeatureKind, Pattern};
+/// use sidelight::{Feature, FeatureKind, UsagePattern};
 ///
 /// static EXPORT: Feature = Feature::new("report.export", FeatureKind::Api);
 ///
-/// #[sidelight::feature(EXPORT, by = user, pattern = Pattern::Batch)]
+/// #[sidelight::feature(EXPORT, by = user, pattern = UsagePattern::Batch)]
 /// fn export(user: &str) -> Result<(), std::fmt::Error> {
 ///     Ok(())
 /// }

@@ -62,6 +62,20 @@ impl Captured {
         self.all().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect()
     }
 
+    /// The bounds of a histogram's buckets.
+    pub(crate) fn bounds(&self, name: &str) -> Vec<f64> {
+        self.exporter.reset();
+        self.provider.force_flush().unwrap();
+        let resources = self.exporter.get_finished_metrics().unwrap();
+        let mut metrics =
+            resources.iter().flat_map(|of| of.scope_metrics()).flat_map(|scope| scope.metrics());
+        let metric = metrics.find(|metric| metric.name() == name).unwrap();
+        let AggregatedMetrics::F64(MetricData::Histogram(of)) = metric.data() else {
+            panic!("{metric:?}")
+        };
+        of.data_points().flat_map(|at| at.bounds()).collect()
+    }
+
     /// The value of a series; 0 where there is none.
     pub(crate) fn value(&self, series: &str) -> f64 {
         self.all().get(series).copied().unwrap_or_default()

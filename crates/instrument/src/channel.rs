@@ -7,7 +7,7 @@ use std::fmt;
 use tokio::sync::mpsc;
 pub use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 
-use crate::{Queue, Reject, Ticket};
+use crate::{Queue, RejectReason, Ticket};
 
 /// Makes a channel that `queue` tells of: `sidelight.queue.size`, `.capacity`, `.item.wait.duration`, and `.rejected` for
 /// what was refused because it was full or closed, or was still in it when the receiver went.
@@ -67,7 +67,7 @@ impl<T> Sender<T> {
                 Ok(())
             }
             Err(_) => {
-                self.queue.rejected(Reject::Closed);
+                self.queue.rejected(RejectReason::Closed);
                 Err(SendError(value))
             }
         }
@@ -84,11 +84,11 @@ impl<T> Sender<T> {
                 Ok(())
             }
             Err(TrySendError::Full(())) => {
-                self.queue.rejected(Reject::Full);
+                self.queue.rejected(RejectReason::Full);
                 Err(TrySendError::Full(value))
             }
             Err(TrySendError::Closed(())) => {
-                self.queue.rejected(Reject::Closed);
+                self.queue.rejected(RejectReason::Closed);
                 Err(TrySendError::Closed(value))
             }
         }

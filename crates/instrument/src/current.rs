@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pin_project_lite::pin_project;
 
-/// Bytes of the longest request id that is taken from a caller.
-pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Of the longest request id that is taken from a caller.
+const REQUEST_ID_BYTES_MAX: usize = 128;
 
 thread_local! {
     static REQUEST_ID: Cell<Option<RequestId>> = const { Cell::new(None) };
@@ -133,6 +133,17 @@ pub fn resends() -> u32 {
 }
 
 /// What a task works on, to be taken along to another.
+///
+/// ```
+/// use sidelight::current::{self, Current, RequestId};
+///
+/// let job = Current { request_id: RequestId::new("job-17"), route: Some("/import"), ..Current::default() };
+/// {
+///     let _entered = job.enter();
+///     assert_eq!(current::route(), Some("/import"));
+/// }
+/// assert_eq!(current::route(), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Current {
     /// The request's id.

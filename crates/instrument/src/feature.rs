@@ -1,7 +1,4 @@
 //! Features: how often they are used, by how many people, how well they work.
-//!
-//! Cost of a use by someone (benches/handles.rs): 90 ns. No allocation but for the first use and the first user. Users are
-//! counted by [`users`]; what names them is never kept. Limits: 64 features have users.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -46,7 +43,7 @@ impl FeatureKind {
 /// How it is used: attribute `usage.pattern`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Pattern {
+pub enum UsagePattern {
     /// Someone waits for it.
     #[default]
     Direct,
@@ -56,7 +53,7 @@ pub enum Pattern {
     Background,
 }
 
-impl Pattern {
+impl UsagePattern {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Direct => "direct",
@@ -69,18 +66,29 @@ impl Pattern {
 /// Something that people use, or not.
 ///
 /// ```
-/// use sidelight::{Feature, FeatureKind, Pattern};
+/// use sidelight::{Feature, FeatureKind, UsagePattern};
 ///
 /// static EXPORT: Feature = Feature::new("report.export", FeatureKind::Api);
 ///
 /// let user_id = "ada@example.org"; // hashed here, kept nowhere
-/// let export = EXPORT.used().by(user_id).pattern(Pattern::Batch);
+/// let export = EXPORT.used().by(user_id).pattern(UsagePattern::Batch);
 /// drop(export); // recorded: `ok`
 /// EXPORT.used().by(user_id).fail();
 /// ```
 ///
 /// Metrics: `sidelight.feature.uses` by `feature.name`, `feature.type`, `usage.pattern` and `outcome`; `.use.duration` (s) by
 /// `feature.name` and `outcome`; `.user.estimate` by `feature.name` and `window` (1h, 1d), from 5 users on.
+///
+/// # Users
+///
+/// What names a user is never kept, and never an attribute. It is hashed by SipHash-2-4 under a key, and the hash goes into a
+/// HyperLogLog sketch, which can only tell how many there were, to 1.6 %. Sketches are sent to the agent every minute and at
+/// shutdown; it merges those of all instances that have the same key, so that nobody is counted twice. The key is the file
+/// that `SIDELIGHT_USER_KEY_FILE` names, 16 bytes or 32 hexadecimal digits, else a random one of the process. That is
+/// pseudonymisation: who has the key can try out names.
+///
+/// Cost of a use by someone (`benches/handles.rs`): 96 ns. No allocation but for the first use and the first user. Limits: 64
+/// features have users; each has 32 sketches of 4 KiB.
 #[derive(Debug)]
 pub struct Feature {
     name: &'static str,
@@ -128,17 +136,24 @@ impl Feature {
 
     /// It is used: recorded when the guard goes, as `ok` or `panic` unless that was told otherwise.
     #[inline]
-    pub fn used(&self) -> Use<'_> {
+    pub fn used(&self) -> FeatureUse<'_> {
         let on = self.on.load(Ordering::Relaxed);
         let start = if on { Started::now() } else { Started::NEVER };
         let panicking = std::thread::panicking();
-        Use { feature: self, start, on, panicking, pattern: Pattern::Direct, outcome: Outcome::Ok }
+        FeatureUse {
+            feature: self,
+            start,
+            on,
+            panicking,
+            pattern: UsagePattern::Direct,
+            outcome: Outcome::Ok,
+        }
     }
 
     /// Records a direct use that was timed elsewhere.
     pub fn record(&self, outcome: Outcome, duration: Duration) {
         if self.on.load(Ordering::Relaxed) {
-            self.record_with(outcome, Pattern::Direct, duration);
+            self.record_with(outcome, UsagePattern::Direct, duration);
         }
     }
 
@@ -152,7 +167,7 @@ impl Feature {
     }
 
     #[inline]
-    fn record_with(&self, outcome: Outcome, pattern: Pattern, duration: Duration) {
+    fn record_with(&self, outcome: Outcome, pattern: UsagePattern, duration: Duration) {
         if self.detail.wanted() {
             self.tell(outcome, duration);
         }
@@ -172,7 +187,7 @@ impl Feature {
         Entry { family: "feature", name, outcome, duration: Some(duration), reason: None }.tell();
     }
 
-    fn attributes(&self, outcome: Outcome, pattern: Option<Pattern>) -> Vec<KeyValue> {
+    fn attributes(&self, outcome: Outcome, pattern: Option<UsagePattern>) -> Vec<KeyValue> {
         let mut all = vec![("feature.name", self.name), ("outcome", outcome.as_str())];
         if let Some(pattern) = pattern {
             all.extend([("feature.type", self.kind.as_str()), ("usage.pattern", pattern.as_str())]);
@@ -192,18 +207,30 @@ impl Feature {
 }
 
 /// A use of a feature that has not ended; see [`Feature::used`].
+///
+/// ```
+/// use sidelight::{Feature, FeatureKind, Outcome};
+///
+/// static SEARCH: Feature = Feature::new("search", FeatureKind::Component);
+///
+/// let mut search = SEARCH.used().by("ada");
+/// search.outcome(Outcome::Cancelled); // unless it gets to its end
+/// // ...
+/// search.outcome(Outcome::Ok);
+/// drop(search);
+/// ```
 #[derive(Debug)]
 #[must_use = "it records when it is dropped"]
-pub struct Use<'a> {
+pub struct FeatureUse<'a> {
     feature: &'a Feature,
     start: Started,
     on: bool,
     panicking: bool,
-    pattern: Pattern,
+    pattern: UsagePattern,
     outcome: Outcome,
 }
 
-impl Use<'_> {
+impl FeatureUse<'_> {
     /// By whom: any text that is always the same for the same person. Only a sketch of keyed hashes is kept.
     pub fn by(self, user: &str) -> Self {
         if self.on {
@@ -213,7 +240,7 @@ impl Use<'_> {
     }
 
     /// How.
-    pub fn pattern(mut self, pattern: Pattern) -> Self {
+    pub fn pattern(mut self, pattern: UsagePattern) -> Self {
         self.pattern = pattern;
         self
     }
@@ -229,7 +256,7 @@ impl Use<'_> {
     }
 }
 
-impl Drop for Use<'_> {
+impl Drop for FeatureUse<'_> {
     fn drop(&mut self) {
         if !self.on {
             return;
@@ -250,7 +277,7 @@ mod tests {
     fn uses_are_counted_by_pattern_and_outcome() {
         static SEARCH: Feature = Feature::new("search", FeatureKind::Component);
         let captured = capture();
-        drop(SEARCH.used().pattern(Pattern::Batch));
+        drop(SEARCH.used().pattern(UsagePattern::Batch));
         SEARCH.used().fail();
         SEARCH.record(Outcome::Cancelled, Duration::from_secs(1));
         let uses: Vec<_> =

@@ -1,16 +1,16 @@
 //! Pools that own their connections and only say what they do with them, as sqlx's: see [`Followed`].
 //!
 //! Invariant: there are as many connections here as the pool has. Which one a hook speaks of is found by its age; which one a
-//! pool closed it does not say, and the oldest idle one is taken for it. Limits: those of the pool. Cost: a lock and a walk
-//! over the open connections per hook.
+//! pool closed it does not say, and the oldest idle one is taken for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Started;
-use crate::{Close, ConnId, Pool, observe};
+use crate::{CloseReason, ConnectionId, Pool, observe};
 
-/// Follows the connections of a pool by its hooks.
+/// Follows the connections of a pool by its hooks, each of which takes a lock and a walk over the open ones. Which connection the
+/// pool closed it does not say: the oldest idle one is taken for it.
 ///
 /// # Example
 /// With sqlx, which needs no feature here:
@@ -34,7 +34,7 @@ pub struct Followed {
 
 #[derive(Clone, Copy, Debug)]
 struct Connection {
-    id: ConnId,
+    id: ConnectionId,
     since: Started,
     used: bool,
 }
@@ -71,7 +71,7 @@ impl Followed {
         }
     }
 
-    fn becomes(&self, age: Duration, used: bool) -> Option<ConnId> {
+    fn becomes(&self, age: Duration, used: bool) -> Option<ConnectionId> {
         self.with(|open| {
             let others = open.iter_mut().filter(|one| one.used != used);
             let nearest =
@@ -85,7 +85,7 @@ impl Followed {
     /// more was closed.
     pub fn size(&self, size: impl Fn() -> Option<usize> + Send + 'static) {
         let followed = self.clone();
-        observe::each_collection(move || {
+        observe::every_second(move || {
             let left = size();
             followed.shrunk(left.unwrap_or(0));
             left.is_some()
@@ -96,7 +96,7 @@ impl Followed {
         self.with(|open| {
             while open.len() > left {
                 let oldest = open.iter().position(|one| !one.used).unwrap_or(0);
-                self.pool.closed(open.remove(oldest).id, Close::Idle);
+                self.pool.closed(open.remove(oldest).id, CloseReason::Idle);
             }
         });
     }

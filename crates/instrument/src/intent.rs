@@ -1,6 +1,4 @@
 //! Intents and decisions: what was detected, how surely.
-//!
-//! Cost: 40 ns. No allocation but for a type that is new. Limit: 170 types.
 
 use crate::labelled::Counter;
 use crate::names;
@@ -20,7 +18,8 @@ impl Intent {
     /// Counts an intent of a type, one of few, that was detected with a confidence of 0 to 1: high from 0.8 on, medium from
     /// 0.5 on, else low.
     ///
-    /// Metric: `sidelight.intent.detections` by `intent.type` and `confidence`.
+    /// Metric: `sidelight.intent.detections` by `intent.type` and `confidence`. Cost: 40 ns, no allocation but for a type that is
+    /// new. Limit: 170 types, what is beyond is one series, `otel.metric.overflow="true"`.
     ///
     /// ```
     /// sidelight::Intent::detected("refund", 0.83); // high

@@ -72,12 +72,20 @@ mod pool;
 pub mod probe;
 mod queue;
 mod retry;
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "sketches are sent by what init starts")
+)]
 mod sketch;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tracked;
-pub mod users;
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "sketches are sent by what init starts")
+)]
+mod users;
 mod window;
 
 #[cfg(all(feature = "macros", feature = "testing"))]
@@ -85,18 +93,18 @@ pub use attributes::test;
 #[cfg(feature = "macros")]
 pub use attributes::{ErrorKind, cached_lookup, connection, feature, op, retry};
 pub use backoff::Backoff;
-pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, Evict, Found, Lookup};
-pub use feature::{Feature, FeatureKind, Pattern, Use};
+pub use cache::{Cache, CacheKind, CacheLevel, CacheResult, EvictReason, Found, Lookup};
+pub use feature::{Feature, FeatureKind, FeatureUse, UsagePattern};
 pub use followed::Followed;
 #[cfg(feature = "otlp")]
 pub use init::{Telemetry, init};
 pub use intent::Intent;
 pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
 pub use meter::{enabled, set_enabled};
-pub use operation::{InFlight, Operation, THRESHOLD, Watched};
+pub use operation::{InFlight, Operation, Watched};
 pub use outcome::{ErrorKind, Outcome, error_kind};
-pub use pool::{Close, ConnId, Opening, Pool, Waiting};
-pub use queue::{Depth, Queue, QueueKind, Reject, Ticket};
+pub use pool::{CloseReason, ConnectionId, Opening, Pool, Waiting};
+pub use queue::{Queue, QueueDepth, QueueKind, RejectReason, Ticket};
 pub use retry::{Attempts, Retry};
 pub use tracked::{Checkout, Tracked};
 

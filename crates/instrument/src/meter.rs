@@ -34,7 +34,7 @@ static INSTALLED: RwLock<Vec<Arc<Instruments>>> = RwLock::new(Vec::new());
 /// let provider = SdkMeterProvider::builder().with_view(names::view).build();
 /// let installed = meter::install(provider.meter(names::SCOPE));
 /// assert!(sidelight::enabled());
-/// installed.remove();
+/// drop(installed);
 /// assert!(!sidelight::enabled());
 /// ```
 pub fn install(meter: Meter) -> Installed {
@@ -52,11 +52,6 @@ pub fn install(meter: Meter) -> Installed {
 #[must_use = "the meter is taken away when this is dropped"]
 pub struct Installed {
     generation: u64,
-}
-
-impl Installed {
-    /// Takes the meter away, as dropping does.
-    pub fn remove(self) {}
 }
 
 impl Drop for Installed {
@@ -270,7 +265,7 @@ mod tests {
         let other = opentelemetry_sdk::metrics::SdkMeterProvider::default();
         let inner = install(opentelemetry::metrics::MeterProvider::meter(&other, "other"));
         NESTED.add(5, ["a"]);
-        inner.remove();
+        drop(inner);
         NESTED.add(1, ["a"]);
         assert_eq!(captured.value("nested{k=a}"), 2.0);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::moka::notification::RemovalCause;
 
-use crate::{Cache, Evict};
+use crate::{Cache, EvictReason};
 
 /// Makes a listener that counts what a moka cache lets go, for `eviction_listener` of its builder, sync or async.
 ///
@@ -27,9 +27,9 @@ pub fn evictions<K, V>(
 ) -> impl Fn(Arc<K>, V, RemovalCause) + Send + Sync + 'static {
     move |_, _, cause| {
         let why = match cause {
-            RemovalCause::Expired => Evict::Ttl,
-            RemovalCause::Size => Evict::Capacity,
-            RemovalCause::Explicit | RemovalCause::Replaced => Evict::Explicit,
+            RemovalCause::Expired => EvictReason::Ttl,
+            RemovalCause::Size => EvictReason::Capacity,
+            RemovalCause::Explicit | RemovalCause::Replaced => EvictReason::Explicit,
         };
         cache.evicted(why, 1);
     }

@@ -32,6 +32,13 @@ pub enum Kind {
 }
 
 /// A metric as it is told to the SDK.
+///
+/// A document of one's own of everything that this crate records:
+/// ```
+/// for metric in sidelight::names::ALL {
+///     println!("{} [{}] {}", metric.name, metric.unit, metric.description);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
     /// Lowercase words separated by dots.

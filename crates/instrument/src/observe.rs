@@ -85,12 +85,12 @@ pub(crate) fn refuse() {
 /// and take its time; it runs on a thread of its own.
 ///
 /// ```
-/// sidelight::observe::each_collection(|| {
+/// sidelight::observe::every_second(|| {
 ///     // Read a file, set a gauge ...
 ///     true
 /// });
 /// ```
-pub fn each_collection(work: impl FnMut() -> bool + Send + 'static) {
+pub fn every_second(work: impl FnMut() -> bool + Send + 'static) {
     let mut registered = WORK.lock().unwrap_or_else(PoisonError::into_inner);
     if registered.len() < WORK_MAX {
         registered.push(Box::new(work));
@@ -101,6 +101,11 @@ pub fn each_collection(work: impl FnMut() -> bool + Send + 'static) {
 
 /// Looks at everything once, so that a collection that follows exports the present. Flushing and shutting down do this. Called
 /// by work that runs just then it does nothing.
+///
+/// ```
+/// sidelight::observe::refresh();
+/// // ... and now collect, where the meter is one's own.
+/// ```
 pub fn refresh() {
     if WALKS.replace(true) {
         return;
@@ -120,7 +125,7 @@ fn refresh_alone() {
 }
 
 /// Samples queues once, as the thread does every 100 ms.
-pub fn sample() {
+pub(crate) fn sample() {
     for observed in observed() {
         guarded(|| observed.sample());
     }
@@ -260,11 +265,11 @@ mod tests {
         let captured = capture();
         let before = captured.value("sidelight.sdk.callback.panics{}");
         let panics = Panics;
-        each_collection(move || {
+        every_second(move || {
             _ = &panics;
             false
         });
-        each_collection(|| {
+        every_second(|| {
             refresh();
             RUNS.fetch_add(1, Ordering::Relaxed) < 1
         });

@@ -1,9 +1,7 @@
 //! Pools and their connections: how many, how old, how long they are waited for and used.
 //!
 //! Every open connection has a slot that says when it was opened and whether it is in use; ages are read from there when
-//! metrics are collected. Cost (benches/handles.rs): 40 ns to use one or give it back, under a lock of the pool that is held
-//! for no longer. Limits: 10,000 connections a pool have slots; others are counted as opened and closed, but not in the live
-//! figures. Databases have the metrics of the semantic conventions, `db.client.connection.*`; ages are ours.
+//! metrics are collected. Databases have the metrics of the semantic conventions, `db.client.connection.*`; ages are ours.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -27,7 +25,7 @@ const ENDS_MAX: usize = 32;
 /// Why a connection was closed: attribute `close.reason`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Close {
+pub enum CloseReason {
     /// Its owner was done with it.
     #[default]
     Done,
@@ -39,7 +37,7 @@ pub enum Close {
     Error,
 }
 
-impl Close {
+impl CloseReason {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -52,13 +50,13 @@ impl Close {
 
 /// An open connection of a pool; see [`Pool::opened`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnId {
+pub struct ConnectionId {
     slot: u32,
     /// How often the slot had been taken: an id of a connection that was closed is nobody's.
     turn: u32,
 }
 
-impl ConnId {
+impl ConnectionId {
     /// One without a slot.
     const NONE: Self = Self { slot: u32::MAX, turn: 0 };
     /// One that was opened while the pool was switched off: its end is not counted either.
@@ -68,7 +66,7 @@ impl ConnId {
 /// A pool of connections, or connections that share none.
 ///
 /// ```
-/// use sidelight::{Close, Pool};
+/// use sidelight::{CloseReason, Pool};
 ///
 /// static MAIN: Pool = Pool::db("postgresql", "main").limits(2, 20);
 ///
@@ -77,17 +75,20 @@ impl ConnId {
 ///     let _use = connection.checkout(); // used until it goes, then idle
 ///     assert_eq!(connection.len(), 8);
 /// }
-/// connection.close(Close::Idle);
+/// connection.close(CloseReason::Idle);
 ///
 /// static PEERS: Pool = Pool::new("websocket", "peers");
 /// let id = PEERS.opened(); // where a wrapper is in the way
-/// PEERS.closed(id, Close::Done);
+/// PEERS.closed(id, CloseReason::Done);
 /// ```
 ///
 /// Metrics, by `connection.type` and `pool.name`: `sidelight.connection.duration` (s, the age at close, also by
 /// `close.reason` and `error.type`), `.age.max` and `.age.mean` (s) and `.live_age.count` (also by `age.le`) of those that
 /// are open, `.opened`, `.closed`, `.reuses`, and `.count` by `state`. Of a database, `db.client.connection.*` instead of
 /// `.count`.
+///
+/// Cost (`benches/handles.rs`): 40 ns to use a connection or give it back, under a lock of the pool that is held for no longer.
+/// Limits: 10,000 connections a pool; others are counted as opened and closed, but not in the live figures.
 #[derive(Debug)]
 pub struct Pool {
     kind: &'static str,
@@ -145,32 +146,32 @@ impl Pool {
     }
 
     /// A connection was opened; it is idle.
-    pub fn opened(&self) -> ConnId {
-        if self.on.load(Ordering::Relaxed) { self.state().opened() } else { ConnId::OFF }
+    pub fn opened(&self) -> ConnectionId {
+        if self.on.load(Ordering::Relaxed) { self.state().opened() } else { ConnectionId::OFF }
     }
 
     /// It is in use from here on.
-    pub fn used(&self, connection: ConnId) {
+    pub fn used(&self, connection: ConnectionId) {
         self.state().used(connection);
     }
 
     /// It is idle from here on.
-    pub fn idle(&self, connection: ConnId) {
+    pub fn idle(&self, connection: ConnectionId) {
         self.state().idle(connection);
     }
 
     /// It was closed.
-    pub fn closed(&self, connection: ConnId, why: Close) {
+    pub fn closed(&self, connection: ConnectionId, why: CloseReason) {
         self.state().closed(connection, why, "");
     }
 
     /// It was closed because of an error; `kind` is one of few words.
-    pub fn failed(&self, connection: ConnId, kind: &str) {
-        self.state().closed(connection, Close::Error, kind);
+    pub fn failed(&self, connection: ConnectionId, kind: &str) {
+        self.state().closed(connection, CloseReason::Error, kind);
     }
 
     /// Records the age of a connection that was followed elsewhere, at its end.
-    pub fn record(&self, why: Close, age: Duration) {
+    pub fn record(&self, why: CloseReason, age: Duration) {
         if self.on.load(Ordering::Relaxed) {
             self.state().ended(why, "", age);
         }
@@ -244,7 +245,7 @@ pub struct Opening<'a> {
 
 impl Opening<'_> {
     /// It is open.
-    pub fn opened(self) -> ConnId {
+    pub fn opened(self) -> ConnectionId {
         let state = self.pool.state();
         if let (true, Some(elapsed)) = (state.db, self.start.elapsed()) {
             state.with(|bound| bound.create.record(elapsed.as_secs_f64()));
@@ -334,7 +335,7 @@ struct Slot {
 }
 
 impl Slots {
-    fn get(&mut self, id: ConnId) -> Option<&mut Slot> {
+    fn get(&mut self, id: ConnectionId) -> Option<&mut Slot> {
         let slot = self.all.get_mut(id.slot as usize)?;
         (slot.open && slot.turn == id.turn).then_some(slot)
     }
@@ -365,7 +366,7 @@ impl State {
         then(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn opened(&self) -> ConnId {
+    pub(crate) fn opened(&self) -> ConnectionId {
         self.with(|bound| bound.opened.add(1));
         self.slots(|slots| {
             let slot = match slots.free.pop() {
@@ -374,16 +375,16 @@ impl State {
                     slots.all.push(Slot::default());
                     (slots.all.len() - 1) as u32
                 }
-                None => return ConnId::NONE,
+                None => return ConnectionId::NONE,
             };
-            let Some(taken) = slots.all.get_mut(slot as usize) else { return ConnId::NONE };
+            let Some(taken) = slots.all.get_mut(slot as usize) else { return ConnectionId::NONE };
             let turn = taken.turn.wrapping_add(1);
             *taken = Slot { turn, open: true, opened: Started::now(), uses: 0, used: None };
-            ConnId { slot, turn }
+            ConnectionId { slot, turn }
         })
     }
 
-    pub(crate) fn used(&self, id: ConnId) {
+    pub(crate) fn used(&self, id: ConnectionId) {
         let reused = self.slots(|slots| {
             let Some(slot) = slots.get(id) else { return false };
             slot.used = Some(Started::now());
@@ -395,15 +396,15 @@ impl State {
         }
     }
 
-    pub(crate) fn idle(&self, id: ConnId) {
+    pub(crate) fn idle(&self, id: ConnectionId) {
         let used = self.slots(|slots| slots.get(id).and_then(|slot| slot.used.take()));
         if let (true, Some(used)) = (self.db, used.and_then(Started::elapsed)) {
             self.with(|bound| bound.use_time.record(used.as_secs_f64()));
         }
     }
 
-    pub(crate) fn closed(&self, id: ConnId, why: Close, error: &str) {
-        if id == ConnId::NONE {
+    pub(crate) fn closed(&self, id: ConnectionId, why: CloseReason, error: &str) {
+        if id == ConnectionId::NONE {
             return self.with(|bound| bound.closed.add(1));
         }
         let opened = self.slots(|slots| {
@@ -423,7 +424,7 @@ impl State {
         }
     }
 
-    fn ended(&self, why: Close, error: &str, age: Duration) {
+    fn ended(&self, why: CloseReason, error: &str, age: Duration) {
         if self.detail.wanted() {
             let (name, outcome) = (self.name, why.as_str());
             let (duration, reason) = (Some(age), Some(error));
@@ -558,7 +559,7 @@ mod tests {
         drop((in_use, waits));
         second.fail(&std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         drop(second);
-        assert_eq!(first.close(Close::Lifetime), "a");
+        assert_eq!(first.close(CloseReason::Lifetime), "a");
         let ends: Vec<_> = captured.of("sidelight.connection.duration{").into_iter().collect();
         let end = |rest| (format!("sidelight.connection.duration{{{rest}}}"), 1.0);
         assert_eq!(
@@ -580,7 +581,7 @@ mod tests {
         let (one, tracked, wait) = (OFF.opening().opened(), OFF.track(()), OFF.waiting());
         OFF.set_enabled(true);
         OFF.used(one);
-        OFF.closed(one, Close::Done);
+        OFF.closed(one, CloseReason::Done);
         drop((tracked, wait));
         let all = captured.all();
         let told = all.iter().filter(|(name, _)| name.contains("=off")).map(|(_, value)| value);
@@ -605,10 +606,10 @@ mod tests {
         static PEERS: Pool = Pool::new("websocket", "peers");
         let captured = capture();
         let old = PEERS.opened();
-        PEERS.closed(old, Close::Done);
-        PEERS.closed(old, Close::Done);
+        PEERS.closed(old, CloseReason::Done);
+        PEERS.closed(old, CloseReason::Done);
         let new = PEERS.opened();
-        PEERS.closed(old, Close::Done);
+        PEERS.closed(old, CloseReason::Done);
         PEERS.used(new);
         let own = "connection.type=websocket,pool.name=peers";
         assert_eq!(captured.value(&format!("sidelight.connection.closed{{{own}}}")), 1.0);

@@ -5,10 +5,27 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::error_kind;
-use crate::pool::{Close, ConnId, State};
+use crate::pool::{CloseReason, ConnectionId, State};
 
 /// A connection that its pool follows until it is dropped; made by [`Pool::track`](crate::Pool::track). It is used as the
 /// connection itself. Dropped by a panic it failed: `close.reason=error`, `error.type=panic`.
+///
+/// ```
+/// use sidelight::{CloseReason, Pool};
+///
+/// static PEERS: Pool = Pool::new("websocket", "peers");
+///
+/// let mut peer = PEERS.track(Vec::new());
+/// peer.push("hello"); // it is the connection
+/// let peer = match peer.len() {
+///     0 => peer.close(CloseReason::Idle),
+///     _ => {
+///         peer.fail_as("reset"); // from now on it is closed by an error
+///         peer.close(CloseReason::Error)
+///     }
+/// };
+/// assert_eq!(peer, ["hello"]);
+/// ```
 #[derive(Debug)]
 pub struct Tracked<C> {
     connection: C,
@@ -19,8 +36,8 @@ pub struct Tracked<C> {
 #[derive(Debug)]
 struct Followed {
     state: Arc<State>,
-    id: ConnId,
-    why: Close,
+    id: ConnectionId,
+    why: CloseReason,
     error: &'static str,
     /// What is opened while a panic unwinds is not closed by it.
     panicking: bool,
@@ -30,7 +47,7 @@ impl Drop for Followed {
     fn drop(&mut self) {
         let panicked = !self.panicking && std::thread::panicking();
         let (why, error) = match self.why {
-            Close::Done if panicked => (Close::Error, "panic"),
+            CloseReason::Done if panicked => (CloseReason::Error, "panic"),
             why => (why, self.error),
         };
         self.state.closed(self.id, why, error);
@@ -38,9 +55,9 @@ impl Drop for Followed {
 }
 
 impl<C> Tracked<C> {
-    pub(crate) fn new(connection: C, state: Arc<State>, id: ConnId) -> Self {
+    pub(crate) fn new(connection: C, state: Arc<State>, id: ConnectionId) -> Self {
         let panicking = std::thread::panicking();
-        let followed = Followed { state, id, why: Close::Done, error: "", panicking };
+        let followed = Followed { state, id, why: CloseReason::Done, error: "", panicking };
         Self { connection, followed }
     }
 
@@ -69,12 +86,12 @@ impl<C> Tracked<C> {
 
     /// The same, with the kind of the error, one of few words.
     pub fn fail_as(&mut self, kind: &'static str) {
-        self.followed.why = Close::Error;
+        self.followed.why = CloseReason::Error;
         self.followed.error = kind;
     }
 
     /// It is closed for a reason; what is left is the connection itself.
-    pub fn close(mut self, why: Close) -> C {
+    pub fn close(mut self, why: CloseReason) -> C {
         self.followed.why = why;
         self.connection
     }
@@ -99,7 +116,7 @@ impl<C> DerefMut for Tracked<C> {
 #[must_use = "the connection is idle again when this is dropped"]
 pub struct Checkout {
     state: Arc<State>,
-    id: ConnId,
+    id: ConnectionId,
 }
 
 impl Drop for Checkout {

@@ -1,8 +1,6 @@
 //! Unique users of features: keyed hashes in sketches, never the users themselves.
 //!
-//! A user is hashed by SipHash-2-4 under a key (`SIDELIGHT_USER_KEY_FILE`: 16 bytes, or 32 hexadecimal digits; else a random
-//! one of the process), and the hash is put into a sketch that can only tell how many there were. Sketches go to the agent,
-//! which merges those of one key; that is pseudonymisation, and who has the key can try out names.
+//! How they are hashed, and who merges the sketches, is told to users of [`Feature`](crate::Feature).
 //!
 //! An hour is six sketches of 10 minutes, a day 24 of an hour, the present ones among them. Figures below 5 users are not
 //! exported. Cost: 30 ns a user. Limits: 64 features, 32 sketches of 4 KiB each.
@@ -27,33 +25,17 @@ const HOUR: Duration = Duration::from_secs(3600);
 const KEY_FILE: &str = "SIDELIGHT_USER_KEY_FILE";
 
 /// What was seen of one feature's users since the last drain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeatureSketch {
-    /// The name of the feature: attribute `feature.name` of the log record that carries it.
-    pub feature: String,
-    /// The sketch in the layout of `docs/signals.md`: the body of that record, as bytes.
-    pub sketch: Vec<u8>,
+#[derive(Debug)]
+pub(crate) struct FeatureSketch {
+    pub(crate) feature: String,
+    /// In the layout of `docs/signals.md`.
+    pub(crate) sketch: Vec<u8>,
 }
 
 static ALL: Mutex<Vec<Arc<Users>>> = Mutex::new(Vec::new());
 
-/// Takes the sketches of all features that were used since the last call. The exporter calls this every minute and at
-/// shutdown, and sends them as logs of event name `sidelight.feature.sketch` in a request of their own with the header
-/// `sidelight-internal: sketch`.
-///
-/// ```
-/// use sidelight::{Feature, FeatureKind};
-///
-/// static EXPORT: Feature = Feature::new("export", FeatureKind::Api);
-///
-/// EXPORT.user("ada");
-/// let drained = sidelight::users::drain();
-/// assert_eq!(drained[0].feature, "export");
-/// assert_eq!(drained[0].sketch.len(), 9 + 3, "one register");
-/// assert!(sidelight::users::drain().is_empty());
-/// ```
-#[must_use]
-pub fn drain() -> Vec<FeatureSketch> {
+/// Takes the sketches of all features that were used since the last call.
+pub(crate) fn drain() -> Vec<FeatureSketch> {
     let all = ALL.lock().unwrap_or_else(PoisonError::into_inner).clone();
     all.iter().filter_map(|users| users.drain()).collect()
 }

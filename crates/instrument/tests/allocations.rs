@@ -7,8 +7,8 @@ use std::time::Duration;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use sidelight::{
-    Cache, CacheResult, Close, Counter, Feature, FeatureKind, FloatCounter, Gauge, Histogram,
-    Intent, Operation, Outcome, Pattern, Pool, Queue, Retry, UpDown, meter, names,
+    Cache, CacheResult, CloseReason, Counter, Feature, FeatureKind, FloatCounter, Gauge, Histogram,
+    Intent, Operation, Outcome, Pool, Queue, Retry, UpDown, UsagePattern, meter, names,
 };
 
 static PLAIN: Counter<0> = Counter::new("plain");
@@ -50,7 +50,7 @@ fn record_everything() {
 
     let peer = PEERS.track(7);
     drop(peer.checkout());
-    assert_eq!(peer.close(Close::Idle), 7);
+    assert_eq!(peer.close(CloseReason::Idle), 7);
     drop(DB.waiting());
     let connection = DB.opening().track(8);
     drop(connection.checkout());
@@ -62,7 +62,7 @@ fn record_everything() {
     attempts.succeeded();
     CHAT.start().exhausted("busy");
 
-    drop(SEARCH.used().by("ada").pattern(Pattern::Batch));
+    drop(SEARCH.used().by("ada").pattern(UsagePattern::Batch));
     SEARCH.used().fail();
     Intent::detected("refund", 0.9);
 }
@@ -84,5 +84,5 @@ fn no_measurement_allocates() {
     let off = allocation_counter::measure(|| (0..100).for_each(|_| record_everything()));
     assert_eq!(off.count_total, 0, "{off:?}");
     sidelight::set_enabled(true);
-    installed.remove();
+    drop(installed);
 }

@@ -12,7 +12,9 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 use sidelight::init::{Deliver, Delivering, Signal};
 use sidelight::logs::LogFormat;
-use sidelight::{Cache, Close, Feature, FeatureKind, Operation, Pool, Queue, Reject, Retry};
+use sidelight::{
+    Cache, CloseReason, Feature, FeatureKind, Operation, Pool, Queue, RejectReason, Retry,
+};
 
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
@@ -63,10 +65,10 @@ fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
         drop(QUIET.start());
         USERS.get(|| Some(1));
         MAILS.enqueued().start();
-        MAILS.rejected(Reject::Full);
+        MAILS.rejected(RejectReason::Full);
         CHAT.start().succeeded();
         EXPORT.used().by("ada").fail();
-        PEERS.track(()).close(Close::Idle);
+        PEERS.track(()).close(CloseReason::Idle);
     });
     telemetry.shutdown().unwrap();
     let records = kept.records();

@@ -61,5 +61,5 @@ fn a_known_request_is_measured_without_an_allocation() {
     let installed = sidelight::meter::install(metrics.meter(sidelight::names::SCOPE));
     allocations(&mut server);
     assert_eq!(allocations(&mut server), without);
-    installed.remove();
+    drop(installed);
 }

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use sidelight::init::{Deliver, Delivering, FlushError, Init, Signal, StartError, init};
 use sidelight::{
-    Cache, CacheLevel, Counter, Depth, Feature, FeatureKind, Operation, Pool, Queue, Retry,
+    Cache, CacheLevel, Counter, Feature, FeatureKind, Operation, Pool, Queue, QueueDepth, Retry,
     Telemetry, observe,
 };
 
@@ -139,8 +139,8 @@ fn callbacks_that_panic_cost_their_own_figures_and_nothing_else() {
     let telemetry = init("misuse").without_subscriber().deliver(kept.clone()).start().unwrap();
     let observed = Arc::new(());
     PAGES.observe(&observed, |()| -> CacheLevel { panic!("of a cache") });
-    JOBS.observe(&observed, |()| -> Depth { panic!("of a queue") });
-    observe::each_collection(|| panic!("of work"));
+    JOBS.observe(&observed, |()| -> QueueDepth { panic!("of a queue") });
+    observe::every_second(|| panic!("of work"));
     for _ in 0..3 {
         ORDERS.add(1, []);
         telemetry.flush_blocking().unwrap();

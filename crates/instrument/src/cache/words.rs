@@ -54,7 +54,7 @@ impl CacheResult {
 /// Why a cache let an entry go: attribute `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Evict {
+pub enum EvictReason {
     /// It was too old.
     Ttl,
     /// There was no room.
@@ -63,7 +63,7 @@ pub enum Evict {
     Explicit,
 }
 
-impl Evict {
+impl EvictReason {
     pub(super) const ALL: [Self; 3] = [Self::Ttl, Self::Capacity, Self::Explicit];
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -99,6 +99,23 @@ impl From<(usize, usize)> for CacheLevel {
 }
 
 /// What a lookup returned, in the ways that caches do.
+///
+/// ```
+/// use sidelight::{CacheResult, Found};
+///
+/// struct Aged(Option<u64>);
+///
+/// impl Found for Aged {
+///     fn result(&self) -> CacheResult {
+///         match self.0 {
+///             Some(seconds) if seconds > 60 => CacheResult::Stale,
+///             Some(_) => CacheResult::Hit,
+///             None => CacheResult::Miss,
+///         }
+///     }
+/// }
+/// assert_eq!(Aged(Some(90)).result(), CacheResult::Stale);
+/// ```
 pub trait Found {
     /// A hit, a miss, or an error.
     fn result(&self) -> CacheResult;

@@ -57,6 +57,24 @@ pub fn init(service_name: impl Into<String>) -> Init {
 }
 
 /// A description of a service. See the [module](self) for what the environment adds.
+///
+/// ```no_run
+/// use sidelight::logs::LogFormat;
+/// use std::time::Duration;
+///
+/// let telemetry = sidelight::init("checkout")
+///     .version(env!("CARGO_PKG_VERSION"))
+///     .environment("production")
+///     .attribute("service.namespace", "shop")
+///     .endpoint("http://agent:4317")
+///     .logs(LogFormat::Json)
+///     .filter("info,checkout=debug")
+///     .metric_interval(Duration::from_secs(5))
+///     .shutdown_timeout(Duration::from_secs(2))
+///     .start()?;
+/// # drop(telemetry);
+/// # Ok::<(), sidelight::init::StartError>(())
+/// ```
 #[must_use = "nothing happens before .start()"]
 pub struct Init {
     pub(super) identity: Identity,

@@ -3,6 +3,14 @@
 use std::time::Duration;
 
 /// Why [`start`](super::Init::start) refused. Nothing was installed.
+///
+/// A service that runs without telemetry rather than not at all:
+/// ```no_run
+/// let telemetry = sidelight::init("checkout").start();
+/// if let Err(error) = &telemetry {
+///     eprintln!("no telemetry: {error}");
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -65,6 +73,18 @@ pub enum StartError {
 }
 
 /// What a flush or a shutdown did not reach.
+///
+/// ```no_run
+/// use sidelight::init::FlushError;
+///
+/// # fn example(telemetry: sidelight::Telemetry) {
+/// match telemetry.shutdown() {
+///     Ok(()) => {}
+///     Err(FlushError::Timeout(bound)) => eprintln!("telemetry took longer than {bound:?}"),
+///     Err(error) => eprintln!("the last records are lost: {error}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushError {

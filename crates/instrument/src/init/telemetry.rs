@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -66,6 +66,19 @@ pub(crate) struct TelemetryParts {
 
 /// Running telemetry. Keep it until the end of `main`: dropping it delivers what was recorded, in at most
 /// [`shutdown_timeout`](super::Init::shutdown_timeout).
+///
+/// ```no_run
+/// use opentelemetry::metrics::MeterProvider as _;
+///
+/// let telemetry = sidelight::init("checkout").start()?;
+/// telemetry.install_signal_flush()?; // a program that does not handle SIGTERM itself
+/// let rows = telemetry.meter_provider().meter("import").u64_counter("rows").build();
+/// rows.add(17, &[]);
+/// telemetry.flush_blocking()?; // before a checkpoint, say
+/// assert_eq!(telemetry.counts(sidelight::init::Signal::Metrics).failed, 0);
+/// telemetry.shutdown()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping the guard ends telemetry: keep it until the end of main"]
 pub struct Telemetry {
     shared: Arc<Shared>,
@@ -221,12 +234,6 @@ impl Telemetry {
         &self.shared.resource
     }
 
-    /// A meter for instruments of OpenTelemetry's own API.
-    #[must_use]
-    pub fn meter(&self, scope: &'static str) -> Meter {
-        self.shared.providers.meter.meter(scope)
-    }
-
     /// The provider of traces, for OpenTelemetry's own API.
     #[must_use]
     pub fn tracer_provider(&self) -> &SdkTracerProvider {
@@ -349,7 +356,7 @@ mod tests {
         let delivered = Arc::new(AtomicBool::new(false));
         let slow = Slow(begin, Arc::clone(&delivered));
         let telemetry = init("twice").local().deliver(slow).start_with(&|_| None).unwrap();
-        telemetry.meter("test").u64_counter("orders").build().add(1, &[]);
+        telemetry.meter_provider().meter("test").u64_counter("orders").build().add(1, &[]);
         let shared = Arc::clone(&telemetry.shared);
         let first = std::thread::spawn(move || telemetry.shutdown());
         begun.recv().unwrap();

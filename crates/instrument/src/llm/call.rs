@@ -92,6 +92,16 @@ impl Request {
 }
 
 /// A call under way. Dropped unfinished it counts as cancelled.
+///
+/// ```
+/// use sidelight::llm::{self, Provider, Usage};
+///
+/// let embedding = llm::embeddings(Provider::OpenAi, "text-embedding-3-small").start();
+/// let answer = embedding.enter(|| r#"{"model": "text-embedding-3-small", "usage": {"prompt_tokens": 8}}"#);
+/// embedding.finish(Usage::from_json(Provider::OpenAi, answer));
+///
+/// llm::generate_content(Provider::Gemini, "gemini-2.5-flash").start().fail("timeout");
+/// ```
 #[derive(Debug)]
 pub struct Call {
     request: Request,

@@ -16,6 +16,13 @@ use serde_json::{Map, Value};
 use super::Provider;
 
 /// Why there is no usage.
+///
+/// ```
+/// use sidelight::llm::{Provider, Usage, UsageError};
+///
+/// let nothing = Usage::from_json(Provider::OpenAi, "{}");
+/// assert!(matches!(nothing, Err(UsageError::Missing)));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UsageError {

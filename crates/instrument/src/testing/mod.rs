@@ -74,6 +74,21 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// What was recorded since [`capture`].
+///
+/// ```
+/// use sidelight::{Cache, testing};
+///
+/// static USERS: Cache = Cache::new("users");
+///
+/// let captured = testing::capture();
+/// tracing::info_span!("user.find").in_scope(|| {
+///     let nobody: Option<u64> = USERS.get(|| None);
+///     tracing::info!(?nobody, "looked");
+/// });
+/// captured.metric("sidelight.cache.requests").attr("cache.result", "miss").assert_eq(1);
+/// captured.span("user.find").assert_count(1);
+/// assert_eq!(captured.logs_json()[0]["message"], "looked");
+/// ```
 #[must_use = "what is recorded is captured until this is dropped"]
 pub struct Capture {
     sinks: Arc<Sinks>,
