@@ -21,6 +21,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    #[cfg(feature = "http")]
     pub(crate) const NONE: Self = Self { number: 0, text: "" };
     pub(crate) const OTHER: Self = Self { number: 1, text: OTHER };
 
