@@ -90,9 +90,9 @@ fn what_the_application_records_is_asked_for_by_promql_and_counted_in_the_ledger
 fn users(admin: SocketAddr) -> Vec<(Value, f64)> {
     let query = "sidelight_feature_user_estimate%7Bwindow=%221d%22%7D";
     let answer = get(admin, &format!("/api/v1/query?query={query}"));
-    let series = answer["data"]["result"].as_array().unwrap();
-    let users = |one: &Value| one["value"][1].as_str().unwrap().parse().unwrap();
-    series.iter().map(|one| (one["metric"].clone(), users(one))).collect()
+    let series = answer.pointer("/data/result").unwrap().as_array().unwrap();
+    let users = |one: &Value| one.pointer("/value/1").unwrap().as_str().unwrap().parse().unwrap();
+    series.iter().map(|one| (one.get("metric").unwrap().clone(), users(one))).collect()
 }
 
 #[test]
