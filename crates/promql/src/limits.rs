@@ -44,6 +44,16 @@ impl Budget {
         self.settle(self.used.get(), samples)
     }
 
+    /// Asks whether `samples` more would be too many, before any of them is made.
+    ///
+    /// # Errors
+    /// They would.
+    pub(crate) fn fits(&self, samples: usize) -> Result<(), QueryError> {
+        let base = self.used.get();
+        self.settle(base, samples)?;
+        self.settle(base, 0)
+    }
+
     /// Says that, beyond what was taken at `base`, only `samples` are left.
     ///
     /// # Errors

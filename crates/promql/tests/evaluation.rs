@@ -3,6 +3,7 @@
 mod held;
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use held::Held;
@@ -12,7 +13,8 @@ use sidelight_promql::functions::{FUNCTIONS, Function};
 use sidelight_promql::parse::parse_with;
 use sidelight_promql::source::STALE_BITS;
 use sidelight_promql::{
-    Engine, Expr, Histogram, Labels, Options, Points, QueryError, SampleValue, Stop, Value,
+    Engine, Expr, Histogram, Labels, Options, Points, QueryError, Queryable, SampleValue,
+    Selection, SourceError, Stop, Value,
 };
 
 const MINUTE: i64 = 60_000;
@@ -180,6 +182,20 @@ fn hour(series: usize) -> Held {
     Held((0..series).map(|at| (labels(at), points.clone())).collect())
 }
 
+/// Counts how often it is read.
+struct Counted<'a>(Held, &'a Cell<usize>);
+
+impl Queryable for Counted<'_> {
+    fn select(
+        &self,
+        selection: &Selection<'_>,
+        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        self.1.set(self.1.get() + 1);
+        self.0.select(selection, each)
+    }
+}
+
 fn failure(options: Options<'_>, text: &str, held: &Held) -> (&'static str, String) {
     match Engine::new(options).range(&expr(text), 0, 60 * MINUTE, MINUTE, held) {
         Err(error) => (error.kind(), error.to_string()),
@@ -204,9 +220,43 @@ fn a_query_holds_no_more_samples_than_allowed() {
         };
         assert_eq!(range(engine), range(Engine::new(self::options())), "{text}");
     }
-    // A subquery is refused before it is evaluated.
-    let error = engine.instant(&expr("sum_over_time(vector(1)[1y:1s])"), 0, &hour(1)).unwrap_err();
-    assert_eq!(error.to_string(), too_many);
+}
+
+#[test]
+fn a_subquery_of_too_many_steps_is_refused_before_any_of_them_is_evaluated() {
+    let too_many = "query processing would load too many samples into memory in query execution";
+    for text in [
+        "sum_over_time(vector(1)[1y:1s])",
+        "m[100y:1ms]",
+        "none[100y:1ms]",
+        "vector(time())[100y:1ms]",
+        "max_over_time(m[100y:1ms])",
+        "max_over_time(vector(time())[100y:1ms])",
+        "max_over_time(hour()[100y:1ms])",
+        "max_over_time(vector(scalar(none))[100y:1ms])",
+        "max_over_time(absent(none)[100y:1ms])",
+        "absent_over_time(vector(time())[100y:1ms])",
+        "max_over_time(timestamp(m)[100y:1ms])",
+        "max_over_time(rate(m[5m])[100y:1ms])",
+        "max_over_time(sum(m)[100y:1ms] offset 100y)",
+        "max_over_time(m[100y:1ms] @ 1000000)",
+        "max_over_time((m @ 60)[100y:1ms])",
+        "max_over_time(max_over_time(m[100y:1ms])[5m:1m])",
+        "max_over_time(max_over_time(m[5m:1m])[100y:1ms])",
+        "max_over_time(quantile_over_time(scalar(max_over_time(vector(time())[100y:1ms])), m[5m])[5m:1m])",
+        "max_over_time(m[1000000000s:1ms] @ 9223372036854775.0)",
+    ] {
+        let reads = Cell::new(0);
+        let held = Counted(hour(1), &reads);
+        let engine = Engine::new(options());
+        let instant = engine.instant(&expr(text), 60 * MINUTE, &held).unwrap_err();
+        assert_eq!(instant.to_string(), too_many, "{text}");
+        if expr(text).value_type() != Type::Matrix {
+            let range = engine.range(&expr(text), 0, 60 * MINUTE, MINUTE, &held).unwrap_err();
+            assert_eq!(range.to_string(), too_many, "{text}");
+        }
+        assert_eq!(reads.get(), 0, "{text}");
+    }
 }
 
 #[test]

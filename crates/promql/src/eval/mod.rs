@@ -181,6 +181,8 @@ fn samples<'a>(
         }
         WindowSource::Subquery(subquery) => {
             let inner = inner_steps(subquery, window.range, steps);
+            // Only a subquery has as many steps as it asks for.
+            context.budget.fits(inner.len)?;
             let columns = match evaluate(&subquery.node, inner, context)? {
                 Output::Columns(columns) => columns,
                 Output::Scalar(values) => vec![Column::of_scalar(values)],
@@ -195,9 +197,14 @@ fn samples<'a>(
 fn inner_steps(subquery: &Subquery<'_>, range: i64, steps: Steps) -> Steps {
     let after = subquery.reference(steps.start).saturating_sub(range);
     let until = subquery.reference(steps.end());
-    let start = (after.div_euclid(subquery.step) + 1).saturating_mul(subquery.step);
-    let len = if start > until { 0 } else { (until - start) / subquery.step + 1 };
-    Steps { start, step: subquery.step, len: usize::try_from(len).unwrap_or(0) }
+    let first = after.div_euclid(subquery.step).saturating_add(1);
+    let start = first.saturating_mul(subquery.step);
+    let len = if start > until {
+        0
+    } else {
+        (until.saturating_sub(start) / subquery.step).saturating_add(1)
+    };
+    Steps { start, step: subquery.step, len: usize::try_from(len).unwrap_or(usize::MAX) }
 }
 
 fn operator(

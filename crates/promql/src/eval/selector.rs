@@ -9,6 +9,7 @@ use super::column::Column;
 use super::context::{Context, Steps};
 use super::histograms::without_buckets;
 use crate::engine::QueryError;
+use crate::limits::SERIES_SAMPLES;
 use crate::plan::Selector;
 use crate::source::{Points, Selection, is_stale};
 use crate::value::SampleValue;
@@ -36,6 +37,7 @@ pub(crate) fn instant(
     let lookback = context.options.lookback;
     let mut columns = Vec::new();
     select(selector, 0, lookback, steps, context, &mut |labels, points| {
+        context.budget.fits(SERIES_SAMPLES + steps.len)?;
         let column = column(labels, points, selector, take, steps, lookback);
         if column.present.any() {
             context.budget.take(column.samples())?;
