@@ -166,7 +166,7 @@ impl Groups {
             let before = group.alerts.len();
             self.forgotten.extend(group.forget_ended());
             self.alerts -= before - group.alerts.len();
-            group.due = group.next_look(&self.grouping);
+            group.due = group.next_look(&self.grouping, now);
             if group.alerts.is_empty() {
                 self.groups.remove(&key);
             }
@@ -201,7 +201,7 @@ impl Groups {
                 let (told, before) = (&group.told, group.alerts.len());
                 group.alerts.retain(|id, held| held.message.is_firing() || told.contains(id));
                 self.alerts -= before - group.alerts.len();
-                group.due = group.next_look(&self.grouping);
+                group.due = group.next_look(&self.grouping, now);
                 if group.differs() {
                     group.look_soon(&self.grouping, now);
                 }
@@ -294,11 +294,13 @@ impl Group {
         forgotten
     }
 
-    /// When something changes by itself.
-    fn next_look(&self, grouping: &Grouping) -> Option<Duration> {
+    /// When something changes by itself. A repetition that is due and was not told is silenced: the end of the silence
+    /// is looked at when it comes.
+    fn next_look(&self, grouping: &Grouping, now: Duration) -> Option<Duration> {
         let firing = self.alerts.values().filter(|held| held.message.is_firing());
         let expiry = firing.map(|held| held.expires).min();
-        let repeat = self.told_at.map(|at| at + grouping.repeat).filter(|_| !self.told.is_empty());
+        let repeat = self.told_at.map(|at| at + grouping.repeat);
+        let repeat = repeat.filter(|at| *at > now && !self.told.is_empty());
         [expiry, repeat].into_iter().flatten().min()
     }
 }
@@ -436,6 +438,19 @@ mod tests {
         assert_eq!(groups.next(S(400), |_| true), None);
         assert_eq!(groups.len(), 0);
         assert_eq!(groups.take_forgotten(), [fires("X", "/a").id], "nor kept");
+    }
+
+    #[test]
+    fn what_is_silenced_for_longer_than_the_repeat_interval_is_looked_at_when_the_silence_ends() {
+        let mut groups = groups();
+        groups.observe(fires("X", "/a"), VALID, S(0));
+        assert_eq!(told(&mut groups, S(1)), ["/a firing"]);
+        let repeat = S(4 * 3_600 + 1);
+        assert_eq!(groups.next_due(), Some(repeat));
+        assert_eq!(groups.next(repeat, |_| true), None);
+        assert_eq!(groups.next_due(), Some(VALID), "it is not looked at all the time");
+        groups.touch(repeat + S(60));
+        assert_eq!(told(&mut groups, repeat + S(60)), ["/a firing"]);
     }
 
     #[test]
