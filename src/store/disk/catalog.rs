@@ -18,6 +18,8 @@ pub(super) struct Catalog {
     raw: BTreeSet<Day>,
     five_minutes: BTreeSet<Day>,
     one_hour: BTreeSet<Day>,
+    /// How often files went: a connection from before may be to one that another has taken the name of.
+    removals: u64,
 }
 
 /// Consecutive days that are read from one tier, as a time open on the left.
@@ -52,6 +54,17 @@ impl Catalog {
     /// Forgets every day of a file.
     pub(super) fn remove(&mut self, key: FileKey) {
         self.days_mut(key.tier).retain(|day| !key.days().contains(&day.0));
+        self.renamed();
+    }
+
+    /// Notes that a file has another name, so that one of its name may be another.
+    pub(super) const fn renamed(&mut self) {
+        self.removals += 1;
+    }
+
+    /// How often files went.
+    pub(super) const fn removals(&self) -> u64 {
+        self.removals
     }
 
     /// Where samples in `(after, until]` are read, in ascending time.
@@ -86,8 +99,6 @@ impl Catalog {
     /// Every file that holds a stretch.
     pub(super) fn files(&self, stretch: &Stretch) -> Vec<FileKey> {
         let first = Day::of(stretch.after.saturating_add(1));
-        // A chunk that began the day before may reach into it.
-        let first = if stretch.tier == Tier::Raw { first.previous() } else { first };
         let days = self.days(stretch.tier).range(first..=Day::of(stretch.until));
         let mut files: Vec<_> = days.map(|&day| FileKey::of(stretch.tier, day)).collect();
         files.dedup();
@@ -138,7 +149,7 @@ mod tests {
         let names = |stretch| -> Vec<String> {
             catalog().files(&stretch).into_iter().map(FileKey::name).collect()
         };
-        assert_eq!(names(stretch), ["metrics-19700207.db", "metrics-19700208.db"]);
+        assert_eq!(names(stretch), ["metrics-19700208.db"]);
         let stretch = Stretch { tier: Tier::OneHour, after: 5 * DAY, until: 15 * DAY };
         assert_eq!(
             names(stretch),

@@ -64,9 +64,18 @@ impl<'a> Commit<'a> {
 
     /// Writes a series: its sealed chunks and its state.
     pub(in crate::store) fn series(&mut self, record: &Record<'_>) -> Result<(), StoreError> {
+        let horizon = self.files.horizon;
         for chunk in record.sealed {
-            let day = Day::of(chunk.start_ms);
-            self.chunk(day, record, chunk).map_err(|trouble| self.failed(trouble, Some(day)))?;
+            // No chunk is longer than a day: it has samples of one day or of two.
+            let (first, last) = (Day::of(chunk.start_ms), Day::of(chunk.end_ms));
+            if last < horizon {
+                self.disk.metrics.dropped_chunks.add(1);
+            }
+            let of_days = [Some(first), (last != first).then_some(last)];
+            for day in of_days.into_iter().flatten().filter(|day| *day >= horizon) {
+                self.chunk(day, record, chunk)
+                    .map_err(|trouble| self.failed(trouble, Some(day)))?;
+            }
         }
         if record.live.is_empty() {
             return Ok(());
@@ -75,11 +84,8 @@ impl<'a> Commit<'a> {
         put.map_err(|trouble| self.failed(trouble, None))
     }
 
+    /// Writes a chunk into the file of a day that it has samples of.
     fn chunk(&mut self, day: Day, record: &Record<'_>, chunk: &Chunk) -> Result<(), Trouble> {
-        if day < self.files.horizon {
-            self.disk.metrics.dropped_chunks.add(1);
-            return Ok(());
-        }
         let late = day.until_ms() + GRACE < self.now_ms;
         let Record { fingerprint, kind, labels, .. } = *record;
         self.day(day)?.write(|file| {
@@ -89,12 +95,6 @@ impl<'a> Commit<'a> {
         })?;
         if late {
             self.files.late.insert(day);
-        }
-        // The file of the day into which it reaches names the series too, to be rolled up with that day.
-        let last = Day::of(chunk.end_ms);
-        if last != day {
-            let register = |file: &mut ChunkFile| file.id(fingerprint, kind, labels).map(drop);
-            self.day(last)?.write(register)?;
         }
         Ok(())
     }

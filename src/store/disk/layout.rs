@@ -1,8 +1,8 @@
 //! Which file holds what: tiers, days, and names. Pure.
 //!
 //! Time is cut into UTC days that are open on the left, `(midnight, next midnight]`, as PromQL's windows
-//! are, so that an aggregate that ends at an hour equals a window that ends there. A chunk belongs to the
-//! day of its first sample, a row to the day of its last.
+//! are, so that an aggregate that ends at an hour equals a window that ends there. A chunk belongs to
+//! each day that it has a sample of, so that a day's file is whole when every other is gone; a row to the day of its last.
 
 use std::ops::RangeInclusive;
 
@@ -94,10 +94,6 @@ impl Day {
 
     pub(super) const fn next(self) -> Self {
         Self(self.0 + 1)
-    }
-
-    pub(super) const fn previous(self) -> Self {
-        Self(self.0 - 1)
     }
 
     fn calendar(self) -> Date {

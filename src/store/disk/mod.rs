@@ -3,7 +3,7 @@
 //! ```text
 //! store/
 //!   state.db                  the head at the last checkpoint, and the record of the journal it stands for
-//!   metrics-20261121.db       a UTC day of samples in sealed chunks, by the time of their first
+//!   metrics-20261121.db       every sealed chunk that has a sample of a UTC day
 //!   rollup-5m-20261121.db     a day of rows of 5 minutes
 //!   rollup-1h-20261119.db     a week of hourly rows
 //!   metrics-20261101.db.corrupt-1    set aside; the newest few stay
@@ -69,11 +69,18 @@ pub(super) struct Disk {
     /// Replaced whole, so that a reader sees by the pointer whether it moved on.
     catalog: RwLock<Arc<Catalog>>,
     files: Mutex<Files>,
-    idle: Mutex<Vec<(FileKey, Connection)>>,
+    idle: Mutex<Vec<(FileKey, Opened)>>,
     /// Looks at the disk.
     space: fn(&Path) -> io::Result<Space>,
     /// Files that a reader found damaged.
     suspects: Mutex<BTreeSet<FileKey>>,
+}
+
+/// A connection to read, and how often files had gone when it was opened.
+#[derive(Debug)]
+struct Opened {
+    connection: Connection,
+    removals: u64,
 }
 
 /// What writes.
@@ -153,7 +160,7 @@ impl Disk {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(FileKey, Connection)>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(FileKey, Opened)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -163,14 +170,18 @@ impl Disk {
         catalog.days(key.tier).iter().any(|day| key.days().contains(&day.0))
     }
 
-    fn take_idle(&self, key: FileKey) -> Option<Connection> {
+    fn take_idle(&self, key: FileKey) -> Option<Opened> {
+        let removals = self.catalog().removals();
         let mut idle = self.idle();
-        let at = idle.iter().position(|(open, _)| *open == key)?;
+        let fits = |(open, opened): &(FileKey, Opened)| *open == key && opened.removals == removals;
+        let at = idle.iter().position(fits)?;
         Some(idle.swap_remove(at).1)
     }
 
-    fn give_back(&self, open: impl Iterator<Item = (FileKey, Connection)>) {
-        let open: Vec<_> = open.filter(|(key, _)| self.holds(*key)).collect();
+    /// Keeps connections for the next query, but for those to files that may have been set aside meanwhile.
+    fn give_back(&self, open: impl Iterator<Item = (FileKey, Opened)>) {
+        let removals = self.catalog().removals();
+        let open: Vec<_> = open.filter(|(_, opened)| opened.removals == removals).collect();
         let mut idle = self.idle();
         idle.extend(open);
         let excess = idle.len().saturating_sub(read::IDLE_MAX);
@@ -210,6 +221,7 @@ impl Disk {
     fn set_aside(&self, path: &Path, why: &str) -> Option<PathBuf> {
         match file::set_aside(path) {
             Ok(to) => {
+                self.change_catalog(Catalog::renamed);
                 self.metrics.quarantined.add(1);
                 tracing::error!(file = %path.display(), to = %to.display(), why, "file set aside");
                 Some(to)

@@ -19,7 +19,7 @@ use super::catalog::{Catalog, Stretch};
 use super::file::{self, Access, Role, Trouble, trouble};
 use super::layout::{DAY, Day, FileKey, HOUR, Tier};
 use super::rollup::{self, Depth, Looks, Row};
-use super::{Disk, labels};
+use super::{Disk, Opened, labels};
 use crate::store::checkpoint::{Found, Window};
 use crate::store::chunk;
 use crate::store::samples::Samples;
@@ -42,7 +42,7 @@ pub(in crate::store) struct Reader<'a> {
     catalog: Arc<Catalog>,
     /// Whether a file of the plan was gone.
     gone: bool,
-    open: BTreeMap<FileKey, Option<Connection>>,
+    open: BTreeMap<FileKey, Option<Opened>>,
     plan: Option<(Window, Arc<[Planned]>)>,
     rows: Vec<Row>,
     points: Vec<(i64, f64)>,
@@ -323,14 +323,16 @@ impl<'a> Reader<'a> {
         let path = disk.path(key);
         let slot = self.open.entry(key).or_insert_with(|| disk.take_idle(key));
         let opened = match slot {
-            Some(connection) => Ok(connection),
+            Some(open) => Ok(open),
             None => {
                 let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
-                file::open(&path, role, Access::Read).map(|connection| slot.insert(connection))
+                let removals = disk.catalog().removals();
+                let opened = file::open(&path, role, Access::Read);
+                opened.map(|connection| slot.insert(Opened { connection, removals }))
             }
         };
         let done = opened
-            .and_then(|connection| with(connection).map_err(|error| trouble("read", &path, error)));
+            .and_then(|open| with(&open.connection).map_err(|error| trouble("read", &path, error)));
         match done {
             Ok(()) => Ok(()),
             Err(Trouble::Unreadable(why)) => {

@@ -1,7 +1,6 @@
 //! Rolling up one day, some series at a time.
 //!
-//! Reads the day's chunks and those of the day before that reach into it; writes rows into both files of
-//! rows, with how far it got. A slice that is cut short is done again: rows are replaced. Samples that come
+//! Reads the day's chunks; writes rows into both files of rows, with how far it got. A slice that is cut short is done again: rows are replaced. Samples that come
 //! after their day is rolled up are noted in its file (`late`), and the series they belong to are
 //! rolled up again. Cost: about 50 ns per sample; a slice is at most [`SERIES_MAX`] series or
 //! [`SAMPLES_MAX`] samples, some tens of milliseconds.
@@ -29,7 +28,6 @@ const SAMPLES_MAX: usize = 500_000;
 pub(super) struct Roll {
     day: Day,
     samples: Connection,
-    before: Option<Connection>,
     rows: [(Tier, ChunkFile); 2],
     /// Whether all of the day was rolled up before, so that only what is late is left.
     done: bool,
@@ -74,11 +72,8 @@ impl Roll {
     pub(super) fn begin(disk: &Disk, day: Day) -> Result<Self, Fault> {
         let key = FileKey::of(Tier::Raw, day);
         let fault = |key| move |trouble| Fault { key, trouble };
-        let raw =
-            |key| file::open(&disk.path(key), Role::Samples, Access::Read).map_err(fault(key));
-        let samples = raw(key)?;
-        let before = FileKey::of(Tier::Raw, day.previous());
-        let before = disk.holds(before).then(|| raw(before)).transpose()?;
+        let samples =
+            file::open(&disk.path(key), Role::Samples, Access::Read).map_err(fault(key))?;
         let newest_note = newest_note(&samples)
             .map_err(|error| fault(key)(trouble("read", &disk.path(key), error)))?;
         let open = |tier| {
@@ -105,7 +100,7 @@ impl Roll {
         let late_until = if resumed { late_upto } else { newest_note };
         let late_upto = if done { late_upto } else { late_until };
         let rows = [(Tier::FiveMinutes, fine), (Tier::OneHour, coarse)];
-        Ok(Self { day, samples, before, rows, done, upto, late_upto, late_until, newest_note })
+        Ok(Self { day, samples, rows, done, upto, late_upto, late_until, newest_note })
     }
 
     /// Whether notes of late samples are left when it is done.
@@ -115,8 +110,7 @@ impl Roll {
 
     /// Whether it has `key` open.
     pub(super) fn uses(&self, key: FileKey) -> bool {
-        let raw = [self.day, self.day.previous()];
-        raw.iter().any(|&day| FileKey::of(Tier::Raw, day) == key)
+        FileKey::of(Tier::Raw, self.day) == key
             || Tier::ROLLUPS.iter().any(|&tier| FileKey::of(tier, self.day) == key)
     }
 
@@ -179,16 +173,7 @@ impl Roll {
     fn collect(&self, series: &Series, into: &mut Samples) -> rusqlite::Result<u64> {
         let day =
             Stretch { tier: Tier::Raw, after: self.day.after_ms(), until: self.day.until_ms() };
-        let mut corrupt = 0;
-        if let Some(before) = &self.before {
-            let sql = "SELECT id FROM series WHERE fingerprint = ?";
-            let mut statement = before.prepare_cached(sql)?;
-            let id = statement.query_row([series.fingerprint.to_i64()], |row| row.get(0));
-            if let Some(id) = id.optional()? {
-                corrupt += chunks(before, id, &day, into)?;
-            }
-        }
-        Ok(corrupt + chunks(&self.samples, series.id, &day, into)?)
+        chunks(&self.samples, series.id, &day, into)
     }
 
     fn write(&mut self, series: &Series, buffers: &mut Buffers) -> Result<(), Fault> {

@@ -66,6 +66,22 @@ fn damage_within_a_file_is_found_by_a_query_and_the_next_checkpoint_sets_it_asid
 }
 
 #[test]
+fn a_connection_to_a_file_that_was_set_aside_meanwhile_is_not_used_for_the_one_that_took_its_name()
+{
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    let mut samples = Samples::default();
+    let mut reader = disk.reader().unwrap();
+    let day = window(START, START + DAY);
+    reader.read(up.fingerprint, &day, i64::MAX, &mut samples).unwrap();
+    disk.suspect(super::super::layout::FileKey::parse(DAY_FILE).unwrap(), "another query says so");
+    let sealed = chunks(START + 20 * HOUR, START + 21 * HOUR, 60_000, |_| 1.0);
+    commit(&disk, 2, START + 21 * HOUR, &[up.record(&sealed, b"")]).unwrap();
+    drop(reader);
+    assert_eq!(floats(&disk, &up, &day).len(), 60, "what the new file holds");
+}
+
+#[test]
 fn what_a_later_version_wrote_is_refused_and_not_touched() {
     for name in [DAY_FILE, "state.db"] {
         let (setup, _) = filled();

@@ -132,6 +132,39 @@ fn samples_that_come_late_are_in_the_rows_too() {
 }
 
 #[test]
+fn a_day_is_whole_from_midnight_on_when_the_day_before_is_gone() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 0);
+    let midnight = START + DAY;
+    let sealed = chunks(midnight - 11 * HOUR, midnight + 10 * HOUR, 60_000, |t| t as f64);
+    assert!(sealed.iter().any(|chunk| chunk.start_ms < midnight && chunk.end_ms > midnight));
+    commit(&disk, 1, midnight + 10 * HOUR, &[up.record(&sealed, b"")]).unwrap();
+    let read = |disk: &Disk| floats(disk, &up, &window(START, midnight + DAY));
+    assert_eq!(read(&disk).len(), 1_260, "none twice");
+    drop(disk);
+    std::fs::remove_file(setup.path("metrics-20261120.db")).unwrap();
+    let (disk, _) = setup.open();
+    let kept = read(&disk);
+    assert_eq!((kept.len(), kept[0].0), (600, midnight + 60_000));
+    // Its rows are whole, too, and so is what comes late.
+    commit(&disk, 2, midnight + DAY + 3 * HOUR, &[]).unwrap();
+    tend(&disk);
+    let late = Series::new("late", 0);
+    commit(&disk, 3, midnight + DAY + 3 * HOUR + 1, &[late.record(&sealed, b"")]).unwrap();
+    tend(&disk);
+    drop(disk);
+    std::fs::remove_file(setup.path("metrics-20261121.db")).unwrap();
+    let (disk, _) = setup.open();
+    for series in [&up, &late] {
+        let reads = Reads::Count;
+        let day = Window { range: HOUR, reads, ..window(midnight, midnight + DAY) };
+        let counts = floats(&disk, series, &day);
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<f64>(), 600.0);
+    }
+}
+
+#[test]
 fn a_roll_that_was_cut_short_goes_on_after_a_kill() {
     let setup = Setup::new();
     let (disk, _) = setup.open();
