@@ -101,9 +101,9 @@ impl Roller {
         }
     }
 
-    /// Whether the samples fell so often that no counter fell.
+    /// Whether the samples fell so often that no counter fell. One that falls once began again, however short its life.
     pub(in crate::store) const fn is_gauge(&self) -> bool {
-        self.drops > self.samples / 8
+        self.drops > 1 && self.drops > self.samples / 8
     }
 
     /// Lets `increase` be what it would be without resets, where it means nothing and would take space.
@@ -174,6 +174,18 @@ mod tests {
         assert_eq!(rows, [Row { ended: true, ..Row::of(2, 7.0) }]);
         let rows = roll(&[(2, 7.0), (3, stale), (4, 1.0)]);
         assert_eq!((rows[0].ended, rows[0].count, rows[0].increase), (false, 2, 1.0));
+    }
+
+    #[test]
+    fn a_short_life_with_one_restart_is_still_that_of_a_counter() {
+        let is_gauge = |samples: &[f64]| {
+            let mut roller = Roller::new(RESOLUTION);
+            (1..).zip(samples).for_each(|(t, &value)| roller.push(t, value));
+            roller.is_gauge()
+        };
+        assert!(!is_gauge(&[5.0, 9.0, 2.0, 4.0]));
+        assert!(!is_gauge(&[5.0, 2.0]));
+        assert!(is_gauge(&[5.0, 9.0, 2.0, 4.0, 1.0]));
     }
 
     proptest! {
