@@ -64,6 +64,9 @@ pub enum DatabaseError {
     /// It belongs to something else, or to a later version.
     #[error("{} is not a database of notifications of this version", .0.display())]
     Foreign(PathBuf),
+    /// It does not take what there is to write.
+    #[error("the disk does not take what receivers were told")]
+    Behind,
 }
 
 /// One thing to keep.

@@ -294,6 +294,7 @@ mod tests {
     use super::super::config::{Config, Peer};
     use super::super::message::tests::{NOW, firing, resolved};
     use super::super::receiver::{Kind, Receiver};
+    use super::super::rows::Rows;
     use super::*;
     use crate::net::endpoint::Endpoint;
     use crate::telemetry::Registry;
@@ -301,10 +302,8 @@ mod tests {
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 
-    fn dispatch(
-        known: Vec<(Message, bool)>,
-    ) -> (Dispatch, Arc<ManualClock>, mpsc::Receiver<Vec<Row>>) {
-        let (rows, written) = mpsc::channel(100);
+    fn dispatch(known: Vec<(Message, bool)>) -> (Dispatch, Arc<ManualClock>, Arc<Rows>) {
+        let rows = Arc::new(Rows::new(100));
         let clock = Arc::new(ManualClock::at(NOW));
         let registry = Registry::default();
         let peer = Peer::new("am", Endpoint::parse("http://127.0.0.1:1", true, 80).unwrap());
@@ -313,7 +312,7 @@ mod tests {
             config: Arc::new(Config::default()),
             clock: Arc::<ManualClock>::clone(&clock),
             registry,
-            rows,
+            rows: Arc::clone(&rows),
         };
         let dispatch = Dispatch {
             inbox: Arc::new(Mailbox::new(100)),
@@ -323,7 +322,7 @@ mod tests {
             otlp: None,
             parts,
         };
-        (dispatch, clock, written)
+        (dispatch, clock, rows)
     }
 
     fn told(dispatch: &Dispatch) -> Vec<&'static str> {
@@ -337,23 +336,23 @@ mod tests {
 
     #[test]
     fn an_alert_whose_rule_is_gone_ends_once_and_is_no_news_after_the_next_start() {
-        let (dispatch, clock, mut written) = dispatch(vec![(x().restored(NOW), true)]);
+        let (dispatch, clock, written) = dispatch(vec![(x().restored(NOW), true)]);
         clock.advance(S(539));
         dispatch.look();
         assert!(told(&dispatch).is_empty(), "its rule may still be waiting");
         clock.advance(S(1));
         dispatch.look();
         assert_eq!(told(&dispatch), ["resolved"]);
-        let rows = written.try_recv().unwrap();
+        let rows = written.take();
         let [Row::Known { message: kept, .. }, Row::Transition { message, .. }] = &rows[..] else {
             panic!("{rows:?}")
         };
         assert_eq!((kept.is_firing(), message.is_firing()), (false, false));
         dispatch.look();
-        assert!(told(&dispatch).is_empty() && written.try_recv().is_err(), "once");
+        assert!(told(&dispatch).is_empty() && written.is_empty(), "once");
         clock.advance(OVER_KEPT);
         dispatch.look();
-        assert!(matches!(written.try_recv().unwrap()[..], [Row::Forgotten(_)]));
+        assert!(matches!(written.take()[..], [Row::Forgotten(_)]));
         assert!(dispatch.known.messages().is_empty());
     }
 

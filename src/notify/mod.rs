@@ -26,6 +26,7 @@ mod message;
 mod otlp;
 mod queue;
 mod receiver;
+mod rows;
 mod silence;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,7 @@ use dispatch::{Dispatch, Known};
 use mailbox::Mailbox;
 use message::Message;
 use receiver::Receiver;
+use rows::Rows;
 use silence::Silences;
 use view::Running;
 use webhook::Webhook;
@@ -61,8 +63,10 @@ pub use history::HistoryError;
 pub use silence::SilenceError;
 pub use view::Handle;
 
-/// Lists of rows that wait for the disk.
-const ROWS_WAITING_MAX: usize = 256;
+/// Rows of state that may wait for the disk, for each alert there may be.
+const ROWS_PER_ALERT_MAX: usize = 4;
+/// How long after a failed write the next one is tried, if nothing comes meanwhile.
+const WRITE_RETRY: Duration = Duration::from_secs(10);
 /// How often history is purged.
 const PURGE_INTERVAL: Duration = Duration::from_secs(600);
 /// How long a reload waits for the disk; no notification goes out meanwhile.
@@ -85,15 +89,15 @@ struct Parts {
     config: Arc<Config>,
     clock: Arc<dyn Clock>,
     registry: Registry,
-    rows: mpsc::Sender<Vec<Row>>,
+    rows: Arc<Rows>,
 }
 
 impl Parts {
     /// Has rows written. Never waits.
     fn keep(&self, rows: Vec<Row>) {
-        let count = rows.len();
-        if count > 0 && self.rows.try_send(rows).is_err() {
-            self.lost(count);
+        let lost = if rows.is_empty() { 0 } else { self.rows.push(rows) };
+        if lost > 0 {
+            self.lost(lost);
         }
     }
 
@@ -115,7 +119,7 @@ pub struct Notifier {
     tasks: JoinSet<()>,
     /// The one that makes log records; after a reload also one before it that has some left.
     recording: JoinSet<()>,
-    flush: mpsc::Sender<oneshot::Sender<()>>,
+    flush: mpsc::Sender<oneshot::Sender<bool>>,
     stop: oneshot::Sender<()>,
     scribe: JoinHandle<()>,
 }
@@ -131,16 +135,17 @@ impl Notifier {
         let config = Arc::new(config);
         let (database, found, trouble) = open(&config, clock.unix_nano()).await?;
         let found = found.restored(clock.unix_nano());
-        let (rows, waiting) = mpsc::channel(ROWS_WAITING_MAX);
+        let rows = Arc::new(Rows::new(config.alerts_max.saturating_mul(ROWS_PER_ALERT_MAX)));
         let parts = Parts { config, clock, registry, rows };
         let (stop, stopped) = oneshot::channel();
         let (flush, flushes) = mpsc::channel(1);
         let scribe = Scribe {
+            rows: Arc::clone(&parts.rows),
             database: Arc::clone(&database),
             clock: Arc::clone(&parts.clock),
             lost: parts.registry.counter(&desc::NOTIFICATIONS_HISTORY_LOST, &[]),
         };
-        let scribe = tokio::spawn(scribe.run(waiting, flushes, stopped));
+        let scribe = tokio::spawn(scribe.run(flushes, stopped));
         let handle = Handle::new(view::Shared {
             inbox: Arc::new(Mailbox::new(parts.config.alerts_max)),
             known: Arc::new(Known::new(found.known, &*parts.clock)),
@@ -197,7 +202,9 @@ impl Notifier {
         let (done, flushed) = oneshot::channel();
         if self.flush.send(done).await.is_ok() {
             // It has ended by itself only after a panic, which is being reported.
-            let _ = flushed.await;
+            if !flushed.await.unwrap_or(true) {
+                return Err(DatabaseError::Behind);
+            }
         }
         let database = Arc::clone(&self.handle.shared().database);
         let told = tokio::task::spawn_blocking(move || database.told()).await;
@@ -345,60 +352,68 @@ async fn open(
 
 /// Who writes rows.
 struct Scribe {
+    rows: Arc<Rows>,
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
     lost: Counter,
 }
 
 impl Scribe {
-    /// Writes all that wait in one transaction, and purges now and then; until told to stop and nothing waits. Answers
-    /// `flushes` when nothing does.
+    /// Writes all that waits in one transaction, and purges now and then; until told to stop. Says to `flushes` whether
+    /// all is written.
     async fn run(
         self,
-        mut waiting: mpsc::Receiver<Vec<Row>>,
-        mut flushes: mpsc::Receiver<oneshot::Sender<()>>,
+        mut flushes: mpsc::Receiver<oneshot::Sender<bool>>,
         mut stop: oneshot::Receiver<()>,
     ) {
         let mut purged = self.clock.monotonic();
-        let mut lists = Vec::new();
-        let mut open = true;
         loop {
+            let (mut stopping, mut flushed) = (false, None);
             tokio::select! {
                 biased;
-                _ = &mut stop, if open => {
-                    waiting.close();
-                    open = false;
-                    continue;
-                }
-                count = waiting.recv_many(&mut lists, ROWS_WAITING_MAX) => if count == 0 {
-                    return;
-                },
-                Some(done) = flushes.recv() => {
-                    // Whoever asked may have gone.
-                    let _ = done.send(());
-                    continue;
-                }
+                _ = &mut stop => stopping = true,
+                Some(done) = flushes.recv() => flushed = Some(done),
+                () = self.rows.arrived() => {}
+                () = tokio::time::sleep(WRITE_RETRY), if !self.rows.is_empty() => {}
             }
-            let rows = lists.drain(..).flatten().collect();
             let purge = self.clock.monotonic().saturating_sub(purged) >= PURGE_INTERVAL;
             if purge {
                 purged = self.clock.monotonic();
             }
-            self.write(rows, purge).await;
+            self.write(purge).await;
+            if let Some(done) = flushed {
+                // Whoever asked may have gone.
+                let _ = done.send(self.rows.is_empty());
+            }
+            if stopping {
+                return;
+            }
         }
     }
 
-    async fn write(&self, rows: Vec<Row>, purge: bool) {
-        let count = rows.len() as u64;
+    async fn write(&self, purge: bool) {
+        let rows = self.rows.take();
+        if rows.is_empty() && !purge {
+            return;
+        }
         let (database, now) = (Arc::clone(&self.database), self.clock.unix_nano());
         let written = tokio::task::spawn_blocking(move || {
             let written = database.write(&rows);
-            if purge { written.and_then(|()| database.purge(now)) } else { written }
+            let purged = if purge && written.is_ok() { database.purge(now) } else { Ok(()) };
+            (written.map_err(|error| (error, rows)), purged)
         });
-        if let Ok(Err(error)) = written.await {
-            self.lost.add(count);
+        // A panic is being reported.
+        let Ok((written, purged)) = written.await else { return };
+        if let Err((error, rows)) = written {
+            self.lost.add(self.rows.put_back(rows) as u64);
             let error = telemetry::chain(&error);
-            tracing::warn!(error, "the history of alerts cannot be written");
+            tracing::warn!(
+                error,
+                "what became of alerts cannot be written: history goes, what receivers know waits"
+            );
+        } else if let Err(error) = purged {
+            let error = telemetry::chain(&error);
+            tracing::warn!(error, "the history of alerts cannot be purged");
         }
     }
 }
