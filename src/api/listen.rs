@@ -173,7 +173,7 @@ impl Shared {
         let route = found.as_ref().map_or("", |(route, _)| route.path);
         let mut counted = Counted { shared: self, route, status: None };
         let response = match found {
-            Ok((route, open)) => self.answer(route, open, peer, &head, body).await,
+            Ok((route, open)) => self.answer(route, &open, peer, &head, body).await,
             Err(reply) => reply.into_response(&head.headers, None),
         };
         counted.status = Some(response.status());
@@ -208,7 +208,12 @@ impl Shared {
                 Answer::Quit => routes::quit(&self.sources.control).into_response(headers, None),
                 Answer::Read(read) => self.read(read, headers.clone()).await,
                 Answer::Ask(handler) => self.ask(handler, open, head, body).await,
-                Answer::Query(handler) => self.query(handler, route.path, open, head, body).await,
+                Answer::Query(handler) => {
+                    self.query((handler, Some(&self.queries)), route.path, open, head, body).await
+                }
+                Answer::Tell(handler) => {
+                    self.query((handler, None), route.path, open, head, body).await
+                }
             }
         };
         tokio::time::timeout(limit, reply).await.unwrap_or_else(|_| {
@@ -255,10 +260,11 @@ impl Shared {
         .await
     }
 
-    /// Evaluates on a blocking thread, for as long as this future is awaited and the query's time lasts.
+    /// Evaluates on a blocking thread, with one of `permits` if there are some, for as long as this future is awaited and
+    /// the query's time lasts.
     async fn query(
         &self,
-        handler: Handler,
+        (handler, permits): (Handler, Option<&Arc<Semaphore>>),
         path: &'static str,
         open: &str,
         head: &Parts,
@@ -284,7 +290,10 @@ impl Shared {
         let sources = self.sources.clone();
         let (open, now) = (open.to_owned(), sources.clock.unix_nano());
         let evaluated = async {
-            let query = Arc::clone(&self.queries).acquire_owned().await.ok();
+            let query = match permits {
+                Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+                None => None,
+            };
             let permit = Arc::clone(&self.large).acquire_owned().await.ok();
             blocking(move || {
                 let call = Call {

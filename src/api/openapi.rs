@@ -145,7 +145,7 @@ fn operation(route: &Route, post: bool) -> Value {
     }
     let refused = json!({ "$ref": "#/components/schemas/Error" });
     let refused = match route.answer {
-        Answer::Query(_) => {
+        Answer::Query(_) | Answer::Tell(_) => {
             json!({ "oneOf": [{ "$ref": "#/components/schemas/Failure" }, refused] })
         }
         _ => refused,

@@ -1,5 +1,6 @@
 //! The routes of the admin endpoint as one table, and what each answers.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use http::{HeaderMap, Method, StatusCode, header};
@@ -72,8 +73,10 @@ pub(super) enum Answer {
     Read(Read),
     /// From the path, the query string and the body, on a blocking thread.
     Ask(alerts::Handler),
-    /// From the store and parameters, on a blocking thread, until nobody waits for it.
+    /// From the store and parameters, on a blocking thread, until nobody waits for it; few at once.
     Query(Handler),
+    /// The same of what needs no samples and no walk over series, so that it does not wait for queries.
+    Tell(Handler),
     /// At once.
     Probe(fn(&Sources) -> Reply),
     Reload,
@@ -153,6 +156,13 @@ pub(super) const fn query(path: &'static str, purpose: &'static str, handler: Ha
     Route { path, methods, access, purpose, parameters: &[], answer }
 }
 
+/// A route with parameters in the query string or a form that reads no samples.
+pub(super) const fn tell(path: &'static str, purpose: &'static str, handler: Handler) -> Route {
+    let mut route = query(path, purpose, handler);
+    route.answer = Answer::Tell(handler);
+    route
+}
+
 /// A route with parameters.
 pub(super) const fn taking(
     mut route: Route,
@@ -168,12 +178,18 @@ pub(super) const fn private(mut route: Route) -> Route {
     route
 }
 
-/// The route of a request and the segment that it leaves open, or the reply that there is none. Several routes may
-/// have one path and differ in method.
-pub(super) fn find<'p>(method: &Method, path: &'p str) -> Result<(&'static Route, &'p str), Reply> {
+/// The route of a request and the segment that it leaves open, without escapes, or the reply that there is none. Several
+/// routes may have one path and differ in method.
+pub(super) fn find<'p>(
+    method: &Method,
+    path: &'p str,
+) -> Result<(&'static Route, Cow<'p, str>), Reply> {
     let found = || routes().filter_map(|route| open(route.path, path).map(|open| (route, open)));
-    if let Some(found) = found().find(|(route, _)| route.methods.allow(method)) {
-        return Ok(found);
+    if let Some((route, open)) = found().find(|(route, _)| route.methods.allow(method)) {
+        let message = "an escape in the path is not one, or what it stands for is not UTF-8";
+        let open = unescaped(open)
+            .ok_or_else(|| Reply::error(StatusCode::BAD_REQUEST, "bad_data", message))?;
+        return Ok((route, open));
     }
     let methods: Vec<&str> = found().map(|(route, _)| route.methods.names()).collect();
     if methods.is_empty() {
@@ -190,6 +206,23 @@ fn open<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     };
     let open = path.strip_prefix(before)?.strip_suffix(after)?;
     (!open.is_empty() && !open.contains('/')).then_some(open)
+}
+
+/// A segment with each `%` and two hexadecimal digits as the byte that they stand for.
+fn unescaped(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
+    let mut bytes = segment.bytes();
+    let mut out = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        out.push(match byte {
+            b'%' => u8::try_from(digit()? * 16 + digit()?).ok()?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
 }
 
 fn ok(document: String) -> Reply {

@@ -26,28 +26,28 @@ pub(super) use params::Params;
 
 use super::call::{Call, Handler};
 use super::reply::Reply;
-use super::routes::{Route, query};
+use super::routes::{Route, query, tell};
 
 /// Every route.
 pub(super) const ROUTES: &[Route] = &[
     query("/api/v1/query", "PromQL at one time", query::instant),
     query("/api/v1/query_range", "PromQL over a range of time", query::range),
     query("/api/v1/query_exemplars", "exemplars of an expression's series", series::exemplars),
-    query("/api/v1/format_query", "an expression, laid out", query::format),
-    query("/api/v1/parse_query", "an expression as a tree", query::parse),
+    tell("/api/v1/format_query", "an expression, laid out", query::format),
+    tell("/api/v1/parse_query", "an expression as a tree", query::parse),
     query("/api/v1/labels", "label names", series::label_names),
     query("/api/v1/label/{name}/values", "values of a label", series::label_values),
     query("/api/v1/series", "series by matchers", series::series),
-    query("/api/v1/metadata", "type, unit and help of metrics", series::metadata),
-    query("/api/v1/targets", "none: nothing is scraped", status::targets),
-    query("/api/v1/rules", "rule groups, their rules and alerts", rules::rules),
-    query("/api/v1/alerts", "pending and firing alerts", rules::alerts),
-    query("/api/v1/status/buildinfo", "version", status::build),
-    query("/api/v1/status/config", "empty: `sidelight check config` shows it", status::config),
-    query("/api/v1/status/flags", "none of Prometheus' apply", status::flags),
+    tell("/api/v1/metadata", "type, unit and help of metrics", series::metadata),
+    tell("/api/v1/targets", "none: nothing is scraped", status::targets),
+    tell("/api/v1/rules", "rule groups, their rules and alerts", rules::rules),
+    tell("/api/v1/alerts", "pending and firing alerts", rules::alerts),
+    tell("/api/v1/status/buildinfo", "version", status::build),
+    tell("/api/v1/status/config", "empty: `sidelight check config` shows it", status::config),
+    tell("/api/v1/status/flags", "none of Prometheus' apply", status::flags),
     query("/api/v1/status/runtimeinfo", "the store's state", status::runtime),
     query("/api/v1/status/tsdb", "series by metric and label", status::tsdb),
-    query("/api/v1/status/walreplay", "done: replay ends before this answers", status::replay),
+    tell("/api/v1/status/walreplay", "done: replay ends before this answers", status::replay),
     query("/federate", "the last samples as Prometheus text", exposition::federate),
 ];
 

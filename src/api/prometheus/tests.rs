@@ -31,6 +31,8 @@ fn store(directory: &std::path::Path) -> Store {
     writer.append(up, T + 15_000, f64::INFINITY).unwrap();
     let requests = writer.series(&[("__name__", "requests_total"), ("job", "shop")], Kind::Float);
     writer.append(requests, T, 3.0).unwrap();
+    let sizes = writer.series(&[("__name__", "sizes"), ("größe", "10")], Kind::Float);
+    writer.append(sizes, T, 1.0).unwrap();
     let seconds = writer.series(&[("__name__", "seconds"), ("job", "shop")], Kind::Classic);
     let value = Classic { bounds: &[0.5, 1.0], counts: &[1, 2, 3], sum: Some(9.5), count: 6 };
     writer.append_classic(seconds, T, &value).unwrap();
@@ -101,16 +103,32 @@ async fn what_is_stored_is_listed() {
     check(
         &running,
         "/api/v1/labels",
-        expect![[r#"200 {"status":"success","data":["__name__","job","le"]}"#]],
+        expect![[r#"200 {"status":"success","data":["__name__","größe","job","le"]}"#]],
     )
     .await;
-    check(&running, "/api/v1/label/__name__/values", expect![[r#"200 {"status":"success","data":["requests_total","seconds_bucket","seconds_count","seconds_sum","up"]}"#]]).await;
+    check(&running, "/api/v1/label/__name__/values", expect![[r#"200 {"status":"success","data":["requests_total","seconds_bucket","seconds_count","seconds_sum","sizes","up"]}"#]]).await;
     check(
         &running,
         "/api/v1/label/U__job/values?match[]=up",
         expect![[r#"200 {"status":"success","data":["shop \"é\""]}"#]],
     )
     .await;
+    check(
+        &running,
+        "/api/v1/label/%6Ao%62/values?match[]=up",
+        expect![[r#"200 {"status":"success","data":["shop \"é\""]}"#]],
+    )
+    .await;
+    check(
+        &running,
+        "/api/v1/label/gr%C3%B6%C3%9Fe/values",
+        expect![[r#"200 {"status":"success","data":["10"]}"#]],
+    )
+    .await;
+    for name in ["gr%C3", "%4", "%zz"] {
+        let asked = format!("GET /api/v1/label/{name}/values");
+        assert_eq!(ask(&running.api, &asked, "").await.0, 400, "{name}");
+    }
     check(
         &running,
         "/api/v1/series?match[]=%7Bjob=%22shop%22%7D&start=0&end=1795219300&limit=2",
@@ -159,21 +177,17 @@ async fn without_a_store_the_api_says_that_there_is_none() {
     check(&running, "/api/v1/query?query=up", expect![[r#"503 {"error":"no metrics are kept here: store.enabled is false","errorType":"unavailable","status":"error"}"#]]).await;
 }
 
-/// The paths whose handlers read no more than is in memory and bounded.
-const SHORT: &[&str] = &[
-    "/api/v1/format_query",
-    "/api/v1/parse_query",
-    "/api/v1/metadata",
-    "/api/v1/targets",
-    "/api/v1/rules",
-    "/api/v1/alerts",
-    "/api/v1/status/buildinfo",
-    "/api/v1/status/config",
-    "/api/v1/status/flags",
-    "/api/v1/status/runtimeinfo",
-    "/api/v1/status/tsdb",
-    "/api/v1/status/walreplay",
-];
+/// The paths whose handlers walk over series and read no samples.
+const SHORT: &[&str] = &["/api/v1/status/runtimeinfo", "/api/v1/status/tsdb"];
+
+#[test]
+fn a_health_check_and_the_list_of_alerts_do_not_wait_for_queries() {
+    let told = ROUTES.iter().filter(|route| matches!(route.answer, Answer::Tell(_)));
+    let told: Vec<&str> = told.filter_map(|route| route.path.strip_prefix("/api/v1/")).collect();
+    for path in ["rules", "alerts", "metadata", "format_query", "status/buildinfo"] {
+        assert!(told.contains(&path), "{path}");
+    }
+}
 
 #[tokio::test]
 async fn every_long_read_ends_when_its_client_has_gone() {
