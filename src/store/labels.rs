@@ -18,6 +18,15 @@ use super::select::{Place, Query, Reading, Selected};
 use super::virtual_series::{self, LE, Suffix};
 use super::{Kind, SeriesId, StoreError};
 
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// In order.
+    pub rows: Vec<T>,
+    /// Whether so many series have to be read for it that not all of them were.
+    pub cut: bool,
+}
+
 /// Labels, sets of bounds, and whether there are sums.
 type Shape = (Labels, Vec<Arc<[f64]>>, bool);
 
@@ -33,7 +42,8 @@ impl Store {
         end_ms: i64,
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
-        self.reading(&|| false).label_names(selectors, start_ms, end_ms, limit)
+        let found = self.reading(&|| false).label_names(selectors, start_ms, end_ms, limit)?;
+        Ok(found.rows)
     }
 
     /// See [`Reading::label_values`].
@@ -48,7 +58,8 @@ impl Store {
         end_ms: i64,
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
-        self.reading(&|| false).label_values(name, selectors, start_ms, end_ms, limit)
+        let reading = self.reading(&|| false);
+        Ok(reading.label_values(name, selectors, start_ms, end_ms, limit)?.rows)
     }
 
     /// See [`Reading::series`].
@@ -62,7 +73,7 @@ impl Store {
         end_ms: i64,
         limit: usize,
     ) -> Result<Vec<Labels>, StoreError> {
-        self.reading(&|| false).series(selectors, start_ms, end_ms, limit)
+        Ok(self.reading(&|| false).series(selectors, start_ms, end_ms, limit)?.rows)
     }
 
     fn exemplars_of(
@@ -101,7 +112,7 @@ impl Store {
 }
 
 /// The most series whose samples say what their label sets are, or that are in memory: of one selector.
-const GATHERED_MAX: usize = 50_000;
+const GATHERED_MAX: usize = if cfg!(test) { 2_000 } else { 50_000 };
 
 /// Keeps the first `limit` in order.
 fn keep(kept: &mut BTreeSet<String>, text: String, limit: usize) {
@@ -152,9 +163,9 @@ impl Reading<'_> {
         start_ms: i64,
         end_ms: i64,
         limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Listing<String>, StoreError> {
         let mut names = BTreeSet::new();
-        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+        let cut = self.each_label_set(selectors, start_ms, end_ms, |labels| {
             for label in labels {
                 if !names.contains(&*label.name) {
                     keep(&mut names, label.name.to_string(), limit);
@@ -162,7 +173,7 @@ impl Reading<'_> {
             }
             true
         })?;
-        Ok(names.into_iter().collect())
+        Ok(Listing { rows: names.into_iter().collect(), cut })
     }
 
     /// The values of label `name`, likewise.
@@ -176,16 +187,16 @@ impl Reading<'_> {
         start_ms: i64,
         end_ms: i64,
         limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Listing<String>, StoreError> {
         let mut values = BTreeSet::new();
-        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+        let cut = self.each_label_set(selectors, start_ms, end_ms, |labels| {
             let value = labels.get(name);
             if !value.is_empty() && !values.contains(value) {
                 keep(&mut values, value.to_owned(), limit);
             }
             true
         })?;
-        Ok(values.into_iter().collect())
+        Ok(Listing { rows: values.into_iter().collect(), cut })
     }
 
     /// The label sets of series, likewise; the first `limit` that are found.
@@ -198,30 +209,32 @@ impl Reading<'_> {
         start_ms: i64,
         end_ms: i64,
         limit: usize,
-    ) -> Result<Vec<Labels>, StoreError> {
+    ) -> Result<Listing<Labels>, StoreError> {
         let mut sets = BTreeSet::new();
-        self.each_label_set(selectors, start_ms, end_ms, |labels| {
+        let cut = self.each_label_set(selectors, start_ms, end_ms, |labels| {
             let room = sets.len() < limit;
             if room {
                 sets.insert(labels.clone());
             }
             room
         })?;
-        Ok(sets.into_iter().collect())
+        Ok(Listing { rows: sets.into_iter().collect(), cut })
     }
 
-    /// Hands every label set to `each`, some more than once, until it says no.
+    /// Hands every label set to `each`, some more than once, until it says no. Whether some were left out, because they are
+    /// those of more than [`GATHERED_MAX`] series.
     fn each_label_set(
         &self,
         selectors: &[&[Matcher]],
         start_ms: i64,
         end_ms: i64,
         mut each: impl FnMut(&Labels) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let after = start_ms.saturating_sub(1);
         let (step, range, lookback, reads) = (0, 0, 0, Reads::Last);
         let window = Window { after, until: end_ms, step, range, lookback, reads };
         let every: &[&[Matcher]] = &[&[]];
+        let mut cut = false;
         for matchers in if selectors.is_empty() { every } else { selectors } {
             let mut query = Query::new(&self.store.shared, window, self.stop);
             let mut ended = false;
@@ -230,21 +243,21 @@ impl Reading<'_> {
             query.find_each(matchers, &mut |found| {
                 match &found.place {
                     Place::Disk(labels) if found.kind != Kind::Classic => ended = !each(labels),
+                    _ if others.len() >= GATHERED_MAX => cut = true,
                     _ => others.push(found),
                 }
-                let full = ended || others.len() >= GATHERED_MAX;
-                if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if ended || cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
             for series in others {
                 if ended || !self.label_sets(&mut query, &series, matchers, &mut each)? {
-                    return Ok(());
+                    return Ok(cut);
                 }
             }
             if ended {
-                return Ok(());
+                return Ok(cut);
             }
         }
-        Ok(())
+        Ok(cut)
     }
 
     fn label_sets(

@@ -48,6 +48,7 @@ pub use exemplars::{Exemplar, SeriesExemplars};
 pub use fingerprint::Fingerprint;
 pub use handle::{Deps, Store};
 pub use inbox::{ApplyError, Batch, Inbox, Outlet, inbox};
+pub use labels::Listing;
 pub use metadata::{Metadata, MetricKind};
 pub use samples::{ClassicRow, Classics, Samples};
 pub use select::Reading;
@@ -209,6 +210,9 @@ pub enum StoreError {
     /// Who asked does not wait any more.
     #[error("stopped before it was read")]
     Stopped,
+    /// The selector matches more series than one may.
+    #[error("the selector matches more than {0} series")]
+    TooMany(usize),
     /// A file refused.
     #[error("cannot {operation} {}", path.display())]
     File {

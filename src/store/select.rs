@@ -47,11 +47,6 @@ pub(super) enum Place {
     Disk(Labels),
 }
 
-/// A selection that is too large.
-#[derive(Debug, thiserror::Error)]
-#[error("the selector matches more than {SELECTED_MAX} series")]
-struct TooMany;
-
 type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
 
 /// Reads the store until it is told to stop.
@@ -104,7 +99,7 @@ impl Queryable for Reading<'_> {
         let mut query = Query::new(&self.store.shared, window, self.stop);
         let selected = query.find(selection.matchers).map_err(failed)?;
         if selected.len() > SELECTED_MAX {
-            return Err(SourceError(Box::new(TooMany)));
+            return Err(failed(StoreError::TooMany(SELECTED_MAX)));
         }
         query.run(selection.matchers, selected, each).map_err(failed)
     }

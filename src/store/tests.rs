@@ -92,6 +92,20 @@ fn exemplars(store: &Store, of: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<S
 }
 
 #[test]
+fn a_list_says_that_not_every_series_was_looked_at() {
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
+    let mut add = |n: usize| {
+        let id = writer.series(&[("__name__", "up"), ("n", &n.to_string())], Kind::Float);
+        writer.append(id, T0, 1.0).unwrap();
+    };
+    let listed = || store.reading(&|| false).label_values("n", &[], 0, i64::MAX, 10_000).unwrap();
+    (0..2_000).for_each(&mut add);
+    assert_eq!((listed().rows.len(), listed().cut), (2_000, false));
+    add(2_000);
+    assert_eq!((listed().rows.len(), listed().cut), (2_000, true));
+}
+
+#[test]
 fn samples_are_selected_by_every_kind_of_matcher() {
     let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     for (i, (host, zone)) in [("a", "x"), ("b", "x"), ("c", "")].into_iter().enumerate() {

@@ -9,6 +9,7 @@ use super::ast;
 use super::encode;
 use super::envelope::{Failure, Success};
 use crate::api::reply::Reply;
+use crate::store::StoreError;
 
 pub(super) fn instant(call: &Call<'_>) -> Result<Reply, Failure> {
     let time = call.params.time("time", call.now_ms())?;
@@ -72,7 +73,10 @@ impl From<QueryError> for Failure {
             QueryError::Execution(_) => Self::Execution(message),
             QueryError::Timeout => Self::Timeout(message),
             QueryError::Canceled => Self::Canceled(message),
-            QueryError::Source(source) => Self::Internal(format!("{message}: {source}")),
+            QueryError::Source(source) => match source.0.downcast_ref::<StoreError>() {
+                Some(limit @ StoreError::TooMany(_)) => Self::Execution(limit.to_string()),
+                _ => Self::Internal(format!("{message}: {source}")),
+            },
         }
     }
 }
@@ -86,4 +90,19 @@ fn reply(answer: Answer, time: i64, limit: usize) -> Reply {
         Value::Scalar(_) | Value::String(_) => Vec::new(),
     };
     Success { data: encode::value(&value, time), annotations, warnings }.into_reply()
+}
+
+#[cfg(test)]
+mod tests {
+    use sidelight_promql::SourceError;
+
+    use super::*;
+
+    #[test]
+    fn too_many_series_are_a_limit_of_the_query_and_no_fault_of_the_store() {
+        let of = |error| Failure::from(QueryError::Source(SourceError(Box::new(error))));
+        let limit = "the selector matches more than 5 series".to_owned();
+        assert_eq!(of(StoreError::TooMany(5)), Failure::Execution(limit));
+        assert!(matches!(of(StoreError::Stopped), Failure::Internal(_)));
+    }
 }

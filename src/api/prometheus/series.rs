@@ -11,7 +11,7 @@ use super::encode;
 use super::envelope::{Failure, Success};
 use super::query::expression;
 use crate::api::reply::Reply;
-use crate::store::StoreError;
+use crate::store::{Listing, StoreError};
 use crate::telemetry;
 
 pub(super) fn label_names(call: &Call<'_>) -> Result<Reply, Failure> {
@@ -71,8 +71,13 @@ impl Limit {
         if self.0 == 0 { usize::MAX } else { self.0.saturating_add(1) }
     }
 
-    fn reply<T>(&self, mut rows: Vec<T>, data: impl Fn(&[T]) -> String) -> Reply {
-        let warnings = Success::cut(&mut rows, self.0);
+    fn reply<T>(&self, found: Listing<T>, data: impl Fn(&[T]) -> String) -> Reply {
+        let Listing { mut rows, cut } = found;
+        let mut warnings = Success::cut(&mut rows, self.0);
+        if cut {
+            warnings
+                .push("not every series was looked at: narrow the matchers or the time".to_owned());
+        }
         Success { warnings, ..Success::new(data(&rows)) }.into_reply()
     }
 }
