@@ -108,12 +108,18 @@ struct Shared {
     save_failures: Counter,
 }
 
-/// A group and its task.
+/// A group and its task, which a reload takes from it to end it while the group is still shown.
 #[derive(Debug)]
 struct Running {
     group: Arc<Group>,
+    task: Option<Task>,
+}
+
+/// The task of a group.
+#[derive(Debug)]
+struct Task {
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    ended: JoinHandle<()>,
 }
 
 impl Rules {
@@ -165,29 +171,16 @@ impl Rules {
     }
 
     /// Replaces every group. A group that is there before and after keeps its alerts and its times, by the names and labels of
-    /// its rules; the series of what is gone end.
+    /// its rules; the series of what is gone end. Until then the groups before it are shown, with their alerts.
     pub async fn reload(&self, config: Config, loaded: Loaded) {
         let shared = &self.shared;
-        let old = std::mem::take(&mut *lock(&shared.running));
-        let mut stopped: BTreeMap<(String, String), Arc<Group>> = BTreeMap::new();
-        for running in old {
-            // Its task may have ended by itself.
-            let _ = running.stop.send(true);
-            if let Err(error) = running.task.await
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
-            }
-            let key = (running.group.file.clone(), running.group.name.clone());
-            stopped.insert(key, running.group);
-        }
+        let mut stopped = shared.stop_groups().await;
         shared.config.send_replace(config);
         let groups: Vec<Arc<Group>> = loaded.groups.into_iter().map(Arc::new).collect();
-        for group in &groups {
-            if let Some(old) = stopped.remove(&(group.file.clone(), group.name.clone())) {
-                group.take_over(&old);
-            }
-        }
+        let key = |group: &Group| (group.file.clone(), group.name.clone());
+        let stays =
+            groups.iter().filter_map(|group| stopped.remove(&key(group)).map(|old| (group, old)));
+        let stays: Vec<_> = stays.collect();
         // Series of groups that are gone, unless another makes them from now on.
         let now = shared.deps.clock.unix_nano();
         for group in stopped.into_values() {
@@ -197,7 +190,12 @@ impl Rules {
             }
         }
         shared.forget_others(groups.iter().map(AsRef::as_ref));
-        *lock(&shared.running) = groups.into_iter().map(|group| shared.run(group)).collect();
+        // What is shown has its alerts at any time.
+        let mut running = lock(&shared.running);
+        for (group, old) in stays {
+            group.take_over(&old);
+        }
+        *running = groups.into_iter().map(|group| shared.run(group)).collect();
     }
 
     /// Ends every evaluation; what was made is in the journal then.
@@ -206,12 +204,13 @@ impl Rules {
     /// When cancelled some of it may not be.
     pub async fn stop(self) {
         let running = std::mem::take(&mut *lock(&self.shared.running));
-        for one in &running {
-            let _ = one.stop.send(true);
+        let tasks: Vec<Task> = running.into_iter().filter_map(|one| one.task).collect();
+        for task in &tasks {
+            let _ = task.stop.send(true);
         }
-        for one in running {
+        for task in tasks {
             // A panic has been told by the hook already.
-            let _ = one.task.await;
+            let _ = task.ended.await;
         }
         if let Some(constants) = lock(&self.shared.constants).take() {
             constants.abort();
@@ -227,6 +226,24 @@ impl Rules {
 impl Shared {
     fn groups(&self) -> Vec<Arc<Group>> {
         lock(&self.running).iter().map(|running| Arc::clone(&running.group)).collect()
+    }
+
+    /// Ends the task of every group. The groups by file and name.
+    async fn stop_groups(&self) -> BTreeMap<(String, String), Arc<Group>> {
+        let take = |running: &mut Running| Some((Arc::clone(&running.group), running.task.take()?));
+        let tasks: Vec<_> = lock(&self.running).iter_mut().filter_map(take).collect();
+        let mut stopped = BTreeMap::new();
+        for (group, task) in tasks {
+            // It may have ended by itself.
+            let _ = task.stop.send(true);
+            if let Err(error) = task.ended.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            stopped.insert((group.file.clone(), group.name.clone()), group);
+        }
+        stopped
     }
 
     /// Routes that patterns of excluded ones stand for.
@@ -246,8 +263,8 @@ impl Shared {
 
     fn run(self: &Arc<Self>, group: Arc<Group>) -> Running {
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(Arc::clone(self), Arc::clone(&group), stopped));
-        Running { group, stop, task }
+        let ended = tokio::spawn(run(Arc::clone(self), Arc::clone(&group), stopped));
+        Running { group, task: Some(Task { stop, ended }) }
     }
 
     /// Hands samples to the journal.

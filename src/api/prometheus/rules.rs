@@ -187,8 +187,11 @@ fn rule(rule: &RuleStatus, wanted: &Wanted<'_>) -> Value {
         } else {
             alerting.alerts.iter().map(alert).collect()
         };
+        // Nobody has looked, and no run before left alerts that say more.
+        let unknown = rule.last.is_none() && alerting.alerts.is_empty();
+        let state = if unknown { "unknown" } else { alerting.state().name() };
         for (name, value) in [
-            ("state", json!(alerting.state().name())),
+            ("state", json!(state)),
             ("duration", json!(alerting.hold.as_secs_f64())),
             ("keepFiringFor", json!(alerting.keep_firing_for.as_secs_f64())),
             ("annotations", json!(map(&alerting.annotations))),
@@ -314,6 +317,23 @@ mod tests {
             format!("{}: {}", group["name"].as_str().unwrap(), names.collect::<Vec<_>>().join(" "))
         };
         groups.iter().map(rules).collect()
+    }
+
+    #[test]
+    fn a_rule_that_nobody_has_looked_at_is_unknown_and_not_inactive() {
+        let mut groups = groups();
+        let mut states = |last, alerts: bool| {
+            let rule = &mut groups[1].rules[0];
+            rule.last = last;
+            if !alerts {
+                rule.alerting.as_mut().unwrap().alerts.clear();
+            }
+            let shown = found(&Params::new(None, b""), groups.clone()).unwrap();
+            shown["groups"][0]["rules"][0]["state"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(states(None, true), "firing", "since before the start");
+        assert_eq!(states(None, false), "unknown");
+        assert_eq!(states(Some(UnixNano(1)), false), "inactive");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::task::Poll;
 
 use super::*;
 use crate::alert::Nowhere;
@@ -127,9 +128,9 @@ async fn a_group_that_comes_with_the_agent_waits_for_no_other() {
     assert_eq!(other.last().at, None);
     drop(held);
     tokio::time::timeout(soon, evaluated(&other)).await.unwrap();
-    for Running { stop, task, .. } in tasks {
+    for Task { stop, ended } in tasks.into_iter().filter_map(|running| running.task) {
         stop.send_replace(true);
-        task.await.unwrap();
+        ended.await.unwrap();
     }
 }
 
@@ -162,4 +163,25 @@ async fn a_store_that_takes_nothing_fails_rules_and_holds_them_up_no_longer_than
     let error = live.error.clone().unwrap().to_string();
     assert!(error.contains("the store took longer than 20ms"), "{error}");
     assert_eq!((live.failures, live.evaluations), (1, 1));
+}
+
+#[tokio::test]
+async fn a_reload_shows_the_groups_before_it_until_those_after_it_are_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (shared, _outlet) = shared(directory.path());
+    let before = group("before.yaml", "vector(1)");
+    let running = shared.run(before);
+    lock(&shared.running).push(running);
+    let rules = Rules { shared };
+    let names = || rules.groups().iter().map(|group| group.file.clone()).collect::<Vec<_>>();
+    let after = Arc::into_inner(group("after.yaml", "vector(1)")).unwrap();
+    let loaded = Loaded { groups: vec![after], errors: Vec::new() };
+    let mut reload = std::pin::pin!(rules.reload(Config::default(), loaded));
+    // The task of the group has had no turn in which it could end.
+    let waits = std::future::poll_fn(|cx| Poll::Ready(reload.as_mut().poll(cx).is_pending())).await;
+    assert!(waits);
+    assert_eq!(names(), ["before.yaml"]);
+    reload.await;
+    assert_eq!(names(), ["after.yaml"]);
+    rules.clone().stop().await;
 }
