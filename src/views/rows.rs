@@ -80,7 +80,7 @@ pub fn evaluate(
     let ask = |expr: &Expr, from: &dyn Queryable| {
         let answer = if view.window == Window::Steps {
             // The first step is whole.
-            let start = times.end - (times.range / times.step).saturating_sub(1) * times.step;
+            let start = times.end - ((times.range / times.step).max(1) - 1) * times.step;
             engine.range(expr, start, times.end, times.step, from)
         } else {
             engine.instant(expr, times.end, from)

@@ -124,6 +124,17 @@ fn a_trend_has_a_row_for_each_hour() {
 }
 
 #[test]
+fn a_range_shorter_than_a_step_is_one_step() {
+    let view = View::find("routes/trend").unwrap();
+    let rows = |range| {
+        let times = Times { end: END, range, step: HOUR };
+        evaluate(view, &definitions(), &Shop, times, &|| None).unwrap().rows
+    };
+    assert_eq!(rows(HOUR / 2), rows(HOUR));
+    assert!(!rows(HOUR).is_empty());
+}
+
+#[test]
 fn rows_without_a_value_come_last_whatever_the_direction() {
     let row =
         |key: &str, cell| Row { time: None, keys: vec![key.into(), key.into()], cells: vec![cell] };
