@@ -1,6 +1,6 @@
 //! Exemplars: single observations with the trace they belong to. A ring of the newest, in memory and in checkpoints.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use sidelight_promql::Labels;
 
@@ -37,21 +37,25 @@ fn cost(exemplar: &Exemplar) -> usize {
     size_of::<(SeriesId, Exemplar)>() + labels.sum::<usize>()
 }
 
-/// The newest exemplars of all series, bounded by their number and by bytes.
+/// The newest exemplars of all series, bounded by their number and by bytes. Cost: a look at those of its series, and few
+/// steps for the one that it takes the place of.
 #[derive(Debug)]
 pub(super) struct Ring {
     max: usize,
     per_series_max: usize,
     bytes_max: usize,
     bytes: usize,
-    newest: VecDeque<(SeriesId, Exemplar)>,
-    by_series: HashMap<SeriesId, usize>,
+    /// By the order in which they came.
+    newest: BTreeMap<u64, (SeriesId, Exemplar)>,
+    next: u64,
+    /// Those of each series, likewise.
+    by_series: HashMap<SeriesId, VecDeque<u64>>,
 }
 
 impl Ring {
     pub(super) fn new(max: usize, per_series_max: usize, bytes_max: usize) -> Self {
-        let (newest, by_series) = (VecDeque::new(), HashMap::new());
-        Self { max, per_series_max, bytes_max, bytes: 0, newest, by_series }
+        let (newest, by_series) = (BTreeMap::new(), HashMap::new());
+        Self { max, per_series_max, bytes_max, bytes: 0, newest, next: 0, by_series }
     }
 
     /// Memory held, estimated.
@@ -61,12 +65,9 @@ impl Ring {
 
     /// Keeps an exemplar in place of the oldest of its series, or of all. One that is there stays as it is.
     pub(super) fn push(&mut self, series: SeriesId, mut exemplar: Exemplar) {
-        let of = |known: &(SeriesId, Exemplar)| known.0 == series;
-        let same = |known: &(SeriesId, Exemplar)| {
-            of(known) && known.1.time_ms == exemplar.time_ms && known.1.labels == exemplar.labels
-        };
-        let kept = self.by_series.get(&series).copied().unwrap_or_default();
-        if self.max == 0 || self.per_series_max == 0 || kept > 0 && self.newest.iter().any(same) {
+        let same =
+            |known: &Exemplar| known.time_ms == exemplar.time_ms && known.labels == exemplar.labels;
+        if self.max == 0 || self.per_series_max == 0 || self.those_of(series).any(same) {
             return;
         }
         let bytes = |labels: &[(String, String)]| -> usize {
@@ -78,26 +79,36 @@ impl Ring {
         // What is cut off is not kept in memory either.
         exemplar.labels.shrink_to_fit();
         let cost = cost(&exemplar);
-        if kept >= self.per_series_max {
-            let oldest = self.newest.iter().position(of);
-            oldest.into_iter().for_each(|at| self.remove(at));
+        let kept = self.by_series.get(&series);
+        if let Some(&oldest) =
+            kept.filter(|of| of.len() >= self.per_series_max).and_then(VecDeque::front)
+        {
+            self.remove(oldest);
         }
-        while !self.newest.is_empty()
+        while let Some((&oldest, _)) = self.newest.first_key_value()
             && (self.newest.len() >= self.max || self.bytes + cost > self.bytes_max)
         {
-            self.remove(0);
+            self.remove(oldest);
         }
         self.bytes += cost;
-        *self.by_series.entry(series).or_default() += 1;
-        self.newest.push_back((series, exemplar));
+        self.by_series.entry(series).or_default().push_back(self.next);
+        self.newest.insert(self.next, (series, exemplar));
+        self.next += 1;
     }
 
-    fn remove(&mut self, at: usize) {
-        let Some((series, exemplar)) = self.newest.remove(at) else { return };
+    /// The exemplars of a series, in the order in which they came.
+    fn those_of(&self, series: SeriesId) -> impl Iterator<Item = &Exemplar> {
+        let of = self.by_series.get(&series).into_iter().flatten();
+        of.filter_map(|at| self.newest.get(at).map(|(_, exemplar)| exemplar))
+    }
+
+    /// Removes the oldest of a series.
+    fn remove(&mut self, at: u64) {
+        let Some((series, exemplar)) = self.newest.remove(&at) else { return };
         self.bytes -= cost(&exemplar);
         if let Some(left) = self.by_series.get_mut(&series) {
-            *left -= 1;
-            if *left == 0 {
+            left.pop_front();
+            if left.is_empty() {
                 self.by_series.remove(&series);
             }
         }
@@ -110,7 +121,7 @@ impl Ring {
     /// ```
     pub(super) fn encode(&self, fingerprint: impl Fn(SeriesId) -> Option<Fingerprint>) -> Vec<u8> {
         let mut out = Vec::new();
-        for (series, exemplar) in &self.newest {
+        for (series, exemplar) in self.newest.values() {
             let Some(Fingerprint(of)) = fingerprint(*series) else { continue };
             out.extend(of.to_le_bytes());
             out.extend(exemplar.time_ms.to_le_bytes());
@@ -143,13 +154,9 @@ impl Ring {
 
     /// The exemplars of a series from `start_ms` to `end_ms`, ascending.
     pub(super) fn of(&self, series: SeriesId, start_ms: i64, end_ms: i64) -> Vec<Exemplar> {
-        if !self.by_series.contains_key(&series) {
-            return Vec::new();
-        }
-        let of = self.newest.iter().filter(|(of, exemplar)| {
-            *of == series && (start_ms..=end_ms).contains(&exemplar.time_ms)
-        });
-        let mut found: Vec<Exemplar> = of.map(|(_, exemplar)| exemplar.clone()).collect();
+        let of = self.those_of(series);
+        let of = of.filter(|exemplar| (start_ms..=end_ms).contains(&exemplar.time_ms));
+        let mut found: Vec<Exemplar> = of.cloned().collect();
         found.sort_by_key(|exemplar| exemplar.time_ms);
         found
     }

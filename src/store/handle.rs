@@ -102,11 +102,7 @@ impl Store {
         }
         let weak = Arc::downgrade(&shared);
         registry.observe(&desc::STORE_HEAD_BYTES, &[], move || {
-            let mut stats = Stats::default();
-            weak.upgrade().map_or(0.0, |shared| {
-                shared.head().stats(&mut stats);
-                stats.head_bytes as f64
-            })
+            weak.upgrade().map_or(0.0, |shared| shared.head().heap_bytes() as f64)
         });
         let mut writer = Writer::new(Arc::clone(&shared));
         let (series, lost_series) = writer.restore(&mut restored)?;

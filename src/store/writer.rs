@@ -422,8 +422,12 @@ impl Writer {
         states(self, &mut |key, bytes| pieces.put(key, bytes))?;
         pieces.put(EXEMPLARS, &shared.head().encoded_exemplars())?;
         let written = pieces.finish(&self.pieces)?;
-        let families = shared.head().families.clone();
-        for (name, (known, _)) in families.iter().filter(|(_, (_, changed))| *changed || all) {
+        let families: Vec<_> = {
+            let head = shared.head();
+            let changed = head.families.iter().filter(|(_, (_, changed))| *changed || all);
+            changed.map(|(name, (known, _))| (name.clone(), known.clone())).collect()
+        };
+        for (name, known) in &families {
             commit.family(name, known)?;
         }
         commit.finish()?;

@@ -49,6 +49,8 @@ pub(super) struct Place<'a> {
 pub(super) struct Board<Id> {
     rows: Vec<Row<Id>>,
     by_labels: HashMap<Arc<Key>, usize>,
+    /// How many rows an instrument has.
+    rows_of: HashMap<Instrument, usize>,
     /// How many count by themselves.
     counters: usize,
     /// How many points of such were left out, for the one who reports it.
@@ -68,6 +70,7 @@ impl<Id: Copy> Board<Id> {
         Self {
             rows: Vec::new(),
             by_labels: HashMap::new(),
+            rows_of: HashMap::new(),
             counters: 0,
             refused: 0,
             known: Level::new(32_768, 8 << 20),
@@ -241,8 +244,7 @@ impl<Id: Copy> Board<Id> {
         if let Some(row) = self.by_labels.get(&key) {
             return Some(*row);
         }
-        let full = self.rows.iter().filter(|row| row.key.instrument == of).count() >= SERIES_MAX;
-        if !full {
+        if self.rows_of.get(&of).is_none_or(|rows| *rows < SERIES_MAX) {
             return Some(self.insert(key));
         }
         if of.spec().holds == Holds::Level {
@@ -274,9 +276,14 @@ impl<Id: Copy> Board<Id> {
             since_ms: self.now_ms,
             counted: BTreeMap::new(),
         };
-        self.by_labels.insert(Arc::clone(&row.key), self.rows.len());
-        self.rows.push(row);
+        self.push(row);
         self.rows.len() - 1
+    }
+
+    fn push(&mut self, row: Row<Id>) {
+        self.by_labels.insert(Arc::clone(&row.key), self.rows.len());
+        *self.rows_of.entry(row.key.instrument).or_default() += 1;
+        self.rows.push(row);
     }
 
     /// Whether a record received at this time comes after a multiple that was not sampled.
@@ -348,6 +355,10 @@ impl<Id: Copy> Board<Id> {
             self.known.clear();
             let rows = self.rows.iter().enumerate();
             self.by_labels = rows.map(|(at, row)| (Arc::clone(&row.key), at)).collect();
+            self.rows_of.clear();
+            for row in &self.rows {
+                *self.rows_of.entry(row.key.instrument).or_default() += 1;
+            }
         }
     }
 
@@ -377,8 +388,7 @@ impl<Id: Copy> Board<Id> {
         for _ in 0..read.number()? {
             let row = Row::decode(read)?;
             self.counters += row.counted.len();
-            self.by_labels.insert(Arc::clone(&row.key), self.rows.len());
-            self.rows.push(row);
+            self.push(row);
         }
         Some(())
     }

@@ -3,32 +3,37 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::symbols::Symbol;
-use super::{Head, NAME, Slot};
+use super::{Head, NAME, Series, Slot};
 use crate::store::stats::{Cardinality, Offender, Stats};
 
 impl Head {
+    /// Memory held, estimated. Adds up, and makes nothing: it is asked for every few seconds.
+    pub(in crate::store) fn heap_bytes(&self) -> usize {
+        let series = self.slots.iter().filter_map(|slot| slot.series.as_deref());
+        self.symbols.heap_bytes()
+            + self.bounds.bytes()
+            + self.exemplars.bytes()
+            + self.family_bytes
+            + self.plain.heap_bytes()
+            + self.classic.heap_bytes()
+            + self.slots.capacity() * (size_of::<Slot>() + 5)
+            + series.map(Series::heap_bytes).sum::<usize>()
+    }
+
     /// Adds what is in memory to `stats`.
     pub(in crate::store) fn stats(&self, stats: &mut Stats) {
         stats.series = self.len();
         stats.samples = self.samples;
         stats.overflow_samples = self.overflow_samples;
         stats.newest_ms = self.newest_ms;
-        let mut bytes = self.symbols.heap_bytes()
-            + self.bounds.bytes()
-            + self.exemplars.bytes()
-            + self.family_bytes
-            + self.plain.heap_bytes()
-            + self.classic.heap_bytes()
-            + self.slots.capacity() * (size_of::<Slot>() + 5);
         for series in self.slots.iter().filter_map(|slot| slot.series.as_deref()) {
             stats.chunks += series.chunks();
             stats.chunk_bytes += series.chunk_bytes();
-            bytes += series.heap_bytes();
             let first = series.first_ms();
             stats.oldest_ms =
                 stats.oldest_ms.map_or(first, |old| Some(first.map_or(old, |t| t.min(old))));
         }
-        stats.head_bytes = bytes;
+        stats.head_bytes = self.heap_bytes();
         let names = [false, true].into_iter().flat_map(|classic| self.values(NAME, classic));
         stats.offenders = self.offenders.loudest(names.map(|(_, name, series)| Offender {
             metric: name.to_string(),
