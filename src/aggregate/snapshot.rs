@@ -287,7 +287,7 @@ impl Snapshot {
         series.chain(overflow)
     }
 
-    /// The JSON document of `GET /api/sidelight/v1/routes`.
+    /// The JSON document of `GET /api/sidelight/v1/spans`.
     #[must_use]
     pub fn to_json(&self) -> String {
         let routes = self.series.iter().map(|series| {

@@ -881,3 +881,29 @@ fn a_rule_file_that_is_too_long_or_no_file_is_left_out_and_said() {
     assert!(loaded.errors[0].ends_with("it has more than 4194304 bytes"), "{:?}", loaded.errors);
     assert!(loaded.errors[1].ends_with("it is not a file"), "{:?}", loaded.errors);
 }
+
+#[test]
+fn every_series_that_the_shipped_rules_record_is_in_their_page() {
+    let page = include_str!("../../docs/rules.md");
+    // `a_{b,c}_d` stands for `a_b_d` and `a_c_d`.
+    let mut named = std::collections::BTreeSet::new();
+    for word in page.split('`').filter(|word| word.starts_with("sidelight:")) {
+        let braces = word.split_once("_{").and_then(|(before, rest)| {
+            rest.split_once('}').map(|(parts, after)| (before, parts, after))
+        });
+        match braces {
+            Some((before, parts, after)) => {
+                named.extend(parts.split(',').map(|part| format!("{before}_{part}{after}")));
+            }
+            None => drop(named.insert(word.to_owned())),
+        }
+    }
+    let file = file::parse(crate::rules::BUILTIN).unwrap();
+    let rules = file.groups.iter().flat_map(|group| &group.rules);
+    let recorded: Vec<&str> = rules
+        .filter(|rule| matches!(rule.kind, file::Kind::Recording))
+        .map(|rule| &*rule.name.text)
+        .filter(|name| !named.contains(*name))
+        .collect();
+    assert!(recorded.is_empty(), "{recorded:?}");
+}

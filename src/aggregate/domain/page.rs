@@ -46,6 +46,18 @@ A lookup in a cache that is said on a span has the route of the nearest SERVER s
 is sent later, so the lookup waits for it for at most 10 s. `sidelight.cache.requests` that are received as metrics have the
 route where the application gave `http.route`.
 
+## Entries
+
+`sidelight entries` lists single operations of the families `http`, `operation`, `llm`, `retry`, `cache`, `queue`, `connection`,
+`feature`, `error` and `alert`, made from spans and log events as they arrive. Those of `alert` are made from the log events that
+the agent writes of its own alerts, so there are none unless `alerting.otlp` is true; what alerts did is in
+`sidelight alerts history` in any case.
+
+## What is not made
+
+Hours of the day, as the peak hour of a feature, are in UTC, and no option says another zone. Conversations
+(`gen_ai.conversation.id`) are not counted: the series of `gen_ai` tell requests, tokens and cost by provider and model.
+
 ## Unique users
 
 Names of users are hashed by SipHash-2-4 with a key of the agent's own (`user.key` in the store's directory, 0600), and only
