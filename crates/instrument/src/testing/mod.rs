@@ -59,15 +59,8 @@ pub fn capture() -> Capture {
     }
 }
 
-/// Runs a test's future on a single-threaded runtime of tokio's; what `#[sidelight::test]` does.
-///
-/// ```
-/// assert_eq!(sidelight::testing::block_on(async { 7 }), 7);
-/// ```
-///
-/// # Panics
-///
-/// Within a runtime, and where none can be made.
+/// Runs a test's future on a single-threaded runtime of tokio's: for `#[sidelight::test]`.
+#[doc(hidden)]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime for a test").block_on(future)
