@@ -3,7 +3,8 @@
 //!
 //! Targets: a counter at most 1.5 times the SDK's bound counter; a timed lookup at most 50 ns and an operation without a span at
 //! most 60 ns, where two readings of the clock take 20. Half of both is the clock and the SDK's lock: `floor_of_..` is what
-//! is left when nothing of ours is there.
+//! is left when nothing of ours is there. Both targets are missed by the SDK alone: buckets of our own, two atomic
+//! additions, took 47 ns with the clock, but version 0.33 exports no point that it did not aggregate itself.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
