@@ -159,8 +159,7 @@ fn a_day_is_whole_from_midnight_on_when_the_day_before_is_gone() {
     for series in [&up, &late] {
         let reads = Reads::Count;
         let day = Window { range: HOUR, reads, ..window(midnight, midnight + DAY) };
-        let counts = floats(&disk, series, &day);
-        assert_eq!(counts.iter().map(|(_, count)| count).sum::<f64>(), 600.0);
+        assert_eq!(floats(&disk, series, &day).len(), 600, "a point for each sample");
     }
 }
 
