@@ -1,8 +1,8 @@
 //! Rolling up one day, some series at a time.
 //!
-//! Reads the day's chunks; writes rows into both files of rows, with how far it got. A slice that is cut short is done again: rows are replaced. Samples that come
-//! after their day is rolled up are noted in its file (`late`), and the series they belong to are
-//! rolled up again. Cost: about 50 ns per sample; a slice is at most [`SERIES_MAX`] series or
+//! Reads the day's chunks; writes rows into both files of rows, with how far it got. A slice that is cut short is done
+//! again: rows are replaced. Samples that come after their day is rolled up are noted in its file (`late`), and the
+//! series they belong to are rolled up again. Cost: about 50 ns per sample; a slice is at most [`SERIES_MAX`] series or
 //! [`SAMPLES_MAX`] samples, some tens of milliseconds.
 
 use rusqlite::{Connection, OptionalExtension as _};
