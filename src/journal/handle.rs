@@ -16,7 +16,7 @@ use super::state::{LaneId, State};
 use super::writer::{self, Inbox, Stepper};
 use super::{
     AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Rejected, RejectedFile,
-    Start, Status, memory, recovery,
+    Start, Status, memory, recovery, status,
 };
 use crate::signal::{Flags, Record};
 use crate::telemetry::Registry;
@@ -204,6 +204,7 @@ impl Journal {
 
     fn over(shared: impl Into<Arc<Shared>>) -> Self {
         let shared = shared.into();
+        status::expose(&shared);
         let writer = Arc::new(Writer(Arc::clone(&shared.inbox)));
         Self { shared, _writer: writer }
     }

@@ -382,8 +382,6 @@ impl Log {
                 break;
             }
         }
-        let state = self.shared.lock();
-        self.shared.metrics.show(&state, self.max_size, monotonic);
     }
 
     /// Makes everything durable and ends the active segment.

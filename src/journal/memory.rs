@@ -19,6 +19,14 @@ pub(super) fn prepare(state: &mut State) {
 
 /// Appends at once, on the caller's thread.
 pub(super) fn append(shared: &Shared, record: Record) -> Result<u64, AppendError> {
+    let appended = try_append(shared, record);
+    if let Err(AppendError::Full | AppendError::TooLarge { .. }) = appended {
+        shared.metrics.refused.add(1);
+    }
+    appended
+}
+
+fn try_append(shared: &Shared, record: Record) -> Result<u64, AppendError> {
     let limit = shared.config.memory_size;
     let now = shared.deps.clock.unix_nano();
     let mut state = shared.lock();
@@ -30,7 +38,7 @@ pub(super) fn append(shared: &Shared, record: Record) -> Result<u64, AppendError
     if cost > limit / 2 {
         return Err(AppendError::TooLarge { bytes: cost, max: limit / 2 });
     }
-    let room = make_room(&mut state, cost as u64, limit as u64);
+    let room = make_room(shared, &mut state, cost as u64, limit as u64);
     state.full = room.is_err();
     room?;
     let seq = entry.seq;
@@ -59,15 +67,18 @@ fn rotate(state: &mut State) {
     prepare(state);
 }
 
-fn make_room(state: &mut State, cost: u64, limit: u64) -> Result<(), AppendError> {
+fn make_room(shared: &Shared, state: &mut State, cost: u64, limit: u64) -> Result<(), AppendError> {
     while state.size() + cost > limit {
-        if state.segments.back().is_some_and(|active| active.size > 0) {
+        let step = retention::make_room(&state.candidates());
+        let Some(Step::Shed(chunk) | Step::DropOldest(chunk)) = step else {
+            return Err(AppendError::Full);
+        };
+        // One that goes at once is all that ends before it is full: else the ring would crumble.
+        if state.segments.back().is_some_and(|active| active.first_seq == chunk) {
             rotate(state);
         }
-        match retention::make_room(&state.candidates()) {
-            Some(Step::Shed(chunk) | Step::DropOldest(chunk)) => drop(state.remove(chunk)),
-            Some(Step::Compact(_)) | None => return Err(AppendError::Full),
-        }
+        drop(state.remove(chunk));
+        shared.metrics.shed.add(1);
     }
     Ok(())
 }

@@ -243,11 +243,14 @@ impl State {
         dropped
     }
 
-    /// The segments as retention sees them, oldest first; never the newest, whose name is the floor
-    /// of sequences.
+    /// The segments as retention sees them, oldest first. Of the newest, whose name is the floor of sequences, only
+    /// what is in memory can go.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         let newest = self.segments.len().saturating_sub(1);
-        self.segments.iter().take(newest).map(|segment| self.candidate(segment)).collect()
+        let may_go =
+            |(nth, segment): &(usize, &Segment)| *nth < newest || !segment.entries.is_empty();
+        let segments = self.segments.iter().enumerate().filter(may_go);
+        segments.map(|(_, segment)| self.candidate(segment)).collect()
     }
 
     fn candidate(&self, segment: &Segment) -> Candidate {

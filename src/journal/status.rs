@@ -1,11 +1,14 @@
 //! [`Status`]: how full the journal is and how each reader does; for /readyz, metrics and the CLI.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::{Shared, ago};
 use super::ledger::Count;
+use super::state::State;
 use super::{Durability, ReaderConfig};
+use crate::telemetry::{Desc, desc};
 
 /// The journal at one instant.
 #[derive(Clone, Debug)]
@@ -83,7 +86,7 @@ impl Status {
             next_seq: state.next_seq,
             full: state.is_full(),
             failure: state.failure.clone(),
-            time_left: state.rate.time_left(shared.max_size.saturating_sub(state.held()), now),
+            time_left: time_left(shared, &state),
             poisoned: state.poisoned,
             lost_records: state.lost_records,
             since_append: ago(now, state.progress),
@@ -92,4 +95,27 @@ impl Status {
             readers: readers.collect(),
         }
     }
+}
+
+fn time_left(shared: &Shared, state: &State) -> Option<Duration> {
+    let room = shared.max_size.saturating_sub(state.held());
+    state.rate.time_left(room, shared.deps.clock.monotonic())
+}
+
+/// Shows how full the journal is, whatever keeps it, as it is when somebody asks.
+#[expect(clippy::cast_precision_loss, reason = "shown values; exact to 2^53 bytes")]
+pub(super) fn expose(shared: &Arc<Shared>) {
+    let gauge = |desc: &Desc, read: fn(&Shared, &State) -> f64| {
+        // The journal has the registry: what is in it must not keep the journal.
+        let weak = Arc::downgrade(shared);
+        let level = move || weak.upgrade().map_or(0.0, |shared| read(&shared, &shared.lock()));
+        shared.deps.registry.observe(desc, &[], level);
+    };
+    gauge(&desc::JOURNAL_BYTES, |_, state| state.size() as f64);
+    gauge(&desc::JOURNAL_CAPACITY_BYTES, |shared, _| shared.max_size as f64);
+    gauge(&desc::JOURNAL_SEGMENTS, |_, state| state.segments.len() as f64);
+    gauge(&desc::JOURNAL_TAIL_BYTES, |_, state| state.tail.bytes() as f64);
+    gauge(&desc::JOURNAL_SECONDS_LEFT, |shared, state| {
+        time_left(shared, state).map_or(f64::INFINITY, |left| left.as_secs_f64())
+    });
 }

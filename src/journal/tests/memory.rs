@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use super::support::{LONG, assert_balanced, delivered, in_memory, lane, reader, record, seqs};
+use super::support::{
+    LONG, assert_balanced, delivered, deps, in_memory, lane, reader, record, seqs,
+};
 use crate::journal::{
-    AppendError, DropReason, ReadError, ReaderConfig, ReaderLedger, Settled, SignalSet, Start,
-    Waited, WhenFull,
+    AppendError, Config, DropReason, Durability, Journal, ReadError, ReaderConfig, ReaderLedger,
+    Settled, SignalSet, Start, Waited, WhenFull,
 };
 use crate::signal::Signal;
+use crate::telemetry::registry::Value;
+use crate::telemetry::{Desc, desc};
 
 #[tokio::test]
 async fn each_lane_gets_its_signal_and_foreign_records_hold_nothing() {
@@ -175,4 +179,61 @@ async fn partial_success_is_in_the_ledger_by_reason() {
     assert_eq!((row.exporter.as_str(), row.delivered.items), ("a", 6));
     assert_eq!(row.dropped, [(DropReason::PartialSuccess, 4)].into());
     assert!(row.balances());
+}
+
+#[tokio::test]
+async fn a_full_ring_stays_in_chunks_of_a_sixteenth_whatever_is_refused() {
+    for when_full in [WhenFull::Reject, WhenFull::DropOldest] {
+        let config = ReaderConfig { when_full, ..lane("a:traces", Signal::Traces) };
+        let journal = in_memory(64 << 10, vec![config]);
+        for nth in 0..1000 {
+            let size = if nth % 2 == 0 { 8_000 } else { 10 };
+            drop(journal.append(record(Signal::Traces, 1, size)).await);
+        }
+        let status = journal.status();
+        assert!(status.segments <= 17, "{when_full:?}: {}", status.segments);
+        let mut reader = journal.reader("a:traces").unwrap();
+        let entries = reader.next(usize::MAX, usize::MAX).await.unwrap();
+        reader.settler().settle(entries.iter().map(delivered));
+        assert!(!journal.status().full, "all of it was delivered");
+        journal.append(record(Signal::Traces, 1, 30_000)).await.unwrap();
+        assert_balanced(&journal);
+    }
+}
+
+#[tokio::test]
+async fn what_is_shown_of_a_ring_is_what_it_holds() {
+    let config =
+        Config { durability: Durability::Memory, memory_size: 64 << 10, ..Config::default() };
+    let deps = deps();
+    let shown = |desc: &Desc| match deps.registry.family(desc.name).unwrap().1[..] {
+        [(_, Value::Level(level))] => level,
+        [(_, Value::Count(count))] => count as f64,
+        ref other => panic!("{other:?}"),
+    };
+    let readers = vec![lane("a:traces", Signal::Traces)];
+    let (journal, _) = Journal::open(config, readers, deps.clone()).unwrap();
+    assert_eq!(shown(&desc::JOURNAL_SECONDS_LEFT), f64::INFINITY, "nothing arrives");
+    assert_eq!(shown(&desc::JOURNAL_CAPACITY_BYTES), 65_536.0);
+    let mut refused = 0.0;
+    for _ in 0..100 {
+        if journal.append(record(Signal::Traces, 1, 1_000)).await.is_err() {
+            refused += 1.0;
+        }
+    }
+    assert!(refused > 1.0);
+    assert_eq!(shown(&desc::JOURNAL_REFUSED), refused);
+    assert_eq!(shown(&desc::JOURNAL_SHED), 0.0);
+    let status = journal.status();
+    assert_eq!(shown(&desc::JOURNAL_BYTES), status.size as f64);
+    assert_eq!(shown(&desc::JOURNAL_SEGMENTS), status.segments as f64);
+    assert_eq!(shown(&desc::JOURNAL_SECONDS_LEFT), status.time_left.unwrap().as_secs_f64());
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = reader.next(usize::MAX, usize::MAX).await.unwrap();
+    reader.settler().settle(entries.iter().map(delivered));
+    journal.append(record(Signal::Traces, 1, 1_000)).await.unwrap();
+    assert_eq!(shown(&desc::JOURNAL_SHED), 1.0);
+    journal.close().await;
+    journal.append(record(Signal::Traces, 1, 1_000)).await.unwrap_err();
+    assert_eq!(shown(&desc::JOURNAL_REFUSED), refused, "elsewhere, and no sign of a full ring");
 }
