@@ -55,6 +55,16 @@ struct Queue {
     busy_since: Option<Duration>,
 }
 
+impl Queue {
+    /// Whether the writer has to sleep until `bytes` wait. Asked each time it wakes: the record that woke it may have
+    /// been withdrawn, and then another one has to.
+    fn awaits(&mut self, bytes: u64) -> bool {
+        let short = self.bytes < bytes && !self.closed;
+        self.awaited = short.then_some(bytes);
+        short
+    }
+}
+
 #[derive(Debug)]
 struct Waiting {
     record: Record,
@@ -160,11 +170,9 @@ impl Inbox {
 
     /// The queue once `bytes` wait in it, it is closed, or the time is over.
     fn until(&self, bytes: u64, time: Duration) -> MutexGuard<'_, Queue> {
-        let mut queue = self.lock();
-        queue.awaited = Some(bytes);
-        let short = |queue: &mut Queue| queue.bytes < bytes && !queue.closed;
-        let waited = self.arrived.wait_timeout_while(queue, time, short);
-        queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let short = |queue: &mut Queue| queue.awaits(bytes);
+        let waited = self.arrived.wait_timeout_while(self.lock(), time, short);
+        let mut queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         queue.awaited = None;
         queue
     }
@@ -402,6 +410,29 @@ mod tests {
         assert_eq!(stays.now_or_never().unwrap().unwrap(), 7);
         assert_eq!(inbox.slots.available_permits(), INBOX_MAX);
     }
+
+    #[test]
+    fn a_record_that_woke_the_writer_and_was_withdrawn_leaves_it_to_the_next_to_wake_it() {
+        let inbox = Inbox::new();
+        let append = || {
+            let (flags, meta, payload) = (Flags::default(), Meta::default(), Bytes::new());
+            let record = Record { signal: Signal::Logs, items: 1, flags, meta, payload };
+            Box::pin(inbox.append(record, true, Duration::ZERO))
+        };
+        let sleeps = || inbox.lock().awaits(1);
+        assert!(sleeps());
+        let mut first = append();
+        assert!(first.as_mut().now_or_never().is_none());
+        assert_eq!(inbox.lock().awaited, None, "it was notified");
+        drop(first);
+        assert!(sleeps(), "it wakes after all that, and there is nothing");
+        assert_eq!(inbox.lock().awaited, Some(1));
+        let mut second = append();
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(inbox.lock().awaited, None, "it was notified again");
+        assert!(!sleeps());
+    }
+
     #[test]
     fn the_window_ends_as_soon_as_a_mebibyte_waits() {
         let inbox = Inbox::new();
