@@ -15,7 +15,7 @@ use super::handle::Deps;
 use super::lane::Lane;
 use super::ledger::Count;
 use super::recovery::recover_for;
-use super::rejected::{Rejected, describe};
+use super::rejected::{REJECTED, Rejected, describe};
 use super::scan::{Scanner, Step, Unscannable, entry};
 use super::segment::Segment;
 use super::state::State;
@@ -130,7 +130,7 @@ fn report(state: &State, unreadable: Vec<PathBuf>, set_aside: (usize, u64)) -> I
 }
 
 fn segment(segment: &Segment) -> SegmentReport {
-    let records = segment.counts.total().requests + segment.counts.get(Class::Local).requests;
+    let records = segment.counts.total().requests;
     let some = |time: UnixNano| (records > 0).then_some(time);
     SegmentReport {
         name: format!("{:020}.seg", segment.first_seq),
@@ -350,9 +350,6 @@ pub fn rejected(directory: &Path) -> io::Result<Kept> {
     files.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     Ok(Kept { files, unreadable })
 }
-
-/// Where rejected records are kept, below the journal's directory.
-const REJECTED: &str = "rejected";
 
 /// The rejected record in a file of that name.
 ///

@@ -24,6 +24,8 @@ pub const REJECTED_BYTES_MAX: u64 = 64 << 20;
 /// Files kept.
 pub const REJECTED_FILES_MAX: usize = 1_000;
 
+/// Where they are kept, below the journal's directory.
+pub(super) const REJECTED: &str = "rejected";
 pub(super) const REJECTED_VERSION: u16 = 1;
 pub(super) const REJECTED_HEADER: usize = 64;
 const MAGIC: [u8; 8] = *b"SIDEREJ\0";
@@ -240,7 +242,7 @@ impl Keep {
 }
 
 fn directory(shared: &Shared) -> PathBuf {
-    shared.config.directory.join("rejected")
+    shared.config.directory.join(REJECTED)
 }
 
 /// A header's fields.

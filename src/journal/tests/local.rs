@@ -1,7 +1,8 @@
 //! The agent's own records: read by those who ask for them, in nobody's ledger.
 
 use super::support::*;
-use crate::journal::{Journal, ReaderConfig, SignalSet, WhenFull};
+use crate::journal::inspect::inspect;
+use crate::journal::{Config, Journal, ReaderConfig, SignalSet, WhenFull};
 use crate::signal::{Flags, Record, Signal};
 
 /// Every other record is the agent's own.
@@ -87,4 +88,18 @@ async fn records_of_its_own_are_held_over_a_kill_until_their_reader_settled_them
     assert_eq!(settle_all(&journal, "aggregate").await, [151]);
     assert_eq!(settle_all(&journal, "a:metrics").await.len(), 0);
     assert_eq!(accepted(&journal), 76);
+}
+
+#[tokio::test]
+async fn a_look_at_a_segment_counts_a_record_of_its_own_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config { directory: directory.path().to_owned(), ..Config::default() };
+    let (journal, _) = Journal::open(config, readers(), deps()).unwrap();
+    for nth in 0..5 {
+        journal.append(mixed(nth)).await.unwrap();
+    }
+    journal.close().await;
+    let found = inspect(directory.path()).unwrap();
+    let records: Vec<_> = found.segments.iter().map(|segment| segment.records).collect();
+    assert_eq!(records, [5]);
 }
