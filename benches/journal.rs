@@ -4,7 +4,9 @@
 //! Every line writes as many bytes as the plain writes beside it, and the rounds take turns, so that what
 //! the disk does meanwhile for others meets both; the median of the rounds is shown. `fsync` stands beside
 //! 1 MiB writes each with its own fdatasync, `os` beside 1 MiB writes into the page cache. 64 senders of
-//! 1 KiB never have more than 64 KiB on their way, so plain writes of 64 KiB are shown, too.
+//! 1 KiB never have more than 64 KiB on their way, so plain writes of 64 KiB are shown, too. All of them wait for
+//! the group window (4 ms between two starts of a sync, for the disk's sake) and so get 64 KiB through in each; the
+//! line without a window shows what it costs them.
 //!
 //! Budget: half of the first; 1 GB/s or half of the second. `cargo bench --bench journal`, on the
 //! disk of `SIDELIGHT_BENCH_DIR` (default: the build's); without `--bench` a few appends show that it
@@ -83,13 +85,8 @@ fn sequential(directory: &Path, size: usize, bytes: usize, sync: bool) -> Outcom
 }
 
 /// `each` appends of `size` bytes from every sender, after a few that warm it up.
-async fn append(directory: &Path, durability: Durability, size: usize, each: usize) -> Outcome {
-    let config = Config {
-        directory: directory.join("journal"),
-        durability,
-        max_size: Some(4 << 30),
-        ..Config::default()
-    };
+async fn append(config: Config, size: usize, each: usize) -> Outcome {
+    let directory = config.directory.clone();
     let clock = Arc::new(SystemClock::new());
     let deps = Deps { fs: Arc::new(RealFs), clock, registry: Registry::default() };
     let (journal, _) = Journal::open(config, Vec::new(), deps).unwrap();
@@ -122,14 +119,14 @@ async fn append(directory: &Path, durability: Durability, size: usize, each: usi
     }
     let took = start.elapsed();
     journal.close().await;
-    std::fs::remove_dir_all(directory.join("journal")).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
     latencies.sort_unstable();
     Outcome { bytes: size * SENDERS * each, took, latencies }
 }
 
 fn show(name: &str, outcome: &Outcome, base: &Outcome) {
     println!(
-        "{name:<28} {:>8.1} MB/s  ratio {:>5.2}  p50 {:>8.3} ms  p99 {:>8.3} ms",
+        "{name:<30} {:>8.1} MB/s  ratio {:>5.2}  p50 {:>8.3} ms  p99 {:>8.3} ms",
         outcome.rate(),
         outcome.rate() / base.rate(),
         outcome.quantile(500),
@@ -158,13 +155,24 @@ fn main() {
         for (size, each) in [(1 << 10, 512), (64 << 10, 32), (MIB, 2)] {
             let each = if measured { each } else { 1 };
             let bytes = (size * SENDERS * each).max(MIB);
+            let config = Config {
+                directory: directory.join("journal"),
+                durability,
+                max_size: Some(4 << 30),
+                ..Config::default()
+            };
+            let unhurried = Config { group_window: Duration::ZERO, ..config.clone() };
             let (mut plain, mut small, mut senders) = (Vec::new(), Vec::new(), Vec::new());
+            let mut without = Vec::new();
             for _ in 0..rounds {
                 plain.push(sequential(directory, MIB, bytes, sync));
                 if size == 1 << 10 {
                     small.push(sequential(directory, 64 << 10, bytes, sync));
                 }
-                senders.push(runtime.block_on(append(directory, durability, size, each)));
+                if sync && size == 1 << 10 {
+                    without.push(runtime.block_on(append(unhurried.clone(), size, each)));
+                }
+                senders.push(runtime.block_on(append(config.clone(), size, each)));
             }
             let (base, name) = (median(plain), durability.name());
             show(&format!("{name} 1 MiB, one by one"), &base, &base);
@@ -172,6 +180,9 @@ fn main() {
                 show(&format!("{name} 64 KiB, one by one"), &median(small), &base);
             }
             show(&format!("{name} 64 x {size} B"), &median(senders), &base);
+            if !without.is_empty() {
+                show(&format!("{name} 64 x {size} B, no window"), &median(without), &base);
+            }
         }
     }
 }
