@@ -19,7 +19,7 @@ use prost::Message as _;
 use sidelight_agent::aggregate::metrics::sink::Sink;
 use sidelight_agent::aggregate::metrics::{Config, Translator};
 use sidelight_agent::store;
-use sidelight_agent::store::{Classic, Exemplar, Kind, Metadata, Refused, Stream};
+use sidelight_agent::store::{Classic, Exemplar, Kind, Metadata, Rank, Refused, Stream};
 use sidelight_agent::telemetry::Registry;
 use sidelight_agent::time::{ManualClock, UnixNano};
 
@@ -140,7 +140,7 @@ impl Sink for Nowhere {
 
     fn set_now(&mut self, _: i64) {}
 
-    fn series(&mut self, _: &[(&str, &str)], _: Kind) -> Option<usize> {
+    fn series(&mut self, _: Rank, _: &[(&str, &str)], _: Kind) -> Option<usize> {
         self.streams.push(Stream::default());
         Some(self.streams.len() - 1)
     }

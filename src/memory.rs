@@ -4,7 +4,7 @@
 //! transport M/8, in flight 3M/8, journal tail M/8, export 3M/16, `memory` journal M/4; the rest is
 //! the program itself. A reservation never waits: it succeeds or the request is refused at once.
 //!
-//! The metric store has limits of its own, [`StoreBudget`], 35/64 of M with every one of them reached. Ordinary
+//! The metric store has limits of its own, [`StoreBudget`], 79/128 of M with every one of them reached. Ordinary
 //! senders reach none: 20,000 series take about a fifth of the default M. Where hostile ones do, the resident set shows
 //! it and the in-flight budget gives way.
 
@@ -37,7 +37,8 @@ pub struct Budget {
 /// What each part of the metric store may hold, in bytes, estimated within a quarter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreBudget {
-    /// Series: labels, indexes and bounds of histograms. 3M/16: 1.2 KiB for each of 20,000 at the default M.
+    /// Series: labels, indexes and bounds of histograms. 3M/16: 1.2 KiB for each of 20,000 at the default M. Three eighths of
+    /// it beside for the agent's own.
     pub series: usize,
     /// Chunks that take more. M/16. Past it those above an equal share are sealed early.
     pub open_chunks: usize,

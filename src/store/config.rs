@@ -12,7 +12,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct Config {
     /// Where its files are (`directory`).
     pub directory: PathBuf,
-    /// The most series in the head (`series_max`). Default 20,000; about 1 KiB each.
+    /// The most series in the head (`series_max`), and three eighths of it beside for the agent's own
+    /// ([`Rank`](super::Rank)). Default 20,000; about 1 KiB each.
     pub series_max: usize,
     /// A series without a sample for this long leaves the head, and no older sample is taken
     /// (`series_ttl`). Default 1 h.

@@ -78,6 +78,27 @@ impl Kind {
     }
 }
 
+/// Where a series is from. Each rank has an eighth of [`Config::series_max`] and of the memory for series that those
+/// before it cannot take: whoever floods the agent with series takes neither what is derived nor the alerts about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// A data point that came.
+    Received = 0,
+    /// What the agent makes of spans, logs and data points.
+    Derived = 1,
+    /// What recording rules and the host reader make.
+    Recorded = 2,
+    /// Alerts, and what they compare with.
+    Judged = 3,
+}
+
+impl Rank {
+    /// What there may be of everything when a series of this rank is made, where received ones stop at `whole`.
+    const fn limit(self, whole: usize) -> usize {
+        whole.saturating_add((whole / 8).saturating_mul(self as usize))
+    }
+}
+
 /// A histogram with explicit bounds, as OTLP has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Classic<'a> {

@@ -13,7 +13,7 @@ use super::exemplars::Exemplar;
 use super::handle::Shared;
 use super::metadata::Metadata;
 use super::state;
-use super::{Classic, Fingerprint, Kind, Refused, StoreError};
+use super::{Classic, Fingerprint, Kind, Rank, Refused, StoreError};
 use crate::telemetry::desc;
 
 /// A series in the head. Stays good until the series leaves the head; then appends say
@@ -192,7 +192,7 @@ impl Writer {
         let labels = [("__name__", &*name), ("otel_metric_overflow", "true")];
         let fingerprint = Fingerprint::of(labels, Kind::Float);
         let count = head.overflow_samples as f64;
-        let id = head.series(&labels, Kind::Float, now).unwrap_or_else(|_| {
+        let id = head.series(Rank::Judged, &labels, Kind::Float, now).unwrap_or_else(|_| {
             // Beside the limit: it is how the limit shows.
             head.make(fingerprint, labels.into_iter(), Kind::Float, now)
         });
@@ -200,11 +200,16 @@ impl Writer {
         head.pending_bytes += sealed.unwrap_or_default();
     }
 
-    /// Finds or makes a series. `labels` in the order of names, `__name__` among them; empty values are
+    /// Finds or makes a series that is received. `labels` in the order of names, `__name__` among them; empty values are
     /// left out. Past the limit the answer is [`SeriesId::OVERFLOW`], counted by metric.
     pub fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> SeriesId {
+        self.series_of(Rank::Received, labels, kind)
+    }
+
+    /// The same for a series of any rank.
+    pub fn series_of(&mut self, rank: Rank, labels: &[(&str, &str)], kind: Kind) -> SeriesId {
         let now = self.now_ms.unwrap_or_default();
-        let made = self.shared.head_mut().series(labels, kind, now);
+        let made = self.shared.head_mut().series(rank, labels, kind, now);
         made.unwrap_or_else(|full| {
             self.shared.metrics.refused(full);
             SeriesId::OVERFLOW

@@ -11,7 +11,7 @@ use super::super::codec::{self, Read};
 use super::super::measured::UNIT;
 use super::super::metrics::sink::Sink;
 use super::INTERVAL_MS;
-use crate::store::{Classic, Kind, Metadata, MetricKind, Refused};
+use crate::store::{Classic, Kind, Metadata, MetricKind, Rank, Refused};
 use crate::telemetry::registry;
 use crate::telemetry::registry::Desc;
 
@@ -298,7 +298,7 @@ fn find<S: Sink>(
     let mut all: Vec<_> =
         labels.filter(|(_, value)| !value.is_empty()).chain([("__name__", &*name)]).collect();
     all.sort_unstable();
-    sink.series(&all, kind)
+    sink.series(Rank::Derived, &all, kind)
 }
 
 /// The name of a family's samples.

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 
 use super::codec::{self, Read};
 use super::metrics::sink::Sink;
-use crate::store::{Classic, Exemplar, Kind, Metadata, Refused, Stream};
+use crate::store::{Classic, Exemplar, Kind, Metadata, Rank, Refused, Stream};
 use crate::telemetry::{Counter, Registry, desc};
 
 pub(super) use point::Origin;
@@ -234,8 +234,8 @@ impl<S: Sink> Sink for Tap<'_, S> {
         self.sink.set_now(received_ms);
     }
 
-    fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<S::Id> {
-        let id = self.sink.series(labels, kind)?;
+    fn series(&mut self, of: Rank, labels: &[(&str, &str)], kind: Kind) -> Option<S::Id> {
+        let id = self.sink.series(of, labels, kind)?;
         if let Some(exported) = &mut self.exported {
             exported.note(id, labels, kind, self.sink.fingerprint(id));
         }

@@ -21,7 +21,7 @@ impl Sink for Store {
 
     fn set_now(&mut self, _: i64) {}
 
-    fn series(&mut self, labels: &[(&str, &str)], _: Kind) -> Option<usize> {
+    fn series(&mut self, _: Rank, labels: &[(&str, &str)], _: Kind) -> Option<usize> {
         let text = format!("{labels:?}");
         let known = self.series.iter().position(|known| *known == text);
         Some(known.unwrap_or_else(|| {
@@ -87,7 +87,7 @@ impl World {
 
     fn count(&mut self, labels: &[(&str, &str)], time_ms: i64, value: f64) -> usize {
         let mut tap = self.tap();
-        let id = tap.series(labels, Kind::Float).unwrap();
+        let id = tap.series(Rank::Derived, labels, Kind::Float).unwrap();
         let _ = tap.append(id, time_ms, value);
         id
     }
@@ -177,7 +177,7 @@ fn a_histogram_has_its_bounds_and_one_that_begins_anew_another_start() {
     let labels = [("__name__", "http_server_request_duration_seconds"), ("job", "shop")];
     let put = |world: &mut World, time_ms: i64, counts: &[u64; 3]| {
         let mut tap = world.tap();
-        let id = tap.series(&labels, Kind::Classic).unwrap();
+        let id = tap.series(Rank::Derived, &labels, Kind::Classic).unwrap();
         let count = counts.iter().sum();
         let value = Classic { bounds: &[0.1, 1.0], counts, sum: Some(2.5), count };
         tap.append_classic(id, time_ms, &value).unwrap();

@@ -5,8 +5,9 @@
 
 use super::Translator;
 use super::drops::Reason;
+use super::reserved;
 use crate::signal::samples::{Sample, Samples, Value};
-use crate::store::{Kind, Refused, SeriesId, Writer};
+use crate::store::{Kind, Rank, Refused, SeriesId, Writer};
 
 /// How samples came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +43,15 @@ impl Translator<SeriesId> {
 fn append(writer: &mut Writer, sample: &Sample) -> Result<(), Refused> {
     let labels: Vec<_> = sample.labels.iter().map(|l| (&*l.name, &*l.value)).collect();
     let t_ms = sample.t_ms;
+    let judged = reserved::is_judged(sample.labels.metric_name());
+    let rank = if judged { Rank::Judged } else { Rank::Recorded };
     match &sample.value {
         Value::Float(value) => {
-            let id = writer.series(&labels, Kind::Float);
+            let id = writer.series_of(rank, &labels, Kind::Float);
             writer.append(id, t_ms, *value)
         }
         Value::Native(histogram) => {
-            let id = writer.series(&labels, Kind::Native);
+            let id = writer.series_of(rank, &labels, Kind::Native);
             writer.append_native(id, t_ms, histogram)
         }
         Value::Stale => {

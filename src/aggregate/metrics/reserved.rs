@@ -20,13 +20,21 @@ const NAMES: &[&str] = &[
     "sidelight_threshold",
 ];
 
-/// How others begin: what the shipped rules and objectives record, and what the agent says of its store and destinations.
-const BEGINNINGS: &[&str] = &["sidelight:", "sidelight_store_", "sidelight_exporter_"];
+/// How what the shipped rules and objectives record begins.
+const RECORDED: &str = "sidelight:";
+
+/// How what the agent says of its store and destinations begins.
+const OWN: [&str; 2] = ["sidelight_store_", "sidelight_exporter_"];
 
 /// Whether nobody but the agent makes series of `name`.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    NAMES.binary_search(&name).is_ok() || BEGINNINGS.iter().any(|begun| name.starts_with(begun))
+    is_judged(name) || name.starts_with(RECORDED)
+}
+
+/// Whether series of `name` are alerts or what alerts compare with: few, and of no use where others crowd them out.
+pub(super) fn is_judged(name: &str) -> bool {
+    NAMES.binary_search(&name).is_ok() || OWN.iter().any(|begun| name.starts_with(begun))
 }
 
 /// A name that a received metric may have.

@@ -4,7 +4,7 @@ use sidelight_promql::Histogram;
 
 use super::drops::Reason;
 use crate::store::{
-    Classic, Exemplar, Fingerprint, Kind, Metadata, Refused, SeriesId, Stream, Writer,
+    Classic, Exemplar, Fingerprint, Kind, Metadata, Rank, Refused, SeriesId, Stream, Writer,
 };
 
 /// Where samples go.
@@ -15,8 +15,8 @@ pub trait Sink {
     /// See [`Writer::set_now`].
     fn set_now(&mut self, received_ms: i64);
 
-    /// See [`Writer::series`]; `None` past the limit, counted.
-    fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<Self::Id>;
+    /// See [`Writer::series_of`]; `None` past the limit, counted.
+    fn series(&mut self, of: Rank, labels: &[(&str, &str)], kind: Kind) -> Option<Self::Id>;
 
     /// See [`Writer::fingerprint`].
     fn fingerprint(&self, id: Self::Id) -> Option<u64>;
@@ -72,8 +72,8 @@ impl Sink for Writer {
         Self::set_now(self, received_ms);
     }
 
-    fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
-        Some(Self::series(self, labels, kind)).filter(|id| !id.is_overflow())
+    fn series(&mut self, of: Rank, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
+        Some(self.series_of(of, labels, kind)).filter(|id| !id.is_overflow())
     }
 
     fn fingerprint(&self, id: SeriesId) -> Option<u64> {

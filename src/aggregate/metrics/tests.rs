@@ -16,7 +16,7 @@ use sidelight_wire::view::metrics as wire;
 
 use super::sink::Sink;
 use super::*;
-use crate::store::{Classic, Exemplar, Kind, Metadata, Refused, Stream};
+use crate::store::{Classic, Exemplar, Kind, Metadata, Rank, Refused, Stream};
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
 use crate::time::UnixNano;
@@ -185,7 +185,7 @@ impl Kept {
 impl Sink for Kept {
     type Id = usize;
 
-    fn series(&mut self, labels: &[(&str, &str)], kind: Kind) -> Option<usize> {
+    fn series(&mut self, _: Rank, labels: &[(&str, &str)], kind: Kind) -> Option<usize> {
         self.asked += 1;
         assert!(labels.is_sorted(), "labels are sorted: {labels:?}");
         let name = labels.iter().find(|(name, _)| *name == "__name__").unwrap().1;

@@ -26,7 +26,7 @@ use super::stream;
 use super::target::{TARGET_INFO, Target};
 use super::totals::Totals;
 use super::{Config, names, reserved};
-use crate::store::{Kind, Metadata, MetricKind, PutState, Refused, StoreError};
+use crate::store::{Kind, Metadata, MetricKind, PutState, Rank, Refused, StoreError};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
 
@@ -228,7 +228,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             let metadata = Metadata { kind: MetricKind::Info, help, unit: String::new() };
             sink.describe(TARGET_INFO, metadata);
             labels.set("__name__", TARGET_INFO);
-            sink.series(&labels.as_sorted(), Kind::Float)
+            sink.series(Rank::Received, &labels.as_sorted(), Kind::Float)
         });
         let state = ResourceState { target: Arc::new(target), info };
         Some(self.resources.insert(place, (ROOT, 0, &self.key), state))
@@ -405,7 +405,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         if let Some((name, value)) = &part.extra {
             labels.set(*name, value.as_str());
         }
-        let Some(id) = sink.series(&labels.as_sorted(), part.kind) else {
+        let Some(id) = sink.series(Rank::Received, &labels.as_sorted(), part.kind) else {
             self.exports.refuse(at.export);
             return Err(Reason::Overflow);
         };

@@ -130,7 +130,9 @@ pub(super) const STORE: &[Opt] = &[
         Kind::Integer { min: 1, max: 10_000_000 },
         is("20000"),
         "The most series at a time, about 1 KiB each; what is above is counted and not kept. Labels and bounds of \
-         histograms take at most 3/16 of `limits.memory`, which ends it as well.",
+         histograms take at most 3/16 of `limits.memory`, which ends it as well. Beside both there is an eighth each \
+         for what the agent derives from spans and signals, for what rules record, and for alerts with their \
+         thresholds: a flood of series leaves those their room.",
     ),
     fixed(
         "series_ttl",

@@ -97,8 +97,8 @@ fn most<T: Copy>(
 mod tests {
     use super::*;
     use crate::memory::StoreBudget;
-    use crate::store::Kind;
     use crate::store::exemplars::Ring;
+    use crate::store::{Kind, Rank};
 
     #[test]
     fn labels_are_counted_over_both_sorts_of_series() {
@@ -108,7 +108,7 @@ mod tests {
             ("up", "cart", Kind::Float),
             ("seconds", "shop", Kind::Classic),
         ] {
-            head.series(&[("__name__", name), ("job", job)], kind, 0).unwrap();
+            head.series(Rank::Received, &[("__name__", name), ("job", job)], kind, 0).unwrap();
         }
         let of = |name: &str, count| (name.to_owned(), count);
         let found = head.cardinality(10);

@@ -1,7 +1,7 @@
 //! What is in memory: every live series with its newest samples, found by labels or by matchers.
 //!
-//! Bounded by [`Config::series_max`](super::Config::series_max) and by the bytes of a
-//! [`StoreBudget`]; what is past them is counted by reason and by metric. One lock guards all of it and is held
+//! Bounded by [`Config::series_max`](super::Config::series_max) and by the bytes of a [`StoreBudget`], each with parts
+//! beside it for what the agent makes itself ([`Rank`]); what is past them is counted by reason and by metric. One lock guards all of it and is held
 //! for one append, one series of a query, or one pass over an index. Histograms with explicit bounds have
 //! postings of their own, since they answer to other names.
 
@@ -29,7 +29,7 @@ use super::checkpoint::Live;
 use super::chunk::{Corrupt, Sample};
 use super::exemplars::Ring;
 use super::metadata::Metadata;
-use super::{Fingerprint, Kind, Refused, SeriesId, Stream};
+use super::{Fingerprint, Kind, Rank, Refused, SeriesId, Stream};
 use crate::memory::StoreBudget;
 
 /// The label that holds a metric's name.
@@ -217,6 +217,7 @@ impl Head {
     /// Finds a series or makes it.
     pub(super) fn series(
         &mut self,
+        rank: Rank,
         labels: &[(&str, &str)],
         kind: Kind,
         now_ms: i64,
@@ -231,7 +232,7 @@ impl Head {
                 texts.map(|&(name, value)| (self.symbols.text(name), self.symbols.text(value)));
             return if texts.eq(present) { Ok(id) } else { Err(Full::Clash) };
         }
-        if let Err(full) = self.admit(present.clone(), 0) {
+        if let Err(full) = self.admit(present.clone(), rank, 0) {
             let metric = labels.iter().find(|(name, _)| *name == NAME).map_or("", |label| label.1);
             self.offenders.refused(metric);
             return Err(full);
@@ -239,24 +240,25 @@ impl Head {
         Ok(self.make(fingerprint, present, kind, now_ms))
     }
 
-    /// Whether there is room for a series, and for `beside` more than there may be.
+    /// Whether there is room for a series of `rank`, and for `beside` more than there may be.
     fn admit<'a>(
         &self,
         labels: impl Iterator<Item = (&'a str, &'a str)>,
+        rank: Rank,
         beside: usize,
     ) -> Result<(), Full> {
-        if self.len() >= self.series_max + beside {
+        if self.len() >= rank.limit(self.series_max).saturating_add(beside) {
             return Err(Full::Series);
         }
         let cost = |(name, value)| LABEL_BYTES + self.symbols.cost(name) + self.symbols.cost(value);
         let labels: usize = labels.map(cost).sum();
-        if labels + SERIES_BYTES > self.room() { Err(Full::Memory) } else { Ok(()) }
+        if labels + SERIES_BYTES > self.room(rank) { Err(Full::Memory) } else { Ok(()) }
     }
 
-    /// The bytes that are left for series, their labels and their bounds.
-    fn room(&self) -> usize {
+    /// The bytes that are left for series of `rank`, their labels and their bounds.
+    fn room(&self, rank: Rank) -> usize {
         let used = self.series_bytes + self.symbols.used_bytes() + self.bounds.bytes();
-        self.memory.series.saturating_sub(used)
+        rank.limit(self.memory.series).saturating_sub(used)
     }
 
     /// Adds a sample. Returns the bytes of what that sealed.
@@ -276,7 +278,8 @@ impl Head {
             && !series.has_bounds(histogram.bounds)
         {
             let used = self.series_bytes + self.symbols.used_bytes() + self.bounds.bytes();
-            let room = self.memory.series.saturating_sub(used);
+            // Whatever has bounds is received or derived.
+            let room = Rank::Derived.limit(self.memory.series).saturating_sub(used);
             let bounds = self.bounds.intern(histogram.bounds, room);
             series.bounds = Some(bounds.ok_or(Refused::Memory)?);
         }
@@ -367,11 +370,11 @@ impl Head {
         let Live { fingerprint, kind, labels, state } = *live;
         let texts = labels.iter().copied();
         // The one that counts what is past the limit may be beside it.
-        if self.has(fingerprint) || self.admit(texts.clone(), 1).is_err() {
+        if self.has(fingerprint) || self.admit(texts.clone(), Rank::Judged, 1).is_err() {
             return Err(Corrupt("one series too many"));
         }
         let id = self.make(fingerprint, texts, kind, 0);
-        let room = self.room();
+        let room = self.room(Rank::Derived);
         let (slot, bounds) = (self.slots.get_mut(id.index as usize), &mut self.bounds);
         let series = slot.and_then(|slot| slot.series.as_deref_mut());
         let restored = series.ok_or(Corrupt("no series")).and_then(|series| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::instruments::{Holds, Instrument};
 use crate::aggregate::codec::{self, Read};
 use crate::aggregate::metrics::sink::Sink;
-use crate::store::{Classic, Refused};
+use crate::store::{Classic, Rank, Refused};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -147,7 +147,7 @@ impl<Id: Copy> Row<Id> {
         let own = self.key.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut labels: Vec<_> = std::iter::once(("__name__", name.as_str())).chain(own).collect();
         labels.sort_unstable();
-        sink.series(&labels, self.key.instrument.stored_as())
+        sink.series(Rank::Derived, &labels, self.key.instrument.stored_as())
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

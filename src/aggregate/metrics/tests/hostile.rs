@@ -1,7 +1,9 @@
 //! Hostile requests into a translator with a store behind it.
 
 use super::*;
+use crate::aggregate::metrics::local::Way;
 use crate::memory::StoreBudget;
+use crate::signal::{Sample, Samples};
 use crate::store;
 use crate::store::{SeriesId, Store, Writer};
 use crate::time::ManualClock;
@@ -62,6 +64,50 @@ fn a_flood_of_label_values_is_counted_and_bounded_at_every_layer() {
     let refused = kept.registry.counter(&desc::STORE_REFUSED_SERIES, &["series_max"]).get();
     assert_eq!(refused, loudest.refused);
     assert!(kept.translator.entries()[3] <= 4_000, "{:?}", kept.translator.entries());
+}
+
+/// Fills the store with series of metrics that came, and returns how many there are.
+fn bomb(kept: &mut Kept, value: impl Fn(u64) -> String) -> usize {
+    let points = (0..1_000).map(|i| {
+        let mut point = number(1_000, 2_000, 1.0);
+        point.attributes = vec![text("user", &value(i))];
+        point
+    });
+    let bytes = request(vec![metric("bomb", sum(CUMULATIVE, true, points.collect()))]);
+    kept.translator.observe(&mut kept.writer, &bytes, UnixNano(nanos(2_000)));
+    kept.store.stats().series
+}
+
+#[test]
+fn a_flood_of_received_series_leaves_rules_and_alerts_their_room() {
+    let short: fn(u64) -> String = |i| i.to_string();
+    // By number, and by the memory for labels.
+    for (memory, series_max, value) in [
+        (StoreBudget::of(16 << 20), 400, short),
+        (StoreBudget::of(4 << 20), 8_000, |i| format!("{i:0>4000}")),
+    ] {
+        let mut kept = open(memory, series_max);
+        let full = bomb(&mut kept, value);
+        let own = |kept: &mut Kept, name: &str, count: usize| {
+            let before = kept.store.stats().series;
+            // Texts that no other series has.
+            let text = |i| value((before * 1_000_000 + i) as u64);
+            let sample = |i| Sample::float(name, &[("n", &text(i))], 2_000, 1.0);
+            let samples = Samples((0..count).map(sample).collect());
+            kept.translator.append(&mut kept.writer, &samples, Way::Inbox);
+            kept.store.stats().series - before
+        };
+        assert_eq!(own(&mut kept, "sidelight_threshold", 10), 10);
+        // Rules that copy the flood leave alerts their room in turn.
+        let recorded = own(&mut kept, "sidelight:route_p95_seconds", full);
+        assert!((full / 8..full).contains(&recorded), "{recorded} of {full}");
+        assert_eq!(own(&mut kept, "ALERTS", full / 16), full / 16);
+        let told = own(&mut kept, "ALERTS_FOR_STATE", full);
+        assert!((1..full / 8).contains(&told), "{told} of {full}");
+        // And whoever sends gets none of it.
+        let all = kept.store.stats().series;
+        assert_eq!(bomb(&mut kept, |i| format!("later {i}")), all);
+    }
 }
 
 #[test]
