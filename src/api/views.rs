@@ -231,11 +231,16 @@ fn sheet(rows: &Rows, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::Arc;
 
     use expect_test::expect;
+    use sidelight_promql::engine::Stop;
 
-    use crate::api::tests::{Running, ask, start_with, text};
+    use super::{Call, Failure, ROUTES};
+    use crate::api::call::Params;
+    use crate::api::routes::Answer;
+    use crate::api::tests::{Running, ask, sources, start_with, text};
     use crate::store::{Config, Deps, Kind, Store};
     use crate::telemetry::Registry;
     use crate::time::SystemClock;
@@ -271,6 +276,37 @@ mod tests {
         };
         let rows = super::Rows { view, rows: vec![row], cut: false };
         assert!(super::sheet(&rows, 10).ends_with("\r\n'=1+1,warn,-2\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_view_ends_where_it_is_when_its_client_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (sources, _control) = sources(Some(store(directory.path())));
+        let params = Params::new(Some("time=1795222800&range=1h"), b"");
+        let store = sources.store.as_ref().unwrap();
+        for route in ROUTES {
+            let Answer::Query(handler) = route.answer else { panic!("{}", route.path) };
+            // How often it is asked while a view is made, and what becomes of it when the client goes at any of these.
+            let run = |patience: usize| {
+                let asked = Cell::new(0);
+                let stop = || {
+                    asked.set(asked.get() + 1);
+                    (asked.get() > patience).then_some(Stop::Canceled)
+                };
+                let (sources, params, now) = (&sources, &params, sources.clock.unix_nano());
+                let (path, open) = (route.path, "");
+                let call = Call { sources, store, params, path, open, now, stop: &stop };
+                (handler(&call), asked.get())
+            };
+            let (whole, often) = run(usize::MAX);
+            assert!(whole.is_ok() && often > 0, "{}: {often}", route.path);
+            for patience in (0..often).step_by(often.div_ceil(20)) {
+                let (ended, asked) = run(patience);
+                assert!(matches!(ended, Err(Failure::Canceled(_))), "{} at {patience}", route.path);
+                // Once more for what failed.
+                assert!(asked <= patience + 2, "{}: {asked} of {patience}", route.path);
+            }
+        }
     }
 
     #[tokio::test]
