@@ -1,6 +1,8 @@
 //! Aggregations that choose among a group's samples: `topk`, `bottomk`, `limitk`, `limit_ratio`.
 //!
-//! Cost: `topk` and `bottomk` n log n per group and step.
+//! Cost: `topk` and `bottomk` a pass over each group per step, and k log k for the chosen.
+
+use std::cmp::Ordering;
 
 use super::super::column::Column;
 use super::super::context::Context;
@@ -26,18 +28,18 @@ pub(super) fn apply(
             aggregation.ignored_histogram(context);
         }
     }
-    let mut order = Vec::new();
+    let (mut order, mut ranked) = (Vec::new(), Vec::new());
     for group in grouping::groups(aggregation.grouping, aggregation.without, &columns) {
         for step in 0..len {
-            let ranked = ranked(aggregation.op, &columns, &group.members, step);
             let k = count(aggregation.param.get(step).copied().unwrap_or(0.0));
-            for at in ranked.iter().skip(k) {
+            rank(aggregation.op, &columns, &group.members, step, k, &mut ranked);
+            for (_, at) in ranked.iter().skip(k) {
                 if let Some(column) = columns.get_mut(*at) {
                     column.present.clear(step);
                 }
             }
             if len == 1 {
-                order.extend(ranked.into_iter().take(k));
+                order.extend(ranked.iter().take(k).map(|(_, at)| *at));
             }
         }
     }
@@ -48,18 +50,37 @@ pub(super) fn apply(
     order.into_iter().filter_map(|at| columns.get_mut(at)?.take()).collect()
 }
 
-/// The members with a sample at `step`, first those to be chosen first.
-fn ranked(op: AggregateOp, columns: &[Column], members: &[usize], step: usize) -> Vec<usize> {
-    let column = |at: usize| columns.get(at);
-    let present = |at: &usize| column(*at).is_some_and(|column| column.present.get(step));
-    let mut ranked: Vec<usize> = members.iter().copied().filter(present).collect();
-    let value = |at: usize| column(at).and_then(|column| column.float(step)).unwrap_or(f64::NAN);
+/// The members with a sample at `step` and its value: first the `k` to be chosen, in their order, then the others.
+fn rank(
+    op: AggregateOp,
+    columns: &[Column],
+    members: &[usize],
+    step: usize,
+    k: usize,
+    ranked: &mut Vec<(f64, usize)>,
+) {
+    let value = |at: usize| {
+        let column = columns.get(at).filter(|column| column.present.get(step))?;
+        Some((column.float(step).unwrap_or(f64::NAN), at))
+    };
+    ranked.clear();
+    ranked.extend(members.iter().filter_map(|at| value(*at)));
     match op {
-        AggregateOp::Topk => ranked.sort_by(|a, b| descending_nan_last(value(*a), value(*b))),
-        AggregateOp::Bottomk => ranked.sort_by(|a, b| ascending_nan_last(value(*a), value(*b))),
+        AggregateOp::Topk => choose(ranked, k, descending_nan_last),
+        AggregateOp::Bottomk => choose(ranked, k, ascending_nan_last),
         _ => {}
     }
-    ranked
+}
+
+/// Puts the first `k` by `order` in front, sorted; of equal ones the first stays the first.
+fn choose(ranked: &mut [(f64, usize)], k: usize, order: fn(f64, f64) -> Ordering) {
+    let by = |a: &(f64, usize), b: &(f64, usize)| order(a.0, b.0).then(a.1.cmp(&b.1));
+    let last = k.checked_sub(1).filter(|last| *last < ranked.len());
+    if let Some(last) = last {
+        ranked.select_nth_unstable_by(last, by);
+    }
+    let chosen = k.min(ranked.len());
+    ranked.split_at_mut(chosen).0.sort_unstable_by(by);
 }
 
 #[expect(
