@@ -69,7 +69,12 @@ pub(crate) fn csv<Cell: AsRef<str>>(rows: impl IntoIterator<Item = Vec<Cell>>) -
 
 /// Names come from whoever sends telemetry: nothing in them may steer the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let shown = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        _ if c.is_control() => '\u{fffd}',
+        _ => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Bytes with three significant digits and a binary unit.
@@ -143,6 +148,11 @@ mod tests {
     fn long_times_have_two_units() {
         let shown = [0.4, 59.0, 61.0, 3_600.0, 11_520.0, 90_000.0, 86_460.0].map(long_time);
         assert_eq!(shown, ["0 s", "59 s", "1 min 1 s", "1 h", "3 h 12 min", "1 d 1 h", "1 d"]);
+    }
+
+    #[test]
+    fn texts_of_several_lines_are_shown_in_one_and_do_not_steer_the_terminal() {
+        assert_eq!(printable("Traceback:\n\tat 1\r\u{1b}[31m"), "Traceback:  at 1 \u{fffd}[31m");
     }
 
     #[test]

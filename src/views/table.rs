@@ -227,7 +227,7 @@ const CACHED_ROUTES: &[Column] = &[
         "lookups_per_second",
         "1/s",
         "sum by (service_name, http_route) \
-         (rate(sidelight_cache_requests_total{cache_result!=\"error\"}[15m]))",
+         (rate(sidelight_cache_requests_total{http_route!=\"\",cache_result!=\"error\"}[15m]))",
         "Lookups a second.",
     ),
 ];

@@ -9,6 +9,7 @@ use sidelight_promql::ast::MatchOp;
 use sidelight_promql::parse_selector;
 
 use super::client::{Connection, duration};
+use super::watch::Watch;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::rows::{Column, Shape, limit, parsed, plain, rows, text};
 use crate::cli::terminal::Terminal;
@@ -36,7 +37,7 @@ pub(crate) enum Silence {
     /// Make one: `alerts silence add alertname=HighErrorRate 'route=~"/a.*"' --for 2h --comment deploy`.
     Add(Add),
     /// Those that are not over, and those of the last day.
-    Ls(Plain),
+    Ls(Again),
     /// End one now.
     Expire(Expire),
 }
@@ -51,14 +52,23 @@ pub(crate) struct Plain {
     connection: Connection,
 }
 
+/// The same, and whether it is shown again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Again {
+    #[command(flatten)]
+    watch: Watch,
+    #[command(flatten)]
+    plain: Plain,
+}
+
 /// `alerts ls`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ls {
     /// Exit with 1 if an alert fires that no silence covers, unless its severity is `none`, as the Watchdog's is.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     exit_code: bool,
     #[command(flatten)]
-    plain: Plain,
+    again: Again,
 }
 
 /// `alerts history`.
@@ -86,7 +96,7 @@ pub(crate) struct History {
     #[arg(short = 'n', long, value_name = "ROWS", default_value = "100", value_parser = limit)]
     limit: usize,
     #[command(flatten)]
-    plain: Plain,
+    again: Again,
 }
 
 /// `alerts silence add`.
@@ -122,24 +132,22 @@ pub(crate) struct Expire {
 pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
         What::Ls(args) => {
-            let document = args.plain.get(ALERTS).await?;
-            args.plain.show(&document, &ALERT_ROWS, terminal)?;
-            let fires = rows(&document, "alerts").iter().any(is_loud);
+            let mut fires = false;
+            let note = |document: &Value| fires = rows(document, "alerts").iter().any(is_loud);
+            args.again.show(|| ALERTS.to_owned(), &ALERT_ROWS, terminal, note).await?;
             Ok(if args.exit_code && fires { Exit::Failed } else { Exit::Ok })
         }
         What::History(args) => {
-            let document = args.plain.get(&args.path()).await?;
             let shape = if args.deliveries { &DELIVERY_ROWS } else { &TRANSITION_ROWS };
-            args.plain.show(&document, shape, terminal)?;
-            if document.get("next").is_some_and(|next| !next.is_null()) {
-                terminal.note("there is more: raise `-n`, or narrow it down");
-            }
-            Ok(Exit::Ok)
+            let note = |document: &Value| {
+                if document.get("next").is_some_and(|next| !next.is_null()) {
+                    terminal.note("there is more: raise `-n`, or narrow it down");
+                }
+            };
+            args.again.show(|| args.path(), shape, terminal, note).await
         }
         What::Silence(Silence::Ls(args)) => {
-            let document = args.get(SILENCES).await?;
-            args.show(&document, &SILENCE_ROWS, terminal)?;
-            Ok(Exit::Ok)
+            args.show(|| SILENCES.to_owned(), &SILENCE_ROWS, terminal, |_| ()).await
         }
         What::Silence(Silence::Add(args)) => {
             let body = Bytes::from(args.document()?.to_string());
@@ -170,13 +178,23 @@ fn is_loud(alert: &Value) -> bool {
         && label(alert, "severity") != "none"
 }
 
-impl Plain {
-    async fn get(&self, path: &str) -> Result<Value, Failure> {
-        parsed(&self.connection.document(path).await?)
-    }
-
-    fn show(&self, document: &Value, shape: &Shape, terminal: &Terminal) -> Result<(), Failure> {
-        shape.show(document, self.output, terminal)
+impl Again {
+    /// Shows the list at `path`, and tells `note` what it was.
+    async fn show(
+        &self,
+        path: impl Fn() -> String,
+        shape: &Shape,
+        terminal: &Terminal,
+        mut note: impl FnMut(&Value),
+    ) -> Result<Exit, Failure> {
+        let Plain { output, connection } = &self.plain;
+        self.watch
+            .repeat(terminal, async || {
+                let document = parsed(&connection.document(&path()).await?)?;
+                note(&document);
+                Ok(shape.shown(&document, *output, terminal))
+            })
+            .await
     }
 }
 
