@@ -1,6 +1,5 @@
 //! One rule at one time: its query, and what becomes of the result. Pure.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,15 +109,15 @@ pub(super) fn recorded(asking: &Asking<'_>, limit: usize, labels: &Pairs) -> Out
     let name = (text(NAME), text(&asking.rule.spec.name.text));
     let set = labels.iter().map(|(name, value)| (text(name), text(value)));
     let set: Vec<(Arc<str>, Arc<str>)> = set.chain([name]).collect();
-    let mut known = HashSet::new();
     let mut out = Vec::new();
     for sample in asking.result()? {
         let own = sample.labels.iter().map(|label| (label.name.clone(), label.value.clone()));
         let labels = Labels::new(own.chain(set.iter().cloned()));
-        if !known.insert(labels.clone()) {
-            return Err(EvaluationError::DuplicateSeries);
-        }
         out.push((labels, value(sample.value)));
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    if !out.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(EvaluationError::DuplicateSeries);
     }
     let limit = if limit == 0 { SERIES_MAX } else { limit.min(SERIES_MAX) };
     if out.len() > limit {

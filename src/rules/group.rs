@@ -391,11 +391,11 @@ impl<'a> Batch<'a> {
             Ok(series) => {
                 live.error = None;
                 live.last.samples = series.len();
-                let mut returned = BTreeSet::new();
-                for (labels, value) in series {
+                let add = |(labels, value)| {
                     self.add(&labels, value);
-                    returned.insert(labels);
-                }
+                    labels
+                };
+                let returned: BTreeSet<Labels> = series.into_iter().map(add).collect();
                 for gone in live.previous.difference(&returned) {
                     self.add(gone, Value::Stale);
                 }

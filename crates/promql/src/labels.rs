@@ -48,6 +48,32 @@ impl Labels {
         Self(sorted.into())
     }
 
+    /// The set of `labels`, which are sorted by name as a rule: then they are put in place at once.
+    #[must_use]
+    pub fn sorted(labels: impl Iterator<Item = Label>) -> Self {
+        let labels: Arc<[Label]> = labels.collect();
+        let sorted = labels.is_sorted_by(|a, b| a.name < b.name);
+        if sorted && labels.iter().all(|label| !label.value.is_empty()) {
+            return Self(labels);
+        }
+        Self::new(labels.iter().map(|label| (label.name.clone(), label.value.clone())))
+    }
+
+    /// The set without the labels whose name is `unwanted`.
+    pub(crate) fn without(&self, unwanted: impl Fn(&str) -> bool) -> Self {
+        let Some(at) = self.iter().position(|label| unwanted(&label.name)) else {
+            return self.clone();
+        };
+        let (before, rest) = self.0.split_at(at);
+        let after = rest.get(1..).unwrap_or_default();
+        if after.iter().any(|label| unwanted(&label.name)) {
+            let after = after.iter().filter(|label| !unwanted(&label.name));
+            return Self(before.iter().chain(after).cloned().collect());
+        }
+        // Of a length that is known: in one piece.
+        Self(before.iter().chain(after).cloned().collect())
+    }
+
     /// The value of label `name`; empty when absent, as everywhere in PromQL.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
@@ -144,6 +170,23 @@ mod tests {
         let set = Labels::new([("a", "1"), ("b", "2"), ("c", "3")]);
         assert_eq!(Labels::new([("c", "3"), ("a", "0"), ("b", "2"), ("a", "1"), ("d", "")]), set);
         assert_eq!(set.to_string(), r#"{a="1", b="2", c="3"}"#);
+    }
+
+    #[test]
+    fn sorted_labels_are_taken_as_they_are_and_others_are_put_in_order() {
+        let label = |name: &str, value: &str| Label { name: name.into(), value: value.into() };
+        let of = |labels: &[(&str, &str)]| {
+            Labels::sorted(labels.iter().map(|(name, value)| label(name, value)))
+        };
+        let set = Labels::new([("a", "1"), ("b", "2"), ("c", "3")]);
+        assert_eq!(of(&[("a", "1"), ("b", "2"), ("c", "3")]), set);
+        assert_eq!(of(&[("c", "3"), ("a", "0"), ("b", "2"), ("a", "1"), ("d", "")]), set);
+        assert_eq!(of(&[("a", "1"), ("b", "2"), ("c", "3"), ("d", "")]), set);
+        let without = |names: &str| set.without(|name| names.contains(name));
+        assert_eq!(without(""), set);
+        assert_eq!(without("b"), of(&[("a", "1"), ("c", "3")]));
+        assert_eq!(without("ac"), of(&[("b", "2")]));
+        assert_eq!(without("abc"), Labels::default());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What is in memory: every live series with its newest samples, found by labels or by matchers.
 //!
 //! Bounded by [`Config::series_max`](super::Config::series_max) and by the bytes of a [`StoreBudget`], each with parts
-//! beside it for what the agent makes itself ([`Rank`]); what is past them is counted by reason and by metric. One lock guards all of it and is held
-//! for one append, one series of a query, or one pass over an index. Histograms with explicit bounds have
-//! postings of their own, since they answer to other names.
+//! beside it for what the agent makes itself ([`Rank`]); what is past them is counted by reason and by metric.
+//! One lock guards all of it and is held for one append, one series of a query, or one pass over an index. Histograms
+//! with explicit bounds have postings of their own, since they answer to other names.
 
 mod bounds;
 mod cardinality;
@@ -22,7 +22,7 @@ use offenders::Offenders;
 use postings::Postings;
 pub(super) use resolve::{Views, resolve};
 pub(super) use series::Series;
-use sidelight_promql::Labels;
+use sidelight_promql::{Label, Labels};
 use symbols::{Symbol, Symbols};
 
 use super::checkpoint::Live;
@@ -468,11 +468,10 @@ impl Head {
 
     /// The labels of a series.
     pub(super) fn labels(&self, series: &Series) -> Labels {
-        Labels::new(
-            series
-                .labels
-                .iter()
-                .map(|&(name, value)| (self.symbols.shared(name), self.symbols.shared(value))),
+        let shared = |symbol| self.symbols.shared(symbol);
+        let labels = series.labels.iter();
+        Labels::sorted(
+            labels.map(|&(name, value)| Label { name: shared(name), value: shared(value) }),
         )
     }
 

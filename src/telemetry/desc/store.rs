@@ -14,7 +14,7 @@ pub const STORE_SERIES: Desc = Desc {
 pub const STORE_SERIES_LIMIT: Desc = Desc {
     name: "sidelight_store_series_limit",
     kind: Kind::Gauge,
-    help: "The most received series in the metric store's memory: store.series_max. The agent's own have three eighths beside it.",
+    help: "The most received series in memory: store.series_max. The agent's own have three eighths of it beside.",
     labels: &[],
 };
 /// Memory of the store's head.

@@ -18,11 +18,7 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
 
 /// `labels` without those whose name is `unwanted`.
 pub(crate) fn without(labels: &Labels, unwanted: impl Fn(&str) -> bool) -> Labels {
-    if !labels.iter().any(|label| unwanted(&label.name)) {
-        return labels.clone();
-    }
-    let kept = labels.iter().filter(|label| !unwanted(&label.name));
-    Labels::new(kept.map(|label| (label.name.clone(), label.value.clone())))
+    labels.without(unwanted)
 }
 
 /// `labels` with `name` set to `value`, or without it if that is empty.

@@ -84,7 +84,7 @@ fn a_flood_of_received_series_leaves_rules_and_alerts_their_room() {
     // By number, and by the memory for labels.
     for (memory, series_max, value) in [
         (StoreBudget::of(16 << 20), 400, short),
-        (StoreBudget::of(4 << 20), 8_000, |i| format!("{i:0>4000}")),
+        (StoreBudget::of(4 << 20), 8_000, |i| format!("{i}-{}", "x".repeat(1_000))),
     ] {
         let mut kept = open(memory, series_max);
         let full = bomb(&mut kept, value);
