@@ -294,8 +294,7 @@ impl Shared {
                 Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
                 None => None,
             };
-            let permit = Arc::clone(&self.large).acquire_owned().await.ok();
-            blocking(move || {
+            let made = made(move || {
                 let call = Call {
                     sources: &sources,
                     store: &store,
@@ -305,11 +304,13 @@ impl Shared {
                     now,
                     stop: &|| waiting.ended(),
                 };
-                let reply = prometheus::answer(handler, &call);
-                drop(query);
-                reply.into_response(&headers, permit)
-            })
-            .await
+                (prometheus::answer(handler, &call), query)
+            });
+            let (reply, query) = made.await.unwrap_or_else(|failed| (failed, None));
+            // Taken no sooner, so that a query holds up nothing but queries while it is evaluated.
+            let permit = Arc::clone(&self.large).acquire_owned().await.ok();
+            drop(query);
+            blocking(move || reply.into_response(&headers, permit)).await
         };
         // Dropped with this future, when the client goes.
         let _abandon = patience.abandon_on_drop();
@@ -347,10 +348,14 @@ async fn form(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failure> {
 
 /// Makes and compresses a reply on a blocking thread.
 async fn blocking(make: impl FnOnce() -> Response<Chunks> + Send + 'static) -> Response<Chunks> {
-    tokio::task::spawn_blocking(make).await.unwrap_or_else(|error| {
+    made(make).await.unwrap_or_else(|failed| failed.into_response(&HeaderMap::new(), None))
+}
+
+/// What is made on a blocking thread, or the reply that it could not be.
+async fn made<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Result<T, Reply> {
+    tokio::task::spawn_blocking(make).await.map_err(|error| {
         tracing::error!(%error, "an admin reply could not be made");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Reply::error(status, "internal", "the reply could not be made")
-            .into_response(&HeaderMap::new(), None)
     })
 }
