@@ -713,3 +713,28 @@ async fn an_alert_is_shown_with_the_labels_the_silence_and_the_fingerprint_that_
         );
     }
 }
+
+#[tokio::test]
+async fn what_a_receiver_was_told_while_the_disk_refused_is_kept_once_it_takes_again() {
+    let hook = Server::start(OK).await;
+    let (_notifier, handle) = start(config(vec![], vec![hook.peer("hook")])).await;
+    let database = Arc::clone(&handle.shared().database);
+    let told = || {
+        let told = database.told().unwrap().into_iter();
+        told.map(|(_, _, message)| message.label("alertname").to_owned()).collect::<Vec<_>>()
+    };
+    handle.notify(vec![fires("X")]);
+    until("kept", || told() == ["X"]).await;
+    let refuses = |refuses: bool| {
+        database.lock().pragma_update(None, "query_only", refuses).unwrap();
+    };
+    refuses(true);
+    let lost = handle.shared_registry().counter(&desc::NOTIFICATIONS_HISTORY_LOST, &[]);
+    handle.notify(vec![ends("X")]);
+    // The transition and the delivery, which is kept after what was told.
+    until("refused", || lost.get() >= 2).await;
+    assert_eq!(told(), ["X"]);
+    refuses(false);
+    handle.notify(vec![fires("Y")]);
+    until("kept", || told() == ["Y"]).await;
+}

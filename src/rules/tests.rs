@@ -907,3 +907,16 @@ fn every_series_that_the_shipped_rules_record_is_in_their_page() {
         .collect();
     assert!(recorded.is_empty(), "{recorded:?}");
 }
+
+#[test]
+fn a_rule_that_asks_for_too_many_steps_fails_and_the_next_is_evaluated() {
+    let world = World::default();
+    let group = rules(
+        "  - {record: a, expr: 'max_over_time(up[100y:1ms])'}\n  - {record: b, expr: 'vector(1)'}\n",
+    );
+    world.memory.put("up", &[], 0, 1.0);
+    let _ = world.evaluate(&group, 60);
+    let error = group.rules[0].live().error.clone().unwrap().to_string();
+    assert!(error.contains("too many samples"), "{error}");
+    assert!(group.rules[1].live().error.is_none());
+}
