@@ -95,6 +95,16 @@ impl Batch {
         self.pieces.iter().map(|p| u64::from(p.items)).sum()
     }
 
+    /// Each piece with how many of its items were lost, of `rejected` in all: those cannot be attributed, so the first ones
+    /// bear them.
+    pub fn bearing(&self, mut rejected: u64) -> impl Iterator<Item = (&Piece, u32)> {
+        self.pieces.iter().map(move |piece| {
+            let lost = u32::try_from(rejected).unwrap_or(u32::MAX).min(piece.items);
+            rejected -= u64::from(lost);
+            (piece, lost)
+        })
+    }
+
     /// The sequence number of its first record.
     #[must_use]
     pub fn first_seq(&self) -> u64 {

@@ -308,8 +308,7 @@ impl<I: Intake> Lane<I> {
         }
     }
 
-    /// Counts a batch as delivered but for the items that the receiver rejected. Those cannot be
-    /// attributed to records; the first ones bear them.
+    /// Counts a batch as delivered but for the items that the receiver rejected.
     fn delivered(&mut self, batch: &Batch, partial: Option<Partial>) {
         let metrics = &self.parts.metrics;
         metrics.sent_bytes.add(batch.body.as_ref().map_or(0, |body| body.bytes as u64));
@@ -318,21 +317,13 @@ impl<I: Intake> Lane<I> {
             rejected = partial.rejected.min(batch.items());
             metrics.rejected.add(rejected);
             self.parts.report.partial(&partial);
-            let mut left = rejected;
-            // As below: the first ones bear them.
-            let bearing = batch.pieces.iter().take_while(|piece| {
-                let bears = left > 0;
-                left = left.saturating_sub(piece.items.into());
-                bears
-            });
-            self.sample(bearing, "partial success", &partial.message);
+            let lost = batch.bearing(rejected).take_while(|(_, lost)| *lost > 0);
+            self.sample(lost.map(|(piece, _)| piece), "partial success", &partial.message);
         }
         self.schedule.delivered(Instant::now());
         self.parts.report.delivered();
         let mut closed = Vec::new();
-        for piece in &batch.pieces {
-            let lost = u32::try_from(rejected).unwrap_or(u32::MAX).min(piece.items);
-            rejected -= u64::from(lost);
+        for (piece, lost) in batch.bearing(rejected) {
             let dropped = Some((DropReason::PartialSuccess, lost));
             closed.extend(self.account.end_piece(piece.seq, piece.items - lost, dropped));
         }

@@ -66,7 +66,7 @@ async fn a_token_file_whose_disk_hangs_holds_up_nobody() {
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     std::fs::rename(&fifo, &file).unwrap();
     let (reads, being_read) = tokio::sync::oneshot::channel();
-    let (answered, until_answered) = std::sync::mpsc::channel::<()>();
+    let (answered, until_answered) = std::sync::mpsc::sync_channel::<()>(1);
     let fifo = file.clone();
     let hanging = std::thread::spawn(move || {
         let open = std::fs::OpenOptions::new().write(true).open(fifo).unwrap();
