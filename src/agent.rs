@@ -156,11 +156,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
 
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
-    let memory = config.memory.export;
-    let deps = export::Deps { clock: Arc::clone(&clock), registry: registry.clone(), memory };
-    let exporters =
-        export::Exporters::start(config.export.clone(), deps, |name| journal.reader(name))?;
-    export::queues::expose(&registry, &journal, &exporters.handle());
+    let exporters = start_exporters(&config, &journal, &registry, &clock)?;
     let local = Local::open(&config, &journal, &registry, &clock).await;
     let notifier = alerts::start(&config, &journal, &registry, &clock).await?;
 
@@ -253,6 +249,21 @@ async fn bind(
     let admin = listen(address).await.map_err(|source| Error::Admin { address, source })?;
     export::itself::refuse(&config.export, &listeners(&bound.endpoints())).await?;
     Ok((bound, admin))
+}
+
+/// The lanes, and what waits for each on `/metrics`.
+fn start_exporters(
+    config: &Config,
+    journal: &Journal,
+    registry: &Registry,
+    clock: &Arc<dyn Clock>,
+) -> Result<export::Exporters<journal::Reader>, export::StartError> {
+    let memory = config.memory.export;
+    let deps = export::Deps { clock: Arc::clone(clock), registry: registry.clone(), memory };
+    let open = |name: &str| journal.reader(name);
+    let exporters = export::Exporters::start(config.export.clone(), deps, open)?;
+    export::queues::expose(registry, journal, &exporters.handle());
+    Ok(exporters)
 }
 
 /// What reading the admin token gave.
