@@ -500,12 +500,7 @@ const EXPORT_OTLP: &[Opt] = &[
         is("10s"),
         "For one request, from connecting to the end of its answer.",
     ),
-    live(
-        "keepalive.time",
-        TIMEOUT,
-        is("30s"),
-        "Silence during a request after which an HTTP/2 connection is probed: of use where it is shorter than `timeout`.",
-    ),
+    live("keepalive.time", TIMEOUT, is("30s"), "Silence in a request after which it is pinged."),
     live("keepalive.timeout", TIMEOUT, is("10s"), "How long the answer to a probe may take."),
     live("tls.ca_file", Kind::Path, unset("the platform's"), "Certificate authorities in PEM."),
     live("tls.cert_file", Kind::Path, unset("none"), "The client's certificate chain in PEM."),

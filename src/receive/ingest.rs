@@ -163,7 +163,7 @@ impl<A: Append> Service<A> {
         };
         if coding == Coding::Identity || bytes.is_empty() {
             return match envelope.format {
-                Format::Protobuf => out_of_its_buffer(bytes, admission),
+                Format::Protobuf => Ok(out_of_its_buffer(bytes)),
                 Format::Json => Ok(bytes),
             };
         }
@@ -191,15 +191,9 @@ impl<A: Append> Service<A> {
 }
 
 /// A small body on its own: as a part of what was read with it, it would hold a buffer of 8 KiB or more for as long as
-/// the journal keeps the record in memory.
-fn out_of_its_buffer(bytes: Bytes, admission: &mut Admission<'_>) -> Result<Bytes, Refusal> {
-    if bytes.len() > COPY_BYTES_MAX {
-        return Ok(bytes);
-    }
-    admission.charge(bytes.len())?;
-    let copied = Bytes::copy_from_slice(&bytes);
-    admission.release(bytes.len());
-    Ok(copied)
+/// the journal keeps the record in memory. What was charged for the one is charged for the other.
+fn out_of_its_buffer(bytes: Bytes) -> Bytes {
+    if bytes.len() > COPY_BYTES_MAX { bytes } else { Bytes::copy_from_slice(&bytes) }
 }
 
 /// Whether there is anything to keep. Sketches are in no ledger: without counted items, they say something all the same.

@@ -134,7 +134,7 @@ async fn a_health_request_that_holds_more_than_a_name_is_refused_at_its_header()
     let mut sender = h2c(server.connect().await).await;
     for method in ["Check", "Watch"] {
         let path = format!("/grpc.health.v1.Health/{method}");
-        let long = framed(false, &[&[0x0a, 0xfd, 0x07][..], &[b'x'; 1021]].concat());
+        let long = framed(false, &[&[0x0a, 0xfe, 0x07][..], &[b'x'; 1022]].concat());
         let answer = call(&mut sender, &path, long.clone(), &[]).await;
         assert_eq!((answer.code, answer.details.code), (8, 8), "{method}");
         // Of one above the limit, nothing but its header is waited for.
