@@ -38,6 +38,14 @@ impl Acks {
             || self.ranges.range(..=seq).next_back().is_some_and(|(_, &end)| seq < end)
     }
 
+    /// How many sequences of `range` are not settled.
+    pub(super) fn unsettled(&self, range: Range<u64>) -> u64 {
+        let (start, end) = (range.start.max(self.watermark), range.end);
+        let within = |(&from, &to): (&u64, &u64)| to.min(end).saturating_sub(from.max(start));
+        let settled: u64 = self.ranges.range(..end.max(start)).map(within).sum();
+        end.saturating_sub(start) - settled
+    }
+
     /// The first sequence at or above `seq` that is not settled.
     pub(super) fn next_unsettled(&self, seq: u64) -> u64 {
         let seq = seq.max(self.watermark);
@@ -97,6 +105,8 @@ mod tests {
                     prop_assert_eq!(acks.contains(seq), model.contains(&seq));
                     let next = (seq..).find(|s| !model.contains(s)).unwrap();
                     prop_assert_eq!(acks.next_unsettled(seq), next);
+                    let unsettled = (seq / 2..seq).filter(|s| !model.contains(s)).count();
+                    prop_assert_eq!(acks.unsettled(seq / 2..seq), unsettled as u64);
                 }
                 let mut last = acks.watermark();
                 for range in acks.ranges() {

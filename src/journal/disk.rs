@@ -4,19 +4,18 @@
 //! and what every reader lost in it is counted exactly, as records that exist no more. Memory: the
 //! entries asked for and the scanner's window; for a damaged segment a line per record.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use super::format::{Header, Kind};
 use super::handle::Shared;
-use super::ledger::PerSignal;
 use super::log::segment_path;
 use super::recovery::is_our_own;
 use super::scan::{self, Scanner, Step, Unscannable};
-use super::segment::Segment;
+use super::segment::{Readable, Segment};
+use super::state::class_of;
 use super::walk::{ATTEMPTS, Walked, walk};
-use super::{Class, Entry, SignalSet};
+use super::{Entry, SignalSet};
 
 /// Where in a segment a reader stands.
 #[derive(Debug)]
@@ -71,8 +70,9 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
         Err(error) if is_our_own(&error) => Err(error),
         Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
             tracing::warn!(error = %error, segment = wanted.segment.first_seq, "records are lost");
-            assess(shared, &wanted.segment, Some(wanted.seq));
-            Ok(Batch { passed: wanted.segment.end_seq, ..Batch::default() })
+            let left = assess(shared, &wanted.segment, Some(wanted.seq));
+            let next = left.range(wanted.seq..).next().map(|(&seq, _)| seq);
+            Ok(Batch { passed: next.unwrap_or(wanted.segment.end_seq), ..Batch::default() })
         }
         Err(error) => Err(error),
     }
@@ -188,21 +188,26 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
     Ok(Found { batch: Batch { entries, passed, place: Some(place) }, damaged })
 }
 
-/// Walks a damaged segment and counts for every reader, once, what it can never get. Returns what can be read.
+/// Walks a damaged segment and counts for every reader, once, what it can never get. Returns what can be had.
 ///
-/// What lies from `given_up` on counts as unreadable, whatever the disk says by now, and is no part
-/// of the segment any more.
+/// What lies from `given_up` on counts as unreadable, whatever the disk says by now.
 fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) -> Readable {
     let mut records = readable(shared, segment);
     records.retain(|&seq, _| given_up.is_none_or(|from| seq < from));
-    if !segment.file.assessed || given_up.is_some() {
-        count_lost(shared, segment, given_up, &records);
+    let mut state = shared.lock();
+    // What is in memory need not be read.
+    for entry in (segment.first_seq..segment.end_seq).filter_map(|seq| state.tail.get(seq)) {
+        records.insert(entry.seq, (class_of(&entry.record), entry.record.items));
+    }
+    let lost = state.lose(segment, &records);
+    drop(state);
+    if lost > 0 {
+        shared.metrics.lost.add(lost);
+        let segment = segment.first_seq;
+        tracing::error!(segment, lost, "records in the journal cannot be read");
     }
     records
 }
-
-/// Records by their sequence: what they count as, and their items.
-type Readable = BTreeMap<u64, (Class, u32)>;
 
 /// The records of a damaged segment that some walk over it can read.
 fn readable(shared: &Shared, segment: &Segment) -> Readable {
@@ -222,40 +227,4 @@ fn readable(shared: &Shared, segment: &Segment) -> Readable {
         drop(walk(&mut scanner, Some(segment.end_seq), true, &mut Walked::default(), visit));
     }
     records
-}
-
-fn count_lost(shared: &Shared, segment: &Segment, given_up: Option<u64>, records: &Readable) {
-    let mut state = shared.lock();
-    let state = &mut *state;
-    let known = state.segments.iter_mut().find(|s| s.first_seq == segment.first_seq);
-    let known = known.filter(|s| !s.file.assessed || given_up.is_some_and(|from| from < s.end_seq));
-    let Some(known) = known else { return };
-    let again = std::mem::replace(&mut known.file.assessed, true);
-    known.file.damaged = true;
-    if let Some(from) = given_up {
-        known.end_seq = known.end_seq.min(from.max(known.first_seq));
-    }
-    let had = segment.counts.total().requests;
-    let mut lost = match (again, given_up) {
-        (false, None) => had.saturating_sub(records.len() as u64),
-        // Not known, but for what readers wait for.
-        _ => 0,
-    };
-    let newer = known.counts.minus(&segment.counts);
-    for lane in state.lanes.values_mut() {
-        let mut found = PerSignal::default();
-        for (&seq, &(class, items)) in records {
-            if seq >= lane.cursor && !lane.acks.contains(seq) {
-                found.get_mut(class).add_one(items);
-            }
-        }
-        let missing = lane.unread_in(known).minus(&newer).minus(&found);
-        for class in Class::ALL {
-            lane.lose(known, class, missing.get(class));
-        }
-        lost = lost.max(missing.sum(lane.config.signals).requests);
-    }
-    state.lost_records += lost;
-    shared.metrics.lost.add(lost);
-    tracing::error!(segment = segment.first_seq, lost, "records in the journal cannot be read");
 }

@@ -49,7 +49,8 @@ pub fn segment(script: &[u8]) {
             _ => drop(Snapshot::decode(payload)),
         };
         if walk(&mut scanner, end, verify, &mut walked, visit).is_ok() {
-            let found = walked.segment.counts.total().requests + walked.lost;
+            let lost: u64 = walked.lost.iter().map(|range| range.end - range.start).sum();
+            let found = walked.segment.counts.total().requests + lost;
             assert_eq!(found, walked.segment.end_seq - first_seq, "{walked:?}");
         }
     }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::acks::Acks;
 use super::ledger::{Count, PerSignal, Totals, slot};
-use super::segment::Segment;
+use super::segment::{Readable, Segment};
 use super::{Class, DropReason, ReaderConfig, Settled};
 use crate::time::UnixNano;
 
@@ -198,14 +198,43 @@ impl Lane {
         lost
     }
 
-    /// Counts unreadable records of one class as dropped.
-    pub(super) fn lose(&mut self, segment: &Segment, class: Class, lost: Count) {
-        if lost.requests > 0 && self.config.signals.contains(class) {
-            self.totals_of(class).drop_all(DropReason::Corrupt, lost);
-            self.settled.entry(segment.first_seq).or_default().get_mut(class).add(lost);
-            self.read(lost.requests, segment.mean_bytes(self.config.signals) * lost.requests);
+    /// Counts as dropped what it has not read of `segment` below `end` and is not `readable`, and settles those
+    /// sequences: they are counted once, whoever looks at that segment again and whatever can be read by then.
+    /// Above `end`, the segment has records that are `newer`. Returns what that was.
+    pub(super) fn lose(
+        &mut self,
+        segment: &Segment,
+        end: u64,
+        newer: &PerSignal,
+        readable: &Readable,
+    ) -> PerSignal {
+        let mut lost = PerSignal::default();
+        let mut next = self.cursor.max(segment.first_seq);
+        if next >= end {
+            return lost;
+        }
+        let mut found = PerSignal::default();
+        for (&seq, &(class, items)) in readable.range(next..end) {
+            if !self.acks.contains(seq) {
+                found.get_mut(class).add_one(items);
+            }
+            self.acks.insert(next..seq);
+            next = seq + 1;
+        }
+        self.acks.insert(next..end);
+        let missing = self.unread_in(segment).minus(newer).minus(&found);
+        for class in self.config.signals.classes() {
+            let missing = missing.get(class);
+            self.totals_of(class).drop_all(DropReason::Corrupt, missing);
+            lost.get_mut(class).add(missing);
+        }
+        let Count { requests, .. } = lost.total();
+        if requests > 0 {
+            self.settled.entry(segment.first_seq).or_default().add(&lost);
+            self.read(requests, segment.mean_bytes(self.config.signals).saturating_mul(requests));
             self.dirty = true;
         }
+        lost
     }
 
     /// Accepted before it began, or settled: everything of a class but what it holds.

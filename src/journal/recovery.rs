@@ -12,9 +12,11 @@
 //! at most a few, 64 + 172 bytes of every other.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::acks::Acks;
 use super::format::{
     BadHeader, Header, Identity, Kind, SEAL, decode_seal, encode_seal, seal_header,
 };
@@ -78,11 +80,11 @@ pub(super) fn recover_for(
     deps: &Deps,
 ) -> Result<(State, Recovery), OpenError> {
     let mut recovery = Recovery::default();
-    let mut start = Start { config, deps, recovery: &mut recovery };
+    let mut start = Start { config, deps, recovery: &mut recovery, lost: Vec::new() };
     let (files, floor) = start.files()?;
     let (segments, snapshot) = start.segments(&files);
     let end = segments.last().map_or(1, |s| s.end_seq).max(floor);
-    let settled = |acks: &super::acks::Acks| acks.ranges().map(|r| r.end).max();
+    let settled = |acks: &Acks| acks.ranges().map(|r| r.end).max();
     let settled = snapshot
         .readers
         .iter()
@@ -97,6 +99,7 @@ pub(super) fn recover_for(
     state.progress = deps.clock.monotonic();
     state.segments = segments.into();
     let readers = readers(&snapshot);
+    start.count_lost(&snapshot);
     start.lanes(&mut state, readers, snapshot);
     recovery.segments = state.segments.len();
     recovery.records = state.segments.iter().map(|s| s.counts.total().requests).sum();
@@ -111,6 +114,8 @@ struct Start<'a> {
     config: &'a Config,
     deps: &'a Deps,
     recovery: &'a mut Recovery,
+    /// Sequences whose records are in no segment.
+    lost: Vec<Range<u64>>,
 }
 
 struct Found {
@@ -142,7 +147,9 @@ impl Start<'_> {
         let mut names = fs.list(directory).map_err(io("list", directory))?;
         names.sort();
         let (mut found, mut bad, mut floor) = (Vec::new(), Vec::new(), 1);
-        let starts: Vec<u64> = names.iter().filter_map(|name| first_seq_of(name, ".seg")).collect();
+        // Where one began that was set aside, the one before it ends all the same.
+        let start = |name| first_seq_of(name, ".seg").or_else(|| first_seq_of(name, ".corrupt"));
+        let starts: Vec<u64> = names.iter().filter_map(|name| start(name)).collect();
         for name in &names {
             let path = directory.join(name);
             if let Some(first_seq) = first_seq_of(name, ".corrupt") {
@@ -181,7 +188,7 @@ impl Start<'_> {
             fs.remove(&path).map_err(io("remove", &path))?;
         }
         for (path, first_seq, end) in bad {
-            self.recovery.lost_records += end.map_or(0, |end| end - first_seq);
+            self.lost.extend(end.map(|end| first_seq..end));
             floor = floor.max(end.unwrap_or_else(|| self.beyond(&path, first_seq)));
             self.quarantine(&path);
         }
@@ -269,7 +276,7 @@ impl Start<'_> {
     fn take(&mut self, found: &Found, attempt: Attempt) -> Segment {
         let Attempt { scanner, mut walked, whole, .. } = attempt;
         let (end, newest) = (found.end, found.end.is_none());
-        self.recovery.lost_records += walked.lost;
+        self.lost.append(&mut walked.lost);
         walked.segment.size = scanner.file_len();
         if let Err(error) = whole {
             // What follows may be acknowledged: it stays, and its sequences are not given out.
@@ -324,8 +331,18 @@ impl Start<'_> {
         }
     }
 
+    /// Lost records that somebody waits for: what an earlier start counted is settled.
+    fn count_lost(&mut self, snapshot: &Snapshot) {
+        let of = |acks: &Acks| self.lost.iter().map(|range| acks.unsettled(range.clone())).sum();
+        let waited_for = snapshot.readers.iter().map(|reader| of(&reader.acks)).max();
+        self.recovery.lost_records = waited_for.unwrap_or_else(|| of(&Acks::default()));
+    }
+
     fn restore(&self, state: &mut State, config: ReaderConfig, saved: SavedReader) {
-        let mut lane = Lane::new(config, saved.acks, saved.totals);
+        let SavedReader { mut acks, totals, .. } = saved;
+        // Counted with what the ledger misses, and settled with it.
+        self.lost.iter().for_each(|range| acks.insert(range.clone()));
+        let mut lane = Lane::new(config, acks, totals);
         lane.redelivered_below = state.next_seq;
         lane.progress = state.progress;
         let mut settled: Vec<_> = state.segments.iter().map(|s| self.settled(s, &lane)).collect();
@@ -361,22 +378,38 @@ impl Start<'_> {
         if lane.acks.watermark() <= first && !ranges_touch() {
             return Known::default();
         }
+        let known = self.compare(segment, &lane.acks, false);
+        // A body that was bad when the segment was verified is none of its records.
+        let is_more = |class| known.found.get(class).requests > segment.counts.get(class).requests;
+        if Class::ALL.into_iter().any(is_more) {
+            return self.compare(segment, &lane.acks, true);
+        }
+        known
+    }
+
+    fn compare(&self, segment: &Segment, acks: &Acks, verify: bool) -> Known {
+        let (first, end) = (segment.first_seq, segment.end_seq);
         let path = segment_path(&self.config.directory, first);
-        let (mut settled, mut found) = (PerSignal::default(), PerSignal::default());
+        let mut known = Known::default();
+        let mut acknowledged = end - first - acks.unsettled(first..end);
         let scanner = self.deps.fs.open(&path).ok().and_then(|file| Scanner::open(file).ok());
         if let Some(mut scanner) = scanner {
             let visit = |header: &Header, _: &[u8]| {
                 let class = header.class().filter(|_| header.kind == Kind::Data);
                 let Some(class) = class else { return };
-                found.get_mut(class).add_one(header.items);
-                if lane.acks.contains(header.seq) {
-                    settled.get_mut(class).add_one(header.items);
+                known.found.get_mut(class).add_one(header.items);
+                if acks.contains(header.seq) {
+                    known.settled.get_mut(class).add_one(header.items);
+                    acknowledged -= 1;
                 }
             };
             // What a failing disk hides is found again, as damage, when it is read.
-            drop(walk(&mut scanner, Some(end), false, &mut Walked::default(), visit));
+            drop(walk(&mut scanner, Some(end), verify, &mut Walked::default(), visit));
         }
-        Known { settled, missing: segment.counts.minus(&found) }
+        if acknowledged > 0 {
+            known.missing = segment.counts.minus(&known.found);
+        }
+        known
     }
 }
 
@@ -384,6 +417,8 @@ impl Start<'_> {
 #[derive(Default)]
 struct Known {
     settled: PerSignal,
+    /// Records that are there.
+    found: PerSignal,
     /// Unreadable: settled or not.
     missing: PerSignal,
 }

@@ -1,5 +1,7 @@
 //! What is kept in memory about one segment: counts per signal, never an index per record.
 
+use std::collections::BTreeMap;
+
 use super::ledger::{Count, PerSignal, slot};
 use super::{Class, Entry, SignalSet};
 use crate::time::UnixNano;
@@ -27,6 +29,9 @@ pub(super) struct Segment {
     pub(super) entries: Vec<Entry>,
 }
 
+/// Records of a segment by their sequence: what they count as, and their items.
+pub(super) type Readable = BTreeMap<u64, (Class, u32)>;
+
 /// How a segment's file stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct File {
@@ -38,8 +43,6 @@ pub(super) struct File {
     pub(super) compaction_failed: bool,
     /// Something in it cannot be read; kept as `.corrupt` when it goes.
     pub(super) damaged: bool,
-    /// What is damaged in it was counted for every reader.
-    pub(super) assessed: bool,
     /// Written to for good; only the active segment is not.
     pub(super) sealed: bool,
 }

@@ -16,7 +16,7 @@ use super::lane::{Lane, Unread};
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
 use super::rate::Rate;
 use super::retention::{self, Candidate};
-use super::segment::Segment;
+use super::segment::{Readable, Segment};
 use super::tail::{self, Tail};
 use super::{Class, DropReason, Entry, Settled, SignalSet, WhenFull};
 use crate::signal::{Record, Signal};
@@ -219,6 +219,26 @@ impl State {
             }
         }
         lane.bell()
+    }
+
+    /// Counts for every lane what it can never get of a damaged segment, of which only these records are
+    /// `readable`. Returns how many records that are.
+    pub(super) fn lose(&mut self, segment: &Segment, readable: &Readable) -> u64 {
+        let Self { segments, lanes, .. } = self;
+        let known = segments.iter_mut().find(|s| s.first_seq == segment.first_seq);
+        let Some(known) = known else { return 0 };
+        known.file.damaged = true;
+        let newer = known.counts.minus(&segment.counts);
+        let mut most = [0; 5];
+        for lane in lanes.values_mut() {
+            let lost = lane.lose(known, segment.end_seq, &newer, readable);
+            for (most, lost) in most.iter_mut().zip(lost.0) {
+                *most = lost.requests.max(*most);
+            }
+        }
+        let lost = most.iter().sum();
+        self.lost_records += lost;
+        lost
     }
 
     /// Whether a durable reader settled something that no record on disk says.

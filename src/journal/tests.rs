@@ -1,5 +1,6 @@
 //! Tests of the journal as its users see it.
 
+mod conservation;
 mod crash;
 mod damage;
 mod disk;

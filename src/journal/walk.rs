@@ -5,6 +5,7 @@
 //! verified; memory for what is doubtful.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::format::{Header, Kind, SEGMENT_HEADER};
@@ -24,8 +25,8 @@ pub(super) struct Walked {
     pub(super) good_end: u64,
     /// Something follows of which nothing says that it was acknowledged.
     pub(super) torn: bool,
-    /// Records that are missing in between.
-    pub(super) lost: u64,
+    /// Sequences whose records are missing in between.
+    pub(super) lost: Vec<Range<u64>>,
 }
 
 /// Walks a segment whose successor begins with `end`. Without `verify`, bodies are not read.
@@ -117,10 +118,12 @@ impl Walked {
 
     /// What is missing up to `seq` is lost.
     fn miss(&mut self, seq: u64) {
-        let lost = seq.saturating_sub(self.segment.end_seq);
-        self.lost += lost;
-        self.segment.file.damaged |= lost > 0;
-        self.segment.end_seq = self.segment.end_seq.max(seq);
+        let end = self.segment.end_seq;
+        if end < seq {
+            self.lost.push(end..seq);
+            self.segment.file.damaged = true;
+            self.segment.end_seq = seq;
+        }
     }
 }
 
@@ -154,7 +157,7 @@ pub(super) fn attempt(
                 snapshot.note(header, payload);
             }
         });
-        let sound = whole.is_ok() && !walked.torn && walked.lost == 0;
+        let sound = whole.is_ok() && !walked.torn && walked.lost.is_empty();
         let this = Attempt { scanner, walked, whole, snapshot };
         if best.as_ref().is_none_or(|best| this.worth() > best.worth()) {
             best = Some(this);

@@ -71,6 +71,8 @@ pub(super) enum Fault {
     Flip,
     /// A sync that says it was done and was not.
     Lie,
+    /// The power goes away: it and every later call fail.
+    Off,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ struct Disk {
     off: bool,
     faults: Vec<Planned>,
     touched_after_failure: u64,
+    met: BTreeMap<String, u64>,
     clock: Option<Arc<ManualClock>>,
 }
 
@@ -141,6 +144,7 @@ impl SimFs {
             off: false,
             faults: Vec::new(),
             touched_after_failure: 0,
+            met: BTreeMap::new(),
             clock: None,
         })
     }
@@ -205,20 +209,29 @@ impl SimFs {
         self.lock_disk().touched_after_failure
     }
 
+    /// What happened to it and to the disks it was before, by kind, and how often.
+    #[must_use]
+    pub(super) fn met(&self) -> BTreeMap<String, u64> {
+        self.lock_disk().met.clone()
+    }
+
     /// The disk after a loss of power. Every file and lock of this one is gone.
     #[must_use]
     pub(super) fn crash(&self) -> Self {
         let mut disk = self.next();
-        let Disk { rng, durable_names, changes, .. } = &mut disk;
-        let all = Keep::choose(rng);
-        for change in changes.drain(..) {
-            if all.keeps(rng) {
-                change.apply(durable_names);
+        let all = Keep::choose(&mut disk.rng);
+        for change in std::mem::take(&mut disk.changes) {
+            if all.keeps(&mut disk.rng) {
+                change.apply(&mut disk.durable_names);
+            } else {
+                disk.note("names lost");
             }
         }
         disk.names.clone_from(&disk.durable_names);
-        for file in disk.files.values_mut() {
-            file.lose_power(&mut disk.rng);
+        let Disk { files, rng, .. } = &mut disk;
+        let lost: Vec<_> = files.values_mut().map(|file| file.lose_power(rng)).collect();
+        for (kept, _) in lost.into_iter().filter(|(_, lost)| *lost > 0) {
+            disk.note(if kept > 0 { "bytes torn" } else { "bytes lost" });
         }
         Self::over(disk)
     }
@@ -251,6 +264,7 @@ impl SimFs {
             off: false,
             faults: Vec::new(),
             touched_after_failure: 0,
+            met: disk.met.clone(),
             clock: disk.clock.clone(),
         }
     }
@@ -273,6 +287,7 @@ impl SimFs {
                 *byte ^= bit;
             }
         }
+        disk.note("rot");
         true
     }
 
@@ -399,18 +414,24 @@ impl Inode {
         }
     }
 
-    fn lose_power(&mut self, rng: &mut Rng) {
+    /// Returns how many of the sectors that were not synced stay, and how many are lost.
+    fn lose_power(&mut self, rng: &mut Rng) -> (usize, usize) {
         let keep = Keep::choose(rng);
+        let (mut kept, mut lost) = (0, 0);
         if keep.keeps(rng) {
             resize(&mut self.durable, self.bytes.len());
         }
         for sector in std::mem::take(&mut self.dirty) {
             if keep.keeps(rng) {
                 self.keep_sector(sector);
+                kept += 1;
+            } else {
+                lost += 1;
             }
         }
         self.bytes.clone_from(&self.durable);
         self.failed = false;
+        (kept, lost)
     }
 }
 
@@ -420,11 +441,18 @@ impl Disk {
         linked.iter().filter_map(|id| self.files.get(id)).map(|f| f.bytes.len() as u64).sum()
     }
 
+    fn note(&mut self, what: impl Into<String>) {
+        *self.met.entry(what.into()).or_default() += 1;
+    }
+
     /// Counts a step; the fault that meets it, unless that is an error.
     fn meet(&mut self, operation: Operation) -> io::Result<Option<Fault>> {
         if !matches!(operation, Operation::Read | Operation::Open) {
             self.steps += 1;
-            self.off |= self.off_at.is_some_and(|at| self.steps >= at);
+            if !self.off && self.off_at.is_some_and(|at| self.steps >= at) {
+                self.off = true;
+                self.note(format!("power off at {operation:?}"));
+            }
         }
         if self.off {
             return Err(io::Error::other("the power is off"));
@@ -451,6 +479,16 @@ impl Disk {
             }
         });
         match met {
+            Some(Fault::Off) => {
+                self.off = true;
+                self.note(format!("power off at {operation:?}"));
+                return Err(io::Error::other("the power is off"));
+            }
+            Some(Fault::Slow(_)) => self.note(format!("{operation:?} Slow")),
+            Some(fault) => self.note(format!("{operation:?} {fault:?}")),
+            None => {}
+        }
+        match met {
             Some(Fault::Io) if operation != Operation::Write && operation != Operation::Sync => {
                 Err(io::Error::from_raw_os_error(EIO))
             }
@@ -472,6 +510,7 @@ impl Disk {
     fn grow(&mut self, id: u64, len: u64) -> io::Result<()> {
         let have = self.file(id)?.bytes.len() as u64;
         if len > have && self.used() + (len - have) > self.capacity {
+            self.note("no room");
             return Err(io::Error::from_raw_os_error(ENOSPC));
         }
         Ok(())
@@ -604,8 +643,9 @@ impl FsFile for SimFile {
     fn write_vectored_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let mut disk = self.fs.lock_disk();
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let was_on = !disk.off;
         let met = disk.meet(Operation::Write);
-        if met.is_err() && disk.off_at == Some(disk.steps) {
+        if was_on && disk.off {
             // The power went while the bytes were on their way.
             disk.file(self.id)?.write(&bytes, index(offset)?);
         }

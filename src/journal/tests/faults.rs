@@ -167,6 +167,11 @@ async fn short_writes_and_reads_are_completed_and_slow_ones_change_nothing() {
         append(&journal, nth).await.unwrap();
     }
     let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
+    let met = setup.fs.met();
+    assert!(
+        ["Write Short", "Read Short", "Sync Slow"].iter().all(|&kind| met[kind] > 1),
+        "{met:?}"
+    );
     assert_eq!(entries.len(), 50);
     assert!(entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, 1_000)));
     assert_balanced(&journal);

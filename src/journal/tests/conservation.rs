@@ -1,0 +1,203 @@
+//! What is lost is counted once: the ledger is the truth after damage, and after the starts that follow it.
+
+use std::time::Duration;
+
+use super::disk::{Fault, Operation};
+use super::support::{Setup, assert_balanced, delivered, drain, lane, seqs, unique};
+use crate::journal::{DropReason, Journal, ReaderLedger};
+use crate::signal::Signal;
+
+const SIZE: usize = 1_000;
+
+fn setup(seed: u64) -> Setup {
+    Setup::new(seed, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)])
+}
+
+async fn fill(journal: &Journal, numbers: impl IntoIterator<Item = u32>) {
+    for nth in numbers {
+        let seq = journal.append(unique(Signal::Traces, nth, SIZE)).await.unwrap();
+        assert_eq!(seq, u64::from(nth));
+    }
+}
+
+/// Makes the body of that record unreadable.
+fn spoil(setup: &Setup, segment: usize, nth: u32) {
+    let payload = unique(Signal::Traces, nth, SIZE).payload;
+    setup.edit(&setup.segments()[segment], |bytes| {
+        let at = bytes.windows(100).position(|window| *window == payload[..100]).unwrap();
+        bytes[at] ^= 64;
+    });
+}
+
+/// The row of that reader, with everything accepted since the beginning.
+fn row(journal: &Journal, nth: usize, accepted: u64) -> ReaderLedger {
+    assert_balanced(journal);
+    let row = journal.ledger().readers.remove(nth);
+    assert_eq!(row.accepted.requests, accepted, "{row:?}");
+    row
+}
+
+#[tokio::test]
+async fn a_record_that_is_cut_out_at_the_start_was_settled_and_no_other_with_it() {
+    let mut setup = setup(1);
+    let journal = setup.open();
+    fill(&journal, 1..=5).await;
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = reader.next(usize::MAX, 3).await.unwrap();
+    reader.settler().settle(entries.iter().map(delivered));
+    fill(&journal, [6]).await;
+    drop(reader);
+    setup.kill(journal).await;
+    spoil(&setup, 0, 2);
+    for _ in 0..2 {
+        let journal = setup.open();
+        let a = row(&journal, 0, 6);
+        assert_eq!((a.delivered.requests, a.queued.requests, a.dropped_requests), (3, 3, 0));
+        let b = row(&journal, 1, 6);
+        assert_eq!((b.queued.requests, b.dropped_requests), (5, 1));
+        setup.kill(journal).await;
+    }
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(seqs(&entries), [4, 5, 6]);
+    reader.settler().settle(entries.iter().map(delivered));
+    assert_eq!(row(&journal, 0, 6).delivered.requests, 6);
+}
+
+#[tokio::test]
+async fn what_one_start_counts_as_lost_the_next_does_not_count_again() {
+    for at_the_start in [false, true] {
+        let mut setup = setup(2);
+        let journal = setup.open();
+        fill(&journal, 1..=300).await;
+        setup.kill(journal).await;
+        let newest = setup.segments().len() - 1;
+        let (segment, nth) = if at_the_start { (newest, 299) } else { (0, 10) };
+        spoil(&setup, segment, nth);
+        let (journal, recovery) = setup.report();
+        assert_eq!(recovery.lost_records, u64::from(at_the_start));
+        // Nothing is settled: what is damaged was only seen.
+        assert_eq!(drain(&mut journal.reader("a:traces").unwrap()).await.len(), 299);
+        assert_eq!(journal.status().lost_records, 1);
+        fill(&journal, [301]).await;
+        setup.kill(journal).await;
+        for life in 0..3 {
+            let (journal, recovery) = setup.report();
+            assert_eq!(recovery.lost_records, 0, "life {life}");
+            let kept = 300 + life;
+            // Of what was cut out of the newest segment, with no record behind it that counts it, nothing is known.
+            let dropped = u64::from(!at_the_start);
+            for nth in [0, 1] {
+                let row = row(&journal, nth, kept + dropped);
+                assert_eq!((row.queued.requests, row.dropped_requests), (kept, dropped));
+            }
+            let read = drain(&mut journal.reader("b:traces").unwrap()).await;
+            assert_eq!((read.len() as u64, journal.status().lost_records), (kept, 0));
+            fill(&journal, [302 + u32::try_from(life).unwrap()]).await;
+            setup.kill(journal).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn damage_in_a_segment_that_was_damaged_before_is_counted_too() {
+    let mut setup = setup(3);
+    let journal = setup.open();
+    fill(&journal, 1..=300).await;
+    setup.kill(journal).await;
+    spoil(&setup, 0, 10);
+    let journal = setup.open();
+    assert_eq!(drain(&mut journal.reader("a:traces").unwrap()).await.len(), 299);
+    spoil(&setup, 0, 20);
+    let mut reader = journal.reader("b:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(entries.len(), 298);
+    reader.settler().settle(entries.iter().map(delivered));
+    let b = row(&journal, 1, 300);
+    assert_eq!((b.delivered.requests, b.dropped_requests, b.queued.requests), (298, 2, 0));
+}
+
+#[tokio::test]
+async fn what_is_in_flight_when_its_segment_is_given_up_is_not_lost() {
+    let mut setup = setup(4);
+    setup.config.tail_size = 2 * SIZE + 500;
+    let journal = setup.open();
+    fill(&journal, 1..=10).await;
+    let mut ahead = journal.reader("b:traces").unwrap();
+    let in_flight = ahead.next(usize::MAX, 6).await.unwrap();
+    let mut reader = journal.reader("a:traces").unwrap();
+    assert_eq!(seqs(&reader.next(usize::MAX, 1).await.unwrap()), [1]);
+    setup.fs.fail_one_in(Operation::Read, 1, Fault::Io);
+    let mut got = Vec::new();
+    while got.last() != Some(&10) {
+        match reader.next(usize::MAX, 1).await {
+            Ok(entries) => got.extend(seqs(&entries)),
+            Err(_) => setup.clock.advance(Duration::from_secs(30)),
+        }
+    }
+    assert_eq!(got.last_chunk(), Some(&[9, 10]), "what is in memory is not lost");
+    ahead.settler().settle(in_flight.iter().map(delivered));
+    let b = row(&journal, 1, 10);
+    assert_eq!((b.delivered.requests, b.queued.requests, b.dropped_requests), (6, 2, 2));
+    assert_eq!(b.dropped.keys().collect::<Vec<_>>(), [&DropReason::Corrupt]);
+    assert_eq!(seqs(&drain(&mut ahead).await), [9, 10]);
+}
+
+#[tokio::test]
+async fn a_segment_ends_where_one_began_that_was_set_aside() {
+    let mut setup = setup(5);
+    let journal = setup.open();
+    fill(&journal, 1..=3).await;
+    setup.fs.fail_after(Operation::Sync, 0, Fault::Io);
+    fill(&journal, 4..=5).await;
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    drop(reader);
+    journal.close().await;
+    setup.fs = setup.fs.kill();
+    let [_, second] = setup.segments().try_into().unwrap();
+    setup.edit(&second, |bytes| bytes[20] ^= 1);
+    let mut accepted = None;
+    for _ in 0..3 {
+        let (journal, recovery) = setup.report();
+        assert_eq!(recovery.records, 3, "record 4 was written again in the other one");
+        assert_balanced(&journal);
+        let is = journal.ledger().accepted.get(Signal::Traces);
+        assert_eq!(*accepted.get_or_insert(is), is);
+        setup.kill(journal).await;
+    }
+}
+
+#[tokio::test]
+async fn power_that_goes_at_any_operation_of_an_append_costs_nothing_acknowledged() {
+    const OPERATIONS: [Operation; 7] = [
+        Operation::Create,
+        Operation::Rename,
+        Operation::SyncDir,
+        Operation::Allocate,
+        Operation::SetLen,
+        Operation::Write,
+        Operation::Sync,
+    ];
+    for (seed, operation) in (0..).zip(OPERATIONS) {
+        let mut setup = setup(seed);
+        let journal = setup.open();
+        fill(&journal, 1..=5).await;
+        setup.fs.fail_after(operation, 0, Fault::Off);
+        let mut acknowledged = 5;
+        while journal.append(unique(Signal::Traces, 6, SIZE)).await.is_ok() {
+            acknowledged += 1;
+        }
+        assert!(setup.fs.is_off(), "{operation:?} is part of no append");
+        setup.crash(journal).await;
+        let journal = setup.open();
+        assert_balanced(&journal);
+        let a = journal.ledger().readers.remove(0);
+        assert!(a.accepted.requests >= acknowledged, "{operation:?}: {a:?}");
+        assert!(a.dropped.is_empty(), "{operation:?}: {a:?}");
+        let kept = drain(&mut journal.reader("a:traces").unwrap()).await;
+        assert_eq!(kept.len() as u64, a.queued.requests);
+    }
+}
