@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, du
 use tokio::sync::watch;
 
 use crate::destination::Destination;
+use crate::happened::Happened;
 
 /// How the network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub enum Weather {
 #[derive(Clone, Debug)]
 pub struct Network {
     weather: watch::Sender<Weather>,
+    happened: Happened,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,8 @@ enum Direction {
 }
 
 impl Network {
-    pub fn new() -> Self {
-        Self { weather: watch::Sender::new(Weather::Fine) }
+    pub fn new(happened: Happened) -> Self {
+        Self { weather: watch::Sender::new(Weather::Fine), happened }
     }
 
     pub fn set(&self, weather: Weather) {
@@ -50,10 +52,15 @@ impl Network {
 
     /// Connects to `destination`.
     pub fn dial(&self, destination: Destination) -> Dial {
-        let network = self.weather.clone();
+        let (network, happened) = (self.weather.clone(), self.happened.clone());
         Dial::new(move || {
             let (mut weather, destination) = (network.subscribe(), destination.clone());
+            let happened = happened.clone();
             async move {
+                let met = *weather.borrow();
+                if matches!(met, Weather::Partitioned | Weather::Refused) {
+                    happened.note_variant("network", &met);
+                }
                 let reached = weather.wait_for(|w| *w != Weather::Partitioned).await.map(|w| *w);
                 if matches!(reached, Err(_) | Ok(Weather::Refused)) {
                     return Err(io::ErrorKind::ConnectionRefused.into());
@@ -63,8 +70,9 @@ impl Network {
                 destination.accept(server);
                 tokio::spawn(async move {
                     let ((near, answers), (far, requests)) = (split(near), split(far));
-                    let up = carry(near, requests, weather.clone(), Direction::Requests);
-                    let down = carry(far, answers, weather, Direction::Answers);
+                    let told = happened.clone();
+                    let up = carry(near, requests, weather.clone(), Direction::Requests, told);
+                    let down = carry(far, answers, weather, Direction::Answers, happened);
                     // An error ends both, and with them the connection.
                     drop(tokio::try_join!(up, down));
                 });
@@ -79,6 +87,7 @@ async fn carry(
     mut to: impl AsyncWrite + Unpin,
     mut weather: watch::Receiver<Weather>,
     direction: Direction,
+    happened: Happened,
 ) -> io::Result<()> {
     let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
     let (mut buffer, mut carried, mut closed) = (vec![0; 4096], 0, false);
@@ -95,8 +104,12 @@ async fn carry(
         let mut bytes = &mut buffer[..read];
         match (now, direction) {
             (Weather::Refused, _) => return Err(reset()),
-            (Weather::Slow(by), _) => tokio::time::sleep(by).await,
+            (Weather::Slow(by), _) => {
+                happened.note_variant("network", &now);
+                tokio::time::sleep(by).await;
+            }
             (Weather::Reset(after), _) if carried + read > after => {
+                happened.note_variant("network", &now);
                 let part = after.saturating_sub(carried);
                 to.write_all(&bytes[..part]).await?;
                 return Err(reset());
@@ -104,10 +117,14 @@ async fn carry(
             (Weather::HalfClosed(after), Direction::Answers) if carried + read > after => {
                 bytes = &mut [];
                 if !std::mem::replace(&mut closed, true) {
+                    happened.note_variant("network", &now);
                     to.shutdown().await?;
                 }
             }
-            (Weather::Garbage, Direction::Answers) => fastrand::fill(bytes),
+            (Weather::Garbage, Direction::Answers) => {
+                happened.note_variant("network", &now);
+                fastrand::fill(bytes);
+            }
             _ => {}
         }
         carried += read;

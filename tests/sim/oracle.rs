@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use sidelight_agent::journal::{DropReason, Journal, WhenFull};
+use sidelight_agent::journal::{DropReason, Journal, ReaderLedger, WhenFull};
 use sidelight_agent::signal::Signal;
 
 use crate::destination::Destination;
@@ -17,6 +17,8 @@ use crate::destination::Destination;
 #[derive(Debug, Default)]
 pub struct Told {
     pub sent: BTreeMap<String, Signal>,
+    /// Items that an agent was given: it took them or did not.
+    pub offered: BTreeMap<Signal, u64>,
     pub acknowledged: BTreeSet<String>,
     /// Acknowledged before the agent ended in a way that its mode promises nothing about.
     pub forgiven: BTreeSet<String>,
@@ -25,6 +27,12 @@ pub struct Told {
 }
 
 impl Told {
+    /// Acknowledged and not forgiven, of one signal.
+    fn promised(&self, signal: Signal) -> u64 {
+        let names = self.acknowledged.difference(&self.forgiven);
+        names.filter(|name| self.sent.get(*name) == Some(&signal)).count() as u64
+    }
+
     pub fn acknowledge(&mut self, sender: usize, names: Vec<String>) {
         self.acknowledged.extend(names);
         *self.acks.entry(sender).or_default() += 1;
@@ -47,10 +55,9 @@ pub struct Outcome {
     pub lost: u64,
     pub dropped: BTreeMap<&'static str, u64>,
     pub corrupt_records: u64,
-    pub powerless: u64,
-    pub kills: u64,
-    pub restarts: u64,
     pub rotted: u64,
+    /// Faults and ends, by kind.
+    pub happened: BTreeMap<String, u64>,
     pub steps: u64,
     pub simulated_seconds: u64,
     /// Of what each destination took, in its order.
@@ -66,9 +73,6 @@ impl Outcome {
             (&mut self.duplicates, other.duplicates),
             (&mut self.lost, other.lost),
             (&mut self.corrupt_records, other.corrupt_records),
-            (&mut self.powerless, other.powerless),
-            (&mut self.kills, other.kills),
-            (&mut self.restarts, other.restarts),
             (&mut self.rotted, other.rotted),
             (&mut self.steps, other.steps),
             (&mut self.simulated_seconds, other.simulated_seconds),
@@ -78,13 +82,10 @@ impl Outcome {
         for (reason, more) in &other.dropped {
             *self.dropped.entry(*reason).or_default() += more;
         }
+        for (what, more) in &other.happened {
+            *self.happened.entry(what.clone()).or_default() += more;
+        }
         self.fingerprint ^= other.fingerprint;
-    }
-
-    /// Whether what these worlds are there for happened at all.
-    pub fn shows_something(&self) -> bool {
-        let happened = [self.acknowledged, self.taken, self.powerless, self.kills, self.restarts];
-        happened.iter().all(|&n| n > 0)
     }
 }
 
@@ -102,10 +103,20 @@ pub struct Judged<'a> {
 /// Bytes of a request of one item beside its name.
 const REQUEST_BESIDE: usize = 100;
 
-/// Every lane's equation, at any moment.
-pub fn check_balance(journal: &Journal) {
-    for lane in journal.ledger().readers {
+/// Every lane's equation, at any moment, and that it counts what was sent: nothing twice, nothing less than promised, and
+/// nothing as lost on a disk that is sound and has room.
+pub fn check_balance(journal: &Journal, told: &Told, is_sound: bool) {
+    let ledger = journal.ledger();
+    for lane in &ledger.readers {
         assert!(lane.balances(), "{lane:#?}");
+    }
+    let lost = |lane: &&ReaderLedger| lane.dropped.contains_key(&DropReason::Corrupt);
+    let lost = ledger.readers.iter().find(lost).filter(|_| is_sound);
+    assert!(lost.is_none(), "lost, and nothing was damaged: {lost:#?}");
+    for (&signal, &offered) in &told.offered {
+        let (accepted, promised) = (ledger.accepted.get(signal).items, told.promised(signal));
+        let between = promised..=offered;
+        assert!(between.contains(&accepted), "{accepted} {signal:?} accepted, not in {between:?}");
     }
 }
 
@@ -146,6 +157,9 @@ pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut 
     assert!(lost.len() as u64 <= all, "{exporter}: {dropped:?}, lost: {lost:?}");
 
     let copies: usize = received.iter().filter(|r| r.taken).map(|r| r.names.len()).sum();
+    let own = |row: &&ReaderLedger| row.exporter == *exporter;
+    let delivered: u64 = rows.iter().filter(own).map(|row| row.delivered.items).sum();
+    assert!(delivered <= copies as u64, "{exporter} took {copies} items, {delivered} counted");
     outcome.taken += taken.len() as u64;
     outcome.duplicates += (copies - taken.len()) as u64;
     outcome.lost += lost.len() as u64;

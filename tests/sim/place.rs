@@ -12,6 +12,7 @@ use sidelight_agent::export::endpoint::{Address, Endpoint};
 use sidelight_agent::journal::WhenFull;
 
 use crate::destination::{Answer, Destination};
+use crate::happened::Happened;
 use crate::network::{Network, Weather};
 
 /// A destination and the way to it.
@@ -23,13 +24,23 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn new(nth: usize, random: &mut Rng, healed: &Arc<AtomicBool>) -> Self {
+    pub fn new(
+        nth: usize,
+        random: &mut Rng,
+        healed: &Arc<AtomicBool>,
+        happened: &Happened,
+    ) -> Self {
         let protocol = if random.bool() { Protocol::Grpc } else { Protocol::Http };
-        let (seed, healed) = (random.u64(..), Arc::clone(healed));
+        let (seed, healed, told) = (random.u64(..), Arc::clone(healed), happened.clone());
         let destination = Destination::within(move |n, _| {
-            if healed.load(Ordering::Relaxed) { Answer::Ok } else { answer(seed, n, protocol) }
+            if healed.load(Ordering::Relaxed) {
+                return Answer::Ok;
+            }
+            let answer = answer(seed, n, protocol);
+            told.note_variant("answer", &answer);
+            answer
         });
-        let network = Network::new();
+        let network = Network::new(happened.clone());
         let address = Address::Within(network.dial(destination.clone()));
         let endpoint = Endpoint { address, tls: false, path: "/".to_owned() };
         let mut client = ClientConfig::new(protocol, endpoint);

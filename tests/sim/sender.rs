@@ -62,9 +62,13 @@ impl Sender {
 
     /// One request, once: what is not acknowledged may be there or not.
     async fn send(&self, names: Vec<String>) {
-        self.told.lock().unwrap().sent.extend(names.iter().map(|n| (n.clone(), self.signal)));
         let agent = self.agent.lock().unwrap().clone();
         let Some(agent) = agent else { return };
+        {
+            let mut told = self.told.lock().unwrap();
+            told.sent.extend(names.iter().map(|name| (name.clone(), self.signal)));
+            *told.offered.entry(self.signal).or_default() += names.len() as u64;
+        }
         let taking = agent.take(self.signal, request(self.signal, &names));
         if let Ok(Ok(())) = tokio::time::timeout(self.patience, taking).await {
             self.told.lock().unwrap().acknowledge(self.number, names);
