@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 use super::config::record_bytes_max;
 use super::format::{Header, Kind, RECORD_HEADER, Salt, crc32c};
-use super::fs::FsFile;
+use super::fs::{FsFile, is_full};
 use super::group::Group;
 use super::handle::Shared;
 use super::retention::{self, Step};
@@ -94,6 +94,7 @@ impl Log {
     pub(super) fn commit(&mut self, records: Vec<Record>, durable: bool) -> Outcome {
         let durable = durable || self.shared.config.durability != Durability::Fsync;
         let mut outcome = Outcome::default();
+        let mut no_room = u64::MAX;
         let mut rest = records.into_iter().peekable();
         while let Some(first) = rest.peek() {
             let first_len = encoded_len(first);
@@ -104,8 +105,16 @@ impl Log {
                 rest.next();
                 continue;
             }
-            let mut left = match self.room_for(first_len) {
+            // What needs as large a segment as one for which there was no room gets none either.
+            let segment = first_len.max(self.segment_size);
+            let mut left = match self.room_for(first_len, segment < no_room) {
                 Ok(room) => room,
+                Err(AppendError::Full) => {
+                    no_room = no_room.min(segment);
+                    outcome.results.push(Err(AppendError::Full));
+                    rest.next();
+                    continue;
+                }
                 Err(error) => {
                     outcome.results.extend(rest.map(|_| Err(error.clone())));
                     break;
@@ -161,13 +170,16 @@ impl Log {
         }
     }
 
-    /// Bytes left in the active segment, which is made anew when `len` does not fit.
-    fn room_for(&mut self, len: u64) -> Result<u64, AppendError> {
+    /// Bytes left in the active segment, which is made anew when `len` does not fit and it may be.
+    fn room_for(&mut self, len: u64, anew: bool) -> Result<u64, AppendError> {
         if let Some(active) = &self.active {
             let left = active.room.saturating_sub(active.offset);
             if len <= left {
                 return Ok(left);
             }
+        }
+        if !anew {
+            return Err(AppendError::Full);
         }
         self.rotate(len)?;
         let active = self.active.as_ref().ok_or(AppendError::Closing)?;
@@ -338,7 +350,7 @@ impl Log {
         self.shared.lock().release(first_seq);
         match self.write_acks(true) {
             // Only deleting makes room for what says that it may be deleted.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.active.is_none() => {}
+            Err(error) if is_full(&error) && self.active.is_none() => {}
             written => written?,
         }
         let removed = self.shared.lock().remove(first_seq);
@@ -368,8 +380,10 @@ impl Log {
             state.segments.iter_mut().for_each(|s| s.file.compaction_failed = false);
             (retention::expired(&state.candidates(), now, limits), state.has_unsaved_acks())
         };
-        if dirty && let Err(error) = self.write_acks(false) {
-            self.note_failure(Some(&error));
+        if dirty {
+            // Where nothing is appended, only this tells that the disk works again.
+            let written = self.write_acks(false);
+            self.note_failure(written.as_ref().err());
         }
         if self.active.as_ref().is_some_and(|active| active.offset > active.room)
             && let Err(error) = self.rotate(0)
@@ -384,7 +398,7 @@ impl Log {
         }
     }
 
-    /// Makes everything durable and ends the active segment.
+    /// Makes everything durable that was written; the next start reads the active segment whole.
     pub(super) fn close(&mut self) {
         if let Err(error) = self.write_acks(true) {
             tracing::warn!(error = %error, "the last acknowledgements are not durable");

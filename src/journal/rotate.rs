@@ -12,7 +12,7 @@ use super::format::{
     Header, Kind, RECORD_HEADER, SEAL, SEGMENT_HEADER, Salt, SegmentHeader, encode_seal,
     seal_header,
 };
-use super::fs::write_all_at;
+use super::fs::{allocate, is_full, write_all_at};
 use super::group::Group;
 use super::log::{Active, Log, push, segment_path};
 use super::segment::Segment;
@@ -35,7 +35,7 @@ impl Log {
         loop {
             match self.create(need) {
                 Ok(()) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(error) if is_full(&error) => {
                     if self.step_towards_room().is_err() {
                         return Err(AppendError::Disk(Arc::new(error)));
                     }
@@ -95,7 +95,7 @@ impl Log {
         let fsync = self.shared.config.durability == Durability::Fsync;
         let make = || -> io::Result<Active> {
             let file = fs.create(&temporary)?;
-            file.allocate(room)?;
+            allocate(&*file, room)?;
             let mut group = Group::new(salt, SEGMENT_HEADER as u64);
             group.push(Header::of(Kind::State, first_seq, &payload), &[], &payload);
             let durable_seq = first_seq.saturating_sub(1);

@@ -88,7 +88,7 @@ pub trait FsFile: Debug + Send + Sync + 'static {
     /// fail for want of space.
     ///
     /// # Errors
-    /// `StorageFull` and the like.
+    /// `StorageFull`, `QuotaExceeded` and the like; `Interrupted`.
     fn allocate(&self, len: u64) -> io::Result<()>;
     /// Cuts or extends it.
     ///
@@ -120,6 +120,24 @@ pub struct Space {
     pub total: u64,
     /// Available to this process.
     pub free: u64,
+}
+
+/// Whether the disk, or this process's part of it, is full: letting something go may help.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Allocates, however often a signal interrupts it.
+///
+/// # Errors
+/// As [`FsFile::allocate`].
+pub(super) fn allocate(file: &dyn FsFile, len: u64) -> io::Result<()> {
+    loop {
+        match file.allocate(len) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 /// Writes all of `parts`, in calls of at most 1,024 parts.

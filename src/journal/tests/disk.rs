@@ -24,6 +24,8 @@ use crate::time::ManualClock;
 const SECTOR: usize = 512;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+const EDQUOT: i32 = 122;
+const EINTR: i32 = 4;
 
 /// A simulated disk. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -63,6 +65,10 @@ pub(super) enum Fault {
     Io,
     /// No space left on the device.
     Full,
+    /// No space left of what this user may have.
+    Quota,
+    /// A signal came first.
+    Interrupted,
     /// A part of the bytes only.
     Short,
     /// It works and takes this long on the clock given to [`SimFs::with_clock`].
@@ -493,6 +499,8 @@ impl Disk {
                 Err(io::Error::from_raw_os_error(EIO))
             }
             Some(Fault::Full) => Err(io::Error::from_raw_os_error(ENOSPC)),
+            Some(Fault::Quota) => Err(io::Error::from_raw_os_error(EDQUOT)),
+            Some(Fault::Interrupted) => Err(io::Error::from_raw_os_error(EINTR)),
             Some(Fault::Slow(took)) => {
                 if let Some(clock) = &self.clock {
                     clock.advance(took);

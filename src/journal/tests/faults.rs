@@ -1,8 +1,12 @@
 //! Disks that fail, fill up and lie.
 
+use std::pin::pin;
+
+use futures_util::FutureExt as _;
+
 use super::disk::{Fault, Operation};
 use super::support::{Setup, assert_balanced, delivered, drain, lane, seqs, unique};
-use crate::journal::{AppendError, Durability, Journal, ReaderConfig};
+use crate::journal::{AppendError, Durability, Journal, ReaderConfig, Stepper};
 use crate::signal::Signal;
 
 fn readers() -> Vec<ReaderConfig> {
@@ -246,4 +250,66 @@ async fn a_disk_that_cannot_be_read_at_all_is_not_taken_for_a_damaged_journal() 
         assert_eq!((found.records, found.lost_records, found.quarantined.len()), (200, 0, 0));
         assert_balanced(&journal);
     }
+}
+
+#[tokio::test]
+async fn what_is_delivered_makes_room_under_a_quota_as_on_a_full_disk() {
+    let mut setup = Setup::new(9, readers());
+    setup.config.retention_size = u64::MAX;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let mut nth = 0;
+    while setup.segments().len() < 4 {
+        nth += 1;
+        append(&journal, nth).await.unwrap();
+    }
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    let before = setup.segments();
+    // The next segment, and the one that would say what was delivered: who asks for the disk's room hears of no quota.
+    setup.fs.fail_after(Operation::Allocate, 0, Fault::Quota);
+    setup.fs.fail_after(Operation::Allocate, 0, Fault::Quota);
+    while setup.segments().last() == before.last() {
+        nth += 1;
+        append(&journal, nth).await.unwrap();
+    }
+    assert!(!setup.segments().contains(&before[0]), "the oldest one went");
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn an_allocation_that_a_signal_interrupts_is_done_again() {
+    let setup = Setup::new(10, readers());
+    let journal = setup.open();
+    setup.fs.fail_after(Operation::Allocate, 0, Fault::Interrupted);
+    assert_eq!(append(&journal, 1).await.unwrap(), 1);
+    assert_eq!((journal.status().failure, journal.status().poisoned), (None, 0));
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_acknowledgements_again_is_no_failure_though_nobody_appends() {
+    let setup = Setup::new(11, readers());
+    let (journal, mut stepper) = setup.open_stepped();
+    for nth in 1..=2 {
+        let append = pin!(append(&journal, nth));
+        assert_eq!(step(&mut stepper, append).unwrap(), u64::from(nth));
+    }
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    let mut tick = |settled| {
+        reader.settler().settle([delivered(settled)]);
+        setup.clock.advance(std::time::Duration::from_secs(1));
+        stepper.step();
+        journal.status().failure
+    };
+    setup.fs.fail_after(Operation::Write, 0, Fault::Io);
+    assert!(tick(&entries[0]).is_some_and(|failure| failure.contains("cannot write")));
+    assert_eq!(tick(&entries[1]), None);
+}
+
+/// Lets the writer write what is appended.
+fn step<F: Future + Unpin>(stepper: &mut Stepper, mut append: F) -> F::Output {
+    assert!((&mut append).now_or_never().is_none());
+    stepper.step();
+    append.now_or_never().unwrap()
 }

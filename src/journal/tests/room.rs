@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::disk::{Fault, Operation};
 use super::support::{
     LONG, Setup, T0, assert_balanced, delivered, drain, lane, reader, record, seqs, unique,
@@ -311,5 +313,48 @@ async fn a_compaction_that_a_full_disk_refused_is_tried_again() {
     assert!(matches!(append().await, Err(AppendError::Full)), "not at every append");
     setup.clock.advance(Duration::from_secs(1));
     while append().await.is_err() {}
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_record_that_finds_no_room_refuses_none_of_its_group_that_does() {
+    let setup = Setup::new(13, vec![lane("a:traces", Signal::Traces)]);
+    let (journal, mut stepper) = setup.open_stepped();
+    let mut group = |sizes: &[usize]| -> Vec<Result<u64, AppendError>> {
+        let append = |&size| Box::pin(journal.append(unique(Signal::Traces, 1, size)));
+        let mut appends: Vec<_> = sizes.iter().map(append).collect();
+        appends.iter_mut().for_each(|append| assert!(append.now_or_never().is_none()));
+        stepper.step();
+        appends.into_iter().map(|append| append.now_or_never().unwrap()).collect()
+    };
+    // One in a segment each, with room for less at its end.
+    let mut taken = 0;
+    while group(&[100_000])[0].is_ok() {
+        taken += 1;
+    }
+    let done = group(&[100_000, 1_000, 200_000, 2_000, 99_000, 20_000]);
+    let seqs: Vec<_> = done.iter().map(|result| result.as_ref().ok().copied()).collect();
+    let [first, second] = [Some(taken + 1), Some(taken + 2)];
+    assert_eq!(seqs, [None, first, None, second, None, Some(taken + 3)]);
+    let full = |result: &&Result<u64, AppendError>| matches!(result, Err(AppendError::Full));
+    assert_eq!(done.iter().filter(full).count(), 3);
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn a_record_larger_than_a_segment_that_finds_no_room_leaves_a_segment_to_the_others() {
+    let setup = Setup::new(14, vec![lane("a:traces", Signal::Traces)]);
+    let (journal, mut stepper) = setup.open_stepped();
+    let mut group = |sizes: &[usize]| -> Vec<bool> {
+        let append = |&size| Box::pin(journal.append(unique(Signal::Traces, 1, size)));
+        let mut appends: Vec<_> = sizes.iter().map(append).collect();
+        appends.iter_mut().for_each(|append| assert!(append.now_or_never().is_none()));
+        stepper.step();
+        appends.into_iter().map(|append| append.now_or_never().unwrap().is_ok()).collect()
+    };
+    for _ in 0..6 {
+        assert_eq!(group(&[120_000]), [true]);
+    }
+    assert_eq!(group(&[300_000, 100_000]), [false, true]);
     assert_balanced(&journal);
 }
