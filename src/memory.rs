@@ -2,7 +2,8 @@
 //!
 //! `limits.memory` (M) = min(128 MiB, 75 % of the cgroup's limit) unless configured. The split is:
 //! transport M/8, in flight 3M/8, journal tail M/8, export 3M/16, `memory` journal M/4; the rest is
-//! the program itself. A reservation never waits: it succeeds or the request is refused at once.
+//! the program itself, which takes 24 MiB however little it may hold: below 128 MiB the parts are those of the M
+//! that leaves as much. A reservation never waits: it succeeds or the request is refused at once.
 //!
 //! The metric store has limits of its own, [`StoreBudget`], 79/128 of M with every one of them reached. Ordinary
 //! senders reach none: 20,000 series take about a fifth of the default M. Where hostile ones do, the resident set shows
@@ -78,19 +79,25 @@ impl Default for StoreBudget {
     }
 }
 
+/// What the program takes under load beside the parts: code, stacks, and what the allocator keeps.
+pub const PROGRAM_BYTES: usize = 24 << 20;
+
 impl Budget {
     /// Splits `total` bytes.
     #[must_use]
     pub fn split(total: usize) -> Self {
+        // 3/16 are the program's. Where that is too little, the parts share what is left, but never less than a quarter.
+        let left = total.saturating_sub(PROGRAM_BYTES) / 13 * 16;
+        let shared = if total / 16 * 3 < PROGRAM_BYTES { left.max(total / 4) } else { total };
         Self {
             total,
-            transport: total / 8,
-            in_flight: total / 8 * 3,
-            message: (64 << 20).min(total / 4),
-            tail: total / 8,
-            export: total / 16 * 3,
-            memory_journal: total / 4,
-            store: StoreBudget::of(total),
+            transport: shared / 8,
+            in_flight: shared / 8 * 3,
+            message: (64 << 20).min(shared / 4).next_multiple_of(1 << 10),
+            tail: shared / 8,
+            export: shared / 16 * 3,
+            memory_journal: shared / 4,
+            store: StoreBudget::of(shared),
         }
     }
 }
@@ -311,6 +318,17 @@ mod tests {
         let b = Budget::split(128 << 20);
         assert!(b.transport + b.in_flight + b.tail + b.export < b.total);
         assert_eq!(b.message, 32 << 20);
+    }
+
+    #[test]
+    fn the_program_keeps_its_room_under_a_small_ceiling() {
+        for mebibytes in [40, 48, 64, 96, 127, 128, 256] {
+            let b = Budget::split(mebibytes << 20);
+            let parts = b.transport + b.in_flight + b.tail + b.export;
+            assert!(parts + PROGRAM_BYTES <= b.total + 64, "{mebibytes}: {parts}");
+            assert!(b.message <= b.in_flight - b.in_flight / 8, "{mebibytes}");
+        }
+        assert!(Budget::split(16 << 20).in_flight > 1 << 20);
     }
 
     #[test]

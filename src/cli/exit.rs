@@ -36,7 +36,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Why a command failed, for people.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,

@@ -10,7 +10,7 @@ use crate::export::config::{
     ClientConfig, Compression, Config, DebugConfig, Destination, Encoding, FileConfig, Protocol,
     Secret, Target,
 };
-use crate::export::endpoint::Endpoint;
+use crate::export::endpoint::{Address, Endpoint};
 use crate::journal::{SignalSet, Start, WhenFull};
 use crate::signal::Signal;
 use crate::yaml::{Finding, Span};
@@ -203,13 +203,52 @@ fn endpoint(
             findings.push(Finding::error(given.span, message).help(help));
             None
         }
-        Ok(endpoint) => Some(endpoint),
+        Ok(endpoint) => {
+            if key == "endpoint" {
+                warn_of_place(given, protocol, &endpoint, findings);
+            }
+            Some(endpoint)
+        }
         Err(error) => {
             let help = format!("expected {}", given.option.kind.describe());
             findings.push(Finding::error(given.span, error.to_string()).help(help));
             None
         }
     }
+}
+
+/// Where an endpoint is legal and hardly meant.
+fn warn_of_place(
+    given: &Given,
+    protocol: Protocol,
+    endpoint: &Endpoint,
+    findings: &mut Vec<Finding>,
+) {
+    let of_signal = Signal::ALL.iter().find(|signal| {
+        let path = format!("/v1/{}", signal.name());
+        endpoint.path.trim_end_matches('/').ends_with(&path)
+    });
+    let Address::Tcp { port, .. } = endpoint.address else { return };
+    let (message, help) = match (protocol, of_signal, port) {
+        (Protocol::Http, Some(signal), _) => (
+            format!(
+                "`/v1/{0}` is added to this `endpoint`: requests would go to `{1}/v1/{0}`",
+                signal.name(),
+                endpoint.path
+            ),
+            format!("leave the path out, or name it as `{}_endpoint`", signal.name()),
+        ),
+        (Protocol::Http, None, 4317) => (
+            "port 4317 takes gRPC where nobody changed it".to_owned(),
+            "`otlp_http` goes to port 4318 there".to_owned(),
+        ),
+        (Protocol::Grpc, _, 4318) => (
+            "port 4318 takes HTTP where nobody changed it".to_owned(),
+            "`otlp_grpc` goes to port 4317 there".to_owned(),
+        ),
+        _ => return,
+    };
+    findings.push(Finding::warning(given.span, message).help(help));
 }
 
 /// Whether there is neither a scheme nor a port.

@@ -1,7 +1,8 @@
 //! The certificates, keys and tokens that a configuration names: whether they are there, and for how long.
 //!
 //! Findings are warnings: a configuration is often checked on another machine than the one that it is for. The
-//! agent itself reads the files again, and says what it cannot use. Source: RFC 5280, section 4.1.
+//! agent itself reads the files again, and does not start without those of its listeners and destinations.
+//! Source: RFC 5280, section 4.1.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -43,10 +44,22 @@ pub(super) fn look(values: &Values, now: UnixNano) -> Vec<Finding> {
         let (_, holds) = KEYS.iter().find(|(known, _)| *known == name)?;
         let Val::Text(path) = &given.value else { return None };
         let (message, help) = wrong(Path::new(path), *holds, now)?;
-        Some(Finding::warning(given.span, format!("`{path}` {message}")).help(help))
+        let needed =
+            ["admin.", "exporters.", "receivers."].iter().any(|part| key.starts_with(part));
+        let stops = needed && !OUT_OF_TIME.contains(&help);
+        Some(
+            Finding::warning(given.span, format!("`{path}` {message}"))
+                .help(help)
+                .stops_start(stops),
+        )
     };
     values.given.iter().filter_map(of).collect()
 }
+
+const RENEW: &str = "renew it";
+const CLOCK: &str = "see this machine's clock";
+/// What can be started with, as it may be mended meanwhile.
+const OUT_OF_TIME: [&str; 2] = [RENEW, CLOCK];
 
 /// What is wrong with one file, and what to do.
 fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<(String, &'static str)> {
@@ -81,15 +94,10 @@ fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<(String, &'static s
             let seconds = i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX);
             if seconds > until {
                 let days = (seconds - until) / 86_400;
-                return Some((
-                    format!("holds a certificate that expired {days} days ago"),
-                    "renew it",
-                ));
+                return Some((format!("holds a certificate that expired {days} days ago"), RENEW));
             }
             let early = seconds < from;
-            early.then(|| {
-                ("holds a certificate that is not valid yet".to_owned(), "see this machine's clock")
-            })
+            early.then(|| ("holds a certificate that is not valid yet".to_owned(), CLOCK))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::check::Values;
+use super::value::show_byte_size;
 use crate::memory::Budget;
 use crate::receive::{Auth, Bind, Config, InvalidUtf8, Listener, Tls};
 use crate::yaml::Finding;
@@ -57,7 +58,10 @@ fn listener(
             && it.message_bytes_max > budget.message
         {
             it.message_bytes_max = budget.message;
-            let message = format!("`{key}` is lowered to a quarter of `limits.memory`");
+            let message = format!(
+                "`{key}` is lowered to {}, its part of `limits.memory`",
+                show_byte_size(budget.message as u64)
+            );
             let help = "raise `limits.memory` to take larger messages";
             findings.push(Finding::warning(given.span, message).help(help));
         }

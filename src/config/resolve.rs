@@ -8,7 +8,7 @@ use super::{Config, receivers};
 use crate::aggregate;
 use crate::aggregate::metrics::Promotion;
 use crate::journal::{self, Durability};
-use crate::memory::Budget;
+use crate::memory::{Budget, PROGRAM_BYTES};
 use crate::net::endpoint::Endpoint;
 use crate::store;
 use crate::telemetry;
@@ -29,6 +29,13 @@ pub(super) fn resolve(
     {
         let message = "`limits.memory` is above the cgroup's memory limit";
         let help = "the process would be killed first: leave it out for 75 % of the limit";
+        findings.push(Finding::warning(given.span, message).help(help));
+    }
+    if let Some(given) = limits.given("memory")
+        && total < 2 * PROGRAM_BYTES as u64
+    {
+        let message = "`limits.memory` leaves little: the program itself takes about 24 MiB";
+        let help = "many senders at once may take it past the limit: 64MiB is enough for a service, 128MiB is the default";
         findings.push(Finding::warning(given.span, message).help(help));
     }
     config.memory = Budget::split(usize::try_from(total).unwrap_or(usize::MAX));

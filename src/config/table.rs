@@ -215,7 +215,7 @@ const RECEIVE_GRPC: &[Opt] = &[
         size(KIB, 64 * MIB),
         unset("the smaller of 64MiB and a quarter of `limits.memory`"),
         "The largest message, on the wire and inflated. Larger ones get RESOURCE_EXHAUSTED. What is \
-         above a quarter of `limits.memory` is lowered to it.",
+         above that part of `limits.memory` is lowered to it.",
     ),
 ];
 
@@ -231,7 +231,7 @@ const RECEIVE_HTTP: &[Opt] = &[
         "max_request_body_size",
         size(KIB, 64 * MIB),
         unset("the smaller of 64MiB and a quarter of `limits.memory`"),
-        "The largest body, on the wire and inflated. Larger ones get 413. What is above a quarter of \
+        "The largest body, on the wire and inflated. Larger ones get 413. What is above that part of \
          `limits.memory` is lowered to it.",
     ),
 ];
@@ -603,9 +603,9 @@ const LIMITS: &[Opt] = &[
         "memory",
         size(16 * MIB, u64::MAX),
         unset("the smaller of 128MiB and 75 % of the cgroup's limit"),
-        "The memory that the agent may use, split between connections, requests, journal and export. \
-         Above it senders are refused, and retry. Where the cgroup cannot be read, `SIDELIGHT_MEMORY_LIMIT` in the \
-         environment says its limit in bytes.",
+        "The memory that the agent may use, split between connections, requests, journal and export; below 128MiB 24MiB go to \
+         the program first, and every part is smaller. Above it senders are refused, and retry. Where the cgroup cannot \
+         be read, `SIDELIGHT_MEMORY_LIMIT` in the environment says its limit in bytes.",
     ),
     fixed(
         "connections_max",

@@ -422,9 +422,18 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
         ),
         (
             "receivers: {otlp: {protocols: {http: {max_request_body_size: 60MiB}}}}",
-            Some("lowered to a quarter"),
+            Some("is lowered to"),
         ),
         ("journal: {memory_size: 10MiB}", Some("no effect")),
+        ("limits: {memory: 40MiB}", Some("the program itself takes about 24 MiB")),
+        ("limits: {memory: 64MiB}", None),
+        (
+            "exporters: {otlp_http: {endpoint: 'http://a:4318/v1/traces'}}",
+            Some("requests would go to `/v1/traces/v1/traces`"),
+        ),
+        ("exporters: {otlp_http: {traces_endpoint: 'http://a:4318/v1/traces'}}", None),
+        ("exporters: {otlp_http: {endpoint: 'http://a:4317'}}", Some("port 4317 takes gRPC")),
+        ("exporters: {otlp_grpc: {endpoint: 'http://a:4318'}}", Some("port 4318 takes HTTP")),
         ("journal: {max_size: 32MiB, retention: {size: 1MiB}}", Some("no room for two messages")),
         (
             "exporters: {otlp_grpc: {endpoint: 'https://a', tls: {insecure_skip_verify: true}}}",

@@ -54,11 +54,11 @@ impl Config {
         (budget.transport / CONNECTION_BYTES as usize).clamp(1, 1024)
     }
 
-    /// How many of so many connections at once have wide windows: with them the others have half of the budget. At least one.
+    /// How many of so many connections at once have wide windows: with them the others have half of the budget.
     #[must_use]
     pub fn wide_of(connections: usize) -> usize {
         let bytes = connections.saturating_mul(CONNECTION_BYTES as usize) / 2;
-        (bytes / Windows::WIDE.connection as usize).max(1)
+        bytes / Windows::WIDE.connection as usize
     }
 }
 

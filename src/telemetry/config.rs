@@ -1,5 +1,6 @@
 //! How the agent speaks about itself: logs, and whether its own traces and metrics leave.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 /// `telemetry` in the configuration file.
@@ -38,6 +39,18 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
+}
+
+impl LogFormat {
+    /// Whether people read it: as said, or because standard error is a terminal.
+    #[must_use]
+    pub fn is_pretty(self) -> bool {
+        match self {
+            Self::Auto => std::io::stderr().is_terminal(),
+            Self::Pretty => true,
+            Self::Json => false,
+        }
+    }
 }
 
 /// An OTLP/gRPC destination of the agent's own telemetry (`exporter: otlp`).

@@ -80,14 +80,9 @@ pub fn init(config: &Logs, extra: Option<Extra>) -> Result<Level, InitError> {
 
 fn lines(format: LogFormat) -> Extra {
     let terminal = std::io::stderr().is_terminal();
-    let pretty = match format {
-        LogFormat::Auto => terminal,
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
-    };
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let lines = fmt::layer().with_writer(std::io::stderr);
-    if pretty {
+    if format.is_pretty() {
         lines.with_target(false).with_ansi(colours).boxed()
     } else {
         lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()

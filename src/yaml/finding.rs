@@ -63,19 +63,33 @@ pub struct Finding {
     pub message: String,
     /// Why, or how to fix it.
     pub help: Option<String>,
+    /// Of a warning: what it is about stops a start here, though not on another machine.
+    pub stops_start: bool,
 }
 
 impl Finding {
     /// An error at `span`.
     #[must_use]
     pub fn error(span: Span, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, span, message: message.into(), help: None }
+        Self {
+            severity: Severity::Error,
+            span,
+            message: message.into(),
+            help: None,
+            stops_start: false,
+        }
     }
 
     /// A warning at `span`.
     #[must_use]
     pub fn warning(span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(span, message) }
+    }
+
+    /// The same, where it stops a start on this machine.
+    #[must_use]
+    pub fn stops_start(self, stops_start: bool) -> Self {
+        Self { stops_start, ..self }
     }
 
     /// The same with why, or how to fix it.

@@ -192,3 +192,21 @@ async fn a_wrong_configuration_ends_the_start_with_every_finding_and_touches_not
     }
     assert!(std::fs::metadata(scene.directory.path().join("journal")).is_err());
 }
+
+#[test]
+fn a_check_as_it_would_run_fails_for_a_token_that_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, token) = (directory.path().join("agent.yaml"), directory.path().join("token"));
+    let named = token.display();
+    let text = format!("receivers: {{otlp: {{auth: {{bearer_token_file: '{named}'}}}}}}\n");
+    std::fs::write(&config, text).unwrap();
+    let checked = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"));
+        command.args(["run", "--check-only", "-c"]).arg(&config).output().unwrap()
+    };
+    let refused = checked();
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("would not start"), "{refused:?}");
+    std::fs::write(token, "secret\n").unwrap();
+    assert_eq!(checked().status.code(), Some(0));
+}

@@ -34,6 +34,7 @@ pub(crate) fn execute(
     }
     let mut pages = Vec::new();
     pages_below("sidelight", &command, &mut pages);
+    std::fs::create_dir_all(&args.directory).map_err(|error| refused(&args.directory, &error))?;
     for (name, page) in &pages {
         write(&args.directory.join(format!("{name}.1")), page)?;
     }
@@ -44,11 +45,13 @@ pub(crate) fn execute(
 }
 
 fn write(path: &Path, page: &str) -> Result<(), Failure> {
-    std::fs::write(path, page).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot write {}", path.display()))
-            .because(&error)
-            .help("name a directory that is there and that this user may write to, or `-`")
-    })
+    std::fs::write(path, page).map_err(|error| refused(path, &error))
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot write {}", path.display()))
+        .because(error)
+        .help("name a directory that this user may write to, or `-`")
 }
 
 fn pages_below(name: &str, command: &Command, pages: &mut Vec<(String, String)>) {
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_said() {
+    fn a_page_that_cannot_be_written_is_said() {
         let failure = write(Path::new("/nowhere/x.1"), "").unwrap_err();
         assert!(failure.what.contains("/nowhere/x.1") && failure.help.is_some(), "{failure:?}");
     }

@@ -112,6 +112,7 @@ impl Connection {
                     let why = std::iter::once(what).chain(why).collect();
                     Failure { why, ..refused }.help("name a file that this user may read with `--token-file`")
                 }
+                None if given => refused.help("the file that `--token-file` names holds another token than this agent asks for"),
                 None => refused.help(
                     "give the file of its token with `--token-file`: `admin.token_file`, or `admin.token` in the directory of \
                      its store",
@@ -203,7 +204,14 @@ fn taken(answer: Answer) -> Result<Bytes, Failure> {
     }
     let what = format!("the agent answered {}: {}", answer.status, message(&answer));
     let typed = answer.status == StatusCode::BAD_REQUEST;
-    Err(Failure::new(if typed { Exit::Usage } else { Exit::Failed }, what))
+    let failure = Failure::new(if typed { Exit::Usage } else { Exit::Failed }, what);
+    // Every path that is asked for is there; what takes OTLP answers so.
+    Err(match answer.status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            failure.help("`--url` names the admin endpoint, port 9464 unless configured: is this a port for OTLP, or an older agent?")
+        }
+        _ => failure,
+    })
 }
 
 /// The token in a file, as a header.

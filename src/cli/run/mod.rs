@@ -2,6 +2,8 @@
 
 mod start;
 
+use std::io::ErrorKind;
+
 use crate::agent;
 use crate::agent::{Cause, Started, Stopped};
 use crate::cli::configured::{Configured, load};
@@ -9,6 +11,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::generate;
 use crate::cli::read::client::reachable;
 use crate::cli::terminal::Terminal;
+use crate::config::TokenError;
 use crate::receive::BindError;
 
 /// What runs.
@@ -49,6 +52,13 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     let recipe = configured.recipe()?;
     let loaded = load(&recipe, terminal)?;
     if args.check_only {
+        if loaded.warnings.iter().any(|finding| finding.stops_start) {
+            let failure = Failure::new(
+                Exit::InvalidConfiguration,
+                "the agent would not start: a file that it needs is of no use",
+            );
+            return Err(failure.help("the warnings above say which, and what to do"));
+        }
         terminal.note("the configuration is valid");
         return Ok(Exit::Ok);
     }
@@ -56,7 +66,11 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     let options = agent::Options {
         reload: Box::new(move || recipe.load().map_err(|error| error.told())),
         started: Box::new(move |started| {
-            say.note(&start::block(started));
+            if started.loaded.config.telemetry.logs.format.is_pretty() {
+                say.note(&start::block(started));
+            } else if !say.quiet() {
+                start::log(started);
+            }
             if demo {
                 start_demo(started, &say);
             }
@@ -95,6 +109,34 @@ fn start_demo(started: &Started, terminal: &Terminal) {
     });
 }
 
+/// What to do about an error of a start other than a taken address.
+fn cure(error: &agent::Error) -> &'static str {
+    match error {
+        agent::Error::Token(TokenError::Empty(_)) | agent::Error::Receive(BindError::Token(_)) => {
+            return "the agent's user must be able to read the file, and it holds one line: the token";
+        }
+        agent::Error::Receive(BindError::Tls(_)) => {
+            return "the files are PEM, readable by the agent's user, and the key is that of the certificate: \
+                    `sidelight doctor` says which is not";
+        }
+        _ => {}
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::PermissionDenied) => {
+                return "start it as the user that may write there, or give the place to the user that starts it";
+            }
+            Some(ErrorKind::AlreadyExists | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
+                return "something else has that name: move it away, or configure another place";
+            }
+            Some(ErrorKind::StorageFull) => return "make room on that file system",
+            _ => cause = error.source(),
+        }
+    }
+    "`sidelight doctor` with the same configuration looks at each part"
+}
+
 fn start_failure(error: &agent::Error) -> Failure {
     let failure = Failure::new(Exit::Failed, "the agent did not start").because(error);
     let in_use = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
@@ -105,11 +147,35 @@ fn start_failure(error: &agent::Error) -> Failure {
         agent::Error::Admin { address, source } if in_use(source) => {
             ("admin.endpoint", address.to_string())
         }
-        _ => return failure,
+        _ => return failure.help(cure(error)),
     };
     let host = address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
     failure.help(format!(
         "another agent or collector has {address}: stop it, or take a free port with \
          `--set {key}={host}:0`"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive;
+
+    #[test]
+    fn every_start_that_failed_ends_with_what_to_do() {
+        let admin = |kind: ErrorKind| agent::Error::Admin {
+            address: ([127, 0, 0, 1], 9464).into(),
+            source: kind.into(),
+        };
+        let said = |error: &agent::Error| start_failure(error).help.unwrap_or_default();
+        assert!(said(&admin(ErrorKind::AddrInUse)).contains("--set admin.endpoint=127.0.0.1:0"));
+        assert!(
+            said(&admin(ErrorKind::PermissionDenied)).contains("the user that may write there")
+        );
+        assert!(said(&admin(ErrorKind::NotADirectory)).contains("something else has that name"));
+        assert!(said(&admin(ErrorKind::Other)).contains("sidelight doctor"));
+        let token = receive::TokenError::Empty { path: "/t".into() };
+        let token = agent::Error::Receive(BindError::Token(token));
+        assert!(said(&token).contains("one line: the token"));
+    }
 }

@@ -10,6 +10,20 @@ use crate::receive::Endpoint;
 
 /// The start block, with a line end after each line.
 pub(in crate::cli) fn block(started: &Started) -> String {
+    lines(started).iter().fold(String::new(), |mut out, (what, text)| {
+        let _ = writeln!(out, "{what:<10} {text}");
+        out
+    })
+}
+
+/// The same as log lines, where standard error is JSON for a program.
+pub(in crate::cli) fn log(started: &Started) {
+    for (what, text) in lines(started) {
+        tracing::info!("{what} {text}");
+    }
+}
+
+fn lines(started: &Started) -> Vec<(&'static str, String)> {
     let config = &started.loaded.config;
     let mut lines = vec![("sidelight", env!("CARGO_PKG_VERSION").to_owned())];
     for Endpoint { address, tls, auth } in &started.receivers {
@@ -34,10 +48,7 @@ pub(in crate::cli) fn block(started: &Started) -> String {
     let ledger = "/api/sidelight/v1/ledger";
     lines.push(("look at", format!("http://{admin}/readyz, /metrics{token}, {ledger}{token}")));
     lines.push(("next", next(started)));
-    lines.iter().fold(String::new(), |mut out, (what, text)| {
-        let _ = writeln!(out, "{what:<10} {text}");
-        out
-    })
+    lines
 }
 
 fn journal(config: &Config) -> String {

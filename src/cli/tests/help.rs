@@ -135,8 +135,8 @@ Without a command the agent runs, as `sidelight run` does. Commands that show so
 API ([api.md](api.md)) at `--url`; `check`, `test`, `config`, `doctor`, `db` and `journal` need no agent.
 
 What is for programs goes to standard output, what is for people to standard error. `-o` is `table` (for people), `json`
-(one document, with `schema_version`; keys are added and never change their meaning), `ndjson` (a JSON object a line, one a
-row) or `csv` (RFC 4180, numbers in full). Tables fit the terminal, and are as wide as they need where there is none. What is no
+(one document, with `schema_version`; `query`, `series` and `labels` give the answer of the Prometheus API as it is; keys are added
+and never change their meaning), `ndjson` (a JSON object a line, one a row) or `csv` (RFC 4180, numbers in full). Tables fit the terminal, and are as wide as they need where there is none. What is no
 list (`check`, `config explain`, `doctor`, `gen`, `sink`, `version`) is `text` or `json`. Colours heed `--color`, `NO_COLOR`,
 `FORCE_COLOR` and `TERM=dumb`.
 
@@ -203,7 +203,13 @@ fn row(argument: &Arg) -> String {
         (Some(short), None) => format!("-{short}"),
         (None, None) => String::new(),
     };
-    let name = if takes && !value.is_empty() { format!("{name} {value}") } else { name };
+    let name = match value {
+        "" => name,
+        _ if !takes => name,
+        // Only with the sign: without it what follows is something else.
+        value if argument.is_require_equals_set() => format!("{name}[={value}]"),
+        value => format!("{name} {value}"),
+    };
     let defaults = argument.get_default_values().iter().map(|value| value.to_string_lossy());
     let default =
         defaults.filter(|value| takes && !value.is_empty()).map(|value| format!("`{value}`"));

@@ -37,7 +37,12 @@ pub(super) fn look(loaded: &Loaded, group: &mut Group<'_>) {
     group.passed("valid", format!("the configuration is valid; {given}"));
     for finding in &loaded.warnings {
         let text = format!("{}: {}", loaded.sources.place(finding.span), finding.message);
-        group.warning("odd", text, finding.help.clone().unwrap_or_else(|| EXPLAIN.to_owned()));
+        let help = finding.help.clone().unwrap_or_else(|| EXPLAIN.to_owned());
+        if finding.stops_start {
+            group.failed("file", text, help);
+        } else {
+            group.warning("odd", text, help);
+        }
     }
     own_variable(
         &loaded.config,

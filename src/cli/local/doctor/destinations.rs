@@ -137,6 +137,9 @@ fn help(name: &str, error: &SendError) -> String {
                 .to_owned()
         }
         SendError::Connect(ConnectError::Tls(TlsError::NoAuthorities)) => option("tls.ca_file"),
+        SendError::Connect(ConnectError::Tls(_)) if error.chain().contains("expired") => {
+            "renew the certificate on that server, or set this machine's clock".to_owned()
+        }
         SendError::Connect(ConnectError::Tls(_)) => {
             format!(
                 "see the server's certificate; {}, or http:// if it speaks plain text",

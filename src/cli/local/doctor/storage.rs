@@ -14,6 +14,7 @@ use crate::cli::text::size;
 use crate::config::{Config, Surroundings};
 use crate::journal::Durability;
 use crate::journal::inspect;
+use crate::memory::PROGRAM_BYTES;
 use crate::time::{Clock as _, SystemClock, UnixNano};
 
 /// What one group of requests writes, about.
@@ -219,6 +220,11 @@ fn memory(config: &Config, surroundings: &Surroundings, group: &mut Group<'_>) {
             format!("limits.memory is {}, the cgroup allows {}", size(own), size(limit)),
             "lower limits.memory, or leave it out for 75 % of the cgroup's limit",
         ),
+        _ if own < 2 * PROGRAM_BYTES as u64 => group.warning(
+            "memory",
+            format!("limits.memory is {}, and the program itself takes about 24 MiB", size(own)),
+            "give it 64 MiB (of a container's limit it uses 75 %), or keep its senders few",
+        ),
         Some(limit) => group.passed(
             "memory",
             format!("limits.memory {} of the cgroup's {}", size(own), size(limit)),
@@ -294,6 +300,9 @@ mod tests {
         let passed = [(Verdict::Passed, "memory")];
         assert_eq!(looked(|group| memory(&config, &limited(None), group)), passed);
         assert_eq!(looked(|group| memory(&config, &limited(Some(1 << 30)), group)), passed);
+        config.memory = crate::memory::Budget::split(32 << 20);
+        let warned = [(Verdict::Warning, "memory")];
+        assert_eq!(looked(|group| memory(&config, &limited(Some(1 << 30)), group)), warned);
         config.memory = crate::memory::Budget::split(256 << 20);
         let failed = [(Verdict::Failed, "memory")];
         assert_eq!(looked(|group| memory(&config, &limited(Some(128 << 20)), group)), failed);

@@ -201,11 +201,21 @@ async fn resend(args: &Resend, terminal: &Terminal) -> Result<Exit, Failure> {
         None => Configured::default().load(terminal)?,
     };
     let (mut taken, mut refused, mut kept) = (0, 0, 0);
+    let mut said: Option<Failure> = None;
     for name in &names {
         match send_again(args, &loaded, &directory, name).await {
             Err(failure) => {
                 refused += 1;
-                terminal.failure(&Failure { what: format!("{name}: {}", failure.what), ..failure });
+                let same = said
+                    .as_ref()
+                    .is_some_and(|said| said.what == failure.what && said.why == failure.why);
+                if same {
+                    terminal.say(&format!("{name}: the same"));
+                } else {
+                    said = Some(failure.clone());
+                    terminal
+                        .failure(&Failure { what: format!("{name}: {}", failure.what), ..failure });
+                }
             }
             Ok(warning) => {
                 taken += 1;
@@ -221,12 +231,14 @@ async fn resend(args: &Resend, terminal: &Terminal) -> Result<Exit, Failure> {
             }
         }
     }
-    let kept_text = if kept > 0 {
-        format!("; {kept} of what was taken cannot be removed")
-    } else {
-        String::new()
-    };
-    terminal.note(&format!("{taken} taken, {refused} not{kept_text}"));
+    let mut summary = format!("{taken} taken, {refused} not");
+    if refused > 0 {
+        summary += ": what was not is kept";
+    }
+    if kept > 0 {
+        summary += &format!("; {kept} of what was taken cannot be removed");
+    }
+    terminal.note(&summary);
     Ok(if refused + kept > 0 { Exit::Failed } else { Exit::Ok })
 }
 
