@@ -14,7 +14,9 @@ mod entries;
 mod judge;
 mod local;
 mod own;
+mod reloads;
 mod secret_file;
+mod senders;
 mod shown;
 mod started;
 mod stop;
@@ -48,6 +50,8 @@ use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
 
 use local::Local;
+use reloads::Reloads;
+use senders::Senders;
 use shown::View;
 use stop::{Event, Events};
 
@@ -172,6 +176,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         entries: local.entries.clone(),
         in_flight: in_flight.clone(),
         memory: config.memory,
+        senders: Senders::default(),
+        reload: Reloads::new(&registry, clock.unix_nano().as_seconds_f64()),
         registry,
         clock: Arc::clone(&clock),
         endpoints: bound.endpoints(),
@@ -234,6 +240,7 @@ fn in_background(
     tasks.spawn(local::watch_host(config.host, inbox.clone(), journal, clock));
     tasks.spawn(own::sample(inbox, view.clone()));
     tasks.spawn(certificates::watch(view.clone()));
+    tasks.spawn(senders::watch(view.clone()));
     tasks
 }
 
@@ -339,6 +346,8 @@ impl Running {
         stop::notify_reloading();
         tracing::info!("reading the configuration again");
         let outcome = self.try_reload(load).await;
+        let trouble = outcome.as_ref().map(|_| ()).map_err(String::as_str);
+        self.view.reload.note(trouble, self.view.now_seconds());
         match &outcome {
             Ok(summary) => tracing::info!(%summary, "configuration reloaded"),
             Err(error) => tracing::error!(%error, "configuration not reloaded: keeping the old"),
@@ -354,6 +363,7 @@ impl Running {
             .await
             .map_err(|error| telemetry::chain(&error))?;
         let prepared = self.exporters.prepare(export).map_err(|error| telemetry::chain(&error))?;
+        let anew: Vec<_> = prepared.lanes().map(str::to_owned).collect();
         let rules = judge::read(&newer.config).await?;
         let level = &newer.config.telemetry.logs.level;
         self.own.level().set(level).map_err(|error| telemetry::chain(&error))?;
@@ -366,7 +376,7 @@ impl Running {
         let changed = self.journal.reconfigure(readers(&newer.config.export, with_store));
         let journal = self.journal.clone();
         let applied = self.exporters.apply(prepared, |name| journal.reader(name));
-        let mut summary = started::changes(&changed);
+        let mut summary = started::changes(&changed, &anew);
         if let Err(error) = applied {
             summary.push_str(&format!("; not all lanes run: {}", telemetry::chain(&error)));
         }
@@ -391,7 +401,7 @@ impl Running {
     async fn drain(self, receivers: receive::Handle, cause: Cause) {
         let whole = self.loaded.config.shutdown_timeout;
         let deadline = tokio::time::Instant::now() + whole;
-        tracing::info!(?cause, within = ?whole, "stopping");
+        tracing::info!(cause = cause.name(), within_seconds = whole.as_secs_f64(), "stopping");
         stop::notify_stopping();
         self.view.set_serving(false);
         receivers.set_serving(false);
@@ -415,8 +425,8 @@ impl Running {
         let left = deadline.duration_since(now).saturating_sub(last * AFTER_LANES);
         let saved = tokio::time::timeout(left, self.aggregating.finish());
         let (undelivered, saved) = tokio::join!(self.exporters.shutdown(left), saved);
-        if !undelivered.lanes.is_empty() {
-            tracing::info!(records = ?undelivered.lanes, "cut short: what was being sent may arrive twice");
+        for (lane, records) in undelivered.lanes {
+            tracing::info!(lane, records, "cut short: what was being sent may arrive twice");
         }
         if saved.is_err() {
             tracing::warn!(
@@ -429,6 +439,7 @@ impl Running {
         }
         self.view.log_undelivered();
         self.admin.drain(last).await;
+        tracing::info!("stopped");
         self.own.shutdown(last).await;
     }
 }

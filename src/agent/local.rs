@@ -203,7 +203,7 @@ async fn open_store(
 
 fn report(found: &Opened) {
     let Opened { journal_seq, series, lost_series, quarantined } = found;
-    tracing::info!(series, ?journal_seq, "metric store opened");
+    tracing::info!(series, journal_seq, "metric store opened");
     for file in quarantined {
         tracing::warn!(file = %file.display(), "a file of the metric store cannot be read: set aside");
     }

@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 
 use super::alerts::Shown;
 use super::certificates;
+use super::reloads::Reloads;
+use super::senders::Senders;
 use crate::aggregate;
 use crate::alert::Alert;
 use crate::alert::status::GroupStatus;
@@ -56,6 +58,8 @@ pub(super) struct View {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) endpoints: Vec<receive::Endpoint>,
     pub(super) serving: Arc<AtomicBool>,
+    pub(super) senders: Senders,
+    pub(super) reload: Reloads,
 }
 
 impl View {
@@ -122,8 +126,11 @@ impl View {
         let mut blocking = blocking(&status, self.serving.load(Ordering::Relaxed));
         let ready = blocking.is_empty();
         let destinations = self.exporters.reasons();
-        blocking.extend(room_left(&status, !destinations.is_empty()));
+        blocking.extend(room_left(&status, ready && !destinations.is_empty()));
         blocking.extend(destinations);
+        blocking.extend(lost(status.lost_records));
+        blocking.extend(self.senders.look(&self.registry, self.clock.monotonic()));
+        blocking.extend(self.reload.trouble());
         blocking.extend(near_ceiling(&self.memory, self.in_flight.limit()));
         blocking.extend(certificates::trouble(&self.registry, self.now_seconds()));
         blocking.extend(self.store_missing.clone());
@@ -141,6 +148,7 @@ impl View {
 
     fn ledger(&self) -> api::Ledger {
         let mut ledger = api::Ledger::of(&self.journal.ledger());
+        ledger.lost_requests = self.journal.status().lost_records;
         for signal in Signal::ALL {
             ledger.flow(signal).refused = self.refused(signal);
         }
@@ -231,8 +239,8 @@ impl View {
         for reader in self.journal.status().readers {
             let journal::Count { requests, items } = reader.queued;
             // A local reader, which has no lane, reads again what it has not saved.
-            let lane = reader.config.name;
-            if reader.config.durable && requests > 0 && lane.contains(':') {
+            if reader.config.durable && requests > 0 && reader.config.is_lane() {
+                let lane = reader.config.name;
                 tracing::warn!(lane, requests, items, "undelivered; kept in the journal");
             }
         }
@@ -273,10 +281,19 @@ fn near_ceiling(memory: &Budget, limit: usize) -> Option<String> {
     })
 }
 
+/// That acknowledged data is gone, where some is.
+fn lost(records: u64) -> Option<String> {
+    (records > 0).then(|| {
+        format!(
+            "{records} acknowledged requests in the journal cannot be read, and are lost: the disk returned something else \
+             than was written (docs/operations.md)"
+        )
+    })
+}
+
 /// How long the journal takes more while a destination takes nothing, once that is worth saying.
 fn room_left(journal: &journal::Status, outage: bool) -> Option<String> {
-    let left =
-        journal.time_left.filter(|left| outage && !journal.full && *left < ROOM_WORTH_SAYING)?;
+    let left = journal.time_left.filter(|left| outage && *left < ROOM_WORTH_SAYING)?;
     Some(format!(
         "the journal is full in {} s if this goes on: mend the destination, or raise journal.max_size",
         left.as_secs()

@@ -38,14 +38,16 @@ impl Started {
     }
 }
 
-/// What a reload did to the journal's readers, in a sentence.
-pub(super) fn changes(changed: &journal::Reconfigured) -> String {
-    if changed.added.is_empty() && changed.removed.is_empty() {
-        return "no lane was added or removed".to_owned();
-    }
+/// What a reload did to the lanes, in a sentence; `anew` are those that began with it, among them those that changed.
+pub(super) fn changes(changed: &journal::Reconfigured, anew: &[String]) -> String {
     let mut parts = Vec::new();
     if !changed.added.is_empty() {
         parts.push(format!("added {}", changed.added.join(", ")));
+    }
+    let other = |lane: &&String| !changed.added.contains(*lane);
+    let other: Vec<_> = anew.iter().filter(other).map(String::as_str).collect();
+    if !other.is_empty() {
+        parts.push(format!("changed {}", other.join(", ")));
     }
     for removed in &changed.removed {
         let journal::Count { requests, items } = removed.dropped;
@@ -54,5 +56,19 @@ pub(super) fn changes(changed: &journal::Reconfigured) -> String {
             removed.reader
         ));
     }
-    parts.join("; ")
+    if parts.is_empty() { "no lane changed".to_owned() } else { parts.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_names_the_lanes_that_it_changed_and_says_where_there_are_none() {
+        let mut changed = journal::Reconfigured::default();
+        assert_eq!(changes(&changed, &[]), "no lane changed");
+        changed.added.push("file/b:logs".to_owned());
+        let anew = ["file/b:logs".to_owned(), "otlp_grpc/a:logs".to_owned()];
+        assert_eq!(changes(&changed, &anew), "added file/b:logs; changed otlp_grpc/a:logs");
+    }
 }

@@ -23,6 +23,17 @@ pub enum Cause {
     Panic,
 }
 
+impl Cause {
+    /// Its name in the log.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Interrupt => "interrupt",
+            Self::Panic => "panic",
+        }
+    }
+}
+
 /// What the wiring waits for while everything runs.
 #[derive(Debug)]
 pub(super) enum Event {

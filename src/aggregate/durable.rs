@@ -212,10 +212,10 @@ impl Durable {
         self.bytes_since += record.payload.len() as u64;
         if !self.writer.begin_record(*seq) {
             self.skipped.add(1);
-            let (signal, bytes) = (record.signal, record.payload.len());
+            let (signal, bytes) = (record.signal.name(), record.payload.len());
             tracing::error!(
                 seq,
-                ?signal,
+                signal,
                 bytes,
                 "a record that ended the process twice is not read again"
             );

@@ -292,6 +292,7 @@ impl Snapshot {
     pub fn to_json(&self) -> String {
         let routes = self.series.iter().map(|series| {
             let of = &*series.labels;
+            let pairs = series.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             RouteDocument {
                 service: of.service(),
                 span_name: of.span_name(),
@@ -299,6 +300,8 @@ impl Snapshot {
                 status_code: of.status_code(),
                 http_route: of.http_route(),
                 http_request_method: of.http_request_method(),
+                http_response_status_code: of.http_response_status_code(),
+                labels: pairs.filter(|(name, _)| !NAMED.contains(name)).collect(),
                 calls: series.figures.calls,
                 latency_seconds: series.figures.latency,
             }
@@ -350,6 +353,17 @@ struct Document<'a> {
     overflow: Option<OverflowDocument>,
 }
 
+/// Labels that have a member of their own in the document.
+const NAMED: [&str; 7] = [
+    "service",
+    "span_name",
+    "span_kind",
+    "status_code",
+    "http_route",
+    "http_request_method",
+    "http_response_status_code",
+];
+
 #[derive(Serialize)]
 struct RouteDocument<'a> {
     service: std::borrow::Cow<'a, str>,
@@ -358,6 +372,9 @@ struct RouteDocument<'a> {
     status_code: &'a str,
     http_route: std::borrow::Cow<'a, str>,
     http_request_method: &'a str,
+    http_response_status_code: String,
+    /// What else tells it from others: dimensions, and labels of its resource.
+    labels: std::collections::BTreeMap<&'a str, &'a str>,
     calls: u64,
     latency_seconds: Latency,
 }

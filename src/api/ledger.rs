@@ -7,12 +7,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::journal;
+use crate::journal::is_lane;
 use crate::signal::Signal;
 use crate::telemetry::{Desc, Exposition, desc};
 
 /// What became of every item that was ever accepted, cumulative over restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Ledger {
+    /// Requests that were acknowledged and could not be read back since the start. Where nothing else tells what they were
+    /// they are in no count below.
+    pub lost_requests: u64,
     /// By signal name; a signal without traffic may be absent.
     pub signals: BTreeMap<&'static str, Flow>,
 }
@@ -76,7 +80,7 @@ impl Ledger {
         for signal in Signal::ALL {
             ledger.flow(signal).accepted = journal.accepted.get(signal).into();
         }
-        for lane in journal.readers.iter().filter(|lane| lane.reader != lane.exporter) {
+        for lane in journal.readers.iter().filter(|lane| is_lane(&lane.reader)) {
             let outcome = Outcome {
                 delivered: lane.delivered.into(),
                 queued: lane.queued.into(),
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn the_document_has_the_agreed_shape() {
         let expected = expect![[
-            r#"{"schema_version":1,"signals":{"traces":{"accepted":{"requests":3,"items":30},"refused":{"queue_full":1},"exporters":{"otlp_grpc/tempo":{"delivered":{"requests":1,"items":10},"queued":{"requests":1,"items":15},"dropped":{"permanent":5}}}}}}"#
+            r#"{"schema_version":1,"lost_requests":0,"signals":{"traces":{"accepted":{"requests":3,"items":30},"refused":{"queue_full":1},"exporters":{"otlp_grpc/tempo":{"delivered":{"requests":1,"items":10},"queued":{"requests":1,"items":15},"dropped":{"permanent":5}}}}}}"#
         ]];
         expected.assert_eq(&ledger().to_json());
     }

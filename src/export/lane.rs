@@ -339,7 +339,7 @@ impl<I: Intake> Lane<I> {
             self.schedule.offer_first(batch.into_singles());
             return;
         }
-        self.parts.report.refused(error, &batch);
+        self.parts.report.refused(error, &batch, batch.pieces.len() == 1);
         let (status, message) = match error {
             SendError::Answered { status, message, .. } => (status.to_string(), message.clone()),
             other => ("not sent".to_owned(), other.chain()),
@@ -385,12 +385,12 @@ impl<I: Intake> Lane<I> {
         match verdict {
             Verdict::Waits | Verdict::Divided => self.parts.metrics.retries.add(1),
             Verdict::Expired(batch) => {
-                self.parts.report.refused(error, &batch);
+                self.parts.report.refused(error, &batch, false);
                 self.drop_batch(&batch, DropReason::Expired);
             }
             Verdict::Rejected(batch) => {
                 self.sample(&batch.pieces, "rejected", &error.chain());
-                self.parts.report.refused(error, &batch);
+                self.parts.report.refused(error, &batch, true);
                 self.keep(batch, error, DropReason::Rejected);
             }
         }

@@ -128,6 +128,13 @@ pub struct Prepared {
     sinks: Vec<(String, Arc<Sink>)>,
 }
 
+impl Prepared {
+    /// The names of the lanes that begin with it: the others go on.
+    pub fn lanes(&self) -> impl Iterator<Item = &str> {
+        self.sinks.iter().map(|(name, _)| name.as_str())
+    }
+}
+
 #[derive(Debug)]
 struct Running<I> {
     name: String,
@@ -269,7 +276,7 @@ impl<I: Intake> Exporters<I> {
         carry: Carry<I>,
     ) -> Running<I> {
         let exporter = destination.name.clone();
-        let cell = Arc::new(LaneCell::new(&exporter, signal));
+        let cell = Arc::new(self.handle.successor(&exporter, signal));
         let (mode, told) = watch::channel(Mode::Run);
         let parts = Parts {
             signal,

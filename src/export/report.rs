@@ -14,6 +14,9 @@ use crate::time::Clock;
 /// The least time between two log lines of one kind from one lane.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The least time between two log lines about what became of one outage.
+const CHANGE_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
 /// A lane's voice.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -24,6 +27,7 @@ pub(super) struct Report {
     partial: Seldom,
     refused: Seldom,
     unreadable: Seldom,
+    changed: Seldom,
 }
 
 impl Report {
@@ -38,6 +42,7 @@ impl Report {
             partial: limit(),
             refused: limit(),
             unreadable: limit(),
+            changed: Seldom::every(CHANGE_INTERVAL),
         }
     }
 
@@ -55,11 +60,12 @@ impl Report {
 
     pub(super) fn delivered(&self) {
         let now = self.clock.unix_nano().0;
-        let before = self.cell.update(|status| {
+        self.cell.update(|status| {
             status.last_success_unix_nano = Some(now);
-            std::mem::replace(&mut status.state, State::Sending)
+            status.state = State::Sending;
         });
-        if before != State::Sending {
+        self.cell.note_taken();
+        if self.cell.said().take().is_some() {
             tracing::info!(exporter = self.exporter, signal = self.signal, "delivering again");
         }
     }
@@ -68,7 +74,7 @@ impl Report {
         self.cell.note_error(self.clock.unix_nano(), &escaped(&error.chain()));
     }
 
-    /// An outage began, went on, or became another.
+    /// An outage began, went on, or became another: the log says the first and the last.
     pub(super) fn outage(&self, outage: &Outage, error: &SendError) {
         let now = self.clock.unix_nano().0;
         let reason = escaped(&error.chain());
@@ -88,18 +94,28 @@ impl Report {
             };
             std::mem::replace(&mut status.state, state)
         });
-        match before {
-            State::Held { .. } if outage.held => {}
-            _ if outage.held => tracing::error!(
+        let same = match before {
+            State::Held { .. } => outage.held,
+            State::BackingOff { .. } => !outage.held,
+            State::Sending | State::Stopped => false,
+        };
+        let mut said = self.cell.said();
+        let other = said.as_ref() != Some(&reason);
+        if same && !(other && self.changed.pass_at(self.clock.monotonic()).is_some()) {
+            return;
+        }
+        if outage.held {
+            tracing::error!(
                 exporter,
                 signal,
                 reason,
                 "held: the destination refuses the configuration; nothing is lost while the journal \
                  has room"
-            ),
-            State::BackingOff { .. } => {}
-            _ => tracing::warn!(exporter, signal, reason, "backing off"),
+            );
+        } else {
+            tracing::warn!(exporter, signal, reason, "backing off");
         }
+        *said = Some(reason);
     }
 
     pub(super) fn partial(&self, partial: &Partial) {
@@ -110,11 +126,27 @@ impl Report {
         }
     }
 
-    pub(super) fn refused(&self, error: &SendError, batch: &Batch) {
+    /// A batch is given up, and with `kept` on its way to `journal/rejected/`.
+    pub(super) fn refused(&self, error: &SendError, batch: &Batch, kept: bool) {
+        if kept {
+            self.cell.note_refused(batch.pieces.len());
+        }
         if let Some(more) = self.refused.pass_at(self.clock.monotonic()) {
             let (exporter, signal, items) = (&self.exporter, self.signal, batch.items());
             let reason = escaped(&error.chain());
-            tracing::warn!(exporter, signal, items, reason, more, "dropped");
+            if kept {
+                tracing::warn!(
+                    exporter,
+                    signal,
+                    items,
+                    reason,
+                    more,
+                    "refused for good: kept while journal/rejected has room; `sidelight journal rejected ls` lists it, \
+                     `resend` sends it again"
+                );
+            } else {
+                tracing::warn!(exporter, signal, items, reason, more, "dropped");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What lanes say about themselves, for readiness and the admin listener.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use super::refused::{Refused, Sample};
 use crate::signal::Signal;
 use crate::time::UnixNano;
 
-/// Failed probes after which an outage is a reason to look.
+/// Failed probes, or requests refused for good in a row, after which they are a reason to look.
 pub const WORTH_SAYING: u32 = 3;
 
 /// What one lane does.
@@ -80,6 +81,10 @@ pub struct LaneRefused {
 pub(super) struct LaneCell {
     status: Mutex<LaneStatus>,
     pub(super) refused: Refused,
+    /// What the log said last of an outage that is not over; empty when it began before a reload.
+    said: Mutex<Option<String>>,
+    /// Requests refused for good since the destination last took one.
+    refused_in_a_row: AtomicU64,
 }
 
 impl LaneCell {
@@ -93,11 +98,48 @@ impl LaneCell {
             last_success_unix_nano: None,
             last_error: None,
         };
-        Self { status: Mutex::new(status), refused: Refused::default() }
+        Self {
+            status: Mutex::new(status),
+            refused: Refused::default(),
+            said: Mutex::default(),
+            refused_in_a_row: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut LaneStatus) -> T) -> T {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the log said last of an outage that is not over.
+    pub(super) fn said(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The destination took something.
+    pub(super) fn note_taken(&self) {
+        self.refused_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// The destination refused so many requests for good.
+    pub(super) fn note_refused(&self, requests: usize) {
+        self.refused_in_a_row.fetch_add(requests as u64, Ordering::Relaxed);
+    }
+
+    /// That nothing is taken for good, where it is so.
+    fn refuses(&self) -> Option<String> {
+        let refused = self.refused_in_a_row.load(Ordering::Relaxed);
+        (refused >= WORTH_SAYING.into()).then(|| {
+            self.update(|status| {
+                let why = status.last_error.as_ref().map(|error| error.message.as_str());
+                format!(
+                    "{} {}: refuses what it is sent, {}; {refused} requests since it last took one: \
+                     `sidelight journal rejected ls` lists what is kept, `resend` sends it again",
+                    status.exporter,
+                    status.signal,
+                    why.unwrap_or_default()
+                )
+            })
+        })
     }
 
     pub(super) fn note_error(&self, at: UnixNano, message: &str) {
@@ -115,6 +157,20 @@ pub struct Handle {
 impl Handle {
     pub(super) fn set(&self, lanes: Vec<Arc<LaneCell>>) {
         *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = lanes;
+    }
+
+    /// Where a lane writes its status that takes the place of the one of the same name, if there is one: an outage of that
+    /// one is over when this one delivers.
+    pub(super) fn successor(&self, exporter: &str, signal: Signal) -> LaneCell {
+        let cell = LaneCell::new(exporter, signal);
+        let same = |old: &Arc<LaneCell>| {
+            old.update(|status| status.exporter == exporter && status.signal == signal.name())
+        };
+        let before = self.cells().into_iter().find(same);
+        if before.is_some_and(|old| old.said().is_some()) {
+            *cell.said() = Some(String::new());
+        }
+        cell
     }
 
     fn cells(&self) -> Vec<Arc<LaneCell>> {
@@ -138,8 +194,8 @@ impl Handle {
         self.cells().iter().map(of).collect()
     }
 
-    /// Why not everything is well, one reason a lane that is held or has been backing off for
-    /// [`WORTH_SAYING`] failures; empty when none is.
+    /// Why not everything is well: one reason for a lane that is held or has been backing off for [`WORTH_SAYING`]
+    /// failures, and one where that many requests in a row were refused for good.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         let reason = |lane: LaneStatus| {
@@ -152,6 +208,43 @@ impl Handle {
             };
             Some(format!("{} {}: {what}, {why}", lane.exporter, lane.signal))
         };
-        self.lanes().into_iter().filter_map(reason).collect()
+        let mut reasons: Vec<_> = self.lanes().into_iter().filter_map(reason).collect();
+        reasons.extend(self.cells().iter().filter_map(|cell| cell.refuses()));
+        reasons
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle() -> (Handle, Arc<LaneCell>) {
+        let (handle, cell) = (Handle::default(), Arc::new(LaneCell::new("a", Signal::Logs)));
+        handle.set(vec![Arc::clone(&cell)]);
+        (handle, cell)
+    }
+
+    #[test]
+    fn a_destination_that_refuses_everything_for_good_is_a_reason_until_it_takes_something() {
+        let (handle, cell) = handle();
+        cell.note_error(UnixNano(1), "HTTP 400: no");
+        cell.note_refused(2);
+        assert!(handle.reasons().is_empty());
+        cell.note_refused(1);
+        let reasons = handle.reasons();
+        let expected = "a logs: refuses what it is sent, HTTP 400: no; 3 requests since it last took one: \
+                        `sidelight journal rejected ls`";
+        assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");
+        cell.note_taken();
+        assert!(handle.reasons().is_empty());
+    }
+
+    #[test]
+    fn a_lane_that_a_reload_replaced_knows_that_an_outage_is_not_over() {
+        let (handle, cell) = handle();
+        assert_eq!(*handle.successor("a", Signal::Logs).said(), None);
+        *cell.said() = Some("Connection refused".to_owned());
+        assert_eq!(handle.successor("a", Signal::Logs).said().take(), Some(String::new()));
+        assert_eq!(*handle.successor("a", Signal::Traces).said(), None, "another lane");
     }
 }

@@ -27,8 +27,14 @@ pub(super) fn compact(log: &Log, first_seq: u64) {
     };
     let Some(before) = found(&shared.lock().segments) else { return };
     let rewritten = rewrite(log, &before);
+    let fails = rewritten.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::InvalidData);
+    let before_it = std::mem::replace(&mut shared.lock().compaction_fails, fails);
     if let Err(error) = &rewritten {
-        tracing::warn!(error = %error, first_seq, "a segment cannot be compacted");
+        if before_it && fails {
+            tracing::debug!(error = %error, first_seq, "a segment cannot be compacted");
+        } else {
+            tracing::warn!(error = %error, first_seq, "a segment cannot be compacted");
+        }
         let temporary = segment_path(&log.directory, first_seq).with_extension("seg.tmp");
         drop(shared.deps.fs.remove(&temporary));
     }

@@ -207,3 +207,17 @@ pub struct ReaderConfig {
     /// Whether it may block ingest.
     pub when_full: WhenFull,
 }
+
+impl ReaderConfig {
+    /// Whether it delivers to a destination: a local reader, which has no signal in its name, delivers to nobody.
+    #[must_use]
+    pub fn is_lane(&self) -> bool {
+        is_lane(&self.name)
+    }
+}
+
+/// Whether the reader of that name delivers to a destination.
+#[must_use]
+pub fn is_lane(reader: &str) -> bool {
+    reader.contains(':')
+}

@@ -9,7 +9,7 @@ use super::format::Identity;
 use super::fs::Fs;
 use super::lane::Lane;
 use super::ledger::{Count, Ledger, PerSignal};
-use super::log::Log;
+use super::log::{Log, segment_bytes};
 use super::metrics::Metrics;
 use super::rejected::Keep;
 use super::state::{LaneId, State};
@@ -70,6 +70,14 @@ impl Shared {
         let inbox = Arc::new(Inbox::new());
         let (rejected, state) = (Keep::default(), Mutex::new(state));
         Self { config, deps, metrics, inbox, max_size, rejected, state }
+    }
+
+    /// Bytes of the next segment: what has to fit under the cap for an append to be taken.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        match self.config.durability {
+            Durability::Memory => self.max_size / 16,
+            Durability::Fsync | Durability::Os => segment_bytes(self.max_size),
+        }
     }
 
     /// The state. A panic elsewhere ends the process, so a poisoned lock is not looked at.

@@ -49,6 +49,8 @@ pub(super) struct Log {
     /// Bytes of a segment that no single record makes larger.
     pub(super) segment_size: u64,
     max_size: u64,
+    /// Below the cap, and the disk had no room for another segment.
+    starved: bool,
     pub(super) jumps: JumpGuard,
     /// Held until the log is dropped.
     _lock: Box<dyn std::fmt::Debug + Send + Sync>,
@@ -82,12 +84,23 @@ impl Log {
         lock: Box<dyn std::fmt::Debug + Send + Sync>,
     ) -> Self {
         let directory = shared.config.directory.clone();
-        let segment_size = (max_size / 8).clamp(64 << 10, 16 << 20);
+        let segment_size = segment_bytes(max_size);
         let mut jumps = JumpGuard::new(shared.config.retention_age);
         // The clocks as they are at the start are what a leap is measured against.
         jumps.trusted(shared.deps.clock.unix_nano(), shared.deps.clock.monotonic());
         let (active, unsynced) = (None, Unsynced::default());
-        Self { shared, directory, active, unsynced, segment_size, max_size, jumps, _lock: lock }
+        let starved = false;
+        Self {
+            shared,
+            directory,
+            active,
+            unsynced,
+            segment_size,
+            max_size,
+            starved,
+            jumps,
+            _lock: lock,
+        }
     }
 
     /// Writes a group. With `durable` it is made so and published, and with it what waits for that.
@@ -138,13 +151,18 @@ impl Log {
             self.note_failure(disk);
         }
         let mut state = self.shared.lock();
-        state.full = outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
+        // What still fits into the active segment says nothing about the next: only that one ends it.
+        state.full |= outcome.results.iter().any(|r| matches!(r, Err(AppendError::Full)));
         outcome.bells = state.bells();
         outcome
     }
 
     /// Remembers whether the disk takes what is written, and says so when that changes.
     fn note_failure(&self, error: Option<&io::Error>) {
+        if error.is_none() && self.starved {
+            // What fits into the active segment says nothing about the next.
+            return;
+        }
         let failure = error.map(|error| {
             format!("the journal cannot write to {}: {error}", self.directory.display())
         });
@@ -318,18 +336,51 @@ impl Log {
         }
     }
 
-    /// Sheds, compacts or drops until a segment of `size` bytes fits under the cap.
+    /// Sheds, compacts or drops until a segment of `size` bytes fits under the cap and on the disk. Where it is the disk
+    /// that has no room the journal is not full: another cap would not help.
     pub(super) fn make_room(&mut self, size: u64) -> Result<(), AppendError> {
         loop {
-            let used = self.shared.lock().size();
-            let space = self.shared.deps.fs.space(&self.directory);
-            let scarce = space.is_ok_and(|s| s.free < size.saturating_add(s.total / KEPT_FREE));
-            let disk = scarce && used.saturating_add(size) > SEGMENTS_MIN * self.segment_size;
-            if used.saturating_add(size) <= self.max_size && !disk {
+            let scarce = self.scarce(size);
+            let capped = self.shared.lock().size().saturating_add(size) > self.max_size;
+            if !capped && scarce.is_none() {
+                self.starved = false;
                 return Ok(());
             }
-            self.step_towards_room()?;
+            match self.step_towards_room() {
+                Err(AppendError::Full) if !capped => {
+                    self.starved = true;
+                    let error = scarce.unwrap_or_else(|| io::ErrorKind::StorageFull.into());
+                    return Err(AppendError::Disk(Arc::new(error)));
+                }
+                step => step?,
+            }
         }
+    }
+
+    /// That a segment of `size` bytes would take of the disk what is left to others.
+    fn scarce(&self, size: u64) -> Option<io::Error> {
+        let space = self.shared.deps.fs.space(&self.directory).ok()?;
+        let used = self.shared.lock().size();
+        let taken = space.free < size.saturating_add(space.total / KEPT_FREE);
+        let said =
+            || format!("of its disk {} bytes are free, and 5 % are left to others", space.free);
+        (taken && used.saturating_add(size) > SEGMENTS_MIN * self.segment_size)
+            .then(|| io::Error::new(io::ErrorKind::StorageFull, said()))
+    }
+
+    /// Looks whether the disk has room again: a sender that is told to stay away does not try.
+    fn look_for_room(&mut self) {
+        if self.starved {
+            let none = retention::make_room(&self.shared.lock().candidates()).is_none();
+            self.starved = none && self.scarce(self.segment_size).is_some();
+            self.note_failure(None);
+        }
+    }
+
+    /// Whether a copy of a segment could be written.
+    fn has_room_for_copy(&self) -> bool {
+        let space = self.shared.deps.fs.space(&self.directory);
+        space.is_ok_and(|space| space.free >= self.segment_size)
     }
 
     pub(super) fn step_towards_room(&mut self) -> Result<(), AppendError> {
@@ -375,9 +426,12 @@ impl Log {
         let config = &self.shared.config;
         let age = self.jumps.trusted(now, monotonic).then_some(config.retention_age);
         let limits = retention::Limits { age, size: config.retention_size };
+        let copies = !self.shared.lock().compaction_fails || self.has_room_for_copy();
         let (expired, dirty) = {
             let mut state = self.shared.lock();
-            state.segments.iter_mut().for_each(|s| s.file.compaction_failed = false);
+            if copies {
+                state.segments.iter_mut().for_each(|s| s.file.compaction_failed = false);
+            }
             (retention::expired(&state.candidates(), now, limits), state.has_unsaved_acks())
         };
         if dirty {
@@ -390,6 +444,7 @@ impl Log {
         {
             tracing::debug!(error = %error, "ack records go on in a segment that is full");
         }
+        self.look_for_room();
         for segment in expired {
             if let Err(error) = self.delete(segment) {
                 tracing::warn!(error = %error, "cannot let a delivered segment go");
@@ -431,6 +486,11 @@ pub(super) fn push<'a>(group: &mut Group<'a>, entry: &'a Entry, durable_seq: u64
         ..Header::of(Kind::Data, *seq, &[])
     };
     group.push(header, meta, &record.payload);
+}
+
+/// Bytes of a segment that no single record makes larger, under a cap of `max_size`.
+pub(super) fn segment_bytes(max_size: u64) -> u64 {
+    (max_size / 8).clamp(64 << 10, 16 << 20)
 }
 
 /// Bytes of a record in a segment.

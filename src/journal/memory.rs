@@ -39,7 +39,8 @@ fn try_append(shared: &Shared, record: Record) -> Result<u64, AppendError> {
         return Err(AppendError::TooLarge { bytes: cost, max: limit / 2 });
     }
     let room = make_room(shared, &mut state, cost as u64, limit as u64);
-    state.full = room.is_err();
+    let chunk = (limit / 16) as u64;
+    state.full = room.is_err() || state.is_full(limit as u64, chunk);
     room?;
     let seq = entry.seq;
     publish(&mut state, entry, limit);

@@ -53,7 +53,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use config::{Class, Config, Durability, ReaderConfig, SignalSet, Start, WhenFull};
+pub use config::{Class, Config, Durability, ReaderConfig, SignalSet, Start, WhenFull, is_lane};
 pub use format::Identity;
 pub use handle::{Deps, Journal, Reconfigured, Recovery, Removed};
 pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};

@@ -276,6 +276,12 @@ impl Start<'_> {
     fn take(&mut self, found: &Found, attempt: Attempt) -> Segment {
         let Attempt { scanner, mut walked, whole, .. } = attempt;
         let (end, newest) = (found.end, found.end.is_none());
+        if !walked.lost.is_empty() {
+            // Kept for whoever wants to look at it, once its readers have the rest.
+            walked.segment.file.damaged = true;
+            let path = found.path.display();
+            tracing::error!(path = %path, "acknowledged records in a segment of the journal cannot be read");
+        }
         self.lost.append(&mut walked.lost);
         walked.segment.size = scanner.file_len();
         if let Err(error) = whole {

@@ -125,6 +125,7 @@ impl Log {
         // A poisoned segment in which nothing was published had the same name.
         state.segments.pop_back_if(|last| last.first_seq == first_seq);
         state.segments.push_back(Segment { size: room, ..Segment::starting_at(first_seq) });
+        state.full = false;
         drop(state);
         self.active = Some(active);
         if !self.unsynced.is_empty() {

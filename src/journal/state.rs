@@ -39,8 +39,10 @@ pub(super) struct State {
     pub(super) next_seq: u64,
     pub(super) last_received: UnixNano,
     pub(super) closed: bool,
-    /// Whether the last append was refused for want of room.
+    /// Whether an append was refused for want of room under the cap, and no segment was made since.
     pub(super) full: bool,
+    /// Whether the last compaction failed, which was said then.
+    pub(super) compaction_fails: bool,
     /// Why the disk did not take the last write, where it did not.
     pub(super) failure: Option<String>,
     /// Monotonic time of the last durable append.
@@ -74,6 +76,7 @@ impl State {
             last_received: UnixNano(0),
             closed: false,
             full: false,
+            compaction_fails: false,
             failure: None,
             progress: Duration::ZERO,
             rate: Rate::default(),
@@ -311,15 +314,21 @@ impl State {
         Some(segment)
     }
 
-    /// Whether the last append was refused for want of room, and nobody settled enough since.
-    pub(super) fn is_full(&self) -> bool {
-        self.full && retention::make_room(&self.candidates()).is_none()
+    /// Whether an append was refused for want of room under the cap and there still is none for a segment.
+    pub(super) fn is_full(&self, max_size: u64, segment: u64) -> bool {
+        self.full
+            && self.size().saturating_add(segment) > max_size
+            && retention::make_room(&self.candidates()).is_none()
     }
 
-    /// Bytes of the cap that delivered data does not give back when room is needed.
-    pub(super) fn held(&self) -> u64 {
-        let free = self.candidates().into_iter().filter(|segment| segment.free);
-        self.size().saturating_sub(free.map(|segment| segment.size).sum())
+    /// How long the journal takes more if nothing is delivered meanwhile, at the rate of the last minute; `None` when nothing
+    /// arrives or there is no destination: what only local readers need gives way.
+    pub(super) fn time_left(&self, max_size: u64, now: Duration) -> Option<Duration> {
+        let lanes = || self.lanes.values().filter(|l| l.config.durable && l.config.is_lane());
+        lanes().next()?;
+        let held = |segment: &&Segment| lanes().any(|lane| lane.held(segment).requests > 0);
+        let held: u64 = self.segments.iter().filter(held).map(|segment| segment.size).sum();
+        self.rate.time_left(max_size.saturating_sub(held), now)
     }
 
     /// Bytes of the cap in use.

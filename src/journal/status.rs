@@ -25,12 +25,12 @@ pub struct Status {
     pub segments: usize,
     /// The sequence that the next record gets, unless some wait for the disk.
     pub next_seq: u64,
-    /// Whether the last append was refused for want of room that still is not there.
+    /// Whether an append was refused for want of room under the cap that still is not there.
     pub full: bool,
     /// Why the disk did not take the last write, where it did not.
     pub failure: Option<String>,
     /// At the rate of the last minute, and when nothing is delivered meanwhile, how long until the
-    /// cap is reached; `None` when nothing arrives. A lower bound: when the cap presses, segments
+    /// cap is reached; `None` when nothing arrives or there is no destination. A lower bound: when the cap presses, segments
     /// are compressed before anything is refused.
     pub time_left: Option<Duration>,
     /// Segments given up after a failed write or fsync.
@@ -84,7 +84,7 @@ impl Status {
             max_size: shared.max_size,
             segments: state.segments.len(),
             next_seq: state.next_seq,
-            full: state.is_full(),
+            full: state.is_full(shared.max_size, shared.segment_bytes()),
             failure: state.failure.clone(),
             time_left: time_left(shared, &state),
             poisoned: state.poisoned,
@@ -98,8 +98,7 @@ impl Status {
 }
 
 fn time_left(shared: &Shared, state: &State) -> Option<Duration> {
-    let room = shared.max_size.saturating_sub(state.held());
-    state.rate.time_left(room, shared.deps.clock.monotonic())
+    state.time_left(shared.max_size, shared.deps.clock.monotonic())
 }
 
 /// Shows how full the journal is, whatever keeps it, as it is when somebody asks.

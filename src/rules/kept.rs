@@ -59,6 +59,7 @@ pub(super) fn save(group: &Group, state: &State) -> Result<(), StateError> {
         return Ok(());
     }
     state.save(&changes)?;
+    state.note_success();
     for (_, rule) in keys(group) {
         rule.live().saved(state.epoch());
     }
@@ -78,10 +79,15 @@ pub(super) struct SavedFirst<'a> {
 impl SavedFirst<'_> {
     /// Writes what changed. Where that fails alerts are told all the same.
     pub(super) fn save(&self) {
-        if let Err(error) = save(self.group, self.state) {
+        let saved = save(self.group, self.state);
+        if let Err(error) = saved {
             self.failures.add(1);
             let (group, error) = (&self.group.name, telemetry::chain(&error));
-            tracing::error!(group, error, "alerts are not on disk: a restart forgets them");
+            if self.state.note_failure() {
+                tracing::error!(group, error, "alerts are not on disk: a restart forgets them");
+            } else {
+                tracing::debug!(group, error, "alerts are not on disk: a restart forgets them");
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub struct State {
     connection: Mutex<Option<Connection>>,
     /// Grows when everything must be written again.
     epoch: AtomicU64,
+    /// The last write failed.
+    fails: AtomicBool,
 }
 
 impl State {
@@ -112,12 +114,29 @@ impl State {
     #[must_use]
     pub fn open(directory: &Path) -> Self {
         let path = directory.join("alerts.db");
-        let state = Self { path, connection: Mutex::new(None), epoch: AtomicU64::new(0) };
+        let state = Self {
+            path,
+            connection: Mutex::new(None),
+            epoch: AtomicU64::new(0),
+            fails: AtomicBool::new(false),
+        };
         // Opened by the first use; a failure is told by it.
         if let Err(error) = state.with(|_| Ok(())) {
             tell(&error);
         }
         state
+    }
+
+    /// A write failed; whether it is the first in a row.
+    pub(super) fn note_failure(&self) -> bool {
+        !self.fails.swap(true, Ordering::Relaxed)
+    }
+
+    /// A write succeeded, which is said where the one before did not.
+    pub(super) fn note_success(&self) {
+        if self.fails.swap(false, Ordering::Relaxed) {
+            tracing::info!("alerts are on disk again");
+        }
     }
 
     /// Differs from what it was when everything must be written again.

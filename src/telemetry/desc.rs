@@ -187,6 +187,23 @@ pub const RECEIVER_RELOADS: Desc = Desc {
     labels: &["receiver", "file", "outcome"],
 };
 
+// configuration
+
+/// Whether the last reload of the configuration, or the start, succeeded.
+pub const CONFIG_LAST_RELOAD_SUCCESSFUL: Desc = Desc {
+    name: "sidelight_config_last_reload_successful",
+    kind: Kind::Gauge,
+    help: "Whether the last reload of the configuration, or the start, succeeded: where it did not the one before is in force.",
+    labels: &[],
+};
+/// When that was the case last.
+pub const CONFIG_LAST_RELOAD_SUCCESS: Desc = Desc {
+    name: "sidelight_config_last_reload_success_timestamp_seconds",
+    kind: Kind::Gauge,
+    help: "When the configuration in force was read, in seconds since 1970.",
+    labels: &[],
+};
+
 // journal
 
 /// Bytes the journal takes of its cap: allocated on disk, or held in memory.

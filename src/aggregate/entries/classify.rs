@@ -89,6 +89,11 @@ pub(super) fn logs(request: &[u8], received: UnixNano, kept: &mut Kept) {
     }
 }
 
+/// When something happened: not after it was received. A sender whose clock is ahead would stay above all others.
+fn not_after(at: &At<'_>, time: u64) -> UnixNano {
+    UnixNano(time).min(at.received)
+}
+
 fn service(resource: Resource<'_>) -> String {
     cut(resource.service_name().map_or(Cow::Borrowed(""), |name| name.to_string_lossy()))
 }
@@ -98,7 +103,7 @@ fn span_entries(at: &At<'_>, (span, fields): (&Span<'_>, &Fields<'_>), kept: &mu
     let failed = operation::span_failed(fields);
     let nanos = span.end_time_unix_nano.checked_sub(span.start_time_unix_nano);
     let of = |family, name: Cow<'_, str>, outcome: &str, kept: &Kept| Entry {
-        time: UnixNano(span.end_time_unix_nano),
+        time: not_after(at, span.end_time_unix_nano),
         received: at.received,
         family,
         service: at.service.to_owned(),
@@ -172,7 +177,7 @@ fn log_entries(at: &At<'_>, record: &logs::LogRecord<'_>, kept: &mut Kept) {
     };
     let time = [record.time_unix_nano, record.observed_time_unix_nano, at.received.0];
     let of = |family, name: Cow<'_, str>, outcome: Cow<'_, str>| Entry {
-        time: UnixNano(time.into_iter().find(|time| *time > 0).unwrap_or(0)),
+        time: not_after(at, time.into_iter().find(|time| *time > 0).unwrap_or(0)),
         received: at.received,
         family,
         service: at.service.to_owned(),

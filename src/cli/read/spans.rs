@@ -58,6 +58,7 @@ const NARROW: Shape = Shape {
         }),
         Column::text("KIND", |row| short(row, "span_kind", "SPAN_KIND_")),
         Column::text("STATUS", |row| short(row, "status_code", "STATUS_CODE_")),
+        Column::text("CODE", |row| text(row, "http_response_status_code")),
         Column::number("CALLS", |row| text(row, "calls")),
         Column::number("P50", |row| latency(row, "p50")),
         Column::number("P95", |row| latency(row, "p95")),
@@ -75,6 +76,8 @@ const WIDE: Shape = Shape {
         Column::text("ROUTE", |row| text(row, "http_route")),
         Column::text("KIND", |row| short(row, "span_kind", "SPAN_KIND_")),
         Column::text("STATUS", |row| short(row, "status_code", "STATUS_CODE_")),
+        Column::text("CODE", |row| text(row, "http_response_status_code")),
+        Column::text("LABELS", labels),
         Column::number("CALLS", |row| text(row, "calls")),
         Column::number("MIN", |row| latency(row, "min")).plain(|row| in_full(row, "min")),
         Column::number("P50", |row| latency(row, "p50")).plain(|row| in_full(row, "p50")),
@@ -104,6 +107,14 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
             Ok(text)
         })
         .await
+}
+
+/// What else tells a row from others.
+fn labels(row: &Value) -> String {
+    let labels = row.get("labels").and_then(Value::as_object);
+    let pairs =
+        labels.into_iter().flatten().map(|(name, value)| format!("{name}={}", plain(value)));
+    pairs.collect::<Vec<_>>().join(" ")
 }
 
 /// Sorts the rows and leaves the first of them; how many are left, of how many.

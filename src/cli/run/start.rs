@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::agent::Started;
 use crate::config::Config;
 use crate::export::config::{Protocol, Target};
+use crate::journal;
 use crate::journal::{Durability, Recovery};
 use crate::receive::Endpoint;
 
@@ -64,9 +65,14 @@ fn journal(config: &Config) -> String {
 
 /// What the journal held, where there is something to say.
 fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
-    let undelivered: u64 = recovery.undelivered.iter().map(|(_, count)| count.items).sum();
+    let lanes = recovery.undelivered.iter().filter(|(reader, _)| journal::is_lane(reader));
+    let undelivered: u64 = lanes.map(|(_, count)| count.items).sum();
     let held = (recovery.records > 0).then(|| {
         format!("{} requests kept, {undelivered} items still to be delivered", recovery.records)
+    });
+    let lost = (recovery.lost_records > 0).then(|| {
+        let lost = recovery.lost_records;
+        format!("lost: {lost} requests in it cannot be read; the rest of their files is read, and kept as .corrupt")
     });
     let removed =
         recovery.removed.iter().filter(|removed| removed.dropped.items > 0).map(|removed| {
@@ -77,7 +83,7 @@ fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
         .quarantined
         .iter()
         .map(|path| format!("set aside as unreadable: {}", path.display()));
-    held.into_iter().chain(removed).chain(quarantined).collect::<Vec<_>>().into_iter()
+    held.into_iter().chain(lost).chain(removed).chain(quarantined).collect::<Vec<_>>().into_iter()
 }
 
 fn target(target: &Target) -> String {
@@ -151,16 +157,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_journal_held_is_said() {
+    fn what_the_journal_held_for_destinations_and_what_it_lost_is_said() {
         let count = Count { requests: 2, items: 30 };
         let recovery = Recovery {
             records: 7,
-            undelivered: vec![("otlp_grpc:traces".to_owned(), count)],
+            lost_records: 1,
+            undelivered: vec![
+                ("otlp_grpc:traces".to_owned(), count),
+                ("aggregate".to_owned(), Count { requests: 7, items: 70 }),
+            ],
             quarantined: vec!["/j/1.corrupt".into()],
             ..Recovery::default()
         };
         let shown = shown("", recovery);
         assert!(shown.contains("7 requests kept, 30 items still to be delivered"), "{shown}");
+        assert!(shown.contains("lost: 1 requests in it cannot be read"), "{shown}");
         assert!(shown.contains("/j/1.corrupt"), "{shown}");
     }
 

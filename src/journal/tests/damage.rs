@@ -289,3 +289,30 @@ async fn neither_bits_that_rot_nor_syncs_that_lie_stop_a_start() {
         journal.append(unique(Signal::Traces, 301, SIZE)).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_is_lost_in_a_segment_that_a_kill_left_open_is_counted_once_and_its_file_is_kept() {
+    let mut setup = written(21, 0).await;
+    let journal = setup.open();
+    fill(&journal, 1..=5).await;
+    setup.kill(journal).await;
+    let path = setup.segments().pop().unwrap();
+    setup.edit(&path, |bytes| {
+        let start = find(bytes, &unique(Signal::Traces, 3, SIZE));
+        bytes[start..start + 300].fill(0xa5);
+    });
+    let (journal, recovery) = setup.report();
+    assert_eq!((recovery.lost_records, recovery.records), (1, 4));
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(seqs(&entries), [1, 2, 4, 5]);
+    assert_eq!(journal.status().lost_records, 1);
+    reader.settler().settle(entries.iter().map(delivered));
+    let gone = async {
+        while setup.with_extension("corrupt").is_empty() {
+            setup.clock.advance(std::time::Duration::from_secs(1));
+            journal.append(unique(Signal::Traces, 6, SIZE)).await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("it is set aside");
+}

@@ -341,6 +341,75 @@ async fn a_record_that_finds_no_room_refuses_none_of_its_group_that_does() {
     assert_balanced(&journal);
 }
 
+fn large(nth: u32) -> crate::signal::Record {
+    unique(Signal::Traces, nth, 10_000)
+}
+
+async fn append_small(journal: &Journal) {
+    journal.append(unique(Signal::Traces, 1, 50)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_journal_is_full_also_while_it_takes_what_fits_in_its_last_segment() {
+    let setup = Setup::new(13, vec![lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    let mut nth = 0;
+    let refused = loop {
+        nth += 1;
+        match journal.append(large(nth)).await {
+            Ok(_) => {}
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full), "{refused}");
+    for _ in 0..3 {
+        append_small(&journal).await;
+        assert!(journal.status().full);
+    }
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    assert!(!journal.status().full);
+    journal.append(large(1)).await.unwrap();
+    assert!(!journal.status().full);
+}
+
+#[tokio::test]
+async fn a_disk_that_others_fill_is_told_as_the_disk_until_it_has_room_and_never_as_a_full_journal()
+{
+    let mut setup = Setup::new(14, vec![lane("a:traces", Signal::Traces)]);
+    setup.config.max_size = Some(1 << 20);
+    let journal = setup.open();
+    for nth in 1..=30 {
+        journal.append(large(nth)).await.unwrap();
+    }
+    setup.fs.set_capacity(600 << 10);
+    let mut nth = 30;
+    let refused = loop {
+        nth += 1;
+        match journal.append(large(nth)).await {
+            Ok(_) => {}
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, AppendError::Disk(_)), "{refused}");
+    for _ in 0..3 {
+        append_small(&journal).await;
+        let status = journal.status();
+        assert!(status.failure.unwrap().contains(" bytes are free, and 5 % are left to others"));
+        assert!(!status.full && status.size < 600 << 10);
+    }
+    setup.fs.set_capacity(1 << 30);
+    let told = async {
+        while journal.status().failure.is_some() {
+            setup.clock.advance(Duration::from_secs(1));
+            append_small(&journal).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("it looks by itself");
+    assert_balanced(&journal);
+}
+
 #[tokio::test]
 async fn a_record_larger_than_a_segment_that_finds_no_room_leaves_a_segment_to_the_others() {
     let setup = Setup::new(14, vec![lane("a:traces", Signal::Traces)]);
@@ -357,4 +426,27 @@ async fn a_record_larger_than_a_segment_that_finds_no_room_leaves_a_segment_to_t
     }
     assert_eq!(group(&[300_000, 100_000]), [false, true]);
     assert_balanced(&journal);
+}
+
+#[tokio::test]
+async fn only_what_destinations_hold_makes_the_time_shorter_that_the_journal_lasts() {
+    let aggregate =
+        ReaderConfig { when_full: WhenFull::DropOldest, ..reader("aggregate", SignalSet::ALL) };
+    let setup = Setup::new(15, vec![aggregate.clone()]);
+    let journal = setup.open();
+    for nth in 1..=500 {
+        append(&journal, nth).await.unwrap();
+    }
+    assert_eq!(journal.status().time_left, None, "what only the agent itself reads gives way");
+    let setup = Setup::new(16, vec![aggregate, lane("a:traces", Signal::Traces)]);
+    let journal = setup.open();
+    for nth in 1..=500 {
+        append(&journal, nth).await.unwrap();
+    }
+    let held = journal.status().time_left.unwrap();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    let free = journal.status().time_left.unwrap();
+    assert!(free > held * 3 / 2, "{held:?} {free:?}");
 }
