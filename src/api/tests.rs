@@ -220,7 +220,7 @@ async fn metrics_and_ledger_are_served_in_the_format_asked_for() {
 
     let (status, _, body) = ask(&api, "GET /api/sidelight/v1/ledger", "").await;
     assert_eq!(status, 200);
-    assert!(text(body).starts_with(r#"{"schema_version":1,"signals":{"logs":"#));
+    assert!(text(body).starts_with(r#"{"schema_version":1,"lost_requests":0,"signals":{"logs":"#));
 }
 
 #[tokio::test]

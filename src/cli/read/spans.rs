@@ -187,9 +187,9 @@ mod tests {
     #[test]
     fn a_table_has_what_took_the_most_time_first() {
         expect![[r#"
-            SERVICE  OPERATION       KIND    STATUS  CALLS      P50     P95     P99
-            a,"b"    x�[31m          client  error       7   500 ns       -       -
-            shop     GET /cart/{id}  server  unset    1200  10.4 ms  100 ms  900 ms
+            SERVICE  OPERATION       KIND    STATUS  CODE  CALLS      P50     P95     P99
+            a,"b"    x�[31m          client  error             7   500 ns       -       -
+            shop     GET /cart/{id}  server  unset          1200  10.4 ms  100 ms  900 ms
         "#]]
         .assert_eq(&NARROW.table(&sorted(Sort::Impact)));
     }
@@ -197,9 +197,9 @@ mod tests {
     #[test]
     fn a_wide_table_has_every_figure() {
         expect![[r#"
-            SERVICE  SPAN       METHOD  ROUTE       KIND    STATUS  CALLS      MIN      P50     P95     P99     MAX   TOTAL
-            shop     GET /cart  GET     /cart/{id}  server  unset    1200  1.00 ms  10.4 ms  100 ms  900 ms  1.50 s  12.5 s
-            a,"b"    x�[31m                         client  error       7        -   500 ns       -       -  10.0 s  70.0 s
+            SERVICE  SPAN       METHOD  ROUTE       KIND    STATUS  CODE  LABELS  CALLS      MIN      P50     P95     P99     MAX   TOTAL
+            shop     GET /cart  GET     /cart/{id}  server  unset                  1200  1.00 ms  10.4 ms  100 ms  900 ms  1.50 s  12.5 s
+            a,"b"    x�[31m                         client  error                     7        -   500 ns       -       -  10.0 s  70.0 s
         "#]]
         .assert_eq(&WIDE.table(&sorted(Sort::Calls)));
     }
@@ -209,9 +209,9 @@ mod tests {
         let terminal = Terminal::of_process(true, ColourChoice::Never);
         let shown = WIDE.shown(&sorted(Sort::Name), Format::Csv, &terminal);
         expect![[r#"
-            service,span,method,route,kind,status,calls,min,p50,p95,p99,max,total
-            "a,""b""",x[31m,,,client,error,7,,5e-7,,,10,70.0
-            shop,GET /cart,GET,/cart/{id},server,unset,1200,0.001,0.0104,0.1,0.9,1.5,12.5
+            service,span,method,route,kind,status,code,labels,calls,min,p50,p95,p99,max,total
+            "a,""b""",x[31m,,,client,error,,,7,,5e-7,,,10,70.0
+            shop,GET /cart,GET,/cart/{id},server,unset,,,1200,0.001,0.0104,0.1,0.9,1.5,12.5
         "#]]
         .assert_eq(&shown.replace("\r\n", "\n").replace('\u{1b}', ""));
     }
