@@ -39,6 +39,7 @@ mod reader;
 mod recovery;
 mod rejected;
 mod retention;
+mod room;
 mod rotate;
 mod scan;
 mod segment;

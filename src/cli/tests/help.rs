@@ -135,9 +135,10 @@ Without a command the agent runs, as `sidelight run` does. Commands that show so
 API ([api.md](api.md)) at `--url`; `check`, `test`, `config`, `doctor`, `db` and `journal` need no agent.
 
 What is for programs goes to standard output, what is for people to standard error. `-o` is `table` (for people), `json`
-(one document, with `schema_version`; `query`, `series` and `labels` give the answer of the Prometheus API as it is; keys are added
-and never change their meaning), `ndjson` (a JSON object a line, one a row) or `csv` (RFC 4180, numbers in full). Tables fit the terminal, and are as wide as they need where there is none. What is no
-list (`check`, `config explain`, `doctor`, `gen`, `sink`, `version`) is `text` or `json`. Colours heed `--color`, `NO_COLOR`,
+(one document, with `schema_version`, whose keys are added to and never change their meaning; `query`, `series` and `labels`
+give the answer of the Prometheus API as it is), `ndjson` (a JSON object a line, one a row) or `csv` (RFC 4180, numbers in
+full). Tables fit the terminal, and are as wide as they need where there is none. What is no list (`check`, `config explain`,
+`doctor`, `gen`, `sink`, `version`) is `text` or `json`. Colours heed `--color`, `NO_COLOR`,
 `FORCE_COLOR` and `TERM=dumb`.
 
 | exit code | meaning |
