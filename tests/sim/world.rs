@@ -312,6 +312,10 @@ impl World {
         if self.random.u8(..8) == 0 {
             self.rot();
         }
+        if self.random.u8(..16) == 0 {
+            self.say(format_args!("nothing can be read"));
+            self.disk.fail_one_in(Operation::Read, 1, Fault::Io);
+        }
         tokio::time::sleep(Duration::from_millis(self.random.u64(..5_000))).await;
         self.start().await;
     }
@@ -345,9 +349,11 @@ impl World {
             self.told.lock().unwrap().forgive();
             self.forgiven = true;
         }
-        if how == End::OrderlyThenPower {
+        // The next process cannot know which sync of this one failed.
+        if matches!(how, End::Orderly | End::OrderlyThenPower) {
             self.outcome.steps += self.disk.steps();
-            self.disk = self.disk.crash();
+            let is_powerless = how == End::OrderlyThenPower;
+            self.disk = if is_powerless { self.disk.crash() } else { self.disk.kill() };
         }
     }
 
