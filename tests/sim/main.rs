@@ -83,9 +83,9 @@ fn nothing_acknowledged_is_lost_whatever_disks_clocks_and_destinations_do() {
 
 #[test]
 fn a_seed_is_the_same_world_each_time() {
-    for seed in [3, 1_000_003] {
+    for seed in (0..8).chain([42, 1_000_003]) {
         let (first, second) = (simulate(seed, false), simulate(seed, false));
-        assert_eq!(first, second);
+        assert_eq!(first, second, "seed {seed}");
     }
 }
 
@@ -95,7 +95,8 @@ fn simulate(seed: u64, tell: bool) -> Outcome {
     fastrand::seed(seed);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();
-    let outcome = runtime.block_on(World::new(seed, tell).run());
+    // Made within it, a world has its frozen clock, not the machine's.
+    let outcome = runtime.block_on(async { World::new(seed, tell).run().await });
     // What a world left running ends with it.
     runtime.shutdown_background();
     outcome

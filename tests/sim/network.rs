@@ -1,11 +1,12 @@
 //! The way to one destination: connections in memory that a cable carries byte by byte, in whatever weather there is.
 
 use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sidelight_agent::export::endpoint::Dial;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex, split};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::destination::Destination;
 use crate::happened::Happened;
@@ -31,8 +32,30 @@ pub enum Weather {
 /// The way to one destination. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Network {
-    weather: watch::Sender<Weather>,
+    sky: Arc<Sky>,
     happened: Happened,
+}
+
+/// What all connections look at. `tokio::sync::watch` wakes who waits in an order that no seed decides.
+#[derive(Debug)]
+struct Sky {
+    weather: Mutex<Weather>,
+    changed: Notify,
+}
+
+impl Sky {
+    /// The weather, once `fits` is so.
+    async fn wait_for(&self, fits: impl Fn(Weather) -> bool) -> Weather {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let weather = *self.weather.lock().unwrap();
+            if fits(weather) {
+                return weather;
+            }
+            changed.await;
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,26 +66,27 @@ enum Direction {
 
 impl Network {
     pub fn new(happened: Happened) -> Self {
-        Self { weather: watch::Sender::new(Weather::Fine), happened }
+        let sky = Sky { weather: Mutex::new(Weather::Fine), changed: Notify::new() };
+        Self { sky: Arc::new(sky), happened }
     }
 
     pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+        *self.sky.weather.lock().unwrap() = weather;
+        self.sky.changed.notify_waiters();
     }
 
     /// Connects to `destination`.
     pub fn dial(&self, destination: Destination) -> Dial {
-        let (network, happened) = (self.weather.clone(), self.happened.clone());
+        let (sky, happened) = (Arc::clone(&self.sky), self.happened.clone());
         Dial::new(move || {
-            let (mut weather, destination) = (network.subscribe(), destination.clone());
+            let (sky, destination) = (Arc::clone(&sky), destination.clone());
             let happened = happened.clone();
             async move {
-                let met = *weather.borrow();
+                let met = *sky.weather.lock().unwrap();
                 if matches!(met, Weather::Partitioned | Weather::Refused) {
                     happened.note_variant("network", &met);
                 }
-                let reached = weather.wait_for(|w| *w != Weather::Partitioned).await.map(|w| *w);
-                if matches!(reached, Err(_) | Ok(Weather::Refused)) {
+                if sky.wait_for(|w| w != Weather::Partitioned).await == Weather::Refused {
                     return Err(io::ErrorKind::ConnectionRefused.into());
                 }
                 let (client, near) = duplex(64 << 10);
@@ -71,8 +95,8 @@ impl Network {
                 tokio::spawn(async move {
                     let ((near, answers), (far, requests)) = (split(near), split(far));
                     let told = happened.clone();
-                    let up = carry(near, requests, weather.clone(), Direction::Requests, told);
-                    let down = carry(far, answers, weather, Direction::Answers, happened);
+                    let up = carry(near, requests, Arc::clone(&sky), Direction::Requests, told);
+                    let down = carry(far, answers, sky, Direction::Answers, happened);
                     // An error ends both, and with them the connection.
                     drop(tokio::try_join!(up, down));
                 });
@@ -85,7 +109,7 @@ impl Network {
 async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut weather: watch::Receiver<Weather>,
+    sky: Arc<Sky>,
     direction: Direction,
     happened: Happened,
 ) -> io::Result<()> {
@@ -94,13 +118,13 @@ async fn carry(
     loop {
         let read = tokio::select! {
             biased;
-            _ = weather.wait_for(|w| *w == Weather::Refused) => return Err(reset()),
+            _ = sky.wait_for(|w| w == Weather::Refused) => return Err(reset()),
             read = from.read(&mut buffer) => read?,
         };
         if read == 0 {
             return to.shutdown().await;
         }
-        let now = *weather.wait_for(|w| *w != Weather::Partitioned).await.map_err(|_| reset())?;
+        let now = sky.wait_for(|w| w != Weather::Partitioned).await;
         let mut bytes = &mut buffer[..read];
         match (now, direction) {
             (Weather::Refused, _) => return Err(reset()),

@@ -166,10 +166,7 @@ pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut 
     for (reason, items) in dropped {
         *outcome.dropped.entry(reason.name()).or_default() += items;
     }
-    // What was taken, not in which requests: how records are merged depends on threads of the machine as well.
-    for name in received.iter().filter(|r| r.taken).flat_map(|r| &r.names) {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        outcome.fingerprint = outcome.fingerprint.wrapping_add(hasher.finish());
-    }
+    let mut hasher = DefaultHasher::new();
+    received.iter().filter(|r| r.taken).for_each(|r| r.names.hash(&mut hasher));
+    outcome.fingerprint ^= hasher.finish();
 }
