@@ -12,6 +12,10 @@ use super::operation::known_method;
 use super::resource::{Dimensions, Resource};
 use super::usual;
 use super::usual::{Fields, Scalar};
+use crate::telemetry::desc::SPAN_LABELS;
+
+/// The labels of a series of spans that say what the span is, in the order of [`Labels::pairs`].
+pub(super) const OWN: &[&str] = SPAN_LABELS.split_at(7).0;
 
 /// The service of a resource that names none, as SDKs write it.
 const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
@@ -194,19 +198,18 @@ impl Labels {
 
     /// The labels of the series, the empty ones left out, without the metric's name.
     pub(super) fn pairs(&self, dimensions: &Dimensions) -> Vec<(String, String)> {
-        let code = self.http_response_status_code();
-        let own = [
-            ("service", self.service()),
-            ("span_name", self.span_name()),
-            ("span_kind", self.span_kind().into()),
-            ("status_code", self.status_code().into()),
-            ("http_route", self.http_route()),
-            ("http_request_method", self.http_request_method().into()),
-            ("http_response_status_code", code.into()),
+        let values = [
+            self.service(),
+            self.span_name(),
+            self.span_kind().into(),
+            self.status_code().into(),
+            self.http_route(),
+            self.http_request_method().into(),
+            self.http_response_status_code().into(),
         ];
-        let own = own.into_iter().filter(|(_, value)| !value.is_empty());
+        let own = OWN.iter().zip(values).filter(|(_, value)| !value.is_empty());
         let mut all: Vec<_> =
-            own.map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+            own.map(|(name, value)| ((*name).to_owned(), value.into_owned())).collect();
         let others = self.resource.labels().iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in dimensions.labels(&self.dimensions).chain(others) {
             // A span's own label comes before one of its resource.

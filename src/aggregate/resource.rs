@@ -14,6 +14,7 @@ use super::config::{Config, DIMENSIONS_MAX};
 use super::key;
 use super::metrics::labels::label_name;
 use super::metrics::target::Target;
+use crate::telemetry::desc::SPAN_LABELS;
 
 /// The most resources that are known by the bytes of their attributes …
 const KNOWN_MAX: usize = 1 << 10;
@@ -22,25 +23,9 @@ const KNOWN_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of labels of all resources.
 const LABEL_BYTES_MAX: usize = 4 << 20;
 
-/// Labels that a dimension may not take.
-pub(super) const RESERVED: [&str; 16] = [
-    "__name__",
-    "le",
-    "quantile",
-    "service",
-    "service_name",
-    "job",
-    "instance",
-    "span_name",
-    "span_kind",
-    "status_code",
-    "http_route",
-    "http_request_method",
-    "http_response_status_code",
-    "otel_metric_overflow",
-    "operation_name",
-    "outcome",
-];
+/// Labels that a dimension may not take, besides those of every span.
+const RESERVED: [&str; 6] =
+    ["__name__", "le", "quantile", "otel_metric_overflow", "operation_name", "outcome"];
 
 /// A resource by its labels.
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,7 +115,7 @@ impl Dimensions {
             let label = label_name(key).unwrap_or_default();
             let why = if label.is_empty() {
                 "makes no label name"
-            } else if RESERVED.contains(&&*label) {
+            } else if SPAN_LABELS.contains(&&*label) || RESERVED.contains(&&*label) {
                 "is a label already"
             } else if taken.iter().any(|dimension| dimension.label == label) {
                 "is there twice"

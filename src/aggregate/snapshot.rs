@@ -10,7 +10,7 @@ use sidelight_exphist::Histogram;
 
 use super::bounds::{CLASSIC, HTTP};
 use super::graph;
-use super::key::Labels;
+use super::key::{Labels, OWN};
 use super::measured::{Measured, UNIT};
 use super::table::{Counted, Table, Totals};
 use crate::telemetry::exposition;
@@ -301,7 +301,7 @@ impl Snapshot {
                 http_route: of.http_route(),
                 http_request_method: of.http_request_method(),
                 http_response_status_code: of.http_response_status_code(),
-                labels: pairs.filter(|(name, _)| !NAMED.contains(name)).collect(),
+                labels: pairs.filter(|(name, _)| !OWN.contains(name)).collect(),
                 calls: series.figures.calls,
                 latency_seconds: series.figures.latency,
             }
@@ -352,17 +352,6 @@ struct Document<'a> {
     routes: Vec<RouteDocument<'a>>,
     overflow: Option<OverflowDocument>,
 }
-
-/// Labels that have a member of their own in the document.
-const NAMED: [&str; 7] = [
-    "service",
-    "span_name",
-    "span_kind",
-    "status_code",
-    "http_route",
-    "http_request_method",
-    "http_response_status_code",
-];
 
 #[derive(Serialize)]
 struct RouteDocument<'a> {

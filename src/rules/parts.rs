@@ -15,14 +15,13 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use sidelight_promql::ast::{AggregateOp, Call, Matcher, Type, VectorSelector};
 use sidelight_promql::functions::Id;
 use sidelight_promql::labels::NAME;
-use sidelight_promql::source::{Points, SourceError};
+use sidelight_promql::source::{Each, Points, SourceError};
 use sidelight_promql::value::{Sample, SampleValue};
-use sidelight_promql::{Expr, Labels, Queryable, Selection};
+use sidelight_promql::{Expr, Queryable, Selection};
 
 use super::reads::Reads;
 
@@ -259,11 +258,7 @@ impl<'a> Results<'a> {
 }
 
 impl Queryable for Results<'_> {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         let Some(id) = selected(selection.matchers) else {
             return self.source.select(selection, each);
         };
@@ -323,11 +318,7 @@ mod tests {
     struct Empty;
 
     impl Queryable for Empty {
-        fn select(
-            &self,
-            _: &Selection<'_>,
-            _: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-        ) -> Result<(), SourceError> {
+        fn select(&self, _: &Selection<'_>, _: Each<'_>) -> Result<(), SourceError> {
             Ok(())
         }
     }
@@ -342,7 +333,7 @@ mod tests {
         let value = || SampleValue::Float(1.0);
         let ask = |_: &Expr| {
             asked.set(asked.get() + 1);
-            let one = || Sample { labels: Labels::default(), time: 0, value: value() };
+            let one = || Sample { labels: Default::default(), time: 0, value: value() };
             Ok::<_, ()>((0..samples).map(|_| one()).collect())
         };
         let kept = split.exprs.iter().enumerate().map(|(index, expr)| {

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
 
 use super::checkpoint::Window;
 use super::chunk::{self, Chunk};
@@ -46,8 +46,6 @@ pub(super) enum Place {
     Head(SeriesId),
     Disk(Labels),
 }
-
-type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
 
 /// Reads the store until it is told to stop.
 #[derive(Clone, Copy)]
@@ -79,21 +77,13 @@ impl Reading<'_> {
 }
 
 impl Queryable for Store {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         self.reading(&|| false).select(selection, each)
     }
 }
 
 impl Queryable for Reading<'_> {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         let failed = |error: StoreError| SourceError(Box::new(error));
         let window = Window::of(selection);
         let mut query = Query::new(&self.store.shared, window, self.stop);

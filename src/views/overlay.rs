@@ -1,11 +1,10 @@
 //! Series that a view's rules made, before those of the store.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Labels, Points, Queryable, Selection, SourceError, Value};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Value};
 
 use super::definitions::Definition;
 
@@ -49,11 +48,7 @@ impl<'a> Overlay<'a> {
 }
 
 impl Queryable for Overlay<'_> {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         let by_name = |m: &&Matcher| m.name == NAME && m.op == MatchOp::Equal;
         let name = selection.matchers.iter().find(by_name);
         let Some(made) = name.and_then(|name| self.made.get(&name.value)) else {

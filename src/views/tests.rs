@@ -1,7 +1,5 @@
-use std::ops::ControlFlow;
-
 use expect_test::expect;
-use sidelight_promql::{Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
 
 use super::*;
 
@@ -13,11 +11,7 @@ const HOUR: i64 = 3_600_000;
 const END: i64 = 500_000 * HOUR;
 
 impl Queryable for Shop {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         // Twice as many in the second hour.
         let grown = |time: i64, per_step: f64| {
             let steps = |from: i64, to: i64| ((time.min(to) - from).max(0) / STEP) as f64;
@@ -166,11 +160,7 @@ fn every_column_parses_and_every_order_is_that_of_a_column() {
 struct Model;
 
 impl Queryable for Model {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         for (name, labels, of_each) in [
             ("sidelight_gen_ai_requests_total", ("outcome", "ok"), 1.0),
             ("sidelight_gen_ai_tokens_total", ("gen_ai_token_type", "input"), 1_237.0),

@@ -34,5 +34,5 @@ pub use engine::{Engine, Options, QueryError, Stop};
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
 pub use parse::{ParseError, parse, parse_selector, parse_with};
-pub use source::{Points, Queryable, Reads, Selection, SourceError};
+pub use source::{Each, Points, Queryable, Reads, Selection, SourceError};
 pub use value::{Answer, Sample, SampleValue, Series, Value};

@@ -1,12 +1,11 @@
 //! A store in memory for tests of queries and rules.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::ast::Matcher;
 use crate::value::SampleValue;
-use crate::{Histogram, Labels, Points, Queryable, Selection, SourceError};
+use crate::{Each, Histogram, Labels, Points, Queryable, Selection, SourceError};
 
 /// Series with their samples by time in milliseconds since the Unix epoch. Every selection looks at every series.
 #[derive(Clone, Debug, Default)]
@@ -51,11 +50,7 @@ impl Memory {
 }
 
 impl Queryable for Memory {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         let mut points = Points::default();
         for (labels, samples) in &self.series {
             let meets = |matcher: &Matcher| matcher.matches(labels.get(&matcher.name));

@@ -74,6 +74,9 @@ pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_BITS
 }
 
+/// Takes the series of a selection one by one, until it breaks.
+pub type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
+
 /// Gives the series of a selection.
 pub trait Queryable {
     /// Hands every matching series with at least one sample in the wanted time to `each`, in any
@@ -82,11 +85,7 @@ pub trait Queryable {
     ///
     /// # Errors
     /// [`SourceError`]: the store cannot answer; what was handed over is void.
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError>;
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError>;
 }
 
 /// A store that cannot answer.

@@ -3,7 +3,6 @@
 mod held;
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use held::Held;
@@ -13,7 +12,7 @@ use sidelight_promql::functions::{FUNCTIONS, Function};
 use sidelight_promql::parse::parse_with;
 use sidelight_promql::source::STALE_BITS;
 use sidelight_promql::{
-    Engine, Expr, Histogram, Labels, Options, Points, QueryError, Queryable, SampleValue,
+    Each, Engine, Expr, Histogram, Labels, Options, Points, QueryError, Queryable, SampleValue,
     Selection, SourceError, Stop, Value,
 };
 
@@ -186,11 +185,7 @@ fn hour(series: usize) -> Held {
 struct Counted<'a>(Held, &'a Cell<usize>);
 
 impl Queryable for Counted<'_> {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         self.1.set(self.1.get() + 1);
         self.0.select(selection, each)
     }

@@ -3,30 +3,16 @@
 use std::time::Duration;
 
 use super::disk::{Fault, Operation};
-use super::support::{Setup, assert_balanced, delivered, drain, lane, seqs, unique};
+use super::support::{
+    SIZE, Setup, append, assert_balanced, delivered, drain, fill, seqs, settled_in_part,
+};
+use crate::journal::format::RECORD_HEADER;
 use crate::journal::{DropReason, Journal, ReaderLedger};
 use crate::signal::Signal;
 
-const SIZE: usize = 1_000;
-
-fn setup(seed: u64) -> Setup {
-    Setup::new(seed, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)])
-}
-
-async fn fill(journal: &Journal, numbers: impl IntoIterator<Item = u32>) {
-    for nth in numbers {
-        let seq = journal.append(unique(Signal::Traces, nth, SIZE)).await.unwrap();
-        assert_eq!(seq, u64::from(nth));
-    }
-}
-
 /// Makes the body of that record unreadable.
 fn spoil(setup: &Setup, segment: usize, nth: u32) {
-    let payload = unique(Signal::Traces, nth, SIZE).payload;
-    setup.edit(&setup.segments()[segment], |bytes| {
-        let at = bytes.windows(100).position(|window| *window == payload[..100]).unwrap();
-        bytes[at] ^= 64;
-    });
+    setup.spoil(segment, nth, RECORD_HEADER);
 }
 
 /// The row of that reader, with everything accepted since the beginning.
@@ -39,15 +25,7 @@ fn row(journal: &Journal, nth: usize, accepted: u64) -> ReaderLedger {
 
 #[tokio::test]
 async fn a_record_that_is_cut_out_at_the_start_was_settled_and_no_other_with_it() {
-    let mut setup = setup(1);
-    let journal = setup.open();
-    fill(&journal, 1..=5).await;
-    let mut reader = journal.reader("a:traces").unwrap();
-    let entries = reader.next(usize::MAX, 3).await.unwrap();
-    reader.settler().settle(entries.iter().map(delivered));
-    fill(&journal, [6]).await;
-    drop(reader);
-    setup.kill(journal).await;
+    let mut setup = settled_in_part(1, 5, 3).await;
     spoil(&setup, 0, 2);
     for _ in 0..2 {
         let journal = setup.open();
@@ -68,7 +46,7 @@ async fn a_record_that_is_cut_out_at_the_start_was_settled_and_no_other_with_it(
 #[tokio::test]
 async fn what_one_start_counts_as_lost_the_next_does_not_count_again() {
     for at_the_start in [false, true] {
-        let mut setup = setup(2);
+        let mut setup = Setup::for_two(2);
         let journal = setup.open();
         fill(&journal, 1..=300).await;
         setup.kill(journal).await;
@@ -102,7 +80,7 @@ async fn what_one_start_counts_as_lost_the_next_does_not_count_again() {
 
 #[tokio::test]
 async fn damage_in_a_segment_that_was_damaged_before_is_counted_too() {
-    let mut setup = setup(3);
+    let mut setup = Setup::for_two(3);
     let journal = setup.open();
     fill(&journal, 1..=300).await;
     setup.kill(journal).await;
@@ -120,7 +98,7 @@ async fn damage_in_a_segment_that_was_damaged_before_is_counted_too() {
 
 #[tokio::test]
 async fn what_is_in_flight_when_its_segment_is_given_up_is_not_lost() {
-    let mut setup = setup(4);
+    let mut setup = Setup::for_two(4);
     setup.config.tail_size = 2 * SIZE + 500;
     let journal = setup.open();
     fill(&journal, 1..=10).await;
@@ -146,7 +124,7 @@ async fn what_is_in_flight_when_its_segment_is_given_up_is_not_lost() {
 
 #[tokio::test]
 async fn a_segment_ends_where_one_began_that_was_set_aside() {
-    let mut setup = setup(5);
+    let mut setup = Setup::for_two(5);
     let journal = setup.open();
     fill(&journal, 1..=3).await;
     setup.fs.fail_after(Operation::Sync, 0, Fault::Io);
@@ -182,12 +160,12 @@ async fn power_that_goes_at_any_operation_of_an_append_costs_nothing_acknowledge
         Operation::Sync,
     ];
     for (seed, operation) in (0..).zip(OPERATIONS) {
-        let mut setup = setup(seed);
+        let mut setup = Setup::for_two(seed);
         let journal = setup.open();
         fill(&journal, 1..=5).await;
         setup.fs.fail_after(operation, 0, Fault::Off);
         let mut acknowledged = 5;
-        while journal.append(unique(Signal::Traces, 6, SIZE)).await.is_ok() {
+        while append(&journal, 6).await.is_ok() {
             acknowledged += 1;
         }
         assert!(setup.fs.is_off(), "{operation:?} is part of no append");

@@ -1,12 +1,14 @@
 //! Files that are not what they were: nothing blocks the start, and what is lost is counted.
 
 use super::disk::{Fault, Operation};
-use super::support::{Setup, assert_balanced, delivered, drain, lane, record, seqs, unique};
+use super::support::{
+    SIZE, Setup, assert_balanced, delivered, drain, fill, find, lane, record, seqs,
+    settled_in_part, unique,
+};
 use crate::journal::format::{Header, Kind, RECORD_HEADER, SEGMENT_HEADER, crc32c};
 use crate::journal::{DropReason, Journal, OpenError, ReaderConfig};
 use crate::signal::{Record, Signal};
 
-const SIZE: usize = 1_000;
 /// Bytes of one record: its payload begins with a number of four.
 const WHOLE: usize = RECORD_HEADER + 4 + SIZE;
 
@@ -23,13 +25,6 @@ async fn written(seed: u64, records: u32) -> Setup {
     setup
 }
 
-async fn fill(journal: &Journal, numbers: impl IntoIterator<Item = u32>) {
-    for nth in numbers {
-        let seq = journal.append(unique(Signal::Traces, nth, SIZE)).await.unwrap();
-        assert_eq!(seq, u64::from(nth));
-    }
-}
-
 async fn read(journal: &Journal) -> Vec<u64> {
     let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
     for entry in &entries {
@@ -38,12 +33,6 @@ async fn read(journal: &Journal) -> Vec<u64> {
     }
     assert_balanced(journal);
     seqs(&entries)
-}
-
-/// Where the record with that payload begins in a file.
-fn find(bytes: &[u8], record: &Record) -> usize {
-    let at = bytes.windows(100).position(|w| *w == record.payload[..100]).unwrap();
-    at - RECORD_HEADER
 }
 
 #[tokio::test]
@@ -77,11 +66,7 @@ async fn a_record_torn_at_any_sector_is_cut_off_and_costs_no_other() {
 async fn a_flipped_bit_costs_one_record_and_it_is_counted() {
     for (target, offset) in [(2, 3), (2, 20), (3, RECORD_HEADER + 50), (1, WHOLE - 1)] {
         let setup = written(2, 5).await;
-        let path = setup.segments().pop().unwrap();
-        setup.edit(&path, |bytes| {
-            let at = find(bytes, &unique(Signal::Traces, target, SIZE)) + offset;
-            bytes[at] ^= 1;
-        });
+        setup.spoil(setup.segments().len() - 1, target, offset);
         let (journal, recovery) = setup.report();
         assert_eq!((recovery.lost_records, recovery.torn_tail), (1, false), "{recovery:?}");
         let others: Vec<u64> = (1..=5).filter(|&seq| seq != u64::from(target)).collect();
@@ -97,13 +82,9 @@ async fn a_flipped_bit_costs_one_record_and_it_is_counted() {
 async fn damage_in_an_older_segment_is_found_when_it_is_read_and_counted_for_each_reader() {
     let mut setup = written(3, 300).await;
     setup.readers.push(lane("b:traces", Signal::Traces));
-    let path = setup.segments().remove(0);
-    setup.edit(&path, |bytes| {
-        for (nth, offset) in [(10, 100), (11, 5), (50, 900)] {
-            let at = find(bytes, &unique(Signal::Traces, nth, SIZE)) + offset;
-            bytes[at] ^= 64;
-        }
-    });
+    for (nth, offset) in [(10, 100), (11, 5), (50, 900)] {
+        setup.spoil(0, nth, offset);
+    }
     let journal = setup.open();
     let mut reader = journal.reader("a:traces").unwrap();
     let entries = drain(&mut reader).await;
@@ -124,19 +105,8 @@ async fn damage_in_an_older_segment_is_found_when_it_is_read_and_counted_for_eac
 
 #[tokio::test]
 async fn records_settled_before_they_became_unreadable_stay_settled() {
-    let mut setup =
-        Setup::new(4, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)]);
-    let journal = setup.open();
-    fill(&journal, 1..=300).await;
-    let mut reader = journal.reader("a:traces").unwrap();
-    let entries = reader.next(usize::MAX, 60).await.unwrap();
-    reader.settler().settle(entries.iter().map(delivered));
-    fill(&journal, [301]).await;
-    setup.kill(journal).await;
-    setup.edit(&setup.segments()[0], |bytes| {
-        let at = find(bytes, &unique(Signal::Traces, 10, SIZE)) + 5;
-        bytes[at] ^= 64;
-    });
+    let setup = settled_in_part(4, 300, 60).await;
+    setup.spoil(0, 10, 5);
     let journal = setup.open();
     assert_balanced(&journal);
     let rows = journal.ledger().readers;

@@ -5,16 +5,14 @@ use std::pin::pin;
 use futures_util::FutureExt as _;
 
 use super::disk::{Fault, Operation};
-use super::support::{Setup, assert_balanced, delivered, drain, lane, seqs, unique};
-use crate::journal::{AppendError, Durability, Journal, ReaderConfig, Stepper};
+use super::support::{
+    SIZE, Setup, append, assert_balanced, delivered, drain, fill, lane, seqs, unique,
+};
+use crate::journal::{AppendError, Durability, ReaderConfig, Stepper};
 use crate::signal::Signal;
 
 fn readers() -> Vec<ReaderConfig> {
     vec![lane("a:traces", Signal::Traces)]
-}
-
-async fn append(journal: &Journal, nth: u32) -> Result<u64, AppendError> {
-    journal.append(unique(Signal::Traces, nth, 1_000)).await
 }
 
 #[tokio::test]
@@ -24,9 +22,7 @@ async fn one_failed_sync_poisons_the_segment_and_loses_no_record() {
             let mut setup = Setup::new(seed, readers());
             setup.config.durability = durability;
             let journal = setup.open();
-            for nth in 1..=3 {
-                append(&journal, nth).await.unwrap();
-            }
+            fill(&journal, 1..=3).await;
             let broken = match durability {
                 Durability::Os => Operation::Write,
                 _ => Operation::Sync,
@@ -47,7 +43,7 @@ async fn one_failed_sync_poisons_the_segment_and_loses_no_record() {
             let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
             assert_eq!(seqs(&entries), [1, 2, 3, 4, 5]);
             assert!(
-                entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, 1_000))
+                entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, SIZE))
             );
         }
     }
@@ -69,7 +65,7 @@ async fn a_disk_that_fails_for_good_acknowledges_nothing_and_works_again_when_it
     let journal = setup.open();
     let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
     assert_eq!(seqs(&entries), [1, 2]);
-    assert_eq!(entries[1].record, unique(Signal::Traces, 6, 1_000));
+    assert_eq!(entries[1].record, unique(Signal::Traces, 6, SIZE));
     assert_balanced(&journal);
 }
 
@@ -92,7 +88,7 @@ async fn what_a_poisoned_segment_holds_unpublished_is_never_given_twice() {
         let seq = append(&journal, 3).await.unwrap();
         let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
         let last = entries.last().unwrap();
-        assert_eq!((last.seq, &last.record), (seq, &unique(Signal::Traces, 3, 1_000)));
+        assert_eq!((last.seq, &last.record), (seq, &unique(Signal::Traces, 3, SIZE)));
         // The refused record may have made it; then it has a sequence of its own.
         assert_eq!(seqs(&entries), (1..=seq).collect::<Vec<_>>());
         assert_balanced(&journal);
@@ -127,9 +123,7 @@ async fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
 async fn acks_that_find_no_room_are_written_later() {
     let mut setup = Setup::new(3, readers());
     let journal = setup.open();
-    for nth in 1..=3 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=3).await;
     let mut reader = journal.reader("a:traces").unwrap();
     let entries = drain(&mut reader).await;
     reader.settler().settle(entries[..2].iter().map(delivered));
@@ -167,9 +161,7 @@ async fn short_writes_and_reads_are_completed_and_slow_ones_change_nothing() {
     setup.fs.fail_one_in(Operation::Write, 2, Fault::Short);
     setup.fs.fail_one_in(Operation::Read, 2, Fault::Short);
     setup.fs.fail_one_in(Operation::Sync, 2, Fault::Slow(std::time::Duration::from_secs(3)));
-    for nth in 1..=50 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=50).await;
     let entries = drain(&mut journal.reader("a:traces").unwrap()).await;
     let met = setup.fs.met();
     assert!(
@@ -177,7 +169,7 @@ async fn short_writes_and_reads_are_completed_and_slow_ones_change_nothing() {
         "{met:?}"
     );
     assert_eq!(entries.len(), 50);
-    assert!(entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, 1_000)));
+    assert!(entries.iter().zip(1..).all(|(e, n)| e.record == unique(Signal::Traces, n, SIZE)));
     assert_balanced(&journal);
 }
 
@@ -185,9 +177,7 @@ async fn short_writes_and_reads_are_completed_and_slow_ones_change_nothing() {
 async fn a_read_error_skips_nothing_until_it_is_given_up_and_counted() {
     let setup = Setup::new(6, readers());
     let journal = setup.open();
-    for nth in 1..=5 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=5).await;
     let mut reader = journal.reader("a:traces").unwrap();
     setup.fs.fail_after(Operation::Read, 0, Fault::Io);
     assert!(reader.next(1, 1).await.is_err());
@@ -215,9 +205,7 @@ async fn a_read_error_skips_nothing_until_it_is_given_up_and_counted() {
 async fn an_error_of_the_disk_at_the_start_cuts_nothing_off() {
     let mut setup = Setup::new(7, readers());
     let journal = setup.open();
-    for nth in 1..=400 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=400).await;
     setup.kill(journal).await;
     for reads in 1..30 {
         setup.fs.fail_after(Operation::Read, reads, Fault::Io);
@@ -238,9 +226,7 @@ async fn a_disk_that_cannot_be_read_at_all_is_not_taken_for_a_damaged_journal() 
     for operation in [Operation::Read, Operation::Open] {
         let mut setup = Setup::new(8, readers());
         let journal = setup.open();
-        for nth in 1..=200 {
-            append(&journal, nth).await.unwrap();
-        }
+        fill(&journal, 1..=200).await;
         setup.kill(journal).await;
         setup.fs.fail_one_in(operation, 1, Fault::Io);
         let refused = setup.try_open().unwrap_err();

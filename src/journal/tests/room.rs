@@ -6,36 +6,64 @@ use futures_util::FutureExt as _;
 
 use super::disk::{Fault, Operation};
 use super::support::{
-    LONG, Setup, T0, assert_balanced, delivered, drain, lane, reader, record, seqs, unique,
+    LONG, SIZE, Setup, T0, append, assert_balanced, delivered, drain, fill, lane, reader, record,
+    seqs, unique,
 };
 use crate::journal::{
     AppendError, DropReason, Durability, Entry, Journal, OpenError, ReaderConfig, Settled,
-    SignalSet, Waited, WhenFull,
+    SignalSet, Stepper, Waited, WhenFull,
 };
 use crate::signal::Signal;
 use crate::time::UnixNano;
 
-async fn append(journal: &Journal, nth: u32) -> Result<u64, AppendError> {
-    journal.append(unique(Signal::Traces, nth, 1_000)).await
-}
-
-/// Appends until the journal refuses; returns how many it took.
-async fn fill(journal: &Journal) -> u64 {
-    for nth in 1.. {
-        match append(journal, nth).await {
-            Ok(_) => {}
-            Err(AppendError::Full | AppendError::Disk(_)) => return u64::from(nth) - 1,
-            Err(other) => panic!("{other}"),
+/// Appends records of `size` until the journal refuses: how many it took, and why it takes no more.
+async fn until_refused(journal: &Journal, size: usize) -> (u64, AppendError) {
+    let mut taken = 0;
+    loop {
+        match journal.append(unique(Signal::Traces, taken + 1, size)).await {
+            Ok(_) => taken += 1,
+            Err(refused) => return (taken.into(), refused),
         }
     }
-    0
+}
+
+/// Appends until the journal refuses for want of room; returns how many it took.
+async fn fill_up(journal: &Journal) -> u64 {
+    let (taken, refused) = until_refused(journal, SIZE).await;
+    assert!(matches!(refused, AppendError::Full | AppendError::Disk(_)), "{refused}");
+    taken
+}
+
+/// Appends 3,000 records; `a:traces` delivers all that there is after each `every` of them.
+async fn keep_up(journal: &Journal, every: u32) {
+    let mut traces = journal.reader("a:traces").unwrap();
+    for nth in 1..=3000 {
+        append(journal, nth).await.unwrap();
+        if nth % every == 0 {
+            let entries = drain(&mut traces).await;
+            traces.settler().settle(entries.iter().map(delivered));
+        }
+    }
+}
+
+/// Appends records of these sizes, which the writer finds together.
+fn together(
+    journal: &Journal,
+    stepper: &mut Stepper,
+    sizes: &[usize],
+) -> Vec<Result<u64, AppendError>> {
+    let append = |&size| Box::pin(journal.append(unique(Signal::Traces, 1, size)));
+    let mut appends: Vec<_> = sizes.iter().map(append).collect();
+    appends.iter_mut().for_each(|append| assert!(append.now_or_never().is_none()));
+    stepper.step();
+    appends.into_iter().map(|append| append.now_or_never().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn only_a_rejecting_reader_makes_the_journal_full_and_reading_makes_it_ready() {
     let setup = Setup::new(1, vec![lane("a:traces", Signal::Traces)]);
     let journal = setup.open();
-    let taken = fill(&journal).await;
+    let taken = fill_up(&journal).await;
     assert!(taken > 800 && journal.status().full && journal.status().size <= 1 << 20);
     let mut reader = journal.reader("a:traces").unwrap();
     let entries = drain(&mut reader).await;
@@ -83,14 +111,7 @@ async fn delivered_segments_are_shed_before_anything_undelivered() {
     setup.config.retention_size = u64::MAX;
     let journal = setup.open();
     journal.append(unique(Signal::Logs, 0, 1_000)).await.unwrap();
-    let mut traces = journal.reader("a:traces").unwrap();
-    for nth in 1..=3000 {
-        append(&journal, nth).await.unwrap();
-        if nth % 50 == 0 {
-            let entries = drain(&mut traces).await;
-            traces.settler().settle(entries.iter().map(delivered));
-        }
-    }
+    keep_up(&journal, 50).await;
     let logs = drain(&mut journal.reader("b:logs").unwrap()).await;
     assert_eq!(seqs(&logs), [1], "held through all that, though it may be dropped");
     assert_balanced(&journal);
@@ -167,7 +188,7 @@ async fn an_almost_full_disk_takes_two_segments_and_then_what_is_delivered_makes
     let journal = setup.open();
     let mut reader = journal.reader("a:traces").unwrap();
     for _ in 0..5 {
-        assert!(fill(&journal).await > 100);
+        assert!(fill_up(&journal).await > 100);
         let entries = drain(&mut reader).await;
         reader.settler().settle(entries.iter().map(delivered));
     }
@@ -180,9 +201,7 @@ async fn retention_lets_delivered_segments_go_by_age_unless_the_clock_leapt() {
     setup.config.retention_size = u64::MAX;
     let journal = setup.open();
     let mut reader = journal.reader("a:traces").unwrap();
-    for nth in 1..=500 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=500).await;
     let entries = drain(&mut reader).await;
     reader.settler().settle(entries.iter().map(delivered));
     let tick = |nth| {
@@ -239,14 +258,7 @@ async fn a_silent_lane_holds_no_segment_of_other_signals() {
         Setup::new(10, vec![lane("a:traces", Signal::Traces), lane("b:logs", Signal::Logs)]);
     let journal = setup.open();
     journal.append(unique(Signal::Logs, 1, 100)).await.unwrap();
-    let mut traces = journal.reader("a:traces").unwrap();
-    for nth in 1..=3000 {
-        append(&journal, nth).await.unwrap();
-        if nth % 100 == 0 {
-            let entries = drain(&mut traces).await;
-            traces.settler().settle(entries.iter().map(delivered));
-        }
-    }
+    keep_up(&journal, 100).await;
     let status = journal.status();
     assert_eq!((status.readers[1].queued.requests, status.full), (1, false));
     assert_balanced(&journal);
@@ -254,12 +266,9 @@ async fn a_silent_lane_holds_no_segment_of_other_signals() {
 
 #[tokio::test]
 async fn readers_that_left_the_configuration_are_reported_with_what_they_held() {
-    let mut setup =
-        Setup::new(11, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)]);
+    let mut setup = Setup::for_two(11);
     let journal = setup.open();
-    for nth in 1..=10 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=10).await;
     let mut reader = journal.reader("b:traces").unwrap();
     let entries = reader.next(usize::MAX, 4).await.unwrap();
     let refused = |e: &Entry| Settled { dropped: vec![(DropReason::Permanent, 1)], ..delivered(e) };
@@ -320,13 +329,7 @@ async fn a_compaction_that_a_full_disk_refused_is_tried_again() {
 async fn a_record_that_finds_no_room_refuses_none_of_its_group_that_does() {
     let setup = Setup::new(13, vec![lane("a:traces", Signal::Traces)]);
     let (journal, mut stepper) = setup.open_stepped();
-    let mut group = |sizes: &[usize]| -> Vec<Result<u64, AppendError>> {
-        let append = |&size| Box::pin(journal.append(unique(Signal::Traces, 1, size)));
-        let mut appends: Vec<_> = sizes.iter().map(append).collect();
-        appends.iter_mut().for_each(|append| assert!(append.now_or_never().is_none()));
-        stepper.step();
-        appends.into_iter().map(|append| append.now_or_never().unwrap()).collect()
-    };
+    let mut group = |sizes: &[usize]| together(&journal, &mut stepper, sizes);
     // One in a segment each, with room for less at its end.
     let mut taken = 0;
     while group(&[100_000])[0].is_ok() {
@@ -341,9 +344,7 @@ async fn a_record_that_finds_no_room_refuses_none_of_its_group_that_does() {
     assert_balanced(&journal);
 }
 
-fn large(nth: u32) -> crate::signal::Record {
-    unique(Signal::Traces, nth, 9_000)
-}
+const LARGE: usize = 9_000;
 
 async fn append_small(journal: &Journal) {
     journal.append(unique(Signal::Traces, 1, 50)).await.unwrap();
@@ -353,14 +354,7 @@ async fn append_small(journal: &Journal) {
 async fn a_full_journal_is_full_also_while_it_takes_what_fits_in_its_last_segment() {
     let setup = Setup::new(13, vec![lane("a:traces", Signal::Traces)]);
     let journal = setup.open();
-    let mut nth = 0;
-    let refused = loop {
-        nth += 1;
-        match journal.append(large(nth)).await {
-            Ok(_) => {}
-            Err(refused) => break refused,
-        }
-    };
+    let (_, refused) = until_refused(&journal, LARGE).await;
     assert!(matches!(refused, AppendError::Full), "{refused}");
     for _ in 0..3 {
         append_small(&journal).await;
@@ -370,7 +364,7 @@ async fn a_full_journal_is_full_also_while_it_takes_what_fits_in_its_last_segmen
     let entries = drain(&mut reader).await;
     reader.settler().settle(entries.iter().map(delivered));
     assert!(!journal.status().full);
-    journal.append(large(1)).await.unwrap();
+    journal.append(unique(Signal::Traces, 1, LARGE)).await.unwrap();
     assert!(!journal.status().full);
 }
 
@@ -381,17 +375,10 @@ async fn a_disk_that_others_fill_is_told_as_the_disk_until_it_has_room_and_never
     setup.config.max_size = Some(1 << 20);
     let journal = setup.open();
     for nth in 1..=30 {
-        journal.append(large(nth)).await.unwrap();
+        journal.append(unique(Signal::Traces, nth, LARGE)).await.unwrap();
     }
     setup.fs.set_capacity(600 << 10);
-    let mut nth = 30;
-    let refused = loop {
-        nth += 1;
-        match journal.append(large(nth)).await {
-            Ok(_) => {}
-            Err(refused) => break refused,
-        }
-    };
+    let (_, refused) = until_refused(&journal, LARGE).await;
     assert!(matches!(refused, AppendError::Disk(_)), "{refused}");
     for _ in 0..3 {
         append_small(&journal).await;
@@ -414,12 +401,9 @@ async fn a_disk_that_others_fill_is_told_as_the_disk_until_it_has_room_and_never
 async fn a_record_larger_than_a_segment_that_finds_no_room_leaves_a_segment_to_the_others() {
     let setup = Setup::new(14, vec![lane("a:traces", Signal::Traces)]);
     let (journal, mut stepper) = setup.open_stepped();
-    let mut group = |sizes: &[usize]| -> Vec<bool> {
-        let append = |&size| Box::pin(journal.append(unique(Signal::Traces, 1, size)));
-        let mut appends: Vec<_> = sizes.iter().map(append).collect();
-        appends.iter_mut().for_each(|append| assert!(append.now_or_never().is_none()));
-        stepper.step();
-        appends.into_iter().map(|append| append.now_or_never().unwrap().is_ok()).collect()
+    let mut group = |sizes: &[usize]| {
+        let done = together(&journal, &mut stepper, sizes);
+        done.iter().map(Result::is_ok).collect::<Vec<_>>()
     };
     for _ in 0..6 {
         assert_eq!(group(&[120_000]), [true]);
@@ -434,15 +418,11 @@ async fn only_what_destinations_hold_makes_the_time_shorter_that_the_journal_las
         ReaderConfig { when_full: WhenFull::DropOldest, ..reader("aggregate", SignalSet::ALL) };
     let setup = Setup::new(15, vec![aggregate.clone()]);
     let journal = setup.open();
-    for nth in 1..=500 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=500).await;
     assert_eq!(journal.status().time_left, None, "what only the agent itself reads gives way");
     let setup = Setup::new(16, vec![aggregate, lane("a:traces", Signal::Traces)]);
     let journal = setup.open();
-    for nth in 1..=500 {
-        append(&journal, nth).await.unwrap();
-    }
+    fill(&journal, 1..=500).await;
     let held = journal.status().time_left.unwrap();
     let mut reader = journal.reader("a:traces").unwrap();
     let entries = drain(&mut reader).await;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::disk::SimFs;
+use crate::journal::format::RECORD_HEADER;
 use crate::journal::fs::RealFs;
 use crate::journal::{
-    Config, Deps, Durability, Entry, Journal, OpenError, Reader, ReaderConfig, Recovery, Settled,
-    SignalSet, Start, Stepper, WhenFull,
+    AppendError, Config, Deps, Durability, Entry, Journal, OpenError, Reader, ReaderConfig,
+    Recovery, Settled, SignalSet, Start, Stepper, WhenFull,
 };
 use crate::signal::{Flags, Meta, Record, Signal};
 use crate::telemetry::Registry;
@@ -90,6 +91,11 @@ impl Setup {
         Self { fs: SimFs::new(seed).with_clock(Arc::clone(&clock)), clock, config, readers }
     }
 
+    /// With two readers of traces, `a:traces` and `b:traces`.
+    pub(super) fn for_two(seed: u64) -> Self {
+        Self::new(seed, vec![lane("a:traces", Signal::Traces), lane("b:traces", Signal::Traces)])
+    }
+
     pub(super) fn try_open(&self) -> Result<(Journal, Recovery), OpenError> {
         let deps = Deps {
             fs: Arc::new(self.fs.clone()),
@@ -146,6 +152,14 @@ impl Setup {
         change(&mut bytes);
         self.fs.put(path, bytes);
     }
+
+    /// Flips a bit at `offset` of the record with that number.
+    pub(super) fn spoil(&self, segment: usize, nth: u32, offset: usize) {
+        self.edit(&self.segments()[segment], |bytes| {
+            let at = find(bytes, &unique(Signal::Traces, nth, SIZE)) + offset;
+            bytes[at] ^= 64;
+        });
+    }
 }
 
 /// A record whose payload no other has: `nth` and pseudorandom bytes.
@@ -155,6 +169,40 @@ pub(super) fn unique(signal: Signal, nth: u32, size: usize) -> Record {
     payload.resize(4 + size, 0);
     rng.fill(&mut payload[4..]);
     Record { payload: payload.into(), items: nth % 7 + 1, ..record(signal, 1, 0) }
+}
+
+/// Bytes of the payload of what [`append`] appends, besides its number.
+pub(super) const SIZE: usize = 1_000;
+
+pub(super) async fn append(journal: &Journal, nth: u32) -> Result<u64, AppendError> {
+    journal.append(unique(Signal::Traces, nth, SIZE)).await
+}
+
+/// Appends records whose sequences are to be their numbers.
+pub(super) async fn fill(journal: &Journal, numbers: impl IntoIterator<Item = u32>) {
+    for nth in numbers {
+        assert_eq!(append(journal, nth).await.unwrap(), u64::from(nth));
+    }
+}
+
+/// A journal for two of `records` and one more, ended by a kill: `a:traces` has settled the first `settled`.
+pub(super) async fn settled_in_part(seed: u64, records: u32, settled: usize) -> Setup {
+    let mut setup = Setup::for_two(seed);
+    let journal = setup.open();
+    fill(&journal, 1..=records).await;
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = reader.next(usize::MAX, settled).await.unwrap();
+    reader.settler().settle(entries.iter().map(delivered));
+    fill(&journal, [records + 1]).await;
+    drop(reader);
+    setup.kill(journal).await;
+    setup
+}
+
+/// Where the record with that payload begins in a file.
+pub(super) fn find(bytes: &[u8], record: &Record) -> usize {
+    let at = bytes.windows(100).position(|w| *w == record.payload[..100]).unwrap();
+    at - RECORD_HEADER
 }
 
 /// Everything a reader has, read until there is no more.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use sidelight_promql::memory::Memory;
 use sidelight_promql::notation;
 use sidelight_promql::source::{STALE_BITS, is_stale};
 use sidelight_promql::value::{Number, SampleValue};
-use sidelight_promql::{Engine, Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Engine, Labels, Queryable, Selection, SourceError};
 
 use super::compare::{self, Fired};
 use super::file::{ExprTest, Test, TestFile};
@@ -61,11 +60,7 @@ pub fn run(file: &TestFile, rules: &[(String, RuleFile)], options: &Options<'_>)
 struct Store(RefCell<Memory>);
 
 impl Queryable for Store {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         self.0.borrow().select(selection, each)
     }
 }

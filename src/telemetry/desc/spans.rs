@@ -5,9 +5,9 @@
 
 use super::{Desc, Kind};
 
-/// The labels of span metrics, to which promoted resource attributes and dimensions are added. The overflow row has
-/// `otel_metric_overflow="true"` instead.
-const SPAN_LABELS: &[&str] = &[
+/// The labels of span metrics, those of the span itself before those of its resource. Promoted resource attributes and
+/// dimensions are added; the overflow row has `otel_metric_overflow="true"` instead.
+pub const SPAN_LABELS: &[&str] = &[
     "service",
     "span_name",
     "span_kind",

@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sidelight_promql::labels::NAME;
 use sidelight_promql::notation::Value;
 use sidelight_promql::value::SampleValue;
-use sidelight_promql::{Histogram, Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Histogram, Labels, Queryable, Selection, SourceError};
 
 use super::script::Load;
 
@@ -122,11 +121,7 @@ impl Classic {
 }
 
 impl Queryable for Memory {
-    fn select(
-        &self,
-        selection: &Selection<'_>,
-        each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         self.store.select(selection, &mut |labels, points| {
             let read = !points.histograms.is_empty();
             self.histograms_read.set(self.histograms_read.get() || read);
