@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::json_schema;
 use crate::config::table;
-use crate::config::tests::{other_than_default, with};
+use crate::config::tests::options::{other_than_default, with};
 
 /// What is wrong with `value`: the keywords that the schema uses, and a panic for any other.
 fn check(schema: &Value, root: &Value, value: &Value, path: &str, wrong: &mut Vec<String>) {

@@ -1,0 +1,88 @@
+//! Files, variables and flags: which of them wins, and what all of them resolve to.
+
+use super::*;
+use crate::export::config::Target;
+use crate::journal::Durability;
+use crate::signal::Signal;
+
+#[test]
+fn an_empty_file_is_the_documented_defaults() {
+    let loaded = loaded(&[""], &[], &[]);
+    let config = &loaded.config;
+    let binds: Vec<&Bind> = config.receive.listeners.iter().map(|l| &l.bind).collect();
+    assert_eq!(binds, [&Bind::Tcp("127.0.0.1:4317".into()), &Bind::Tcp("127.0.0.1:4318".into())]);
+    assert_eq!(config.journal.durability, Durability::Fsync);
+    assert_eq!(config.journal.directory.to_str(), Some("/var/lib/sidelight/journal"));
+    assert_eq!(config.memory.total, 128 << 20);
+    assert!(config.export.destinations.is_empty());
+    assert!(loaded.warnings.is_empty() && loaded.origins().is_empty());
+    assert_eq!(
+        format!("{config:?}"),
+        format!("{:?}", crate::config::Config::with_surroundings(&Default::default()))
+    );
+}
+
+#[test]
+fn the_example_file_is_valid() {
+    let text = include_str!("../../../docs/config.example.yaml");
+    let loaded = loaded(&[text], &[], &[]);
+    assert!(loaded.warnings.is_empty());
+    let names: Vec<&str> =
+        loaded.config.export.destinations.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(names, ["otlp_grpc/tempo", "otlp_http/gateway"]);
+    let tempo = &loaded.config.export.destinations[0];
+    assert!(tempo.signals.contains(Signal::Traces) && !tempo.signals.contains(Signal::Logs));
+}
+
+#[test]
+fn flags_win_over_variables_over_files_in_order_over_defaults() {
+    let files =
+        ["journal: {durability: memory, group_window: 1ms}", "journal: {group_window: 2ms}"];
+    let variables = [("SIDELIGHT__JOURNAL__GROUP_WINDOW", "3ms"), ("SIDELIGHT_OTHER", "x")];
+    let all = loaded(&files, &variables, &["journal.group_window=5ms"]);
+    assert_eq!(all.config.journal.group_window.as_millis(), 5);
+    assert_eq!(all.config.journal.durability, Durability::Memory);
+    assert_eq!(loaded(&files, &variables, &[]).config.journal.group_window.as_millis(), 3);
+    assert_eq!(loaded(&files, &[], &[]).config.journal.group_window.as_millis(), 2);
+    let origins: Vec<String> =
+        all.origins().iter().map(|o| format!("{} = {} ({})", o.key, o.value, o.place)).collect();
+    assert_eq!(
+        origins,
+        ["journal.durability = memory (config.yaml:1:23)", "journal.group_window = 5ms (--set)"]
+    );
+}
+
+#[test]
+fn lists_and_mappings_can_be_given_as_flags() {
+    let set = [
+        "exporters.otlp_http/b.endpoint=http://b:4318",
+        "exporters.otlp_http/b.signals=[traces, logs]",
+        "exporters.otlp_http/b.headers={a: x}",
+    ];
+    let loaded = loaded(&[], &[], &set);
+    let it = &loaded.config.export.destinations[0];
+    assert_eq!(it.signals.iter().count(), 2);
+    let Target::Otlp(client) = &it.target else { panic!() };
+    assert_eq!(client.headers[0].1.expose(), "x");
+}
+
+#[test]
+fn a_variable_in_a_file_is_a_value_and_never_yaml() {
+    let text = "admin: {endpoint: '${env:HOST:-127.0.0.1}:${env:PORT}'}\n\
+                exporters: {otlp_http: {endpoint: 'http://b', headers: {a: '${env:EVIL}', b: $$x}}}\n\
+                receivers: {otlp: {auth: {bearer_token_file: '${env:NONE:-}'}}}\n";
+    let loaded = loaded(&[text], &[("PORT", "9999"), ("EVIL", "{x: [1")], &[]);
+    assert_eq!(loaded.config.api.endpoint, ([127, 0, 0, 1], 9999).into());
+    let Target::Otlp(client) = &loaded.config.export.destinations[0].target else { panic!() };
+    let values: Vec<&str> = client.headers.iter().map(|(_, v)| v.expose()).collect();
+    assert_eq!(values, ["{x: [1", "$x"]);
+    assert!(loaded.config.receive.listeners[0].auth.is_none());
+}
+
+#[test]
+fn a_reload_knows_what_needs_a_restart() {
+    let old = loaded(&["shutdown_timeout: 1s"], &[], &[]);
+    let text = "shutdown_timeout: 2s\njournal: {durability: os}\nexporters: {debug: }";
+    assert_eq!(old.needs_restart(&loaded(&[text], &[], &[])), ["journal.durability"]);
+    assert!(old.needs_restart(&old).is_empty());
+}
