@@ -346,7 +346,9 @@ fn a_call_of_grpc_is_counted_by_the_status_of_its_trailers() {
             let body = http_body_util::Full::new(Bytes::from_static(b"reply"));
             let body =
                 body.with_trailers(std::future::ready(Some(Ok(HeaderMap::from_iter(trailers)))));
-            async { Ok::<_, Infallible>(Response::new(body)) }
+            let answer = Response::builder().header("content-type", "application/grpc");
+            let answer = answer.body(body).unwrap();
+            async { Ok::<_, Infallible>(answer) }
         });
         async move {
             let answer = sidelight::http::server().layer(service).oneshot(asked).await.unwrap();
@@ -368,10 +370,60 @@ fn a_call_of_grpc_is_counted_by_the_status_of_its_trailers() {
     assert_eq!(told.total(DURATION, &[]), 0.0);
     let spans = told.spans();
     assert_eq!(spans[0].name, "shop.Orders/Place");
+    assert_eq!(Told::attribute(&spans[0], "rpc.method").as_deref(), Some("shop.Orders/Place"));
+    assert_eq!(spans[2].name, "grpc", "a method that nobody implements is no name");
     assert_eq!(
         Told::attribute(&spans[1], "rpc.response.status_code").as_deref(),
         Some("UNAVAILABLE")
     );
+}
+
+#[test]
+fn what_only_its_caller_calls_grpc_is_counted_as_http() {
+    let told = Told::new();
+    let router = Router::new()
+        .route("/orders/{id}", get(|| async { "an order" }).post(|| async { "placed" }))
+        .layer(sidelight::http::server());
+    let post = |path: String| {
+        Request::post(path).header("content-type", "application/grpc").body(Body::empty()).unwrap()
+    };
+    run(async {
+        for number in 0..250 {
+            let asked = post(format!("/junk/{number}"));
+            text(router.clone().oneshot(asked).await.unwrap()).await;
+        }
+        text(router.clone().oneshot(post("/orders/1".to_owned())).await.unwrap()).await;
+    });
+    assert_eq!(told.series("rpc.server.call.duration", &[]).len(), 0);
+    assert_eq!(told.total(DURATION, &["http.response.status_code=404"]), 250.0);
+    let orders = ["http.route=/orders/{id}", "http.response.status_code=200"];
+    assert_eq!(told.total(DURATION, &orders), 1.0);
+    assert_eq!(told.total("http.server.active_requests", &[]), 0.0);
+    let spans = told.spans();
+    assert_eq!(spans[0].name, "POST");
+    let order = spans.last().unwrap();
+    assert_eq!(order.name, "POST /orders/{id}");
+    assert_eq!(Told::attribute(order, "http.route").as_deref(), Some("/orders/{id}"));
+    assert_eq!(Told::attribute(order, "http.response.status_code").as_deref(), Some("200"));
+    assert_eq!(Told::attribute(order, "rpc.system.name"), None);
+}
+
+#[test]
+fn a_route_that_the_answer_tells_of_is_the_metrics_and_the_spans() {
+    let told = Told::new();
+    let answer = || {
+        let mut answer = Response::new(Body::empty());
+        answer.extensions_mut().insert(sidelight::http::Route("/articles/{id}"));
+        answer
+    };
+    run(async {
+        let answer = answers(answer).oneshot(request("/articles/7")).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+    });
+    assert_eq!(told.total(DURATION, &["http.route=/articles/{id}"]), 1.0);
+    let spans = told.spans();
+    assert_eq!(spans[0].name, "GET /articles/{id}");
+    assert_eq!(Told::attribute(&spans[0], "http.route").as_deref(), Some("/articles/{id}"));
 }
 
 #[test]

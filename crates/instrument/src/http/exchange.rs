@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) key: Key,
     /// The method of a gRPC call that is no label yet.
     unnamed: Option<Box<str>>,
+    /// The route of HTTP, should what looks like a gRPC call turn out to be none.
+    route: Name,
     pub(crate) current: Current,
     pub(crate) span: Span,
     started: Started,
@@ -66,6 +68,7 @@ impl Exchange {
         Self {
             key,
             unnamed: (known == Some(None)).then(|| called.into()),
+            route: asked.route,
             current: Current::default(),
             span: Span::none(),
             started: Started::now(),
@@ -83,6 +86,15 @@ impl Exchange {
         self.unnamed
             .as_deref()
             .or_else(|| self.key.route.text().filter(|_| self.key.kind.is_grpc()))
+    }
+
+    /// Takes the route that the answer tells of.
+    pub(crate) fn routed(&mut self, route: Name) {
+        self.route = route;
+        if !self.key.kind.is_grpc() {
+            self.key.route = route;
+            super::spans::routed(&self.span, self.key);
+        }
     }
 
     /// Runs `then` as part of this exchange: in its span, with its request and route.
@@ -104,17 +116,31 @@ impl Exchange {
         body: &impl http_body::Body,
     ) -> bool {
         self.responded = true;
-        if self.key.kind.is_grpc() {
-            self.trailers(headers);
-        } else {
-            self.key.status = Some(status.as_u16());
-        }
+        self.head(status, headers);
         self.announced = body.size_hint().exact().or_else(|| content_length(headers));
         let bodiless = self.key.method == Method::Head
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || (self.key.method == Method::Connect && status.is_success());
         bodiless || body.is_end_stream()
+    }
+
+    /// Takes the status of the answer.
+    pub(crate) fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.trailers(headers);
+        if self.key.kind == Kind::GrpcServer && self.key.status.is_none() && !is_call(status, headers) {
+            self.is_http();
+        }
+        if !self.key.kind.is_grpc() {
+            self.key.status = Some(status.as_u16());
+        }
+    }
+
+    /// Whoever asks can say that it is gRPC; who answered did not speak it.
+    fn is_http(&mut self) {
+        self.unnamed = None;
+        (self.key.kind, self.key.route) = (Kind::HttpServer, self.route);
+        super::spans::routed(&self.span, self.key);
     }
 
     /// Takes the length of a body that is not seen.
@@ -167,19 +193,28 @@ impl Exchange {
         self.span = Span::none();
     }
 
-    /// A call that ended in order without saying how is unknown; what nobody implements is no label, so that callers cannot
-    /// fill the table.
+    /// A call that ended in order without saying how is unknown. What a server has not said the end of, or that nobody
+    /// implements it, is no label, so that callers cannot fill the table.
     fn end_grpc(&mut self) {
         const UNKNOWN: u16 = 2;
         const UNIMPLEMENTED: u16 = 12;
+        if let Some(called) = self.unnamed.take() {
+            let foreign = matches!(self.key.status, None | Some(UNIMPLEMENTED));
+            let foreign = foreign && self.key.kind.is_server();
+            self.key.route = if foreign { Name::OTHER } else { METHODS.intern(&called) };
+            if self.key.kind.is_server() {
+                super::spans::routed(&self.span, self.key);
+            }
+        }
         if self.key.fault == Fault::None {
             self.key.status = self.key.status.or(Some(UNKNOWN));
         }
-        if let Some(called) = self.unnamed.take() {
-            let foreign = self.key.kind.is_server() && self.key.status == Some(UNIMPLEMENTED);
-            self.key.route = if foreign { Name::OTHER } else { METHODS.intern(&called) };
-        }
     }
+}
+
+/// Whether this head of an answer may be one to a gRPC call.
+fn is_call(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::OK && is_grpc(headers)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Middleware for reqwest, by `reqwest-middleware`.
 
-use http::{Extensions, Uri, header::HeaderMap};
+use http::{Extensions, Uri};
 use reqwest_middleware::reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 use tracing::Instrument as _;
@@ -55,6 +55,8 @@ impl Middleware for Reqwest {
             Ok(response) => {
                 exchange.key.version = Version::of(response.version());
                 exchange.head(response.status(), response.headers());
+                // A head is all that is seen of an answer: its body is as long as it says.
+                exchange.announced(response.headers());
                 exchange.finish();
             }
             Err(error) => exchange.fail(fault(error)),
@@ -63,14 +65,4 @@ impl Middleware for Reqwest {
     }
 }
 
-/// A head is all that is seen of an answer: its body is as long as it says.
-impl Exchange {
-    fn head(&mut self, status: http::StatusCode, headers: &HeaderMap) {
-        if self.key.kind.is_grpc() {
-            self.trailers(headers);
-        } else {
-            self.key.status = Some(status.as_u16());
-        }
-        self.announced(headers);
-    }
-}
+

@@ -118,7 +118,7 @@ fn route<A>(request: &Request<A>) -> Name {
 
 fn note(exchange: &mut Exchange, head: &mut Parts) {
     if let Some(Route(route)) = head.extensions.get() {
-        exchange.key.route = ROUTES.intern(route);
+        exchange.routed(ROUTES.intern(route));
     }
     if let Some(id) = &exchange.current.request_id {
         propagate::put_request_id(id, &mut head.headers);

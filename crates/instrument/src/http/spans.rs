@@ -3,6 +3,8 @@
 //! Source: OpenTelemetry semantic conventions 1.44, HTTP spans and RPC spans. The query of a URL is left out: it holds secrets
 //! more often than it helps.
 
+use std::borrow::Cow;
+
 use opentelemetry::trace::TraceContextExt;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
@@ -12,45 +14,36 @@ use super::exchange::{Asked, Exchange};
 use super::propagate;
 use super::series::{Key, Kind};
 use super::words::grpc_word;
+use crate::interned::Name;
 
-/// The span of a request that came in. It continues the caller's trace if `trusted`.
+/// The span of a request that came in. It continues the caller's trace if `trusted`. Which protocol it is tells the answer:
+/// until then what looks like gRPC has no name of its own.
 pub(crate) fn server(exchange: &Exchange, asked: &Asked<'_>, trusted: bool) -> Span {
-    let span = match exchange.rpc_method() {
-        Some(called) => info_span!(
-            target: "sidelight::http",
-            "rpc server",
-            otel.name = called,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            rpc.system.name = "grpc",
-            rpc.method = called,
-            rpc.response.status_code = Empty,
-            error.type = Empty,
-            request_id = Empty,
-        ),
-        None => info_span!(
-            target: "sidelight::http",
-            "http server",
-            otel.name = Empty,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            http.request.method = exchange.key.method.text(),
-            http.route = exchange.key.route.text(),
-            http.response.status_code = Empty,
-            http.response.body.size = Empty,
-            url.path = asked.path,
-            url.scheme = asked.scheme.text(),
-            network.protocol.version = asked.version.text(),
-            error.type = Empty,
-            request_id = Empty,
-        ),
-    };
+    let key = exchange.key;
+    let grpc = key.kind.is_grpc();
+    let span = info_span!(
+        target: "sidelight::http",
+        "http server",
+        otel.name = Empty,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = key.method.text(),
+        http.route = key.route.text().filter(|_| !grpc),
+        http.response.status_code = Empty,
+        http.response.body.size = Empty,
+        url.path = asked.path,
+        url.scheme = asked.scheme.text(),
+        network.protocol.version = asked.version.text(),
+        rpc.system.name = Empty,
+        rpc.method = Empty,
+        rpc.response.status_code = Empty,
+        error.type = Empty,
+        request_id = Empty,
+    );
     if span.is_disabled() {
         return span;
     }
-    if exchange.rpc_method().is_none() {
-        record_name(&span, exchange.key);
-    }
+    span.record("otel.name", &*name(key));
     if let Some(id) = &exchange.current.request_id {
         span.record("request_id", id.as_str());
     }
@@ -100,22 +93,31 @@ pub(crate) fn client(exchange: &Exchange, asked: &Asked<'_>) -> Span {
         ),
     };
     if !span.is_disabled() && exchange.rpc_method().is_none() {
-        record_name(&span, exchange.key);
+        span.record("otel.name", &*name(exchange.key));
     }
     span
 }
 
-fn record_name(span: &Span, key: Key) {
+/// Says what only the answer told: the route of HTTP, the method of gRPC.
+pub(crate) fn routed(span: &Span, key: Key) {
+    if span.is_disabled() {
+        return;
+    }
+    if !key.kind.is_grpc() {
+        span.record("http.route", key.route.text());
+    }
+    // Recorded, a name changes nothing of a span that was entered.
+    span.context().span().update_name(name(key));
+}
+
+fn name(key: Key) -> Cow<'static, str> {
     match key.route.text() {
-        Some(route) => {
-            span.record(
-                "otel.name",
-                format_args!("{} {route}", key.method.span_word()).to_string(),
-            );
+        // A method that is no label is no name either.
+        called if key.kind.is_grpc() => {
+            called.filter(|_| key.route != Name::OTHER).unwrap_or("grpc").into()
         }
-        None => {
-            span.record("otel.name", key.method.span_word());
-        }
+        Some(route) => format!("{} {route}", key.method.span_word()).into(),
+        None => key.method.span_word().into(),
     }
 }
 
@@ -123,6 +125,10 @@ fn record_name(span: &Span, key: Key) {
 pub(crate) fn end(span: &Span, key: Key, response_bytes: Option<u64>) {
     if span.is_disabled() {
         return;
+    }
+    if key.kind == Kind::GrpcServer {
+        span.record("rpc.system.name", "grpc");
+        span.record("rpc.method", key.route.text());
     }
     if let Some(status) = key.status {
         if key.kind.is_grpc() {

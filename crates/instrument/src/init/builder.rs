@@ -13,6 +13,7 @@ use super::direct::{Deliver, Direct};
 use super::endpoint::Endpoint;
 use super::env::{self, Environment, Exporter};
 use super::error::StartError;
+use super::filter::Filter;
 use super::gate::Gate;
 use super::io::IoThread;
 use super::otlp::Wanted;
@@ -186,7 +187,7 @@ impl Init {
         let environment = Environment::read(lookup);
         let claim =
             if self.local { None } else { Some(Claim::take().ok_or(StartError::AlreadyInit)?) };
-        let filter = subscriber::filter(lookup, self.filter.as_deref())?;
+        let filter = Filter::read(lookup, self.filter.as_deref())?;
         if self.subscriber && !self.local && tracing::dispatcher::has_been_set() {
             return Err(StartError::SubscriberInstalled);
         }

@@ -56,6 +56,7 @@ mod direct;
 mod endpoint;
 mod env;
 mod error;
+mod filter;
 mod gate;
 mod http;
 mod io;
