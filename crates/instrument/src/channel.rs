@@ -7,10 +7,12 @@ use std::fmt;
 use tokio::sync::mpsc;
 pub use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 
+use crate::queue::Room;
 use crate::{Queue, RejectReason, Ticket};
 
 /// Makes a channel that `queue` tells of: `sidelight.queue.size`, `.capacity`, `.item.wait.duration`, and `.rejected` for
-/// what was refused because it was full or closed, or was still in it when the receiver went.
+/// what was refused because it was full or closed, or was still in it when the receiver went. Several channels of one queue
+/// are added up.
 ///
 /// # Panics
 /// If `capacity` is 0, as tokio's does.
@@ -30,8 +32,8 @@ use crate::{Queue, RejectReason, Ticket};
 #[must_use]
 pub fn bounded<T>(queue: &'static Queue, capacity: usize) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = mpsc::channel(capacity);
-    queue.sample(0, u64::try_from(capacity).unwrap_or(u64::MAX));
-    (Sender { sender, queue }, Receiver { receiver })
+    let room = queue.channel(u64::try_from(capacity).unwrap_or(u64::MAX));
+    (Sender { sender, queue }, Receiver { receiver, _room: room })
 }
 
 struct Entry<T> {
@@ -116,6 +118,8 @@ impl<T> fmt::Debug for Sender<T> {
 /// The end that receives.
 pub struct Receiver<T> {
     receiver: mpsc::Receiver<Entry<T>>,
+    /// Nothing can be in a channel whose receiver went.
+    _room: Room,
 }
 
 impl<T> Receiver<T> {
@@ -177,5 +181,25 @@ mod tests {
             ))
         };
         assert_eq!((refused("full"), refused("discarded"), refused("closed")), (1.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn channels_of_one_queue_are_added_up_and_one_that_is_made_anew_forgets_nothing() {
+        static SHARDS: Queue = Queue::new("channel.shards");
+        let captured = capture();
+        let of = |name: &str| {
+            let labels = "queue.name=channel.shards,queue.type=task";
+            captured.value(&format!("sidelight.queue.{name}{{{labels}}}"))
+        };
+        let (first, mut received) = bounded(&SHARDS, 3);
+        first.try_send(1).unwrap();
+        first.try_send(2).unwrap();
+        let (second, other) = bounded(&SHARDS, 5);
+        second.try_send(3).unwrap();
+        assert_eq!((of("size"), of("capacity")), (3.0, 8.0));
+        drop((second, other));
+        assert_eq!((of("size"), of("capacity")), (2.0, 3.0));
+        received.try_recv().unwrap();
+        assert_eq!((of("size"), of("capacity")), (1.0, 3.0));
     }
 }

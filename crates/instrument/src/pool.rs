@@ -160,6 +160,15 @@ impl Pool {
         self.state().idle(connection);
     }
 
+    /// It was never in use, though it was said to be.
+    pub(crate) fn never_used(&self, connection: ConnectionId) {
+        self.state().slots(|slots| {
+            if let Some(slot) = slots.get(connection) {
+                (slot.used, slot.uses) = (None, 0);
+            }
+        });
+    }
+
     /// It was closed.
     pub fn closed(&self, connection: ConnectionId, why: CloseReason) {
         self.state().closed(connection, why, "");

@@ -208,6 +208,16 @@ impl Queue {
         }
     }
 
+    /// Makes room for as many entries more, in a channel.
+    pub(crate) fn channel(&self, capacity: u64) -> Room {
+        let state = self.on.load(Ordering::Relaxed).then(|| Arc::clone(self.state()));
+        if let Some(state) = &state {
+            state.follows.store(true, Ordering::Relaxed);
+            state.channels.fetch_add(capacity, Ordering::Relaxed);
+        }
+        Room { state, capacity }
+    }
+
     /// Follows an entry: it waits until [`Ticket::start`], and is discarded if the ticket is dropped before.
     #[inline]
     pub fn enqueued(&self) -> Ticket {
@@ -246,6 +256,7 @@ impl Queue {
                 follows: AtomicBool::new(false),
                 tracked: AtomicI64::new(0),
                 capacity: AtomicU64::new(self.capacity),
+                channels: AtomicU64::new(0),
                 window: Window::default(),
                 overfull: AtomicBool::new(false),
                 looks: Mutex::default(),
@@ -270,6 +281,8 @@ struct State {
     follows: AtomicBool,
     tracked: AtomicI64,
     capacity: AtomicU64,
+    /// The capacities of all channels, which go before what was said.
+    channels: AtomicU64,
     window: Window,
     overfull: AtomicBool,
     looks: Mutex<Vec<Look>>,
@@ -335,7 +348,15 @@ impl State {
     fn moved(&self, by: i64) {
         let len = self.tracked.fetch_add(by, Ordering::Relaxed) + by;
         let len = u64::try_from(len).unwrap_or(0);
-        self.level(QueueDepth { len, capacity: self.capacity.load(Ordering::Relaxed) });
+        self.level(QueueDepth { len, capacity: self.capacity() });
+    }
+
+    #[inline]
+    fn capacity(&self) -> u64 {
+        match self.channels.load(Ordering::Relaxed) {
+            0 => self.capacity.load(Ordering::Relaxed),
+            channels => channels,
+        }
     }
 
     /// It is as full as this.
@@ -379,7 +400,7 @@ impl State {
         let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let followed = self.follows.load(Ordering::Relaxed).then(|| QueueDepth {
             len: u64::try_from(self.tracked.load(Ordering::Relaxed)).unwrap_or(0),
-            capacity: self.capacity.load(Ordering::Relaxed),
+            capacity: self.capacity(),
         });
         looked.or(followed)
     }
@@ -414,6 +435,22 @@ impl Observed for State {
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What a channel can hold, until dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// None of a queue that was switched off.
+    state: Option<Arc<State>>,
+    capacity: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(state) = &self.state {
+            state.channels.fetch_sub(self.capacity, Ordering::Relaxed);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::{Span as _, Tracer, TracerProvider};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -193,6 +194,64 @@ fn a_queue_that_is_full_drops_and_counts() {
     assert!((10_000 - 2048 - 512..=10_000 - 2048).contains(&counts.queue_full), "{counts:?}");
     let ended = telemetry.shutdown_within(Duration::from_millis(300));
     assert!(matches!(ended, Err(FlushError::Timeout(_))), "{ended:?}");
+}
+
+/// How many threads of that name the process has.
+#[cfg(target_os = "linux")]
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    // The kernel keeps 15 bytes of a name.
+    let name = name.get(..15).unwrap_or(name);
+    let named = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+    tasks.filter_map(|task| named(task).ok()).filter(|of| of.trim_end() == name).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn flushes_that_hang_do_not_pile_up_threads() {
+    struct Stuck;
+    impl Deliver for Stuck {
+        fn deliver(&self, _: Signal, _: Vec<u8>) -> Delivering {
+            Box::pin(pending())
+        }
+    }
+    let telemetry = local().deliver(Stuck).shutdown_timeout(Duration::from_millis(20)).start();
+    let telemetry = telemetry.unwrap();
+    telemetry.meter_provider().meter("misuse").u64_counter("orders").build().add(1, &[]);
+    for _ in 0..40 {
+        assert!(telemetry.flush_blocking().is_err());
+    }
+    let left = threads("sidelight-metrics");
+    assert!(left < 20, "{left} of 40");
+}
+
+#[test]
+fn records_after_the_end_do_not_fill_the_queue() {
+    use opentelemetry::logs::{Logger as _, LoggerProvider as _};
+    let telemetry = local().deliver(Kept::default()).start().unwrap();
+    let logger = telemetry.logger_provider().logger("misuse");
+    let heard = Arc::new(Mutex::new(0));
+    let layer = Heard(Arc::clone(&heard));
+    telemetry.shutdown().unwrap();
+    let subscriber =
+        tracing_subscriber::Layer::with_subscriber(layer, tracing_subscriber::registry());
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..3000 {
+            logger.emit(logger.create_log_record());
+        }
+    });
+    assert_eq!(*heard.lock().unwrap(), 0, "no line says that the queue is full");
+}
+
+/// Counts the warnings of the crate.
+struct Heard(Arc<Mutex<usize>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Heard {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if event.metadata().target() == "sidelight" {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
 }
 
 #[test]

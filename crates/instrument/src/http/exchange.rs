@@ -128,7 +128,10 @@ impl Exchange {
     /// Takes the status of the answer.
     pub(crate) fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.trailers(headers);
-        if self.key.kind == Kind::GrpcServer && self.key.status.is_none() && !is_call(status, headers) {
+        if self.key.kind == Kind::GrpcServer
+            && self.key.status.is_none()
+            && !is_call(status, headers)
+        {
             self.is_http();
         }
         if !self.key.kind.is_grpc() {

@@ -64,5 +64,3 @@ impl Middleware for Reqwest {
         answer
     }
 }
-
-

@@ -275,7 +275,7 @@ impl Making<'_> {
         let logger = providers::logger(resource.clone(), of_logs, records);
         let observed = !self.init.local && !self.environment.disabled;
         let sketches = self.sketches(resource)?;
-        Ok(Providers { tracer, meter, logger, observed, sketches })
+        Ok(Providers { tracer, meter, logger, observed, sketches, turns: Arc::default() })
     }
 
     /// Where logs go by OTLP, unless handles record elsewhere.

@@ -12,7 +12,7 @@ use opentelemetry::Context;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Name resolution, and flushes that a panic asked for.
+/// Name resolution.
 const BLOCKING_THREADS_MAX: usize = 4;
 
 /// The running thread.

@@ -72,6 +72,7 @@ mod subscriber;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
+mod turns;
 
 pub use builder::{Init, init};
 pub use direct::{Deliver, DeliverError, Delivering};

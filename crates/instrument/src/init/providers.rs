@@ -26,8 +26,9 @@ use super::delivery::{Delivery, Destination};
 use super::error::FlushError;
 use super::gate::{Gate, GatedLogs, GatedSpans};
 use super::outage::Ledger;
-use super::signal::Signal;
+use super::signal::{PerSignal, Signal};
 use super::sketches::Sketches;
+use super::turns::Turn;
 use crate::names::view;
 use crate::observe::refresh;
 
@@ -47,6 +48,8 @@ pub(crate) struct Providers {
     pub(crate) observed: bool,
     /// Of users of features.
     pub(crate) sketches: Option<Arc<Sketches<Destination<OtlpLogExporter>>>>,
+    /// To flush.
+    pub(crate) turns: Arc<PerSignal<Turn>>,
 }
 
 /// The queue of each, as the environment says, else the SDK's default.
@@ -146,10 +149,10 @@ impl Providers {
             let stage =
                 std::thread::Builder::new().name(format!("sidelight-{signal}")).spawn(move || {
                     let _suppressed = Context::enter_telemetry_suppressed_scope();
-                    _ = done.send((signal, providers.one(signal, wish, bound)));
+                    _ = done.send((signal, providers.stage(signal, wish, bound)));
                 });
             if stage.is_err() {
-                results.push((signal, self.one(signal, wish, left(deadline))));
+                results.push((signal, self.stage(signal, wish, left(deadline))));
                 continue;
             }
             let last = begun + 1 == Signal::ALL.len();
@@ -176,6 +179,17 @@ impl Providers {
     fn send_sketches(&self, bound: Duration) {
         if let Some(sketches) = &self.sketches {
             sketches.flush(bound);
+        }
+    }
+
+    /// A flush waits for its turn; the end does not.
+    fn stage(&self, signal: Signal, wish: Wish, bound: Duration) -> OTelSdkResult {
+        if wish == Wish::Shutdown {
+            return self.one(signal, wish, bound);
+        }
+        match self.turns.get(signal).take(bound) {
+            Some(_turn) => self.one(signal, wish, bound),
+            None => Err(OTelSdkError::Timeout(bound)),
         }
     }
 

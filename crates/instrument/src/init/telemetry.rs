@@ -24,6 +24,7 @@ use super::providers::{Providers, Wish};
 use super::signal::Signal;
 use super::signals;
 use super::subscriber;
+use super::turns::Asked;
 use crate::layer::{self, trimmed};
 use crate::logs::OtlpLogs;
 use crate::panic_hook::{self, Recorder};
@@ -106,6 +107,8 @@ pub(crate) struct Shared {
     installed: Mutex<Option<(meter::Installed, layer::Installed)>>,
     ended: AtomicBool,
     ending: Mutex<()>,
+    /// Flushes by panics.
+    asked: Arc<Asked>,
 }
 
 impl Telemetry {
@@ -131,6 +134,7 @@ impl Telemetry {
             installed: Mutex::new(installed),
             ended: AtomicBool::new(false),
             ending: Mutex::new(()),
+            asked: Arc::default(),
         });
         let panics = (parts.panic_hook && parts.enabled).then(|| recorder(&shared));
         if let Some(panics) = &panics {
@@ -315,18 +319,20 @@ impl Shared {
         if ended { result } else { result.and(Err(FlushError::Timeout(bound))) }
     }
 
-    /// Lets the I/O thread's helper flush; `wait` for at most that long.
+    /// Lets another thread flush; `wait` for at most that long.
     pub(crate) fn flush_beside(self: &Arc<Self>, wait: Option<Duration>) {
         if self.forked() || self.ended.load(Ordering::Acquire) {
             return;
         }
         let shared = Arc::clone(self);
-        let bound = wait.unwrap_or(self.shutdown_timeout);
+        let Some(wait) = wait else {
+            self.asked.ask(move || _ = shared.flush(shared.shutdown_timeout));
+            return;
+        };
         let (done, ended) = std::sync::mpsc::sync_channel(1);
-        self.io.handle().spawn_blocking(move || {
-            _ = done.send(shared.flush(bound));
-        });
-        if let Some(wait) = wait {
+        let flush = move || _ = done.send(shared.flush(wait));
+        let thread = std::thread::Builder::new().name("sidelight-flush".to_owned()).spawn(flush);
+        if thread.is_ok() {
             _ = ended.recv_timeout(wait);
         }
     }

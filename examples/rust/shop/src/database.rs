@@ -32,7 +32,7 @@ pub async fn open() -> Result<SqlitePool, Error> {
         .connect_with(options)
         .await?;
     let sized = pool.clone();
-    followed.size(move || (!sized.is_closed()).then(|| sized.size() as usize));
+    followed.size(move || (!sized.is_closed()).then(|| (sized.size() as usize, sized.num_idle())));
 
     sqlx::query("CREATE TABLE IF NOT EXISTS articles (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
         .execute(&pool)
