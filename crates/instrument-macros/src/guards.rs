@@ -17,6 +17,8 @@ pub(crate) fn cached_lookup(arguments: TokenStream, function: TokenStream) -> Re
     }
     let parts = Parts {
         before: quote!(let mut __lookup = #library::Cache::lookup(&#cache);),
+        // It was asked, and nobody knows whether it would have had it.
+        cancelled: quote!(__lookup.error();),
         after: quote!(__lookup.result(#library::Found::result(&__result));),
         ..Parts::default()
     };

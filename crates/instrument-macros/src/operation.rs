@@ -1,4 +1,4 @@
-//! `#[op]`: each call is an operation, and a span.
+//! `#[op]`: each call is an operation, and a span. The operation is defined by the arguments, or is a static that they name.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -16,6 +16,7 @@ const KNOWN: &[&str] = &[
     "fields",
     "err",
     "active",
+    "detailed",
     "span",
     "error_type",
     "ok_if",
@@ -33,14 +34,20 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
     let arguments = Arguments::read(arguments, KNOWN)?;
     let function: Function = syn::parse2(function)?;
     let library = arguments.library();
+    let handle = handle(&arguments)?;
     let name = name(&arguments, &function)?;
     let span = span(&arguments)?;
     let cancelled = (span != Span::None)
         .then(|| quote!(__ends.with(::core::option::Option::Some("cancelled"));));
     let fields = fields(&arguments, span)?;
-    let operation = definition(&arguments, &library, &name)?;
+    let operation = match handle {
+        Some(handle) => quote!(let __operation: &'static #library::Operation = &#handle;),
+        None => definition(&arguments, &library, &name)?,
+    };
+    // The name of a span's metadata is a constant, which that of a static is not.
+    let renamed = handle.map(|handle| quote!("otel.name" = #library::Operation::name(&#handle),));
     let mut parts = Parts {
-        before: quote!(let mut __one = __OPERATION.start();),
+        before: quote!(let mut __one = __operation.start();),
         cancelled: quote!(__one.outcome(#library::Outcome::Cancelled); #cancelled),
         after: judged(&arguments, &function, &library, span)?,
         ..Parts::default()
@@ -57,6 +64,7 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
             quote! {
                 let __span = #library::probe::tracing::info_span!(
                     #name,
+                    #renamed
                     "otel.status_code" = #library::probe::tracing::field::Empty,
                     "error.type" = #library::probe::tracing::field::Empty,
                     #given
@@ -70,6 +78,10 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
                 let before = parts.before;
                 quote!(let mut __ends = #library::probe::Ends::of(__span); #before)
             };
+            let name = match handle {
+                Some(_) => quote!(__operation.name()),
+                None => quote!(#name),
+            };
             quote! {
                 let mut __span = #library::layer::Span::start(#name);
                 #(#set)*
@@ -80,9 +92,21 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> Result<To
     Ok(function.wrapped(&library, &parts))
 }
 
+/// The static that is named first, if it is no text.
+fn handle(arguments: &Arguments) -> Result<Option<&Expr>> {
+    let Some(handle @ Expr::Path(_)) = &arguments.first else { return Ok(None) };
+    for name in ["name", "threshold", "slo", "active", "detailed"] {
+        if let Some(at) = arguments.span_of(name) {
+            let why = format!("`{name}` is said where the operation is defined, by its static");
+            return Err(Error::new(at, why));
+        }
+    }
+    Ok(Some(handle))
+}
+
 fn name(arguments: &Arguments, function: &Function) -> Result<String> {
     let named = arguments.text("name")?;
-    let first = arguments.first.as_ref();
+    let first = arguments.first.as_ref().filter(|first| !matches!(first, Expr::Path(_)));
     let first = first.map(|first| text(first, "the name of an operation")).transpose()?;
     match (first, named) {
         (Some(_), Some(named)) => {
@@ -134,7 +158,13 @@ fn definition(arguments: &Arguments, library: &TokenStream, name: &str) -> Resul
     if arguments.flag("active")? {
         built.extend(quote!(.active()));
     }
-    Ok(quote!(static __OPERATION: #library::Operation = #built;))
+    if let Some(rate) = arguments.value("detailed")? {
+        built.extend(quote!(.detailed(#rate)));
+    }
+    Ok(quote! {
+        static __OPERATION: #library::Operation = #built;
+        let __operation = &__OPERATION;
+    })
 }
 
 /// Tells the guard and the span how it ended.

@@ -10,6 +10,7 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 use crate::clock::Started;
 use crate::entry::{Detail, Entry};
 use crate::family::{Each, sorted};
+use crate::limits;
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::outcome::Outcome;
@@ -159,10 +160,12 @@ impl Feature {
 
     /// Notes that someone used it, where the use itself is recorded elsewhere.
     pub fn user(&self, user: &str) {
-        if self.on.load(Ordering::Relaxed)
-            && let Some(users) = self.users.get_or_init(|| users::of(self.name))
-        {
-            users.note(user);
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.users.get_or_init(|| users::of(self.name)) {
+            Some(users) => users.note(user),
+            None => limits::overflow("features with users"),
         }
     }
 

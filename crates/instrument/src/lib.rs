@@ -70,6 +70,8 @@ pub mod policy;
 mod pool;
 #[doc(hidden)]
 pub mod probe;
+#[cfg(feature = "process")]
+mod process;
 mod queue;
 mod retry;
 #[cfg_attr(

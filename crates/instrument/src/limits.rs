@@ -15,8 +15,8 @@ pub(crate) fn overflow(of: &str) {
     if OVERFLOWED.fetch_add(1, Ordering::Relaxed) == 0 {
         tracing::warn!(
             target: "sidelight",
-            "there are more {of} than series are kept of; what is beyond is recorded as `_OTHER` or otel.metric.overflow, and \
-             counted in sidelight.sdk.overflowed"
+            "there are more {of} than are kept apart; what is beyond is recorded as `_OTHER` or otel.metric.overflow where a \
+             series can be, and counted in sidelight.sdk.overflowed"
         );
     }
 }

@@ -212,11 +212,11 @@ pub(crate) fn dropped() -> u64 {
 /// Counts a record that found no meter.
 #[cold]
 pub(crate) fn drop_record() {
-    // A library's handles are no reason to speak up in an application that has no use for them.
     if !SWITCHED_OFF.load(Ordering::Relaxed) && DROPPED.fetch_add(1, Ordering::Relaxed) == 0 {
-        tracing::debug!(
+        tracing::warn!(
             target: "sidelight",
-            "no telemetry is running: what handles record is dropped, and counted in sidelight.sdk.dropped once one is"
+            "no telemetry is running: what handles record is dropped, and counted in sidelight.sdk.dropped once one is; \
+             sidelight::init starts it"
         );
     }
 }

@@ -25,6 +25,8 @@ pub enum Kind {
     Histogram,
     /// A sum that only grows, looked at when metrics are collected.
     ObservableCounter,
+    /// The same of what is no whole number.
+    ObservableSum,
     /// A sum that grows and shrinks, looked at when metrics are collected.
     ObservableUpDownCounter,
     /// A value, looked at when metrics are collected.
@@ -343,6 +345,19 @@ metrics! {
     GEN_AI_INFERENCE_PER_CHUNK = Histogram "gen_ai.client.inference.time_per_output_chunk" ["s"]
         ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
         in GEN_AI_SECONDS: "Time per output token after the first chunk.";
+
+    PROCESS_CPU_TIME = ObservableSum "process.cpu.time" ["s"]
+        ("cpu.mode") 2: "Total CPU seconds broken down by different CPU modes.";
+    PROCESS_MEMORY_USAGE = ObservableUpDownCounter "process.memory.usage" ["By"]
+        () 1: "The amount of physical memory in use.";
+    PROCESS_MEMORY_VIRTUAL = ObservableUpDownCounter "process.memory.virtual" ["By"]
+        () 1: "The amount of committed virtual memory.";
+    PROCESS_THREADS = ObservableUpDownCounter "process.thread.count" ["{thread}"]
+        () 1: "Process threads count.";
+    PROCESS_FILES = ObservableUpDownCounter "process.unix.file_descriptor.count" ["{file_descriptor}"]
+        () 1: "Number of unix file descriptors in use by the process.";
+    PROCESS_UPTIME = ObservableGauge "process.uptime" ["s"]
+        () 1: "The time the process has been running.";
 
     PANICS = Counter "sidelight.panics" ["{panic}"]
         ("location") 256: "Panics, by the place in the source.";

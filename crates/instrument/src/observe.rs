@@ -171,6 +171,14 @@ pub(crate) fn install(meter: &Meter, generation: u64) {
                 let builder = builder.with_description(said);
                 builder.with_callback(move |to| count(metric, generation, to)).build();
             }
+            Kind::ObservableSum => {
+                let builder = meter.f64_observable_counter(name).with_unit(unit);
+                let builder = builder.with_description(said);
+                let tell = move |to: &dyn AsyncInstrument<f64>| {
+                    tell(metric, generation, |value, of| to.observe(value, of));
+                };
+                builder.with_callback(tell).build();
+            }
             Kind::ObservableUpDownCounter => {
                 let builder = meter.i64_observable_up_down_counter(name).with_unit(unit);
                 let builder = builder.with_description(said);

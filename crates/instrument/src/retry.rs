@@ -19,6 +19,8 @@ use crate::outcome::{OTHER, Outcome};
 use crate::probe::Ends;
 
 const PAIRS_MAX: usize = 64;
+/// Of one operation that was counted elsewhere.
+const WAITS_TOLD_MAX: u32 = 100;
 
 /// How an attempt ended: attribute `attempt.result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +132,21 @@ impl Retry {
         }
     }
 
-    /// Records one whose retries were counted elsewhere, and the time they waited in all.
+    /// Records one whose retries were counted elsewhere, and the time they waited in all: as long each, since nobody says
+    /// otherwise, and without a reason.
     pub fn record(&self, outcome: Outcome, retries: u32, waited: Duration) {
-        if retries > 0 {
-            self.with(|bound| bound.wait("", retries - 1, waited));
-        }
+        self.with(|bound| {
+            let told = retries.min(WAITS_TOLD_MAX);
+            (0..told).for_each(|retry| bound.wait("", retry, waited / told));
+            if retries > 0 {
+                bound.failed("", Ended::Retry, retries);
+            }
+            match outcome {
+                Outcome::Ok => bound.succeeded.add(1),
+                Outcome::Error => bound.failed("", Ended::Exhausted, 1),
+                Outcome::Panic | Outcome::Cancelled => {}
+            }
+        });
         self.ended(outcome, retries);
     }
 
@@ -275,10 +287,10 @@ impl Retry {
 }
 
 impl Bound {
-    fn failed(&self, reason: &str, ended: Ended) {
+    fn failed(&self, reason: &str, ended: Ended, times: u32) {
         let (labels, values) = (["reason", "attempt.result"], [reason, ended.as_str()]);
         let bind = |attributes: &[KeyValue]| self.attempts.bind(attributes);
-        self.failed.get(&self.fixed, &labels, values, bind).add(1);
+        self.failed.get(&self.fixed, &labels, values, bind).add(times.into());
     }
 
     fn wait(&self, reason: &str, retry: u32, waited: Duration) {
@@ -345,7 +357,7 @@ impl Attempts<'_> {
 
     /// An attempt failed, and another one follows.
     pub(crate) fn failed(&mut self, reason: &str) {
-        self.retry.with(|bound| bound.failed(reason, Ended::Retry));
+        self.retry.with(|bound| bound.failed(reason, Ended::Retry, 1));
         self.retries = self.retries.saturating_add(1);
     }
 
@@ -374,7 +386,7 @@ impl Attempts<'_> {
     }
 
     fn gave_up(&mut self, reason: &str, ended: Ended) {
-        self.retry.with(|bound| bound.failed(reason, ended));
+        self.retry.with(|bound| bound.failed(reason, ended, 1));
         self.end(Outcome::Error);
     }
 
@@ -472,5 +484,23 @@ mod tests {
         assert_eq!(["ok", "error", "cancelled"].map(ended), [2.0, 2.0, 1.0].map(Some));
         let corrections = "sidelight.retry.corrections{operation.name=call,reason=too_long}";
         assert_eq!(all.get(corrections), Some(&1.0));
+    }
+
+    #[test]
+    fn retries_that_were_counted_elsewhere_are_attempts_with_a_wait_each() {
+        static ELSEWHERE: Retry = Retry::new("elsewhere");
+        let captured = capture();
+        ELSEWHERE.record(Outcome::Ok, 2, Duration::from_secs(3));
+        ELSEWHERE.record(Outcome::Error, 0, Duration::ZERO);
+        let of = |name: &str, labels: &str| {
+            captured.value(&format!("sidelight.retry.{name}{{{labels}operation.name=elsewhere}}"))
+        };
+        assert_eq!(of("attempts", "attempt.result=retry,"), 2.0);
+        assert_eq!(of("attempts", "attempt.result=success,"), 1.0);
+        assert_eq!(of("attempts", "attempt.result=exhausted,"), 1.0);
+        for number in ["0", "1"] {
+            let wait = format!("operation.name=elsewhere,retry.attempt={number}");
+            assert_eq!(captured.value(&format!("sidelight.retry.backoff.duration{{{wait}}}")), 1.0);
+        }
     }
 }

@@ -60,6 +60,8 @@ fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
     let kept = Kept::default();
     let telemetry =
         sidelight::init("entries").logs(LogFormat::Off).deliver(kept.clone()).start().unwrap();
+    #[sidelight::op("report", detailed = 1.0, span = false)]
+    fn report() {}
     tracing::info_span!("request").in_scope(|| {
         PLACE.record_error("sold_out", Duration::from_millis(250));
         drop(QUIET.start());
@@ -69,6 +71,7 @@ fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
         CHAT.start().succeeded();
         EXPORT.used().by("ada").fail();
         PEERS.track(()).close(CloseReason::Idle);
+        report();
     });
     telemetry.shutdown().unwrap();
     let records = kept.records();
@@ -91,6 +94,7 @@ fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
             "retry chat ok",
             "feature export error",
             "connection peers idle",
+            "operation report ok",
         ]
     );
     let first = entries.clone().next().unwrap();

@@ -11,7 +11,9 @@ use std::task::{Context, Poll, Waker};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use sidelight::{Backoff, Cache, Feature, FeatureKind, Pool, Retry, meter, names};
+use sidelight::{
+    Backoff, Cache, Feature, FeatureKind, Operation, Outcome, Pool, Retry, meter, names,
+};
 
 struct Recorded {
     provider: SdkMeterProvider,
@@ -247,6 +249,44 @@ fn methods_and_boxed_futures_are_operations() {
     assert_eq!(operations("method"), ["outcome=ok 1"]);
     assert_eq!(operations("named_by_itself"), ["outcome=ok 1"]);
     assert_eq!(operations("own kind"), ["error.type=empty,outcome=error 1"]);
+}
+
+#[test]
+fn an_operation_may_be_a_static_that_others_record_into() {
+    static PLACE: Operation = Operation::new("macro static");
+
+    #[sidelight::op(PLACE)]
+    fn placed() -> Result<(), OrderError> {
+        Ok(())
+    }
+    #[sidelight::op(PLACE, span = "direct", err)]
+    async fn places(fails: bool) -> Result<(), OrderError> {
+        if fails { Err(OrderError::SoldOut) } else { Ok(()) }
+    }
+    recorded();
+    placed().unwrap();
+    finish(places(false)).unwrap();
+    finish(places(true)).unwrap_err();
+    PLACE.record(Outcome::Ok, std::time::Duration::from_millis(1));
+    let ends = ["error.type=sold_out,outcome=error 1", "outcome=ok 3"];
+    assert_eq!(operations("macro static"), ends);
+}
+
+#[test]
+fn a_lookup_that_was_given_up_is_no_miss() {
+    static SLOW: Cache = Cache::new("macro slow");
+
+    #[sidelight::cached_lookup(SLOW)]
+    async fn slow() -> Option<u32> {
+        std::future::pending().await
+    }
+    recorded();
+    let mut lookup = Box::pin(slow());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(lookup.as_mut().poll(&mut context).is_pending());
+    drop(lookup);
+    let found = ["cache.result=error,cache.type=application 1"];
+    assert_eq!(series("sidelight.cache.requests", "macro slow"), found);
 }
 
 #[test]

@@ -62,5 +62,5 @@ fn without_a_start_every_handle_is_silent_but_for_one_line() {
     assert!(!sidelight::enabled());
     let lines = lines.0.lock().unwrap();
     let [line] = &lines[..] else { panic!("{lines:?}") };
-    assert!(line.starts_with("DEBUG sidelight: no telemetry is running"), "{line}");
+    assert!(line.starts_with("WARN sidelight: no telemetry is running"), "{line}");
 }

@@ -31,8 +31,8 @@ struct NotAFunction;
 #[sidelight::op("order.place", name = "place")]
 fn named_twice() {}
 
-#[sidelight::op(ORDER)]
-fn named_by_a_path() {}
+#[sidelight::op(ORDER, threshold = "2s")]
+fn a_static_that_is_defined_elsewhere() {}
 
 #[sidelight::op(threshold = 2)]
 fn threshold_without_unit() {}

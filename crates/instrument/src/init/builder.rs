@@ -188,8 +188,8 @@ impl Init {
         let claim =
             if self.local { None } else { Some(Claim::take().ok_or(StartError::AlreadyInit)?) };
         let filter = Filter::read(lookup, self.filter.as_deref())?;
-        if self.subscriber && !self.local && tracing::dispatcher::has_been_set() {
-            return Err(StartError::SubscriberInstalled);
+        if self.subscriber && !self.local {
+            subscriber::vacant()?;
         }
         let resource = detect(&self.identity, instance_id(), lookup);
         let io = IoThread::start().map_err(StartError::Thread)?;
@@ -200,6 +200,10 @@ impl Init {
         if claim.is_some() {
             global::set_tracer_provider(providers.tracer.clone());
             global::set_text_map_propagator(composite(&environment.propagators));
+        }
+        #[cfg(feature = "process")]
+        if claim.is_some() && !environment.disabled {
+            crate::process::start();
         }
         let telemetry = Telemetry::new(TelemetryParts {
             providers,

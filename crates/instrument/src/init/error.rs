@@ -19,6 +19,14 @@ pub enum StartError {
         "telemetry is started already: keep the guard of the first init, or use .local() for an instance of its own"
     )]
     AlreadyInit,
+    /// Telemetry of this process was started and has ended, and the subscriber that it installed cannot be replaced: spans and
+    /// log records of `tracing` have nowhere to go. With [`without_subscriber`](super::Init::without_subscriber) handles
+    /// record again.
+    #[error(
+        "telemetry was started and ended before, and its tracing subscriber cannot be replaced: keep one guard for the whole \
+         process, or call .without_subscriber() to record metrics again"
+    )]
+    Ended,
     /// The application installed a subscriber of its own.
     #[error(
         "a tracing subscriber is installed already: call .without_subscriber() and add telemetry.layer() to your own registry"

@@ -12,9 +12,10 @@
 //!
 //! # Who decides
 //!
-//! What code says goes before the environment, but for two values that name rather than decide: `OTEL_SERVICE_NAME` goes
-//! before the name given to [`init`](crate::init()), and `OTEL_RESOURCE_ATTRIBUTES` before what was found out. Without
-//! either, records go to the agent's Unix socket where its directory `/run/sidelight` exists, else to `127.0.0.1:4317`.
+//! What code says goes before the environment, but for what whoever runs the program decides without building it anew:
+//! `OTEL_SERVICE_NAME` goes before the name given to [`init`](crate::init()), `OTEL_RESOURCE_ATTRIBUTES` before what was found
+//! out, `RUST_LOG` before [`filter`](Init::filter), and `OTEL_SDK_DISABLED` and `OTEL_*_EXPORTER=none` or `console` before
+//! [`deliver`](Init::deliver) and [`endpoint`](Init::endpoint). Without either, records go to the agent's Unix socket where its directory `/run/sidelight` exists, else to `127.0.0.1:4317`.
 //! Nobody has to listen there: records are dropped and counted until someone does.
 //!
 //! | variable | meaning |
@@ -34,7 +35,11 @@
 //! | `OTEL_[SPAN_\|LOGRECORD_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters that are kept |
 //! | `OTEL_BSP_*`, `OTEL_BLRP_*`, `OTEL_SPAN_*_COUNT_LIMIT` | queues, batches and limits |
 //! | `OTEL_SEMCONV_STABILITY_OPT_IN` | `gen_ai_latest_experimental`: newer names of calls of language models |
-//! | `RUST_LOG` | what is logged and traced; `info` where unset |
+//! | `RUST_LOG` | what is logged and traced; `info` where unset. What this crate makes itself (spans of requests, its warnings, entries) stays at `info` unless `sidelight=..` is named or all is `off`; the crates that export are silent unless named |
+//!
+//! Sketches of the users of features ([`Feature`](crate::Feature)) go where logs go by OTLP, every minute: log records
+//! `sidelight.feature.sketch` in requests of their own. An agent merges them and never passes them on; a collector treats them
+//! as the log records that they are.
 //!
 //! A bad value is left out, and one warning names it.
 //!
@@ -44,6 +49,9 @@
 //! [`shutdown_timeout`](Init::shutdown_timeout) (5 s) in all. It never panics. That works wherever the guard is dropped: in
 //! an asynchronous `main` on a single-threaded runtime, in a task, in a program without a runtime, while a panic unwinds.
 //! What does not drop it is `std::process::exit` and a signal: [`Telemetry::install_signal_flush`] is for SIGTERM.
+//!
+//! A process has one subscriber of `tracing` for its life: a second start after the end is refused
+//! ([`StartError::Ended`]), but [`without_subscriber`](Init::without_subscriber), where handles record again.
 //!
 //! A process that forks leaves its threads behind: telemetry is started after the fork. The child's copy of an earlier guard
 //! delivers nothing, and says so ([`FlushError::Forked`]).

@@ -1,6 +1,7 @@
 //! The subscriber of `tracing` that an application gets which has none of its own.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -8,6 +9,17 @@ use super::error::StartError;
 use super::filter::Filter;
 use super::telemetry::Telemetry;
 use crate::logs::{LogFormat, stdout};
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Why there cannot be one: the process has one, which cannot be taken away.
+pub(crate) fn vacant() -> Result<(), StartError> {
+    match (tracing::dispatcher::has_been_set(), INSTALLED.load(Ordering::Relaxed)) {
+        (false, _) => Ok(()),
+        (true, true) => Err(StartError::Ended),
+        (true, false) => Err(StartError::SubscriberInstalled),
+    }
+}
 
 /// Makes it the process's.
 pub(crate) fn install(
@@ -19,7 +31,10 @@ pub(crate) fn install(
         .with(filter)
         .with(telemetry.layer())
         .with(stdout(format, telemetry.resource()));
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| StartError::SubscriberInstalled)
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|_| StartError::SubscriberInstalled)?;
+    INSTALLED.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Through `tracing` where there is a subscriber, else to standard error.

@@ -131,7 +131,9 @@ impl Call {
         }
     }
 
-    /// Takes the bytes of a streamed answer as they arrive, and looks for usage in them.
+    /// Takes the bytes of a streamed answer as they arrive, and looks for usage in them. Bedrock's stream is binary: say
+    /// [`first_chunk`](Self::first_chunk), give the JSON of its `metadata` event to
+    /// [`UsageStream::event`](super::UsageStream::event), and [`finish`](Self::finish) with the usage of that.
     ///
     /// # Example
     /// ```
@@ -167,9 +169,16 @@ impl Call {
         self.end(None, Some(usage.as_ref().map_err(|_| ())));
     }
 
-    /// Ends the call in failure: `error_type` is a word of few, as `timeout` or `rate_limited`, or the status.
+    /// Ends the call in failure: `error_type` is a word of few, as `timeout` or `rate_limited`, or the status. What a stream
+    /// had said of its usage until then is counted, for it is paid.
     pub fn fail(mut self, error_type: &'static str) {
-        self.end(Some(error_type), None);
+        self.give_up(error_type);
+    }
+
+    /// A stream that had begun has usage, or misses it; what never answered has none.
+    fn give_up(&mut self, error_type: &'static str) {
+        let usage = self.stream.take().map(|stream| stream.usage());
+        self.end(Some(error_type), usage.as_ref().map(|usage| usage.as_ref().map_err(|_| ())));
     }
 
     fn end(&mut self, error: Option<&'static str>, usage: Option<Result<&Usage, ()>>) {
@@ -177,7 +186,7 @@ impl Call {
             return;
         }
         let over = Over {
-            provider: self.request.provider.name(),
+            provider: self.request.provider,
             operation: self.request.operation,
             model: self.request.model,
             duration: self.started.elapsed(),
@@ -227,6 +236,8 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(Some(if std::thread::panicking() { "panic" } else { "cancelled" }), None);
+        if !self.over {
+            self.give_up(if std::thread::panicking() { "panic" } else { "cancelled" });
+        }
     }
 }

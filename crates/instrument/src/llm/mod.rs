@@ -27,7 +27,7 @@ mod usage;
 
 pub use call::{Call, Request, chat, embeddings, generate_content};
 pub use conventions::{Conventions, conventions};
-pub use record::{Cost, pricing};
+pub use record::{Cost, Priced, pricing};
 pub use stream::UsageStream;
 pub use usage::{Usage, UsageError};
 

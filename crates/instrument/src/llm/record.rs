@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 
-use super::Usage;
 use super::conventions::Conventions;
+use super::{Provider, Usage};
 use crate::interned::{Name, Names};
 use crate::meter::{Cell, Instruments};
 use crate::names;
@@ -19,13 +19,38 @@ static CALLS: Cell<Calls> = Cell::new();
 static MODELS: Names = Names::new("models");
 static PRICING: RwLock<Option<Arc<Pricing>>> = RwLock::new(None);
 
-type Pricing = dyn Fn(&Usage) -> Option<Cost> + Send + Sync;
+type Pricing = dyn Fn(&Priced<'_>) -> Option<Cost> + Send + Sync;
 
 /// What a call cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     /// US dollars, 0 or more.
     pub usd: f64,
+}
+
+/// A call that is to be priced.
+///
+/// ```
+/// sidelight::llm::pricing(|call| {
+///     // Converse's answers name no model; what was asked for is known.
+///     let per_token = match (call.provider.name(), call.model) {
+///         ("aws.bedrock", "eu.anthropic.claude-sonnet-4-5") => 15e-6,
+///         _ => return None,
+///     };
+///     Some(sidelight::llm::Cost { usd: call.usage.output as f64 * per_token })
+/// });
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Priced<'a> {
+    /// Who was asked.
+    pub provider: Provider,
+    /// `chat`, `generate_content` or `embeddings`.
+    pub operation: &'static str,
+    /// The model that answered, where the answer says it, else the one that was asked for.
+    pub model: &'a str,
+    /// What the provider counted.
+    pub usage: &'a Usage,
 }
 
 /// Says what calls cost. A call that `price` knows no price for is counted as unpriced
@@ -36,19 +61,21 @@ pub struct Cost {
 /// ```
 /// use sidelight::llm::{self, Cost};
 ///
-/// llm::pricing(|usage| match usage.model.as_deref()? {
-///     "house-7b" => Some(Cost { usd: usage.output as f64 * 2e-7 }),
+/// llm::pricing(|call| match call.model {
+///     "house-7b" => Some(Cost { usd: call.usage.output as f64 * 2e-7 }),
 ///     _ => None,
 /// });
 /// ```
-pub fn pricing(price: impl Fn(&Usage) -> Option<Cost> + Send + Sync + 'static) {
+pub fn pricing(price: impl Fn(&Priced<'_>) -> Option<Cost> + Send + Sync + 'static) {
     *PRICING.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(price));
 }
 
 /// The price of a call: outer none without pricing. A price that cannot be, or a pricing that panics, is no price.
-fn price(usage: &Usage) -> Option<Option<Cost>> {
+fn price(over: &Over<'_>, usage: &Usage) -> Option<Option<Cost>> {
     let pricing = PRICING.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-    let price = catch_unwind(AssertUnwindSafe(|| pricing(usage))).ok().flatten();
+    let model = usage.model.as_deref().or(over.model.text()).unwrap_or("");
+    let call = Priced { provider: over.provider, operation: over.operation, model, usage };
+    let price = catch_unwind(AssertUnwindSafe(|| pricing(&call))).ok().flatten();
     Some(price.filter(|cost| cost.usd.is_finite() && cost.usd >= 0.0))
 }
 
@@ -59,13 +86,13 @@ pub(super) fn model(name: &str) -> Name {
 
 /// A call that is over.
 pub(super) struct Over<'a> {
-    pub(super) provider: &'static str,
+    pub(super) provider: Provider,
     pub(super) operation: &'static str,
     pub(super) model: Name,
     pub(super) duration: Option<Duration>,
     pub(super) first_chunk: Option<Duration>,
     pub(super) error: Option<&'static str>,
-    /// None for a call that failed before it could have one.
+    /// None for a call that ended before it could have one.
     pub(super) usage: Option<Result<&'a Usage, ()>>,
 }
 
@@ -181,7 +208,7 @@ fn label(name: &'static str, value: Option<&'static str>) -> Option<KeyValue> {
 pub(super) fn record(over: &Over<'_>) {
     CALLS.with(Calls::new, |calls| {
         let short = [
-            KeyValue::new("gen_ai.provider.name", over.provider),
+            KeyValue::new("gen_ai.provider.name", over.provider.name()),
             KeyValue::new("gen_ai.request.model", over.model.text().unwrap_or("")),
         ];
         let with = |more: KeyValue| [short[0].clone(), short[1].clone(), more];
@@ -190,7 +217,7 @@ pub(super) fn record(over: &Over<'_>) {
         calls.last_call.record(unix_seconds(), &short);
         let usage = over.usage.as_ref().and_then(|usage| usage.ok());
         let answered = usage.and_then(|usage| usage.model.as_deref()).map(model);
-        let (attribute, provider) = calls.conventions.provider(over.provider);
+        let (attribute, provider) = calls.conventions.provider(over.provider.name());
         let mut long = vec![
             KeyValue::new(attribute, provider),
             short[1].clone(),
@@ -198,7 +225,7 @@ pub(super) fn record(over: &Over<'_>) {
         ];
         long.extend(label("gen_ai.response.model", answered.and_then(Name::text)));
         match (usage, &over.usage) {
-            (Some(usage), _) => tokens(calls, usage, &short, &long),
+            (Some(usage), _) => tokens(calls, over, usage, &short, &long),
             (None, Some(_)) => calls.missing.add(1, &short),
             (None, None) => {}
         }
@@ -206,7 +233,7 @@ pub(super) fn record(over: &Over<'_>) {
     });
 }
 
-fn tokens(calls: &Calls, usage: &Usage, short: &[KeyValue; 2], long: &[KeyValue]) {
+fn tokens(calls: &Calls, over: &Over<'_>, usage: &Usage, short: &[KeyValue; 2], long: &[KeyValue]) {
     for (kind, count) in [("input", usage.input), ("output", usage.output)] {
         calls.tokens.add(count, &labelled(short, kind));
     }
@@ -219,7 +246,7 @@ fn tokens(calls: &Calls, usage: &Usage, short: &[KeyValue; 2], long: &[KeyValue]
     for (kind, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
         calls.details.add(count, &labelled(short, kind));
     }
-    match price(usage) {
+    match price(over, usage) {
         Some(Some(cost)) => calls.cost.add(cost.usd, short),
         Some(None) => calls.unpriced.add(1, short),
         None => {}

@@ -1,8 +1,8 @@
-//! The usage within a stream of server-sent events, or of lines of JSON.
+//! The usage within a stream of server-sent events, or of JSON objects, as lines or as the elements of an array.
 //!
 //! A later record replaces what it repeats of an earlier one, and adds what that did not have: Anthropic says the input first and
 //! the output last, Gemini repeats sums with every event, OpenAI has one record in the last event. Nothing is ever added up.
-//! Limits: a line of 1 MiB; the rest of a longer one is skipped. Cost: a line without a usage record is searched, not parsed.
+//! Limits: a line or object of 1 MiB; a longer one is skipped. Cost: one without a usage record is searched, not parsed.
 
 use serde_json::{Map, Value};
 
@@ -25,12 +25,43 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct UsageStream {
     provider: Provider,
+    /// What divides the events; none before the first byte that is no space.
+    divided: Option<Divided>,
+    /// The line, or the object.
     line: Vec<u8>,
-    /// The line began more than [`LINE_BYTES_MAX`] ago.
+    /// It began more than [`LINE_BYTES_MAX`] ago.
     overlong: bool,
     record: Map<String, Value>,
     model: Option<String>,
     response_id: Option<String>,
+}
+
+/// What divides one event from the next.
+#[derive(Clone, Copy, Debug)]
+enum Divided {
+    Lines,
+    Objects(Nesting),
+}
+
+/// How deep in objects.
+#[derive(Clone, Copy, Debug, Default)]
+struct Nesting {
+    depth: u32,
+    text: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    fn pass(&mut self, byte: u8) {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.text => self.escaped = true,
+            b'"' if self.depth > 0 => self.text = !self.text,
+            b'{' if !self.text => self.depth = self.depth.saturating_add(1),
+            b'}' if !self.text => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+    }
 }
 
 impl UsageStream {
@@ -39,6 +70,7 @@ impl UsageStream {
     pub fn new(provider: Provider) -> Self {
         Self {
             provider,
+            divided: None,
             line: Vec::new(),
             overlong: false,
             record: Map::new(),
@@ -47,8 +79,42 @@ impl UsageStream {
         }
     }
 
-    /// Takes bytes as they arrive, cut anywhere.
+    /// Takes bytes as they arrive, cut anywhere: server-sent events, lines of JSON, or Gemini's array. Bedrock's stream is
+    /// binary: decode it, and give the JSON of its `metadata` event to [`event`](Self::event).
     pub fn received(&mut self, bytes: &[u8]) {
+        if self.divided.is_none() {
+            let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+            self.divided = first.map(|first| match first {
+                b'[' | b'{' => Divided::Objects(Nesting::default()),
+                _ => Divided::Lines,
+            });
+        }
+        match self.divided {
+            Some(Divided::Objects(nesting)) => self.objects(nesting, bytes),
+            Some(Divided::Lines) => self.lines(bytes),
+            None => {}
+        }
+    }
+
+    fn objects(&mut self, mut nesting: Nesting, bytes: &[u8]) {
+        for byte in bytes {
+            let within = nesting.depth > 0;
+            nesting.pass(*byte);
+            if !within && nesting.depth == 0 {
+                continue;
+            }
+            self.overlong |= self.line.len() >= LINE_BYTES_MAX;
+            if !self.overlong {
+                self.line.push(*byte);
+            }
+            if nesting.depth == 0 {
+                self.end_line();
+            }
+        }
+        self.divided = Some(Divided::Objects(nesting));
+    }
+
+    fn lines(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let whole = part.ends_with(b"\n");
             if self.line.len() + part.len() > LINE_BYTES_MAX {
@@ -76,14 +142,11 @@ impl UsageStream {
     pub fn event(&mut self, event: &[u8]) {
         let event = event.trim_ascii();
         let event = event.strip_prefix(b"data:").unwrap_or(event).trim_ascii();
-        // Gemini without `alt=sse` sends the elements of an array.
-        let event = event.strip_prefix(b"[").or(event.strip_prefix(b",")).unwrap_or(event);
-        let event = event.strip_suffix(b",").unwrap_or(event);
         if !event.windows(6).any(|word| word == b"\"usage") {
             return;
         }
         let Ok(answer) = Answer::parse(event) else { return };
-        for (field, count) in answer.record().into_iter().flatten() {
+        for (field, count) in answer.record(self.provider).into_iter().flatten() {
             if !count.is_null() {
                 self.record.insert(field.clone(), count.clone());
             }
@@ -186,7 +249,9 @@ mod tests {
         };
         let sse = format!("data: {}\n\ndata: {}\n\n", event(10), event(250));
         let array = format!("[{}\n,\n{}\n]", event(10), event(250));
-        for text in [sse, array] {
+        let pretty = array.replace(',', ",\r\n  ").replace('{', "{\r\n  ");
+        let odd = format!(r#"[{{"text": "a }}\"{{ brace"}},{},{}]"#, event(10), event(250));
+        for text in [sse, array, pretty, odd] {
             let usage = streamed(Provider::Gemini, &text).unwrap();
             assert_eq!((usage.input, usage.output, usage.reasoning), (1200, 650, 400));
         }
@@ -207,6 +272,20 @@ mod tests {
         }
         assert!(stream.line.len() <= LINE_BYTES_MAX);
         stream.received(b"\ndata: {\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n");
+        assert_eq!(stream.usage().unwrap().output, 2);
+    }
+
+    #[test]
+    fn an_object_past_the_limit_is_skipped_and_the_next_one_is_read() {
+        let mut stream = UsageStream::new(Provider::Gemini);
+        stream.received(b"[{\"text\": \"");
+        for _ in 0..40 {
+            stream.received(&[b'x'; 65_536]);
+        }
+        assert!(stream.line.len() <= LINE_BYTES_MAX);
+        stream.received(
+            b"\"},\n{\"usageMetadata\":{\"promptTokenCount\":1,\"candidatesTokenCount\":2}}]",
+        );
         assert_eq!(stream.usage().unwrap().output, 2);
     }
 

@@ -84,7 +84,7 @@ impl Usage {
     /// [`UsageError`] if there is none; give it to [`Call::finish`](super::Call::finish) all the same, which counts it.
     pub fn from_json(provider: Provider, body: impl AsRef<[u8]>) -> Result<Self, UsageError> {
         let answer = Answer::parse(body.as_ref())?;
-        let record = answer.record().ok_or(UsageError::Missing)?;
+        let record = answer.record(provider).ok_or(UsageError::Missing)?;
         let mut usage = Self::normalised(provider, record)?;
         (usage.model, usage.response_id) = answer.names();
         Ok(usage)
@@ -109,6 +109,8 @@ impl Usage {
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     usage: Option<Map<String, Value>>,
+    /// Where Bedrock has it. OpenAI repeats what the caller put there, an id of the caller's among it.
+    of_metadata: Option<Map<String, Value>>,
     model: Option<String>,
     id: Option<String>,
 }
@@ -118,8 +120,9 @@ impl Answer {
         serde_json::from_slice(body).map_err(UsageError::Json)
     }
 
-    pub(super) fn record(&self) -> Option<&Map<String, Value>> {
-        self.usage.as_ref()
+    pub(super) fn record(&self, provider: Provider) -> Option<&Map<String, Value>> {
+        let of_metadata = self.of_metadata.as_ref().filter(|_| provider == Provider::Bedrock);
+        self.usage.as_ref().or(of_metadata)
     }
 
     /// Model and id.
@@ -182,8 +185,12 @@ impl<'de> Visitor<'de> for AnswerVisitor {
                 }
                 "model" | "modelVersion" => answer.model = text(fields.next_value()?),
                 "id" | "responseId" => answer.id = text(fields.next_value()?),
-                // Where events of streams have it: Anthropic's `message_start`, OpenAI's `response.completed`, Bedrock's.
-                "message" | "response" | "metadata" => inner.within(fields.next_value()?),
+                // Where events of streams have it: Anthropic's `message_start`, OpenAI's `response.completed`.
+                "message" | "response" => inner.within(fields.next_value()?),
+                "metadata" => {
+                    let of: Self::Value = fields.next_value()?;
+                    answer.of_metadata = of.usage;
+                }
                 _ => {
                     fields.next_value::<IgnoredAny>()?;
                 }

@@ -13,8 +13,9 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMe
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{IdGenerator, SdkTracerProvider, SpanData, SpanExporter};
 use tracing::subscriber::{DefaultGuard, set_default, set_global_default};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::layer::trimmed;
 use crate::logs::handed_to;
@@ -90,10 +91,11 @@ pub(super) fn subscribe() -> Option<DefaultGuard> {
 
 fn subscriber() -> impl tracing::Subscriber + Send + Sync {
     let resource = Resource::builder_empty().with_service_name("test").build();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("debug"));
+    // Not what `RUST_LOG` says: what a test asserts on is there however it is run.
+    let filter = LevelFilter::DEBUG;
     tracing_subscriber::registry()
         .with(filter)
-        .with(trimmed::<tracing_subscriber::layer::Layered<EnvFilter, Registry>>(tracer(), false))
+        .with(trimmed::<tracing_subscriber::layer::Layered<LevelFilter, Registry>>(tracer(), false))
         .with(handed_to(take_line, &resource))
 }
 

@@ -10,6 +10,11 @@ use tracing::Instrument;
 
 const MODEL: &str = "house-7b";
 
+/// Says what the model costs.
+pub fn price() {
+    llm::pricing(|call| Some(Cost { usd: call.usage.output as f64 * 2e-7 }));
+}
+
 /// The answer, as the provider's JSON.
 pub async fn answer(
     client: &ClientWithMiddleware,
@@ -18,7 +23,6 @@ pub async fn answer(
 ) -> Result<String, Error> {
     let order = question.contains("order");
     Intent::detected(if order { "track_order" } else { "other" }, if order { 0.9 } else { 0.3 });
-    llm::pricing(|usage| Some(Cost { usd: usage.output as f64 * 2e-7 }));
 
     let asked = json!({"model": MODEL, "messages": [{"role": "user", "content": question}]});
     let call = llm::chat(Provider::OpenAi, MODEL).start();

@@ -120,6 +120,7 @@ async fn report() -> &'static str {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let _telemetry = sidelight::init("shop").version(env!("CARGO_PKG_VERSION")).start()?;
+    assistant::price();
     let (port, load) = options()?;
     let outside = outside::start().await?;
     let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())

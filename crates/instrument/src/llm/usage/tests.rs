@@ -85,3 +85,14 @@ fn counts_near_the_end_of_their_range_do_not_overflow() {
     );
     assert_eq!(counted(Provider::Anthropic, &body), (most, most, 0, most, 0));
 }
+
+#[test]
+fn what_a_caller_put_into_metadata_is_neither_the_id_nor_the_usage_of_the_answer() {
+    let body = r#"{"id": "resp_1", "model": "gpt-5", "metadata": {"id": "order-7", "model": "mine", "usage": {"input_tokens": 9}},
+        "usage": {"input_tokens": 10, "output_tokens": 4}}"#;
+    let usage = Usage::from_json(Provider::OpenAi, body).unwrap();
+    assert_eq!(usage.response_id.as_deref(), Some("resp_1"));
+    assert_eq!((usage.model.as_deref(), usage.input), (Some("gpt-5"), 10));
+    let without = r#"{"metadata": {"usage": {"input_tokens": 9, "output_tokens": 1}}}"#;
+    assert!(matches!(Usage::from_json(Provider::OpenAi, without), Err(UsageError::Missing)));
+}
