@@ -170,6 +170,7 @@ def counts(checks: Checks, world: World, done: dict[str, int]) -> None:
     equal("busy answers are errors of the client", 'http_client_request_duration_seconds_count{error_type="503"}',
           world.value("sidelight_retry_operation_retries_sum"))
     checks.check("connections", lambda: not 1 <= (opened := world.value("sidelight_connection_opened_total")) <= 4 and opened)
+    equal("connections in use at the end", 'db_client_connection_count{db_client_connection_state="used"}', 0)
     equal("waits for connections", "db_client_connection_wait_time_seconds_count",
           orders + world.value('sidelight_cache_requests_total{cache_result="miss"}'))
     equal("uses of the feature", 'sidelight_feature_uses_total{feature_name="express",outcome="ok"}',
@@ -232,6 +233,10 @@ def families(checks: Checks, world: World) -> None:
             return [column for column in columns if best.get(column) is None]
 
         checks.check(f"view {name}", shows, 75.0)
+    for name in ("cpu_time_seconds_total", "memory_usage_bytes", "memory_virtual_bytes", "thread_count",
+                 "unix_file_descriptor_count", "uptime_seconds"):
+        expr = f'sum(process_{name}{{service_name="shop"}})'
+        checks.check(f"process.{name}", lambda expr=expr: not world.value(expr) > 0 and "nothing")
     checks.check("host", lambda: not world.value("count(system_memory_utilization_ratio)") and "nothing")
 
 

@@ -1,7 +1,5 @@
 //! A start after the end, in a process of its own: `tracing` has one subscriber for the life of a process.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use sidelight::init::{Deliver, Delivering, Signal, StartError};
 use sidelight::logs::LogFormat;
 

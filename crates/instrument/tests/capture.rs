@@ -127,3 +127,11 @@ fn a_field_that_logs_while_it_is_written_makes_two_lines() {
     assert!(lines.iter().any(|line| line["target"] == "inner"));
     assert!(lines.iter().any(|line| line["target"] == "outer" && line["value"] == "chatty"));
 }
+
+#[test]
+fn what_is_captured_does_not_depend_on_what_rust_log_says() {
+    let one = "log_lines_have_the_request_the_span_and_the_trace";
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    let ran = again.args(["--exact", one]).env("RUST_LOG", "off").output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+}

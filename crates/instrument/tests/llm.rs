@@ -156,7 +156,7 @@ fn a_call_whose_answer_names_no_model_is_priced_by_what_was_asked_for() {
     llm::pricing(|call| {
         let known = (call.provider, call.operation, call.model);
         let known = known == (Provider::Bedrock, "chat", "eu.claude");
-        known.then(|| Cost { usd: call.usage.output as f64 })
+        known.then_some(Cost { usd: call.usage.output as f64 })
     });
     let answer = r#"{"usage": {"inputTokens": 30, "outputTokens": 6}}"#;
     llm::chat(Provider::Bedrock, "eu.claude")

@@ -14,9 +14,10 @@
 //!
 //! What code says goes before the environment, but for what whoever runs the program decides without building it anew:
 //! `OTEL_SERVICE_NAME` goes before the name given to [`init`](crate::init()), `OTEL_RESOURCE_ATTRIBUTES` before what was found
-//! out, `RUST_LOG` before [`filter`](Init::filter), and `OTEL_SDK_DISABLED` and `OTEL_*_EXPORTER=none` or `console` before
-//! [`deliver`](Init::deliver) and [`endpoint`](Init::endpoint). Without either, records go to the agent's Unix socket where its directory `/run/sidelight` exists, else to `127.0.0.1:4317`.
-//! Nobody has to listen there: records are dropped and counted until someone does.
+//! out, `RUST_LOG` before [`filter`](Init::filter), and `OTEL_SDK_DISABLED` and `OTEL_*_EXPORTER` of `none` or `console` before
+//! [`deliver`](Init::deliver) and [`endpoint`](Init::endpoint). Without either, records go to the agent's Unix socket where its
+//! directory `/run/sidelight` exists, else to `127.0.0.1:4317`. Nobody has to listen there: records are dropped and counted
+//! until someone does.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -35,7 +36,10 @@
 //! | `OTEL_[SPAN_\|LOGRECORD_]ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters that are kept |
 //! | `OTEL_BSP_*`, `OTEL_BLRP_*`, `OTEL_SPAN_*_COUNT_LIMIT` | queues, batches and limits |
 //! | `OTEL_SEMCONV_STABILITY_OPT_IN` | `gen_ai_latest_experimental`: newer names of calls of language models |
-//! | `RUST_LOG` | what is logged and traced; `info` where unset. What this crate makes itself (spans of requests, its warnings, entries) stays at `info` unless `sidelight=..` is named or all is `off`; the crates that export are silent unless named |
+//! | `RUST_LOG` | what is logged and traced; `info` where unset |
+//!
+//! What this crate makes itself (spans of requests, warnings, entries) is there at `info` whatever `RUST_LOG` says, unless that
+//! names `sidelight` or switches everything `off`; the crates that export are silent unless it names them.
 //!
 //! Sketches of the users of features ([`Feature`](crate::Feature)) go where logs go by OTLP, every minute: log records
 //! `sidelight.feature.sketch` in requests of their own. An agent merges them and never passes them on; a collector treats them

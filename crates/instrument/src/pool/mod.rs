@@ -3,6 +3,8 @@
 //! Every open connection has a slot that says when it was opened and whether it is in use; ages are read from there when
 //! metrics are collected. Databases have the metrics of the semantic conventions, `db.client.connection.*`; ages are ours.
 
+mod request;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
 use crate::tracked::Tracked;
+
+pub use request::{Opening, Waiting};
 
 const SLOTS_MAX: usize = 10_000;
 /// Reasons and kinds of errors that a pool has series of their own for.
@@ -241,64 +245,6 @@ impl Pool {
             observe::register(observed);
             state
         })
-    }
-}
-
-/// A connection that is being opened; see [`Pool::opening`]. Dropped, it was not.
-#[derive(Debug)]
-#[must_use = "it is told when the connection is there"]
-pub struct Opening<'a> {
-    pool: &'a Pool,
-    start: Started,
-}
-
-impl Opening<'_> {
-    /// It is open.
-    pub fn opened(self) -> ConnectionId {
-        let state = self.pool.state();
-        if let (true, Some(elapsed)) = (state.db, self.start.elapsed()) {
-            state.with(|bound| bound.create.record(elapsed.as_secs_f64()));
-        }
-        self.pool.opened()
-    }
-
-    /// It is open, and followed until it is dropped.
-    pub fn track<C>(self, connection: C) -> Tracked<C> {
-        let state = Arc::clone(self.pool.state());
-        let id = self.opened();
-        Tracked::new(connection, state, id)
-    }
-}
-
-/// A request that waits for a connection; see [`Pool::waiting`]. The wait ends when this is dropped.
-#[derive(Debug)]
-#[must_use = "the wait ends when it is dropped"]
-pub struct Waiting {
-    /// None of a pool that was switched off.
-    state: Option<Arc<State>>,
-    start: Started,
-    timed_out: bool,
-}
-
-impl Waiting {
-    /// It waited in vain: `db.client.connection.timeouts`.
-    pub fn timed_out(mut self) {
-        self.timed_out = true;
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let Some(state) = &self.state else { return };
-        state.pending.fetch_sub(1, Ordering::Relaxed);
-        if !state.db {
-            return;
-        }
-        if self.timed_out {
-            state.with(|bound| bound.timeouts.add(1));
-        } else if let Some(elapsed) = self.start.elapsed() {
-            state.with(|bound| bound.wait.record(elapsed.as_secs_f64()));
-        }
     }
 }
 
