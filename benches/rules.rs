@@ -22,6 +22,10 @@ use sidelight_agent::store::{Config, Deps, Kind, Store};
 use sidelight_agent::telemetry::Registry;
 use sidelight_agent::time::{Clock as _, SystemClock, UnixNano};
 
+/// As the program has it: much of an evaluation is small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const T0: i64 = 1_700_000_000_000;
 const STEP: i64 = 15_000;
 /// Samples of a series: ten minutes …
