@@ -2,14 +2,15 @@
 //!
 //! `cargo bench --bench rules` first prints the 50th and 99th percentile of a cycle of 200 rules over 20,000 series, also just
 //! after a checkpoint, when a part of what they look at is on disk, and of the rules that come with the agent over nothing
-//! and over 200 routes; then times. Budget: 50 ms at the 99th percentile for the 200. As a test everything is done once,
-//! smaller.
+//! and over 200 routes: one group after the other, and as many at once as the engine evaluates; then times the former.
+//! Budget: 50 ms at the 99th percentile for the 200. As a test everything is done once, smaller.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the result")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use divan::counter::ItemsCount;
@@ -34,6 +35,8 @@ const SAMPLES: i64 = 40;
 const CHUNK_AND_MORE: i64 = 130;
 const RULES: usize = 200;
 const INTERVAL: Duration = Duration::from_secs(15);
+/// As many as the engine.
+const AT_ONCE: usize = sidelight_agent::rules::engine::EVALUATIONS_MAX;
 
 fn main() {
     let whole = std::env::args().any(|argument| argument == "--bench");
@@ -45,10 +48,12 @@ fn main() {
         ("built-in, routes", World::built_in(if whole { 200 } else { 5 })),
     ];
     for (name, world) in shown {
-        let mut took: Vec<Duration> = (0..cycles).map(|_| world.cycle()).collect();
-        took.sort();
-        let at = |share: usize| took[(took.len() - 1) * share / 100];
-        println!("{name}: p50 {:?}, p99 {:?}", at(50), at(99));
+        for threads in [1, AT_ONCE] {
+            let mut took: Vec<Duration> = (0..cycles).map(|_| world.cycle(threads)).collect();
+            took.sort();
+            let at = |share: usize| took[(took.len() - 1) * share / 100];
+            println!("{name}, {threads} at once: p50 {:?}, p99 {:?}", at(50), at(99));
+        }
     }
     divan::main();
 }
@@ -137,9 +142,23 @@ impl World {
         Self { store, groups, clock: SystemClock::new(), now, _directory: directory }
     }
 
-    /// Evaluates every group once.
-    fn cycle(&self) -> Duration {
+    /// Evaluates every group once, so many at a time.
+    fn cycle(&self, threads: usize) -> Duration {
         let began = self.clock.monotonic();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(group) = self.groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.evaluate(group);
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        self.clock.monotonic() - began
+    }
+
+    fn evaluate(&self, group: &Group) {
         let with = Surroundings {
             source: &self.store,
             sink: &Gone,
@@ -150,21 +169,18 @@ impl World {
             stopped: &|| false,
             resend: Duration::from_secs(60),
         };
-        for group in &self.groups {
-            black_box(group.evaluate(self.now, &with));
-        }
-        self.clock.monotonic() - began
+        black_box(group.evaluate(self.now, &with));
     }
 }
 
 #[divan::bench(args = [20_000])]
 fn two_hundred_rules(bencher: Bencher<'_, '_>, series: usize) {
     let world = World::of_rules(series, SAMPLES);
-    bencher.counter(ItemsCount::new(RULES)).bench_local(|| world.cycle());
+    bencher.counter(ItemsCount::new(RULES)).bench_local(|| world.cycle(1));
 }
 
 #[divan::bench(args = [0, 200])]
 fn built_in(bencher: Bencher<'_, '_>, routes: usize) {
     let world = World::built_in(routes);
-    bencher.bench_local(|| world.cycle());
+    bencher.bench_local(|| world.cycle(1));
 }

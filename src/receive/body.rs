@@ -9,6 +9,8 @@
 //! socket. Further frames are copied once into a buffer that grows with them, to its declared end in one
 //! step as soon as an eighth of that is there.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -53,7 +55,7 @@ pub(super) async fn read<B>(
     admission: &mut Admission<'_>,
 ) -> Result<Message, Refusal>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error: Error + 'static> + Unpin,
 {
     let mut assembly = Assembly::new(framing, admission)?;
     let mut timer = pin!(tokio::time::sleep(timeout));
@@ -81,9 +83,20 @@ where
                     assembly.push(bytes, admission)?;
                 }
             }
-            Some(Err(_)) => return Err(Refusal::Disconnected),
+            Some(Err(error)) => return Err(ended_by(&error)),
         }
     }
+}
+
+/// Chunks that are none are the sender's mistake; everything else that ends a body early is its connection's.
+fn ended_by(error: &(dyn Error + 'static)) -> Refusal {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let malformed = causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .find(|cause| matches!(cause.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData));
+    malformed.map_or(Refusal::Disconnected, |cause| {
+        Refusal::malformed(format!("the body's transfer coding: {cause}"))
+    })
 }
 
 /// The bytes so far.

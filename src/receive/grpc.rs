@@ -76,7 +76,7 @@ impl<A: Append> Service<A> {
     /// Answers one call.
     pub(super) async fn call_grpc<B>(&self, request: Request<B>) -> Response<Reply>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         let (head, mut body) = request.into_parts();
         let known = rpc(head.uri.path());
@@ -127,7 +127,7 @@ impl<A: Append> Service<A> {
         body: &mut B,
     ) -> Result<Reply, Refused>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         self.authorize(headers)?;
         let coding = headers
@@ -147,7 +147,7 @@ impl<A: Append> Service<A> {
 
     async fn health_request<B>(&self, body: &mut B) -> Result<Bytes, Refusal>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         // Nobody needs a token to ask: what is asked must not fill the memory of those who have one.
         let mut admission = self.admission_up_to(health::REQUEST_BYTES_MAX);

@@ -68,7 +68,7 @@ impl<A: Append> Service<A> {
     /// Answers one request.
     pub(super) async fn call_http<B>(&self, request: Request<B>) -> Response<Reply>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         let (head, mut body) = request.into_parts();
         let cors = &self.listener.cors;
@@ -107,7 +107,7 @@ impl<A: Append> Service<A> {
         body: &mut B,
     ) -> Result<Format, Refused>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         let signal = signal.ok_or(Refusal::Path)?;
         if head.method != Method::POST {

@@ -80,7 +80,7 @@ impl<A: Append> Service<A> {
         body: &mut B,
     ) -> Result<(), Refused>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         let mut admission = self.admission();
         let timeout = self.listener.timeouts.body;

@@ -20,6 +20,7 @@ mod accept;
 mod activity;
 mod admission;
 mod auth;
+mod authority;
 mod body;
 mod config;
 mod connection;

@@ -202,7 +202,7 @@ impl<A: Append> Service<A> {
     /// Answers one request.
     pub(super) async fn call<B>(&self, request: Request<B>, active: Active) -> Response<Reply>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         let span = own_span(&request);
         let answer = async {

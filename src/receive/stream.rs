@@ -1,7 +1,8 @@
 //! The bytes of one connection: plain or TLS, with the first of them looked at.
 //!
 //! The first bytes decide between HTTP/1.1 and HTTP/2 (its preface), so every listener speaks both,
-//! with or without ALPN. They are handed to hyper as if nobody had read them.
+//! with or without ALPN. They are handed to hyper as if nobody had read them. What a Unix socket says of its authority is
+//! mended on the way ([`authority`](super::authority)).
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
+use super::authority::Mender;
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -43,6 +45,8 @@ pub(super) struct Stream {
     /// What of `first` hyper has not read yet.
     start: u8,
     end: u8,
+    /// Of HTTP/2 over a Unix socket.
+    mender: Option<Box<Mender>>,
     activity: Arc<Activity>,
 }
 
@@ -72,7 +76,9 @@ impl Stream {
         };
         #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
         let end = end as u8;
-        Ok((Self { inner, first, start: 0, end, activity }, version))
+        let mends = version == Version::Http2 && inner.is_unix();
+        let mender = mends.then(Box::default);
+        Ok((Self { inner, first, start: 0, end, mender, activity }, version))
     }
 }
 
@@ -93,8 +99,11 @@ impl AsyncRead for Stream {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        if let Some(came) = buf.filled_mut().get_mut(before..).filter(|came| !came.is_empty()) {
             this.activity.read();
+            if let Some(mender) = &mut this.mender {
+                mender.mend(came);
+            }
         }
         polled
     }
@@ -140,6 +149,16 @@ macro_rules! write_through {
 write_through!(Socket { Socket::Tcp(inner) => inner, Socket::Unix(inner) => inner });
 write_through!(Transport { Transport::Plain(inner) => inner, Transport::Tls(inner) => inner });
 write_through!(Stream { Stream { inner, .. } => inner });
+
+impl Transport {
+    fn is_unix(&self) -> bool {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        matches!(socket, Socket::Unix(_))
+    }
+}
 
 impl AsyncRead for Socket {
     fn poll_read(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Agent, free_address};
+use super::support::{Agent, free_address, wait_for};
 
 fn config(directory: &std::path::Path, admin: std::net::SocketAddr) -> String {
     let [grpc, http] = [(); 2].map(|()| free_address());
@@ -20,6 +20,75 @@ async fn sigterm_drains_and_exits_with_zero() {
     let admin = free_address();
     let agent = Agent::start(directory.path(), &config(directory.path(), admin), admin).await;
     agent.signal("TERM");
+    assert_eq!(agent.ended(Duration::from_secs(10)).await, Some(0));
+}
+
+/// A destination that never answers would hold the drain for the two seconds of the configuration.
+#[tokio::test]
+async fn a_second_signal_ends_the_drain_at_once() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (admin, [grpc, http]) = (free_address(), [(); 2].map(|()| free_address()));
+        let journal = directory.path().join("journal");
+        let config = format!(
+            "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}}}\n\
+             journal: {{directory: '{}'}}\nadmin: {{endpoint: '{admin}'}}\nshutdown_timeout: 5m\n",
+            journal.display()
+        );
+        let agent = Agent::start(directory.path(), &config, admin).await;
+        // A connection that keeps its request open: the drain waits for it.
+        let mut open = tokio::net::TcpStream::connect(http).await.unwrap();
+        let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\
+                    content-type: application/x-protobuf\r\nexpect: 100-continue\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut open, head.as_bytes()).await.unwrap();
+        // It was begun: the receiver asks for the rest.
+        tokio::io::AsyncReadExt::read_u8(&mut open).await.unwrap();
+        agent.signal(signal);
+        wait_for("the drain has begun", Duration::from_secs(10), || {
+            agent.get("/readyz").filter(|(status, _)| *status == 503)
+        })
+        .await;
+        agent.signal(signal);
+        assert_eq!(agent.ended(Duration::from_secs(10)).await, Some(code), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn systemd_is_told_of_every_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let socket = directory.path().join("notify");
+    let told = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    told.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let next = || {
+        let mut bytes = [0; 1000];
+        let length = told.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).trim().to_owned()
+    };
+    let agent = Agent::start_with(
+        directory.path(),
+        &config(directory.path(), admin),
+        admin,
+        &[("NOTIFY_SOCKET", socket.to_str().unwrap()), ("WATCHDOG_USEC", "300000")],
+    )
+    .await;
+    let mut said = Vec::new();
+    let mut until = |wanted: &str| {
+        loop {
+            let message = next();
+            said.push(message);
+            if said.last().is_some_and(|message| message.starts_with(wanted)) {
+                return said.last().cloned().unwrap();
+            }
+        }
+    };
+    until("READY=1");
+    until("WATCHDOG=1");
+    agent.signal("HUP");
+    assert!(until("RELOADING=1").contains("MONOTONIC_USEC="));
+    until("READY=1");
+    agent.signal("TERM");
+    until("STOPPING=1");
     assert_eq!(agent.ended(Duration::from_secs(10)).await, Some(0));
 }
 

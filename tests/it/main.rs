@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod alerts;
+mod allocations;
 mod deploy;
 mod derived;
 mod export;

@@ -19,6 +19,8 @@ use crate::export::compress::Encoded;
 use crate::export::disposition::Status;
 use crate::net::body::Chunks;
 use crate::net::connect::Link;
+use crate::net::retry::parse_retry_after;
+use crate::time::UnixNano;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -30,13 +32,14 @@ pub(super) async fn send(
     route: &Route,
     headers: HeaderMap,
     body: &Encoded,
+    now: UnixNano,
 ) -> Result<Response, SendError> {
     let Link::H2(mut sender) = link else {
         return Err(SendError::Encode("gRPC needs HTTP/2".to_owned()));
     };
     let request = request(route, headers, body)?;
     let response = sender.send_request(request).await.map_err(SendError::Transport)?;
-    outcome(response).await
+    outcome(response, now).await
 }
 
 fn request(
@@ -62,20 +65,27 @@ fn request(
     Ok(request)
 }
 
-async fn outcome(response: http::Response<Incoming>) -> Result<Response, SendError> {
+async fn outcome(response: http::Response<Incoming>, now: UnixNano) -> Result<Response, SendError> {
     let (parts, body) = response.into_parts();
     if parts.headers.contains_key("grpc-status") {
         return read_status(&parts.headers, &Bytes::new());
     }
     if parts.status != StatusCode::OK {
-        let status = Status::from_http_to_grpc(parts.status.as_u16());
-        let message = format!("HTTP {} without a gRPC status", parts.status.as_u16());
-        return Err(SendError::Answered { status, message, retry_after: None });
+        return Err(of_a_proxy(parts.status, &parts.headers, now));
     }
     match read_answer(body).await? {
         Answer { trailers: Some(trailers), message } => read_status(&trailers, &message),
         Answer { trailers: None, .. } => Err(SendError::NoStatus),
     }
+}
+
+/// What an answer that is not 200 and has no status of gRPC says.
+fn of_a_proxy(code: StatusCode, headers: &HeaderMap, now: UnixNano) -> SendError {
+    let status = Status::from_http_to_grpc(code.as_u16());
+    let message = format!("HTTP {} without a gRPC status", code.as_u16());
+    let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = after.and_then(|value| parse_retry_after(value, now));
+    SendError::Answered { status, message, retry_after }
 }
 
 /// The call's status, wherever it was.
@@ -131,6 +141,14 @@ mod tests {
             Ok(response) => format!("{:?}", response.partial),
             Err(error) => format!("{error} {:?}", error.retry_after()),
         }
+    }
+
+    #[test]
+    fn a_proxy_says_when_to_come_back() {
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("77"))]);
+        let error = of_a_proxy(StatusCode::SERVICE_UNAVAILABLE, &headers, UnixNano(0));
+        assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(77)));
+        assert_eq!(error.to_string(), "UNAVAILABLE: HTTP 503 without a gRPC status");
     }
 
     #[test]

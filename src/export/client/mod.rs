@@ -278,12 +278,10 @@ impl Client {
         let mut again = true;
         loop {
             let (link, reused) = route.pool.link().await?;
+            let (headers, now) = (headers.clone(), self.clock.unix_nano());
             let attempt = match self.protocol {
-                Protocol::Grpc => grpc::send(link, route, headers.clone(), body).await,
-                Protocol::Http => {
-                    let now = self.clock.unix_nano();
-                    http::send(link, route, headers.clone(), body, self.encoding, now).await
-                }
+                Protocol::Grpc => grpc::send(link, route, headers, body, now).await,
+                Protocol::Http => http::send(link, route, headers, body, self.encoding, now).await,
             };
             match attempt {
                 Err(SendError::Transport(_)) if reused && again => {

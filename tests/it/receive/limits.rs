@@ -47,6 +47,21 @@ async fn a_body_above_the_limit_is_413_when_it_gets_there() {
 }
 
 #[tokio::test]
+async fn chunks_that_are_none_are_the_senders_mistake() {
+    let server = Server::plain().await;
+    for chunk in ["zz\r\n", "fffffffffffffffff\r\n", "3\r\nabcd\r\n"] {
+        let mut stream = server.connect().await;
+        let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}{chunk}").as_bytes()).await.unwrap();
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{chunk:?}: {answer}");
+        assert!(answer.contains("the body's transfer coding"), "{chunk:?}: {answer}");
+        assert!(answer.contains("fieldViolations"), "{chunk:?}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_sender_in_the_middle_of_a_large_body_still_reads_its_refusal() {
     let server = Server::start(|listener, _| listener.message_bytes_max = 1 << 20).await;
     let body = vec![0; 8 << 20];

@@ -7,7 +7,7 @@ mod sink;
 
 pub use certificates::{Authority, Identity};
 pub use process::{Agent, free_address};
-pub use sink::{Sink, Spans};
+pub use sink::Sink;
 
 use std::time::{Duration, Instant};
 

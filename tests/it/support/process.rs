@@ -24,7 +24,17 @@ impl Agent {
     /// Starts the binary with `config` (YAML; its admin endpoint must be `admin`), and waits until
     /// it is ready. Files go to `directory`.
     pub async fn start(directory: &Path, config: &str, admin: SocketAddr) -> Self {
-        let mut agent = Self::spawn(directory, config, admin);
+        Self::start_with(directory, config, admin, &[]).await
+    }
+
+    /// The same, with these environment variables.
+    pub async fn start_with(
+        directory: &Path,
+        config: &str,
+        admin: SocketAddr,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut agent = Self::spawn_with(directory, config, admin, environment);
         wait_for("the agent is ready", Duration::from_secs(20), || {
             let ended = agent.child.try_wait().unwrap();
             assert!(ended.is_none(), "the agent ended: {ended:?}\n{}", agent.log());
@@ -36,6 +46,15 @@ impl Agent {
 
     /// Starts the binary and does not wait.
     pub fn spawn(directory: &Path, config: &str, admin: SocketAddr) -> Self {
+        Self::spawn_with(directory, config, admin, &[])
+    }
+
+    fn spawn_with(
+        directory: &Path,
+        config: &str,
+        admin: SocketAddr,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let file = directory.join("config.yaml");
         std::fs::write(&file, config).unwrap();
         let stderr = directory.join("stderr.log");
@@ -43,6 +62,7 @@ impl Agent {
         let child = Command::new(env!("CARGO_BIN_EXE_sidelight"))
             .args(["run", "-c"])
             .arg(&file)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
