@@ -66,7 +66,8 @@ of `1d` the last 23 to 24 hours. At most 64 features.
 
 Instances that keep sketches themselves send them in a logs request of their own with the header
 `sidelight-internal: sketch`: one record for each feature with `event_name` `sidelight.feature.sketch`, the attribute
-`feature.name` and the sketch as the body's bytes. Such a request is journaled and never exported. Sketches of equal key
+`feature.name` and the sketch as the body's bytes. The agent journals such a request and never exports it; a
+collector in its place takes it for log records. Sketches of equal key
 id are merged; estimates are never added up, and where keys differ the greatest estimate is shown.
 
 ```text
