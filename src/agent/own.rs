@@ -1,7 +1,8 @@
 //! The self-metrics that the shipped rules read, and those that the shipped dashboards show, as local samples: what else
 //! the agent says about itself is on `/metrics` only, where no query can ask for it.
 //!
-//! The former every 5 s, as often as those rules are evaluated, the latter every 15 s. A series that ends, of an exporter
+//! The former at every multiple of 5 s, just before those rules are evaluated, the latter every 15 s; the record that carries
+//! them moves the clock of everything that is derived, also where nothing else arrives. A series that ends, of an exporter
 //! that left the configuration, ends in the store, too. Limit: that of the registry for each family. Cost: some 100 bytes
 //! per series in the journal.
 
@@ -15,9 +16,10 @@ use crate::export;
 use crate::host;
 use crate::rules;
 use crate::signal::samples::Value;
-use crate::signal::{Sample, Samples, Signal};
+use crate::signal::{Sample, Samples};
 use crate::store::{ApplyError, Inbox};
 use crate::telemetry::{Desc, Registry, desc, registry};
+use crate::time::UnixNano;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Of so many intervals, one brings what dashboards show.
@@ -60,13 +62,11 @@ pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     let mut read = Own::new(rules::reads::of_builtin(), host_name.clone());
     let mut shown = Own::new(SHOWN.iter().map(|desc| desc.name.to_owned()).collect(), host_name);
     let mut since_shown = SHOWN_EVERY;
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters);
+        tokio::time::sleep(until_next(view.clock.unix_nano())).await;
+        let collected = collected(&view);
         let now_ms = view.clock.unix_nano().as_ms();
-        let mut samples = read.take(&view.registry, &waiting, now_ms);
+        let mut samples = read.take(&view.registry, &collected, now_ms);
         since_shown += 1;
         if since_shown >= SHOWN_EVERY {
             since_shown = 0;
@@ -84,6 +84,28 @@ pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     }
 }
 
+/// How long it is until the next multiple of [`INTERVAL`].
+fn until_next(now: UnixNano) -> Duration {
+    let interval = INTERVAL.as_nanos() as u64;
+    Duration::from_nanos(interval - now.0 % interval)
+}
+
+/// A value of a family, with those of its labels.
+type Collected = (&'static Desc, Vec<String>, f64);
+
+/// Of what the shipped rules read, what a collector writes: the registry does not hold it.
+fn collected(view: &View) -> Vec<Collected> {
+    let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters).into_iter();
+    let waiting = waiting.map(|(exporter, signal, age)| {
+        let labels = vec![exporter, signal.name().to_owned()];
+        (&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, age)
+    });
+    let entries = view.entries.iter().flat_map(|entries| entries.stats().families);
+    let entries =
+        entries.map(|of| (&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization));
+    waiting.chain(entries).collect()
+}
+
 /// What is sampled, and what was last.
 struct Own {
     families: BTreeSet<String>,
@@ -96,12 +118,7 @@ impl Own {
         Self { families, instance, last: BTreeSet::new() }
     }
 
-    fn take(
-        &mut self,
-        registry: &Registry,
-        waiting: &[(String, Signal, f64)],
-        t_ms: i64,
-    ) -> Samples {
+    fn take(&mut self, registry: &Registry, collected: &[Collected], t_ms: i64) -> Samples {
         let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
         let labelled = |desc: &Desc, values: &[&str], value| {
             // Like everything else that is stored, without labels that say nothing.
@@ -111,11 +128,12 @@ impl Own {
             let total = if desc.kind == registry::Kind::Counter { "_total" } else { "" };
             Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value)
         };
-        // A collector writes this family: the registry does not hold it.
-        let oldest = &desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS;
-        let mut samples: Vec<Sample> = waiting
+        let mut samples: Vec<Sample> = collected
             .iter()
-            .map(|(exporter, signal, age)| labelled(oldest, &[exporter, signal.name()], *age))
+            .map(|(desc, values, value)| {
+                let values: Vec<&str> = values.iter().map(String::as_str).collect();
+                labelled(desc, &values, *value)
+            })
             .collect();
         for (desc, series) in self.families.iter().filter_map(|name| registry.family(name)) {
             for (values, value) in series {
@@ -158,13 +176,20 @@ mod tests {
         let limit = Sample::float("sidelight_store_series_limit", &held[..3], 5, 7.0);
         let age = Sample::float("sidelight_exporter_oldest_undelivered_seconds", &held, 5, 3.0);
         let held = Sample::float("sidelight_exporter_held", &held, 5, 1.0);
-        let waiting = [("otlp_grpc/x".to_owned(), Signal::Traces, 3.0)];
+        let labels = vec!["otlp_grpc/x".to_owned(), "traces".to_owned()];
+        let waiting = [(&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, 3.0)];
         assert_eq!(own.take(&registry, &waiting, 5).0, [age.clone(), held.clone(), limit.clone()]);
         registry.remove(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]);
         let limit = Sample { t_ms: 6, ..limit };
         let ended = |of| Sample { t_ms: 6, value: Value::Stale, ..of };
         assert_eq!(own.take(&registry, &[], 6).0, [limit.clone(), ended(held), ended(age)]);
         assert_eq!(own.take(&registry, &[], 6).0, [limit]);
+    }
+
+    #[test]
+    fn samples_come_at_multiples_of_the_interval_so_that_rules_can_follow_them() {
+        let until = |ms: u64| until_next(UnixNano(ms * 1_000_000)).as_millis();
+        assert_eq!([0, 1, 4_999, 5_000, 12_500].map(until), [5_000, 4_999, 1, 5_000, 2_500]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The bounds of the histograms made of spans, in seconds.
+//! The bounds of histograms that are made here: of spans, and of exponential histograms that rules and views read by bucket.
 
 /// Tempo's bounds of span metrics: 2 ms × 2^n. Exact, see [`UNIT`](super::measured::UNIT).
 pub(super) const CLASSIC: [f64; 14] = [
@@ -10,3 +10,31 @@ pub(super) const CLASSIC: [f64; 14] = [
 /// exponential histogram that the counts come from.
 pub(super) const HTTP: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Lookups, which are faster than requests, in seconds.
+pub(super) const FAST: [f64; 14] =
+    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// Retries of an operation.
+pub(super) const RETRIES: [f64; 6] = [0.0, 1.0, 2.0, 3.0, 5.0, 10.0];
+/// Ages of connections at their close, in seconds.
+pub(super) const AGES: [f64; 13] = [
+    1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0,
+    43_200.0,
+];
+
+/// The bounds by which an exponential histogram is stored as well, where the shipped rules or views read its buckets.
+pub(super) fn of_exponential(metric: &str) -> Option<&'static [f64]> {
+    match metric {
+        "http.server.request.duration"
+        | "sidelight.operation.duration"
+        | "sidelight.queue.item.wait.duration"
+        | "sidelight.retry.backoff.duration"
+        | "sidelight.feature.use.duration" => Some(&HTTP),
+        "sidelight.cache.request.duration" => Some(&FAST),
+        "sidelight.retry.operation.retries" => Some(&RETRIES),
+        "sidelight.connection.duration"
+        | "http.client.connection.duration"
+        | "kestrel.connection.duration" => Some(&AGES),
+        _ => None,
+    }
+}

@@ -32,12 +32,13 @@ use sampler::{Amount, Part, Shown};
 pub(super) const INTERVAL_MS: i64 = ROLL_MS;
 
 /// All families.
-pub(super) const FAMILIES: [&Desc; 12] = [
+pub(super) const FAMILIES: [&Desc; 13] = [
     &desc::SPANMETRICS_CALLS,
     &desc::SPANMETRICS_LATENCY,
     &desc::SPANMETRICS_SIZE,
     &desc::OPERATION_DURATION,
     &desc::OPERATION_EXCEEDED,
+    &desc::OPERATION_SATISFIED,
     &desc::OPERATION_MIN,
     &desc::OPERATION_MAX,
     &desc::ROUTE_EXCLUDED,
@@ -182,7 +183,7 @@ fn show_operation<S: Sink>(
     S::Id: Copy + Eq,
 {
     let parts = [(Part::Succeeded, "ok"), (Part::Failed, "error")];
-    let (outcomes, exceeded) = operation.said();
+    let (outcomes, [exceeded, satisfied]) = operation.said();
     for ((part, outcome), measured) in parts.into_iter().zip(outcomes) {
         if measured.calls > 0 {
             let latency = Amount::Latency(&measured.latency, &HTTP);
@@ -193,8 +194,11 @@ fn show_operation<S: Sink>(
     }
     let calls = outcomes.iter().map(|outcome| outcome.calls).sum();
     if let Some(threshold) = operation.threshold_seconds() {
-        let families = vec![(&desc::OPERATION_EXCEEDED, Amount::Count(exceeded))];
-        let shown = Shown { part: Part::Exceeded, id, version: exceeded, families };
+        let families = vec![
+            (&desc::OPERATION_EXCEEDED, Amount::Count(exceeded)),
+            (&desc::OPERATION_SATISFIED, Amount::Count(satisfied)),
+        ];
+        let shown = Shown { part: Part::Exceeded, id, version: exceeded + satisfied, families };
         sampler.show(sink, &shown, || operation.labels(("threshold", &threshold)));
     }
     if let Some((min, max)) = operation.window {

@@ -55,6 +55,42 @@ pub(super) fn name<'a>(span: &Fields<'a>, method: &str) -> Cow<'a, str> {
     text(span.name)
 }
 
+/// What an operation is asked by. Requests of HTTP are in HTTP metrics as well, where a service has them; others are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Protocol {
+    Http,
+    Rpc,
+    Messaging,
+    Other,
+}
+
+impl Protocol {
+    pub(super) const ALL: [Self; 4] = [Self::Http, Self::Rpc, Self::Messaging, Self::Other];
+
+    /// Of a SERVER or CONSUMER span. `http` says that its row is one of HTTP server metrics.
+    pub(super) const fn of(span: &Fields<'_>, http: bool) -> Self {
+        if http {
+            Self::Http
+        } else if span.rpc_method.value.is_some() || span.grpc_status.value.is_some() {
+            Self::Rpc
+        } else if span.messaging_destination.value.is_some() {
+            Self::Messaging
+        } else {
+            Self::Other
+        }
+    }
+
+    /// As a label has it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Rpc => "rpc",
+            Self::Messaging => "messaging",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The operation of a span.
 pub(super) fn of<'a>(span: &Fields<'a>) -> Cow<'a, str> {
     name(span, span.method.value.map_or("", known_method))
@@ -108,6 +144,17 @@ mod tests {
         assert_eq!(named(&send[..1], ""), "the span");
         assert_eq!(named(&[], "GET"), "GET <unmatched>");
         assert_eq!(named(&[], ""), "the span");
+    }
+
+    #[test]
+    fn a_remote_procedure_over_http_2_is_none_of_http() {
+        let mut span = Fields::default();
+        assert_eq!(Protocol::of(&span, false), Protocol::Other);
+        assert_eq!(Protocol::of(&span, true), Protocol::Http);
+        span.take(b"messaging.destination.name", || Some(Scalar::Text(b"orders")));
+        assert_eq!(Protocol::of(&span, false), Protocol::Messaging);
+        span.take(b"rpc.method", || Some(Scalar::Text(b"Buy")));
+        assert_eq!(Protocol::of(&span, false), Protocol::Rpc);
     }
 
     #[test]

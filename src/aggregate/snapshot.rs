@@ -193,11 +193,15 @@ impl Table {
                 }
             }
             if let Some(threshold) = operation.threshold_seconds() {
-                sums.push(Sum {
-                    desc: &desc::OPERATION_EXCEEDED,
+                let counts = [
+                    (&desc::OPERATION_EXCEEDED, operation.exceeded),
+                    (&desc::OPERATION_SATISFIED, operation.satisfied),
+                ];
+                sums.extend(counts.map(|(desc, count)| Sum {
+                    desc,
                     labels: operation.labels(("threshold", &threshold)),
-                    value: Value::Count(operation.exceeded),
-                });
+                    value: Value::Count(count),
+                }));
             }
         }
         sums

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::guard::Access;
 use super::reply::Reply;
-use super::routes::{Answer, Methods, Route, taking};
+use super::routes::{Answer, Methods, Route, get, taking};
+use super::sheets;
 use super::sources::Sources;
 
 /// Alerts, silences and history as documents. Calls may block on the disk.
@@ -56,7 +57,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    fn into_reply(self) -> Reply {
+    pub(super) fn into_reply(self) -> Reply {
         let (status, code) = match self {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Self::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
@@ -98,6 +99,14 @@ pub(super) const ROUTES: &[Route] = &[
         Methods::Get,
         "alerts that are pending, firing or were over lately; silences that cover them; receivers",
         |from, _| Ok(from.alerts.list()),
+    ),
+    get(
+        "/api/sidelight/v1/alerts.csv",
+        Access::Read,
+        "alerts that are pending, firing or were over lately, as CSV",
+        Answer::Read(|from, _, _| {
+            sheets::reply(sheets::list(&from.alerts.list(), "alerts", sheets::ALERTS))
+        }),
     ),
     taking(
         route(

@@ -1,7 +1,10 @@
 //! Routes of detailed entries: what happened last, one by one. Someone else makes the documents ([`Entries`]).
 
 use super::alerts::{Refused, route};
-use super::routes::{Methods, Route, private, taking};
+use super::call::{Call, Failure};
+use super::reply::Reply;
+use super::routes::{Methods, Route, private, taking, tell};
+use super::sheets;
 
 /// Detailed entries as documents.
 pub trait Entries: Send + Sync {
@@ -22,6 +25,22 @@ pub trait Entries: Send + Sync {
     fn cleanup(&self) -> Result<String, Refused>;
 }
 
+const PARAMETERS: &[(&str, &str)] = &[
+    ("family", "Only this family: `http`, `operation`, `llm`, `retry`, `cache`, `queue`, …"),
+    ("service", "Only this service."),
+    ("outcome", "Only what ended so."),
+    ("name", "Only this name."),
+    ("since", "Not before this time: RFC 3339, Unix seconds, or how long ago, such as 15m."),
+    ("limit", "The most entries."),
+];
+
+fn sheet(call: &Call<'_>) -> Result<Reply, Failure> {
+    Ok(match call.sources.entries.list(call.params.pairs()) {
+        Ok(document) => sheets::reply(sheets::list(&document, "entries", sheets::ENTRIES)),
+        Err(refused) => refused.into_reply(),
+    })
+}
+
 pub(super) const ROUTES: &[Route] = &[
     private(taking(
         route(
@@ -30,21 +49,9 @@ pub(super) const ROUTES: &[Route] = &[
             "the last entries: `family`, `service`, `outcome`, `name`, `since` (a time, or 15m), `limit`",
             |from, asked| from.entries.list(&asked.parameters),
         ),
-        &[
-            (
-                "family",
-                "Only this family: `http`, `operation`, `llm`, `retry`, `cache`, `queue`, …",
-            ),
-            ("service", "Only this service."),
-            ("outcome", "Only what ended so."),
-            ("name", "Only this name."),
-            (
-                "since",
-                "Not before this time: RFC 3339, Unix seconds, or how long ago, such as 15m.",
-            ),
-            ("limit", "The most entries."),
-        ],
+        PARAMETERS,
     )),
+    private(taking(tell("/api/sidelight/v1/entries.csv", "the same as CSV", sheet), PARAMETERS)),
     route(
         "/api/sidelight/v1/entries/stats",
         Methods::Get,

@@ -15,6 +15,7 @@ mod patience;
 mod prometheus;
 mod reply;
 pub mod routes;
+mod sheets;
 pub mod sources;
 mod stall;
 mod storage;

@@ -136,6 +136,7 @@ fn operation(route: &Route, post: bool) -> Value {
     let content = match view {
         Some(_) if route.path.ends_with(".csv") => json!({ "text/csv": {} }),
         Some(view) => json!({ "application/json": { "schema": schema(view) } }),
+        None if route.path.ends_with(".csv") => json!({ "text/csv": {} }),
         None => json!({}),
     };
     if route.path == SILENCES && post {

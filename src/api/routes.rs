@@ -134,13 +134,25 @@ const OWN: &[Route] = &[
         Answer::Probe(|_| ok(openapi::document().to_string())),
     ),
     query("/api/sidelight/v1/storage", "what is stored and for how long", storage::storage),
+    query("/api/sidelight/v1/storage.csv", "the same as CSV", storage::sheet),
+    get(
+        "/docs/runbooks.md",
+        Access::Open,
+        "what to do about the alerts that the shipped rules know",
+        Answer::Probe(|_| runbooks()),
+    ),
     get("/-/healthy", Access::Open, "/healthz, as Prometheus calls it", Answer::Probe(|_| alive())),
     get("/-/ready", Access::Open, "/readyz, as Prometheus calls it", Answer::Probe(ready)),
     post("/-/reload", "reads the configuration again", Answer::Reload),
     post("/-/quit", "drains and stops", Answer::Quit),
 ];
 
-const fn get(path: &'static str, access: Access, purpose: &'static str, answer: Answer) -> Route {
+pub(super) const fn get(
+    path: &'static str,
+    access: Access,
+    purpose: &'static str,
+    answer: Answer,
+) -> Route {
     Route { path, methods: Methods::Get, access, purpose, parameters: &[], answer }
 }
 
@@ -237,6 +249,12 @@ fn index() -> Reply {
         let _ = writeln!(page, "{method:<7}{path:<38}{purpose}");
     }
     Reply::new(StatusCode::OK, "text/plain; charset=utf-8", page)
+}
+
+/// As text, which browsers show.
+fn runbooks() -> Reply {
+    let text = include_str!("../../docs/runbooks.md").to_owned();
+    Reply::new(StatusCode::OK, "text/plain; charset=utf-8", text)
 }
 
 fn alive() -> Reply {

@@ -1,13 +1,18 @@
-//! What is stored and for how long: `/api/sidelight/v1/storage`.
+//! What is stored and for how long: `/api/sidelight/v1/storage`, and `storage.csv`.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::call::{Call, Failure};
 use super::reply::Reply;
+use super::sheets;
 
 pub(super) fn storage(call: &Call<'_>) -> Result<Reply, Failure> {
     Ok(Reply::json(StatusCode::OK, document(call).to_string()))
+}
+
+pub(super) fn sheet(call: &Call<'_>) -> Result<Reply, Failure> {
+    Ok(sheets::reply(sheets::values(&document(call))))
 }
 
 pub(super) fn document(call: &Call<'_>) -> Value {

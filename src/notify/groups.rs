@@ -78,6 +78,11 @@ impl Groups {
         self.alerts
     }
 
+    /// Whether there is a group of this key.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.groups.contains_key(key)
+    }
+
     /// Takes in an alert that is valid for `valid` from `now`. False when there is no room for it.
     pub(super) fn observe(&mut self, message: Message, valid: Duration, now: Duration) -> bool {
         let key = self.key(&message);

@@ -151,7 +151,10 @@ impl Webhook {
             let (now, wall) = (self.now(), self.parts.clock.unix_nano());
             let silences = Arc::clone(&self.silences.borrow());
             let silenced = |message: &Message| silences.covering(message, wall).is_some();
-            let Some(notification) = self.groups.next(now, silenced) else { return };
+            let next = self.groups.next(now, silenced);
+            // A group that is gone takes its failures with it: the next of that name begins anew.
+            self.tries.retain(|key, _| self.groups.has(key));
+            let Some(notification) = next else { return };
             let body = self.body(&notification);
             let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.parts.clock));
             under_way.spawn(async move {
@@ -342,8 +345,13 @@ fn group_key(key: &Key) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::{Grouping, Peer};
     use super::super::message::tests::{NOW, firing, resolved};
+    use super::super::rows::Rows;
     use super::*;
+    use crate::net::endpoint::Endpoint;
+    use crate::telemetry::Registry;
+    use crate::time::ManualClock;
 
     fn notification(alerts: &[crate::alert::Alert]) -> Notification {
         let key = vec![
@@ -352,6 +360,41 @@ mod tests {
         ];
         let messages = alerts.iter().map(|alert| Message::of(alert, &[], NOW).unwrap()).collect();
         Notification { key, messages }
+    }
+
+    #[tokio::test]
+    async fn failures_of_a_group_that_is_gone_do_not_count_against_the_next_of_its_name() {
+        let clock = Arc::new(ManualClock::at(NOW));
+        let grouping = Grouping { by: vec!["alertname".to_owned()], ..Grouping::default() };
+        let peer = Peer::new("hook", Endpoint::parse("http://127.0.0.1:1", true, 80).unwrap());
+        let config = Config { peer, grouping, alerts_max: 10 };
+        let parts = Parts {
+            config: Arc::new(super::super::Config {
+                retry_time_max: Duration::from_secs(6),
+                ..super::super::Config::default()
+            }),
+            clock: clock.clone(),
+            registry: Registry::default(),
+            rows: Arc::new(Rows::new(100)),
+        };
+        let silences = watch::Sender::new(Arc::new(Silences::default()));
+        let mut webhook = Webhook::new(&config, parts, silences.subscribe());
+        let mut under_way = JoinSet::new();
+        let alerts = [firing(&[("alertname", "X")]), resolved(&[("alertname", "X")])];
+        let [fires, ends] = alerts.map(|alert| Message::of(&alert, &[], NOW).unwrap());
+        let seconds = Duration::from_secs;
+        for _ in 0..2 {
+            webhook.groups.observe(fires.clone(), seconds(86_400), webhook.now());
+            clock.advance(seconds(2));
+            webhook.start_due(&mut under_way);
+            webhook.settle(under_way.join_next().await.unwrap().unwrap());
+            let next = webhook.groups.next_due().unwrap();
+            assert!(next <= webhook.now() + seconds(6), "it is tried again, not given up");
+            webhook.groups.observe(ends.clone(), seconds(86_400), webhook.now());
+            clock.advance(seconds(14));
+            webhook.start_due(&mut under_way);
+            assert_eq!((under_way.len(), webhook.groups.len(), webhook.tries.len()), (0, 0, 0));
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What is odd about a rule file that is valid: warnings.
 //!
 //! What the series of a running agent show is given as [`Seen`]: metrics that nobody sends, labels that they do not have,
-//! ranges too short for their samples.
+//! in matchers, in what is matched or grouped by, and in templates; ranges too short for their samples.
+
+mod labels;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
+use labels::{Looking, Unknown};
 use sidelight_promql::ast::{MatchOp, Matcher, VectorSelector};
 use sidelight_promql::labels::NAME;
 use sidelight_promql::{Expr, duration};
@@ -112,6 +116,39 @@ impl Linter<'_> {
             }
         });
         self.findings.append(&mut findings);
+        self.labels(rule, seen);
+    }
+
+    /// Labels that are named and that nothing has.
+    fn labels(&mut self, rule: &Rule, seen: &Seen) {
+        let of = |selector: &VectorSelector| {
+            let name = name(selector)?;
+            let metric = seen.metrics.get(name).filter(|_| !self.recorded.contains(name))?;
+            Some(metric.labels.clone())
+        };
+        let mut looking = Looking { of: &of, unknown: Vec::new() };
+        let given = looking.labels(&rule.expr);
+        let mut findings = Vec::new();
+        for Unknown { label, within, known } in looking.unknown {
+            let place = word(&rule.query.text, &label, within.clone()).unwrap_or(within);
+            let message = format!("nothing here has the label `{label}`");
+            let place = rule.query.place(self.text, place);
+            findings.push(Finding::warning(place, message).help(instead(&label, &known)));
+        }
+        if let (Kind::Alerting(alerting), Some(given)) = (&rule.kind, given) {
+            for pair in alerting.annotations.iter().chain(&rule.labels) {
+                for (label, place) in asked_of_sample(&pair.value.text) {
+                    if !given.contains(label) {
+                        let message =
+                            format!("the alert has no label `{label}` where this is made");
+                        let place = pair.value.place(self.text, place);
+                        let help = instead(label, &given);
+                        findings.push(Finding::warning(place, message).help(help));
+                    }
+                }
+            }
+        }
+        self.findings.append(&mut findings);
     }
 
     fn selector(
@@ -141,14 +178,7 @@ impl Linter<'_> {
         };
         if let Some(matcher) = selector.matchers.iter().find(absent) {
             let message = format!("no series of `{name}` has the label `{}`", matcher.name);
-            let meant = nearest(&matcher.name, metric.labels.iter().map(String::as_str));
-            let help = match meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => {
-                    let labels: Vec<&str> = metric.labels.iter().map(String::as_str).collect();
-                    format!("they have `{}`", labels.join("`, `"))
-                }
-            };
+            let help = instead(&matcher.name, &metric.labels);
             return Some(Finding::warning(place, message).help(help));
         }
         let range = Duration::from_millis(range?.unsigned_abs());
@@ -162,6 +192,40 @@ impl Linter<'_> {
                 .help("a range of four intervals also survives a lost one"),
         )
     }
+}
+
+/// What a label that is not there was probably meant to be.
+fn instead(label: &str, known: &BTreeSet<String>) -> String {
+    let labels = || known.iter().map(String::as_str).filter(|known| *known != NAME);
+    match nearest(label, labels()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if labels().next().is_none() => "there are no labels".to_owned(),
+        None => format!("there are `{}`", labels().collect::<Vec<_>>().join("`, `")),
+    }
+}
+
+/// Where `label` stands as a word of its own in `text[within]`.
+fn word(text: &str, label: &str, within: Range<usize>) -> Option<Range<usize>> {
+    let begin = within.start;
+    let text = text.get(within)?;
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let mut found = text.match_indices(label).filter(|(at, _)| {
+        let before = text.get(..*at).and_then(|text| text.chars().next_back());
+        let after = text.get(at + label.len()..).and_then(|text| text.chars().next());
+        !before.is_some_and(part) && !after.is_some_and(part)
+    });
+    let at = begin + found.next()?.0;
+    Some(at..at + label.len())
+}
+
+/// The labels that a template asks of the sample, and where: those of `$labels.x`.
+fn asked_of_sample(template: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+    let part = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    template.match_indices("$labels.").filter_map(move |(at, before)| {
+        let rest = template.get(at + before.len()..)?;
+        let label = rest.get(..rest.find(part).unwrap_or(rest.len()))?;
+        (!label.is_empty()).then(|| (label, at..at + before.len() + label.len()))
+    })
 }
 
 fn shown(time: Duration) -> String {
@@ -270,8 +334,47 @@ groups:
                  | a range of four intervals also survives a lost one",
                 "5:57+13 the agent has no series of `requests_totl` | did you mean `requests_total`?",
                 "5:83+23 no series of `requests_total` has the label `cod` | did you mean `code`?",
-                "7:51+9 no series of `up` has the label `a` | they have `job`",
+                "7:51+9 no series of `up` has the label `a` | there are `job`",
             ]
         );
+    }
+
+    #[test]
+    fn labels_that_nothing_has_are_found_where_series_are_grouped_matched_and_shown() {
+        let text = "\
+groups:
+  - name: a
+    rules:
+      - alert: X
+        expr: sum by (servce_name) (flood) > 0 and on (jobb) other
+        labels: {severity: page}
+        annotations:
+          summary: '{{ $labels.servcename }} of {{ $labels.servce_name }}'
+      - record: fine
+        expr: label_replace(flood, \"x\", \"$1\", \"job\", \"(.+)\") * on (x) group_left (code) count_values by (job) (\"x\", other)
+      - record: unknown
+        expr: sum by (nothing) (flood or made) + sum by (nothing) (never_seen)
+      - alert: Y
+        expr: max by (job) (flood) * on (job) group_left (code) other > 0
+        labels: {severity: page, team: '{{ $labels.code }}'}
+        annotations: {summary: '{{ $labels.job }} {{ $labels.service_name }}'}
+";
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let metrics = [
+            ("flood", set(&["__name__", "job", "service_name"])),
+            ("other", set(&["code", "job"])),
+        ];
+        let metrics =
+            metrics.map(|(name, labels)| (name.to_owned(), Metric { labels, interval: None }));
+        let seen = Seen { names: set(&["flood", "other", "never_seen"]), metrics: metrics.into() };
+        let mut found = linted(text, Some(&seen));
+        found.retain(|line| !line.contains("never_seen"));
+        expect_test::expect![[r#"
+            5:23+11 nothing here has the label `servce_name` | did you mean `service_name`?
+            5:56+4 nothing here has the label `jobb` | did you mean `job`?
+            8:24+18 the alert has no label `servcename` where this is made | did you mean `servce_name`?
+            10:83+4 nothing here has the label `code` | there are `job`, `x`
+            12:42+4 the agent has no series of `made` | -
+            16:54+20 the alert has no label `service_name` where this is made | there are `code`, `job`"#]].assert_eq(&found.join("\n"));
     }
 }

@@ -43,6 +43,7 @@ pub fn load(config: &Config) -> Loaded {
         match file::parse(BUILTIN_TEXT) {
             Ok(mut file) => {
                 disable(&mut file, &config.builtin_disable);
+                link(&mut file, &config.external_url);
                 loaded.take(BUILTIN, &file, BUILTIN_INTERVAL);
             }
             Err(findings) => loaded.errors.push(shown(BUILTIN, BUILTIN_TEXT, &findings)),
@@ -51,7 +52,10 @@ pub fn load(config: &Config) -> Loaded {
     if !config.slos.is_empty() {
         let text = slo::text(&config.slos);
         match file::parse(&text) {
-            Ok(file) => loaded.take(slo::FILE, &file, slo::INTERVAL),
+            Ok(mut file) => {
+                link(&mut file, &config.external_url);
+                loaded.take(slo::FILE, &file, slo::INTERVAL);
+            }
             Err(findings) => loaded.errors.push(shown(slo::FILE, &text, &findings)),
         }
     }
@@ -112,6 +116,22 @@ impl Loaded {
     }
 }
 
+/// Has the runbooks of rules that come with the agent found where the agent serves them: a path alone leads nowhere.
+fn link(file: &mut RuleFile, external_url: &str) {
+    if external_url.is_empty() {
+        return;
+    }
+    for rule in file.groups.iter_mut().flat_map(|group| &mut group.rules) {
+        let Kind::Alerting(alerting) = &mut rule.kind else { continue };
+        for pair in alerting.annotations.iter_mut().filter(|pair| pair.name == "runbook_url") {
+            if pair.value.text.starts_with("docs/") {
+                let base = external_url.trim_end_matches('/');
+                pair.value.text = format!("{base}/{}", pair.value.text);
+            }
+        }
+    }
+}
+
 /// Leaves out groups and alerts that are named.
 fn disable(file: &mut RuleFile, names: &[String]) {
     file.groups.retain(|group| !names.contains(&group.name.text));
@@ -126,4 +146,30 @@ fn shown(path: &str, text: &str, findings: &[crate::yaml::Finding]) -> String {
     let mut sources = Sources::default();
     sources.add(SourceKind::File, path, text.to_owned());
     render(&sources, findings, &Style::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Slo;
+    use super::*;
+
+    #[test]
+    fn the_runbook_of_every_alert_that_comes_with_the_agent_is_where_the_agent_serves_it() {
+        let slo = Slo { name: "x".to_owned(), service: "shop".to_owned(), ..Slo::default() };
+        let config = Config {
+            external_url: "http://agent:9464/".to_owned(),
+            slos: vec![slo],
+            ..Config::default()
+        };
+        let runbooks = include_str!("../../docs/runbooks.md").to_lowercase();
+        let mut seen = 0;
+        for rule in load(&config).groups.iter().flat_map(|group| &group.rules) {
+            let Kind::Alerting(alerting) = &rule.spec.kind else { continue };
+            let url = alerting.annotations.iter().find(|pair| pair.name == "runbook_url").unwrap();
+            let place = url.value.text.strip_prefix("http://agent:9464/docs/runbooks.md#").unwrap();
+            assert!(runbooks.contains(&format!("# {place}")), "{place}");
+            seen += 1;
+        }
+        assert!(seen > 15, "{seen}");
+    }
 }

@@ -1,12 +1,19 @@
 //! When a group is evaluated: at fixed times an interval apart, shifted by what its name and file hash to, so that groups
-//! of one interval do not run at once, and a restart changes nothing. Pure.
+//! of one interval do not run at once, and a restart changes nothing. Those that come with the agent run one after the
+//! other anyway: they follow the samples of what the agent derives, which come at multiples of 5 s, as closely as those
+//! are sure to be there. Pure.
 //!
 //! Source: Prometheus 3.15, `Group.EvalTimestamp` in `rules/group.go`.
 
 use std::time::Duration;
 
+use super::load::BUILTIN;
 use crate::alert::fingerprint;
 use crate::time::UnixNano;
+
+/// From a multiple of 5 s until what was derived before it is in the store: a record of the agent's own comes at the multiple,
+/// and is written, read and counted within 200 ms.
+const SAMPLED: Duration = Duration::from_millis(500);
 
 /// The times of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +25,9 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn of(file: &str, group: &str, interval: Duration) -> Self {
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1_000_000);
+        if file == BUILTIN {
+            return Self { interval, offset: SAMPLED.as_nanos() as u64 % interval };
+        }
         let key = [("file".to_owned(), file.to_owned()), ("name".to_owned(), group.to_owned())];
         Self { interval, offset: fingerprint(&key) % interval }
     }
@@ -55,6 +65,15 @@ mod tests {
         assert_eq!(slots.after(slot), slot.after(Duration::from_secs(60)));
         let other = Slots::of("a.yaml", "h", Duration::from_secs(60));
         assert_ne!(other.at_or_before(NOW), slot);
+    }
+
+    #[test]
+    fn what_comes_with_the_agent_is_evaluated_half_a_second_after_its_samples() {
+        for seconds in [5, 15, 60] {
+            let slots = Slots::of(BUILTIN, "sidelight-routes", Duration::from_secs(seconds));
+            let after = slots.at_or_before(NOW).0 % (seconds * 1_000_000_000);
+            assert_eq!(after, 500_000_000, "{seconds}");
+        }
     }
 
     #[test]

@@ -29,6 +29,9 @@ const ALERTS: [(&str, &str, &str, &str); 3] = [
 ];
 const WINDOWS: [&str; 5] = ["30m", "1h", "6h", "3d", "30d"];
 
+/// What HTTP servers say of their requests, when they do.
+const HTTP: &str = "http_server_request_duration_seconds";
+
 /// The bounds of histograms that OpenTelemetry's conventions advise for HTTP …
 const HTTP_BOUNDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -92,7 +95,16 @@ fn burns(slo: &Slo, (factor, long, short, severity): (&str, &str, &str, &str), o
             "sum by (slo, service_name) (sidelight:slo_error_ratio{{slo={name},window=\"{window}\"}}) > {factor} * {budget}"
         )
     };
-    let expr = format!("({}) and ({})", above(long), above(short));
+    // A few requests are no rate: one that failed of a handful would page.
+    let events = match short {
+        "5m" => format!("sidelight:slo_events:rate5m{{slo={name}}} * 300"),
+        _ => format!("sum_over_time(sidelight:slo_events:rate5m{{slo={name}}}[{short}]) * 60"),
+    };
+    let enough = format!(
+        "sum by (slo, service_name) ({events}) >= on () group_left () \
+         (max(sidelight_threshold{{name=\"requests_min\"}}) or vector(20))"
+    );
+    let expr = format!("({}) and ({}) and ({enough})", above(long), above(short));
     let summary = "{{ $labels.service_name }} uses up the error budget of {{ $labels.slo }}";
     let description = format!(
         "Over {long} and over {short}, {{{{ $labels.service_name }}}} used the error budget of {{{{ $labels.slo }}}} \
@@ -146,6 +158,10 @@ fn bad(slo: &Slo) -> String {
 /// summed before anything else is done with them.
 fn total(slo: &Slo, suffix: &str, http: &str, span: &str) -> String {
     let service = quoted(&slo.service);
+    // What `sidelight:http_measured` is, for a service, and without the rules that come with the agent.
+    let measured = format!("count by (service_name) ({HTTP}_count{{service_name={service}}})");
+    let measured =
+        format!("(label_replace({measured}, \"protocol\", \"http\", \"\", \"\") or {measured})");
     let all: Vec<String> = slo.operations.iter().map(|of| regex::escape(of)).collect();
     let pairs = slo.operations.iter().zip(&all);
     let routes = pairs.map(|(of, all)| if of == "<unmatched>" { "" } else { all.as_str() });
@@ -155,30 +171,29 @@ fn total(slo: &Slo, suffix: &str, http: &str, span: &str) -> String {
     };
     let of_http = wanted("http_route", routes.collect::<Vec<_>>().join("|"));
     let of_span = wanted("operation_name", all.join("|"));
-    let requests = "http_server_request_duration_seconds";
-    let http = format!("rate({requests}_{suffix}{{service_name={service}{of_http}{http}}}[5m])");
+    let http = format!("rate({HTTP}_{suffix}{{service_name={service}{of_http}{http}}}[5m])");
     let span = format!(
         "rate(sidelight_operation_duration_seconds_{suffix}{{service_name={service}{of_span}{span}}}[5m])"
     );
-    let (http, span) = if slo.operations.is_empty() {
-        (included(&http, "http_route"), included(&span, "operation_name"))
-    } else {
-        (format!("sum by (service_name) ({http})"), format!("sum by (service_name) ({span})"))
+    let included = |by: &str, rate: &str| match slo.operations.is_empty() {
+        true => included(rate, by),
+        false => format!("sum by (service_name, {by}) ({rate})"),
     };
+    let (http, span) = (included("http_route", &http), included("operation_name, protocol", &span));
     format!(
-        "({http} or {span} unless on (service_name) {requests}_count{{service_name={service}}})"
+        "sum by (service_name) ({http} or {span} unless on (service_name, protocol) {measured})"
     )
 }
 
-/// The sum of `rate` by service without the routes that are excluded, where `label` is the route.
-fn included(rate: &str, label: &str) -> String {
-    let by_route = format!("sum by (service_name, {label}) ({rate})");
-    let routed = if label == "http_route" {
+/// The sum of `rate` by service and `by` without the routes that are excluded, where the first of `by` is the route.
+fn included(rate: &str, by: &str) -> String {
+    let by_route = format!("sum by (service_name, {by}) ({rate})");
+    let routed = if by == "http_route" {
         format!("label_replace({by_route}, \"http_route\", \"<unmatched>\", \"http_route\", \"\")")
     } else {
-        format!("label_replace({by_route}, \"http_route\", \"$1\", \"{label}\", \"(.+)\")")
+        format!("label_replace({by_route}, \"http_route\", \"$1\", \"operation_name\", \"(.+)\")")
     };
-    format!("sum by (service_name) ({routed} unless on (http_route) sidelight:route_excluded)")
+    format!("({routed} unless on (http_route) sidelight:route_excluded)")
 }
 
 /// The bound that is nearest to `seconds`, by ratio.

@@ -173,6 +173,12 @@ const ROUTES: &[Column] = &[
     value("impact", "ratio", "sidelight:route_impact", "Its share of the service's time."),
     value("apdex", "ratio", "sidelight:route_apdex", "Satisfied, and half of the tolerating."),
     value(
+        "violation_ratio",
+        "ratio",
+        "sidelight:route_violation_ratio",
+        "The share that took longer than its threshold.",
+    ),
+    value(
         "cache_hit_ratio",
         "ratio",
         "sidelight:route_cache_hit_ratio",

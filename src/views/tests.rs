@@ -97,8 +97,8 @@ fn shown(name: &str, range: i64) -> String {
 #[test]
 fn a_rule_is_asked_again_over_the_window_and_rows_are_joined_by_their_keys() {
     expect![[r#"
-        shop /cart | 1.333 - - - 0.480 - warning - - -
-        shop /pay | 0.133 - - - 2.400 - critical - - -
+        shop /cart | 1.333 - - - 0.480 - warning - - - -
+        shop /pay | 0.133 - - - 2.400 - critical - - - -
     "#]]
     .assert_eq(&shown("routes", HOUR));
     // Half as many an hour before.

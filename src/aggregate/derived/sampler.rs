@@ -29,7 +29,7 @@ pub(in super::super) enum Part {
     Succeeded = 1,
     /// Operations that failed.
     Failed = 2,
-    /// Operations above their threshold.
+    /// Operations above their threshold, and within a quarter of it.
     Exceeded = 3,
     /// The shortest and the longest of operations.
     Window = 4,

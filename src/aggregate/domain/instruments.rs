@@ -3,16 +3,10 @@
 //! Each is written as an application would make the instrument, and named by the same translation as what applications
 //! send: so a series is called the same whether it was received or derived.
 
+use crate::aggregate::bounds;
 use crate::aggregate::metrics::names;
 use crate::store::{Kind as Stored, MetricKind};
 
-/// Durations, in seconds: the bounds of semantic conventions.
-const SECONDS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// Lookups, which are faster than requests.
-const FAST: &[f64] =
-    &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-const RETRIES: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 10.0];
 /// Sizes, in bytes.
 const BYTES: &[f64] = &[128.0, 1024.0, 8192.0, 65536.0, 524_288.0, 4_194_304.0, 33_554_432.0];
 
@@ -71,7 +65,7 @@ macro_rules! instruments {
 
 instruments! {
     /// S12.
-    HttpDuration = "http.server.request.duration", "s", Holds::Buckets(SECONDS),
+    HttpDuration = "http.server.request.duration", "s", Holds::Buckets(&bounds::HTTP),
         &["http.route", "http.request.method", "http.response.status_code"],
         "Duration of requests that an HTTP server answered.";
     /// S12.
@@ -90,7 +84,7 @@ instruments! {
         &["cache.name", "cache.type", "cache.result", "http.route"],
         "Lookups by result: hit, miss, stale, error.";
     /// S3.
-    CacheDuration = "sidelight.cache.request.duration", "s", Holds::Buckets(FAST),
+    CacheDuration = "sidelight.cache.request.duration", "s", Holds::Buckets(&bounds::FAST),
         &["cache.name", "cache.type", "cache.result"],
         "Duration of lookups, of spans that are one.";
     /// S4.
@@ -100,17 +94,17 @@ instruments! {
     /// S8.
     RetryAttempts = "sidelight.retry.attempts", "{attempt}", Holds::Count,
         &["operation.name", "reason", "attempt.result"],
-        "Attempts by result: success, or retry for one that failed.";
+        "Attempts by result: success, retry for one that failed and was followed by another, exhausted for one that was not.";
     /// S8.
-    RetryRetries = "sidelight.retry.operation.retries", "{retry}", Holds::Buckets(RETRIES),
+    RetryRetries = "sidelight.retry.operation.retries", "{retry}", Holds::Buckets(&bounds::RETRIES),
         &["operation.name", "outcome"],
-        "Retries that an operation took until it succeeded.";
+        "Retries that an operation took until it succeeded, or gave up.";
     /// S9.
     FeatureUses = "sidelight.feature.uses", "{use}", Holds::Count,
         &["feature.name", "feature.type", "usage.pattern", "outcome"],
         "Uses of features.";
     /// S9.
-    FeatureDuration = "sidelight.feature.use.duration", "s", Holds::Buckets(SECONDS),
+    FeatureDuration = "sidelight.feature.use.duration", "s", Holds::Buckets(&bounds::HTTP),
         &["feature.name", "outcome"],
         "Duration of the spans in which a feature was used.";
     /// S9.

@@ -18,6 +18,7 @@ pub mod page;
 mod points;
 mod queues;
 mod resources;
+mod retries;
 pub mod siphash;
 pub mod sketch;
 mod spans;
@@ -44,6 +45,7 @@ use board::{Board, Place};
 use families::{Family, Source};
 use instruments::Instrument;
 use resources::{Claim, Found, Resources};
+use retries::Retries;
 use traces::Traces;
 use users::Users;
 
@@ -73,6 +75,7 @@ pub struct Domain<Id> {
     resources: Resources,
     board: Board<Id>,
     traces: Traces,
+    retries: Retries,
     queues: queues::Queues,
     users: Users,
     now_ms: i64,
@@ -85,6 +88,7 @@ pub struct Domain<Id> {
     refused_counters: Counter,
     refused_queues: Counter,
     refused_users: Counter,
+    refused_retries: Counter,
 }
 
 impl<Id: Copy + Eq> Domain<Id> {
@@ -100,6 +104,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             resources: Resources::new(metrics.promote, cut, ttl_ms),
             board: Board::new(ttl_ms, cut),
             traces: Traces::default(),
+            retries: Retries::default(),
             queues: queues::Queues::default(),
             users: Users::new(user_key),
             now_ms: 0,
@@ -110,6 +115,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             refused_counters: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["counters"]),
             refused_queues: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["queues"]),
             refused_users: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["users"]),
+            refused_retries: registry.counter(&desc::AGGREGATE_REFUSED_STATES, &["retries"]),
         }
     }
 
@@ -117,6 +123,8 @@ impl<Id: Copy + Eq> Domain<Id> {
     pub(super) fn begin<S: Sink<Id = Id>>(&mut self, sink: &mut S, received: UnixNano) {
         let received_ms = millis(received.0).max(self.now_ms);
         sink.set_now(received_ms);
+        let settled = self.retries.settle(received_ms);
+        self.count_attempts(settled);
         if self.board.is_due(received_ms) {
             self.sample(sink, received_ms);
         }
@@ -143,6 +151,7 @@ impl<Id: Copy + Eq> Domain<Id> {
         self.refused_counters.add(std::mem::take(&mut self.board.refused));
         self.refused_queues.add(std::mem::take(&mut self.queues.refused));
         self.refused_users.add(std::mem::take(&mut self.users.refused));
+        self.refused_retries.add(std::mem::take(&mut self.retries.refused));
     }
 
     /// Names of metrics, or how they begin, that with the last record became the source of what spans were until then for the
@@ -204,15 +213,13 @@ impl<Id: Copy + Eq> Domain<Id> {
     /// A resource of the record at hand.
     fn enter(&mut self, resource: Resource<'_>) -> Option<Found> {
         if self.resources.make_room() {
-            let waiting = self.traces.flush();
-            self.count_lookups(waiting);
+            self.flush();
             self.board.forget_slots();
         }
         let found = self.resources.find(resource, self.now_ms);
         if let Some(reused) = self.resources.take_reused() {
             self.queues.forget(reused);
-            let waiting = self.traces.flush();
-            self.count_lookups(waiting);
+            self.flush();
             self.board.forget_slots();
         }
         if found.is_none() {
@@ -229,10 +236,17 @@ impl<Id: Copy + Eq> Domain<Id> {
         claim
     }
 
-    /// Everything that the same records need to give the same samples, for the checkpoint.
-    pub fn encode(&mut self) -> Vec<u8> {
+    /// Counts what waits for more.
+    fn flush(&mut self) {
         let waiting = self.traces.flush();
         self.count_lookups(waiting);
+        let open = self.retries.flush();
+        self.count_attempts(open);
+    }
+
+    /// Everything that the same records need to give the same samples, for the checkpoint.
+    pub fn encode(&mut self) -> Vec<u8> {
+        self.flush();
         let mut out = vec![VERSION];
         codec::put(&mut out, self.now_ms.unsigned_abs());
         codec::put(&mut out, self.estimated_ms.unsigned_abs());

@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 
-use sidelight_wire::view::metrics::{Data, Metric, Points, Request};
+use sidelight_wire::view::metrics::{
+    Data, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, Points, Request,
+};
 use sidelight_wire::view::{Attributes, Value};
 
 use super::Domain;
 use super::board::{Before, Counter};
 use super::families::{Family, How, Source, of_metric};
-use super::instruments::Instrument;
+use super::instruments::{Holds, Instrument};
 use super::resources::{Claim, Found};
 use super::siphash;
 use super::spans::place;
 use crate::aggregate::metrics::classic::Buckets;
+use crate::aggregate::metrics::exponential::Scratch;
 use crate::aggregate::metrics::keys::write_attributes;
 use crate::aggregate::metrics::sink::Sink;
 use crate::aggregate::metrics::stream::millis;
@@ -94,6 +97,12 @@ impl<Id: Copy + Eq> Domain<Id> {
     ) {
         let name = metric.name.to_string_lossy();
         for spelling in of_metric(&name) {
+            // What cannot be understood says nothing, and spans may.
+            let of_http = spelling.source != Source::Sidelight
+                && matches!(spelling.family, Family::Http | Family::RateLimited);
+            if of_http && !is_histogram(&metric.data) {
+                continue;
+            }
             let claim = self.claim(found, spelling.family, spelling.source);
             if claim == Claim::Took && spelling.how != How::Derived {
                 let series = shown_of(spelling.family);
@@ -105,15 +114,13 @@ impl<Id: Copy + Eq> Domain<Id> {
             }
             let first = First { before_ms, took: claim == Claim::Took, from };
             match (spelling.family, metric.data) {
-                (Family::Http, Data::Histogram(points)) => {
+                (Family::Http, data) => {
                     if let Some(conversion) = conversion(&name) {
-                        self.convert(found, points, conversion, (routed, first));
+                        self.convert(found, data, conversion, (routed, first));
                     }
                 }
-                (Family::RateLimited, Data::Histogram(points))
-                    if spelling.source != Source::Sidelight =>
-                {
-                    self.limited(found, points, (routed, first));
+                (Family::RateLimited, data) if of_http => {
+                    self.limited(found, data, (routed, first));
                 }
                 (Family::Queue, Data::Gauge(points) | Data::Sum(points)) => {
                     self.queue(found, &name, points);
@@ -126,42 +133,62 @@ impl<Id: Copy + Eq> Domain<Id> {
     fn convert(
         &mut self,
         found: &Found,
-        points: Points<'_>,
+        data: Data<'_>,
         Conversion { to, factor }: Conversion,
         (routed, first): (bool, First),
     ) {
-        let delta = points.temporality() == DELTA;
-        let mut buckets = Buckets::default();
-        for point in points.histograms().filter(|point| !point.is_stale()) {
-            if buckets.read(&point).is_err() {
-                continue;
-            }
-            let said = Http::of(point.attributes(), routed);
+        let (explicit, exponential) = split(data);
+        let delta = explicit.or(exponential).is_some_and(|points| points.temporality() == DELTA);
+        let put = |domain: &mut Self, attributes: Attributes<'_>, start, buckets: &Buckets| {
+            let said = Http::of(attributes.clone(), routed);
             let status = said.status.map(|status| status.to_string()).unwrap_or_default();
             let failed =
                 if said.status.is_some_and(|status| status >= 500) { &*status } else { "" };
             let values = [&*said.route, &*said.method, &*status, failed];
-            let counter = (!delta)
-                .then(|| self.counter(point.attributes(), point.start_time_unix_nano, first));
-            self.board.put(to, place(found), &values, (&buckets, factor, counter));
+            let counter = (!delta).then(|| domain.counter(attributes, start, first));
+            domain.board.put(to, place(found), &values, (buckets, factor, counter));
+        };
+        let mut buckets = Buckets::default();
+        for point in explicit.into_iter().flat_map(Points::histograms) {
+            if !point.is_stale() && buckets.read(&point).is_ok() {
+                put(self, point.attributes(), point.start_time_unix_nano, &buckets);
+            }
+        }
+        let Holds::Buckets(bounds) = to.spec().holds else { return };
+        let mut scratch = Scratch::default();
+        for point in exponential.into_iter().flat_map(Points::exponential_histograms) {
+            if let (false, Ok(histogram)) = (point.is_stale(), scratch.read(&point)) {
+                buckets.put(&histogram, bounds.iter().map(|bound| bound / factor));
+                put(self, point.attributes(), point.start_time_unix_nano, &buckets);
+            }
         }
     }
 
     /// Counts the points of requests that were refused for want of patience.
-    fn limited(&mut self, found: &Found, points: Points<'_>, (routed, first): (bool, First)) {
-        let delta = points.temporality() == DELTA;
-        for point in points.histograms().filter(|point| !point.is_stale()) {
-            let said = Http::of(point.attributes(), routed);
+    fn limited(&mut self, found: &Found, data: Data<'_>, (routed, first): (bool, First)) {
+        let (explicit, exponential) = split(data);
+        let delta = explicit.or(exponential).is_some_and(|points| points.temporality() == DELTA);
+        let count = |domain: &mut Self, attributes: Attributes<'_>, start, count: u64| {
+            let said = Http::of(attributes.clone(), routed);
             if said.status != Some(429) {
-                continue;
+                return;
             }
-            let (at, values, count) = (place(found), [&*said.route], point.count as f64);
+            let (at, values, count) = (place(found), [&*said.route], count as f64);
             if delta {
-                self.board.add(Instrument::RateLimited, at, &values, count);
+                domain.board.add(Instrument::RateLimited, at, &values, count);
             } else {
-                let from = self.counter(point.attributes(), point.start_time_unix_nano, first);
-                self.board.set_count(Instrument::RateLimited, at, &values, (count, from));
+                let from = domain.counter(attributes, start, first);
+                domain.board.set_count(Instrument::RateLimited, at, &values, (count, from));
             }
+        };
+        let live = |point: &HistogramDataPoint<'_>| !point.is_stale();
+        for point in explicit.into_iter().flat_map(Points::histograms).filter(live) {
+            count(self, point.attributes(), point.start_time_unix_nano, point.count);
+        }
+        let live = |point: &ExponentialHistogramDataPoint<'_>| !point.is_stale();
+        let points = exponential.into_iter().flat_map(Points::exponential_histograms);
+        for point in points.filter(live) {
+            count(self, point.attributes(), point.start_time_unix_nano, point.count);
         }
     }
 
@@ -221,6 +248,19 @@ impl<Id: Copy + Eq> Domain<Id> {
                 None => {}
             }
         }
+    }
+}
+
+const fn is_histogram(data: &Data<'_>) -> bool {
+    matches!(data, Data::Histogram(_) | Data::ExponentialHistogram(_))
+}
+
+/// The points of histograms with explicit bounds, or those of exponential ones.
+const fn split(data: Data<'_>) -> (Option<Points<'_>>, Option<Points<'_>>) {
+    match data {
+        Data::Histogram(points) => (Some(points), None),
+        Data::ExponentialHistogram(points) => (None, Some(points)),
+        _ => (None, None),
     }
 }
 

@@ -10,6 +10,7 @@ use super::facts::Facts;
 use super::families::{Family, Source};
 use super::instruments::Instrument;
 use super::resources::{Claim, Found};
+use super::retries::{Attempt, Became};
 use super::traces::{Lookup, Settled};
 use crate::aggregate::operation;
 use crate::aggregate::operation::SERVER;
@@ -159,16 +160,41 @@ impl<Id: Copy + Eq> Domain<Id> {
             return;
         }
         let operation = operation::of(seen.span);
+        let retries = seen.facts.resends.unwrap_or(0).max(0);
         if seen.failed {
-            let values = [&*operation, &*seen.reason(), "retry"];
-            self.board.add(Instrument::RetryAttempts, place(found), &values, seen.weight);
-            return;
+            let attempt = Attempt {
+                found: found.clone(),
+                operation: operation.into_owned(),
+                reason: seen.reason().into_owned(),
+                retries,
+                weight: seen.weight,
+            };
+            let before = self.retries.failed(seen.span.trace_id, attempt, self.now_ms);
+            return self.count_attempts(before);
         }
+        let before = self.retries.succeeded(seen.span.trace_id, found.instance, &operation);
+        self.count_attempts(before);
         let values = [&*operation, "", "success"];
         self.board.add(Instrument::RetryAttempts, place(found), &values, seen.weight);
-        let retries = seen.facts.resends.unwrap_or(0).max(0) as f64;
-        let record = (retries, seen.weight);
+        let record = (retries as f64, seen.weight);
         self.board.record(Instrument::RetryRetries, place(found), &[&*operation, "ok"], record);
+    }
+
+    /// Counts attempts that failed.
+    pub(super) fn count_attempts(&mut self, became: impl IntoIterator<Item = Became>) {
+        for became in became {
+            let (of, result) = match &became {
+                Became::Retried(of) => (of, "retry"),
+                Became::GaveUp(of) => (of, "exhausted"),
+            };
+            let (at, operation) = (place(&of.found), of.operation.as_str());
+            let values = [operation, &of.reason, result];
+            self.board.add(Instrument::RetryAttempts, at, &values, of.weight);
+            if result == "exhausted" {
+                let record = (of.retries as f64, of.weight);
+                self.board.record(Instrument::RetryRetries, at, &[operation, "error"], record);
+            }
+        }
     }
 
     fn model_call(&mut self, found: &Found, seen: &Seen<'_>) {

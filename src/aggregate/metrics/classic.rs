@@ -3,6 +3,7 @@
 //! One bucket more than bounds (or neither), bounds ascending, counts that add up. A last bound of +Inf is folded into the
 //! bucket that every histogram has. Minimum and maximum have no place in Prometheus and are left out.
 
+use sidelight_exphist::Histogram;
 use sidelight_wire::view::metrics::HistogramDataPoint;
 
 use super::drops::Reason;
@@ -61,6 +62,21 @@ impl Buckets {
             }
         }
         Ok(())
+    }
+
+    /// Writes what an exponential histogram has below each of `bounds` over what was here: wrong by at most one of its buckets.
+    pub fn put(&mut self, histogram: &Histogram, bounds: impl Iterator<Item = f64>) {
+        self.bounds.clear();
+        self.bounds.extend(bounds);
+        self.counts.clear();
+        let mut below = 0;
+        for bound in &self.bounds {
+            let up_to = histogram.count_to(*bound);
+            self.counts.push(up_to.saturating_sub(below));
+            below = up_to;
+        }
+        (self.count, self.sum) = (histogram.count(), Some(histogram.sum()));
+        self.counts.push(self.count.saturating_sub(below));
     }
 
     /// The same bounds with nothing counted.

@@ -5,12 +5,13 @@
 //! | gauge, cumulative sum | the value |
 //! | delta sum, delta histogram | the total since its start |
 //! | explicit bounds | one histogram under its base name |
-//! | exponential | one native histogram |
+//! | exponential | one native histogram; of those that rules and views read by bucket, one with explicit bounds as well |
 //! | summary | `{quantile}` each, `_sum`, `_count` |
 //!
 //! A counter or histogram that begins, or begins again, has a zero sample at its start: [`super::stream`]. A point
 //! that says `NO_RECORDED_VALUE` ends its series.
 
+use sidelight_exphist::Histogram;
 use sidelight_promql::Histogram as Native;
 use sidelight_promql::source::is_stale;
 use sidelight_wire::view::metrics::{
@@ -22,9 +23,9 @@ use super::drops::Reason;
 use super::form::Form;
 use super::sink::Sink;
 use super::stream::{self, Cumulative, Delta, Times};
-use super::translate::{At, Part, Translator, ZERO_BACK_MS_MAX};
+use super::translate::{At, Translator, ZERO_BACK_MS_MAX};
 use super::{exemplar, exponential};
-use crate::store::{Exemplar as Kept, Kind};
+use crate::store::{Exemplar as Kept, Kind, Refused};
 
 /// Reused from point to point.
 #[derive(Debug, Default)]
@@ -34,11 +35,27 @@ pub(super) struct Scratch {
     exponential: exponential::Scratch,
 }
 
+/// What part of a point a series is: all of it, or one of a summary's.
+#[derive(Clone, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) kind: Kind,
+    pub(super) number: u64,
+    pub(super) suffix: &'a str,
+    pub(super) extra: Option<(&'a str, String)>,
+}
+
+impl Part<'_> {
+    pub(super) const fn whole(kind: Kind) -> Self {
+        Self { kind, number: 0, suffix: "", extra: None }
+    }
+}
+
 /// Where a zero sample goes before a point, if anywhere.
 type Zero = Option<i64>;
 
 const SUM: u64 = u64::MAX - 1;
 const COUNT: u64 = u64::MAX - 2;
+const BUCKETS: u64 = u64::MAX - 3;
 
 impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
     /// Stores a point of a gauge or sum; the time of its sample.
@@ -143,15 +160,27 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         };
         let id = self.series(sink, at, point.attributes(), &Part::whole(Kind::Native))?;
         let times = Times { start: point.start_time_unix_nano, time: point.time_unix_nano };
-        let Some(read) = read else { return Ok(end(sink, id, times, time_ms)) };
+        let bounds = self.bounds(at);
+        let Some(read) = read else {
+            if bounds.is_some() {
+                self.buckets(sink, at, point, (None, time_ms));
+            }
+            return Ok(end(sink, id, times, time_ms));
+        };
+        let seen = |scratch: &mut Scratch, histogram: &Histogram| {
+            if let Some(bounds) = bounds {
+                scratch.classic.put(histogram, bounds.iter().copied());
+            }
+            exponential::native(histogram)
+        };
         let (zero, value) = if delta {
             let place = self.place(sink, id, times)?;
             let zero = zero_of(sink, id, place, time_ms);
-            let value = exponential::native(self.totals.add_exponential(id, place, read)?);
+            let value = seen(&mut self.scratch, self.totals.add_exponential(id, place, read)?);
             advance(sink, id, times);
             (zero, value)
         } else {
-            (self.begin(sink, id, at, times, time_ms), exponential::native(&read))
+            (self.begin(sink, id, at, times, time_ms), seen(&mut self.scratch, &read))
         };
         let value = value.ok_or(Reason::HistogramScale)?;
         if let Some(zero) = zero {
@@ -160,7 +189,42 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         sink.append_native(id, time_ms, &value)?;
         advance(sink, id, times);
         self.exemplars(sink, id, point.exemplars());
+        if bounds.is_some() {
+            self.buckets(sink, at, point, (zero, time_ms));
+        }
         Ok(time_ms)
+    }
+
+    /// Stores an exponential histogram by bucket, as it is in the scratch, beside the native one; where there is no room for
+    /// that, the native one is all there is.
+    fn buckets<S: Sink<Id = Id>>(
+        &mut self,
+        sink: &mut S,
+        at: &At<'_>,
+        point: &ExponentialHistogramDataPoint<'_>,
+        (zero, time_ms): (Zero, i64),
+    ) {
+        let part = Part { number: BUCKETS, ..Part::whole(Kind::Classic) };
+        let renew = self.renew;
+        for _ in 0..2 {
+            let Ok(id) = self.series(sink, at, point.attributes(), &part) else { break };
+            if point.is_stale() {
+                sink.stale(id, time_ms);
+                break;
+            }
+            let Scratch { classic, zero: nothing, .. } = &mut self.scratch;
+            if let Some(zero) = zero {
+                nothing.clone_from(classic);
+                nothing.clear_counts();
+                let _no_room = sink.append_classic(id, zero, &nothing.as_stored());
+            }
+            if sink.append_classic(id, time_ms, &classic.as_stored()) != Err(Refused::Gone) {
+                break;
+            }
+            // It left the store since it was found.
+            self.renew = true;
+        }
+        self.renew = renew;
     }
 
     /// Stores a summary; the time of its sink. It is stored when one of its samples is.

@@ -21,11 +21,13 @@ use super::exports::Exports;
 use super::form::{Form, form_of, points_of, time_of};
 use super::keys::{write_attributes, write_metric, write_scope};
 use super::labels::{Invalid, LabelSet};
+use super::points::Part;
 use super::sink::Sink;
 use super::stream;
 use super::target::{TARGET_INFO, Target};
 use super::totals::Totals;
 use super::{Config, names, reserved};
+use crate::aggregate::bounds;
 use crate::store::{Kind, Metadata, MetricKind, PutState, Rank, Refused, StoreError};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
@@ -54,6 +56,8 @@ struct ScopeState {
 #[derive(Clone, Debug)]
 struct MetricState {
     name: Result<String, Reason>,
+    /// Of an exponential histogram that is stored by bucket as well.
+    bounds: Option<&'static [f64]>,
 }
 
 /// Where in a request a point is, and what holds for all around it.
@@ -104,7 +108,7 @@ pub struct Translator<Id> {
     pub(in crate::aggregate) begun: Vec<(usize, &'static str)>,
     pub(super) has_begun: bool,
     /// The series remembered of a point is gone: look for it by its labels.
-    renew: bool,
+    pub(super) renew: bool,
 }
 
 impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
@@ -356,13 +360,22 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             sink.describe(name, Metadata { kind, help, unit });
         }
         let key = (at.scope_slot, form.number(), &self.key[..]);
-        let slot = self.metrics.insert(place, key, MetricState { name });
+        let bounds = match form {
+            Form::Exponential { .. } => bounds::of_exponential(&metric.name.to_string_lossy()),
+            _ => None,
+        };
+        let slot = self.metrics.insert(place, key, MetricState { name, bounds });
         self.named(slot)
     }
 
     fn named(&self, slot: Slot) -> Result<Slot, Reason> {
         let name = self.metrics.get(slot).map(|metric| &metric.name);
         if let Some(Err(reason)) = name { Err(*reason) } else { Ok(slot) }
+    }
+
+    /// The bounds by which an exponential histogram is stored as well.
+    pub(super) fn bounds(&self, at: &At<'_>) -> Option<&'static [f64]> {
+        self.metrics.get(at.metric_slot)?.bounds
     }
 
     /// The series of a point. `suffix` and `extra` are what a summary's parts have beside the point's labels; `part`
@@ -398,7 +411,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
     ) -> Result<Id, Reason> {
         let mut labels = self.labels(at, attributes)?;
         let name = match self.metrics.get(at.metric_slot) {
-            Some(MetricState { name: Ok(name) }) => name,
+            Some(MetricState { name: Ok(name), .. }) => name,
             _ => return Err(Reason::MetricName),
         };
         labels.set("__name__", format!("{name}{}", part.suffix));
@@ -465,21 +478,6 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
     #[must_use]
     pub fn entries(&self) -> [usize; 4] {
         [self.resources.len(), self.scopes.len(), self.metrics.len(), self.points.len()]
-    }
-}
-
-/// What part of a point a series is: all of it, or one of a summary's.
-#[derive(Clone, Debug)]
-pub(super) struct Part<'a> {
-    pub(super) kind: Kind,
-    pub(super) number: u64,
-    pub(super) suffix: &'a str,
-    pub(super) extra: Option<(&'a str, String)>,
-}
-
-impl Part<'_> {
-    pub(super) const fn whole(kind: Kind) -> Self {
-        Self { kind, number: 0, suffix: "", extra: None }
     }
 }
 

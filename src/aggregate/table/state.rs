@@ -4,14 +4,15 @@
 //! version u8 │ started created now expired │ 5 totals │ last row, last sum │ dimensions │ overflow
 //!   │ graph │ resources │ operations │ http │ rows, least recently made first, each list after its number
 //! measured   calls │ histogram                counted    measured │ size │ carry
-//! operation  id │ resource │ name │ exceeded │ window │ 2 measured │ since: 0, or 1 │ 2 measured │ exceeded
+//! operation  id │ resource │ name │ exceeded │ window │ 2 measured │ since: 0, or 1 │ 2 measured │ exceeded │ satisfied
+//!              │ protocol │ satisfied
 //! http       id │ resource │ route │ method │ status │ measured │ since: 0, or 1 │ measured
 //! row        id │ resource │ labels │ created │ seen │ counted │ view
-//! view       0, or 1 │ operation │ http or 0 │ exceeded │ 2 measured
+//! view       0, or 1 │ operation │ http or 0 │ exceeded │ 2 measured │ satisfied
 //! ```
-//! Resources are named by their place in the list; thresholds are those of the configuration. Version 2 has no `since`.
-//! Of version 1, whose rows had no resource, only the totals are taken over; so are those of a table with other
-//! dimensions, or with resources that differ in nothing but dimensions.
+//! Resources are named by their place in the list; thresholds are those of the configuration. Of an earlier version, whose
+//! series had other labels, only the totals are taken over; so are those of a table with other dimensions, or with
+//! resources that differ in nothing but dimensions.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -26,12 +27,11 @@ use crate::aggregate::graph::Graph;
 use crate::aggregate::key::Labels;
 use crate::aggregate::measured::Measured;
 use crate::aggregate::operation;
+use crate::aggregate::operation::Protocol;
 use crate::aggregate::resource::{Resource, Resources};
 use crate::time::UnixNano;
 
-const VERSION: u8 = 3;
-/// That of sums which no other source could say.
-const WITHOUT_SINCE: u8 = 2;
+const VERSION: u8 = 4;
 /// That of a table of services, span names, kinds, statuses, routes and methods.
 const WITHOUT_RESOURCES: u8 = 1;
 
@@ -65,7 +65,10 @@ impl Table {
             if let Some(since) = &operation.since {
                 since.outcomes.iter().for_each(|outcome| outcome.encode(out));
                 put(out, since.exceeded);
+                put(out, since.satisfied);
             }
+            out.push(operation.protocol as u8);
+            put(out, operation.satisfied);
         }
         put(out, self.views.http.len() as u64);
         for (&id, http) in &self.views.http {
@@ -111,7 +114,7 @@ impl Table {
     pub(in crate::aggregate) fn decode(config: Config, bytes: &[u8]) -> Option<Self> {
         let mut read = Read(bytes);
         let version = read.byte()?;
-        if !matches!(version, VERSION | WITHOUT_SINCE | WITHOUT_RESOURCES) {
+        if !(1..=VERSION).contains(&version) {
             return None;
         }
         let mut table = Self::new(config, UnixNano(read.number()?));
@@ -128,8 +131,8 @@ impl Table {
         ] {
             *total = read.number()?;
         }
+        // Series that begin again begin after those that were.
         if version == WITHOUT_RESOURCES {
-            // Series that begin again begin after those that were.
             table.created = table.now;
             return Some(table);
         }
@@ -138,15 +141,16 @@ impl Table {
         let dimensions: Option<Vec<_>> = (0..read.number()?).map(|_| read.text()).collect();
         table.overflow = Counted::decode(&mut read)?;
         table.graph = Graph::decode(table.config.graph, &mut Read(read.bytes()?))?;
-        if !dimensions?.iter().map(String::as_str).eq(table.dimensions.keys()) {
+        let same = dimensions?.iter().map(String::as_str).eq(table.dimensions.keys());
+        if version < VERSION || !same {
             table.created = table.now;
             return Some(table);
         }
-        table.decode_rows(version, &mut read)?;
+        table.decode_rows(&mut read)?;
         Some(table)
     }
 
-    fn decode_rows(&mut self, version: u8, read: &mut Read<'_>) -> Option<()> {
+    fn decode_rows(&mut self, read: &mut Read<'_>) -> Option<()> {
         let mut resources = Vec::new();
         for _ in 0..read.number()? {
             resources.push(self.resources.intern(Resource::decode(read)?)?);
@@ -160,17 +164,17 @@ impl Table {
             let at = usize::try_from(read.number()?).ok()?;
             resources.get(at).map(Arc::clone)
         };
-        let since = |read: &mut Read<'_>| match version {
-            WITHOUT_SINCE => Some(false),
-            _ => read.byte().map(|byte| byte > 0),
-        };
+        let since = |read: &mut Read<'_>| read.byte().map(|byte| byte > 0);
         for _ in 0..read.number()? {
             let (id, resource) = (read.number()?, resource(read)?);
             let mut operation = Operation::decode(resource, read)?;
             if since(read)? {
                 let outcomes = [Measured::decode(read)?, Measured::decode(read)?];
-                operation.since = Some(Box::new(Since { outcomes, exceeded: read.number()? }));
+                let (exceeded, satisfied) = (read.number()?, read.number()?);
+                operation.since = Some(Box::new(Since { outcomes, exceeded, satisfied }));
             }
+            operation.protocol = *Protocol::ALL.get(usize::from(read.byte()?))?;
+            operation.satisfied = read.number()?;
             operation.set_threshold(&self.config);
             self.views.put_operation(id, operation);
         }
@@ -257,7 +261,17 @@ impl Operation {
         let exceeded = read.number()?;
         let window = Some((read.float()?, read.float()?)).filter(|(min, max)| min <= max);
         let outcomes = [Measured::decode(read)?, Measured::decode(read)?];
-        Some(Self { resource, name, threshold_nanos: 0, outcomes, exceeded, window, since: None })
+        Some(Self {
+            resource,
+            name,
+            protocol: Protocol::Other,
+            threshold_nanos: 0,
+            outcomes,
+            exceeded,
+            satisfied: 0,
+            window,
+            since: None,
+        })
     }
 }
 
@@ -267,6 +281,7 @@ impl View {
         put(out, self.http.unwrap_or(0));
         put(out, self.exceeded);
         self.fresh.iter().for_each(|fresh| fresh.encode(out));
+        put(out, self.satisfied);
     }
 
     fn decode(failed: bool, read: &mut Read<'_>) -> Option<Self> {
@@ -274,6 +289,7 @@ impl View {
         let http = Some(read.number()?).filter(|&id| id > 0);
         let exceeded = read.number()?;
         let fresh = [Measured::decode(read)?, Measured::decode(read)?];
-        Some(Self { operation, http, failed, threshold_nanos: 0, fresh, exceeded })
+        let satisfied = read.number()?;
+        Some(Self { operation, http, failed, threshold_nanos: 0, fresh, exceeded, satisfied })
     }
 }

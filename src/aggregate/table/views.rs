@@ -16,6 +16,7 @@ use super::super::config::Config;
 use super::super::key::Labels;
 use super::super::measured::Measured;
 use super::super::operation;
+use super::super::operation::Protocol;
 use super::super::resource::Resource;
 use super::super::usual::Fields;
 
@@ -31,6 +32,8 @@ pub(in crate::aggregate) struct View {
     pub(super) fresh: [Measured; 2],
     /// Longer than the threshold since the last roll.
     pub(super) exceeded: u64,
+    /// No longer than a quarter of it.
+    pub(super) satisfied: u64,
 }
 
 impl View {
@@ -40,8 +43,9 @@ impl View {
         let [succeeded, of_failed] = &mut self.fresh;
         let fresh = if failed { of_failed } else { succeeded };
         fresh.add(n, nanos);
-        if nanos.is_some_and(|nanos| nanos > self.threshold_nanos) {
-            self.exceeded += n;
+        if let Some(nanos) = nanos {
+            self.exceeded += if nanos > self.threshold_nanos { n } else { 0 };
+            self.satisfied += if nanos <= self.threshold_nanos / 4 { n } else { 0 };
         }
     }
 }
@@ -51,11 +55,14 @@ impl View {
 pub(in crate::aggregate) struct Operation {
     pub(in crate::aggregate) resource: Arc<Resource>,
     pub(in crate::aggregate) name: Box<str>,
+    pub(in crate::aggregate) protocol: Protocol,
     pub(in crate::aggregate) threshold_nanos: u64,
     /// Those that succeeded, those that failed.
     pub(in crate::aggregate) outcomes: [Measured; 2],
     /// Longer than the threshold.
     pub(in crate::aggregate) exceeded: u64,
+    /// No longer than a quarter of it.
+    pub(in crate::aggregate) satisfied: u64,
     /// The shortest and the longest since the last sample, in units of [`UNIT`](super::super::measured::UNIT).
     pub(in crate::aggregate) window: Option<(f64, f64)>,
     /// What came since another source said the same last; `None` when none did.
@@ -67,6 +74,7 @@ pub(in crate::aggregate) struct Operation {
 pub(in crate::aggregate) struct Since {
     pub(in crate::aggregate) outcomes: [Measured; 2],
     pub(in crate::aggregate) exceeded: u64,
+    pub(in crate::aggregate) satisfied: u64,
 }
 
 /// The requests of a route by method and status.
@@ -93,7 +101,7 @@ pub(in crate::aggregate) struct HttpKey {
 pub(in crate::aggregate) struct Views {
     pub(super) operations: BTreeMap<u64, Operation>,
     pub(super) http: BTreeMap<u64, Http>,
-    by_operation: HashMap<(Arc<Resource>, Box<str>), u64>,
+    by_operation: HashMap<(Arc<Resource>, Box<str>, Protocol), u64>,
     by_http: HashMap<HttpKey, u64>,
     pub(super) next: u64,
 }
@@ -119,13 +127,15 @@ impl Views {
             method: key.method.into(),
             status: labels.http_response_status_code().into(),
         });
+        let protocol = Protocol::of(span, http.is_some());
         let view = View {
-            operation: self.operation(resource, name.into(), config),
+            operation: self.operation(resource, (name.into(), protocol), config),
             http: http.map(|key| self.http(key)),
             failed: operation::failed(key.kind, key.status, key.http_status),
             threshold_nanos: 0,
             fresh: Default::default(),
             exceeded: 0,
+            satisfied: 0,
         };
         Some(self.with_threshold(view))
     }
@@ -137,8 +147,13 @@ impl Views {
         View { threshold_nanos, ..view }
     }
 
-    fn operation(&mut self, resource: &Arc<Resource>, name: Box<str>, config: &Config) -> u64 {
-        let key = (Arc::clone(resource), name.clone());
+    fn operation(
+        &mut self,
+        resource: &Arc<Resource>,
+        (name, protocol): (Box<str>, Protocol),
+        config: &Config,
+    ) -> u64 {
+        let key = (Arc::clone(resource), name.clone(), protocol);
         if let Some(&id) = self.by_operation.get(&key) {
             return id;
         }
@@ -146,9 +161,11 @@ impl Views {
         let mut operation = Operation {
             resource,
             name,
+            protocol,
             threshold_nanos: 0,
             outcomes,
             exceeded: 0,
+            satisfied: 0,
             window: None,
             since: None,
         };
@@ -159,7 +176,7 @@ impl Views {
     }
 
     pub(super) fn put_operation(&mut self, id: u64, operation: Operation) {
-        let key = (Arc::clone(&operation.resource), operation.name.clone());
+        let key = (Arc::clone(&operation.resource), operation.name.clone(), operation.protocol);
         self.by_operation.insert(key, id);
         self.operations.insert(id, operation);
     }
@@ -193,7 +210,7 @@ impl Views {
             }
         }
         view.fresh.iter_mut().for_each(Measured::clear);
-        view.exceeded = 0;
+        (view.exceeded, view.satisfied) = (0, 0);
     }
 
     /// Forgets what none of these refers to.
@@ -220,11 +237,12 @@ impl Http {
 }
 
 impl Operation {
-    /// What there is to say of its outcomes and of its threshold as one source among others.
-    pub(in crate::aggregate) fn said(&self) -> (&[Measured; 2], u64) {
+    /// What there is to say of it as one source among others: its outcomes, and how many took longer than its threshold, and
+    /// no longer than a quarter of it.
+    pub(in crate::aggregate) fn said(&self) -> (&[Measured; 2], [u64; 2]) {
         match &self.since {
-            Some(since) => (&since.outcomes, since.exceeded),
-            None => (&self.outcomes, self.exceeded),
+            Some(since) => (&since.outcomes, [since.exceeded, since.satisfied]),
+            None => (&self.outcomes, [self.exceeded, self.satisfied]),
         }
     }
 
@@ -232,7 +250,7 @@ impl Operation {
     pub(in crate::aggregate) fn withhold(&mut self) {
         let since = self.since.get_or_insert_default();
         since.outcomes.iter_mut().for_each(Measured::clear);
-        since.exceeded = 0;
+        (since.exceeded, since.satisfied) = (0, 0);
     }
 
     /// The labels of one of its series, without the metric's name.
@@ -242,6 +260,7 @@ impl Operation {
     ) -> Vec<(String, String)> {
         let mut labels = self.resource.labels().to_vec();
         labels.push(("operation_name".to_owned(), self.name.to_string()));
+        labels.push(("protocol".to_owned(), self.protocol.name().to_owned()));
         if !value.is_empty() {
             labels.push((name.to_owned(), value.to_owned()));
         }
@@ -268,8 +287,10 @@ impl Operation {
     /// Adds what is in a view.
     pub(super) fn add(&mut self, view: &View) {
         self.exceeded += view.exceeded;
+        self.satisfied += view.satisfied;
         if let Some(since) = &mut self.since {
             since.exceeded += view.exceeded;
+            since.satisfied += view.satisfied;
             let outcomes = since.outcomes.iter_mut().zip(&view.fresh);
             outcomes.for_each(|(outcome, fresh)| outcome.merge(fresh));
         }

@@ -57,23 +57,25 @@ fn operations_have_outcomes_thresholds_and_windows() {
     step((&mut derived, &mut kept), &mut table, at(6), &one);
     step((&mut derived, &mut kept), &mut table, at(11), &request("shop", Vec::new()));
     let text = metrics(&table, Format::Text);
-    let exceeded = r#"sidelight_operation_threshold_exceeded_total{job="shop",service_name="shop",operation_name="/pay",threshold="0.3"} 2"#;
+    let exceeded = r#"sidelight_operation_threshold_exceeded_total{job="shop",service_name="shop",operation_name="/pay",protocol="http",threshold="0.3"} 2"#;
     assert!(text.contains(exceeded), "{text}");
     assert!(text.contains("sidelight_route_excluded{http_route=\"/healthz\"} 1"), "{text}");
-    assert!(!text.contains(r#"operation_name="/healthz",threshold"#), "{text}");
+    assert!(!text.contains(r#"operation_name="/healthz",protocol="http",threshold"#), "{text}");
     expect![[r#"
-        sidelight_operation_duration_max_seconds{job=shop,operation_name=/healthz,service_name=shop} 0.001@005000
-        sidelight_operation_duration_max_seconds{job=shop,operation_name=/pay,service_name=shop} 0.7000000000000001@005000 0.02@010000
-        sidelight_operation_duration_max_seconds{job=shop,operation_name=pkg.Shop/Buy,service_name=shop} 2.000000001@005000
-        sidelight_operation_duration_min_seconds{job=shop,operation_name=/healthz,service_name=shop} 0.001@005000
-        sidelight_operation_duration_min_seconds{job=shop,operation_name=/pay,service_name=shop} 0.3@005000 0.02@010000
-        sidelight_operation_duration_min_seconds{job=shop,operation_name=pkg.Shop/Buy,service_name=shop} 2.000000001@005000
-        sidelight_operation_duration_seconds{job=shop,operation_name=/healthz,outcome=ok,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(0.001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@005000
-        sidelight_operation_duration_seconds{job=shop,operation_name=/pay,outcome=error,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(0.7000000000000001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0])@005000
-        sidelight_operation_duration_seconds{job=shop,operation_name=/pay,outcome=ok,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n2 sumSome(0.601) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])@005000 (n3 sumSome(0.621) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])@010000
-        sidelight_operation_duration_seconds{job=shop,operation_name=pkg.Shop/Buy,outcome=error,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(2.000000001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])@005000
-        sidelight_operation_threshold_exceeded_total{job=shop,operation_name=/pay,service_name=shop,threshold=0.3} 0@000000 2@005000
-        sidelight_operation_threshold_exceeded_total{job=shop,operation_name=pkg.Shop/Buy,service_name=shop,threshold=2} 0@000000 1@005000
+        sidelight_operation_duration_max_seconds{job=shop,operation_name=/healthz,protocol=http,service_name=shop} 0.001@005000
+        sidelight_operation_duration_max_seconds{job=shop,operation_name=/pay,protocol=http,service_name=shop} 0.7000000000000001@005000 0.02@010000
+        sidelight_operation_duration_max_seconds{job=shop,operation_name=pkg.Shop/Buy,protocol=rpc,service_name=shop} 2.000000001@005000
+        sidelight_operation_duration_min_seconds{job=shop,operation_name=/healthz,protocol=http,service_name=shop} 0.001@005000
+        sidelight_operation_duration_min_seconds{job=shop,operation_name=/pay,protocol=http,service_name=shop} 0.3@005000 0.02@010000
+        sidelight_operation_duration_min_seconds{job=shop,operation_name=pkg.Shop/Buy,protocol=rpc,service_name=shop} 2.000000001@005000
+        sidelight_operation_duration_seconds{job=shop,operation_name=/healthz,outcome=ok,protocol=http,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(0.001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@005000
+        sidelight_operation_duration_seconds{job=shop,operation_name=/pay,outcome=error,protocol=http,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(0.7000000000000001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0])@005000
+        sidelight_operation_duration_seconds{job=shop,operation_name=/pay,outcome=ok,protocol=http,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n2 sumSome(0.601) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])@005000 (n3 sumSome(0.621) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])@010000
+        sidelight_operation_duration_seconds{job=shop,operation_name=pkg.Shop/Buy,outcome=error,protocol=rpc,service_name=shop} Classic (n0 sumSome(0.0) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])@000000 (n1 sumSome(2.000000001) [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0] [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])@005000
+        sidelight_operation_satisfied_total{job=shop,operation_name=/pay,protocol=http,service_name=shop,threshold=0.3} 0@000000 0@005000 1@010000
+        sidelight_operation_satisfied_total{job=shop,operation_name=pkg.Shop/Buy,protocol=rpc,service_name=shop,threshold=2} 0@000000 0@005000
+        sidelight_operation_threshold_exceeded_total{job=shop,operation_name=/pay,protocol=http,service_name=shop,threshold=0.3} 0@000000 2@005000 2@010000
+        sidelight_operation_threshold_exceeded_total{job=shop,operation_name=pkg.Shop/Buy,protocol=rpc,service_name=shop,threshold=2} 0@000000 1@005000
     "#]].assert_eq(&only(&mut kept, "sidelight_operation"));
 }
 

@@ -32,6 +32,11 @@ impl Params {
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
+    /// All of them, as they came.
+    pub(in crate::api) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// The first value of `name` that is not empty.
     pub(in crate::api) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).find(|value| !value.is_empty())

@@ -116,6 +116,44 @@ fn without_such_a_bound_only_failures_are_bad_and_spans_count_where_there_is_no_
 }
 
 #[test]
+fn a_few_requests_are_no_rate_and_page_nobody_however_many_of_them_fail() {
+    let firing = |samples: &str| {
+        "    promql_expr_test:\n".to_owned()
+            + &expr(
+                "count by (severity) (ALERTS{alertname=\"SloBurnRate\",alertstate=\"firing\"})",
+                "9m",
+                samples,
+            )
+    };
+    check(&slo(), &http("count{", "/pay/{id}", 500, "0x5 1+0x30"), &firing(""));
+    check(&slo(), &http("count{", "/pay/{id}", 500, "0x5 19+0x30"), &firing(""));
+    let both = "{labels: '{severity=\"critical\"}', value: 2}, {labels: '{severity=\"warning\"}', value: 1}";
+    check(&slo(), &http("count{", "/pay/{id}", 500, "0x5 40+0x30"), &firing(both));
+}
+
+#[test]
+fn http_metrics_do_not_hide_the_other_protocols_of_a_service() {
+    let span = |operation: &str, protocol: &str, outcome: &str, values: &str| {
+        format!(
+            "      - {{series: 'sidelight_operation_duration_seconds_count{{service_name=\"shop\",\
+             operation_name=\"{operation}\",protocol=\"{protocol}\",outcome=\"{outcome}\"}}', values: '{values}'}}\n"
+        )
+    };
+    let series = http("count{", "/pay/{id}", 200, "0+90x10")
+        + &span("/pay/{id}", "http", "ok", "0+90x10")
+        + &span("pkg.Shop/Buy", "rpc", "error", "0+10x10");
+    let ratio = "    promql_expr_test:\n".to_owned()
+        + &expr(
+            "sum(sidelight:slo_error_ratio{window=\"5m\"})",
+            "10m",
+            "{labels: '{}', value: 0.1}",
+        );
+    let operations = ["/pay/{id}", "pkg.Shop/Buy"].map(str::to_owned).to_vec();
+    check(&Slo { operations, ..slo() }, &series, &ratio);
+    check(&Slo { operations: Vec::new(), ..slo() }, &series, &ratio);
+}
+
+#[test]
 fn a_bound_is_nearest_by_ratio() {
     let of = |seconds| (nearest(&HTTP_BOUNDS, seconds), nearest(&SPAN_BOUNDS, seconds));
     assert_eq!(of(0.3), (0.25, 0.256));

@@ -19,7 +19,8 @@ pub const SPAN_LABELS: &[&str] = &[
     "job",
     "instance",
 ];
-const OPERATION_LABELS: &[&str] = &["service_name", "job", "instance", "operation_name"];
+const OPERATION_LABELS: &[&str] =
+    &["service_name", "job", "instance", "operation_name", "protocol"];
 const GRAPH_LABELS: &[&str] = &["client", "server", "connection_type"];
 
 table! {
@@ -59,14 +60,21 @@ pub const OPERATION_DURATION: Desc = Desc {
     name: "sidelight_operation_duration_seconds",
     kind: Kind::Histogram,
     help: "Duration of operations (SERVER and CONSUMER spans but for excluded routes), in seconds. Stored as a series as well.",
-    labels: &["service_name", "job", "instance", "operation_name", "outcome"],
+    labels: &["service_name", "job", "instance", "operation_name", "protocol", "outcome"],
 };
 /// Slow operations.
 pub const OPERATION_EXCEEDED: Desc = Desc {
     name: "sidelight_operation_threshold_exceeded",
     kind: Kind::Counter,
     help: "Operations longer than their threshold, which is in seconds. Stored as a series as well.",
-    labels: &["service_name", "job", "instance", "operation_name", "threshold"],
+    labels: &["service_name", "job", "instance", "operation_name", "protocol", "threshold"],
+};
+/// Fast operations.
+pub const OPERATION_SATISFIED: Desc = Desc {
+    name: "sidelight_operation_satisfied",
+    kind: Kind::Counter,
+    help: "Operations within a quarter of their threshold, in seconds: Apdex counts them whole. Stored as a series as well.",
+    labels: &["service_name", "job", "instance", "operation_name", "protocol", "threshold"],
 };
 /// The shortest operation.
 pub const OPERATION_MIN: Desc = Desc {

@@ -1,6 +1,8 @@
 //! Requests of real clients to the series derived from them, and what small requests of our own say.
 
+mod attempts;
 mod clients;
+mod http;
 mod limits;
 mod requests;
 mod restart;

@@ -1,5 +1,6 @@
 //! Requests made by a foreign encoder, to the samples that they become.
 
+mod buckets;
 mod counters;
 mod histograms;
 mod hostile;
