@@ -8,7 +8,7 @@
 //! minutes. `SIDELIGHT_BENCH_DIR` is the disk (default: the build's), `SIDELIGHT_BENCH_KEEP=1` leaves the files there,
 //! `SIDELIGHT_BENCH_SERIES`, `SIDELIGHT_BENCH_HOURS` and `SIDELIGHT_BENCH_DAYS` are the sizes, and
 //! `SIDELIGHT_BENCH_MINUTES` is the time between two checkpoints of the window: an agent's is 5, and they are what takes
-//! long. Without `--bench` a little of each shows that it still runs. Cold: the store opened anew and its files dropped
+//! long. `--ask DIRECTORY` asks again of what `days` left. Without `--bench` a little of each shows that it still runs. Cold: the store opened anew and its files dropped
 //! from the page cache.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
@@ -282,8 +282,13 @@ fn days(directory: &Path, series: usize, days: i64) {
     println!(
         "{days} days of {series} series: {mib:.1} MiB, rolled up in {rolling:?}, slices up to {longest:?}"
     );
-    let now = bench.now;
     drop(bench);
+    ask_days(directory, days);
+}
+
+/// Asks what `days` left, each query cold and again.
+fn ask_days(directory: &Path, days: i64) {
+    let now = START + days * DAY;
     let whole = |route, step, range| Asked {
         name: "requests_total",
         route,
@@ -328,6 +333,11 @@ fn main() {
         && flag == "--start"
     {
         return start(Path::new(directory));
+    }
+    if let [flag, directory] = &arguments[..]
+        && flag == "--ask"
+    {
+        return ask_days(Path::new(directory), size("DAYS", 90));
     }
     let measured = arguments.iter().any(|argument| argument == "--bench");
     let wanted = |part: &str| {

@@ -21,7 +21,7 @@ use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
 
 use super::checkpoint::Window;
 use super::chunk::{self, Chunk};
-use super::disk::{Reader, Sparse};
+use super::disk::{AHEAD, Reader, Sparse};
 use super::handle::{Shared, Store};
 use super::head::{Views, resolve};
 use super::samples::Samples;
@@ -306,28 +306,55 @@ impl<'a> Query<'a> {
             (selected, Vec::new())
         };
         if others.is_empty() {
-            for series in numbers {
-                if self.number(&series, each)?.is_break() {
-                    return Ok(());
-                }
-            }
-            return Ok(());
+            return self.run_numbers(&numbers, each);
         }
         let by_fingerprint = numbers.into_iter().map(|of| (of.fingerprint, (of, false)));
         self.numbers = by_fingerprint.collect();
-        for series in &others {
-            let flow = match series.views {
-                Views::Plain => self.native(series, each)?,
-                Views::Virtual(suffixes) => self.classic(series, suffixes, matchers, each)?,
-            };
-            if flow.is_break() {
-                return Ok(());
+        for batch in others.chunks(AHEAD) {
+            self.ahead(batch)?;
+            for series in batch {
+                let flow = match series.views {
+                    Views::Plain => self.native(series, each)?,
+                    Views::Virtual(suffixes) => self.classic(series, suffixes, matchers, each)?,
+                };
+                if flow.is_break() {
+                    return Ok(());
+                }
             }
         }
-        for (series, handed) in std::mem::take(&mut self.numbers).into_values() {
-            if !handed && self.number(&series, each)?.is_break() {
-                return Ok(());
+        let left = std::mem::take(&mut self.numbers).into_values();
+        let left: Vec<_> = left.filter(|(_, handed)| !handed).map(|(series, _)| series).collect();
+        self.run_numbers(&left, each)
+    }
+
+    fn run_numbers(&mut self, numbers: &[Selected], each: Each<'_>) -> Result<(), StoreError> {
+        for batch in numbers.chunks(AHEAD) {
+            self.ahead(batch)?;
+            for series in batch {
+                if self.number(series, each)?.is_break() {
+                    return Ok(());
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Has the disk read together what comes next, of those whose samples the head does not all have.
+    fn ahead(&mut self, batch: &[Selected]) -> Result<(), StoreError> {
+        self.go_on()?;
+        let (after, window) = (self.window.after, self.window);
+        let head = self.shared.head();
+        let on_disk = |of: &&Selected| match of.place {
+            Place::Disk(_) => true,
+            Place::Head(id) => {
+                let first = head.get(id).and_then(|series| series.first_ms());
+                first.is_none_or(|first| first > after.saturating_add(1))
+            }
+        };
+        let wanted: Vec<_> = batch.iter().filter(on_disk).map(|of| of.fingerprint).collect();
+        drop(head);
+        if !wanted.is_empty() {
+            self.reader()?.ahead(&wanted, &window);
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ pub(super) struct Catalog {
     one_hour: BTreeSet<Day>,
     /// How often files went: a connection from before may be to one that another has taken the name of.
     removals: u64,
+    /// How many checkpoints there were: what a reader has of a catalog before is not all there is.
+    checkpoints: u64,
 }
 
 /// Consecutive days that are read from one tier, as a time open on the left.
@@ -60,6 +62,11 @@ impl Catalog {
     /// Notes that a file has another name, so that one of its name may be another.
     pub(super) const fn renamed(&mut self) {
         self.removals += 1;
+    }
+
+    /// Notes that there is more in the files.
+    pub(super) const fn committed(&mut self) {
+        self.checkpoints += 1;
     }
 
     /// How often files went.

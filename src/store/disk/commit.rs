@@ -172,6 +172,7 @@ impl<'a> Commit<'a> {
         self.finished = true;
         // Before the head lets go of what is in these files: a query that misses it there finds it here.
         self.disk.change_catalog(|catalog| {
+            catalog.committed();
             days.into_iter().for_each(|day| catalog.insert(Tier::Raw, day));
         });
         let monotonic = self.disk.clock.monotonic();

@@ -7,8 +7,13 @@
 //! All files are in WAL mode. A checkpoint inserts into pages all over a file, so a rollback journal
 //! would be as large as the log; and with the log a commit waits for no reader and no reader for a
 //! commit. `synchronous` is FULL where a commit is what the journal is told it may forget, NORMAL for
-//! rows, which are computed again until the file of samples that they stand for goes. Limits: a cache
-//! of 64 to 512 KiB per connection, the log is cut to 1 MiB after use.
+//! rows, which are computed again until the file of samples that they stand for goes.
+//!
+//! Files of hourly rows have pages of 16 KiB: a week of a series is then on one page, with few on the way to it, and
+//! the system does not take reads here and there for the beginning of reading it all. Nothing else knows the size: files
+//! with pages of 4 KiB are read and written as they are.
+//!
+//! Limits: a cache of 64 to 512 KiB per connection, the log is cut to 1 MiB after use.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -20,12 +25,16 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::layout::Tier;
 use crate::store::StoreError;
 
 /// "SLmt": what `file(1)` and SQLite show as the application's id.
 pub(super) const APPLICATION_ID: i32 = 0x534c_6d74;
 /// The version of every schema below.
 pub(super) const SCHEMA_VERSION: u32 = 1;
+/// Bytes of a page in new files of hourly rows. Files of samples are written here and there by every checkpoint, and a
+/// series' rows of five minutes would leave most of such a page empty: these have `SQLite`'s 4 KiB.
+const HOURLY_PAGE_SIZE: u32 = 16 << 10;
 /// How long a connection waits for a lock that another one holds; commits are the longest.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -38,6 +47,8 @@ pub(super) enum Role {
     Samples,
     /// Days of rows.
     Rows,
+    /// A week of hourly rows.
+    HourlyRows,
 }
 
 /// What a connection is for.
@@ -112,7 +123,16 @@ impl Role {
         match self {
             Self::State => STATE.to_owned(),
             Self::Samples => format!("{SERIES}{SAMPLES}"),
-            Self::Rows => format!("{SERIES}{ROWS}"),
+            Self::Rows | Self::HourlyRows => format!("{SERIES}{ROWS}"),
+        }
+    }
+
+    /// What the files of `tier` are for.
+    pub(super) const fn of(tier: Tier) -> Self {
+        match tier {
+            Tier::Raw => Self::Samples,
+            Tier::FiveMinutes => Self::Rows,
+            Tier::OneHour => Self::HourlyRows,
         }
     }
 }
@@ -134,16 +154,18 @@ pub(super) fn open(path: &Path, role: Role, access: Access) -> Result<Connection
     let connection = Connection::open_with_flags(path, flags);
     let connection = connection.map_err(|error| trouble("open", path, error))?;
     connection.busy_timeout(BUSY).map_err(|error| trouble("open", path, error))?;
+    // Eight of its pages.
+    let cache = if role == Role::HourlyRows { "-128" } else { "-64" };
     match access {
         Access::Look if logged => connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-            .and_then(|_| settle(&connection, "-64", "NORMAL")),
-        Access::Read | Access::Look => settle(&connection, "-64", "NORMAL"),
+            .and_then(|_| settle(&connection, cache, "NORMAL")),
+        Access::Read | Access::Look => settle(&connection, cache, "NORMAL"),
         Access::Write => {
             make(&connection, role).map_err(|error| trouble("set up", path, error))?;
             match role {
                 Role::State | Role::Samples => settle(&connection, "-512", "FULL"),
-                Role::Rows => settle(&connection, "-256", "NORMAL"),
+                Role::Rows | Role::HourlyRows => settle(&connection, "-256", "NORMAL"),
             }
         }
     }
@@ -177,6 +199,9 @@ fn make(connection: &Connection, role: Role) -> rusqlite::Result<()> {
     }
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
+        if role == Role::HourlyRows {
+            connection.pragma_update(None, "page_size", HOURLY_PAGE_SIZE)?;
+        }
         let schema = role.schema();
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {schema}

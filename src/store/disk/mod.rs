@@ -16,11 +16,13 @@
 //! - What cannot be read is renamed, counted and logged, and never keeps the agent from starting. What a
 //!   later version wrote is refused and left as it is.
 
+mod ahead;
 mod attempts;
 mod catalog;
 mod chunk_file;
 mod commit;
 mod file;
+mod find;
 mod labels;
 mod layout;
 mod metrics;
@@ -50,12 +52,14 @@ use super::stats::FileSize;
 use crate::time::{Clock, JumpGuard};
 use catalog::Catalog;
 use chunk_file::ChunkFile;
-use layout::{Day, FileKey, STATE_FILE};
+use file::{Access, Role, Trouble};
+use layout::{Day, FileKey, STATE_FILE, Tier};
 use metrics::Metrics;
 use retention::Space;
 use roll::Roll;
 use state::StateFile;
 
+pub(super) use ahead::SERIES as AHEAD;
 pub(super) use attempts::Attempts;
 pub(super) use commit::Commit;
 pub(super) use read::{Reader, Sparse};
@@ -170,6 +174,12 @@ impl Disk {
         catalog.days(key.tier).iter().any(|day| key.days().contains(&day.0))
     }
 
+    fn open_to_read(&self, key: FileKey) -> Result<Opened, Trouble> {
+        let removals = self.catalog().removals();
+        let connection = file::open(&self.path(key), Role::of(key.tier), Access::Read)?;
+        Ok(Opened { connection, removals })
+    }
+
     fn take_idle(&self, key: FileKey) -> Option<Opened> {
         let removals = self.catalog().removals();
         let mut idle = self.idle();
@@ -211,7 +221,7 @@ impl Disk {
     fn close(&self, files: &mut Files, key: FileKey) {
         self.change_catalog(|catalog| catalog.remove(key));
         self.idle().retain(|(open, _)| *open != key);
-        files.samples.retain(|(day, _)| FileKey::of(layout::Tier::Raw, *day) != key);
+        files.samples.retain(|(day, _)| FileKey::of(Tier::Raw, *day) != key);
         if files.roll.as_ref().is_some_and(|roll| roll.uses(key)) {
             files.roll = None;
         }

@@ -80,7 +80,7 @@ fn report(path: &Path, bytes: u64) -> FileReport {
     let (report, role) = match FileKey::parse(name) {
         Some(key) => {
             let days = Some((key.first.date(), key.last().date()));
-            let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
+            let role = Role::of(key.tier);
             (FileReport { holds: key.tier.name(), days, ..report }, role)
         }
         None if name == STATE_FILE => (FileReport { holds: "state", ..report }, Role::State),
@@ -212,7 +212,7 @@ impl Offline {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let compacted = match FileKey::parse(name) {
                 Some(key) => {
-                    let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
+                    let role = Role::of(key.tier);
                     file::open(&path, role, Access::Write).and_then(|connection| {
                         compact(&connection).map_err(|error| trouble("compact", &path, error))
                     })

@@ -4,26 +4,31 @@
 //! of the window are open while the query runs (90 days: 14 of hourly rows), [`IDLE_MAX`] stay open
 //! after it. Cost: two look-ups per series and file.
 //!
+//! A query says which series come next ([`Reader::ahead`]): what the files hold of them is then read by a few
+//! threads at once, since a disk that is asked for one page at a time is idle most of the time.
+//!
 //! Files come and go while a query runs. Each series is read by the catalog as it is then, so what a
 //! checkpoint took out of the head is found in its file; a file that goes in the middle of a series lets
-//! it be read again, by the catalog without that file.
+//! it be read again, by the catalog without that file. What was read ahead counts for as long as the catalog is the
+//! same one: every checkpoint replaces it before the head lets go.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 use sidelight_promql::{Histogram, Labels};
 
+use super::ahead::{self, Chunks, Piece};
 use super::catalog::{Catalog, Stretch};
-use super::file::{self, Access, Role, Trouble, trouble};
+use super::file::{Trouble, trouble};
 use super::layout::{DAY, Day, FileKey, HOUR, Tier};
 use super::rollup::{self, Depth, Looks, Row};
-use super::{Disk, Opened, labels};
+use super::{Disk, Opened, find};
 use crate::store::checkpoint::{Found, Window};
 use crate::store::chunk;
 use crate::store::samples::Samples;
-use crate::store::{Fingerprint, Kind, StoreError};
+use crate::store::{Fingerprint, StoreError};
 
 /// Connections that stay open between queries.
 pub(super) const IDLE_MAX: usize = 8;
@@ -44,6 +49,8 @@ pub(in crate::store) struct Reader<'a> {
     gone: bool,
     open: BTreeMap<FileKey, Option<Opened>>,
     plan: Option<(Window, Arc<[Planned]>)>,
+    /// What was read ahead, and by which catalog.
+    ahead: (Arc<Catalog>, BTreeMap<FileKey, Chunks>),
     rows: Vec<Row>,
     points: Vec<(i64, f64)>,
 }
@@ -106,12 +113,14 @@ fn looks(window: &Window) -> Looks {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(disk: &'a Disk) -> Self {
+        let catalog = disk.catalog();
         Self {
             disk,
-            catalog: disk.catalog(),
+            catalog: Arc::clone(&catalog),
             gone: false,
             open: BTreeMap::new(),
             plan: None,
+            ahead: (catalog, BTreeMap::new()),
             rows: Vec::new(),
             points: Vec::new(),
         }
@@ -129,14 +138,19 @@ impl<'a> Reader<'a> {
         let mut seen = HashSet::new();
         let mut fresh = |of: Fingerprint| !known(of) && seen.insert(of);
         for _ in 0..ATTEMPTS_MAX {
-            for key in self.files(window) {
-                let mut flow = ControlFlow::Continue(());
-                self.attempt(key, |connection| {
-                    flow = series_of(connection, name, &mut fresh, each)?;
-                    Ok(())
-                })?;
-                if flow.is_break() {
-                    return Ok(());
+            for keys in self.files(window).chunks(ahead::THREADS) {
+                let all = |_, connection: &Connection| find::listed(connection, name);
+                let mut listed = self.together(keys, &all);
+                for &key in keys {
+                    let listed = listed.remove(&key).flatten();
+                    let mut flow = ControlFlow::Continue(());
+                    self.attempt(key, |connection| {
+                        flow = find::series(connection, name, listed, &mut fresh, each)?;
+                        Ok(())
+                    })?;
+                    if flow.is_break() {
+                        return Ok(());
+                    }
                 }
             }
             if !self.gone {
@@ -155,12 +169,7 @@ impl<'a> Reader<'a> {
         let mut found = None;
         for key in self.files(window) {
             self.attempt(key, |connection| {
-                let sql = "SELECT labels FROM series WHERE fingerprint = ?";
-                let mut statement = connection.prepare_cached(sql)?;
-                let mut rows = statement.query([fingerprint.to_i64()])?;
-                if let Some(row) = rows.next()? {
-                    found = labels::decode(row.get_ref(0)?.as_blob()?);
-                }
+                found = find::labels(connection, fingerprint)?;
                 Ok(())
             })?;
             if found.is_some() {
@@ -177,6 +186,54 @@ impl<'a> Reader<'a> {
         files.sort_unstable();
         files.dedup();
         files
+    }
+
+    /// Reads what the files hold of `series` in the window, for [`Reader::read`] to find. What does not fit, and what
+    /// cannot be read, is left to that.
+    pub(in crate::store) fn ahead(&mut self, series: &[Fingerprint], window: &Window) {
+        let mut wanted: BTreeMap<FileKey, (i64, i64)> = BTreeMap::new();
+        for (stretch, files) in &*self.plan(window) {
+            let Stretch { after, until, .. } = around(stretch, i64::MAX);
+            for &key in files {
+                let of_file = wanted.entry(key).or_insert((i64::MAX, i64::MIN));
+                *of_file = (of_file.0.min(after - reach(stretch.tier)), of_file.1.max(until));
+            }
+        }
+        let keys: Vec<_> = wanted.keys().copied().collect();
+        let room = ahead::Room::default();
+        let chunks = self.together(&keys, &|key, connection| {
+            let starts = wanted.get(&key).copied().unwrap_or_default();
+            Chunks::read(connection, series, starts, &room)
+        });
+        self.ahead = (Arc::clone(&self.catalog), chunks);
+    }
+
+    /// Does something with each of several files on a few threads at once. What cannot be done is left out.
+    fn together<T: Send>(
+        &mut self,
+        keys: &[FileKey],
+        with: &(dyn Fn(FileKey, &Connection) -> rusqlite::Result<T> + Sync),
+    ) -> BTreeMap<FileKey, T> {
+        let disk = self.disk;
+        let taken = keys.iter().map(|&key| {
+            let open = self.open.remove(&key).flatten();
+            (key, open.or_else(|| disk.take_idle(key)))
+        });
+        let taken = taken.collect();
+        let done = ahead::together(taken, &|key, open| {
+            let opened = match open {
+                Some(opened) => opened,
+                // Why not is found again, and said, by who reads without this.
+                None => open.insert(disk.open_to_read(key).ok()?),
+            };
+            with(key, &opened.connection).ok()
+        });
+        let mut results = BTreeMap::new();
+        for (key, open, result) in done {
+            self.open.insert(key, open);
+            results.extend(result.map(|result| (key, result)));
+        }
+        results
     }
 
     /// Puts the samples of a series that are in the window and before `before_ms` into `into`, in
@@ -270,47 +327,40 @@ impl<'a> Reader<'a> {
         into: &mut Samples,
     ) -> Result<(), StoreError> {
         let resolution = stretch.tier.resolution_ms();
-        // Rows are written by the day, and the ones around the stretch are looked at too.
-        let end = Day::of(stretch.until).until_ms().min(before_ms.saturating_sub(1));
-        let wanted = Stretch {
-            after: stretch.after - 2 * resolution,
-            until: (stretch.until + 2 * resolution).min(end),
-            ..*stretch
-        };
-        let reach = if stretch.tier == Tier::Raw { CHUNK_SPAN } else { DAY };
-        let (after, until) = (wanted.after - reach, wanted.until);
+        let wanted = around(stretch, before_ms);
+        let starts = (wanted.after - reach(stretch.tier), wanted.until);
         let mut rows = std::mem::take(&mut self.rows);
         let mut corrupt = 0;
-        let read = self.attempt(key, |connection| {
-            let sql = "SELECT id FROM series WHERE fingerprint = ?";
-            let id = connection
-                .prepare_cached(sql)?
-                .query_row([fingerprint.to_i64()], |row| row.get::<_, i64>(0));
-            let Some(id) = id.optional()? else { return Ok(()) };
-            let sql = "SELECT start, \"end\", encoding, bytes FROM chunk \
-                       WHERE series = ? AND start > ? AND start <= ? ORDER BY start";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut chunks = statement.query((id, after, until))?;
-            while let Some(chunk) = chunks.next()? {
-                let (start, end): (i64, i64) = (chunk.get(0)?, chunk.get(1)?);
-                let encoding = chunk.get(2)?;
-                let bytes = chunk.get_ref(3)?.as_blob()?;
-                let read = if encoding == ROWS {
-                    let origin = start - 1;
-                    rollup::decode(bytes, origin, resolution, depth, &mut rows).is_ok()
-                } else if end > wanted.after {
-                    append(encoding, bytes, &wanted, into)
-                } else {
-                    true
-                };
-                corrupt += u64::from(!read);
-            }
-            Ok(())
-        });
+        let mut take = |piece: Piece<'_>| {
+            let Piece { start, end, encoding, bytes } = piece;
+            let read = if encoding == ROWS {
+                rollup::decode(bytes, start - 1, resolution, depth, &mut rows).is_ok()
+            } else if end > wanted.after {
+                append(encoding, bytes, &wanted, into)
+            } else {
+                true
+            };
+            corrupt += u64::from(!read);
+        };
+        let inside = |piece: &Piece<'_>| piece.start > starts.0 && piece.start <= starts.1;
+        let pieces = self.found_ahead(key).and_then(|chunks| chunks.of(fingerprint));
+        let ahead = pieces.map(|pieces| pieces.filter(inside).for_each(&mut take));
+        let read = match ahead {
+            Some(()) => Ok(()),
+            None => self.attempt(key, |connection| {
+                ahead::pieces(connection, fingerprint, starts, &mut take)
+            }),
+        };
         rows.retain(|row| row.at > wanted.after);
         self.rows = rows;
         self.disk.metrics.corrupt.add(corrupt);
         read
+    }
+
+    /// What was read ahead of a file, as long as there cannot be more.
+    fn found_ahead(&self, key: FileKey) -> Option<&Chunks> {
+        let (catalog, chunks) = &self.ahead;
+        chunks.get(&key).filter(|_| Arc::ptr_eq(catalog, &self.catalog))
     }
 
     /// Does something with a file. One that is gone, or turns out to be damaged, is passed over, noted.
@@ -324,12 +374,7 @@ impl<'a> Reader<'a> {
         let slot = self.open.entry(key).or_insert_with(|| disk.take_idle(key));
         let opened = match slot {
             Some(open) => Ok(open),
-            None => {
-                let role = if key.tier == Tier::Raw { Role::Samples } else { Role::Rows };
-                let removals = disk.catalog().removals();
-                let opened = file::open(&path, role, Access::Read);
-                opened.map(|connection| slot.insert(Opened { connection, removals }))
-            }
+            None => disk.open_to_read(key).map(|opened| slot.insert(opened)),
         };
         let done = opened
             .and_then(|open| with(&open.connection).map_err(|error| trouble("read", &path, error)));
@@ -352,71 +397,23 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where one series in so many of a file is wanted, it is cheaper to look through the index of fingerprints, 300 to a
-/// page, than at rows with labels, 15 to a page, of which most days have the same.
-const SCANNED_MIN: i64 = 64;
-
-pub(super) const SERIES_NAMED: &str = "SELECT id FROM series WHERE name = ? ORDER BY id";
-pub(super) const SERIES_SCANNED: &str = "SELECT id, fingerprint FROM series";
-
-/// Hands the series of a file that are `fresh` to `each`, with `name` those of that metric.
-fn series_of(
-    connection: &Connection,
-    name: Option<&str>,
-    fresh: &mut dyn FnMut(Fingerprint) -> bool,
-    each: &mut dyn FnMut(Found) -> ControlFlow<()>,
-) -> rusqlite::Result<ControlFlow<()>> {
-    let mut named = None;
-    if let Some(name) = name {
-        let mut statement = connection.prepare_cached(SERIES_NAMED)?;
-        let ids = statement.query_map([name], |row| row.get(0))?;
-        named = Some(ids.collect::<rusqlite::Result<Vec<i64>>>()?);
+/// A stretch with the rows around it, which are looked at too, before `before_ms`; rows are written by the day.
+fn around(stretch: &Stretch, before_ms: i64) -> Stretch {
+    let resolution = stretch.tier.resolution_ms();
+    let end = Day::of(stretch.until).until_ms().min(before_ms.saturating_sub(1));
+    Stretch {
+        after: stretch.after - 2 * resolution,
+        until: (stretch.until + 2 * resolution).min(end),
+        ..*stretch
     }
-    let sql = "SELECT coalesce(max(id), 0) FROM series";
-    let last: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-    let few = |ids: &Vec<i64>| (ids.len() as i64) < last / SCANNED_MIN;
-    let scanned = !named.as_ref().is_some_and(few);
-    let ids = match named {
-        Some(ids) if !scanned => ids,
-        named => scan(connection, named.as_deref(), fresh)?,
-    };
-    let sql = "SELECT fingerprint, kind, labels FROM series WHERE id = ?";
-    let mut statement = connection.prepare_cached(sql)?;
-    for id in ids {
-        let mut rows = statement.query([id])?;
-        let Some(row) = rows.next()? else { continue };
-        let fingerprint = Fingerprint::from_i64(row.get(0)?);
-        if !scanned && !fresh(fingerprint) {
-            continue;
-        }
-        let kind = Kind::from_code(row.get(1)?);
-        let labels = labels::decode(row.get_ref(2)?.as_blob()?);
-        let (Some(kind), Some(labels)) = (kind, labels) else { continue };
-        if each(Found { fingerprint, kind, labels }).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-    }
-    Ok(ControlFlow::Continue(()))
 }
 
-/// The series of a file that are `fresh`, if there are `ids` those among them; in their order.
-fn scan(
-    connection: &Connection,
-    ids: Option<&[i64]>,
-    fresh: &mut dyn FnMut(Fingerprint) -> bool,
-) -> rusqlite::Result<Vec<i64>> {
-    let mut found = Vec::new();
-    let mut statement = connection.prepare_cached(SERIES_SCANNED)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let asked = ids.is_none_or(|ids| ids.binary_search(&id).is_ok());
-        if asked && fresh(Fingerprint::from_i64(row.get(1)?)) {
-            found.push(id);
-        }
+/// How far before its last sample a chunk may begin.
+const fn reach(tier: Tier) -> i64 {
+    match tier {
+        Tier::Raw => CHUNK_SPAN,
+        Tier::FiveMinutes | Tier::OneHour => DAY,
     }
-    found.sort_unstable();
-    Ok(found)
 }
 
 impl Drop for Reader<'_> {

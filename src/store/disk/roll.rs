@@ -78,7 +78,7 @@ impl Roll {
             .map_err(|error| fault(key)(trouble("read", &disk.path(key), error)))?;
         let open = |tier| {
             let key = FileKey::of(tier, day);
-            let file = ChunkFile::open(disk.path(key), Role::Rows).map_err(fault(key))?;
+            let file = ChunkFile::open(disk.path(key), Role::of(tier)).map_err(fault(key))?;
             let progress = progress(&file.connection, day);
             let progress =
                 progress.map_err(|error| fault(key)(trouble("read", &file.path, error)))?;

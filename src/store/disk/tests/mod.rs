@@ -1,5 +1,6 @@
 //! The files of the store, on a real disk with a clock that moves when told to.
 
+mod ahead;
 mod damage;
 mod days;
 mod document;

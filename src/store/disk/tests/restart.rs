@@ -181,7 +181,7 @@ fn names_of_series_are_looked_up_without_their_labels() {
         assert_eq!(found, count, "{name}");
     }
     let connection = rusqlite::Connection::open(setup.path("metrics-20261120.db")).unwrap();
-    for sql in [super::super::read::SERIES_NAMED, super::super::read::SERIES_SCANNED] {
+    for sql in [super::super::find::SERIES_NAMED, super::super::find::SERIES_SCANNED] {
         let plan: String = connection
             .query_row(&format!("EXPLAIN QUERY PLAN {}", sql.replace('?', "'up'")), [], |row| {
                 row.get(3)
