@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start:  telemetry ─▶ sockets bound ─▶ journal recovered ─▶ store opened ─▶ readers (lanes, aggregate)
-//!         ─▶ admin ─▶ receivers serve ─▶ ready
+//!         ─▶ admin ─▶ receivers serve ─▶ ready        a store that cannot be had yet: opened again until it can
 //! stop:   not ready ─▶ late requests, a quarter of the time ─▶ GOAWAY, at most another quarter
 //!         ─▶ lanes flush and the store writes a last checkpoint until the deadline ─▶ journal closed ─▶ own telemetry flushed
 //! ```
@@ -12,6 +12,7 @@ mod alerts;
 mod certificates;
 mod entries;
 mod judge;
+mod keeping;
 mod local;
 mod own;
 mod reloads;
@@ -43,13 +44,11 @@ use crate::net::listen::listen;
 use crate::notify;
 use crate::notify::Notifier;
 use crate::receive;
-use crate::rules::Rules;
-use crate::store::Inbox;
 use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
 
-use local::Local;
+use keeping::Keeping;
 use reloads::Reloads;
 use senders::Senders;
 use shown::View;
@@ -161,19 +160,17 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
     let exporters = start_exporters(&config, &journal, &registry, &clock)?;
-    let local = Local::open(&config, &journal, &registry, &clock).await;
-    let notifier = alerts::start(&config, &journal, &registry, &clock).await?;
+    let store = local::open_store(&config, &registry, &clock).await;
+    let mut notifier = alerts::start(&config, &journal, &registry, &clock).await?;
 
     let view = View {
         journal: journal.clone(),
         exporters: exporters.handle(),
-        table: local.aggregate.clone(),
-        store: local.store.clone(),
-        store_missing: local.missing.clone(),
+        kept: Arc::default(),
+        waiting: Arc::default(),
         store_off: config.why_no_store(),
         notifications: notifier.handle(),
         rules: Arc::default(),
-        entries: local.entries.clone(),
         in_flight: in_flight.clone(),
         memory: config.memory,
         senders: Senders::default(),
@@ -185,11 +182,10 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     };
     let (admin, token_trouble) = serve_admin(&config, admin, view.sources(control))?;
     // The last that can fail: its thread outlives this function until the journal closes.
-    let inbox = local.inbox.clone();
-    let (aggregating, threads) = local.start(&view)?;
-    let rules = judge::start(&config, inbox.clone(), notifier.outbox(), &view).await;
+    let (mut keeping, mut threads) = (Keeping::default(), local::threads(&journal));
+    keeping.start(store, &config, (&mut notifier, &mut threads), &view).await?;
     let receivers = bound.serve(journal.clone());
-    let _background = in_background(&config, alone, in_flight, inbox, &view);
+    let _background = in_background(&config, alone, in_flight, &view);
 
     let started = Started::new(&loaded, &receivers, admin.address(), recovery);
     view.set_serving(true);
@@ -201,8 +197,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         loaded,
         journal,
         exporters,
-        rules,
-        aggregating,
+        keeping,
         threads,
         notifier,
         context_headers: receivers.context_headers(),
@@ -222,23 +217,13 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
 }
 
 /// What runs beside the data path, for as long as the set is held.
-fn in_background(
-    config: &Config,
-    alone: bool,
-    in_flight: InFlight,
-    inbox: Option<Inbox>,
-    view: &View,
-) -> JoinSet<()> {
-    let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
+fn in_background(config: &Config, alone: bool, in_flight: InFlight, view: &View) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if alone {
         let rss_bytes = telemetry::process::rss_bytes;
         tasks.spawn(memory::hold_ceiling(config.memory, in_flight, rss_bytes));
         tasks.spawn(stop::feed_watchdog());
     }
-    tasks.spawn(local::tend(view.store.clone()));
-    tasks.spawn(local::watch_host(config.host, inbox.clone(), journal, clock));
-    tasks.spawn(own::sample(inbox, view.clone()));
     tasks.spawn(certificates::watch(view.clone()));
     tasks.spawn(senders::watch(view.clone()));
     tasks
@@ -281,8 +266,7 @@ struct Running {
     loaded: Loaded,
     journal: Journal,
     exporters: export::Exporters<journal::Reader>,
-    rules: Option<Rules>,
-    aggregating: aggregate::Stop,
+    keeping: Keeping,
     threads: local::Threads,
     notifier: Notifier,
     context_headers: receive::ContextHeaders,
@@ -320,12 +304,22 @@ impl Running {
                     tracing::error!(thread, "a thread of the agent ended: stopping");
                     return Cause::Panic;
                 }
+                Some(found) = self.keeping.found() => if let Err(error) = self.keep(found).await {
+                    tracing::error!(error = telemetry::chain(&error), "stopping");
+                    return Cause::Panic;
+                },
                 Some(Ok(read)) = self.token_reads.join_next() => self.take_token(read),
                 _ = minutes.tick() => if self.token_reads.is_empty() {
                     self.read_token();
                 },
             }
         }
+    }
+
+    /// Goes on with what the store was waited for.
+    async fn keep(&mut self, found: local::Found) -> Result<(), Error> {
+        let Self { keeping, notifier, threads, loaded, view, .. } = self;
+        keeping.retry(found, &loaded.config, (notifier, threads), view).await
     }
 
     /// Begins to read the token again: a disk that hangs holds up no signal.
@@ -381,7 +375,7 @@ impl Running {
             summary.push_str(&format!("; not all lanes run: {}", telemetry::chain(&error)));
         }
         self.notifier.reload(newer.config.notify.clone()).await;
-        if let Some(running) = &self.rules {
+        if let Some(running) = &self.keeping.rules {
             running.reload(newer.config.rules.clone(), rules).await;
         }
         for key in self.loaded.needs_restart(&newer) {
@@ -398,7 +392,7 @@ impl Running {
     }
 
     /// Takes everything down in order within `shutdown_timeout`.
-    async fn drain(self, receivers: receive::Handle, cause: Cause) {
+    async fn drain(mut self, receivers: receive::Handle, cause: Cause) {
         let whole = self.loaded.config.shutdown_timeout;
         let deadline = tokio::time::Instant::now() + whole;
         tracing::info!(cause = cause.name(), within_seconds = whole.as_secs_f64(), "stopping");
@@ -414,7 +408,7 @@ impl Running {
             tracing::warn!("some requests were cut short; their senders will repeat them");
         }
         let last = last_of(whole);
-        if let Some(rules) = self.rules {
+        if let Some(rules) = self.keeping.rules.take() {
             // Evaluations end early; what they made belongs into the last checkpoint.
             let ended = tokio::time::timeout(last, rules.stop()).await;
             if ended.is_err() {
@@ -423,7 +417,7 @@ impl Running {
         }
         let now = tokio::time::Instant::now();
         let left = deadline.duration_since(now).saturating_sub(last * AFTER_LANES);
-        let saved = tokio::time::timeout(left, self.aggregating.finish());
+        let saved = tokio::time::timeout(left, self.keeping.finish());
         let (undelivered, saved) = tokio::join!(self.exporters.shutdown(left), saved);
         for (lane, records) in undelivered.lanes {
             tracing::info!(lane, records, "cut short: what was being sent may arrive twice");

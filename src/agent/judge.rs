@@ -8,7 +8,7 @@ use crate::alert::Outbox;
 use crate::config::Config;
 use crate::rules;
 use crate::rules::{Deps, Loaded, Rules};
-use crate::store::Inbox;
+use crate::store::{Inbox, Store};
 use crate::telemetry::desc;
 
 /// Starts the rules, where there is a store to ask. A file that cannot be used is left out, and said: telemetry must
@@ -16,10 +16,11 @@ use crate::telemetry::desc;
 pub(super) async fn start(
     config: &Config,
     inbox: Option<Inbox>,
+    store: Option<Store>,
     outbox: Arc<dyn Outbox>,
     view: &View,
 ) -> Option<Rules> {
-    let (Some(inbox), Some(store)) = (inbox, view.store.clone()) else { return None };
+    let (Some(inbox), Some(store)) = (inbox, store) else { return None };
     let loaded = load(config).await;
     for error in &loaded.errors {
         tracing::error!("a rule file is left out:\n{error}");

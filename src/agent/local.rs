@@ -1,6 +1,7 @@
 //! What is kept beside forwarding: the metric store, and the aggregator that fills it.
 //!
 //! A store that cannot be opened stops nothing: the agent forwards and shows span metrics, and says why there is no store.
+//! What may pass is waited for ([`super::keeping`]); the journal keeps what is for the store until then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,25 +24,47 @@ use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::Clock;
 
+/// What opening the store gave: what it is opened with, why it cannot be, or none when none is configured.
+pub(super) type Found = Option<Result<(Store, Writer, Opened), Missing>>;
+
+/// Why there is no store though one is configured.
+#[derive(Clone, Debug)]
+pub(super) struct Missing {
+    /// In a sentence, with what to do.
+    pub(super) why: String,
+    /// Whether it may be had later: the disk is full, or another process still has it.
+    pub(super) passes: bool,
+}
+
 /// The store and the aggregator before it runs.
 pub(super) struct Local {
-    pub(super) aggregate: Aggregate,
+    aggregate: Aggregate,
     /// To read; `None` when metrics are not kept.
-    pub(super) store: Option<Store>,
-    /// Why there is no store though one is configured.
-    pub(super) missing: Option<String>,
+    store: Option<Store>,
+    missing: Option<String>,
     /// Where the agent puts samples of its own; `None` when metrics are not kept.
     pub(super) inbox: Option<Inbox>,
-    /// The last operations one by one, where there is a store.
-    pub(super) entries: Option<Entries>,
+    entries: Option<Entries>,
     keeping: Option<Keeping>,
     /// Derived series for the exporters, where they are wanted.
     exported: Option<exported::Batches>,
 }
 
+/// What of it is shown. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) table: Aggregate,
+    pub(super) store: Option<Store>,
+    /// Why there is no store though one is configured.
+    pub(super) missing: Option<String>,
+    /// The last operations one by one, where there is a store.
+    pub(super) entries: Option<Entries>,
+}
+
 impl Local {
-    /// Opens the store, and the aggregator as its last checkpoint left it.
-    pub(super) async fn open(
+    /// The aggregator as the last checkpoint of the store left it; without one an empty one.
+    pub(super) async fn new(
+        found: Found,
         config: &Config,
         journal: &Journal,
         registry: &Registry,
@@ -49,7 +72,7 @@ impl Local {
     ) -> Self {
         let (mut store, mut durable, mut missing) = (None, None, None);
         let (mut inbox, mut outlet) = (None, None);
-        match open_store(config, registry, clock).await {
+        match found {
             None => {}
             Some(Ok((opened, writer, found))) => {
                 report(&found);
@@ -62,9 +85,12 @@ impl Local {
                 store = Some(opened);
                 (inbox, outlet) = Some(store::inbox(registry)).unzip();
             }
-            Some(Err(error)) => {
-                tracing::error!(%error, "there is no metric store: forwarding goes on without it");
-                missing = Some(error);
+            Some(Err(Missing { why, .. })) => {
+                tracing::error!(
+                    error = why,
+                    "there is no metric store: forwarding goes on without it"
+                );
+                missing = Some(why);
             }
         }
         let exported = export(config, durable.as_mut(), registry).await;
@@ -75,18 +101,24 @@ impl Local {
         Self { aggregate, store, missing, inbox, entries, keeping, exported }
     }
 
-    /// Counts on a thread of its own, where that cannot hold up a request. Watches that one and the journal's.
-    pub(super) fn start(self, view: &View) -> Result<(aggregate::Stop, Threads), Error> {
+    /// What of it is shown.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            table: self.aggregate.clone(),
+            store: self.store.clone(),
+            missing: self.missing.clone(),
+            entries: self.entries.clone(),
+        }
+    }
+
+    /// Counts on a thread of its own, where that cannot hold up a request, which `threads` watches.
+    pub(super) fn start(
+        self,
+        view: &View,
+        threads: &mut Threads,
+    ) -> Result<aggregate::Stop, Error> {
         let (stop, stopping) = aggregate::stop();
-        let mut threads = Threads::new();
-        let writer = view.journal.clone();
-        threads.spawn(async move {
-            writer.ended().await;
-            "journal"
-        });
-        let Some(reader) = view.journal.reader(aggregate::READER) else {
-            return Ok((stop, threads));
-        };
+        let Some(reader) = view.journal.reader(aggregate::READER) else { return Ok(stop) };
         let runtime = tokio::runtime::Handle::current();
         let Self { aggregate, keeping, exported, .. } = self;
         if let Some(batches) = exported {
@@ -106,7 +138,7 @@ impl Local {
             let _ = ended.await;
             AGGREGATE
         });
-        Ok((stop, threads))
+        Ok(stop)
     }
 }
 
@@ -114,6 +146,17 @@ impl Local {
 pub(super) type Threads = JoinSet<&'static str>;
 
 const AGGREGATE: &str = "aggregate";
+
+/// Watches the thread of the journal.
+pub(super) fn threads(journal: &Journal) -> Threads {
+    let mut threads = Threads::new();
+    let writer = journal.clone();
+    threads.spawn(async move {
+        writer.ended().await;
+        "journal"
+    });
+    threads
+}
 
 /// Reads the host for as long as there is a store.
 pub(super) async fn watch_host(
@@ -181,23 +224,28 @@ fn signals(config: &Config) -> domain::Config {
 }
 
 /// The store, or what to do about it; `None` when none is configured.
-async fn open_store(
+pub(super) async fn open_store(
     config: &Config,
     registry: &Registry,
     clock: &Arc<dyn Clock>,
-) -> Option<Result<(Store, Writer, Opened), String>> {
+) -> Found {
     let store = config.store.clone()?;
     let directory = store.directory.clone();
     let deps = store::Deps { clock: Arc::clone(clock), registry: registry.clone() };
     let opened = tokio::task::spawn_blocking(move || Store::open(store, deps)).await;
     let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     Some(opened.map_err(|error| {
-        format!(
-            "the metric store in {} cannot be opened: {}; mend or move that directory and restart, or set \
-             store.enabled: false",
-            directory.display(),
-            telemetry::chain(&error)
-        )
+        let passes = error.may_pass();
+        let cure = if passes {
+            "it is tried again every 10 s"
+        } else {
+            "mend or move that directory and restart, or set store.enabled: false"
+        };
+        let (directory, error) = (directory.display(), telemetry::chain(&error));
+        Missing {
+            why: format!("the metric store in {directory} cannot be opened: {error}; {cure}"),
+            passes,
+        }
     }))
 }
 

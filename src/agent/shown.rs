@@ -1,7 +1,7 @@
 //! What the admin endpoint shows of the running agent, put together from every part's own view.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 use super::alerts::Shown;
 use super::certificates;
+use super::local::Kept;
 use super::reloads::Reloads;
 use super::senders::Senders;
-use crate::aggregate;
 use crate::alert::Alert;
 use crate::alert::status::GroupStatus;
 use crate::api;
@@ -41,17 +41,15 @@ const ROOM_WORTH_SAYING: Duration = Duration::from_secs(30 * 60);
 pub(super) struct View {
     pub(super) journal: Journal,
     pub(super) exporters: export::Handle,
-    pub(super) table: aggregate::Aggregate,
-    /// `None` when metrics are not kept …
-    pub(super) store: Option<Store>,
-    /// … and why, when they should be.
-    pub(super) store_missing: Option<String>,
+    /// Empty until the store is open, or is known not to be …
+    pub(super) kept: Arc<OnceLock<Kept>>,
+    /// … and why it is not yet.
+    pub(super) waiting: Arc<Mutex<Option<String>>>,
     /// Why there is none where none is configured.
     pub(super) store_off: Option<&'static str>,
     pub(super) notifications: notify::Handle,
     /// Empty until they run, and where there is no store.
     pub(super) rules: Arc<OnceLock<Rules>>,
-    pub(super) entries: Option<aggregate::entries::Entries>,
     pub(super) in_flight: InFlight,
     pub(super) memory: Budget,
     pub(super) registry: Registry,
@@ -68,9 +66,52 @@ impl View {
         self.serving.store(serving, Ordering::Relaxed);
     }
 
-    /// Whether a store is configured, also when it could not be opened.
-    pub(super) fn with_store(&self) -> bool {
-        self.store.is_some() || self.store_missing.is_some()
+    /// Whether a store is configured, also when it cannot be opened.
+    pub(super) const fn with_store(&self) -> bool {
+        self.store_off.is_none()
+    }
+
+    /// What there is beside forwarding, once that is settled.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.kept.get()
+    }
+
+    /// Settles it.
+    pub(super) fn set_kept(&self, kept: Kept) {
+        // Nobody else sets it.
+        let _ = self.kept.set(kept);
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Says why it is not settled yet.
+    pub(super) fn set_waiting(&self, why: String) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    fn store(&self) -> Option<Store> {
+        self.kept()?.store.clone()
+    }
+
+    /// Why there is no store though one is configured.
+    fn store_missing(&self) -> Option<String> {
+        let waiting = || self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.kept().map_or_else(waiting, |kept| kept.missing.clone())
+    }
+
+    fn why_no_store(&self) -> String {
+        self.store_missing().or(self.store_off.map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// The table of span metrics, as a JSON document.
+    fn spans(&self) -> String {
+        match self.kept() {
+            Some(kept) => kept.table.snapshot().to_json(),
+            None => {
+                let now = self.now_seconds();
+                json!({ "schema_version": 1, "started_unix_seconds": now, "routes": [] })
+                    .to_string()
+            }
+        }
     }
 
     /// The sources of every admin route.
@@ -79,13 +120,13 @@ impl View {
         self.registry.collect(move |out| view.ledger().expose(out));
         Sources {
             registry: self.registry.clone(),
-            store: self.store.clone(),
-            no_store: self.store_missing.as_deref().or(self.store_off).unwrap_or_default().into(),
+            store: self.source(Self::store),
+            no_store: self.source(Self::why_no_store),
             clock: Arc::clone(&self.clock),
             rules: self.source(Self::rule_groups),
             readiness: self.source(Self::readiness),
             ledger: self.source(Self::ledger),
-            spans: self.source(|view| view.table.snapshot().to_json()),
+            spans: self.source(Self::spans),
             definitions: definitions(),
             rejected: self.source(Self::rejected),
             status: self.source(Self::status),
@@ -93,10 +134,7 @@ impl View {
                 active: Some(self.source(Self::active_alerts)),
                 notifications: self.notifications.clone(),
             }),
-            entries: Arc::new(super::entries::Shown {
-                entries: self.entries.clone(),
-                clock: Arc::clone(&self.clock),
-            }),
+            entries: Arc::new(super::entries::Shown(self.clone())),
             control,
         }
     }
@@ -133,8 +171,8 @@ impl View {
         blocking.extend(self.reload.trouble());
         blocking.extend(near_ceiling(&self.memory, self.in_flight.limit()));
         blocking.extend(certificates::trouble(&self.registry, self.now_seconds()));
-        blocking.extend(self.store_missing.clone());
-        blocking.extend(self.table.trouble());
+        blocking.extend(self.store_missing());
+        blocking.extend(self.kept().and_then(|kept| kept.table.trouble()));
         blocking.extend(self.notifications.trouble());
         let journal_seconds_left = status.time_left.map(|left| left.as_secs_f64());
         Readiness { ready, reasons: blocking, journal_seconds_left }
@@ -218,7 +256,7 @@ impl View {
                 "lost_records": journal.lost_records,
                 "readers": readers,
             },
-            "store": self.store.as_ref().map(|store| {
+            "store": self.store().map(|store| {
                 let stats = store.stats();
                 json!({
                     "series": stats.series,

@@ -2,9 +2,10 @@
 //! route.
 //!
 //! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
-//! reply may take to be made and to move while being sent, two large replies and two queries at
-//! once. Only queries and silences read a request body, of at most [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a
-//! connection whose body stays unread. A failed accept never ends the listener.
+//! reply may take to be made and to move while being sent; two queries and two other replies being made at once, and
+//! two of more than [`LARGE_BYTES`] being sent. Who does not read holds up nobody whose reply is small. Only queries and
+//! silences read a request body, of at most [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose
+//! body stays unread. A failed accept never ends the listener.
 
 use std::convert::Infallible;
 use std::io;
@@ -38,16 +39,20 @@ use super::sources::Sources;
 use super::stall::Stall;
 use crate::telemetry::desc;
 
-/// Large replies being made or sent at once.
+/// Large replies being sent at once …
 const LARGE_REPLIES_MAX: usize = 2;
-/// Queries being evaluated at once.
+/// … and above so much a reply is one. Below, those of all connections together are some megabytes.
+const LARGE_BYTES: usize = 64 << 10;
+/// Queries being evaluated at once, or waiting to be sent.
 const QUERIES_MAX: usize = 2;
+/// Other replies being made at once, or waiting to be sent.
+const REPLIES_MAX: usize = 2;
 /// The status under which a request is counted whose client went before the answer, as Prometheus counts it.
 const CLIENT_GONE: &str = "499";
 /// Bytes of a document that something is asked with.
 const ASKED_BYTES_MAX: usize = 64 << 10;
-/// Bytes of a form.
-const FORM_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a form: each connection may hold one.
+const FORM_BYTES_MAX: usize = 128 << 10;
 /// The pause after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,6 +72,7 @@ struct Shared {
     sources: Sources,
     large: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    replies: Arc<Semaphore>,
 }
 
 /// Serves on `listener` until [`Api::drain`].
@@ -87,6 +93,7 @@ pub fn serve(
         sources,
         large: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+        replies: Arc::new(Semaphore::new(REPLIES_MAX)),
     });
     let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
     Ok(Api { address, shared, stop, task })
@@ -174,7 +181,7 @@ impl Shared {
         let mut counted = Counted { shared: self, route, status: None };
         let response = match found {
             Ok((route, open)) => self.answer(route, &open, peer, &head, body).await,
-            Err(reply) => reply.into_response(&head.headers, None),
+            Err(reply) => reply.into_response(None),
         };
         counted.status = Some(response.status());
         response
@@ -196,43 +203,68 @@ impl Shared {
             let may_know = guard::may_know_file(peer.ip(), headers, allowed);
             let told = token.as_deref().filter(|_| may_know && refusal == Refusal::Token);
             let reply = Reply::refused(refusal, told.and_then(Token::file));
-            return reply.into_response(headers, None);
+            return reply.into_response(None);
         }
         let limit = self.config.response_timeout;
         let reply = async {
             match route.answer {
-                Answer::Probe(probe) => probe(&self.sources).into_response(headers, None),
-                Answer::Reload => {
-                    routes::reload(&self.sources.control).await.into_response(headers, None)
-                }
-                Answer::Quit => routes::quit(&self.sources.control).into_response(headers, None),
+                Answer::Probe(probe) => probe(&self.sources).encoded(headers).into_response(None),
+                Answer::Reload => routes::reload(&self.sources.control).await.into_response(None),
+                Answer::Quit => routes::quit(&self.sources.control).into_response(None),
                 Answer::Read(read) => self.read(read, headers.clone()).await,
                 Answer::Ask(handler) => self.ask(handler, open, head, body).await,
                 Answer::Query(handler) => {
-                    self.query((handler, Some(&self.queries)), route.path, open, head, body).await
+                    self.query((handler, &self.queries), route.path, open, head, body).await
                 }
                 Answer::Tell(handler) => {
-                    self.query((handler, None), route.path, open, head, body).await
+                    self.query((handler, &self.replies), route.path, open, head, body).await
                 }
             }
         };
         tokio::time::timeout(limit, reply).await.unwrap_or_else(|_| {
             let message = "the reply took too long to make";
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            Reply::error(status, "timeout", message).into_response(headers, None)
+            Reply::error(status, "timeout", message).into_response(None)
         })
     }
 
     /// Answers on a blocking thread, for as long as this future is awaited.
     async fn read(&self, read: Read, headers: HeaderMap) -> Response<Chunks> {
         let sources = self.sources.clone();
-        let permit = Arc::clone(&self.large).acquire_owned().await.ok();
         let patience = Patience::default();
         let waiting = patience.clone();
         // Dropped with this future, when the client goes or the time is over.
         let _abandon = patience.abandon_on_drop();
         let stop = move || waiting.ended();
-        blocking(move || read(&sources, &headers, &stop).into_response(&headers, permit)).await
+        let asked = headers.clone();
+        self.made(&self.replies, &headers, move || read(&sources, &asked, &stop)).await
+    }
+
+    /// Makes a reply on a blocking thread with one of `permits`, and gives that back once there is room to send it.
+    async fn made(
+        &self,
+        permits: &Arc<Semaphore>,
+        headers: &HeaderMap,
+        make: impl FnOnce() -> Reply + Send + 'static,
+    ) -> Response<Chunks> {
+        let making = Arc::clone(permits).acquire_owned().await.ok();
+        let asked = headers.clone();
+        let made = move || (make().encoded(&asked), making);
+        let (reply, making) = match tokio::task::spawn_blocking(made).await {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::error!(%error, "an admin reply could not be made");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                (Reply::error(status, "internal", "the reply could not be made"), None)
+            }
+        };
+        let sending = if reply.len() > LARGE_BYTES {
+            Arc::clone(&self.large).acquire_owned().await.ok()
+        } else {
+            None
+        };
+        drop(making);
+        reply.into_response(sending)
     }
 
     /// Reads the body and answers on a blocking thread.
@@ -247,31 +279,30 @@ impl Shared {
         let Ok(read) = Limited::new(body, ASKED_BYTES_MAX).collect().await else {
             let message = format!("a body has at most {ASKED_BYTES_MAX} bytes");
             let reply = Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message);
-            return reply.into_response(&headers, None);
+            return reply.into_response(None);
         };
         let query = head.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = alerts::Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
         let sources = self.sources.clone();
-        let permit = Arc::clone(&self.large).acquire_owned().await.ok();
-        blocking(move || {
-            alerts::answer(handler, &sources, &method, &asked).into_response(&headers, permit)
+        self.made(&self.replies, &headers, move || {
+            alerts::answer(handler, &sources, &method, &asked)
         })
         .await
     }
 
-    /// Evaluates on a blocking thread, with one of `permits` if there are some, for as long as this future is awaited and
-    /// the query's time lasts.
+    /// Evaluates on a blocking thread, with one of `permits`, for as long as this future is awaited and the query's time
+    /// lasts.
     async fn query(
         &self,
-        (handler, permits): (Handler, Option<&Arc<Semaphore>>),
+        (handler, permits): (Handler, &Arc<Semaphore>),
         path: &'static str,
         open: &str,
         head: &Parts,
         body: Incoming,
     ) -> Response<Chunks> {
         let headers = head.headers.clone();
-        let refuse = |failure: Failure| failure.into_reply().into_response(&head.headers, None);
+        let refuse = |failure: Failure| failure.into_reply().into_response(None);
         let form = match form(&headers, body).await {
             Ok(form) => form,
             Err(failure) => return refuse(failure),
@@ -281,37 +312,26 @@ impl Shared {
             Ok(limit) => limit,
             Err(failure) => return refuse(failure),
         };
-        let Some(store) = self.sources.store.clone() else {
-            let why = &self.sources.no_store;
+        let Some(store) = (self.sources.store)() else {
+            let why = (self.sources.no_store)();
             return refuse(Failure::Unavailable(format!("no metrics are kept here: {why}")));
         };
         let patience = Patience::default();
         let waiting = patience.clone();
         let sources = self.sources.clone();
         let (open, now) = (open.to_owned(), sources.clock.unix_nano());
-        let evaluated = async {
-            let query = match permits {
-                Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
-                None => None,
+        let evaluated = self.made(permits, &headers, move || {
+            let call = Call {
+                sources: &sources,
+                store: &store,
+                params: &params,
+                path,
+                open: &open,
+                now,
+                stop: &|| waiting.ended(),
             };
-            let made = made(move || {
-                let call = Call {
-                    sources: &sources,
-                    store: &store,
-                    params: &params,
-                    path,
-                    open: &open,
-                    now,
-                    stop: &|| waiting.ended(),
-                };
-                (prometheus::answer(handler, &call), query)
-            });
-            let (reply, query) = made.await.unwrap_or_else(|failed| (failed, None));
-            // Taken no sooner, so that a query holds up nothing but queries while it is evaluated.
-            let permit = Arc::clone(&self.large).acquire_owned().await.ok();
-            drop(query);
-            blocking(move || reply.into_response(&headers, permit)).await
-        };
+            prometheus::answer(handler, &call)
+        });
         // Dropped with this future, when the client goes.
         let _abandon = patience.abandon_on_drop();
         tokio::time::timeout(limit, evaluated).await.unwrap_or_else(|_| {
@@ -346,16 +366,5 @@ async fn form(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failure> {
     Ok(read?.to_bytes())
 }
 
-/// Makes and compresses a reply on a blocking thread.
-async fn blocking(make: impl FnOnce() -> Response<Chunks> + Send + 'static) -> Response<Chunks> {
-    made(make).await.unwrap_or_else(|failed| failed.into_response(&HeaderMap::new(), None))
-}
-
-/// What is made on a blocking thread, or the reply that it could not be.
-async fn made<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Result<T, Reply> {
-    tokio::task::spawn_blocking(make).await.map_err(|error| {
-        tracing::error!(%error, "an admin reply could not be made");
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Reply::error(status, "internal", "the reply could not be made")
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,7 @@ pub(super) struct Reply {
     content_type: &'static str,
     body: Vec<u8>,
     allow: Option<HeaderValue>,
+    gzip: bool,
 }
 
 impl Reply {
@@ -71,7 +72,7 @@ impl Reply {
 
     /// Any text.
     pub(super) fn new(status: StatusCode, content_type: &'static str, body: String) -> Self {
-        Self { status, content_type, body: body.into_bytes(), allow: None }
+        Self { status, content_type, body: body.into_bytes(), allow: None, gzip: false }
     }
 
     /// An error: `{"error":{"code":"…","message":"…"}}`.
@@ -97,26 +98,35 @@ impl Reply {
         reply
     }
 
-    /// The response, compressed where `request` takes gzip and it is worth it. Blocking for as long
-    /// as compressing takes.
-    pub(super) fn into_response(
-        self,
-        request: &HeaderMap,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Response<Chunks> {
-        let Self { status, content_type, mut body, allow } = self;
+    /// Bytes of the body, as they are.
+    pub(super) const fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Compressed where `request` takes gzip and it is worth it. Blocking for as long as that takes.
+    pub(super) fn encoded(mut self, request: &HeaderMap) -> Self {
+        if self.body.len() >= GZIP_BYTES_MIN
+            && let Some(packed) = takes_gzip(request).then(|| gzip(&self.body)).flatten()
+        {
+            (self.body, self.gzip) = (packed, true);
+        }
+        self
+    }
+
+    /// The response; `permit` is held until its last chunk is taken.
+    pub(super) fn into_response(self, permit: Option<OwnedSemaphorePermit>) -> Response<Chunks> {
+        let Self { status, content_type, body, allow, gzip } = self;
         let mut response = Response::new(Chunks::default());
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if body.len() >= GZIP_BYTES_MIN {
+        if gzip || body.len() >= GZIP_BYTES_MIN {
             headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-            if let Some(packed) = takes_gzip(request).then(|| gzip(&body)).flatten() {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                body = packed;
-            }
+        }
+        if gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if let Some(methods) = allow {
             headers.insert(ALLOW, methods);

@@ -273,7 +273,7 @@ fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>)
     let format = Format::negotiate(Some(&accept.join(",")));
     let mut out = Exposition::new(format);
     from.registry.write(&mut out);
-    if let Some(store) = &from.store
+    if let Some(store) = &(from.store)()
         && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), stop, &mut out)
         && stop().is_none()
     {

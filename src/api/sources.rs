@@ -25,10 +25,10 @@ pub struct Sources {
     /// Everything that /metrics shows: self-metrics and, as collectors, span metrics and the
     /// ledger's series.
     pub registry: Registry,
-    /// The metric store; none where metrics are not kept.
-    pub store: Option<Store>,
+    /// The metric store; none where metrics are not kept, or not yet.
+    pub store: Source<Option<Store>>,
     /// Why there is no store, for who asks it something.
-    pub no_store: Arc<str>,
+    pub no_store: Source<String>,
     /// What recorded series mean, in the order of the rule file.
     pub definitions: Arc<[Definition]>,
     /// For queries that name no time.

@@ -163,8 +163,8 @@ fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<
     let flag = Arc::clone(&ready);
     let sources = Sources {
         registry,
-        store,
-        no_store: "store.enabled is false".into(),
+        store: Arc::new(move || store.clone()),
+        no_store: Arc::new(|| "store.enabled is false".to_owned()),
         clock: Arc::new(SystemClock::new()),
         rules: Arc::new(Vec::new),
         readiness: Arc::new(move || Readiness {

@@ -283,7 +283,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (sources, _control) = sources(Some(store(directory.path())));
         let params = Params::new(Some("time=1795222800&range=1h"), b"");
-        let store = sources.store.as_ref().unwrap();
+        let store = &(sources.store)().unwrap();
         for route in ROUTES {
             let Answer::Query(handler) = route.answer else { panic!("{}", route.path) };
             // How often it is asked while a view is made, and what becomes of it when the client goes at any of these.

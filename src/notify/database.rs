@@ -28,6 +28,9 @@ const SCHEMA_VERSION: i32 = 1;
 const ASIDE_MAX: u32 = 100;
 const BUSY: Duration = Duration::from_secs(5);
 
+const KEEP_SILENCE: &str =
+    "INSERT OR REPLACE INTO silence (id, ends_at, document) VALUES (?1, ?2, ?3)";
+
 const SCHEMA: &str = "
 CREATE TABLE silence (id TEXT PRIMARY KEY, ends_at INTEGER NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE known (id INTEGER PRIMARY KEY, message TEXT NOT NULL, announced INTEGER NOT NULL);
@@ -67,6 +70,21 @@ pub enum DatabaseError {
     /// It does not take what there is to write.
     #[error("the disk does not take what receivers were told")]
     Behind,
+}
+
+impl DatabaseError {
+    /// Whether it may go well later though nobody mends it: the disk is full, or another process has the file.
+    pub(super) fn may_pass(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Prepare { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ),
+            Self::Foreign(_) | Self::Behind => false,
+        }
+    }
 }
 
 /// One thing to keep.
@@ -171,10 +189,26 @@ impl Database {
         now: UnixNano,
     ) -> Result<(), DatabaseError> {
         let document = serde_json::to_string(&silence.document(now)).unwrap_or_default();
-        let statement =
-            "INSERT OR REPLACE INTO silence (id, ends_at, document) VALUES (?1, ?2, ?3)";
-        self.lock().execute(statement, params![silence.id, time(silence.ends_at), document])?;
+        self.lock().execute(KEEP_SILENCE, params![silence.id, time(silence.ends_at), document])?;
         Ok(())
+    }
+
+    /// Goes on in the file at `path` from memory, with the silences that were made meanwhile. What the file holds, those
+    /// among it. Blocks on disk.
+    pub(super) fn move_to(&self, path: &Path, now: UnixNano) -> Result<Found, DatabaseError> {
+        let (disk, set_aside) = on_disk(path)?;
+        let mut held = self.lock();
+        {
+            let mut silences = held.prepare("SELECT id, ends_at, document FROM silence")?;
+            let mut rows = silences.query([])?;
+            while let Some(row) = rows.next()? {
+                let (id, ends_at, document): (String, i64, String) = row.try_into()?;
+                disk.execute(KEEP_SILENCE, params![id, ends_at, document])?;
+            }
+        }
+        let found = Found { set_aside, ..found(&disk, now)? };
+        *held = disk;
+        Ok(found)
     }
 
     /// Drops what is too old or too much.

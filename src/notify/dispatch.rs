@@ -59,6 +59,14 @@ impl Known {
         Self(Mutex::new(found.collect()))
     }
 
+    /// Takes in what is found later, but what is known already.
+    pub(super) fn restore(&self, found: Vec<(Message, bool)>, clock: &dyn Clock) {
+        let mut known = self.lock();
+        for (message, announced) in found {
+            known.entry(message.id).or_insert_with(|| Seen::of(message, announced, clock));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -54,7 +54,7 @@ use message::Message;
 use receiver::Receiver;
 use rows::Rows;
 use silence::Silences;
-use view::Running;
+use view::{Running, Trouble};
 use webhook::Webhook;
 
 pub use config::Config;
@@ -151,7 +151,7 @@ impl Notifier {
             known: Arc::new(Known::new(found.known, &*parts.clock)),
             silences: watch::Sender::new(Arc::new(Silences(found.silences))),
             database,
-            trouble,
+            trouble: Mutex::new(trouble),
             running: Mutex::new(Arc::new(Running { receivers: Vec::new(), parts: parts.clone() })),
         });
         let (mut tasks, mut recording) = (JoinSet::new(), JoinSet::new());
@@ -195,6 +195,37 @@ impl Notifier {
         let now = self.handle.running();
         let gone = |old: &&Receiver| now.receivers.iter().all(|new| new.name != old.name);
         before.receivers.iter().filter(gone).for_each(Receiver::forget);
+    }
+
+    /// Whether what is kept is in memory for a reason that may pass: then [`Notifier::reopen`] is worth a try.
+    #[must_use]
+    pub fn waits_for_disk(&self) -> bool {
+        self.handle.shared().trouble().is_some_and(|trouble| trouble.passes)
+    }
+
+    /// Opens the file that the start could not, before rules hand over anything: silences that were made meanwhile go
+    /// there, and what it holds is known and told from here on.
+    pub async fn reopen(&mut self) {
+        let parts = self.handle.running().parts.clone();
+        let Some(path) = parts.config.database.clone().filter(|_| self.waits_for_disk()) else {
+            return;
+        };
+        let now = parts.clock.unix_nano();
+        let database = Arc::clone(&self.handle.shared().database);
+        let found = tokio::task::spawn_blocking(move || database.move_to(&path, now)).await;
+        let found = found.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let shared = self.handle.shared();
+        let found = match found {
+            Ok(found) => found.restored(now),
+            Err(error) => return shared.set_trouble(Some(in_memory(&error))),
+        };
+        tracing::info!("silences and the history of alerts are on disk again");
+        shared.set_trouble(None);
+        shared.silences.send_replace(Arc::new(Silences(found.silences)));
+        shared.known.restore(found.known, &*parts.clock);
+        self.tasks.shutdown().await;
+        let started = Tasks { parts, handle: &self.handle, journal: &self.journal };
+        self.dispatch = started.start(found.told, &mut self.tasks, &mut self.recording);
     }
 
     /// What receivers were told, once all of it is on disk.
@@ -322,7 +353,7 @@ impl Outbox for Handle {
 async fn open(
     config: &Arc<Config>,
     now: UnixNano,
-) -> Result<(Arc<Database>, Found, Option<String>), DatabaseError> {
+) -> Result<(Arc<Database>, Found, Option<Trouble>), DatabaseError> {
     let owned = Arc::clone(config);
     let opening = tokio::task::spawn_blocking(move || {
         let Config { history_age, history_rows_max, .. } = *owned;
@@ -330,11 +361,8 @@ async fn open(
         match open(owned.database.as_deref()) {
             Ok((database, found)) => Ok((Arc::new(database), found, None)),
             Err(error) => {
-                let why = format!(
-                    "silences and the history of alerts are in memory only: {}; mend or move that file and restart",
-                    telemetry::chain(&error)
-                );
-                open(None).map(|(database, found)| (Arc::new(database), found, Some(why)))
+                let trouble = Some(in_memory(&error));
+                open(None).map(|(database, found)| (Arc::new(database), found, trouble))
             }
         }
     });
@@ -344,10 +372,19 @@ async fn open(
         let file = path.display();
         tracing::warn!(%file, "the database of notifications cannot be read: set aside");
     }
-    if let Some(why) = &opened.2 {
-        tracing::error!("{why}");
+    if let Some(trouble) = &opened.2 {
+        tracing::error!("{}", trouble.why);
     }
     Ok(opened)
+}
+
+fn in_memory(error: &DatabaseError) -> Trouble {
+    let passes = error.may_pass();
+    let cure =
+        if passes { "it is tried again every 10 s" } else { "mend or move that file and restart" };
+    let error = telemetry::chain(error);
+    let why = format!("silences and the history of alerts are in memory only: {error}; {cure}");
+    Trouble { why, passes }
 }
 
 /// Who writes rows.
@@ -367,6 +404,7 @@ impl Scribe {
         mut stop: oneshot::Receiver<()>,
     ) {
         let mut purged = self.clock.monotonic();
+        let mut failing = false;
         loop {
             let (mut stopping, mut flushed) = (false, None);
             tokio::select! {
@@ -380,7 +418,7 @@ impl Scribe {
             if purge {
                 purged = self.clock.monotonic();
             }
-            self.write(purge).await;
+            self.write(purge, &mut failing).await;
             if let Some(done) = flushed {
                 // Whoever asked may have gone.
                 let _ = done.send(self.rows.is_empty());
@@ -391,7 +429,8 @@ impl Scribe {
         }
     }
 
-    async fn write(&self, purge: bool) {
+    /// `failing` is whether the last write did, so that the log is told when that changes.
+    async fn write(&self, purge: bool, failing: &mut bool) {
         let rows = self.rows.take();
         if rows.is_empty() && !purge {
             return;
@@ -404,14 +443,22 @@ impl Scribe {
         });
         // A panic is being reported.
         let Ok((written, purged)) = written.await else { return };
+        let failed = written.is_err();
+        let purge_error = purged.err();
         if let Err((error, rows)) = written {
             self.lost.add(self.rows.put_back(rows) as u64);
-            let error = telemetry::chain(&error);
-            tracing::warn!(
-                error,
-                "what became of alerts cannot be written: history goes, what receivers know waits"
-            );
-        } else if let Err(error) = purged {
+            if !*failing {
+                let error = telemetry::chain(&error);
+                tracing::warn!(
+                    error,
+                    "what became of alerts cannot be written: history goes, what receivers know waits"
+                );
+            }
+        } else if *failing {
+            tracing::info!("what became of alerts is written again");
+        }
+        *failing = failed;
+        if let Some(error) = purge_error {
             let error = telemetry::chain(&error);
             tracing::warn!(error, "the history of alerts cannot be purged");
         }

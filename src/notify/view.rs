@@ -35,8 +35,26 @@ pub(super) struct Shared {
     pub(super) known: Arc<Known>,
     pub(super) silences: watch::Sender<Arc<Silences>>,
     pub(super) database: Arc<Database>,
-    pub(super) trouble: Option<String>,
+    pub(super) trouble: Mutex<Option<Trouble>>,
     pub(super) running: Mutex<Arc<Running>>,
+}
+
+/// Why what is kept is in memory where it should not be.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) why: String,
+    /// Whether it is worth trying again.
+    pub(super) passes: bool,
+}
+
+impl Shared {
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
 }
 
 /// What a reload replaces.
@@ -120,7 +138,7 @@ impl Handle {
     /// How every receiver is doing.
     #[must_use]
     pub fn receivers(&self) -> String {
-        let Shared { inbox, database, trouble, .. } = &*self.shared;
+        let Shared { inbox, database, .. } = &*self.shared;
         let counts = database.counts().ok();
         json!({
             "schema_version": 1,
@@ -129,7 +147,7 @@ impl Handle {
             "history": {
                 "transitions": counts.map(|(transitions, _)| transitions),
                 "deliveries": counts.map(|(_, deliveries)| deliveries),
-                "trouble": trouble,
+                "trouble": self.shared.trouble().map(|trouble| trouble.why),
             },
         })
         .to_string()
@@ -155,7 +173,7 @@ impl Handle {
     pub fn trouble(&self) -> Vec<String> {
         let running = self.running();
         let receivers = running.receivers.iter().filter_map(Receiver::trouble);
-        receivers.chain(self.shared.trouble.clone()).collect()
+        receivers.chain(self.shared.trouble().map(|trouble| trouble.why)).collect()
     }
 
     /// Alertmanagers and webhooks configured.

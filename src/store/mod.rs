@@ -225,6 +225,32 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
+impl OpenError {
+    /// Whether it may be opened later though nobody mends it: the disk is full, or another process has it.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        if matches!(self, Self::InUse { .. }) {
+            return true;
+        }
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if is_full(error) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let of_system = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let of_sqlite = error.downcast_ref::<rusqlite::Error>().and_then(|it| it.sqlite_error_code());
+    matches!(of_system, Some(StorageFull | QuotaExceeded))
+        || of_sqlite == Some(rusqlite::ErrorCode::DiskFull)
+}
+
 /// A store that cannot read or write. Nothing that was there is lost: try again later.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {

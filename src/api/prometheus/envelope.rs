@@ -33,12 +33,10 @@ impl Success {
     }
 
     pub(super) fn into_reply(self) -> Reply {
-        let Self { data, annotations, mut warnings } = self;
+        let Self { data: mut document, annotations, mut warnings } = self;
         warnings.extend(annotations.warnings().map(str::to_owned));
         let infos: Vec<_> = annotations.infos().collect();
-        let mut document = String::with_capacity(data.len() + 64);
-        document.push_str(r#"{"status":"success","data":"#);
-        document.push_str(&data);
+        document.insert_str(0, r#"{"status":"success","data":"#);
         for (name, texts) in [("warnings", json!(warnings)), ("infos", json!(infos))] {
             if texts.as_array().is_some_and(|texts| !texts.is_empty()) {
                 document.push_str(&format!(r#","{name}":{texts}"#));

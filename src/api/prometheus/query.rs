@@ -43,12 +43,23 @@ pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
     Ok(reply(answer.map_err(|error| call.failure(error))?, start, limit))
 }
 
+/// Of an expression that is laid out or shown as a tree, which takes a hundred times its length in memory.
+const SHOWN_BYTES_MAX: usize = 32 << 10;
+
 pub(super) fn format(call: &Call<'_>) -> Result<Reply, Failure> {
-    Ok(Success::value(&expression(call)?.pretty().into()).into_reply())
+    Ok(Success::value(&shown(call)?.pretty().into()).into_reply())
 }
 
 pub(super) fn parse(call: &Call<'_>) -> Result<Reply, Failure> {
-    Ok(Success::value(&ast::tree(&expression(call)?)).into_reply())
+    Ok(Success::value(&ast::tree(&shown(call)?)).into_reply())
+}
+
+fn shown(call: &Call<'_>) -> Result<Expr, Failure> {
+    if call.params.first("query").is_some_and(|text| text.len() > SHOWN_BYTES_MAX) {
+        let why = format_args!("it has more than {SHOWN_BYTES_MAX} bytes");
+        return Err(Failure::parameter("query", why));
+    }
+    expression(call)
 }
 
 pub(super) fn expression(call: &Call<'_>) -> Result<Expr, Failure> {

@@ -165,3 +165,40 @@ async fn an_end_that_waited_until_its_alert_was_forgotten_is_told_as_an_end() {
     running.abort();
     drop(notifier);
 }
+
+#[tokio::test]
+async fn a_file_that_another_process_had_at_the_start_is_taken_up_with_what_both_know() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notifications.db");
+    let hook = Server::start(OK).await;
+    let config = Config { database: Some(path.clone()), ..config(vec![], vec![hook.peer("hook")]) };
+    let silence = |name: &str| {
+        format!(
+            r#"{{"matchers":[{{"name":"alertname","value":"{name}"}}],"endsAt":"2100-01-01T00:00:00Z"}}"#
+        )
+    };
+    let (notifier, handle) = start(config.clone()).await;
+    handle.add_silence(silence("Before").as_bytes()).unwrap();
+    handle.notify(vec![fires("X")]);
+    until("told", || hook.heard() == ["X firing"]).await;
+    notifier.shutdown(Duration::from_secs(9)).await;
+    drop(handle);
+
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (mut notifier, handle) = start(config.clone()).await;
+    assert!(notifier.waits_for_disk(), "{:?}", handle.trouble());
+    handle.add_silence(silence("Meanwhile").as_bytes()).unwrap();
+    drop(other);
+    notifier.reopen().await;
+    assert!(!notifier.waits_for_disk(), "{:?}", handle.trouble());
+    assert_eq!(handle.trouble(), Vec::<String>::new());
+    assert!(handle.alerts(None).contains("\"X\""), "{}", handle.alerts(None));
+    notifier.shutdown(Duration::from_secs(9)).await;
+    let (_notifier, handle) = start(config).await;
+    for name in ["Before", "Meanwhile"] {
+        assert!(handle.silences().contains(name), "{}", handle.silences());
+    }
+    assert_eq!(hook.heard(), ["X firing"], "nothing is told twice");
+}
