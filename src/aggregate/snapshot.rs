@@ -305,7 +305,7 @@ impl Snapshot {
                 http_route: of.http_route(),
                 http_request_method: of.http_request_method(),
                 http_response_status_code: of.http_response_status_code(),
-                labels: pairs.filter(|(name, _)| !OWN.contains(name)).collect(),
+                labels: pairs.filter(|pair| tells_more(*pair, &of.service())).collect(),
                 calls: series.figures.calls,
                 latency_seconds: series.figures.latency,
             }
@@ -323,6 +323,12 @@ impl Snapshot {
         // Strings and finite numbers: nothing here can fail to serialise.
         serde_json::to_string(&document).unwrap_or_default()
     }
+}
+
+/// Whether a label says what no field beside it does.
+fn tells_more((name, value): (&str, &str), service: &str) -> bool {
+    let again = matches!(name, "job" | "service_name") && value == service;
+    !again && !OWN.contains(&name)
 }
 
 /// Writes a family.
@@ -376,4 +382,22 @@ struct RouteDocument<'a> {
 struct OverflowDocument {
     calls: u64,
     latency_seconds: Latency,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_labels_of_a_row_do_not_repeat_its_service() {
+        for (pair, expected) in [
+            (("job", "shop"), false),
+            (("service_name", "shop"), false),
+            (("job", "prod/shop"), true),
+            (("span_name", "GET /"), false),
+            (("zone", "shop"), true),
+        ] {
+            assert_eq!(tells_more(pair, "shop"), expected, "{pair:?}");
+        }
+    }
 }

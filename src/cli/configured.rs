@@ -61,14 +61,26 @@ impl Configured {
 /// # Errors
 /// A [`Failure`] after every finding was said.
 pub(crate) fn load(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failure> {
+    let loaded = read(recipe, terminal)?;
+    warn(&loaded, terminal);
+    Ok(loaded)
+}
+
+/// Says what is odd about a configuration.
+pub(crate) fn warn(loaded: &Loaded, terminal: &Terminal) {
+    let Loaded { sources, warnings, .. } = loaded;
+    if !warnings.is_empty() {
+        terminal.note(&config::render(sources, warnings, &terminal.style()));
+    }
+}
+
+/// Loads what `recipe` names; what is odd about it is the caller's to say.
+///
+/// # Errors
+/// A [`Failure`] after every finding was said.
+pub(crate) fn read(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failure> {
     match recipe.load() {
-        Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                let Loaded { sources, warnings, .. } = &loaded;
-                terminal.note(&config::render(sources, warnings, &terminal.style()));
-            }
-            Ok(loaded)
-        }
+        Ok(loaded) => Ok(loaded),
         Err(LoadError::Read(error)) => Err(unreadable(&error)),
         Err(LoadError::Findings(findings)) => {
             terminal.say(&findings.render(&terminal.style()));

@@ -35,6 +35,11 @@ impl At<'_> {
         self.values.given.get(&join(&self.place, key))
     }
 
+    /// Whether something was written for `key` that cannot be used, which a finding says already.
+    pub(super) fn is_refused(&self, key: &str) -> bool {
+        self.values.refused.contains(&join(&self.place, key))
+    }
+
     /// Puts what was written for `key` into `field`.
     pub(super) fn set<T: FromVal>(&self, key: &str, field: &mut T) {
         if let Some(value) = self.given(key).and_then(|given| T::from_val(&given.value)) {

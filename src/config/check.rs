@@ -3,7 +3,7 @@
 //! `${env:NAME}` and `${env:NAME:-default}` are replaced here, in scalars of files only, after YAML
 //! is parsed: what a variable holds is never read as YAML. `$$` is a dollar sign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ const LIST_ENTRIES_MAX: usize = 1_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     pub(super) given: BTreeMap<String, Given>,
+    /// What was written and cannot be used, for example for want of a variable: there is a finding about it.
+    pub(super) refused: BTreeSet<String>,
     pub(super) exporters: Vec<Exporter>,
     /// Where the entries of each list of mappings were written: `alerting.webhooks` to a span per entry. What an entry
     /// holds stands at `alerting.webhooks[0]`, and so on.
@@ -86,9 +88,12 @@ impl Check<'_> {
         match (schema, &node.value) {
             (_, Value::Null) => {}
             (Schema::Option(option), _) => {
+                let before = self.findings.len();
                 if let Some(value) = self.typed(&option.kind, node, path) {
                     let given = Given { value, span: node.span, option };
                     self.values.given.insert(path.to_owned(), given);
+                } else if self.findings.len() > before {
+                    self.values.refused.insert(path.to_owned());
                 }
             }
             (Schema::List(each), Value::Sequence(nodes)) => {

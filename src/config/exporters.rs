@@ -114,7 +114,9 @@ fn target(exporter: &Exporter, at: &At<'_>, findings: &mut Vec<Finding>) -> Opti
         }
         _ => {
             let Some(path) = at.word("path") else {
-                findings.push(missing(exporter, "path", "path: /var/lib/sidelight/out.jsonl"));
+                if !at.is_refused("path") {
+                    findings.push(missing(exporter, "path", "path: /var/lib/sidelight/out.jsonl"));
+                }
                 return None;
             };
             let mut file = FileConfig::new(path);
@@ -148,7 +150,7 @@ fn client(
     let main = endpoint(at, "endpoint", insecure, protocol, findings);
     // With endpoints of single signals alone, the first stands for the rest, which are then not sent.
     let Some(main) = main.or_else(|| own.first().map(|(_, endpoint)| endpoint.clone())) else {
-        if at.given("endpoint").is_none() {
+        if at.given("endpoint").is_none() && !at.is_refused("endpoint") {
             findings.push(missing(exporter, "endpoint", "endpoint: http://127.0.0.1:14317"));
         }
         return None;

@@ -1,7 +1,7 @@
 //! The certificates, keys and tokens that a configuration names: whether they are there, and for how long.
 //!
 //! Findings are warnings: a configuration is often checked on another machine than the one that it is for. The
-//! agent itself reads the files again, and does not start without those of its listeners and destinations.
+//! agent itself reads the files again, and does not start without those of its listeners and of the admin endpoint.
 //! Source: RFC 5280, section 4.1.
 
 use std::io::Read as _;
@@ -43,48 +43,77 @@ pub(super) fn look(values: &Values, now: UnixNano) -> Vec<Finding> {
         let name = key.rsplit('.').next()?;
         let (_, holds) = KEYS.iter().find(|(known, _)| *known == name)?;
         let Val::Text(path) = &given.value else { return None };
-        let (message, help) = wrong(Path::new(path), *holds, now)?;
-        let needed =
-            ["admin.", "exporters.", "receivers."].iter().any(|part| key.starts_with(part));
-        let stops = needed && !OUT_OF_TIME.contains(&help);
+        let wrong = wrong(Path::new(path), *holds, now)?;
+        let stops = wrong.unusable && starts_with(values, key);
         Some(
-            Finding::warning(given.span, format!("`{path}` {message}"))
-                .help(help)
+            Finding::warning(given.span, format!("`{path}` {}", wrong.message))
+                .help(wrong.help)
                 .stops_start(stops),
         )
     };
     values.given.iter().filter_map(of).collect()
 }
 
-const RENEW: &str = "renew it";
-const CLOCK: &str = "see this machine's clock";
-/// What can be started with, as it may be mended meanwhile.
-const OUT_OF_TIME: [&str; 2] = [RENEW, CLOCK];
+/// Whether the agent reads the file of `key` before it serves: that of the admin endpoint, and those of listeners that are
+/// on. Those of destinations are read when there is something to send, and again until they can be.
+fn starts_with(values: &Values, key: &str) -> bool {
+    if key.starts_with("admin.") {
+        return true;
+    }
+    let Some(of) = key.strip_prefix("receivers.otlp.") else { return false };
+    match of.strip_prefix("protocols.").and_then(|of| of.split_once('.')) {
+        Some((protocol, _)) => listens(values, protocol),
+        // What the listeners share, but for those with one of their own; a Unix socket has no TLS but its own.
+        None => ["grpc", "http", "unix"].iter().any(|protocol| {
+            let own = format!("receivers.otlp.protocols.{protocol}.{of}");
+            let shared = *protocol != "unix" || of.starts_with("auth.");
+            shared && listens(values, protocol) && !values.given.contains_key(&own)
+        }),
+    }
+}
+
+/// Whether there is a listener of the protocol.
+fn listens(values: &Values, protocol: &str) -> bool {
+    let at = values.at(&format!("receivers.otlp.protocols.{protocol}"));
+    let mut enabled = true;
+    at.set("enabled", &mut enabled);
+    if protocol == "unix" { at.given("path").is_some() } else { enabled }
+}
+
+struct Wrong {
+    message: String,
+    help: &'static str,
+    /// It cannot be started with; otherwise it is out of time, which may be mended meanwhile.
+    unusable: bool,
+}
 
 /// What is wrong with one file, and what to do.
-fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<(String, &'static str)> {
+fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<Wrong> {
     const THERE: &str = "it must be there, for the agent's user to read, before the agent starts";
+    let unusable =
+        |message: &str, help| Some(Wrong { message: message.to_owned(), help, unusable: true });
+    let out_of_time = |message, help| Some(Wrong { message, help, unusable: false });
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path);
     let read = file.and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     if let Err(error) = read {
-        return Some((format!("cannot be read: {error}"), THERE));
+        return unusable(&format!("cannot be read: {error}"), THERE);
     }
     let pem = "write it in PEM: `-----BEGIN …`";
     match holds {
-        Holds::Token => {
-            let empty = bytes.trim_ascii().is_empty();
-            empty.then(|| ("is empty".to_owned(), "write the token into it"))
+        Holds::Token if bytes.trim_ascii().is_empty() => {
+            unusable("is empty", "write the token into it")
         }
-        Holds::Key => {
-            let unusable = PrivateKeyDer::from_pem_slice(&bytes).is_err();
-            unusable.then(|| ("holds no private key".to_owned(), pem))
+        Holds::Token => None,
+        Holds::Key if PrivateKeyDer::from_pem_slice(&bytes).is_err() => {
+            unusable("holds no private key", pem)
         }
+        Holds::Key => None,
         Holds::Certificate | Holds::Authorities => {
             let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
             let certificates = all.unwrap_or_default();
             let Some(first) = certificates.first() else {
-                return Some(("holds no certificate".to_owned(), pem));
+                return unusable("holds no certificate", pem);
             };
             // Bundles carry authorities that ended long ago; one that stands alone is meant.
             if matches!(holds, Holds::Authorities) && certificates.len() > 1 {
@@ -94,10 +123,11 @@ fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<(String, &'static s
             let seconds = i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX);
             if seconds > until {
                 let days = (seconds - until) / 86_400;
-                return Some((format!("holds a certificate that expired {days} days ago"), RENEW));
+                let message = format!("holds a certificate that expired {days} days ago");
+                return out_of_time(message, "renew it");
             }
-            let early = seconds < from;
-            early.then(|| ("holds a certificate that is not valid yet".to_owned(), CLOCK))
+            let message = "holds a certificate that is not valid yet".to_owned();
+            if seconds < from { out_of_time(message, "see this machine's clock") } else { None }
         }
     }
 }
@@ -133,7 +163,7 @@ mod tests {
         ] {
             let path = dir.path().join("file");
             std::fs::write(&path, text).unwrap();
-            let found = wrong(&path, holds, NOW).map(|(message, _)| message);
+            let found = wrong(&path, holds, NOW).map(|wrong| wrong.message);
             match want {
                 None => assert_eq!(found, None),
                 Some(want) => {
@@ -141,7 +171,7 @@ mod tests {
                 }
             }
         }
-        let missing = wrong(&dir.path().join("none"), Holds::Token, NOW).unwrap().0;
+        let missing = wrong(&dir.path().join("none"), Holds::Token, NOW).unwrap().message;
         assert!(missing.starts_with("cannot be read: "), "{missing}");
     }
 

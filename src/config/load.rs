@@ -202,13 +202,14 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
     let mut root = Node { span: start, value: Value::Mapping(Vec::new()) };
     for (name, text) in &inputs.files {
         let source = sources.add(SourceKind::File, name, text.clone());
-        let before = findings.len();
-        let parsed = yaml::parse(text, source, &mut findings);
-        if findings.len() > before {
+        let parsed = yaml::parse_repeated(text, source, &mut findings);
+        if !parsed.as_ref().is_some_and(|parsed| parsed.whole) {
             sources.hide_values(source);
         }
-        if let Some(node) = parsed {
+        if let Some(yaml::Repeated { root: mut node, .. }) = parsed {
+            // A secret may stand behind a key that is given twice.
             secrets::hide(&node, &mut sources);
+            node.drop_repeated();
             overlay(&mut root, node, &mut findings);
         }
     }

@@ -79,10 +79,16 @@ pub fn parse_retry_after(value: &str, now: UnixNano) -> Option<Duration> {
         let seconds = value.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(ASKED_MAX));
     }
-    let at = httpdate::parse_http_date(value).ok()?;
-    let since_epoch = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let since_epoch = Duration::from_secs(http_date_seconds(value)?);
     let wait = since_epoch.checked_sub(Duration::from_nanos(now.0))?;
     Some(wait.min(ASKED_MAX))
+}
+
+/// The seconds since 1970 of a date as HTTP has it.
+#[must_use]
+pub fn http_date_seconds(value: &str) -> Option<u64> {
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// The delay of a `google.protobuf.Duration`; negative or malformed ones are absent.

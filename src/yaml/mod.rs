@@ -73,6 +73,26 @@ impl Value {
 /// Parses `text`, which is source `source`. What is wrong goes to `findings`; what stands before a
 /// syntax error is not used.
 pub fn parse(text: &str, source: SourceId, findings: &mut Vec<Finding>) -> Option<Node> {
+    let Repeated { mut root, .. } = parse_repeated(text, source, findings)?;
+    root.drop_repeated();
+    Some(root)
+}
+
+/// A tree in which a key may be there more than once; each time but the first is among the findings.
+#[derive(Debug)]
+pub struct Repeated {
+    /// The tree.
+    pub root: Node,
+    /// Whether it holds everything that was written; not where a key is a list or a mapping.
+    pub whole: bool,
+}
+
+/// Like [`parse`], with what stands behind keys that are given again: for who looks at everything that was written.
+pub fn parse_repeated(
+    text: &str,
+    source: SourceId,
+    findings: &mut Vec<Finding>,
+) -> Option<Repeated> {
     let start = Span { source, line: 1, column: 1, length: 0 };
     if text.len() > TEXT_BYTES_MAX {
         findings.push(Finding::error(start, "the file is larger than 1 MiB"));
@@ -83,9 +103,19 @@ pub fn parse(text: &str, source: SourceId, findings: &mut Vec<Finding>) -> Optio
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
-    let mut tree = Tree { source, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
+    let mut tree = Tree {
+        source,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        root: None,
+        whole: true,
+    };
     match tree.read(text, options, findings) {
-        Ok(()) => Some(tree.root.unwrap_or(Node { span: start, value: Value::Null })),
+        Ok(()) => {
+            let root = tree.root.unwrap_or(Node { span: start, value: Value::Null });
+            Some(Repeated { root, whole: tree.whole })
+        }
         Err(finding) => {
             findings.push(finding);
             None
@@ -100,6 +130,7 @@ struct Tree {
     anchors: HashMap<usize, Node>,
     nodes: usize,
     root: Option<Node>,
+    whole: bool,
 }
 
 struct Open {
@@ -206,19 +237,36 @@ impl Tree {
             Some(Content::Sequence(nodes)) => nodes.push(node),
             Some(Content::Mapping(_, key @ None)) => *key = Some(key_of(node, findings)),
             Some(Content::Mapping(entries, key)) => {
-                let Some((Some(key), key_span)) = key.take() else { return Ok(()) };
+                let Some((Some(key), key_span)) = key.take() else {
+                    self.whole = false;
+                    return Ok(());
+                };
                 if let Some(first) = entries.iter().find(|entry| entry.key == key) {
                     let line = first.key_span.line;
                     findings.push(
                         Finding::error(key_span, format!("`{key}` is given twice"))
                             .help(format!("the first one is in line {line}")),
                     );
-                } else {
-                    entries.push(Entry { key, key_span, node });
                 }
+                entries.push(Entry { key, key_span, node });
             }
         }
         Ok(())
+    }
+}
+
+impl Node {
+    /// Leaves each key where it is first.
+    pub fn drop_repeated(&mut self) {
+        match &mut self.value {
+            Value::Null | Value::Scalar(_) => {}
+            Value::Sequence(nodes) => nodes.iter_mut().for_each(Self::drop_repeated),
+            Value::Mapping(entries) => {
+                let mut seen = std::collections::HashSet::new();
+                entries.retain(|entry| seen.insert(entry.key.clone()));
+                entries.iter_mut().for_each(|entry| entry.node.drop_repeated());
+            }
+        }
     }
 }
 
@@ -291,7 +339,9 @@ mod tests {
 
     #[test]
     fn a_key_given_twice_a_second_document_and_bad_syntax_are_found() {
-        assert_eq!(parsed("a: 1\na: 2\n").1, ["2:1: `a` is given twice"]);
+        let (node, findings) = parsed("a: 1\na: 2\n");
+        assert_eq!(findings, ["2:1: `a` is given twice"]);
+        assert_eq!(entries(&node.unwrap()).len(), 1);
         assert_eq!(parsed("a: 1\n---\nb: 2\n").1, ["2:1: a second YAML document begins here"]);
         let (node, findings) = parsed("a: [1, 2\nb: 3\n");
         assert!(node.is_none());

@@ -182,8 +182,10 @@ fn an_agent_in_kubernetes_has_probes_limits_and_no_more_rights_than_it_needs() {
         for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
             assert!(container[probe].is_object(), "{path}: {probe}");
         }
-        let alive = container["livenessProbe"].to_string();
-        assert!(!alive.contains("ready"), "{path}: an outage must not restart it: {alive}");
+        for probe in ["startupProbe", "livenessProbe"] {
+            let asked = container[probe].to_string();
+            assert!(!asked.contains("ready"), "{path}: a full disk must not restart it: {asked}");
+        }
         assert!(container["resources"]["limits"]["memory"].is_string(), "{path}");
         let context = &container["securityContext"];
         assert_eq!(context["readOnlyRootFilesystem"], true, "{path}");

@@ -157,3 +157,54 @@ async fn every_admin_document_can_be_read_and_names_no_family_twice() {
         assert_eq!(document["schema_version"], 1, "{path}");
     }
 }
+
+#[tokio::test]
+async fn check_only_says_of_each_file_what_a_start_does_without_it() {
+    for (option, starts) in [
+        ("admin: {token_file: /none/token}", false),
+        ("receivers: {otlp: {auth: {bearer_token_file: /none/token}}}", false),
+        ("receivers: {otlp: {tls: {cert_file: /none/c, key_file: /none/k}}}", false),
+        ("receivers: {otlp: {protocols: {http: {auth: {bearer_token_file: /none/token}}}}}", false),
+        (
+            "receivers: {otlp: {protocols: {http: {enabled: false, tls: {cert_file: /none/c, key_file: /none/k}}}}}",
+            true,
+        ),
+        (
+            "exporters: {otlp_grpc: {endpoint: 'https://127.0.0.1:1', tls: {ca_file: /none/ca}}}",
+            true,
+        ),
+        (
+            "exporters: {otlp_grpc: {endpoint: 'https://127.0.0.1:1', tls: {cert_file: /none/c, key_file: /none/k}}}",
+            true,
+        ),
+        (
+            "exporters: {otlp_http: {endpoint: 'http://127.0.0.1:1', tls: {ca_file: /none/ca}}}",
+            true,
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let admin = free_address();
+        let more = directory.path().join("more.yaml");
+        std::fs::write(&more, option).unwrap();
+        let base = directory.path().join("base.yaml");
+        std::fs::write(&base, config(directory.path(), admin)).unwrap();
+        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"))
+            .args(["run", "--check-only", "-c"])
+            .arg(&base)
+            .arg("-c")
+            .arg(&more)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!(checked.status.code(), Some(if starts { 0 } else { 5 }), "{option}: {said}");
+        let arguments = ["-c", more.to_str().unwrap()];
+        let base = config(directory.path(), admin);
+        let agent = Agent::spawn_with(directory.path(), &base, admin, &arguments, &[]);
+        if starts {
+            let ready = || agent.get("/readyz").filter(|(status, _)| *status == 200);
+            wait_for(option, Duration::from_secs(20), ready).await;
+        } else {
+            assert_eq!(agent.ended(Duration::from_secs(20)).await, Some(1), "{option}");
+        }
+    }
+}

@@ -2,10 +2,12 @@
 
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::client::{Answer, Connection};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal::Terminal;
+use crate::cli::text::ReportFormat;
 
 /// What is asked.
 #[derive(Debug, clap::Args)]
@@ -13,6 +15,9 @@ pub(crate) struct Args {
     /// Ask whether it is ready to take data, not only alive.
     #[arg(long)]
     ready: bool,
+    /// The format: nothing, or why not, for people on standard error; or the agent's answer on standard output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: ReportFormat,
     #[command(flatten)]
     connection: Connection,
 }
@@ -26,11 +31,18 @@ struct Readiness {
 pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let path = if args.ready { "/readyz" } else { "/healthz" };
     let answer = args.connection.get(path).await?;
-    if answer.status == StatusCode::OK {
-        return Ok(Exit::Ok);
+    match args.output {
+        ReportFormat::Json => {
+            let mut document: Value = serde_json::from_slice(&answer.body).unwrap_or(json!({}));
+            if let Some(members) = document.as_object_mut() {
+                members.insert("schema_version".to_owned(), json!(1));
+            }
+            terminal.data(&format!("{document}\n"))?;
+        }
+        ReportFormat::Text if answer.status == StatusCode::OK => {}
+        ReportFormat::Text => terminal.note(&reasons(&answer)),
     }
-    terminal.note(&reasons(&answer));
-    Ok(Exit::Failed)
+    Ok(if answer.status == StatusCode::OK { Exit::Ok } else { Exit::Failed })
 }
 
 fn reasons(answer: &Answer) -> String {

@@ -6,12 +6,11 @@ use std::io::ErrorKind;
 
 use crate::agent;
 use crate::agent::{Cause, Started, Stopped};
-use crate::cli::configured::{Configured, load};
+use crate::cli::configured::{Configured, load, read, warn};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::generate;
 use crate::cli::read::client::reachable;
 use crate::cli::terminal::Terminal;
-use crate::config::TokenError;
 use crate::receive::BindError;
 
 /// What runs.
@@ -50,8 +49,8 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
         configured = configured.unless_set("telemetry.logs.level=debug");
     }
     let recipe = configured.recipe()?;
-    let loaded = load(&recipe, terminal)?;
     if args.check_only {
+        let loaded = load(&recipe, terminal)?;
         if loaded.warnings.iter().any(|finding| finding.stops_start) {
             let failure = Failure::new(
                 Exit::InvalidConfiguration,
@@ -62,13 +61,20 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
         terminal.note("the configuration is valid");
         return Ok(Exit::Ok);
     }
+    let loaded = read(&recipe, terminal)?;
+    let pretty = loaded.config.telemetry.logs.format.is_pretty();
+    if pretty {
+        warn(&loaded, terminal);
+    }
+    let of_start = loaded.clone();
     let (say, demo) = (*terminal, args.demo);
     let options = agent::Options {
         reload: Box::new(move || recipe.load().map_err(|error| error.told())),
         started: Box::new(move |started| {
-            if started.loaded.config.telemetry.logs.format.is_pretty() {
+            if pretty {
                 say.note(&start::block(started));
             } else if !say.quiet() {
+                start::log_warnings(&started.loaded);
                 start::log(started);
             }
             if demo {
@@ -86,7 +92,15 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
                 "this is a bug: please report the log lines above; what was acknowledged is kept",
             ))
         }
-        Err(error) => Err(start_failure(&error)),
+        // Without its telemetry there is no log either.
+        Err(error) if pretty || matches!(error, agent::Error::Telemetry(_)) => {
+            Err(start_failure(&error))
+        }
+        Err(error) => {
+            start::log_warnings(&of_start);
+            start::log_failure(&start_failure(&error));
+            Err(Failure::said(Exit::Failed))
+        }
     }
 }
 
@@ -112,7 +126,7 @@ fn start_demo(started: &Started, terminal: &Terminal) {
 /// What to do about an error of a start other than a taken address.
 fn cure(error: &agent::Error) -> &'static str {
     match error {
-        agent::Error::Token(TokenError::Empty(_)) | agent::Error::Receive(BindError::Token(_)) => {
+        agent::Error::Token(_) | agent::Error::Receive(BindError::Token(_)) => {
             return "the agent's user must be able to read the file, and it holds one line: the token";
         }
         agent::Error::Receive(BindError::Tls(_)) => {

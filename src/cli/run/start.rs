@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::agent::Started;
-use crate::config::Config;
+use crate::cli::exit::Failure;
+use crate::config::{Config, Loaded};
 use crate::export::config::{Protocol, Target};
 use crate::journal;
 use crate::journal::{Durability, Recovery};
@@ -22,6 +23,22 @@ pub(in crate::cli) fn log(started: &Started) {
     for (what, text) in lines(started) {
         tracing::info!("{what} {text}");
     }
+}
+
+/// What is odd about the configuration, as log lines.
+pub(in crate::cli) fn log_warnings(loaded: &Loaded) {
+    for finding in &loaded.warnings {
+        let place = loaded.sources.place(finding.span);
+        let help = finding.help.as_deref().unwrap_or_default();
+        tracing::warn!(place, help, "configuration: {}", finding.message);
+    }
+}
+
+/// Why a start failed, as a log line.
+pub(in crate::cli) fn log_failure(failure: &Failure) {
+    let because = failure.why.join(": ");
+    let help = failure.help.as_deref().unwrap_or_default();
+    tracing::error!(because, help, "{}", failure.what);
 }
 
 fn lines(started: &Started) -> Vec<(&'static str, String)> {

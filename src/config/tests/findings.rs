@@ -234,3 +234,22 @@ fn no_bytes_make_the_loader_panic() {
         crate::config::fuzz::any_bytes(&bytes);
     });
 }
+
+#[test]
+fn a_key_that_is_given_twice_hides_secrets_and_no_other_value() {
+    let text = "journal: {durability: os}\nlimits: {memory: 1KiB}\njournal: {durability: fsync}\n\
+                exporters: {otlp_grpc: {endpoint: 'http://a:1', headers: {a: hunter22}, headers: {a: hunter23}}}\n";
+    let shown = refused(text).render(&Style::default());
+    assert!(shown.contains("`journal` is given twice"), "{shown}");
+    assert!(shown.contains("3 | journal: {durability: fsync}"), "{shown}");
+    assert!(shown.contains("2 | limits: {memory: 1KiB}"), "{shown}");
+    assert!(shown.contains("`headers` is given twice") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn an_option_whose_variable_is_not_set_is_not_called_missing_as_well() {
+    let endpoint = "exporters: {otlp_grpc/a: {endpoint: '${env:NOPE}'}}";
+    assert_eq!(messages(endpoint), ["the environment variable `NOPE` is not set"]);
+    let path = "exporters: {file: {path: '${env:NOPE}'}}";
+    assert_eq!(messages(path), ["the environment variable `NOPE` is not set"]);
+}

@@ -100,7 +100,8 @@ fn read_status(headers: &HeaderMap, framed: &Bytes) -> Result<Response, SendErro
             Some(([0, ..], message)) => message,
             _ => &[],
         };
-        return Ok(Response { partial: reply::partial_from_protobuf(message) });
+        let date = headers.get(http::header::DATE).cloned();
+        return Ok(Response { partial: reply::partial_from_protobuf(message), date });
     }
     let details = text("grpc-status-details-bin")
         .filter(|d| d.len() <= reply::DETAILS_BYTES_MAX)

@@ -46,7 +46,7 @@ pub(super) async fn send(
         } else {
             reply::partial_from_protobuf(&message)
         };
-        return Ok(Response { partial });
+        return Ok(Response { partial, date: parts.headers.get(header::DATE).cloned() });
     }
     let retry_after = text(header::RETRY_AFTER).and_then(|value| parse_retry_after(value, now));
     let status = Status::Http(code);

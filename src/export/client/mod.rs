@@ -38,6 +38,8 @@ pub const RESPONSE_BYTES_MAX: usize = 4 << 20;
 pub struct Response {
     /// What the receiver said about individual items.
     pub partial: Option<Partial>,
+    /// When it answered by its own clock, if it says so (`Date`).
+    pub date: Option<HeaderValue>,
 }
 
 /// A request was not taken, or nobody knows.

@@ -34,7 +34,7 @@ impl Agent {
         admin: SocketAddr,
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut agent = Self::spawn_with(directory, config, admin, environment);
+        let mut agent = Self::spawn_with(directory, config, admin, &[], environment);
         wait_for("the agent is ready", Duration::from_secs(20), || {
             let ended = agent.child.try_wait().unwrap();
             assert!(ended.is_none(), "the agent ended: {ended:?}\n{}", agent.log());
@@ -46,13 +46,15 @@ impl Agent {
 
     /// Starts the binary and does not wait.
     pub fn spawn(directory: &Path, config: &str, admin: SocketAddr) -> Self {
-        Self::spawn_with(directory, config, admin, &[])
+        Self::spawn_with(directory, config, admin, &[], &[])
     }
 
-    fn spawn_with(
+    /// The same with these arguments and environment variables.
+    pub fn spawn_with(
         directory: &Path,
         config: &str,
         admin: SocketAddr,
+        arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
         let file = directory.join("config.yaml");
@@ -62,6 +64,7 @@ impl Agent {
         let child = Command::new(env!("CARGO_BIN_EXE_sidelight"))
             .args(["run", "-c"])
             .arg(&file)
+            .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

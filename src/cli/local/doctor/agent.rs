@@ -1,11 +1,13 @@
 //! The running agent: whether it answers, is ready, delivers, and hears of services.
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
 use serde_json::Value;
 
 use super::report::Group;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::read::client::{Connection, message};
+use crate::cli::read::client::{Connection, message, reachable};
 use crate::cli::rows;
 
 /// Spans of the last minute, by service.
@@ -51,35 +53,85 @@ pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> Runn
     }
     let reasons = rows::rows(&document, "reasons");
     if answer.status != StatusCode::OK {
-        for reason in reasons {
-            group.failed("ready", format!("not ready: {}", rows::plain(reason)), MORE);
+        for reason in reasons.iter().map(rows::plain) {
+            group.failed("ready", format!("not ready: {reason}"), cure(&reason));
         }
     } else if reasons.is_empty() {
         group.passed("ready", format!("the agent at {url} is ready"));
     }
-    for reason in reasons.iter().filter(|_| answer.status == StatusCode::OK) {
-        group.warning("ready", format!("ready, but {}", rows::plain(reason)), MORE);
+    for reason in reasons.iter().filter(|_| answer.status == StatusCode::OK).map(rows::plain) {
+        group.warning("ready", format!("ready, but {reason}"), cure(&reason));
     }
     let listeners = listeners(connection).await;
     if let Err(Failure { exit: Exit::NotAuthorised, what, .. }) = &listeners {
         group.warning("token", what.as_str(), "name the file of its token with --token-file");
         return Running::Agent(None);
     }
-    application(connection, group).await;
-    Running::Agent(listeners.ok())
+    let listeners = listeners.ok();
+    let refused = reasons.iter().any(|reason| rows::plain(reason).starts_with(SENDERS));
+    let send = if refused {
+        "what senders are refused for is said above".to_owned()
+    } else {
+        point_at(listeners.as_deref().unwrap_or_default())
+    };
+    application(connection, &send, group).await;
+    let address = |listener: Value| rows::text(&listener, "address");
+    Running::Agent(listeners.map(|all| all.into_iter().map(address).collect()))
 }
 
-const MORE: &str = "sidelight journal stats, and docs/runbooks.md";
+/// How reasons about senders begin.
+const SENDERS: &str = "senders are refused";
+
+/// What to do about a reason of /readyz, by words that are in it.
+const CURES: &[(&str, &str)] = &[
+    ("the journal is full", "sidelight journal stats: which lane holds it, and how much"),
+    ("the disk has not taken", "see whether the disk under journal.directory works: dmesg, iostat"),
+    ("cannot write", "df on that directory; what is kept there already stays"),
+    (
+        "the certificate in",
+        "replace the file: it is read again within its reload_interval, without a restart",
+    ),
+    (
+        "refuses what it is sent",
+        "see the destination's own log; sidelight journal rejected ls shows what it refused",
+    ),
+    (": held,", "the line of that destination below says what to try"),
+    (": backing off,", "the line of that destination below says what to try"),
+    (SENDERS, "telemetry.logs.level: debug names each request that is refused"),
+    ("the last reload", "sidelight check config FILE, then reload again"),
+    ("near limits.memory", "raise limits.memory, or have less sent at once"),
+    ("the metric store", "sidelight db stats, and docs/operations.md"),
+    ("in memory only", "df on the directory of the store, and docs/operations.md"),
+    ("alerts do not reach", "the lines under alerting say what to try"),
+    ("acknowledged requests", "docs/operations.md says what is lost with a damaged record"),
+];
+
+fn cure(reason: &str) -> &'static str {
+    let known = CURES.iter().find(|(words, _)| reason.contains(words));
+    known.map_or("docs/runbooks.md", |(_, cure)| cure)
+}
 
 /// Where it takes OTLP.
-async fn listeners(connection: &Connection) -> Result<Vec<String>, Failure> {
+async fn listeners(connection: &Connection) -> Result<Vec<Value>, Failure> {
     let status = rows::parsed(&connection.document("/api/sidelight/v1/status").await?)?;
-    let listeners = rows::rows(&status, "listeners").iter();
-    Ok(listeners.map(|listener| rows::text(listener, "address")).collect())
+    Ok(rows::rows(&status, "listeners").to_vec())
+}
+
+/// What a service needs to send here.
+fn point_at(listeners: &[Value]) -> String {
+    let tcp = listeners.iter().find_map(|listener| {
+        let address: SocketAddr = rows::text(listener, "address").parse().ok()?;
+        let is = |name| listener.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let scheme = if is("tls") { "https" } else { "http" };
+        let auth = if is("auth") { " and OTEL_EXPORTER_OTLP_HEADERS with the token" } else { "" };
+        Some(format!("OTEL_EXPORTER_OTLP_ENDPOINT={scheme}://{}{auth}", reachable(address)))
+    });
+    let variable = tcp.unwrap_or_else(|| "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned());
+    format!("{variable} in the service's environment; `sidelight gen --for 5s` makes some")
 }
 
 /// Whether services send, and enough.
-async fn application(connection: &Connection, group: &mut Group<'_>) {
+async fn application(connection: &Connection, send: &str, group: &mut Group<'_>) {
     let services = match ask(connection, SPANS).await {
         Ok(services) => services,
         Err(failure) => {
@@ -89,11 +141,7 @@ async fn application(connection: &Connection, group: &mut Group<'_>) {
         }
     };
     if services.is_empty() {
-        group.warning(
-            "spans",
-            "no spans in the last minute",
-            "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 in the service's environment; `sidelight gen --for 5s` makes some",
-        );
+        group.warning("spans", "no spans in the last minute", send);
         return;
     }
     let text = format!(
@@ -175,6 +223,23 @@ mod tests {
         let (running, checks) = found(&["200 {\"ready\":true}", "401 {}"]).await;
         assert_eq!(running, Running::Agent(None));
         assert_eq!(checks, [(Verdict::Passed, "ready"), (Verdict::Warning, "token")]);
+    }
+
+    #[test]
+    fn what_to_try_is_by_the_reason_and_names_the_listener_that_there_is() {
+        let certificate = "the certificate in /tls.crt expires in 2 d: replace the file";
+        assert!(cure(certificate).contains("without a restart"));
+        let refuses = "otlp_http/b traces: refuses what it is sent, 400: no; 9 requests since it last took one";
+        assert!(cure(refuses).contains("rejected ls"));
+        assert_eq!(cure("something else"), "docs/runbooks.md");
+        let at = |address: &str, tls| serde_json::json!({ "address": address, "tls": tls, "auth": false });
+        let said = point_at(&[at("unix:///s", false), at("127.0.0.3:33603", true)]);
+        assert!(
+            said.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.3:33603 in"),
+            "{said}"
+        );
+        let said = point_at(&[at("0.0.0.0:4317", false)]);
+        assert!(said.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317 in"), "{said}");
     }
 
     #[tokio::test]

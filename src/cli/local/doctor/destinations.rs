@@ -18,11 +18,14 @@ use crate::export::itself::Listeners;
 use crate::export::refused::escaped;
 use crate::net::certificate;
 use crate::net::connect;
+use crate::net::retry::http_date_seconds;
 use crate::receive::Bind;
 use crate::time::{Clock as _, SystemClock, UnixNano, rfc3339};
 
 /// A certificate that ends sooner is said.
 const SOON: Duration = Duration::from_hours(21 * 24);
+/// A difference of clocks that hurts nobody: of two looks a network apart, at whole seconds.
+const SKEW_SECONDS_MAX: u64 = 5;
 
 pub(super) async fn look(config: &Config, timeout: Duration, group: &mut Group<'_>) {
     if config.export.destinations.is_empty() {
@@ -98,7 +101,10 @@ async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Grou
         let took = clock.monotonic().saturating_sub(began).as_millis();
         let to = endpoint.authority();
         match sent {
-            Ok(_) => {
+            Ok(response) => {
+                if let Some(date) = response.date.as_ref().and_then(|date| date.to_str().ok()) {
+                    skew(name, date, clock.unix_nano(), group);
+                }
                 let tls = if endpoint.tls { "TLS" } else { "plain text" };
                 let text =
                     format!("{name}: {to} took an empty {signal} request in {took} ms ({tls})");
@@ -125,6 +131,20 @@ pub(super) fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut 
         group.warning("certificate", format!("{text}, {days} days"), "renew it on that server");
     } else {
         group.passed("certificate", text);
+    }
+}
+
+/// How far this machine's clock is from that of a server which says its time, to the second.
+fn skew(name: &str, date: &str, now: UnixNano, group: &mut Group<'_>) {
+    let Some(theirs) = http_date_seconds(date) else { return };
+    let ours = now.0 / 1_000_000_000;
+    let off = ours.abs_diff(theirs);
+    let word = if ours < theirs { "behind" } else { "ahead of" };
+    let text = format!("{name}: this machine's clock is {off} s {word} that server's");
+    if off > SKEW_SECONDS_MAX {
+        group.warning("clock", text, "set the clock of one of them: both should follow NTP");
+    } else {
+        group.passed("clock", text);
     }
 }
 
@@ -184,6 +204,26 @@ mod tests {
     use super::super::report::{Report, Verdict};
     use super::*;
     use crate::config::{Inputs, load};
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_seconds_is_said() {
+        let mut report = Report::default();
+        let group = &mut report.group("destinations");
+        // Sun, 06 Nov 1994 08:49:37 GMT is 784111777.
+        for second in [784_111_775_u64, 784_111_177, 784_115_377] {
+            skew("x", "Sun, 06 Nov 1994 08:49:37 GMT", UnixNano(second * 1_000_000_000), group);
+        }
+        skew("x", "yesterday", UnixNano(0), group);
+        let said: Vec<_> = report.checks.iter().map(|c| (c.verdict, c.text.as_str())).collect();
+        assert_eq!(
+            said,
+            [
+                (Verdict::Passed, "x: this machine's clock is 2 s behind that server's"),
+                (Verdict::Warning, "x: this machine's clock is 600 s behind that server's"),
+                (Verdict::Warning, "x: this machine's clock is 3600 s ahead of that server's"),
+            ]
+        );
+    }
 
     #[tokio::test]
     async fn a_destination_that_is_not_there_fails_with_what_to_do() {

@@ -252,11 +252,11 @@ async fn send_again(
     let kept = read(directory, name)?;
     let exporter = args.to.as_ref().unwrap_or(&kept.exporter);
     match send(client(loaded, exporter)?, &kept).await? {
-        Ok(Response { partial: None }) => Ok(None),
-        Ok(Response { partial: Some(Partial { rejected: 0, message }) }) => {
+        Ok(Response { partial: None, .. }) => Ok(None),
+        Ok(Response { partial: Some(Partial { rejected: 0, message }), .. }) => {
             Ok(Some(escaped(&message)))
         }
-        Ok(Response { partial: Some(Partial { rejected, message }) }) => {
+        Ok(Response { partial: Some(Partial { rejected, message }), .. }) => {
             let what = format!("{exporter} rejected {rejected} items: {}", escaped(&message));
             Err(Failure::new(Exit::Failed, what))
         }
