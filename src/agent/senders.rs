@@ -1,14 +1,15 @@
 //! Senders that are refused for what they send or show: said once for each cause when it begins and when it is over, and in
 //! `/readyz` meanwhile. An SDK drops what is refused in this way, mostly without a word.
 //!
-//! The receiver counts refusals by reason; this looks at how the counts grow. What a sender repeats (no memory, no room) has
-//! reasons of its own elsewhere.
+//! The receiver counts refusals by reason; this looks at how the counts grow, also of those that do not say a signal. What
+//! a sender repeats (no memory, no room) has reasons of its own elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::shown::View;
+use crate::receive::reason;
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
 
@@ -18,18 +19,28 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(5 * 60);
 
 /// Reasons that no sender gets over by itself, and what to do.
-const CAUSES: [(&str, &str); 3] = [
+const CAUSES: [(&str, &str); 5] = [
     (
-        "unauthenticated",
+        reason::UNAUTHENTICATED,
         "they show no bearer token or a wrong one: give them what is in receivers.otlp.*.auth.bearer_token_file",
     ),
     (
-        "malformed",
+        reason::MALFORMED,
         "what they send is not OTLP, or broken: the answer names the field, and the log at level debug",
     ),
     (
-        "too_large",
+        reason::TOO_LARGE,
         "raise max_recv_msg_size and max_request_body_size of the receiver, and limits.memory, or send smaller batches",
+    ),
+    (
+        reason::UNIMPLEMENTED,
+        "the path, content type or encoding is not served: an SDK adds /v1/traces to OTEL_EXPORTER_OTLP_ENDPOINT by itself; \
+         the answer says which, and the log at level debug",
+    ),
+    (
+        reason::TLS,
+        "they do not get through the handshake: http:// to a port that speaks TLS, an authority that they do not know, or \
+         no client certificate; the log at level debug says which",
     ),
 ];
 
@@ -130,18 +141,18 @@ mod tests {
                 .counter(&desc::RECEIVER_REFUSED_REQUESTS, &["otlp", signal, reason])
                 .add(count);
         };
-        refused("traces", "unauthenticated", 3);
-        refused("logs", "unauthenticated", 2);
+        refused("traces", reason::UNAUTHENTICATED, 3);
+        refused("logs", reason::UNAUTHENTICATED, 2);
         refused("logs", "queue_full", 9);
         let reasons = senders.look(&registry, at(10));
         let expected =
             "senders are refused, 5 requests: unauthenticated; they show no bearer token";
         assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");
-        refused("logs", "unauthenticated", 1);
+        refused("logs", reason::UNAUTHENTICATED, 1);
         assert!(senders.look(&registry, at(200))[0].contains(" 6 requests"));
         assert_eq!(senders.look(&registry, at(499)).len(), 1);
         assert!(senders.look(&registry, at(500)).is_empty());
-        refused("logs", "unauthenticated", 1);
+        refused("logs", reason::UNAUTHENTICATED, 1);
         assert!(senders.look(&registry, at(501))[0].contains(" 1 requests"), "another time");
     }
 

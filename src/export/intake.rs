@@ -32,6 +32,11 @@ pub trait Intake: Send + 'static {
 
     /// Counts records that are given up and not kept, since too many are.
     fn not_kept(&self, records: usize);
+
+    /// Whether records that are given up can be kept.
+    fn keeps_rejected(&self) -> bool {
+        true
+    }
 }
 
 impl Intake for Reader {
@@ -58,5 +63,9 @@ impl Intake for Reader {
 
     fn not_kept(&self, records: usize) {
         Self::not_kept(self, records);
+    }
+
+    fn keeps_rejected(&self) -> bool {
+        Self::keeps_rejected(self)
     }
 }

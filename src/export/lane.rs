@@ -27,7 +27,7 @@ use super::disposition::Disposition;
 use super::intake::Intake;
 use super::metrics::LaneMetrics;
 use super::refused::{Rejection, SAMPLES_MAX, Sample, escaped, payload_head};
-use super::report::Report;
+use super::report::{Fate, Report};
 use super::schedule::{Failure, Schedule, Verdict};
 use super::spans::{note_outcome, own_span};
 use super::target::Sink;
@@ -339,7 +339,9 @@ impl<I: Intake> Lane<I> {
             self.schedule.offer_first(batch.into_singles());
             return;
         }
-        self.parts.report.refused(error, &batch, batch.pieces.len() == 1);
+        let alone = batch.pieces.len() == 1;
+        let fate = if alone { Fate::of(self.intake.keeps_rejected()) } else { Fate::Left };
+        self.parts.report.refused(error, &batch, fate);
         let (status, message) = match error {
             SendError::Answered { status, message, .. } => (status.to_string(), message.clone()),
             other => ("not sent".to_owned(), other.chain()),
@@ -385,12 +387,13 @@ impl<I: Intake> Lane<I> {
         match verdict {
             Verdict::Waits | Verdict::Divided => self.parts.metrics.retries.add(1),
             Verdict::Expired(batch) => {
-                self.parts.report.refused(error, &batch, false);
+                self.parts.report.refused(error, &batch, Fate::Left);
                 self.drop_batch(&batch, DropReason::Expired);
             }
             Verdict::Rejected(batch) => {
                 self.sample(&batch.pieces, "rejected", &error.chain());
-                self.parts.report.refused(error, &batch, true);
+                let fate = Fate::of(self.intake.keeps_rejected());
+                self.parts.report.refused(error, &batch, fate);
                 self.keep(batch, error, DropReason::Rejected);
             }
         }

@@ -17,6 +17,24 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The least time between two log lines about what became of one outage.
 const CHANGE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
+/// What becomes of a batch that is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes to `journal/rejected/`.
+    Kept,
+    /// Nobody can send it again: the journal is in memory.
+    Gone,
+    /// It was left too long, or its parts are judged alone.
+    Left,
+}
+
+impl Fate {
+    /// Of one that is refused for good.
+    pub(super) const fn of(keeps: bool) -> Self {
+        if keeps { Self::Kept } else { Self::Gone }
+    }
+}
+
 /// A lane's voice.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -126,27 +144,25 @@ impl Report {
         }
     }
 
-    /// A batch is given up, and with `kept` on its way to `journal/rejected/`.
-    pub(super) fn refused(&self, error: &SendError, batch: &Batch, kept: bool) {
-        if kept {
-            self.cell.note_refused(batch.pieces.len());
+    /// A batch is given up.
+    pub(super) fn refused(&self, error: &SendError, batch: &Batch, fate: Fate) {
+        if fate != Fate::Left {
+            self.cell.note_refused(batch.pieces.len(), fate == Fate::Kept);
         }
         if let Some(more) = self.refused.pass_at(self.clock.monotonic()) {
             let (exporter, signal, items) = (&self.exporter, self.signal, batch.items());
             let reason = escaped(&error.chain());
-            if kept {
-                tracing::warn!(
-                    exporter,
-                    signal,
-                    items,
-                    reason,
-                    more,
+            let said = match fate {
+                Fate::Kept => {
                     "refused for good: kept while journal/rejected has room; `sidelight journal rejected ls` lists it, \
                      `resend` sends it again"
-                );
-            } else {
-                tracing::warn!(exporter, signal, items, reason, more, "dropped");
-            }
+                }
+                Fate::Gone => {
+                    "refused for good and dropped: with journal.durability memory nothing is kept"
+                }
+                Fate::Left => "dropped",
+            };
+            tracing::warn!(exporter, signal, items, reason, more, "{said}");
         }
     }
 

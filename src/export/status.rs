@@ -1,6 +1,6 @@
 //! What lanes say about themselves, for readiness and the admin listener.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -85,6 +85,8 @@ pub(super) struct LaneCell {
     said: Mutex<Option<String>>,
     /// Requests refused for good since the destination last took one.
     refused_in_a_row: AtomicU64,
+    /// Whether those are kept.
+    keeps: AtomicBool,
 }
 
 impl LaneCell {
@@ -103,6 +105,7 @@ impl LaneCell {
             refused: Refused::default(),
             said: Mutex::default(),
             refused_in_a_row: AtomicU64::new(0),
+            keeps: AtomicBool::new(true),
         }
     }
 
@@ -120,8 +123,9 @@ impl LaneCell {
         self.refused_in_a_row.store(0, Ordering::Relaxed);
     }
 
-    /// The destination refused so many requests for good.
-    pub(super) fn note_refused(&self, requests: usize) {
+    /// The destination refused so many requests for good, which are kept or not.
+    pub(super) fn note_refused(&self, requests: usize, kept: bool) {
+        self.keeps.store(kept, Ordering::Relaxed);
         self.refused_in_a_row.fetch_add(requests as u64, Ordering::Relaxed);
     }
 
@@ -131,9 +135,13 @@ impl LaneCell {
         (refused >= WORTH_SAYING.into()).then(|| {
             self.update(|status| {
                 let why = status.last_error.as_ref().map(|error| error.message.as_str());
+                let cure = if self.keeps.load(Ordering::Relaxed) {
+                    "`sidelight journal rejected ls` lists what is kept, `resend` sends it again"
+                } else {
+                    "dropped, since with journal.durability memory nothing is kept"
+                };
                 format!(
-                    "{} {}: refuses what it is sent, {}; {refused} requests since it last took one: \
-                     `sidelight journal rejected ls` lists what is kept, `resend` sends it again",
+                    "{} {}: refuses what it is sent, {}; {refused} requests since it last took one: {cure}",
                     status.exporter,
                     status.signal,
                     why.unwrap_or_default()
@@ -228,15 +236,27 @@ mod tests {
     fn a_destination_that_refuses_everything_for_good_is_a_reason_until_it_takes_something() {
         let (handle, cell) = handle();
         cell.note_error(UnixNano(1), "HTTP 400: no");
-        cell.note_refused(2);
+        cell.note_refused(2, true);
         assert!(handle.reasons().is_empty());
-        cell.note_refused(1);
+        cell.note_refused(1, true);
         let reasons = handle.reasons();
         let expected = "a logs: refuses what it is sent, HTTP 400: no; 3 requests since it last took one: \
                         `sidelight journal rejected ls`";
         assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");
         cell.note_taken();
         assert!(handle.reasons().is_empty());
+    }
+
+    #[test]
+    fn with_a_journal_in_memory_what_is_refused_for_good_is_said_to_be_dropped() {
+        let (handle, cell) = handle();
+        cell.note_error(UnixNano(1), "HTTP 400: no");
+        cell.note_refused(3, false);
+        let said = handle.reasons().join(" ");
+        assert!(
+            said.ends_with("dropped, since with journal.durability memory nothing is kept"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -157,6 +157,12 @@ impl Reader {
         }
     }
 
+    /// Whether rejected records can be kept: not where the journal is in memory.
+    #[must_use]
+    pub fn keeps_rejected(&self) -> bool {
+        self.shared.config.durability != Durability::Memory
+    }
+
     /// Counts rejected records that are not kept.
     pub fn not_kept(&self, records: usize) {
         self.shared.metrics.rejected_not_kept.add(records as u64);

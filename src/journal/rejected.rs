@@ -169,7 +169,7 @@ impl Keep {
     /// Writes one file. A failure is logged and counted.
     pub(super) fn keep(&self, shared: &Shared, rejected: &Rejected) {
         if shared.config.durability == Durability::Memory {
-            return;
+            return shared.metrics.rejected_not_kept.add(1);
         }
         match self.write(shared, rejected) {
             Ok(()) => shared.metrics.rejected_kept.add(1),

@@ -104,6 +104,10 @@ async fn open<A>(
             })?;
             let handshake = handshake.inspect_err(|error| {
                 service.metrics().tls_failures.add(1);
+                // One that only opens the port, as a load balancer does, is nobody's telemetry.
+                if error.kind() == io::ErrorKind::InvalidData {
+                    service.metrics().refused_tls.add(1);
+                }
                 tracing::debug!(error = error as &dyn std::error::Error, "TLS handshake failed");
             });
             Transport::Tls(handshake?.into())

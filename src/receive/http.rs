@@ -109,7 +109,8 @@ impl<A: Append> Service<A> {
     where
         B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
-        let signal = signal.ok_or(Refusal::Path)?;
+        let elsewhere = || if head.method == Method::POST { Refusal::Path } else { Refusal::Probe };
+        let signal = signal.ok_or_else(elsewhere)?;
         if head.method != Method::POST {
             return Err(Refusal::Method.into());
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
+use super::reason;
 use crate::signal::Signal;
 use crate::telemetry::{Counter, Desc, Registry, desc};
 
@@ -40,6 +41,8 @@ pub(super) struct Metrics {
     process: OnceLock<ByTransport>,
     pub(super) connections: Counter,
     pub(super) tls_failures: Counter,
+    /// Of those, which spoke.
+    pub(super) refused_tls: Counter,
     pub(super) repaired_utf8_bytes: Counter,
     pub(super) repaired_json_strings: Counter,
     pub(super) odd_ids: Counter,
@@ -69,8 +72,9 @@ pub(super) struct RefusedAs {
 struct Refusals {
     answers: Counter,
     limit: Option<Counter>,
-    /// Items and requests.
-    of_signal: Option<[Counter; 2]>,
+    requests: Counter,
+    /// Of a request that says its signal.
+    items: Option<Counter>,
 }
 
 #[derive(Debug)]
@@ -92,6 +96,8 @@ impl Metrics {
             process: OnceLock::new(),
             connections: plain(&desc::RECEIVER_CONNECTIONS),
             tls_failures: plain(&desc::RECEIVER_TLS_FAILURES),
+            refused_tls: registry
+                .counter(&desc::RECEIVER_REFUSED_REQUESTS, &[RECEIVER, "", reason::TLS]),
             repaired_utf8_bytes: plain(&desc::RECEIVER_REPAIRED_UTF8_BYTES),
             repaired_json_strings: plain(&desc::RECEIVER_REPAIRED_JSON_STRINGS),
             odd_ids: plain(&desc::RECEIVER_ODD_IDS),
@@ -153,16 +159,14 @@ impl Refusals {
             (transport.label(), signal.map_or("", Signal::name), code.to_string());
         let limit =
             limit.map(|name| registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[RECEIVER, name]));
-        let of_signal = |signal: Signal| {
-            let requests = [RECEIVER, signal.name(), reason];
-            [
-                registry.counter(refused_items(signal), &[RECEIVER, transport, reason]),
-                registry.counter(&desc::RECEIVER_REFUSED_REQUESTS, &requests),
-            ]
+        let requests =
+            registry.counter(&desc::RECEIVER_REFUSED_REQUESTS, &[RECEIVER, name, reason]);
+        let items = |signal: Signal| {
+            registry.counter(refused_items(signal), &[RECEIVER, transport, reason])
         };
         let answers = [RECEIVER, transport, name, &code];
         let answers = registry.counter(&desc::RECEIVER_REQUESTS, &answers);
-        Self { answers, limit, of_signal: signal.map(of_signal) }
+        Self { answers, limit, requests, items: signal.map(items) }
     }
 
     fn count(&self, items: u32) {
@@ -170,9 +174,9 @@ impl Refusals {
         if let Some(limit) = &self.limit {
             limit.add(1);
         }
-        if let Some([of_items, of_requests]) = &self.of_signal {
-            of_items.add(items.into());
-            of_requests.add(1);
+        self.requests.add(1);
+        if let Some(counter) = &self.items {
+            counter.add(items.into());
         }
     }
 }
@@ -238,6 +242,7 @@ mod tests {
             (&desc::RECEIVER_REQUESTS, &["otlp", "grpc", "", "14"], 1),
             (&desc::RECEIVER_REFUSED_SPANS, &["otlp", "grpc", "memory"], 7),
             (&desc::RECEIVER_REFUSED_REQUESTS, &["otlp", "traces", "memory"], 3),
+            (&desc::RECEIVER_REFUSED_REQUESTS, &["otlp", "", "memory"], 1),
             (&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "in_flight_bytes"], 2),
             (&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "large_requests"], 1),
         ] {

@@ -33,6 +33,7 @@ mod http;
 mod inflate;
 mod ingest;
 mod metrics;
+pub mod reason;
 mod reply;
 mod server;
 mod service;

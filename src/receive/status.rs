@@ -22,6 +22,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
+use super::reason;
+
 /// gRPC status codes that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -59,6 +61,9 @@ pub(super) enum Refusal {
     Method,
     #[error("nothing is served at this path")]
     Path,
+    /// Who asks for a path that is not served, and sends nothing: a browser, a load balancer.
+    #[error("nothing is served at this path")]
+    Probe,
     #[error("the content type is neither application/x-protobuf nor application/json")]
     ContentType,
     #[error("the content encoding is none of gzip, zstd and identity")]
@@ -106,6 +111,7 @@ impl Refusal {
             Self::Unauthenticated => Code::Unauthenticated,
             Self::Method
             | Self::Path
+            | Self::Probe
             | Self::ContentType
             | Self::Encoding
             | Self::GrpcNeedsHttp2
@@ -123,7 +129,9 @@ impl Refusal {
             Self::Busy(_) | Self::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Path | Self::GrpcMethod | Self::HealthService => StatusCode::NOT_FOUND,
+            Self::Path | Self::Probe | Self::GrpcMethod | Self::HealthService => {
+                StatusCode::NOT_FOUND
+            }
             Self::ContentType | Self::Encoding | Self::GrpcNeedsHttp2 => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
@@ -134,8 +142,8 @@ impl Refusal {
     /// The `reason` label of self-metrics.
     pub(super) const fn reason(&self) -> &'static str {
         match self {
-            Self::Malformed { .. } => "malformed",
-            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => "too_large",
+            Self::Malformed { .. } => reason::MALFORMED,
+            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => reason::TOO_LARGE,
             Self::Disconnected => "disconnected",
             Self::Busy(Busy::JournalFull) => "queue_full",
             Self::Busy(Busy::JournalDisk) => "disk",
@@ -143,14 +151,14 @@ impl Refusal {
             Self::Busy(Busy::InFlight | Busy::LargeRequest) => "memory",
             Self::Busy(Busy::BodyTimeout) => "body_timeout",
             Self::DeadlineExceeded => "deadline",
-            Self::Unauthenticated => "unauthenticated",
+            Self::Unauthenticated => reason::UNAUTHENTICATED,
             Self::Method
             | Self::Path
             | Self::ContentType
             | Self::Encoding
             | Self::GrpcNeedsHttp2
-            | Self::GrpcMethod
-            | Self::HealthService => "unimplemented",
+            | Self::GrpcMethod => reason::UNIMPLEMENTED,
+            Self::Probe | Self::HealthService => reason::PROBE,
             Self::Internal(_) => "internal",
         }
     }

@@ -106,7 +106,8 @@ pub const RECEIVER_REFUSED_PROFILES: Desc = Desc {
 pub const RECEIVER_REFUSED_REQUESTS: Desc = Desc {
     name: "sidelight_receiver_refused_requests",
     kind: Kind::Counter,
-    help: "Export requests refused, by reason.",
+    help: "Requests refused, by reason; without a signal where they do not say one, and connections that fail in the TLS \
+           handshake as reason tls.",
     labels: &["receiver", "signal", "reason"],
 };
 /// Export requests by answer.

@@ -210,3 +210,84 @@ fn a_check_as_it_would_run_fails_for_a_token_that_is_not_there() {
     std::fs::write(token, "secret\n").unwrap();
     assert_eq!(checked().status.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_store_that_another_process_still_has_at_the_start_is_opened_when_it_is_free() {
+    let mut scene = Scene::new();
+    let config = scene.config("", "", &scene.journal(""));
+    let first = scene.start(&config).await;
+    first.signal("TERM");
+    assert_eq!(first.ended(SOON).await, Some(0));
+    let state = scene.directory.path().join("store/state.db");
+    let other = rusqlite::Connection::open(state).unwrap();
+    other.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+
+    let agent = scene.start(&config).await;
+    reason(&agent, 200, "another process uses the store").await;
+    let (status, said) = agent.get("/api/v1/query?query=1").unwrap();
+    assert!(status == 503 && said.contains("it is tried again every 10 s"), "{said}");
+    assert_eq!(scene.send(10), 200);
+    drop(other);
+    silence(&agent, "the metric store").await;
+    wait_for("what came meanwhile is in the store", SOON, || {
+        let query = "/api/v1/query?query=sum(traces_spanmetrics_calls_total)";
+        agent.get(query).filter(|(status, body)| *status == 200 && body.contains("\"1\""))
+    })
+    .await;
+    assert!(agent.get("/api/v1/rules").unwrap().1.contains("\"groups\":[{"), "rules run");
+}
+
+#[tokio::test]
+async fn senders_that_are_refused_for_what_they_send_or_where_are_said_whatever_the_cause() {
+    let mut scene = Scene::new();
+    let token = scene.directory.path().join("token");
+    std::fs::write(&token, "right\n").unwrap();
+    let auth = format!(
+        "http: {{endpoint: '{}', auth: {{bearer_token_file: '{}'}}}}",
+        scene.http,
+        token.display()
+    );
+    let plain = format!("http: {{endpoint: '{}'}}", scene.http);
+    let config = scene.config("", "", &scene.journal(""));
+    let agent = scene.start(&config).await;
+    let answer = |path: &str, kind: &str, body: &str| {
+        let mut stream = TcpStream::connect(scene.http).unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    assert_eq!(answer("/v1/traces/v1/traces", "application/json", "{}"), 404);
+    reason(&agent, 200, "senders are refused, 1 requests: unimplemented").await;
+    assert_eq!(answer("/v1/traces", "text/plain", "{}"), 415);
+    reason(&agent, 200, "senders are refused, 2 requests: unimplemented").await;
+    assert_eq!(answer("/v1/traces", "application/json", "{"), 400);
+    reason(&agent, 200, "senders are refused, 1 requests: malformed").await;
+    agent.signal("TERM");
+    assert_eq!(agent.ended(SOON).await, Some(0));
+
+    let agent = scene.start(&config.replace(&plain, &auth)).await;
+    assert_eq!(scene.send(10), 401);
+    reason(&agent, 200, "senders are refused, 1 requests: unauthenticated").await;
+}
+
+#[tokio::test]
+async fn senders_that_speak_plain_text_to_a_port_with_tls_are_said_and_who_only_looks_is_not() {
+    let scene = Scene::new();
+    let directory: &Path = scene.directory.path();
+    Authority::new().sign("localhost").write(directory);
+    let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    let tls = format!(", tls: {{cert_file: '{}', key_file: '{}'}}", cert.display(), key.display());
+    let agent = scene.start(&scene.config(&tls, "", &scene.journal(""))).await;
+    drop(TcpStream::connect(scene.http).unwrap());
+    let mut stream = TcpStream::connect(scene.http).unwrap();
+    stream.write_all(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    reason(&agent, 200, "senders are refused, 1 requests: tls").await;
+}

@@ -230,14 +230,27 @@ impl Head {
             let texts = series.labels.iter();
             let texts =
                 texts.map(|&(name, value)| (self.symbols.text(name), self.symbols.text(value)));
-            return if texts.eq(present) { Ok(id) } else { Err(Full::Clash) };
+            if !texts.eq(present) {
+                return Err(Full::Clash);
+            }
+            self.set_rank(id, rank);
+            return Ok(id);
         }
         if let Err(full) = self.admit(present.clone(), rank, 0) {
             let metric = labels.iter().find(|(name, _)| *name == NAME).map_or("", |label| label.1);
             self.offenders.refused(metric);
             return Err(full);
         }
-        Ok(self.make(fingerprint, present, kind, now_ms))
+        let id = self.make(fingerprint, present, kind, now_ms);
+        self.set_rank(id, rank);
+        Ok(id)
+    }
+
+    /// Bounds of histograms count against the room of who asks for the series: a checkpoint does not say who did.
+    fn set_rank(&mut self, id: SeriesId, rank: Rank) {
+        if let Some(series) = self.get_mut(id) {
+            series.rank = rank;
+        }
     }
 
     /// Whether there is room for a series of `rank`, and for `beside` more than there may be.
@@ -278,8 +291,7 @@ impl Head {
             && !series.has_bounds(histogram.bounds)
         {
             let used = self.series_bytes + self.symbols.used_bytes() + self.bounds.bytes();
-            // Whatever has bounds is received or derived.
-            let room = Rank::Derived.limit(self.memory.series).saturating_sub(used);
+            let room = series.rank.limit(self.memory.series).saturating_sub(used);
             let bounds = self.bounds.intern(histogram.bounds, room);
             series.bounds = Some(bounds.ok_or(Refused::Memory)?);
         }

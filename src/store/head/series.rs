@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::symbols::Symbol;
 use crate::store::chunk::{self, Chunk, Corrupt, Encoding, OpenChunk, Sample};
 use crate::store::samples::{Samples, same_bounds};
-use crate::store::{Fingerprint, Kind, Refused, Stream};
+use crate::store::{Fingerprint, Kind, Rank, Refused, Stream};
 
 /// A series. About 250 B, its labels at 8 B each, and its chunks.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(in crate::store) struct Series {
     pub(in crate::store) last_ms: Option<i64>,
     /// How many were made before, and it.
     pub(super) born: u32,
+    /// Where it is from, as who asked for it last said.
+    pub(super) rank: Rank,
     /// When it was made: without a sample it leaves as well.
     pub(super) made_ms: i64,
     /// Tells the newest sample from another of the same time.
@@ -56,6 +58,7 @@ impl Series {
             labels,
             last_ms: None,
             born: 0,
+            rank: Rank::Received,
             made_ms,
             mark: 0,
             bounds: None,

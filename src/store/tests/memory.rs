@@ -141,6 +141,27 @@ fn bounds_that_no_series_shares_are_refused_past_their_bytes() {
 }
 
 #[test]
+fn a_flood_of_received_bounds_leaves_those_of_derived_series_their_room() {
+    let Fixture { store: _store, mut writer, directory: _directory } = open(small);
+    let counts = vec![0; 1_025];
+    let id = writer.series(&[("__name__", "h")], Kind::Classic);
+    let others: Vec<_> = (0..1_000)
+        .map(|i| writer.series(&[("__name__", "h"), ("id", &*i.to_string())], Kind::Classic))
+        .filter(|other| !other.is_overflow())
+        .collect();
+    for (i, other) in (0_u32..).zip(others) {
+        let set = bounds(1_024, f64::from(i));
+        let taken = writer.append_classic(other, T0, &histogram(&set, &counts));
+        assert!(taken.is_ok() || taken == Err(Refused::Memory), "{taken:?}");
+    }
+    let set = bounds(1_024, -1.5);
+    let received = writer.append_classic(id, T0, &histogram(&set, &counts));
+    assert_eq!(received, Err(Refused::Memory));
+    let derived = writer.series_of(Rank::Derived, &[("__name__", "d")], Kind::Classic);
+    writer.append_classic(derived, T0, &histogram(&set, &counts)).unwrap();
+}
+
+#[test]
 fn chunks_of_large_histograms_are_sealed_before_they_take_too_much() {
     let Fixture { store, mut writer, directory: _directory } =
         open(|config| config.memory = StoreBudget { pending: 1 << 30, ..SMALL });
