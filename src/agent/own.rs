@@ -100,7 +100,8 @@ fn collected(view: &View) -> Vec<Collected> {
         let labels = vec![exporter, signal.name().to_owned()];
         (&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, age)
     });
-    let entries = view.entries.iter().flat_map(|entries| entries.stats().families);
+    let entries = view.kept().and_then(|kept| kept.entries.as_ref());
+    let entries = entries.into_iter().flat_map(|entries| entries.stats().families);
     let entries =
         entries.map(|of| (&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization));
     waiting.chain(entries).collect()

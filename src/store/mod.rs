@@ -232,7 +232,11 @@ impl OpenError {
         if matches!(self, Self::InUse { .. }) {
             return true;
         }
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = match self {
+            // An `Arc` of an error does not give the error itself as a source.
+            Self::Store(StoreError::File { source, .. }) => Some(&**source),
+            other => Some(other),
+        };
         while let Some(error) = cause {
             if is_full(error) {
                 return true;

@@ -74,7 +74,7 @@ async fn a_health_check_and_the_list_of_alerts_do_not_wait_for_queries() {
 async fn replies_that_need_no_query_are_made_two_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let (mut sources, _control) = sources(Some(kept(directory.path())));
-    let (entered, entries) = mpsc::channel();
+    let (entered, entries) = mpsc::sync_channel(8);
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (opened, at_most) = (Arc::clone(&gate), Arc::clone(&most));

@@ -138,9 +138,9 @@ What is for programs goes to standard output, what is for people to standard err
 (one document, with `schema_version`, whose keys are added to and never change their meaning; `query`, `series` and `labels`
 give the answer of the Prometheus API as it is), `ndjson` (a JSON object a line, one a row) or `csv` (RFC 4180, numbers in
 full). Tables fit the terminal, and are as wide as they need where there is none. What is no list (`check`, `config explain`,
-`doctor`, `gen`, `health`, `sink`, `version`) is `text` or `json`, and `config print` `yaml` or `json`. `journal` and `db` read the
-files of this machine; of an agent elsewhere ask `/api/sidelight/v1/status`, `rejected` and `storage`. Colours heed `--color`, `NO_COLOR`,
-`FORCE_COLOR` and `TERM=dumb`.
+`doctor`, `gen`, `health`, `sink`, `version`) is `text` or `json`, and `config print` `yaml` or `json`. `journal` and `db` read
+the files of this machine; of an agent elsewhere ask `/api/sidelight/v1/status`, `rejected` and `storage`. Colours heed
+`--color`, `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
 
 | exit code | meaning |
 |---|---|

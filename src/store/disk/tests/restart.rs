@@ -101,6 +101,28 @@ fn a_checkpoint_that_is_dropped_never_was() {
 }
 
 #[test]
+fn a_full_disk_and_another_process_may_pass_and_a_disk_that_fails_is_to_be_mended() {
+    let error = |code| {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        OpenError::Store(crate::store::StoreError::File {
+            operation: "open",
+            path: "state.db".into(),
+            source: std::sync::Arc::new(error),
+        })
+    };
+    assert!(error(rusqlite::ffi::SQLITE_FULL).may_pass());
+    assert!(!error(rusqlite::ffi::SQLITE_IOERR).may_pass());
+    assert!(OpenError::InUse { path: "state.db".into() }.may_pass());
+    let io = |kind: std::io::ErrorKind| OpenError::Io {
+        operation: "create",
+        path: "store".into(),
+        source: kind.into(),
+    };
+    assert!(io(std::io::ErrorKind::StorageFull).may_pass());
+    assert!(!io(std::io::ErrorKind::PermissionDenied).may_pass());
+}
+
+#[test]
 fn two_processes_cannot_write_one_store() {
     let setup = Setup::new();
     let (disk, _) = setup.open();
