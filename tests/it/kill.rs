@@ -93,12 +93,17 @@ async fn nothing_acknowledged_is_lost_when_the_agent_is_killed() {
     let spans =
         || sink.spans().into_values().map(|(span, copies)| (Arc::new(span), copies)).collect();
     let id_of = |span: &Span| u64::from_be_bytes(span.span_id.as_slice().try_into().unwrap());
-    sent.spans.check("spans", spans, id_of, make_span).await;
+    println!("  {}", sent.spans.check("spans", spans, id_of, make_span).await);
     let once = |logs: Vec<Arc<LogRecord>>| logs.into_iter().map(|log| (log, 1)).collect();
-    sent.logs.check("log records", || once(sink.logs()), |log| log.time_unix_nano, make_log).await;
+    let logs = || once(sink.logs());
+    println!(
+        "  {}",
+        sent.logs.check("log records", logs, |log| log.time_unix_nano, make_log).await
+    );
     let once = |metrics: Vec<Arc<Metric>>| metrics.into_iter().map(|metric| (metric, 1)).collect();
     let id_of = |metric: &Metric| metric.name.parse().unwrap();
-    sent.metrics.check("metrics", || once(sink.metrics()), id_of, make_metric).await;
+    let metrics = || once(sink.metrics());
+    println!("  {}", sent.metrics.check("metrics", metrics, id_of, make_metric).await);
     let mut seen = HashSet::new();
     let metrics = sink.metrics();
     let firsts = metrics.iter().map(|metric| id_of(metric)).filter(|id| seen.insert(*id));
@@ -107,14 +112,15 @@ async fn nothing_acknowledged_is_lost_when_the_agent_is_killed() {
 }
 
 impl Sent {
-    /// Waits for what was acknowledged, and holds what was delivered, with its copies, against what was sent.
+    /// Waits for what was acknowledged, and holds what was delivered, with its copies, against what was sent. Gives what there
+    /// is to say.
     async fn check<T: PartialEq + std::fmt::Debug>(
         &self,
         what: &str,
         received: impl Fn() -> Vec<(Arc<T>, u32)>,
         id_of: impl Fn(&T) -> u64,
         make: impl Fn(u64) -> T,
-    ) {
+    ) -> String {
         let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap());
         assert!(!acknowledged.is_empty(), "no {what} were acknowledged: the test shows nothing");
         let known = wait_for("what was acknowledged is delivered", DELIVERED, || {
@@ -129,13 +135,13 @@ impl Sent {
         }
         let next = self.next.load(Ordering::Relaxed);
         assert!(known.iter().all(|id| (1..=next).contains(id)), "{what}: delivered, never sent");
-        println!(
-            "  {} requests of {what} acknowledged, {} not; {} delivered, 0 lost, {} duplicates",
+        format!(
+            "{} requests of {what} acknowledged, {} not; {} delivered, 0 lost, {} duplicates",
             acknowledged.len() as u64 / ITEMS_PER_REQUEST,
             self.refused.load(Ordering::Relaxed),
             known.len(),
             received.iter().map(|(_, copies)| *copies as usize).sum::<usize>() - known.len(),
-        );
+        )
     }
 
     /// Sends requests one after another until told to stop.
