@@ -357,14 +357,18 @@ fn docs_api_md_lists_every_route() {
         on loopback too. `sidelight` commands on the same machine find it by themselves; elsewhere give them `--token-file`. \
         With `admin.token_file` set, that token is asked for instead, on loopback as well, and by all but open routes.\n\n\
         Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
-        and promtool call them. They take parameters in the query string or, with POST, in a form; a query may take \
-        `admin.query_timeout`, hold a million samples, a series counting as 16 more, and give 11,000 steps.\n\n\
-        Where only rows are kept of the time asked for (docs/store-format.md), a query with steps of at least a row reads \
-        that row, and so does one with windows of six rows. A window shorter than a row means the row around it: `rate` and \
-        `increase` that of the line between its samples, `min_over_time`, `max_over_time` and `avg_over_time` those of the \
-        whole row, `sum_over_time` and `count_over_time` the part that the window is of it, and a value the last one known. So \
-        `rate(x[5m])` each hour, three weeks back, is the mean rate of the hours, where Prometheus would answer from the \
-        last five minutes of each.\n\n\
+        and promtool call them. They take parameters in the query string or, with POST, in a form, which comes first; a query \
+        may take `admin.query_timeout`, hold a million samples, a series counting as 16 more, and give 11,000 steps.\n\n\
+        Where only rows are kept of the time asked for (docs/store-format.md), a query with steps of at least a row reads that \
+        row, and so does one with windows of six rows. A window shorter than two rows means the rows around it: `rate`, \
+        `increase`, `irate`, `delta`, `deriv` and `predict_linear` that of the line between their samples, `min_over_time` and \
+        `max_over_time` those of the whole rows, `avg_over_time` the mean of them, `sum_over_time` and `count_over_time` the \
+        part that the window is of them, and a value the last one known. So `rate(x[5m])` each hour, three weeks back, is the \
+        mean rate of the hours, where Prometheus would answer from the last five minutes of each. `quantile_over_time`, \
+        `stddev_over_time`, `stdvar_over_time`, `mad_over_time`, `changes`, `resets`, `idelta`, \
+        `double_exponential_smoothing`, `ts_of_min_over_time` and `ts_of_max_over_time` cannot be known from rows: a window \
+        with one has no answer, and an info says so. Of histograms one in five minutes or an hour is kept, and is as any \
+        sample.\n\n\
         | method | path | access | what |\n|---|---|---|---|\n"
         .to_owned();
     for route in routes::routes() {

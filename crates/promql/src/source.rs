@@ -31,9 +31,11 @@ pub struct Selection<'a> {
 /// What an expression makes of the samples of a selector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reads {
-    /// The samples themselves: an instant selector, and every range function that is not below.
+    /// The last sample, the first, or whether there is one: an instant selector, and range functions of that kind.
     #[default]
     Last,
+    /// The line through them: `delta`, `deriv`, `predict_linear`.
+    Line,
     /// Their growth, resets counted: `rate`, `increase`, `irate`.
     Increase,
     /// `min_over_time`.
@@ -46,6 +48,9 @@ pub enum Reads {
     Sum,
     /// `count_over_time`.
     Count,
+    /// Each of them: `quantile_over_time`, `changes` and others of which aggregates say nothing. A store that has only
+    /// aggregates gives samples of [`LOST_BITS`] in their place.
+    Every,
 }
 
 /// The samples of one series in ascending time; a time is in one of the two lists only.
@@ -67,6 +72,10 @@ impl Points {
 
 /// The bits of the NaN that says that a series ended here.
 pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// The bits of the NaN that says that there were samples up to here of which only aggregates are kept. A function
+/// that reads [every](Reads::Every) sample has no answer for a window with one.
+pub const LOST_BITS: u64 = 0x7ff0_0000_0000_0003;
 
 /// Whether `value` is the staleness marker.
 #[must_use]

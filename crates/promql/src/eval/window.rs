@@ -11,7 +11,7 @@ use crate::engine::QueryError;
 use crate::histogram::ResetHint;
 use crate::histogram::change;
 use crate::plan::{Selector, Subquery};
-use crate::source::{Points, is_stale};
+use crate::source::{LOST_BITS, Points, is_stale};
 use crate::{Histogram, Labels};
 
 /// Where the samples come from.
@@ -135,6 +135,11 @@ impl<'a> SeriesSamples<'a> {
         Self { labels, drop_name, points, range, before, reference }
     }
 
+    /// Whether there were samples of which only aggregates are kept.
+    pub(crate) fn lost(&self) -> bool {
+        self.points.floats.iter().any(|(_, value)| value.to_bits() == LOST_BITS)
+    }
+
     /// The window of each step; some hold nothing.
     pub(crate) fn windows(&self, steps: Steps) -> impl Iterator<Item = Window<'a>> {
         let mut floats = Slide::new(&self.points.floats);
@@ -159,6 +164,11 @@ impl<'a> SeriesSamples<'a> {
 }
 
 impl<'a> Window<'a> {
+    /// Whether there were samples of which only aggregates are kept.
+    pub(crate) fn lost(&self) -> bool {
+        self.floats.iter().any(|(_, value)| value.to_bits() == LOST_BITS)
+    }
+
     /// The last `count` samples, of either kind.
     pub(crate) fn last(&self, count: usize) -> (&'a [(i64, f64)], &'a change::Points) {
         let (mut floats, mut histograms) = (self.floats.len(), self.histograms.len());

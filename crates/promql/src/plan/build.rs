@@ -355,11 +355,22 @@ fn depends_on_time(function: Id, args: usize) -> bool {
 fn reads(function: Id) -> Reads {
     match function {
         Id::Rate | Id::Increase | Id::Irate => Reads::Increase,
+        Id::Delta | Id::Deriv | Id::PredictLinear => Reads::Line,
         Id::MinOverTime => Reads::Min,
         Id::MaxOverTime => Reads::Max,
         Id::AvgOverTime => Reads::Average,
         Id::SumOverTime => Reads::Sum,
         Id::CountOverTime => Reads::Count,
+        Id::Changes
+        | Id::DoubleExponentialSmoothing
+        | Id::Idelta
+        | Id::MadOverTime
+        | Id::QuantileOverTime
+        | Id::Resets
+        | Id::StddevOverTime
+        | Id::StdvarOverTime
+        | Id::TsOfMaxOverTime
+        | Id::TsOfMinOverTime => Reads::Every,
         _ => Reads::Last,
     }
 }

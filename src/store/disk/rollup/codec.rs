@@ -83,8 +83,8 @@ impl Depth {
     /// What `reads` needs.
     pub(in crate::store) const fn of(reads: Reads) -> Self {
         match reads {
-            Reads::Last | Reads::Count => Self::Last,
-            Reads::Increase => Self::Increase,
+            Reads::Last | Reads::Count | Reads::Every => Self::Last,
+            Reads::Increase | Reads::Line => Self::Increase,
             Reads::Min | Reads::Max | Reads::Average | Reads::Sum => Self::All,
         }
     }

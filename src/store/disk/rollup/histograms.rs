@@ -3,6 +3,7 @@
 //! | reads | where histograms are too far apart |
 //! |---|---|
 //! | growth of a counter | two per window on the line between neighbours, bucket by bucket; from zero after a reset |
+//! | a line, or every sample | none |
 //! | anything else, and gauges | the last known one at each evaluation, held over one missing row |
 //!
 //! A bucket on the line never falls from one point to the next, so no reset is seen where there was none.
@@ -25,6 +26,9 @@ pub(in crate::store) fn densify_histograms(
     (after, until): (i64, i64),
     out: &mut Vec<Sample>,
 ) {
+    if matches!(looks.reads, Reads::Line | Reads::Every) {
+        return;
+    }
     for t in looks.times(after, until) {
         let next = samples.partition_point(|(at, _)| *at < t);
         let later = samples.get(next).filter(|(_, histogram)| !histogram.is_stale());

@@ -1,23 +1,33 @@
 //! What a query reads from rows: points that give PromQL's functions the right answers. Pure.
 //!
-//! Two steps. [`samples`] turns rows into points at the times of their last samples, with the value
-//! that the function wants. Where rows lie further apart than the function looks, it would find one
-//! point or none; there [`densify`] puts points where it looks:
+//! A row stands for `count` samples, evenly spread from the start of its bucket to the time of the last. Two steps
+//! make points of rows. [`samples`] turns each into points up to the time of its last sample, with the value that the
+//! function wants. Where rows lie further apart than the function looks, it would find one point or none; there
+//! [`densify`] puts points where it looks:
 //!
-//! | reads | from rows | where rows are too far apart |
-//! |---|---|---|
-//! | last | `last` | the last known value at each evaluation, held over one missing row |
-//! | increase | `last`, and the resets between | two points per window on the line between rows |
-//! | min, max, average | that of the row | that of the row in which the evaluation falls |
-//! | sum, count | the sum; `count` points | the part of it that the window is of the row |
+//! | reads | from rows | where rows are too far apart | off by at most |
+//! |---|---|---|---|
+//! | last | `last` | the last known value at each evaluation, held over one missing row | the change within a row |
+//! | line | `last`, and `first` of the first | two points per window on the line between rows | how far samples are from it |
+//! | increase | the same, and the resets between | the same, resets left out | the same |
+//! | min, max | that of the row | those of the rows that the window touches | what the row has outside the window |
+//! | average | that of the row | the mean of the rows that the window touches, by how much | the same; a row weighs as a row |
+//! | sum | that of the row | the part of the rows that the window is | uneven samples within a row |
+//! | count | `count` points | those of them that are in windows | one sample, and uneven samples |
+//! | every sample | that it cannot be known | the same | |
 //!
-//! So `rate(x[5m])` over hourly rows is the mean rate of the hour, not nothing. Staleness markers end a
-//! series as among samples.
+//! Where windows hold rows whole, a row counts with the window that has its last sample. So `rate(x[5m])` over hourly
+//! rows is the mean rate of the hour, not nothing. Staleness markers end a series as among samples.
 
 use sidelight_promql::Reads;
-use sidelight_promql::source::{STALE_BITS, is_stale};
+use sidelight_promql::source::{LOST_BITS, STALE_BITS, is_stale};
 
 use super::row::{Row, bucket, growth};
+
+/// Points for each window of those that overlap, at most.
+const TILES_MAX: i64 = 32;
+/// Points before the last of a row that follows none, at most.
+const BEGINNING: i64 = 12;
 
 /// Appends the points of `rows`, in ascending time.
 pub(in crate::store) fn samples(
@@ -41,7 +51,14 @@ pub(in crate::store) fn samples(
             Reads::Average => out.push((row.at, row.sum / f64::from(row.count))),
             Reads::Sum => out.push((row.at, row.sum)),
             Reads::Count => counted(row, from, out),
+            Reads::Line => {
+                if before.is_none() {
+                    out.extend(begun(row, from));
+                }
+                out.push((row.at, row.last));
+            }
             Reads::Increase => grown(row, before.map(|(_, value)| value), from, out),
+            Reads::Every => out.push((row.at, f64::from_bits(LOST_BITS))),
         }
         if row.ended {
             out.push((row.at + 1, f64::from_bits(STALE_BITS)));
@@ -56,20 +73,34 @@ fn counted(row: &Row, from: i64, out: &mut Vec<(i64, f64)>) {
     out.extend((1..=count).map(|nth| (from + room * nth / count, row.last)));
 }
 
+/// The way to the last sample of a row that follows none: without it, what the row grew by would be known to nobody. Of
+/// some points, since what grew is thought to have done so for half their distance before the first.
+fn begun(row: &Row, from: i64) -> impl Iterator<Item = (i64, f64)> {
+    let (room, count) = (row.at - from, i64::from(row.count));
+    let first = from + room / count;
+    let parts = (count - 1).min(BEGINNING).min(row.at - first);
+    let (first_value, growth) = (row.first, row.last - row.first);
+    let points = (0..parts).map(move |nth| {
+        let t = first + (row.at - first) * nth / parts;
+        (t, first_value + growth * (nth as f64 / parts as f64))
+    });
+    points.filter(move |&(t, _)| t > from)
+}
+
 /// Points between which a counter grows as the samples did: a fall is a start from zero.
 fn grown(row: &Row, before: Option<f64>, from: i64, out: &mut Vec<(i64, f64)>) {
     let room = row.at - from;
     let place = |quarters: i64| from + room * quarters / 4;
     let inner_reset = row.increase != row.plain_increase() || row.last < row.first;
-    if room >= 4 {
-        if before.is_some_and(|before| row.first < before) || before.is_none() && inner_reset {
+    if inner_reset && room >= 4 {
+        if before.is_none_or(|before| row.first < before) {
             out.push((place(1), row.first));
         }
-        if inner_reset {
-            // Up by what it grew before its last start, down to zero, and up to where it ended.
-            out.push((place(2), row.first + (row.increase - row.last).max(0.0)));
-            out.push((place(3), 0.0));
-        }
+        // Up by what it grew before its last start, down to zero, and up to where it ended.
+        out.push((place(2), row.first + (row.increase - row.last).max(0.0)));
+        out.push((place(3), 0.0));
+    } else if !inner_reset && before.is_none_or(|before| row.first < before) {
+        out.extend(begun(row, from));
     }
     out.push((row.at, row.last));
 }
@@ -95,16 +126,39 @@ impl Looks {
         self.range > 0 && resolution * 2 <= self.range
     }
 
+    /// Whether lines are drawn, for which each window has two points.
+    const fn is_line(&self) -> bool {
+        self.range > 0 && matches!(self.reads, Reads::Increase | Reads::Line)
+    }
+
+    /// The distance of the points that windows share. Two make a line; others stand for the time before each, and
+    /// a whole number of them makes a window, and a step, where [`TILES_MAX`] are enough.
+    fn spacing(&self) -> i64 {
+        if self.range == 0 {
+            return self.step;
+        }
+        let spacing = match self.reads {
+            Reads::Increase | Reads::Line => self.range / 2,
+            _ if !self.shares() => self.range,
+            _ => divisor(self.range, self.step).max(self.range / TILES_MAX),
+        };
+        spacing.max(1)
+    }
+
+    /// Whether windows overlap.
+    const fn shares(&self) -> bool {
+        self.step > 0 && self.step < self.range
+    }
+
     /// The times in `(after, until]` at which points are to be: each window holds one, or two where
     /// growth is read.
     pub(super) fn times(&self, after: i64, until: i64) -> impl Iterator<Item = i64> + use<> {
         let Self { first, step, range, .. } = *self;
-        let pair = if matches!(self.reads, Reads::Increase | Reads::Last) { 2 } else { 1 };
-        let spacing = if range == 0 { step } else { (range / pair).max(1) };
+        let spacing = self.spacing();
         // Windows that overlap share points; windows that do not have their own.
-        let shared = step > 0 && step < range;
-        let stride = if shared || range == 0 { spacing } else { step };
-        let lone = if shared || range == 0 { 1 } else { pair };
+        let shared = self.shares() || range == 0;
+        let stride = if shared { spacing } else { step };
+        let lone = if !shared && self.is_line() { 2 } else { 1 };
         let start = if stride > 0 { (after - first).div_euclid(stride) } else { 0 };
         let end = if stride > 0 { (until - first).div_euclid(stride) + 1 } else { 0 };
         (start..=end)
@@ -114,6 +168,24 @@ impl Looks {
             })
             .filter(move |&t| t > after && t <= until)
     }
+
+    /// Whether a window holds `t`.
+    const fn holds(&self, t: i64) -> bool {
+        let step = if self.step > 0 { self.step } else { i64::MAX };
+        let behind = (t - self.first).rem_euclid(step);
+        let evaluation = if behind == 0 { t } else { t - behind + step };
+        let evaluation = if t <= self.first { self.first } else { evaluation };
+        t > evaluation - self.range
+    }
+}
+
+/// The greatest common divisor.
+const fn divisor(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// Puts points where `looks` finds them into `out`, between rows that `points` has in `(after, until]`
@@ -125,36 +197,78 @@ pub(in crate::store) fn densify(
     (after, until): (i64, i64),
     out: &mut Vec<(i64, f64)>,
 ) {
-    let grown = looks.reads == Reads::Increase && looks.range > 0;
-    let total = if grown { totals(points) } else { Vec::new() };
-    let share = match looks.reads {
-        Reads::Sum | Reads::Count => looks.range as f64 / resolution as f64,
-        _ => 1.0,
-    };
-    let mut next = 0;
-    for t in looks.times(after, until) {
-        while points.get(next).is_some_and(|&(at, _)| at < t) {
-            next += 1;
-        }
-        let later = points.get(next).copied();
-        let earlier = next.checked_sub(1).and_then(|at| points.get(at).copied());
-        let value = if grown {
-            between(&total, t, resolution)
-        } else if looks.range > 0 && looks.reads != Reads::Last {
-            // The row in which `t` falls, or the one before when there is none.
-            let same = |&(at, _): &(i64, f64)| bucket(at, resolution) == bucket(t, resolution);
-            later.filter(same).or_else(|| earlier.filter(same)).map(|(_, value)| value * share)
-        } else {
-            let held = later.filter(|&(at, _)| at == t).or(earlier);
-            held.filter(|&(at, _)| t - at <= resolution + looks.lookback.max(resolution))
-                .map(|(_, value)| value)
-        };
+    let mut push = |t: i64, value: Option<f64>| {
         if let Some(value) = value.filter(|value| !is_stale(*value))
             && out.last().is_none_or(|&(last, _)| last < t)
         {
             out.push((t, value));
         }
+    };
+    match looks.reads {
+        Reads::Count if looks.range > 0 => {
+            let inside = points.iter().filter(|&&(t, _)| t > after && t <= until && looks.holds(t));
+            inside.for_each(|&(t, value)| push(t, Some(value)));
+        }
+        Reads::Increase | Reads::Line if looks.range > 0 => {
+            let line = if looks.reads == Reads::Line { live(points) } else { totals(points) };
+            looks.times(after, until).for_each(|t| push(t, between(&line, t, resolution)));
+        }
+        _ if looks.range == 0 || looks.reads == Reads::Last => {
+            let held = |t| {
+                let next = points.partition_point(|&(at, _)| at <= t);
+                let (at, value) = *points.get(next.checked_sub(1)?)?;
+                (t - at <= resolution + looks.lookback.max(resolution)).then_some(value)
+            };
+            looks.times(after, until).for_each(|t| push(t, held(t)));
+        }
+        reads => {
+            let spacing = looks.spacing();
+            let part = |t| of_part(points, (t - spacing, t), resolution, reads);
+            looks.times(after, until).for_each(|t| push(t, part(t)));
+        }
     }
+}
+
+/// What `reads` says of the time `(from, to]`, of which each of `points` has that since the one before or since its
+/// row began; `None` when it has none of it.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of a few hours")]
+fn of_part(
+    points: &[(i64, f64)],
+    (from, to): (i64, i64),
+    resolution: i64,
+    reads: Reads,
+) -> Option<f64> {
+    let mut found: Option<f64> = None;
+    let mut weight = 0.0;
+    let first = points.partition_point(|&(at, _)| at <= from);
+    for nth in first..points.len() {
+        let &(at, value) = points.get(nth)?;
+        let floor = bucket(at, resolution) * resolution;
+        let before = nth.checked_sub(1).and_then(|nth| points.get(nth));
+        let floor = before.map_or(floor, |&(t, _)| t.max(floor));
+        if floor >= to {
+            break;
+        }
+        if is_stale(value) {
+            continue;
+        }
+        let part = (at.min(to) - floor.max(from)) as f64;
+        weight += part;
+        found = Some(match (reads, found) {
+            (Reads::Sum, found) => found.unwrap_or(0.0) + value * part / (at - floor) as f64,
+            (Reads::Average, found) => found.unwrap_or(0.0) + value * part,
+            (Reads::Min, Some(found)) => found.min(value),
+            (Reads::Max, Some(found)) => found.max(value),
+            (Reads::Every, _) => f64::from_bits(LOST_BITS),
+            _ => value,
+        });
+    }
+    found.map(|found| if reads == Reads::Average { found / weight } else { found })
+}
+
+/// The points but for the markers among them.
+fn live(points: &[(i64, f64)]) -> Vec<(i64, f64)> {
+    points.iter().copied().filter(|(_, value)| !is_stale(*value)).collect()
 }
 
 /// The points without resets, so that lines may be drawn between them: the last stays where it is, and
@@ -185,6 +299,14 @@ fn between(totals: &[(i64, f64)], t: i64, resolution: i64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
+    use sidelight_promql::ast::Type;
+    use sidelight_promql::functions::FUNCTIONS;
+    use sidelight_promql::{
+        Engine, Labels, Options, Points, Queryable, Selection, SourceError, Value, parse_with,
+    };
+
     use super::super::row::Roller;
     use super::*;
 
@@ -226,10 +348,7 @@ mod tests {
             let rows = roll(300_000, &samples);
             let points = points(&rows, 300_000, Reads::Increase);
             assert!(points.is_sorted_by(|a, b| a.0 < b.0));
-            // Nothing is known of the growth before the first point but that of the first row.
-            let first_row = growth_of(&samples[..20]);
-            let told = growth_of(&points) + if points[0].0 == rows[0].at { first_row } else { 0.0 };
-            assert_eq!(told, growth_of(&samples));
+            assert!((growth_of(&points) - growth_of(&samples)).abs() < 1e-9);
         }
     }
 
@@ -302,5 +421,146 @@ mod tests {
     fn a_sum_over_a_part_of_a_row_is_that_part() {
         let looks = Looks { range: HOUR / 4, step: 0, reads: Reads::Sum, ..INSTANT };
         assert_eq!(dense(looks, &[(HOUR, 100.0)]), [(HOUR / 2, 25.0)]);
+        let looks = Looks { first: HOUR + HOUR / 8, ..looks };
+        let found = dense(looks, &[(HOUR, 100.0), (2 * HOUR, 50.0)]);
+        assert_eq!(found, [(HOUR + HOUR / 8, 12.5 + 6.25)], "half of each");
+    }
+
+    /// One series, all of its samples or rows of them.
+    struct Source {
+        samples: Vec<(i64, f64)>,
+        rows: Option<Vec<Row>>,
+    }
+
+    impl Queryable for Source {
+        fn select(
+            &self,
+            selection: &Selection<'_>,
+            each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
+        ) -> Result<(), SourceError> {
+            let Selection { after, until, step, range, lookback, reads, .. } = *selection;
+            let mut points = Points::default();
+            let inside = |&(t, _): &(i64, f64)| t > after && t <= until;
+            if let Some(rows) = &self.rows {
+                let first = after + range + lookback;
+                let looks = Looks { first, step, range, lookback, reads };
+                let near = |row: &&Row| row.at > after - 2 * HOUR && row.at <= until + 2 * HOUR;
+                let rows: Vec<_> = rows.iter().filter(near).copied().collect();
+                let mut kept = Vec::new();
+                samples(&rows, HOUR, reads, &mut kept);
+                if looks.finds(HOUR) {
+                    points.floats.extend(kept.into_iter().filter(inside));
+                } else {
+                    densify(&kept, &looks, HOUR, (after, until), &mut points.floats);
+                }
+            } else {
+                points.floats.extend(self.samples.iter().copied().filter(inside));
+            }
+            if !points.floats.is_empty() {
+                let _ = each(&Labels::default(), &points);
+            }
+            Ok(())
+        }
+    }
+
+    /// The values of a query each `step` in `(from, until]`, and what is said of it.
+    fn ask(
+        source: &Source,
+        text: &str,
+        (from, until): (i64, i64),
+        step: i64,
+    ) -> (Vec<(i64, f64)>, String) {
+        let experimental = sidelight_promql::parse::Options { experimental: true };
+        let expr = parse_with(text, experimental).unwrap();
+        let options = Options { experimental: true, ..Options::default() };
+        let answer = Engine { options }.range(&expr, from + step, until, step, source).unwrap();
+        let Value::Matrix(series) = answer.value else { panic!("{text}") };
+        let values = series.first().map(|series| series.floats.clone()).unwrap_or_default();
+        (values, answer.annotations.infos().collect())
+    }
+
+    /// A sample each minute for a day.
+    fn day(value: impl Fn(i32) -> f64) -> [Source; 2] {
+        let samples: Vec<_> =
+            (1..=1_440).map(|minute| (i64::from(minute) * 60_000, value(minute))).collect();
+        let rows = Some(roll(HOUR, &samples));
+        [Source { samples: samples.clone(), rows: None }, Source { samples, rows }]
+    }
+
+    /// What answers over rows are off by at most: of a gauge between 0 and 9 ten times an hour, and of something that grows
+    /// by 2 a minute. `R` is the range. None: it cannot be known, which is said.
+    const OFF_BY: [(&str, bool, Option<f64>); 28] = [
+        ("absent_over_time(x[R])", false, Some(0.0)),
+        ("avg_over_time(x[R])", false, Some(4.5)),
+        ("changes(x[R])", false, None),
+        ("count_over_time(x[R])", false, Some(1.0)),
+        ("delta(x[R])", true, Some(1e-6)),
+        ("deriv(x[R]) * 60", true, Some(1e-6)),
+        ("double_exponential_smoothing(x[R], 0.5, 0.5)", true, None),
+        ("first_over_time(x[R])", true, Some(124.0)),
+        ("idelta(x[R])", true, None),
+        ("increase(x[R])", true, Some(1e-6)),
+        ("irate(x[R]) * 60", true, Some(1e-6)),
+        ("last_over_time(x[R])", true, Some(124.0)),
+        ("mad_over_time(x[R])", false, None),
+        ("max_over_time(x[R])", false, Some(9.0)),
+        ("min_over_time(x[R])", false, Some(9.0)),
+        ("predict_linear(x[R], 3600)", true, Some(1e-6)),
+        ("present_over_time(x[R])", true, Some(0.0)),
+        ("quantile_over_time(0.9, x[R])", false, None),
+        ("rate(x[R]) * 60", true, Some(1e-6)),
+        ("resets(x[R])", false, None),
+        ("stddev_over_time(x[R])", false, None),
+        ("stdvar_over_time(x[R])", false, None),
+        ("sum_over_time(x[R]) / count_over_time(x[R])", false, Some(4.5)),
+        ("ts_of_first_over_time(x[R])", true, Some(3_600.0)),
+        ("ts_of_last_over_time(x[R])", true, Some(3_600.0)),
+        ("ts_of_max_over_time(x[R])", false, None),
+        ("ts_of_min_over_time(x[R])", false, None),
+        ("sum_over_time(x[R]) / 60", false, Some(4.5)),
+    ];
+
+    #[test]
+    fn every_function_of_ranges_over_rows_is_near_that_over_samples_or_says_that_it_is_not_known() {
+        let ranged = FUNCTIONS.iter().filter(|function| function.args.contains(&Type::Matrix));
+        for function in ranged {
+            let named = |text: &str| text.starts_with(&format!("{}(", function.name));
+            assert!(OFF_BY.iter().any(|(text, ..)| named(text)), "{}", function.name);
+        }
+        let (gauge, grows) =
+            (day(|minute| f64::from(minute % 10)), day(|minute| f64::from(minute * 2)));
+        for (text, of_growth, bound) in OFF_BY {
+            for (range, step) in
+                ["5m", "30m", "1h", "2h", "6h"].iter().zip([HOUR, HOUR / 4, 420_000].iter().cycle())
+            {
+                let text = text.replace('R', range);
+                let [raw, rows] = if of_growth { &grows } else { &gauge };
+                let span = (8 * HOUR, 20 * HOUR);
+                let ((right, _), (told, infos)) =
+                    (ask(raw, &text, span, *step), ask(rows, &text, span, *step));
+                let Some(bound) = bound else {
+                    assert!(told.is_empty() && infos.contains("only rows"), "{text}: {told:?}");
+                    continue;
+                };
+                assert_eq!(told.len(), right.len(), "{text}");
+                for ((t, told), (_, right)) in told.into_iter().zip(right) {
+                    let off = (told - right).abs();
+                    assert!(off <= bound, "{text} at {} min: {told}, not {right}", t / 60_000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_series_grew_by_in_its_first_row_counts() {
+        for start in [0.0, 1e6] {
+            let [raw, rows] = day(|minute| start + f64::from(minute * 6));
+            let grown = |source| ask(source, "increase(x[6h])", (0, 3 * HOUR), HOUR).0;
+            let (right, told) = (grown(&raw), grown(&rows));
+            assert_eq!(told.len(), 3);
+            for ((_, told), (_, right)) in told.into_iter().zip(right) {
+                assert!((told - right).abs() < right / 20.0, "{told}, not {right}");
+            }
+        }
     }
 }

@@ -48,8 +48,8 @@ fn a_day_that_is_over_becomes_rows_and_its_samples_go_after_two_days() {
     };
     // Rows of five minutes stand for the first day, samples for the rest.
     let points = read(0, HOUR, START, START + 2 * DAY, Reads::Increase);
-    assert_eq!(points.len(), 288 + 1440);
-    assert_eq!(points[0], (START + 300_000, 300.0));
+    assert_eq!(points.len(), 4 + 288 + 1440, "the first row begins with its first sample");
+    assert_eq!((points[0], points[4]), ((START + 60_000, 60.0), (START + 300_000, 300.0)));
     assert!(points.iter().all(|&(t, value)| value == ((t - START) / 1_000) as f64));
     let sum: f64 =
         read(0, HOUR, START, START + DAY, Reads::Sum).iter().map(|(_, value)| value).sum();

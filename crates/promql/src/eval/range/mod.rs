@@ -114,6 +114,7 @@ impl OverTime<'_> {
             }
         };
         let mut looked_at = 0;
+        let lost = series.lost();
         for (step, window) in series.windows(steps).enumerate() {
             if window.floats.is_empty() && window.histograms.is_empty() {
                 continue;
@@ -123,6 +124,12 @@ impl OverTime<'_> {
             if looked_at > SAMPLES_BETWEEN_CHECKS {
                 looked_at = 0;
                 context.proceed()?;
+            }
+            if lost && window.lost() {
+                let name = self.function.name;
+                let message = "needs every sample, and of a part of the time only rows are kept";
+                context.info(format_args!("{name:?} {message}"), self.span);
+                continue;
             }
             for (param, (values, _)) in call.params.iter_mut().zip(&self.params) {
                 *param = values.get(step).copied().unwrap_or(f64::NAN);
