@@ -8,6 +8,9 @@ use std::cell::Cell;
 
 use crate::engine::QueryError;
 
+/// The memory of one.
+pub(crate) const SAMPLE_BYTES: usize = 16;
+
 /// As how many samples a series counts beside its own.
 pub(crate) const SERIES_SAMPLES: usize = 16;
 

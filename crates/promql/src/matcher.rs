@@ -131,6 +131,9 @@ impl Pattern {
     }
 }
 
+/// How often Go lets a part of a pattern be repeated.
+const REPEATS_MAX: u32 = 1_000;
+
 /// A regular expression that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegexError(String);
@@ -148,7 +151,7 @@ impl std::error::Error for RegexError {}
 /// # Errors
 /// It is not a regular expression, or compiles to more than [`REGEX_BYTES_MAX`].
 pub fn anchored(pattern: &str) -> Result<Regex, RegexError> {
-    RegexBuilder::new(&format!("^(?s:{})$", translated(pattern)))
+    RegexBuilder::new(&format!("^(?s:{})$", translated(pattern)?))
         .size_limit(REGEX_BYTES_MAX)
         .dfa_size_limit(REGEX_BYTES_MAX)
         .nest_limit(100)
@@ -169,7 +172,7 @@ pub fn anchored(pattern: &str) -> Result<Regex, RegexError> {
 }
 
 /// `pattern` of Go in the syntax of the `regex` crate.
-fn translated(pattern: &str) -> String {
+fn translated(pattern: &str) -> Result<String, RegexError> {
     let mut to = String::with_capacity(pattern.len());
     let mut rest = pattern;
     let mut class = false;
@@ -206,6 +209,10 @@ fn translated(pattern: &str) -> String {
                 to.extend(['\\', c]);
                 1
             }
+            '{' if !class && is_repetition(after) && repeats_too_often(after) => {
+                let count = after.split('}').next().unwrap_or_default();
+                return Err(RegexError(format!("invalid repeat count: `{{{count}}}`")));
+            }
             '{' if !class && !is_repetition(after) => {
                 to.push_str("\\{");
                 1
@@ -217,7 +224,7 @@ fn translated(pattern: &str) -> String {
         };
         rest = rest.get(taken..).unwrap_or_default();
     }
-    to
+    Ok(to)
 }
 
 /// Writes the escape whose backslash stands before `after`, and says how many bytes of `after` it took.
@@ -254,6 +261,13 @@ fn push_escape(to: &mut String, after: &str, class: bool) -> usize {
     1
 }
 
+/// Whether the repetition that `after` begins with has a count that Go does not take.
+fn repeats_too_often(after: &str) -> bool {
+    let count = after.split('}').next().unwrap_or_default();
+    let mut numbers = count.split(',').filter(|number| !number.is_empty());
+    numbers.any(|number| number.parse().map_or(true, |number: u32| number > REPEATS_MAX))
+}
+
 /// Whether `after`, what follows a `{`, makes it a repetition; else it is a plain character.
 fn is_repetition(after: &str) -> bool {
     let Some((count, _)) = after.split_once('}') else { return false };
@@ -280,6 +294,20 @@ mod tests {
         assert!(matches("b|ab", "ab"));
         assert!(matches("b|", ""));
         assert!(matches("(?i)abc", "ABC"));
+    }
+
+    #[test]
+    fn a_part_may_be_repeated_a_thousand_times_as_in_go() {
+        let made = |pattern: &str| {
+            Matcher::new("l", MatchOp::Regex, pattern).map_err(|error| error.to_string())
+        };
+        for pattern in ["a{1000}", "a{0,1000}", r"a\{1001}", "[{]1001}"] {
+            made(pattern).unwrap();
+        }
+        for count in ["{1001}", "{1,1001}", "{1001,}", "{99999999999}"] {
+            let error = made(&format!("a{count}")).unwrap_err();
+            assert!(error.ends_with(&format!("invalid repeat count: `{count}`")), "{error}");
+        }
     }
 
     #[test]

@@ -218,6 +218,66 @@ fn a_query_holds_no_more_samples_than_allowed() {
 }
 
 #[test]
+fn labels_of_labels_do_not_grow_without_end() {
+    let doubled = |times| {
+        let start = "label_replace(vector(1), \"a\", \"xxxx\", \"\", \"\")".to_owned();
+        (0..times).fold(start, |text, _| {
+            format!("label_replace({text}, \"a\", \"$1$1\", \"a\", \"(.*)\")")
+        })
+    };
+    let instant = |text: &str| Engine::new(options()).instant(&expr(text), 0, &Held(Vec::new()));
+    assert!(instant(&doubled(12)).is_ok());
+    let joined = doubled(12);
+    let joined = format!("label_join({joined}, \"b\", \"\"{})", ", \"a\"".repeat(20));
+    for (text, function) in [(doubled(25), "label_replace"), (joined, "label_join")] {
+        let error = instant(&text).unwrap_err().to_string();
+        let expected = format!("{function}() may make a label value of more than 65536 bytes");
+        assert_eq!(error, expected);
+    }
+    // Many of those that are not too long take what samples take.
+    let series = hour(20);
+    let text = format!("label_replace(m, \"a\", \"{}\", \"\", \"\")", "x".repeat(1_000));
+    let engine = Engine::new(Options { samples_max: 1_000, ..options() });
+    let error = engine.instant(&expr(&text), 0, &series).unwrap_err().to_string();
+    assert!(error.contains("too many samples"), "{error}");
+}
+
+#[test]
+fn infinity_is_clamped_by_no_number_as_go_does() {
+    for (text, expected) in [
+        ("clamp_min(vector(Inf), NaN)", f64::INFINITY),
+        ("clamp_min(vector(1), NaN)", f64::NAN),
+        ("clamp_min(vector(NaN), Inf)", f64::INFINITY),
+        ("clamp_max(vector(-Inf), NaN)", f64::NEG_INFINITY),
+        ("clamp_max(vector(Inf), NaN)", f64::NAN),
+        ("clamp(vector(-Inf), 1, NaN)", 1.0),
+        ("clamp(vector(Inf), NaN, 1)", f64::NAN),
+    ] {
+        let answer = Engine::new(options()).instant(&expr(text), 0, &Held(Vec::new())).unwrap();
+        let Value::Vector(samples) = answer.value else { panic!("{text}") };
+        let SampleValue::Float(value) = samples[0].value else { panic!("{text}") };
+        assert!(value == expected || value.is_nan() && expected.is_nan(), "{text}: {value}");
+    }
+}
+
+#[test]
+fn what_needs_every_sample_has_no_answer_where_some_are_lost() {
+    let lost = f64::from_bits(sidelight_promql::source::LOST_BITS);
+    let floats = (1..=10).map(|at| (at * MINUTE, if at == 3 { lost } else { at as f64 }));
+    let points = Points { floats: floats.collect(), ..Points::default() };
+    let source = Held(vec![(Labels::new([("__name__", "m")]), points)]);
+    let engine = Engine::new(options());
+    for text in ["stddev_over_time(m[2m])", "changes(m[2m])", "quantile_over_time(0.5, m[2m])"] {
+        let answer = engine.range(&expr(text), MINUTE, 10 * MINUTE, MINUTE, &source).unwrap();
+        let Value::Matrix(series) = answer.value else { panic!("{text}") };
+        let times: Vec<_> = series[0].floats.iter().map(|(t, _)| t / MINUTE).collect();
+        assert_eq!(times, [1, 2, 5, 6, 7, 8, 9, 10], "{text}");
+        let infos: Vec<_> = answer.annotations.infos().collect();
+        assert!(infos.len() == 1 && infos[0].contains("only rows are kept"), "{infos:?}");
+    }
+}
+
+#[test]
 fn a_subquery_of_too_many_steps_is_refused_before_any_of_them_is_evaluated() {
     let too_many = "query processing would load too many samples into memory in query execution";
     for text in [

@@ -42,12 +42,20 @@ pub(super) fn find(id: Id) -> Option<fn(f64) -> f64> {
 
 /// The smaller of two numbers; NaN if either is.
 pub(super) fn min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    match (a, b) {
+        (f64::NEG_INFINITY, _) | (_, f64::NEG_INFINITY) => f64::NEG_INFINITY,
+        _ if a.is_nan() || b.is_nan() => f64::NAN,
+        _ => a.min(b),
+    }
 }
 
 /// The larger of two numbers; NaN if either is.
 pub(super) fn max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    match (a, b) {
+        (f64::INFINITY, _) | (_, f64::INFINITY) => f64::INFINITY,
+        _ if a.is_nan() || b.is_nan() => f64::NAN,
+        _ => a.max(b),
+    }
 }
 
 /// `value` to the nearest multiple of `nearest`, halves up.

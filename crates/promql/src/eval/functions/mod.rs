@@ -56,13 +56,13 @@ pub(crate) fn call(
         Id::LabelReplace => {
             let columns = args.columns();
             let texts = [args.text(), args.text(), args.text(), args.text()];
-            names::unite(labels::replace(columns, &texts)?)?
+            names::unite(labels::replace(columns, &texts, &context.budget)?)?
         }
         Id::LabelJoin => {
             let columns = args.columns();
             let (into, separator) = (args.text(), args.text());
             let from: Vec<String> = args.texts();
-            names::unite(labels::join(columns, &into, &separator, &from))?
+            names::unite(labels::join(columns, &into, (&separator, &from), &context.budget)?)?
         }
         Id::Sort | Id::SortDesc | Id::SortByLabel | Id::SortByLabelDesc => {
             if steps.len > 1 {
