@@ -22,6 +22,12 @@ impl Fingerprint {
         Self(fold(state ^ kind as u64, FACTOR))
     }
 
+    /// That of a text by itself.
+    #[must_use]
+    pub fn of_text(of: &str) -> Self {
+        Self(hash_text(of))
+    }
+
     /// As `SQLite` keeps it: the same bits.
     #[must_use]
     pub const fn to_i64(self) -> i64 {

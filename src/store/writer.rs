@@ -216,6 +216,12 @@ impl Writer {
         })
     }
 
+    /// Counts a sample that is not stored since its series is past the limit, for the series that shows how many there are.
+    pub fn past_limit(&mut self) {
+        self.shared.head_mut().overflow_samples += 1;
+        self.shared.metrics.overflow.add(1);
+    }
+
     /// The series with these labels, if it is in the head.
     #[must_use]
     pub fn find(&self, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
@@ -279,8 +285,8 @@ impl Writer {
         let config = &self.shared.config;
         let mut head = self.shared.head_mut();
         if id.is_overflow() {
-            head.overflow_samples += 1;
-            self.shared.metrics.overflow.add(1);
+            drop(head);
+            self.past_limit();
             return Err(Refused::Overflow);
         }
         if let Some(now) = self.now_ms {

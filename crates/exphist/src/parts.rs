@@ -105,7 +105,7 @@ impl Histogram {
             positive: self.positive(),
             negative: self.negative(),
             count: self.count,
-            sum: (self.count > 0).then_some(self.sum),
+            sum: (self.count > 0 || self.sum != 0.0).then_some(self.sum),
             min: self.min(),
             max: self.max(),
         }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use sidelight_wire::view::Attributes;
 
 use super::value;
+use crate::store::Fingerprint;
 
 /// The most attributes of one point, resource or scope that are looked at.
 pub const ATTRIBUTES_MAX: usize = 256;
@@ -111,9 +112,16 @@ impl LabelSet {
     }
 }
 
-/// At most `max` bytes of `text`, cut between characters.
+/// At most `max` bytes of `text`, cut between characters. What was cut ends in `~` and a hash of all of it, so that texts
+/// that differ stay different, unless `max` has no room for that.
 pub(super) fn cut(mut text: String, max: usize) -> String {
-    text.truncate(text.floor_char_boundary(max));
+    if text.len() <= max {
+        return text;
+    }
+    let ending = format!("~{:016x}", Fingerprint::of_text(&text).0);
+    let ending = Some(ending).filter(|ending| ending.len() * 2 <= max).unwrap_or_default();
+    text.truncate(text.floor_char_boundary(max - ending.len()));
+    text.push_str(&ending);
     // What is cut off is not kept in memory either.
     text.shrink_to_fit();
     text
@@ -123,6 +131,16 @@ pub(super) fn cut(mut text: String, max: usize) -> String {
 mod tests {
     use super::super::tests::{point_attributes, text};
     use super::*;
+
+    #[test]
+    fn long_values_that_differ_at_their_ends_stay_different_labels() {
+        let long = |end: &str| "é".repeat(40) + end;
+        let (one, other) = (cut(long("1"), 64), cut(long("2"), 64));
+        assert!(one != other && one.len() <= 64 && one.starts_with("éé"), "{one} {other}");
+        assert_eq!(one, cut(long("1"), 64));
+        assert_eq!(cut("short".to_owned(), 5), "short");
+        assert_eq!(cut("short".to_owned(), 3), "sho");
+    }
 
     #[test]
     fn label_names_are_those_that_prometheus_writes() {

@@ -73,7 +73,13 @@ impl Sink for Writer {
     }
 
     fn series(&mut self, of: Rank, labels: &[(&str, &str)], kind: Kind) -> Option<SeriesId> {
-        Some(self.series_of(of, labels, kind)).filter(|id| !id.is_overflow())
+        let id = self.series_of(of, labels, kind);
+        if id.is_overflow() {
+            // Nobody appends to it, so it is counted here.
+            self.past_limit();
+            return None;
+        }
+        Some(id)
     }
 
     fn fingerprint(&self, id: SeriesId) -> Option<u64> {

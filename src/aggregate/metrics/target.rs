@@ -71,6 +71,8 @@ impl Target {
             Some(namespace) => format!("{namespace}/{name}"),
             None => name,
         });
+        // An empty one says nothing, so that a point's own stays.
+        let job = job.filter(|job| !job.is_empty());
         let mut promoted = Vec::new();
         for attribute in resource.attributes().take(ATTRIBUTES_MAX) {
             let key = attribute.key.to_string_lossy();
@@ -80,7 +82,7 @@ impl Target {
                 promoted.push((name, cut(value::text(attribute.value))));
             }
         }
-        let instance = get(SERVICE_INSTANCE_ID).map(cut);
+        let instance = get(SERVICE_INSTANCE_ID).filter(|id| !id.is_empty()).map(cut);
         Self { job: job.map(cut), instance, promoted, scope: Vec::new() }
     }
 

@@ -36,13 +36,12 @@ pub fn text(value: AnyValue<'_>) -> String {
 
 /// A number as JavaScript writes it.
 fn float(value: f64) -> String {
-    if !value.is_finite() {
-        let name = match value {
-            f64::INFINITY => "+Inf",
-            f64::NEG_INFINITY => "-Inf",
-            _ => "NaN",
-        };
-        return format!("json: unsupported value: {name}");
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        let sign = if value > 0.0 { '+' } else { '-' };
+        return format!("json: unsupported value: {sign}Inf");
     }
     let magnitude = value.abs();
     if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
@@ -161,6 +160,7 @@ mod tests {
             (Any::DoubleValue(-1.25e-10), "-1.25e-10"),
             (Any::DoubleValue(0.0), "0"),
             (Any::DoubleValue(f64::INFINITY), "json: unsupported value: +Inf"),
+            (Any::DoubleValue(f64::NAN), "NaN"),
             (Any::BytesValue(vec![1, 2, 255]), "AQL/"),
         ] {
             assert_eq!(written(value.clone()), expected, "{value:?}");

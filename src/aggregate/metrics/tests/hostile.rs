@@ -1,5 +1,7 @@
 //! Hostile requests into a translator with a store behind it.
 
+use sidelight_promql::ast::{MatchOp, Matcher};
+
 use super::*;
 use crate::aggregate::metrics::local::Way;
 use crate::memory::StoreBudget;
@@ -54,13 +56,25 @@ fn a_flood_of_label_values_is_counted_and_bounded_at_every_layer() {
         kept.translator.observe(&mut kept.writer, &bytes, UnixNano(nanos(at + 1_000)));
     }
     let stats = kept.store.stats();
-    assert_eq!(stats.series, 2_000);
+    // And one that tells of those past the limit.
+    assert_eq!(stats.series, 2_001);
     assert!(stats.head_bytes < 4 << 20, "{}", stats.head_bytes);
     let loudest = &stats.offenders[0];
     assert_eq!(&*loudest.metric, "bomb_total");
     let dropped = kept.registry.counter(&desc::STORE_DROPPED_POINTS, &["overflow"]).get();
     assert_eq!(dropped, sent - 2_000);
     assert!(loudest.refused >= dropped);
+    // All of them show in the store, as a series too.
+    let noted = kept.registry.counter(&desc::STORE_OVERFLOW_SAMPLES, &[]).get();
+    assert!(noted >= dropped, "{noted}");
+    assert_eq!(kept.store.stats().overflow_samples, noted);
+    at += 20_000;
+    let bytes = request(vec![metric("bomb", sum(CUMULATIVE, true, Vec::new()))]);
+    kept.translator.observe(&mut kept.writer, &bytes, UnixNano(nanos(at)));
+    kept.writer.set_now(at as i64);
+    let name = "sidelight_store_overflow_samples_total";
+    let name = Matcher::new("__name__", MatchOp::Equal, name).unwrap();
+    assert_eq!(kept.store.series(&[&[name]], 0, i64::MAX, 9).unwrap().len(), 1);
     let refused = kept.registry.counter(&desc::STORE_REFUSED_SERIES, &["series_max"]).get();
     assert_eq!(refused, loudest.refused);
     assert!(kept.translator.entries()[3] <= 4_000, "{:?}", kept.translator.entries());
