@@ -55,7 +55,8 @@ struct Document<T> {
 pub(crate) async fn series(args: &SeriesArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let all = [r#"{__name__!=""}"#.to_owned()];
     let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
-    list::<Labels>("/api/v1/series", "series", selectors, &args.list, terminal).await
+    let none = nothing(None, !args.selectors.is_empty());
+    list::<Labels>(("/api/v1/series", "series", none), selectors, &args.list, terminal).await
 }
 
 pub(crate) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -67,13 +68,29 @@ pub(crate) async fn labels(args: &LabelsArgs, terminal: &Terminal) -> Result<Exi
         }
     };
     let heading = args.label.as_deref().unwrap_or("label");
-    list::<String>(&path, heading, &args.selectors, &args.list, terminal).await
+    let none = nothing(args.label.as_deref(), !args.selectors.is_empty());
+    list::<String>((&path, heading, none), &args.selectors, &args.list, terminal).await
+}
+
+/// What is said when nothing is found: of a label, of selectors, or of all there is.
+fn nothing(label: Option<&str>, selected: bool) -> String {
+    match (label, selected) {
+        (Some(label), false) => {
+            format!(
+                "no series has the label {label}; `sidelight labels` lists those that there are"
+            )
+        }
+        (Some(label), true) => format!("no series that is selected has the label {label}"),
+        (None, true) => "no series is selected; `sidelight series` lists all".to_owned(),
+        (None, false) => {
+            "nothing yet: point an OpenTelemetry SDK at the agent's OTLP endpoint".to_owned()
+        }
+    }
 }
 
 /// Asks for a list and writes a line for each of it.
 async fn list<T: DeserializeOwned + ToString>(
-    path: &str,
-    heading: &str,
+    (path, heading, none): (&str, &str, String),
     selectors: &[String],
     args: &List,
     terminal: &Terminal,
@@ -108,7 +125,19 @@ async fn list<T: DeserializeOwned + ToString>(
         terminal.note(&format!("only the first {}; more with `-n`", document.data.len()));
     }
     if document.data.is_empty() {
-        terminal.note("nothing yet: point an OpenTelemetry SDK at the agent's OTLP endpoint");
+        terminal.note(&none);
     }
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_no_series_has_is_not_taken_for_a_store_without_series() {
+        assert!(nothing(Some("nope"), false).starts_with("no series has the label nope"));
+        assert!(nothing(None, true).starts_with("no series is selected"));
+        assert!(nothing(None, false).starts_with("nothing yet"));
+    }
 }
