@@ -1,7 +1,7 @@
 //! Names and values of labels, label sets, exemplars: what a person is offered to choose from.
 //!
 //! Histograms with explicit bounds show as their virtual series do. Times are as coarse as the head and the
-//! day files: a live series counts as there from the beginning until its newest sample.
+//! day files: a live series counts as there from its oldest sample in memory to its newest, and on the days whose files have it.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use sidelight_promql::{Labels, Reads};
 use super::checkpoint::Window;
 use super::exemplars::SeriesExemplars;
 use super::handle::Store;
-use super::head::{Views, resolve};
+use super::head::{Series, Views, resolve};
 use super::select::{Place, Query, Reading, Selected};
 use super::virtual_series::{self, LE, Suffix};
 use super::{Kind, SeriesId, StoreError};
@@ -249,7 +249,7 @@ impl Reading<'_> {
                 if ended || cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
             for series in others {
-                if ended || !self.label_sets(&mut query, &series, matchers, &mut each)? {
+                if ended || !self.label_sets(&mut query, &series, (matchers, end_ms), &mut each)? {
                     return Ok(cut);
                 }
             }
@@ -264,9 +264,15 @@ impl Reading<'_> {
         &self,
         query: &mut Query<'_>,
         of: &Selected,
-        matchers: &[Matcher],
+        (matchers, end_ms): (&[Matcher], i64),
         each: &mut impl FnMut(&Labels) -> bool,
     ) -> Result<bool, StoreError> {
+        if let Place::Head(id) = of.place
+            && self.store.shared.head().get(id).and_then(Series::first_ms) > Some(end_ms)
+            && !query.is_on_disk(of.fingerprint)?
+        {
+            return Ok(true);
+        }
         let Some((labels, sets, sums)) = self.shape(query, of)? else { return Ok(true) };
         let Views::Virtual(wanted) = of.views else { return Ok(each(&labels)) };
         let fits = |le: &str| matchers.iter().all(|m| m.name != LE || m.matches(le));

@@ -135,6 +135,12 @@ impl<'a> Query<'a> {
         Ok(self.reader.insert(reader))
     }
 
+    /// Whether a file of the window's days has a series.
+    pub(super) fn is_on_disk(&mut self, of: Fingerprint) -> Result<bool, StoreError> {
+        let window = self.window;
+        Ok(self.reader()?.labels(of, &window)?.is_some())
+    }
+
     fn go_on(&self) -> Result<(), StoreError> {
         if (self.stop)() { Err(StoreError::Stopped) } else { Ok(()) }
     }

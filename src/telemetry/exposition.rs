@@ -1,7 +1,8 @@
 //! Writes metric families as Prometheus text 0.0.4 or OpenMetrics 1.0.
 //!
 //! One pass into one string; a family is written whole or, when its name was written before, not at
-//! all. Labels with an empty value are left out: both formats define them as absent.
+//! all. That is its name in the format: where OpenMetrics calls a gauge and a counter the same, the counter, whose samples
+//! have another name, is of no known type. Labels with an empty value are left out: both formats define them as absent.
 //!
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0 (2022-11), RFC 9110 section 12.5.1.
 
@@ -69,19 +70,28 @@ impl Format {
 pub struct Exposition {
     format: Format,
     out: String,
+    /// The names of families as they are written.
     written: BTreeSet<Cow<'static, str>>,
+    /// The agent's own counters, without `_total`.
+    counters: BTreeSet<&'static str>,
 }
 
 impl Exposition {
     /// An empty exposition.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self { format, out: String::with_capacity(16 << 10), written: BTreeSet::new() }
+        let out = String::with_capacity(16 << 10);
+        Self { format, out, written: BTreeSet::new(), counters: BTreeSet::new() }
     }
 
     /// Begins the family of `desc`. Its samples must follow before the next family begins.
     pub fn family(&mut self, desc: &Desc) -> Family<'_> {
-        let first = self.written.insert(Cow::Borrowed(desc.name));
+        let mut name = Cow::Borrowed(desc.name);
+        if desc.kind == Kind::Counter {
+            self.counters.insert(desc.name);
+            name += self.total();
+        }
+        let first = self.written.insert(name);
         debug_assert!(first, "the family {} is written twice", desc.name);
         Family { desc: *desc, exposition: self, head: false, mute: !first }
     }
@@ -92,24 +102,38 @@ impl Exposition {
         self.format
     }
 
-    /// Writes a family that no [`Desc`] describes, whose `lines` are finished: samples as the format has
-    /// them, each with its end. Nothing is written when the family is there already.
+    /// What text 0.0.4, which names a counter's family as its samples, puts behind its name.
+    const fn total(&self) -> &'static str {
+        match self.format {
+            Format::Text => "_total",
+            Format::OpenMetrics => "",
+        }
+    }
+
+    /// Writes a family that no [`Desc`] describes, a counter's `name` without `_total`, whose `lines` are finished:
+    /// samples as the format has them, each with its end. Nothing is written when the family is there already.
     pub fn foreign(&mut self, name: &str, kind: &str, help: &str, lines: &str) {
+        let is_counter = kind == "counter";
         // What the agent samples of itself has the name of a counter's samples, not of its family.
-        let counter = name.strip_suffix("_total").and_then(|family| self.written.get(family));
-        let own = counter.is_some_and(|family| matches!(family, Cow::Borrowed(_)));
-        if own || self.written.contains(name) || !self.written.insert(Cow::Owned(name.to_owned())) {
+        let base = if is_counter { Some(name) } else { name.strip_suffix("_total") };
+        if base.is_some_and(|base| self.counters.contains(base)) {
             return;
         }
-        let open_metrics = self.format == Format::OpenMetrics;
-        // Text 0.0.4 names a counter's family as its samples.
-        let total = if kind == "counter" && !open_metrics { "_total" } else { "" };
+        let total = if is_counter { self.total() } else { "" };
+        let (mut name, mut kind) = (format!("{name}{total}"), kind);
+        if is_counter && self.format == Format::OpenMetrics && self.written.contains(&*name) {
+            name += "_total";
+            kind = "unknown";
+        }
+        if !self.written.insert(Cow::Owned(name.clone())) {
+            return;
+        }
         if !help.is_empty() {
-            put(&mut self.out, format_args!("# HELP {name}{total} "));
-            escape(&mut self.out, help, open_metrics);
+            put(&mut self.out, format_args!("# HELP {name} "));
+            escape(&mut self.out, help, self.format == Format::OpenMetrics);
             self.out.push('\n');
         }
-        put(&mut self.out, format_args!("# TYPE {name}{total} {kind}\n"));
+        put(&mut self.out, format_args!("# TYPE {name} {kind}\n"));
         self.out.push_str(lines);
     }
 
@@ -317,6 +341,20 @@ mod tests {
         let text = out.finish();
         assert!(!text.contains("sidelight_journal_fsyncs_total 2"), "{text}");
         assert!(text.contains("requests_total 5"), "{text}");
+    }
+
+    #[test]
+    fn a_counter_of_the_name_of_a_gauge_is_written_beside_it() {
+        let both = |format| {
+            let mut out = Exposition::new(format);
+            out.foreign("queue", "gauge", "", "queue 2\n");
+            out.foreign("queue", "counter", "", "queue_total 3\n");
+            out.finish()
+        };
+        let text = "# TYPE queue gauge\nqueue 2\n# TYPE queue_total counter\nqueue_total 3\n";
+        assert_eq!(both(Format::Text), text);
+        let open = text.replace(" counter", " unknown") + "# EOF\n";
+        assert_eq!(both(Format::OpenMetrics), open);
     }
 
     #[test]

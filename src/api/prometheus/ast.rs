@@ -8,7 +8,8 @@ use sidelight_promql::ast::{
 
 use super::encode;
 
-/// The tree of `expr`, with the names that Prometheus gives its nodes.
+/// The tree of `expr`, with the names that Prometheus gives its nodes. What it has behind feature flags is there as it is
+/// without them.
 pub(super) fn tree(expr: &Expr) -> Value {
     match expr {
         Expr::Number(number) => {
@@ -47,12 +48,16 @@ fn selector(kind: &str, selector: &VectorSelector, range: Option<i64>) -> Value 
         "type": kind,
         "name": selector.name.as_deref().unwrap_or_default(),
         "offset": selector.offset,
+        "offsetExpr": null,
+        "anchored": false,
+        "smoothed": false,
         "matchers": matchers.collect::<Vec<_>>(),
         "timestamp": timestamp,
         "startOrEnd": end,
     });
     if let (Some(range), Some(node)) = (range, node.as_object_mut()) {
         node.insert("range".to_owned(), range.into());
+        node.insert("rangeExpr".to_owned(), Value::Null);
     }
     node
 }
@@ -72,8 +77,11 @@ fn subquery(subquery: &Subquery) -> Value {
         "type": "subquery",
         "expr": tree(&subquery.expr),
         "range": subquery.range,
+        "rangeExpr": null,
         "offset": subquery.offset,
+        "offsetExpr": null,
         "step": subquery.step.unwrap_or(0),
+        "stepExpr": null,
         "timestamp": timestamp,
         "startOrEnd": end,
     })
@@ -140,5 +148,6 @@ fn matching(matching: &Matching) -> Value {
         "labels": matching.labels,
         "on": matching.on,
         "include": matching.include,
+        "fillValues": { "lhs": null, "rhs": null },
     })
 }

@@ -5,23 +5,22 @@ use std::fmt::Write as _;
 use sidelight_promql::value::{SampleValue, Series, Value};
 use sidelight_promql::{Histogram, Labels};
 
-/// Any value: `{"resultType":"…","result":…}`. A text is said to be of `time`; a scalar over a range
-/// is a series without labels.
+/// Any value: `{"resultType":"…","result":…}`. A text is said to be of `time`; a scalar has one.
 pub(super) fn value(value: &Value, time: i64) -> String {
     let mut out = String::with_capacity(256);
     let (kind, array) = match value {
-        Value::Scalar(values) if values.len() == 1 => ("scalar", false),
+        Value::Scalar(_) => ("scalar", false),
         Value::String(_) => ("string", false),
         Value::Vector(_) => ("vector", true),
-        Value::Scalar(_) | Value::Matrix(_) => ("matrix", true),
+        Value::Matrix(_) => ("matrix", true),
     };
     let _ = write!(out, r#"{{"resultType":"{kind}","result":"#);
     out.push_str(if array { "[" } else { "" });
     match value {
-        Value::Scalar(values) => match values.as_slice() {
-            [(at, value)] => sample(&mut out, *at, *value),
-            _ => whole(&mut out, &Series { floats: values.clone(), ..Series::default() }),
-        },
+        Value::Scalar(values) => {
+            let (at, value) = values.first().copied().unwrap_or((time, f64::NAN));
+            sample(&mut out, at, value);
+        }
         Value::String(value) => {
             out.push('[');
             self::time(&mut out, time);

@@ -7,7 +7,7 @@
 //!
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -163,32 +163,72 @@ fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Exposition) {
     }
     let open_metrics = out.format() == Format::OpenMetrics;
     let native = samples.iter().any(|sample| matches!(sample.value, SampleValue::Histogram(_)));
+    let classic = samples.iter().any(|sample| of_family(name, sample) == Some("_bucket"));
     let unknown = if open_metrics { "unknown" } else { "untyped" };
-    let (name, kind) = match (of.kind, name.strip_suffix("_total")) {
+    let (base, kind) = match (of.kind, name.strip_suffix("_total")) {
         (MetricKind::Counter, Some(base)) => (base, "counter"),
         (MetricKind::Gauge, _) => (name, "gauge"),
-        (MetricKind::Histogram, _) if native => (name, "summary"),
+        (MetricKind::Histogram, _) if native && !classic => (name, "summary"),
         (MetricKind::Histogram, _) => (name, "histogram"),
         (MetricKind::Summary, _) => (name, "summary"),
         _ => (name, unknown),
     };
     let mut lines = String::new();
-    for sample in samples {
+    // Where there are both, it is the classic histogram that has buckets to show.
+    let counted: BTreeSet<_> = samples
+        .iter()
+        .filter(|sample| of_family(name, sample) == Some("_count"))
+        .map(|sample| Order::of(&sample.labels).rest)
+        .collect();
+    for sample in samples.iter().filter(|sample| belongs(name, kind, sample)) {
         let labels = &sample.labels;
         match &sample.value {
             SampleValue::Float(value) => {
                 line(&mut lines, labels.metric_name(), labels, *value);
                 lines.push('\n');
             }
+            SampleValue::Histogram(_) if counted.contains(&Order::of(labels).rest) => {}
             SampleValue::Histogram(histogram) => {
-                for (suffix, value) in [("_sum", histogram.sum), ("_count", histogram.count)] {
-                    line(&mut lines, &format!("{}{suffix}", labels.metric_name()), labels, value);
+                let mut put = |suffix: &str, labels: &Labels, value| {
+                    line(&mut lines, &format!("{name}{suffix}"), labels, value);
                     lines.push('\n');
+                };
+                if kind == "histogram" {
+                    let pairs = labels.iter().map(|label| (&*label.name, &*label.value));
+                    let all = Labels::new(pairs.chain([("le", "+Inf")]));
+                    put("_bucket", &all, histogram.count);
                 }
+                put("_sum", labels, histogram.sum);
+                put("_count", labels, histogram.count);
             }
         }
     }
-    out.foreign(name, kind, &of.help, &lines);
+    if !lines.is_empty() {
+        out.foreign(base, kind, &of.help, &lines);
+    }
+}
+
+/// What a sample's name has behind that of its family.
+fn of_family<'a>(name: &str, sample: &'a Sample) -> Option<&'a str> {
+    sample.labels.metric_name().strip_prefix(name)
+}
+
+/// Whether a sample may stand in a family of its type: one whose own `le` or `quantile` is none makes readers that check
+/// refuse the whole page.
+fn belongs(name: &str, kind: &str, sample: &Sample) -> bool {
+    let bound = match kind {
+        "histogram" => "le",
+        "summary" => "quantile",
+        _ => return true,
+    };
+    let of_sample = sample.labels.get(bound);
+    match of_family(name, sample) {
+        Some("_sum" | "_count") => of_sample.is_empty(),
+        Some("") if matches!(sample.value, SampleValue::Histogram(_)) => of_sample.is_empty(),
+        Some("_bucket") if kind == "histogram" => of_sample.parse::<f64>().is_ok(),
+        Some("") if kind == "summary" => of_sample.parse::<f64>().is_ok(),
+        _ => false,
+    }
 }
 
 /// Writes `name{label="value"} 1.5`.
@@ -219,7 +259,10 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
+    use sidelight_promql::Histogram;
 
     use super::*;
 
@@ -276,6 +319,69 @@ mod tests {
             # TYPE c counter
             c_total{a="1"} 7
             # EOF
+        "#]]
+        .assert_eq(&out.finish());
+    }
+
+    #[test]
+    fn a_native_histogram_and_a_classic_one_of_a_name_are_one_histogram() {
+        let native = |labels: &[(&'static str, &'static str)]| Sample {
+            labels: Labels::new(labels.iter().copied()),
+            time: 0,
+            value: SampleValue::Histogram(Arc::new(Histogram {
+                count: 4.0,
+                sum: 2.5,
+                ..Histogram::default()
+            })),
+        };
+        let float = |labels: &[(&'static str, &'static str)]| Sample {
+            labels: Labels::new(labels.iter().copied()),
+            time: 0,
+            value: SampleValue::Float(1.0),
+        };
+        let samples = [
+            float(&[("__name__", "d_bucket"), ("a", "1"), ("le", "+Inf")]),
+            float(&[("__name__", "d_count"), ("a", "1")]),
+            float(&[("__name__", "d_sum"), ("a", "1")]),
+            native(&[("__name__", "d"), ("a", "1")]),
+            native(&[("__name__", "d"), ("a", "2")]),
+        ];
+        let mut out = Exposition::new(Format::Text);
+        let of = Metadata { kind: MetricKind::Histogram, ..Metadata::default() };
+        typed("d", &of, &samples.iter().collect::<Vec<_>>(), &mut out);
+        expect![[r#"
+            # TYPE d histogram
+            d_bucket{a="1",le="+Inf"} 1
+            d_count{a="1"} 1
+            d_sum{a="1"} 1
+            d_bucket{a="2",le="+Inf"} 4
+            d_sum{a="2"} 2.5
+            d_count{a="2"} 4
+        "#]]
+        .assert_eq(&out.finish());
+    }
+
+    #[test]
+    fn a_quantile_that_is_no_number_costs_its_own_series_only() {
+        let sample = |labels: &[(&'static str, &'static str)]| Sample {
+            labels: Labels::new(labels.iter().copied()),
+            time: 0,
+            value: SampleValue::Float(1.0),
+        };
+        let samples = [
+            sample(&[("__name__", "s"), ("quantile", "0.5")]),
+            sample(&[("__name__", "s"), ("quantile", "x")]),
+            sample(&[("__name__", "s_count"), ("quantile", "x")]),
+            sample(&[("__name__", "s_sum"), ("quantile", "x")]),
+            sample(&[("__name__", "s_sum")]),
+        ];
+        let mut out = Exposition::new(Format::Text);
+        let of = Metadata { kind: MetricKind::Summary, ..Metadata::default() };
+        typed("s", &of, &samples.iter().collect::<Vec<_>>(), &mut out);
+        expect![[r#"
+            # TYPE s summary
+            s{quantile="0.5"} 1
+            s_sum 1
         "#]]
         .assert_eq(&out.finish());
     }

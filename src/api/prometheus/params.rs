@@ -1,4 +1,4 @@
-//! Parameters of a request: from the query string, then from the form of a POST.
+//! Parameters of a request: from the form of a POST, then from the query string, as Prometheus reads them.
 //!
 //! Times are seconds with a fraction, RFC 3339, or Go's ends of time that Prometheus writes; durations
 //! are seconds with a fraction or Prometheus' (`1h30m`).
@@ -28,7 +28,7 @@ impl Params {
     /// The parameters of a query string and a form's body.
     pub(in crate::api) fn new(query: Option<&str>, form: &[u8]) -> Self {
         let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let pairs = query.chain(form_urlencoded::parse(form));
+        let pairs = form_urlencoded::parse(form).chain(query);
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
@@ -72,10 +72,13 @@ impl Params {
         parsed.map(Some)
     }
 
-    /// The time that the query may take: what it asks for, at most `longest`.
+    /// The time that the query may take: what it asks for, at most `longest`. One that asks for none has had it.
     pub(in crate::api) fn timeout(&self, longest: Duration) -> Result<Duration, Failure> {
-        let asked = self.duration("timeout")?.and_then(|ms| u64::try_from(ms).ok());
-        Ok(asked.map_or(longest, |ms| Duration::from_millis(ms).min(longest)))
+        let Some(asked) = self.duration("timeout")? else { return Ok(longest) };
+        match u64::try_from(asked) {
+            Ok(ms @ 1..) => Ok(Duration::from_millis(ms).min(longest)),
+            _ => Err(Failure::Timeout("query timed out in query execution".to_owned())),
+        }
     }
 
     /// The number of rows wanted; 0 is all.
@@ -96,8 +99,15 @@ impl Params {
 
     /// The matchers of every `match[]`.
     pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
-        let parse =
-            |text| parse_selector(text).map_err(|error| Failure::parameter("match[]", error));
+        let parse = |text| {
+            let matchers =
+                parse_selector(text).map_err(|error| Failure::parameter("match[]", error))?;
+            if matchers.iter().all(|matcher| matcher.matches("")) {
+                let why = "must contain at least one non-empty matcher";
+                return Err(Failure::BadData(format!("match[] {why}")));
+            }
+            Ok(matchers)
+        };
         if self.all("match[]").nth(SELECTORS_MAX).is_some() {
             let why = format_args!("more than {SELECTORS_MAX} selectors");
             return Err(Failure::parameter("match[]", why));
@@ -107,7 +117,13 @@ impl Params {
 
     /// The matchers of every `match[]`, of which there must be one.
     pub(super) fn required_selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
-        let selectors = self.selectors()?;
+        // As Prometheus words it for series, and not for labels.
+        let selectors = self.selectors().map_err(|failure| match failure {
+            Failure::BadData(why) if why.starts_with("match[]") => {
+                Failure::parameter("match[]", why)
+            }
+            other => other,
+        })?;
         if selectors.is_empty() {
             return Err(Failure::BadData("no match[] parameter provided".to_owned()));
         }
@@ -158,10 +174,32 @@ mod tests {
     }
 
     #[test]
-    fn a_form_comes_after_the_query_string_and_empty_values_do_not_count() {
-        let params = Params::new(Some("query=&a=1&match[]=x"), b"query=up%2B1&match%5B%5D=y+z");
+    fn a_selector_that_selects_nothing_in_particular_is_refused() {
+        for text in ["{}", "{a=\"\"}", "{a=~\".*\"}", "{a!=\"b\"}"] {
+            let query: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            let params = Params::new(Some(&format!("match[]=up&match[]={query}")), b"");
+            let why = "match[] must contain at least one non-empty matcher".to_owned();
+            assert_eq!(params.selectors().unwrap_err(), Failure::BadData(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_may_take_no_time_has_taken_it() {
+        let timeout = |query| Params::new(Some(query), b"").timeout(Duration::from_secs(9));
+        for (query, expected) in [("timeout=5s", 5), ("timeout=1h", 9), ("", 9)] {
+            assert_eq!(timeout(query).unwrap(), Duration::from_secs(expected), "{query}");
+        }
+        for query in ["timeout=0", "timeout=-1", "timeout=0s"] {
+            assert!(matches!(timeout(query), Err(Failure::Timeout(_))), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_form_comes_before_the_query_string_and_empty_values_do_not_count() {
+        let params = Params::new(Some("query=3&a=1&match[]=x"), b"query=up%2B1&match%5B%5D=y+z");
         assert_eq!(params.first("query"), Some("up+1"));
-        assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "y z"]);
+        assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["y z", "x"]);
+        assert_eq!(Params::new(Some("query=3"), b"query=").first("query"), Some("3"));
         assert_eq!(params.first("b"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use sidelight_promql::Expr;
 use sidelight_promql::engine::{Engine, Options, QueryError};
-use sidelight_promql::value::{Answer, Value};
+use sidelight_promql::value::{Answer, Series, Value};
 
 use super::Call;
 use super::ast;
@@ -10,6 +10,9 @@ use super::encode;
 use super::envelope::{Failure, Success};
 use crate::api::reply::Reply;
 use crate::store::StoreError;
+
+/// How the engine begins to say that an expression is of a type that has no value at each step.
+const NO_RANGE: &str = "invalid expression type";
 
 pub(super) fn instant(call: &Call<'_>) -> Result<Reply, Failure> {
     let time = call.params.time("time", call.now_ms())?;
@@ -37,10 +40,19 @@ pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
     let limit = params.limit("limit")?;
     let expr = expression(call)?;
     let engine = engine(call)?;
-    // How many steps there may be is the engine's to say. A string or range vector is the request's fault.
+    // How many steps there may be is the engine's to say.
     let stop = || (call.stop)().is_some();
     let answer = engine.range(&expr, start, end, step, &call.store.reading(&stop));
-    Ok(reply(answer.map_err(|error| call.failure(error))?, start, limit))
+    let mut answer = answer.map_err(|error| match error {
+        // Of the type of the expression, like those that the parser finds.
+        QueryError::BadData(why) if why.starts_with(NO_RANGE) => Failure::parameter("query", why),
+        error => call.failure(error),
+    })?;
+    // However few its steps, it is a series.
+    if let Value::Scalar(floats) = answer.value {
+        answer.value = Value::Matrix(vec![Series { floats, ..Series::default() }]);
+    }
+    Ok(reply(answer, start, limit))
 }
 
 /// Of an expression that is laid out or shown as a tree, which takes a hundred times its length in memory.

@@ -71,6 +71,36 @@ async fn a_query_is_answered_in_prometheus_envelope() {
 }
 
 #[tokio::test]
+async fn a_range_of_one_step_is_a_matrix_whatever_it_is_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    for query in ["1", "time()"] {
+        check(
+            &running,
+            &format!("/api/v1/query_range?query={query}&start=1&end=2&step=60"),
+            expect![[r#"200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]]}]}}"#]],
+        )
+        .await;
+    }
+    check(&running, "/api/v1/query_range?query=%22a%22&start=1&end=2&step=60", expect![[r#"400 {"error":"invalid parameter \"query\": invalid expression type \"string\" for range query, must be Scalar or instant Vector","errorType":"bad_data","status":"error"}"#]]).await;
+}
+
+#[tokio::test]
+async fn what_was_not_there_yet_is_not_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    let nothing = r#"200 {"status":"success","data":[]}"#;
+    for path in ["series?match[]=up&", "labels?", "label/job/values?"] {
+        let path = format!("/api/v1/{path}start=1&end=2");
+        let (status, _, body) = ask(&running.api, &format!("GET {path}"), "").await;
+        assert_eq!(format!("{status} {}", text(body)), nothing, "{path}");
+    }
+    let path = "/api/v1/label/job/values?start=1795219200&end=1795219200";
+    check(&running, path, expect![[r#"200 {"status":"success","data":["shop","shop \"é\""]}"#]])
+        .await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_says_why_with_prometheus_status() {
     let directory = tempfile::tempdir().unwrap();
     let running = started(&directory).await;
@@ -87,6 +117,9 @@ async fn what_cannot_be_answered_says_why_with_prometheus_status() {
     )
     .await;
     check(&running, "/api/v1/series", expect![[r#"400 {"error":"no match[] parameter provided","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/series?match[]={}", expect![[r#"400 {"error":"invalid parameter \"match[]\": match[] must contain at least one non-empty matcher","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/labels?match[]={}", expect![[r#"400 {"error":"match[] must contain at least one non-empty matcher","errorType":"bad_data","status":"error"}"#]]).await;
+    check(&running, "/api/v1/query?query=1&timeout=0", expect![[r#"503 {"error":"query timed out in query execution","errorType":"timeout","status":"error"}"#]]).await;
     check(&running, "/api/v1/labels?limit=-1", expect![[r#"400 {"error":"invalid parameter \"limit\": limit must be a number, 0 or more","errorType":"bad_data","status":"error"}"#]]).await;
     check(
         &running,
@@ -152,7 +185,7 @@ async fn what_is_stored_is_listed() {
     check(
         &running,
         "/api/v1/parse_query?query=up%20offset%205m%20%3E%20bool%201",
-        expect![[r#"200 {"status":"success","data":{"bool":true,"lhs":{"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":300000,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"},"matching":null,"op":">","rhs":{"type":"numberLiteral","val":"1"},"type":"binaryExpr"}}"#]],
+        expect![[r#"200 {"status":"success","data":{"bool":true,"lhs":{"anchored":false,"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":300000,"offsetExpr":null,"smoothed":false,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"},"matching":null,"op":">","rhs":{"type":"numberLiteral","val":"1"},"type":"binaryExpr"}}"#]],
     )
     .await;
 }
