@@ -89,7 +89,7 @@ fn long_label_values_are_cut() {
 fn the_document_has_the_agreed_shape() {
     let mut table = table(|_| {});
     table.observe(&request("shop", vec![span("x", 1, 1_000_000_000, &[])]), at(1));
-    expect![[r#"{"schema_version":1,"started_unix_seconds":1700000000.0,"routes":[{"service":"shop","span_name":"x","span_kind":"SPAN_KIND_INTERNAL","status_code":"STATUS_CODE_UNSET","http_route":"","http_request_method":"","http_response_status_code":"","labels":{"job":"shop","service_name":"shop"},"calls":1,"latency_seconds":{"sum":1.0,"min":1.0,"max":1.0,"p50":1.0,"p95":1.0,"p99":1.0}}],"overflow":null}"#]]
+    expect![[r#"{"schema_version":1,"started_unix_seconds":1700000000.0,"routes":[{"service":"shop","span_name":"x","span_kind":"SPAN_KIND_INTERNAL","status_code":"STATUS_CODE_UNSET","http_route":"","http_request_method":"","http_response_status_code":"","labels":{},"calls":1,"latency_seconds":{"sum":1.0,"min":1.0,"max":1.0,"p50":1.0,"p95":1.0,"p99":1.0}}],"overflow":null}"#]]
     .assert_eq(&table.snapshot().to_json());
 }
 
