@@ -5,8 +5,7 @@
 //! bytes are looked at on their way: in the header blocks, each byte of a value of `:authority` that no host has becomes a
 //! hyphen. The length stays, and with it every frame and the size of each entry of the peer's table.
 //!
-//! Limits: values in Huffman's code stay as they are (the clients named send short paths without it), and so do those whose
-//! name is spelled out. Cost: a step per byte of a header block, nothing for other frames.
+//! Limit: what is in Huffman's code stays as it is (the clients named send short paths without it). Cost: a step per byte of a header block, nothing for other frames.
 //!
 //! Source: RFC 9113, 4.1, 6.2 and 6.10; RFC 7541, 5 and 6.
 
@@ -19,6 +18,8 @@ const PRIORITY: u8 = 0x20;
 const PRIORITY_BYTES: usize = 5;
 /// `:authority` in the static table.
 const AUTHORITY: u64 = 1;
+/// As clients in C++ and Python spell it.
+const NAME: &[u8] = b":authority";
 
 /// Reads along a connection, from behind its preface on.
 #[derive(Debug, Default)]
@@ -142,8 +143,11 @@ enum Block {
     },
     /// Where the length of the name stands.
     NameLength,
-    /// So much of the name is left.
-    Name(u64),
+    /// So much of the name is left; whether it is that of the authority so far.
+    Name {
+        left: u64,
+        is: bool,
+    },
     /// Where the length of the value stands.
     ValueLength {
         authority: bool,
@@ -174,7 +178,7 @@ impl Then {
             Self::Name if value == 0 => Block::NameLength,
             Self::Name => Block::ValueLength { authority: value == AUTHORITY },
             Self::NameLength if value == 0 => Block::ValueLength { authority: false },
-            Self::NameLength => Block::Name(value),
+            Self::NameLength => Block::Name { left: value, is: value == NAME.len() as u64 },
             Self::ValueLength { .. } if value == 0 => Block::Field,
             Self::ValueLength { mend } => Block::Value { left: value, mend },
         }
@@ -211,8 +215,16 @@ impl Block {
                 }
             }
             Self::NameLength => Then::NameLength.begin(*byte, 7),
-            Self::Name(1) => Self::ValueLength { authority: false },
-            Self::Name(left) => Self::Name(left - 1),
+            Self::Name { left, is } => {
+                let expected =
+                    usize::try_from(left).ok().and_then(|left| NAME.iter().nth_back(left - 1));
+                let is = is && expected == Some(byte);
+                if left == 1 {
+                    Self::ValueLength { authority: is }
+                } else {
+                    Self::Name { left: left - 1, is }
+                }
+            }
             Self::ValueLength { authority } => {
                 let mend = authority && *byte & 0x80 == 0;
                 Then::ValueLength { mend }.begin(*byte, 7)
@@ -260,6 +272,12 @@ mod tests {
             b"c/d",
             &literal(0x01, authority),
             &literal(0x11, authority),
+            &[0x40, 10],
+            b":authority",
+            &literal(0, authority)[1..],
+            &[0x40, 10],
+            b":authoritz",
+            &literal(0, path)[1..],
             &[0xff, 0x01],
         ]
         .concat();

@@ -51,13 +51,15 @@ async fn the_path_of_the_socket_is_taken_for_an_authority() {
     let path = dir.path().join("otlp.sock");
     let journal = Journal::default();
     let _handle = bind(&path).await.unwrap().serve(journal.clone());
-    for (n, authority) in ["run%2Fotlp.sock", "/run/otlp.sock"].into_iter().enumerate() {
+    let spelled: &[u8] = b"\x40\x0a:authority";
+    let said = [(&[0x41][..], "/run/otlp.sock"), (spelled, "run%2Fotlp.sock")];
+    for (n, (name, authority)) in said.into_iter().enumerate() {
         let literal = |first: &[u8], value: &str| {
             [first, &[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()
         };
         let headers = [
             &[0x83, 0x86][..],
-            &literal(&[0x41], authority),
+            &literal(name, authority),
             &literal(&[0x44], TRACES),
             &literal(&[0x5f], "application/grpc"),
             &[0x40, 2],
