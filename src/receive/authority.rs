@@ -5,7 +5,8 @@
 //! bytes are looked at on their way: in the header blocks, each byte of a value of `:authority` that no host has becomes a
 //! hyphen. The length stays, and with it every frame and the size of each entry of the peer's table.
 //!
-//! Limit: what is in Huffman's code stays as it is (the clients named send short paths without it). Cost: a step per byte of a header block, nothing for other frames.
+//! Limit: what is in Huffman's code stays as it is (the clients named send short paths without it).
+//! Cost: a step per byte of a header block, nothing for other frames.
 //!
 //! Source: RFC 9113, 4.1, 6.2 and 6.10; RFC 7541, 5 and 6.
 
