@@ -10,7 +10,8 @@ use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
 
 fn main() {
-    divan::main();
+    // By a first call alone, which binds, divan would take all for slow and time each of them with its clock around it.
+    divan::Divan::default().sample_size(500).config_with_args().main();
 }
 
 #[derive(Debug)]

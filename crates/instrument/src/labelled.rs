@@ -11,7 +11,7 @@ use opentelemetry::metrics::{
     Gauge as OtelGauge, Histogram as OtelHistogram, UpDownCounter as OtelUpDown,
 };
 
-use crate::clock::{self, Started};
+use crate::clock::Started;
 use crate::family::Family;
 use crate::meter::{Cell, Instruments};
 use crate::names::{self, Kind, Metric};
@@ -296,8 +296,8 @@ impl<const N: usize> Timer<'_, N> {
 
 impl<const N: usize> Drop for Timer<'_, N> {
     fn drop(&mut self) {
-        if let Some(elapsed) = self.start.elapsed_nanos() {
-            self.histogram.record(clock::seconds(elapsed), self.values);
+        if let Some(elapsed) = self.start.elapsed_seconds() {
+            self.histogram.record(elapsed, self.values);
         }
     }
 }

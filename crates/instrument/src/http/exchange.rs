@@ -185,7 +185,7 @@ impl Exchange {
             self.end_grpc();
         }
         let measured = Measured {
-            duration: self.started.elapsed_nanos(),
+            duration: self.started.elapsed_seconds(),
             request: self.request,
             response: self.responded.then_some(self.response),
         };

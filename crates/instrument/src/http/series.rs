@@ -13,7 +13,6 @@ use opentelemetry::metrics::{
 use opentelemetry::{KeyValue, StringValue};
 
 use super::words::{Fault, Method, Scheme, Version, grpc_word};
-use crate::clock;
 use crate::interned::Name;
 use crate::limits;
 use crate::meter::{Cell, Instruments};
@@ -167,7 +166,7 @@ fn server_address(peer: Name, scheme: Scheme) -> Option<(&'static str, i64)> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
     /// Nanoseconds; none where it began before there was anything to record to.
-    pub(crate) duration: Option<u64>,
+    pub(crate) duration: Option<f64>,
     /// Bytes of the bodies, where they are known.
     pub(crate) request: Option<u64>,
     pub(crate) response: Option<u64>,
@@ -206,8 +205,8 @@ struct Bound {
 impl Bound {
     #[inline]
     fn record(&self, measured: &Measured) {
-        if let Some(nanos) = measured.duration {
-            self.duration.record(clock::seconds(nanos));
+        if let Some(seconds) = measured.duration {
+            self.duration.record(seconds);
         }
         if let Some([request, response]) = &self.sizes {
             if let Some(bytes) = measured.request {
@@ -373,7 +372,7 @@ mod tests {
         let captured = capture();
         let routes = Names::new("routes");
         let before = limits::overflowed();
-        let measured = Measured { duration: Some(1_000_000), request: None, response: Some(7) };
+        let measured = Measured { duration: Some(0.001), request: None, response: Some(7) };
         let names: Vec<_> = (0..100).map(|at| routes.intern(&format!("/{at}"))).collect();
         for status in 200..260 {
             names.iter().for_each(|route| record(key(*route, status), &measured));
