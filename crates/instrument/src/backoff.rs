@@ -28,6 +28,15 @@ impl Default for Backoff {
 
 impl Backoff {
     /// Begins with a wait that is doubled each time; 3 retries, no bound, no jitter.
+    ///
+    /// ```
+    /// use sidelight::Backoff;
+    /// use std::time::Duration;
+    ///
+    /// let polite = Backoff::new(Duration::from_millis(100)).factor(3.0).max(Duration::from_secs(1)).retries(5).jitter();
+    /// assert!(polite.wait(4) <= Some(Duration::from_secs(1)));
+    /// assert_eq!(polite.wait(5), None);
+    /// ```
     #[must_use]
     pub const fn new(first: Duration) -> Self {
         Self { first, factor: 2.0, max: Duration::MAX, retries: 3, jitter: false }

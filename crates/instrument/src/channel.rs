@@ -77,6 +77,19 @@ impl<T> Sender<T> {
 
     /// Sends if there is room.
     ///
+    /// ```
+    /// use sidelight::{Queue, channel};
+    ///
+    /// static MAILS: Queue = Queue::new("mails");
+    ///
+    /// let (sender, mut receiver) = channel::bounded(&MAILS, 1);
+    /// assert!(sender.try_send("first").is_ok());
+    /// assert_eq!(sender.capacity(), 0);
+    /// assert!(sender.try_send("second").is_err()); // counted: sidelight.queue.rejected{reason="full"}
+    /// receiver.close();
+    /// assert_eq!(receiver.try_recv(), Ok("first"));
+    /// ```
+    ///
     /// # Errors
     /// The value, if there is none or the receiver has gone.
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {

@@ -120,6 +120,14 @@ pub fn request_id() -> Option<RequestId> {
 }
 
 /// The route of the request that the caller works on, as `/orders/{id}`. None outside of a request and where no route matched.
+///
+/// ```
+/// use sidelight::current::{self, Current};
+///
+/// let _entered = Current { route: Some("/orders/{id}"), ..Current::default() }.enter();
+/// assert_eq!(current::route(), Some("/orders/{id}"));
+/// assert_eq!(current::resends(), 0);
+/// ```
 #[must_use]
 pub fn route() -> Option<&'static str> {
     ROUTE.try_with(Cell::get).ok().flatten()

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::outcome::Outcome;
+use crate::settings::settings;
 use crate::users::{self, Users};
 
 /// What a feature is: attribute `feature.type`.
@@ -116,24 +117,7 @@ impl Feature {
         Self { name, kind, detail, on, cell: Cell::new(), users: OnceLock::new() }
     }
 
-    /// Tells of a part of the uses one by one, by log events `sidelight.entry` with their trace, which the
-    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
-    #[must_use]
-    pub const fn detailed(mut self, rate: f64) -> Self {
-        self.detail = Detail::of(rate);
-        self
-    }
-
-    /// The name that was given.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Switches it on (as it is at first) or off.
-    pub fn set_enabled(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
-    }
+    settings!("uses", "Feature", "Feature::new(\"export\", sidelight::FeatureKind::Api)");
 
     /// It is used: recorded when the guard goes, as `ok` or `panic` unless that was told otherwise.
     #[inline]
@@ -152,6 +136,16 @@ impl Feature {
     }
 
     /// Records a direct use that was timed elsewhere.
+    ///
+    /// ```
+    /// use sidelight::{Feature, FeatureKind, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// static EXPORT: Feature = Feature::new("report.export", FeatureKind::Api);
+    ///
+    /// EXPORT.record(Outcome::Ok, Duration::from_millis(120));
+    /// EXPORT.user("ada@example.org"); // never leaves the process: a keyed hash of it goes into a sketch
+    /// ```
     pub fn record(&self, outcome: Outcome, duration: Duration) {
         if self.on.load(Ordering::Relaxed) {
             self.record_with(outcome, UsagePattern::Direct, duration);

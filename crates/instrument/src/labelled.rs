@@ -253,6 +253,14 @@ labelled! {
 impl<const N: usize> Histogram<N> {
     /// Upper bounds of its buckets, ascending. Without them: [`names::SECONDS`] where the unit is `s`, else the SDK's, 0 to
     /// 10,000.
+    ///
+    /// ```
+    /// use sidelight::{Histogram, names};
+    ///
+    /// static SIZE: Histogram<0> = Histogram::new("upload.size").unit("By").buckets(names::BYTES);
+    ///
+    /// SIZE.record(48_000.0, []);
+    /// ```
     #[must_use]
     pub const fn buckets(mut self, buckets: &'static [f64]) -> Self {
         self.metric.buckets = buckets;
@@ -266,6 +274,15 @@ impl<const N: usize> Histogram<N> {
     }
 
     /// Records a duration, in seconds.
+    ///
+    /// ```
+    /// use sidelight::Histogram;
+    /// use std::time::Duration;
+    ///
+    /// static WAIT: Histogram<1> = Histogram::new("checkout.wait").labels(["shop"]).unit("s");
+    ///
+    /// WAIT.record_duration(Duration::from_millis(30), ["eu"]); // 0.03
+    /// ```
     #[inline]
     pub fn record_duration(&self, duration: Duration, values: [&str; N]) {
         self.record(duration.as_secs_f64(), values);
@@ -279,6 +296,16 @@ impl<const N: usize> Histogram<N> {
 }
 
 /// Records the seconds that passed until it is dropped; see [`Histogram::timer`].
+///
+/// ```
+/// static PARSE: sidelight::Histogram<0> = sidelight::Histogram::new("parse.duration").unit("s");
+///
+/// let timer = PARSE.timer([]);
+/// match "17".parse::<u32>() {
+///     Ok(_) => drop(timer), // recorded
+///     Err(_) => timer.discard(),
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "it records when it is dropped"]
 pub struct Timer<'a, const N: usize> {

@@ -123,6 +123,15 @@ impl Span {
     }
 
     /// Begins one as a child of `parent`.
+    ///
+    /// ```
+    /// use opentelemetry::trace::SpanKind;
+    /// use sidelight::layer::Span;
+    ///
+    /// let outer = Span::start_kind("publish", SpanKind::Producer);
+    /// let inner = Span::start_under("serialise", SpanKind::Internal, outer.context());
+    /// drop(inner); // ends before the one that it is part of
+    /// ```
     #[must_use]
     pub fn start_under(
         name: impl Into<Cow<'static, str>>,

@@ -74,6 +74,7 @@ pub mod probe;
 mod process;
 mod queue;
 mod retry;
+mod settings;
 #[cfg_attr(
     not(feature = "otlp"),
     allow(dead_code, reason = "sketches are sent by what init starts")

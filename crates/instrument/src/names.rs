@@ -136,18 +136,29 @@ pub const GEN_AI_SECONDS: &[f64] =
 pub const BYTES: &[f64] =
     &[0.0, 128.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0];
 
+/// The attributes of calls to language models, from the semantic conventions of generative AI.
+pub const GEN_AI_CALL: &[&str] = &[
+    "gen_ai.provider.name",
+    "gen_ai.operation.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+];
+
 macro_rules! metrics {
-    ($($name:ident = $kind:ident $metric:literal [$unit:literal] ($($attribute:literal),*) $max:literal
+    ($($name:ident = $kind:ident $metric:literal [$unit:literal] $attributes:tt $max:literal
         $(in $buckets:ident)?: $description:literal;)*) => {
         $(
             #[doc = concat!("`", $metric, "`, ", $unit, ": ", $description)]
+            ///
+            #[doc = metrics!(@told $attributes)]
+            #[doc = concat!("At most ", $max, " series.")]
             pub static $name: Metric = Metric {
                 name: $metric,
                 kind: Kind::$kind,
                 unit: $unit,
                 description: $description,
                 buckets: metrics!(@ $($buckets)?),
-                attributes: &[$($attribute),*],
+                attributes: metrics!(@of $attributes),
                 series_max: $max,
             };
         )*
@@ -156,6 +167,13 @@ macro_rules! metrics {
     };
     (@) => { &[] };
     (@ $buckets:ident) => { $buckets };
+    (@of ($($attribute:literal),*)) => { &[$($attribute),*] };
+    (@of $attributes:ident) => { $attributes };
+    (@told ()) => { "" };
+    (@told ($first:literal $(, $attribute:literal)*)) => {
+        concat!("By `", $first, "`", $(", `", $attribute, "`",)* ".")
+    };
+    (@told $attributes:ident) => { concat!("By [`", stringify!($attributes), "`].") };
 }
 
 metrics! {
@@ -309,41 +327,41 @@ metrics! {
     GEN_AI_UNPRICED = Counter "sidelight.gen_ai.unpriced.requests" ["{request}"]
         ("gen_ai.provider.name", "gen_ai.request.model") 256: "Calls that the application knew no price for.";
     GEN_AI_FIRST_CHUNK = Histogram "gen_ai.client.operation.time_to_first_chunk" ["s"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        GEN_AI_CALL 256
         in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
     GEN_AI_PER_CHUNK = Histogram "gen_ai.client.operation.time_per_output_chunk" ["s"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        GEN_AI_CALL 256
         in GEN_AI_SECONDS: "Time per output token after the first chunk.";
 
     GEN_AI_INFERENCE_INPUT = Counter "gen_ai.client.inference.usage.input_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        GEN_AI_CALL 256:
         "Input tokens of model calls.";
     GEN_AI_INFERENCE_OUTPUT = Counter "gen_ai.client.inference.usage.output_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        GEN_AI_CALL 256:
         "Output tokens of model calls.";
     GEN_AI_INFERENCE_CACHE_READ = Counter "gen_ai.client.inference.usage.cache_read.input_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        GEN_AI_CALL 256:
         "Input tokens that the provider read from its cache.";
     GEN_AI_INFERENCE_CACHE_WRITE = Counter "gen_ai.client.inference.usage.cache_write.input_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        GEN_AI_CALL 256:
         "Input tokens that the provider wrote to its cache.";
     GEN_AI_INFERENCE_REASONING = Counter "gen_ai.client.inference.usage.reasoning.output_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256:
+        GEN_AI_CALL 256:
         "Output tokens that were spent on reasoning.";
     GEN_AI_INFERENCE_INPUT_SIZE = Histogram "gen_ai.client.inference.operation.input_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        GEN_AI_CALL 256
         in TOKENS: "Input tokens of a model call.";
     GEN_AI_INFERENCE_OUTPUT_SIZE = Histogram "gen_ai.client.inference.operation.output_tokens" ["{token}"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        GEN_AI_CALL 256
         in TOKENS: "Output tokens of a model call.";
     GEN_AI_INFERENCE_DURATION = Histogram "gen_ai.client.inference.duration" ["s"]
         ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model", "error.type") 256
         in GEN_AI_SECONDS: "Duration of model calls.";
     GEN_AI_INFERENCE_FIRST_CHUNK = Histogram "gen_ai.client.inference.time_to_first_chunk" ["s"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        GEN_AI_CALL 256
         in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
     GEN_AI_INFERENCE_PER_CHUNK = Histogram "gen_ai.client.inference.time_per_output_chunk" ["s"]
-        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.response.model") 256
+        GEN_AI_CALL 256
         in GEN_AI_SECONDS: "Time per output token after the first chunk.";
 
     PROCESS_CPU_TIME = ObservableSum "process.cpu.time" ["s"]

@@ -20,6 +20,7 @@ use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
 use crate::outcome::{Outcome, kind_of};
+use crate::settings::settings;
 use crate::window::Window;
 
 /// Kinds of errors that an operation has series of its own for; others are `_OTHER`.
@@ -78,8 +79,8 @@ struct State {
     attributes: [KeyValue; 1],
     counts_active: bool,
     active: AtomicI64,
-    window: Window,
     /// Of seconds as their bits, which are in their order.
+    window: Window,
 }
 
 impl Operation {
@@ -104,6 +105,14 @@ impl Operation {
 
     /// Says how long it may take ([`DEFAULT_THRESHOLD`](Self::DEFAULT_THRESHOLD) if not said): longer ones are counted and warned
     /// of, at most once a second, and the current span gets `sidelight.slow=true`. `Duration::MAX` switches that off.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// static SEARCH: sidelight::Operation = sidelight::Operation::new("search").threshold(Duration::from_millis(300));
+    /// static NIGHTLY: sidelight::Operation = sidelight::Operation::new("nightly").threshold(Duration::MAX); // never slow
+    /// # _ = (SEARCH.name(), NIGHTLY.name());
+    /// ```
     #[must_use]
     pub const fn threshold(mut self, threshold: Duration) -> Self {
         self.threshold_seconds = threshold.as_secs_f64();
@@ -111,6 +120,11 @@ impl Operation {
     }
 
     /// Names the service level objective that it counts for: attribute `sidelight.slo` of its durations.
+    ///
+    /// ```
+    /// static CHECKOUT: sidelight::Operation = sidelight::Operation::new("checkout").slo("api").active();
+    /// # _ = CHECKOUT.name();
+    /// ```
     #[must_use]
     pub const fn slo(mut self, name: &'static str) -> Self {
         self.slo = Some(name);
@@ -124,26 +138,17 @@ impl Operation {
         self
     }
 
-    /// Tells of a part of the operations one by one, by log events `sidelight.entry` with their trace, which the
-    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
-    #[must_use]
-    pub const fn detailed(mut self, rate: f64) -> Self {
-        self.detail = Detail::of(rate);
-        self
-    }
-
-    /// The name that was given.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Switches it on (as it is at first) or off.
-    pub fn set_enabled(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
-    }
+    settings!("operations", "Operation", "Operation::new(\"order.place\")");
 
     /// Starts one. Dropped while panicking it is a `panic`, else `ok`, unless the guard was told otherwise.
+    ///
+    /// ```
+    /// static RENDER: sidelight::Operation = sidelight::Operation::new("render");
+    ///
+    /// let render = RENDER.start();
+    /// // ... the work, by any way out
+    /// drop(render); // recorded; as it is at the end of its scope
+    /// ```
     #[inline]
     pub fn start(&self) -> InFlight<'_> {
         let on = self.on.load(Ordering::Relaxed);
@@ -158,6 +163,13 @@ impl Operation {
 
     /// Runs one that ends with a result; an error's kind is that of [`error_kind`](crate::error_kind), else the name of its
     /// type.
+    ///
+    /// ```
+    /// static PARSE: sidelight::Operation = sidelight::Operation::new("price.parse");
+    ///
+    /// assert_eq!(PARSE.run(|| "17".parse::<u32>()), Ok(17)); // outcome="ok"
+    /// assert!(PARSE.run(|| "free".parse::<u32>()).is_err()); // outcome="error", error.type="parse_error"
+    /// ```
     ///
     /// # Errors
     /// What `f` returns.
@@ -187,6 +199,16 @@ impl Operation {
     }
 
     /// Records one that was timed elsewhere.
+    ///
+    /// ```
+    /// use sidelight::{Operation, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// static BATCH: Operation = Operation::new("batch");
+    ///
+    /// BATCH.record(Outcome::Ok, Duration::from_millis(20));
+    /// BATCH.record_error("disk_full", Duration::from_millis(3));
+    /// ```
     #[inline]
     pub fn record(&self, outcome: Outcome, duration: Duration) {
         self.record_with(outcome, "", duration.as_secs_f64());
@@ -373,6 +395,15 @@ impl Drop for InFlight<'_> {
 
 pin_project_lite::pin_project! {
     /// A future that is one operation; see [`Operation::watch`].
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// static SYNC: sidelight::Operation = sidelight::Operation::new("stock.sync");
+    ///
+    /// let synced = SYNC.watch(async { 7 }); // not begun: nothing is recorded if it is dropped here
+    /// assert_eq!(synced.await, 7);
+    /// # });
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct Watched<'a, F> {
         operation: &'a Operation,

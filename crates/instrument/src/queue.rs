@@ -15,6 +15,7 @@ use crate::entry::{Detail, Entry};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
+use crate::settings::settings;
 use crate::window::Window;
 
 const OBSERVED_MAX: usize = 16;
@@ -159,24 +160,7 @@ impl Queue {
         self
     }
 
-    /// Tells of a part of the waits and refusals one by one, by log events `sidelight.entry` with their trace, which the
-    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
-    #[must_use]
-    pub const fn detailed(mut self, rate: f64) -> Self {
-        self.detail = Detail::of(rate);
-        self
-    }
-
-    /// The name that was given.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Switches it on (as it is at first) or off.
-    pub fn set_enabled(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
-    }
+    settings!("waits and refusals", "Queue", "Queue::new(\"jobs\")");
 
     /// Looks at how full it is, every 100 ms while `of` lives. If `depth` panics, it is not asked again.
     /// At most 16 of a name, which are added up.
@@ -238,6 +222,14 @@ impl Queue {
     }
 
     /// Records a wait that was timed elsewhere.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// static JOBS: sidelight::Queue = sidelight::Queue::new("jobs");
+    ///
+    /// JOBS.waited(Duration::from_millis(40)); // as the broker says
+    /// ```
     pub fn waited(&self, duration: Duration) {
         if self.on.load(Ordering::Relaxed) {
             self.state().waited(duration);
@@ -455,6 +447,17 @@ impl Drop for Room {
 }
 
 /// Travels with an entry of a queue; see [`Queue::enqueued`].
+///
+/// ```
+/// static JOBS: sidelight::Queue = sidelight::Queue::new("jobs").capacity(1000);
+///
+/// let mut jobs = std::collections::VecDeque::new();
+/// jobs.push_back((JOBS.enqueued(), "resize"));
+/// for (ticket, job) in jobs.drain(..) {
+///     ticket.start(); // its wait ends here
+///     assert_eq!(job, "resize");
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropped, the entry counts as discarded"]
 pub struct Ticket {

@@ -17,6 +17,7 @@ use crate::meter::{Cell, Instruments};
 use crate::names;
 use crate::outcome::{OTHER, Outcome};
 use crate::probe::Ends;
+use crate::settings::settings;
 
 const PAIRS_MAX: usize = 64;
 /// Of one operation that was counted elsewhere.
@@ -103,24 +104,7 @@ impl Retry {
         self
     }
 
-    /// Tells of a part of the operations one by one, by log events `sidelight.entry` with their trace, which the
-    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
-    #[must_use]
-    pub const fn detailed(mut self, rate: f64) -> Self {
-        self.detail = Detail::of(rate);
-        self
-    }
-
-    /// The name that was given.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Switches it on (as it is at first) or off.
-    pub fn set_enabled(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
-    }
+    settings!("operations", "Retry", "Retry::new(\"stock.fetch\")");
 
     /// Starts one, before its first attempt.
     pub fn start(&self) -> Attempts<'_> {
@@ -134,6 +118,15 @@ impl Retry {
 
     /// Records one whose retries were counted elsewhere, and the time they waited in all: as long each, since nobody says
     /// otherwise, and without a reason.
+    ///
+    /// ```
+    /// use sidelight::{Outcome, Retry};
+    /// use std::time::Duration;
+    ///
+    /// static UPLOAD: Retry = Retry::new("upload");
+    ///
+    /// UPLOAD.record(Outcome::Ok, 2, Duration::from_secs(3)); // the third attempt succeeded, after waits of 3 s in all
+    /// ```
     pub fn record(&self, outcome: Outcome, retries: u32, waited: Duration) {
         self.with(|bound| {
             let told = retries.min(WAITS_TOLD_MAX);
@@ -197,6 +190,20 @@ impl Retry {
     }
 
     /// The same on a thread that may wait.
+    ///
+    /// ```
+    /// use sidelight::{Backoff, Retry};
+    /// use std::time::Duration;
+    ///
+    /// static STOCK: Retry = Retry::new("stock.fetch");
+    ///
+    /// let result: Result<u32, &str> = STOCK.run_blocking(
+    ///     &Backoff::new(Duration::from_millis(1)),
+    ///     || Err("gone"),
+    ///     |error| (*error == "busy").then_some("busy"), // nothing else is worth another attempt
+    /// );
+    /// assert_eq!(result, Err("gone"));
+    /// ```
     ///
     /// # Errors
     /// That of the last attempt.

@@ -112,6 +112,15 @@ impl<C> DerefMut for Tracked<C> {
 }
 
 /// The use of a connection; see [`Tracked::checkout`].
+///
+/// ```
+/// static MAIN: sidelight::Pool = sidelight::Pool::db("sqlite", "main");
+///
+/// let connection = MAIN.track("a connection");
+/// let using = connection.checkout();
+/// assert_eq!(connection.len(), 12); // ... a query
+/// drop(using); // the time of use is recorded, and it is idle
+/// ```
 #[derive(Debug)]
 #[must_use = "the connection is idle again when this is dropped"]
 pub struct Checkout {

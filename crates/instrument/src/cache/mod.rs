@@ -16,6 +16,7 @@ use crate::family::{Each, Family, sorted};
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
+use crate::settings::settings;
 
 pub use words::{CacheKind, CacheLevel, CacheResult, EvictReason, Found};
 
@@ -91,6 +92,13 @@ impl Cache {
     }
 
     /// Says what is in it.
+    ///
+    /// ```
+    /// use sidelight::{Cache, CacheKind};
+    ///
+    /// static SESSIONS: Cache = Cache::new("sessions").kind(CacheKind::Session);
+    /// # _ = SESSIONS.name();
+    /// ```
     #[must_use]
     pub const fn kind(mut self, kind: CacheKind) -> Self {
         self.kind = kind;
@@ -98,6 +106,11 @@ impl Cache {
     }
 
     /// Lookups are counted, not timed: 20 ns instead of 70.
+    ///
+    /// ```
+    /// static SYMBOLS: sidelight::Cache = sidelight::Cache::new("symbols").count_only().without_route();
+    /// # _ = SYMBOLS.get(|| Some(1));
+    /// ```
     #[must_use]
     pub const fn count_only(mut self) -> Self {
         self.timed = false;
@@ -108,14 +121,6 @@ impl Cache {
     #[must_use]
     pub const fn without_route(mut self) -> Self {
         self.routed = false;
-        self
-    }
-
-    /// Tells of a part of the lookups one by one, by log events `sidelight.entry` with their trace, which the
-    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
-    #[must_use]
-    pub const fn detailed(mut self, rate: f64) -> Self {
-        self.detail = Detail::of(rate);
         self
     }
 
@@ -143,18 +148,18 @@ impl Cache {
         cache
     }
 
-    /// The name that was given.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Switches it on (as it is at first) or off.
-    pub fn set_enabled(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
-    }
+    settings!("lookups", "Cache", "Cache::new(\"users\")");
 
     /// Looks up: `Some` is a hit, `None` a miss, `Err` an error.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// static USERS: sidelight::Cache = sidelight::Cache::new("users");
+    ///
+    /// let users = HashMap::from([(7, "ada")]);
+    /// assert_eq!(USERS.get(|| users.get(&7)), Some(&"ada"));
+    /// ```
     #[inline]
     pub fn get<T: Found>(&self, lookup: impl FnOnce() -> T) -> T {
         let mut one = self.lookup();
@@ -173,6 +178,15 @@ impl Cache {
     }
 
     /// Records a lookup that was timed elsewhere.
+    ///
+    /// ```
+    /// use sidelight::{Cache, CacheResult};
+    /// use std::time::Duration;
+    ///
+    /// static PAGES: Cache = Cache::new("pages");
+    ///
+    /// PAGES.record(CacheResult::Stale, Duration::from_micros(30));
+    /// ```
     pub fn record(&self, result: CacheResult, duration: Duration) {
         if self.on.load(Ordering::Relaxed) {
             self.record_with(result, Some(duration.as_secs_f64()));
@@ -180,6 +194,14 @@ impl Cache {
     }
 
     /// Counts entries that were let go.
+    ///
+    /// ```
+    /// use sidelight::{Cache, EvictReason};
+    ///
+    /// static PAGES: Cache = Cache::new("pages");
+    ///
+    /// PAGES.evicted(EvictReason::Ttl, 3);
+    /// ```
     pub fn evicted(&self, why: EvictReason, entries: u64) {
         if self.on.load(Ordering::Relaxed) {
             self.with(|bound| {

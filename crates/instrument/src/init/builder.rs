@@ -130,6 +130,24 @@ impl Init {
     }
 
     /// Hands OTLP requests to `to` instead of sending them.
+    ///
+    /// ```
+    /// use sidelight::init::{Deliver, Delivering, Signal};
+    ///
+    /// struct Counted(std::sync::mpsc::Sender<usize>);
+    ///
+    /// impl Deliver for Counted {
+    ///     fn deliver(&self, _: Signal, request: Vec<u8>) -> Delivering {
+    ///         let sent = self.0.send(request.len()).map_err(Into::into);
+    ///         Box::pin(async { sent })
+    ///     }
+    /// }
+    ///
+    /// let (sender, bytes) = std::sync::mpsc::channel();
+    /// let telemetry = sidelight::init("checkout").local().deliver(Counted(sender)).start()?;
+    /// # drop((telemetry, bytes));
+    /// # Ok::<(), sidelight::init::StartError>(())
+    /// ```
     pub fn deliver(mut self, to: impl Deliver) -> Self {
         self.deliver = Some(Arc::new(to));
         self
@@ -168,6 +186,15 @@ impl Init {
 
     /// An instance of its own that sets nothing of the process: no handles, no subscriber, no globals, no panic hook. Any
     /// number may exist, beside the one of the process; for tests and plugins.
+    ///
+    /// ```no_run
+    /// use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    ///
+    /// let plugin = sidelight::init("plugin").local().start()?; // handles of the process do not record here
+    /// plugin.tracer_provider().tracer("plugin").start("load").end();
+    /// plugin.shutdown()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn local(mut self) -> Self {
         self.local = true;
         self

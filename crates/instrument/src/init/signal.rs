@@ -18,6 +18,12 @@ impl Signal {
     pub const ALL: [Self; 3] = [Self::Metrics, Self::Traces, Self::Logs];
 
     /// `traces`, `metrics` or `logs`: the word in OTLP's HTTP paths.
+    ///
+    /// ```
+    /// use sidelight::init::Signal;
+    ///
+    /// assert_eq!(Signal::ALL.map(Signal::as_str), ["metrics", "traces", "logs"]);
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

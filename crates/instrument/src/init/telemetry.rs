@@ -169,6 +169,14 @@ impl Telemetry {
 
     /// Delivers what was recorded so far.
     ///
+    /// ```
+    /// # async fn example(telemetry: &sidelight::Telemetry) {
+    /// if let Err(error) = telemetry.flush().await {
+    ///     eprintln!("not everything was delivered: {error}");
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When that took longer than the bound, or the endpoint did not take it.
@@ -218,6 +226,12 @@ impl Telemetry {
 
     /// Delivers what was recorded when SIGTERM or SIGINT comes, then lets the signal do what it does by default: end the
     /// process. For programs that do not handle these signals themselves; those that do just drop the guard.
+    ///
+    /// ```no_run
+    /// let telemetry = sidelight::init("worker").start()?;
+    /// telemetry.install_signal_flush()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

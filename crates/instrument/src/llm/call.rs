@@ -42,6 +42,14 @@ pub fn embeddings(provider: Provider, model: &str) -> Request {
 }
 
 /// A call about to be made: see [`chat`].
+///
+/// ```
+/// use sidelight::llm::{self, Provider};
+///
+/// let request = llm::embeddings(Provider::OpenAi, "text-embedding-3-small");
+/// request.start().fail("rate_limited"); // the first attempt
+/// drop(request.start()); // and the second, a call of its own
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     provider: Provider,

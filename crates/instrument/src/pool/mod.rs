@@ -18,6 +18,7 @@ use crate::family::Family;
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
+use crate::settings::settings;
 use crate::tracked::Tracked;
 
 pub use request::{Opening, Waiting};
@@ -130,26 +131,25 @@ impl Pool {
         self
     }
 
-    /// Tells of a part of the ends of connections one by one, by log events `sidelight.entry` with their trace, which the
-    /// agent lists as entries: `rate` from 0 (as it is at first) to 1. Each costs about a microsecond.
-    #[must_use]
-    pub const fn detailed(mut self, rate: f64) -> Self {
-        self.detail = Detail::of(rate);
-        self
-    }
-
-    /// The name that was given.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Switches it on (as it is at first) or off. Connections that were opened before are followed to their end.
-    pub fn set_enabled(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
-    }
+    settings!(
+        "ends of connections",
+        "Pool",
+        "Pool::new(\"websocket\", \"peers\")",
+        "Connections that were opened before are followed to their end."
+    );
 
     /// A connection was opened; it is idle.
+    ///
+    /// ```
+    /// use sidelight::{CloseReason, Pool};
+    ///
+    /// static PEERS: Pool = Pool::new("websocket", "peers");
+    ///
+    /// let peer = PEERS.opened();
+    /// PEERS.used(peer);
+    /// PEERS.idle(peer);
+    /// PEERS.closed(peer, CloseReason::Done); // or PEERS.failed(peer, "reset")
+    /// ```
     pub fn opened(&self) -> ConnectionId {
         if self.on.load(Ordering::Relaxed) { self.state().opened() } else { ConnectionId::OFF }
     }
@@ -184,6 +184,15 @@ impl Pool {
     }
 
     /// Records the age of a connection that was followed elsewhere, at its end.
+    ///
+    /// ```
+    /// use sidelight::{CloseReason, Pool};
+    /// use std::time::Duration;
+    ///
+    /// static PEERS: Pool = Pool::new("websocket", "peers");
+    ///
+    /// PEERS.record(CloseReason::Idle, Duration::from_secs(90));
+    /// ```
     pub fn record(&self, why: CloseReason, age: Duration) {
         if self.on.load(Ordering::Relaxed) {
             self.state().ended(why, "", age);

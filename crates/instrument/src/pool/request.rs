@@ -34,6 +34,18 @@ impl Opening<'_> {
 }
 
 /// A request that waits for a connection; see [`Pool::waiting`]. The wait ends when this is dropped.
+///
+/// ```
+/// use sidelight::Pool;
+///
+/// static MAIN: Pool = Pool::db("postgresql", "main");
+///
+/// let waiting = MAIN.waiting();
+/// let free: Option<u32> = None; // what the pool had after its timeout
+/// if free.is_none() {
+///     waiting.timed_out();
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "the wait ends when it is dropped"]
 pub struct Waiting {

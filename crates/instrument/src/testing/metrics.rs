@@ -5,6 +5,20 @@ use std::fmt::Write;
 use super::sinks::Point;
 
 /// The series of a metric that have certain attributes.
+///
+/// ```
+/// use sidelight::Histogram;
+///
+/// static SIZE: Histogram<1> = Histogram::new("page.size").labels(["page"]).unit("By");
+///
+/// let captured = sidelight::testing::capture();
+/// SIZE.record(300.0, ["home"]);
+/// SIZE.record(500.0, ["cart"]);
+/// assert_eq!(captured.metric("page.size").series(), 2);
+/// let cart = captured.metric("page.size").attr("page", "cart");
+/// cart.assert_eq(500.0);
+/// cart.assert_count(1);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a match asserts nothing by itself"]
 pub struct MetricMatch {

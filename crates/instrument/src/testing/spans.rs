@@ -4,6 +4,16 @@ use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::SpanData;
 
 /// The spans of a name that have certain attributes.
+///
+/// ```
+/// let captured = sidelight::testing::capture();
+/// tracing::info_span!("order.place").in_scope(|| {
+///     tracing::info_span!("stock.reserve", item = "book", error.type = "sold_out").in_scope(|| {});
+/// });
+/// let reserved = captured.span("stock.reserve").attr("item", "book").child_of("order.place");
+/// reserved.assert_count(1);
+/// reserved.has_error("sold_out");
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a match asserts nothing by itself"]
 pub struct SpanMatch {
