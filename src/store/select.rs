@@ -137,6 +137,7 @@ impl<'a> Query<'a> {
 
     /// Whether a file of the window's days has a series.
     pub(super) fn is_on_disk(&mut self, of: Fingerprint) -> Result<bool, StoreError> {
+        self.go_on()?;
         let window = self.window;
         Ok(self.reader()?.labels(of, &window)?.is_some())
     }

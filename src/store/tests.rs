@@ -106,6 +106,29 @@ fn a_list_says_that_not_every_series_was_looked_at() {
 }
 
 #[test]
+fn a_list_of_what_may_be_on_disk_ends_when_it_is_told_to() {
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
+    for n in 0..300 {
+        let id = writer.series(&[("__name__", "up"), ("n", &n.to_string())], Kind::Float);
+        writer.append(id, T0, 1.0).unwrap();
+    }
+    // Each series is in memory, but with nothing of the time asked for: that may be on disk.
+    let (asked, before) = (std::cell::Cell::new(0), T0 - 60_000);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 350
+    };
+    let stopped = |error: StoreError| matches!(error, StoreError::Stopped);
+    let reading = store.reading(&stop);
+    assert!(stopped(reading.label_names(&[], 0, before, 9).unwrap_err()));
+    asked.set(0);
+    assert!(stopped(reading.label_values("n", &[], 0, before, 9).unwrap_err()));
+    asked.set(0);
+    assert!(stopped(reading.series(&[&[]], 0, before, 9).unwrap_err()));
+    assert_eq!(store.label_names(&[], 0, before, 9).unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn samples_are_selected_by_every_kind_of_matcher() {
     let Fixture { store, mut writer, directory: _directory } = open(|_| {});
     for (i, (host, zone)) in [("a", "x"), ("b", "x"), ("c", "")].into_iter().enumerate() {

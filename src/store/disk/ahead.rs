@@ -9,7 +9,7 @@
 //! read one at a time. Cost: 50 µs for each thread.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,15 +57,18 @@ impl Chunks {
         let mut chunks = Self::default();
         let transaction = connection.unchecked_transaction()?;
         for &fingerprint in series {
-            let from = chunks.pieces.len();
-            let mut fits = true;
-            pieces(connection, fingerprint, starts, &mut |piece| {
-                fits = fits && room.take(piece.bytes.len());
-                if fits {
-                    chunks.add(piece);
+            let (from, bytes) = (chunks.pieces.len(), chunks.bytes.len());
+            let flow = pieces(connection, fingerprint, starts, &mut |piece| {
+                if !room.take(piece.bytes.len()) {
+                    return ControlFlow::Break(());
                 }
+                chunks.add(piece);
+                ControlFlow::Continue(())
             })?;
-            if !fits {
+            if flow.is_break() {
+                room.give_back(chunks.bytes.len() - bytes);
+                chunks.pieces.truncate(from);
+                chunks.bytes.truncate(bytes);
                 break;
             }
             chunks.series.insert(fingerprint, from..chunks.pieces.len());
@@ -110,20 +113,25 @@ impl Room {
         let left = |left: usize| left.checked_sub(bytes);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
     }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
-/// Hands the chunks of a series that begin in `(starts.0, starts.1]` to `take`, in the order of their starts.
+/// Hands the chunks of a series that begin in `(starts.0, starts.1]` to `take`, in the order of their starts, until it
+/// breaks.
 pub(super) fn pieces(
     connection: &Connection,
     fingerprint: Fingerprint,
     starts: (i64, i64),
-    take: &mut dyn FnMut(Piece<'_>),
-) -> rusqlite::Result<()> {
+    take: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<()>> {
     let sql = "SELECT id FROM series WHERE fingerprint = ?";
     let id = connection
         .prepare_cached(sql)?
         .query_row([fingerprint.to_i64()], |row| row.get::<_, i64>(0));
-    let Some(id) = id.optional()? else { return Ok(()) };
+    let Some(id) = id.optional()? else { return Ok(ControlFlow::Continue(())) };
     let sql = "SELECT start, \"end\", encoding, bytes FROM chunk \
                WHERE series = ? AND start > ? AND start <= ? ORDER BY start";
     let mut statement = connection.prepare_cached(sql)?;
@@ -131,9 +139,11 @@ pub(super) fn pieces(
     while let Some(chunk) = chunks.next()? {
         let (start, end, encoding) = (chunk.get(0)?, chunk.get(1)?, chunk.get(2)?);
         let bytes = chunk.get_ref(3)?.as_blob()?;
-        take(Piece { start, end, encoding, bytes });
+        if take(Piece { start, end, encoding, bytes }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// A file, the connection to it if there is one, and what was made of it.

@@ -78,6 +78,9 @@ impl Catalog {
     pub(super) fn stretches(&self, after: i64, until: i64, looks: &Looks) -> Vec<Stretch> {
         let mut found: Vec<Stretch> = Vec::new();
         let days = Day::of(after.saturating_add(1))..=Day::of(until);
+        if days.is_empty() {
+            return found;
+        }
         let held = Tier::ALL.iter().flat_map(|&tier| self.days(tier).range(days.clone()));
         let held: BTreeSet<Day> = held.copied().collect();
         for day in held {
@@ -162,6 +165,14 @@ mod tests {
             names(stretch),
             ["rollup-1h-19700101.db", "rollup-1h-19700108.db", "rollup-1h-19700115.db"]
         );
+    }
+
+    #[test]
+    fn a_window_of_no_time_has_no_stretch() {
+        let looks = Looks { first: 0, step: 0, range: 0, lookback: 0, reads: Reads::Last };
+        for (after, until) in [(DAY, DAY), (2 * DAY, DAY), (i64::MAX, i64::MIN)] {
+            assert_eq!(catalog().stretches(after, until, &looks), []);
+        }
     }
 
     #[test]

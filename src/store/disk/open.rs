@@ -95,11 +95,7 @@ impl Disk {
             }
             opened => opened,
         };
-        opened.map_err(|trouble| match trouble {
-            Trouble::InUse => OpenError::InUse { path },
-            Trouble::Newer(found) => OpenError::Newer { path, found, known: file::SCHEMA_VERSION },
-            trouble => OpenError::Store(trouble.into_error("open", &path)),
-        })
+        opened.map_err(|trouble| open_error(path, trouble))
     }
 
     /// Up to when series have samples, as far as the newest two days say. A series past four times the limit
@@ -125,7 +121,7 @@ impl Disk {
         &self,
         keys: &[FileKey],
         quarantined: &mut Vec<PathBuf>,
-    ) -> Result<Catalog, StoreError> {
+    ) -> Result<Catalog, OpenError> {
         let mut catalog = Catalog::default();
         for &key in keys {
             let path = self.path(key);
@@ -135,12 +131,24 @@ impl Disk {
                 rolled_days(&path)
             };
             match days {
-                Ok(days) => days.into_iter().for_each(|day| catalog.insert(key.tier, day)),
+                Ok(days) => {
+                    // One that says to have another's days would be looked for in a file that may not be there.
+                    let own = days.into_iter().filter(|day| key.days().contains(&day.0));
+                    own.for_each(|day| catalog.insert(key.tier, day));
+                }
                 Err(Trouble::Unreadable(why)) => quarantined.extend(self.set_aside(&path, &why)),
-                Err(trouble) => return Err(trouble.into_error("open", &path)),
+                Err(trouble) => return Err(open_error(path, trouble)),
             }
         }
         Ok(catalog)
+    }
+}
+
+fn open_error(path: PathBuf, trouble: Trouble) -> OpenError {
+    match trouble {
+        Trouble::InUse => OpenError::InUse { path },
+        Trouble::Newer(found) => OpenError::Newer { path, found, known: file::SCHEMA_VERSION },
+        trouble => OpenError::Store(trouble.into_error("open", &path)),
     }
 }
 

@@ -12,7 +12,7 @@
 //! it be read again, by the catalog without that file. What was read ahead counts for as long as the catalog is the
 //! same one: every checkpoint replaces it before the head lets go.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(in crate::store) struct Reader<'a> {
     /// Whether a file of the plan was gone.
     gone: bool,
     open: BTreeMap<FileKey, Option<Opened>>,
-    plan: Option<(Window, Arc<[Planned]>)>,
+    plan: Option<Plan>,
     /// What was read ahead, and by which catalog.
     ahead: (Arc<Catalog>, BTreeMap<FileKey, Chunks>),
     rows: Vec<Row>,
@@ -57,6 +57,15 @@ pub(in crate::store) struct Reader<'a> {
 
 /// A stretch and the files that may hold it.
 type Planned = (Stretch, Vec<FileKey>);
+
+/// What is read for a window.
+#[derive(Clone, Debug)]
+struct Plan {
+    window: Window,
+    stretches: Arc<[Planned]>,
+    /// Every file, once.
+    files: Arc<[FileKey]>,
+}
 
 /// Where the samples of a histogram are further apart than the query looks.
 #[derive(Debug, Default)]
@@ -138,7 +147,7 @@ impl<'a> Reader<'a> {
         let mut seen = HashSet::new();
         let mut fresh = |of: Fingerprint| !known(of) && seen.insert(of);
         for _ in 0..ATTEMPTS_MAX {
-            for keys in self.files(window).chunks(ahead::THREADS) {
+            for keys in self.plan(window).files.chunks(ahead::THREADS) {
                 let all = |_, connection: &Connection| find::listed(connection, name);
                 let mut listed = self.together(keys, &all);
                 for &key in keys {
@@ -167,7 +176,7 @@ impl<'a> Reader<'a> {
         window: &Window,
     ) -> Result<Option<Labels>, StoreError> {
         let mut found = None;
-        for key in self.files(window) {
+        for &key in &*self.plan(window).files {
             self.attempt(key, |connection| {
                 found = find::labels(connection, fingerprint)?;
                 Ok(())
@@ -179,20 +188,11 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// Every file of the window, once.
-    fn files(&mut self, window: &Window) -> Vec<FileKey> {
-        let plan = self.plan(window);
-        let mut files: Vec<FileKey> = plan.iter().flat_map(|(_, files)| files).copied().collect();
-        files.sort_unstable();
-        files.dedup();
-        files
-    }
-
     /// Reads what the files hold of `series` in the window, for [`Reader::read`] to find. What does not fit, and what
     /// cannot be read, is left to that.
     pub(in crate::store) fn ahead(&mut self, series: &[Fingerprint], window: &Window) {
         let mut wanted: BTreeMap<FileKey, (i64, i64)> = BTreeMap::new();
-        for (stretch, files) in &*self.plan(window) {
+        for (stretch, files) in &*self.plan(window).stretches {
             let Stretch { after, until, .. } = around(stretch, i64::MAX);
             for &key in files {
                 let of_file = wanted.entry(key).or_insert((i64::MAX, i64::MIN));
@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Sparse, StoreError> {
         let mut sparse = Sparse::default();
         let (looks, depth) = (looks(window), Depth::of(window.reads));
-        for (stretch, files) in &*self.plan(window) {
+        for (stretch, files) in &*self.plan(window).stretches {
             let until = stretch.until.min(before_ms.saturating_sub(1));
             if until <= stretch.after {
                 continue;
@@ -297,15 +297,15 @@ impl<'a> Reader<'a> {
         Ok(sparse)
     }
 
-    /// The files of the window as they are now, stretch by stretch.
-    fn plan(&mut self, window: &Window) -> Arc<[Planned]> {
+    /// The files of the window as they are now.
+    fn plan(&mut self, window: &Window) -> Plan {
         self.gone = false;
         let current = self.disk.catalog();
-        if let Some((planned, plan)) = &self.plan
-            && planned == window
+        if let Some(plan) = &self.plan
+            && plan.window == *window
             && Arc::ptr_eq(&current, &self.catalog)
         {
-            return Arc::clone(plan);
+            return plan.clone();
         }
         self.catalog = current;
         let stretches = self.catalog.stretches(window.after, window.until, &looks(window));
@@ -313,9 +313,10 @@ impl<'a> Reader<'a> {
             let files = self.catalog.files(&stretch);
             (stretch, files)
         });
-        let plan: Arc<[_]> = planned.collect();
-        self.plan = Some((*window, Arc::clone(&plan)));
-        plan
+        let stretches: Arc<[Planned]> = planned.collect();
+        let files: BTreeSet<_> = stretches.iter().flat_map(|(_, files)| files).copied().collect();
+        let plan = Plan { window: *window, stretches, files: files.into_iter().collect() };
+        self.plan.insert(plan).clone()
     }
 
     fn read_file(
@@ -333,7 +334,7 @@ impl<'a> Reader<'a> {
         let mut corrupt = 0;
         let mut take = |piece: Piece<'_>| {
             let Piece { start, end, encoding, bytes } = piece;
-            let read = if encoding == ROWS {
+            let read = if encoding == ROWS && stretch.tier != Tier::Raw {
                 rollup::decode(bytes, start - 1, resolution, depth, &mut rows).is_ok()
             } else if end > wanted.after {
                 append(encoding, bytes, &wanted, into)
@@ -341,14 +342,20 @@ impl<'a> Reader<'a> {
                 true
             };
             corrupt += u64::from(!read);
+            ControlFlow::Continue(())
         };
         let inside = |piece: &Piece<'_>| piece.start > starts.0 && piece.start <= starts.1;
         let pieces = self.found_ahead(key).and_then(|chunks| chunks.of(fingerprint));
-        let ahead = pieces.map(|pieces| pieces.filter(inside).for_each(&mut take));
+        let ahead = pieces.map(|mut pieces| {
+            pieces.try_for_each(|piece| match inside(&piece) {
+                true => take(piece),
+                false => ControlFlow::Continue(()),
+            })
+        });
         let read = match ahead {
-            Some(()) => Ok(()),
+            Some(_) => Ok(()),
             None => self.attempt(key, |connection| {
-                ahead::pieces(connection, fingerprint, starts, &mut take)
+                ahead::pieces(connection, fingerprint, starts, &mut take).map(drop)
             }),
         };
         rows.retain(|row| row.at > wanted.after);
@@ -424,25 +431,36 @@ impl Drop for Reader<'_> {
 }
 
 /// Appends the samples of a chunk that are in the stretch and after what is there already: chunks of a
-/// day that was written twice may overlap. Whether it can be read.
+/// day that was written twice may overlap. Whether it can be read: else nothing is appended.
 pub(super) fn append(encoding: u8, bytes: &[u8], stretch: &Stretch, into: &mut Samples) -> bool {
     let floats = into.points.floats.len();
     let histograms = into.points.histograms.len();
     let classics = into.classics.rows.len();
-    let read = chunk::decode(encoding, bytes, into).is_ok();
+    if chunk::decode(encoding, bytes, into).is_err() {
+        into.points.floats.truncate(floats);
+        into.points.histograms.truncate(histograms);
+        into.classics.rows.truncate(classics);
+        return false;
+    }
     trim(&mut into.points.floats, floats, stretch, |(t, _)| *t);
     trim(&mut into.points.histograms, histograms, stretch, |(t, _)| *t);
     trim(&mut into.classics.rows, classics, stretch, |row| row.time_ms);
-    read
+    true
 }
 
-/// Removes from `samples`, of which those from `from` on are new, what does not belong there.
+/// Removes from `samples`, of which those from `from` on are new, what does not belong there or is out of order.
 fn trim<T>(samples: &mut Vec<T>, from: usize, stretch: &Stretch, time: impl Fn(&T) -> i64) {
     let last = from.checked_sub(1).and_then(|at| samples.get(at)).map_or(i64::MIN, &time);
-    let floor = last.max(stretch.after);
-    let fits = |sample: &T| time(sample) > floor && time(sample) <= stretch.until;
-    if !samples.get(from..).unwrap_or_default().iter().all(fits) {
+    let mut floor = last.max(stretch.after);
+    let fits = |floor: &mut i64, sample: &T| {
+        let t = time(sample);
+        let fits = t > *floor && t <= stretch.until;
+        *floor = if fits { t } else { *floor };
+        fits
+    };
+    let mut all = floor;
+    if !samples.get(from..).unwrap_or_default().iter().all(|sample| fits(&mut all, sample)) {
         let fresh = samples.split_off(from.min(samples.len()));
-        samples.extend(fresh.into_iter().filter(fits));
+        samples.extend(fresh.into_iter().filter(|sample| fits(&mut floor, sample)));
     }
 }

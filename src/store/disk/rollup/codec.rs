@@ -14,6 +14,7 @@
 
 use sidelight_promql::Reads;
 
+use super::super::layout::DAY;
 use super::row::Row;
 
 const VERSION: u8 = 1;
@@ -153,11 +154,27 @@ fn predictions<'a, C: Column>(
     kept.iter().zip(before).map(|(slot, before)| C::predict(slot, before))
 }
 
-/// Reads what [`encode`] wrote, as far as `depth`; other columns are zero.
+/// Appends what [`encode`] wrote to `rows`, as far as `depth`; other columns are zero. The rows ascend, are of the day that
+/// begins at `origin`, and have a sample each.
 ///
 /// # Errors
-/// [`Corrupt`]: these are no rows.
+/// [`Corrupt`]: these are no rows. Nothing is appended.
 pub(in crate::store) fn decode(
+    bytes: &[u8],
+    origin: i64,
+    resolution: i64,
+    depth: Depth,
+    rows: &mut Vec<Row>,
+) -> Result<(), Corrupt> {
+    let from = rows.len();
+    let taken = take_rows(bytes, origin, resolution, depth, rows);
+    if taken.is_err() {
+        rows.truncate(from);
+    }
+    taken
+}
+
+fn take_rows(
     mut bytes: &[u8],
     origin: i64,
     resolution: i64,
@@ -174,8 +191,13 @@ pub(in crate::store) fn decode(
     }
     let from = rows.len();
     let mut expected = origin.wrapping_add(resolution);
+    let (mut before, end) = (origin, origin.saturating_add(DAY));
     for _ in 0..len {
         let at = expected.wrapping_add(zigzag(input)?);
+        if at <= before || at > end {
+            return Err(Corrupt);
+        }
+        before = at;
         expected = at.wrapping_add(resolution);
         let zero = 0.0;
         let (first, last, min, max, sum) = (zero, zero, zero, zero, zero);
@@ -187,7 +209,8 @@ pub(in crate::store) fn decode(
     for row in rows.iter_mut() {
         count = count.wrapping_add(zigzag(input)?);
         row.ended = count & 1 == 1;
-        row.count = u32::try_from(count >> 1).map_err(|_| Corrupt)?;
+        let samples = u32::try_from(count >> 1).ok().filter(|&samples| samples > 0);
+        row.count = samples.ok_or(Corrupt)?;
     }
     take_column::<Last>(rows, input)?;
     if depth == Depth::Last {
@@ -325,6 +348,7 @@ fn take(input: &mut &[u8]) -> Result<u8, Corrupt> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::points::{Looks, densify, samples};
     use super::super::row::Roller;
     use super::*;
 
@@ -390,18 +414,64 @@ mod tests {
         }
     }
 
-    #[test]
-    fn no_bytes_make_it_panic() {
-        let mut rows = Vec::new();
-        let mut bytes = Vec::new();
-        encode(&day(60_000, |nth| nth as f64 / 7.0), 0, RESOLUTION, &mut bytes);
-        for end in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..end], 0, RESOLUTION, Depth::All, &mut rows), Err(Corrupt));
+    /// Does what a query does with bytes.
+    fn query(bytes: &[u8], reads: Reads) -> Result<(), Corrupt> {
+        let kept = day(60_000, |nth| nth as f64)[0];
+        let mut rows = vec![kept];
+        let decoded = decode(bytes, DAY, RESOLUTION, Depth::of(reads), &mut rows);
+        assert!(decoded.is_ok() || rows == [kept]);
+        let mut points = Vec::new();
+        samples(&rows, RESOLUTION, reads, &mut points);
+        assert!(points.is_sorted_by(|a, b| a.0 < b.0));
+        for (step, range) in [(0, 0), (60_000, 0), (0, 60_000), (60_000, 300_000), (90_000, 60_000)]
+        {
+            let looks = Looks { first: DAY + 600_000, step, range, lookback: 300_000, reads };
+            densify(&points, &looks, RESOLUTION, (DAY, DAY + 7_200_000), &mut Vec::new());
         }
-        for at in 0..bytes.len() {
-            bytes[at] ^= 0xa5;
-            drop(decode(&bytes, 0, RESOLUTION, Depth::All, &mut rows));
-            bytes[at] ^= 0xa5;
+        decoded
+    }
+
+    #[test]
+    fn no_bytes_make_decoding_or_a_query_of_what_they_are_panic() {
+        let day: Vec<_> = day(60_000, |nth| nth as f64 / 7.0).into_iter().take(12).collect();
+        let tomorrow: Vec<_> = day.iter().map(|row| Row { at: row.at + DAY, ..*row }).collect();
+        let mut bytes = Vec::new();
+        encode(&tomorrow, DAY, RESOLUTION, &mut bytes);
+        use Reads::{Average, Count, Every, Increase, Last, Line, Max, Min, Sum};
+        for reads in [Average, Count, Every, Increase, Last, Line, Max, Min, Sum] {
+            assert_eq!(query(&bytes, reads), Ok(()));
+            for end in 0..bytes.len() {
+                let whole = Depth::of(reads) == Depth::All;
+                assert!(query(&bytes[..end], reads) == Err(Corrupt) || !whole, "{end}");
+            }
+            for (at, flip) in
+                (0..bytes.len()).flat_map(|at| [0xa5, 0x01, 0x40].map(|flip| (at, flip)))
+            {
+                bytes[at] ^= flip;
+                drop(query(&bytes, reads));
+                bytes[at] ^= flip;
+            }
+        }
+    }
+
+    #[test]
+    fn rows_without_samples_out_of_order_or_of_another_day_are_none() {
+        let row = day(60_000, |nth| nth as f64)[0];
+        let is_fine = |rows: &[Row]| {
+            let (mut bytes, mut back) = (Vec::new(), Vec::new());
+            encode(rows, 0, RESOLUTION, &mut bytes);
+            let decoded = decode(&bytes, 0, RESOLUTION, Depth::Last, &mut back).is_ok();
+            assert_eq!(back.len(), if decoded { rows.len() } else { 0 });
+            decoded
+        };
+        let at = |at| Row { at, ..row };
+        assert!(is_fine(&[at(1), at(DAY)]));
+        assert!(!is_fine(&[Row { count: 0, ..row }]));
+        for rows in [[at(5), at(5)], [at(6), at(5)], [at(0), at(5)], [at(5), at(DAY + 1)]] {
+            assert!(!is_fine(&rows), "{rows:?}");
+        }
+        for far in [i64::MIN, i64::MIN + 1, i64::MAX] {
+            assert!(!is_fine(&[at(far)]) && !is_fine(&[at(5), at(far)]), "{far}");
         }
     }
 
@@ -409,7 +479,7 @@ mod tests {
         #[test]
         fn every_value_comes_back_to_what_is_promised(
             values in prop::collection::vec(
-                (1..900_000_i64, prop_oneof![
+                (1..860_000_i64, prop_oneof![
                     any::<f64>(),
                     (-1000..1000_i32).prop_map(f64::from),
                     Just(0.1),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | growth of a counter | two per window on the line between neighbours, bucket by bucket; from zero after a reset |
 //! | a line, or every sample | none |
-//! | anything else, and gauges | the last known one at each evaluation, held over one missing row |
+//! | anything else, and gauges | the last known one in each window, held over one missing row |
 //!
 //! A bucket on the line never falls from one point to the next, so no reset is seen where there was none.
 
@@ -23,13 +23,14 @@ pub(in crate::store) fn densify_histograms(
     samples: &[Sample],
     looks: &Looks,
     resolution: i64,
-    (after, until): (i64, i64),
+    span: (i64, i64),
     out: &mut Vec<Sample>,
 ) {
     if matches!(looks.reads, Reads::Line | Reads::Every) {
         return;
     }
-    for t in looks.times(after, until) {
+    // What is held is a sample to functions that count and sum: one in each window.
+    for t in looks.times(span, looks.apart()) {
         let next = samples.partition_point(|(at, _)| *at < t);
         let later = samples.get(next).filter(|(_, histogram)| !histogram.is_stale());
         let earlier = next.checked_sub(1).and_then(|at| samples.get(at));
@@ -42,8 +43,7 @@ pub(in crate::store) fn densify_histograms(
             }
             (_, Some((_, later))) if is_growth(looks, later) => None,
             (Some((at, histogram)), _) if !is_growth(looks, histogram) => {
-                let held = t - at <= resolution + looks.lookback.max(resolution);
-                held.then(|| unhinted(histogram))
+                (t - at <= looks.held(resolution)).then(|| unhinted(histogram))
             }
             _ => None,
         };
@@ -140,5 +140,28 @@ mod tests {
         let out = dense(Reads::Increase, &samples[1..]);
         assert!(out.iter().all(|(_, histogram)| histogram.reset_hint == ResetHint::Gauge));
         assert!(!out.is_empty());
+    }
+    #[test]
+    fn windows_that_overlap_hold_one_histogram_each_and_the_two_of_a_line() {
+        let samples = [0, 1, 2, 3, 4].map(|hours| sample(hours, [hours as f64, 1.0]));
+        for (step, range) in
+            [(600_000, 1_800_000), (60_000, HOUR), (7_000, 30_000), (HOUR, 300_000)]
+        {
+            for (reads, wanted) in [
+                (Reads::Sum, 1),
+                (Reads::Count, 1),
+                (Reads::Average, 1),
+                (Reads::Last, 1),
+                (Reads::Increase, 2),
+            ] {
+                let looks = Looks { first: HOUR, step, range, lookback: 0, reads };
+                let mut out = Vec::new();
+                densify_histograms(&samples, &looks, HOUR, (0, 4 * HOUR), &mut out);
+                for end in (0..50).map(|nth| HOUR + nth * step).filter(|end| *end < 4 * HOUR) {
+                    let inside = out.iter().filter(|(t, _)| *t > end - range && *t <= end).count();
+                    assert_eq!(inside, wanted, "{reads:?} {step} {range} {end}");
+                }
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use sidelight_promql::source::is_stale;
 pub(in crate::store) struct Row {
     /// The time of the last sample that is no staleness marker.
     pub(in crate::store) at: i64,
-    /// How many samples there were.
+    /// How many samples there were, at least one.
     pub(in crate::store) count: u32,
     /// Whether the series was marked stale after the last of them.
     pub(in crate::store) ended: bool,

@@ -1,6 +1,8 @@
 //! What is read ahead, against what is read one at a time.
 
-use super::super::ahead::{Chunks, Room};
+use std::ops::ControlFlow;
+
+use super::super::ahead::{self, Chunks, Room};
 use super::super::layout::{Day, FileKey, Tier};
 use super::*;
 
@@ -106,6 +108,27 @@ fn what_there_is_no_room_for_is_left_out_whole() {
     let some = Chunks::read(&opened.connection, &asked, starts, &room).unwrap();
     let found: Vec<_> = asked.iter().map(|&of| bytes(&some, of)).collect();
     assert_eq!(found, [Some(sizes[0]), None, None]);
+    // What was begun takes no room: there is some for what needs less.
+    let half = (START, START + 2 * DAY + 12 * HOUR);
+    let rest = Chunks::read(&opened.connection, &asked[1..2], half, &room).unwrap();
+    assert!(bytes(&rest, asked[1]).is_some_and(|size| 0 < size && size < sizes[1]));
+}
+
+#[test]
+fn nothing_is_read_behind_what_there_is_no_room_for() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = four_days(&setup, &disk);
+    let opened = disk.open_to_read(FileKey::of(Tier::Raw, Day::of(START + 3 * DAY))).unwrap();
+    let starts = (START, START + 4 * DAY);
+    for (most, flow) in [(1, ControlFlow::Break(())), (usize::MAX, ControlFlow::Continue(()))] {
+        let mut taken = 0;
+        let ended = ahead::pieces(&opened.connection, series[0].fingerprint, starts, &mut |_| {
+            taken += 1;
+            if taken < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        assert_eq!((ended.unwrap(), taken == 1), (flow, most == 1));
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use super::super::read::ROWS;
+use super::super::rollup::{self, Roller};
 use super::*;
 
 /// A store with a day of samples.
@@ -180,4 +182,95 @@ fn a_day_with_late_samples_is_rolled_up_again_when_the_disk_takes_again() {
     commit(&disk, 3, now + 2, &[up.record(&[], b"")]).unwrap();
     tend(&disk);
     assert_eq!(rows(), 21);
+}
+
+/// Replaces every chunk of a file.
+fn spoil_chunks(path: &Path, encoding: u8, bytes: &[u8]) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let sql = "UPDATE chunk SET encoding = ?, bytes = ?";
+    assert!(connection.execute(sql, (encoding, bytes)).unwrap() > 0);
+}
+
+#[test]
+fn rows_in_a_file_of_samples_are_left_out_and_counted() {
+    let (setup, up) = filled();
+    let mut roller = Roller::new(HOUR);
+    (1..1_000).for_each(|minute| roller.push(START + minute * 60_000, 1.0));
+    let mut bytes = Vec::new();
+    rollup::encode(roller.rows(), START, HOUR, &mut bytes);
+    spoil_chunks(&setup.path(DAY_FILE), ROWS, &bytes);
+    let (disk, _) = setup.open();
+    for reads in [Reads::Last, Reads::Increase, Reads::Average, Reads::Count] {
+        let window = Window { reads, ..window(START, START + DAY) };
+        assert_eq!(floats(&disk, &up, &window), []);
+    }
+    assert!(setup.count("sidelight_store_corrupt_chunks") > 0);
+}
+
+#[test]
+fn a_damaged_chunk_of_rows_is_left_out_whatever_is_asked_of_it() {
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    commit(&disk, 2, START + DAY + 3 * HOUR, &[up.record(&[], b"")]).unwrap();
+    tend(&disk);
+    drop(disk);
+    for name in ["metrics-20261120.db", "rollup-1h-20261119.db"] {
+        fs::remove_file(setup.path(name)).unwrap();
+    }
+    let rows = setup.path("rollup-5m-20261120.db");
+    let connection = rusqlite::Connection::open(&rows).unwrap();
+    let bytes: Vec<u8> =
+        connection.query_row("SELECT bytes FROM chunk", [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let (whole, half) = (&bytes[..], &bytes[..bytes.len() / 8]);
+    // Among the counts, and among the values.
+    for (bytes, is_there) in [(whole, true), (&bytes[..300], false), (half, false)] {
+        spoil_chunks(&rows, ROWS, bytes);
+        let (disk, _) = setup.open();
+        for reads in [Reads::Last, Reads::Line, Reads::Increase, Reads::Average, Reads::Count] {
+            for range in [300_000, HOUR] {
+                let window = Window { reads, range, ..window(START, START + DAY) };
+                assert_eq!(floats(&disk, &up, &window).is_empty(), !is_there, "{reads:?} {range}");
+            }
+        }
+        assert_eq!(setup.count("sidelight_store_corrupt_chunks") > 0, !is_there);
+    }
+}
+
+#[test]
+fn samples_of_a_damaged_chunk_that_go_back_in_time_are_left_out() {
+    let (setup, up) = filled();
+    let mut samples = Samples::default();
+    let times = [1, 2, 5, 3, 4, 6, 6, 7].map(|minute| START + minute * 60_000);
+    samples.points.floats.extend(times.map(|t| (t, 1.0)));
+    let [chunk] = &chunk::encode(&samples)[..] else { panic!("one chunk") };
+    spoil_chunks(&setup.path(DAY_FILE), chunk.encoding, &chunk.bytes);
+    let (disk, _) = setup.open();
+    let read = floats(&disk, &up, &window(START, START + DAY));
+    let minutes: Vec<_> = read.iter().map(|(t, _)| (t - START) / 60_000).collect();
+    assert_eq!(minutes, [1, 2, 5, 6, 7]);
+    // One that ends early is no half of a chunk.
+    spoil_chunks(&setup.path(DAY_FILE), chunk.encoding, &chunk.bytes[..chunk.bytes.len() - 2]);
+    assert_eq!(floats(&disk, &up, &window(START, START + DAY)), []);
+}
+
+#[test]
+fn days_that_a_file_of_rows_cannot_have_are_not_looked_for() {
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    commit(&disk, 2, START + DAY + 3 * HOUR, &[up.record(&[], b"")]).unwrap();
+    tend(&disk);
+    let asked = Window { step: HOUR, ..window(START - 9 * DAY, START + 30 * DAY) };
+    let before = floats(&disk, &up, &asked);
+    drop(disk);
+    for name in ["rollup-5m-20261120.db", "rollup-1h-20261119.db"] {
+        let connection = rusqlite::Connection::open(setup.path(name)).unwrap();
+        let sql = "INSERT INTO rolled VALUES (?, 0, 0, 1)";
+        let today = i32::try_from(START / DAY).unwrap();
+        for day in [i32::MIN, i32::MAX, today - 8, today + 9] {
+            connection.execute(sql, [day]).unwrap();
+        }
+    }
+    let (disk, _) = setup.open();
+    assert_eq!(floats(&disk, &up, &asked), before);
 }

@@ -123,6 +123,25 @@ fn a_full_disk_and_another_process_may_pass_and_a_disk_that_fails_is_to_be_mende
 }
 
 #[test]
+fn a_day_file_that_another_process_has_is_in_use_which_may_pass() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    let sealed = chunks(START, START + HOUR, 60_000, |_| 1.0);
+    commit(&disk, 1, START + DAY + 3 * HOUR, &[up.record(&sealed, b"")]).unwrap();
+    tend(&disk);
+    drop(disk);
+    let path = setup.path("rollup-5m-20261120.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT").unwrap();
+    let error = setup.try_open().unwrap_err();
+    assert!(matches!(&error, OpenError::InUse { path: of } if *of == path), "{error}");
+    assert!(error.may_pass());
+    drop(other);
+    setup.open();
+}
+
+#[test]
 fn two_processes_cannot_write_one_store() {
     let setup = Setup::new();
     let (disk, _) = setup.open();
