@@ -3,9 +3,10 @@
 //!
 //! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
 //! reply may take to be made and to move while being sent; two queries and two other replies being made at once, and
-//! two of more than [`LARGE_BYTES`] being sent. Who does not read holds up nobody whose reply is small. Only queries and
-//! silences read a request body, of at most [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose
-//! body stays unread. A failed accept never ends the listener.
+//! two of more than [`LARGE_BYTES`] being sent. A third large one waits [`LARGE_WAIT`] for these, which is as long as who
+//! does not read can hold up anybody whose reply is small. Only queries and silences read a request body, of at most
+//! [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose body stays unread. A failed accept never
+//! ends the listener.
 
 use std::convert::Infallible;
 use std::io;
@@ -43,6 +44,8 @@ use crate::telemetry::desc;
 const LARGE_REPLIES_MAX: usize = 2;
 /// … and above so much a reply is one. Below, those of all connections together are some megabytes.
 const LARGE_BYTES: usize = 64 << 10;
+/// How long one that was made waits for others to be sent, while it keeps the next from being made.
+const LARGE_WAIT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 /// Queries being evaluated at once, or waiting to be sent.
 const QUERIES_MAX: usize = 2;
 /// Other replies being made at once, or waiting to be sent.
@@ -211,7 +214,7 @@ impl Shared {
                 Answer::Probe(probe) => probe(&self.sources).encoded(headers).into_response(None),
                 Answer::Reload => routes::reload(&self.sources.control).await.into_response(None),
                 Answer::Quit => routes::quit(&self.sources.control).into_response(None),
-                Answer::Read(read) => self.read(read, headers.clone()).await,
+                Answer::Read(read) => self.read(read, headers).await,
                 Answer::Ask(handler) => self.ask(handler, open, head, body).await,
                 Answer::Query(handler) => {
                     self.query((handler, &self.queries), route.path, open, head, body).await
@@ -229,27 +232,27 @@ impl Shared {
     }
 
     /// Answers on a blocking thread, for as long as this future is awaited.
-    async fn read(&self, read: Read, headers: HeaderMap) -> Response<Chunks> {
+    async fn read(&self, read: Read, headers: &HeaderMap) -> Response<Chunks> {
         let sources = self.sources.clone();
         let patience = Patience::default();
         let waiting = patience.clone();
         // Dropped with this future, when the client goes or the time is over.
         let _abandon = patience.abandon_on_drop();
         let stop = move || waiting.ended();
-        let asked = headers.clone();
-        self.made(&self.replies, &headers, move || read(&sources, &asked, &stop)).await
+        self.made(&self.replies, headers, move |asked| read(&sources, asked, &stop)).await
     }
 
-    /// Makes a reply on a blocking thread with one of `permits`, and gives that back once there is room to send it.
+    /// Makes a reply of the request's headers on a blocking thread with one of `permits`, and gives that back once there is
+    /// room to send it, or there was none for too long.
     async fn made(
         &self,
         permits: &Arc<Semaphore>,
         headers: &HeaderMap,
-        make: impl FnOnce() -> Reply + Send + 'static,
+        make: impl FnOnce(&HeaderMap) -> Reply + Send + 'static,
     ) -> Response<Chunks> {
         let making = Arc::clone(permits).acquire_owned().await.ok();
         let asked = headers.clone();
-        let made = move || (make().encoded(&asked), making);
+        let made = move || (make(&asked).encoded(&asked), making);
         let (reply, making) = match tokio::task::spawn_blocking(made).await {
             Ok(made) => made,
             Err(error) => {
@@ -259,7 +262,13 @@ impl Shared {
             }
         };
         let sending = if reply.len() > LARGE_BYTES {
-            Arc::clone(&self.large).acquire_owned().await.ok()
+            let room = Arc::clone(&self.large).acquire_owned();
+            let Ok(room) = tokio::time::timeout(LARGE_WAIT, room).await else {
+                let message = "other large replies are not read: ask again, or for less";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return Reply::error(status, "busy", message).into_response(None);
+            };
+            room.ok()
         } else {
             None
         };
@@ -275,7 +284,7 @@ impl Shared {
         head: &Parts,
         body: Incoming,
     ) -> Response<Chunks> {
-        let (headers, method) = (head.headers.clone(), head.method.clone());
+        let method = head.method.clone();
         let Ok(read) = Limited::new(body, ASKED_BYTES_MAX).collect().await else {
             let message = format!("a body has at most {ASKED_BYTES_MAX} bytes");
             let reply = Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message);
@@ -285,7 +294,7 @@ impl Shared {
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = alerts::Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
         let sources = self.sources.clone();
-        self.made(&self.replies, &headers, move || {
+        self.made(&self.replies, &head.headers, move |_| {
             alerts::answer(handler, &sources, &method, &asked)
         })
         .await
@@ -301,9 +310,8 @@ impl Shared {
         head: &Parts,
         body: Incoming,
     ) -> Response<Chunks> {
-        let headers = head.headers.clone();
         let refuse = |failure: Failure| failure.into_reply().into_response(None);
-        let form = match form(&headers, body).await {
+        let form = match form(&head.headers, body).await {
             Ok(form) => form,
             Err(failure) => return refuse(failure),
         };
@@ -320,7 +328,7 @@ impl Shared {
         let waiting = patience.clone();
         let sources = self.sources.clone();
         let (open, now) = (open.to_owned(), sources.clock.unix_nano());
-        let evaluated = self.made(permits, &headers, move || {
+        let evaluated = self.made(permits, &head.headers, move |_| {
             let call = Call {
                 sources: &sources,
                 store: &store,

@@ -134,9 +134,8 @@ fn operation(route: &Route, post: bool) -> Value {
         operation.insert("parameters".to_owned(), json!(parameters));
     }
     let content = match view {
-        Some(_) if route.path.ends_with(".csv") => json!({ "text/csv": {} }),
+        _ if route.path.ends_with(".csv") => json!({ "text/csv": {} }),
         Some(view) => json!({ "application/json": { "schema": schema(view) } }),
-        None if route.path.ends_with(".csv") => json!({ "text/csv": {} }),
         None => json!({}),
     };
     if route.path == SILENCES && post {

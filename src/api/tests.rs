@@ -368,7 +368,9 @@ fn docs_api_md_lists_every_route() {
         `stddev_over_time`, `stdvar_over_time`, `mad_over_time`, `changes`, `resets`, `idelta`, \
         `double_exponential_smoothing`, `ts_of_min_over_time` and `ts_of_max_over_time` cannot be known from rows: a window \
         with one has no answer, and an info says so. Of histograms one in five minutes or an hour is kept, and is as any \
-        sample.\n\n\
+        sample. Where windows are shorter than two rows, the buckets, sum and count of a classic one are as other series; of \
+        native ones `rate` and `increase` are those of the line between two, `delta` and what cannot be known from rows \
+        have no answer and no info, and everything else means the last one known, once in each window.\n\n\
         | method | path | access | what |\n|---|---|---|---|\n"
         .to_owned();
     for route in routes::routes() {

@@ -21,7 +21,6 @@ type agent struct {
 	directory string
 	otlp      string
 	admin     string
-	token     string
 }
 
 func startAgent(ctx context.Context, binary string) (*agent, error) {
@@ -61,7 +60,6 @@ admin: {endpoint: "127.0.0.1:%d", token_file: %q}
 		directory: directory,
 		otlp:      fmt.Sprintf("http://127.0.0.1:%d/v1/metrics", ports[1]),
 		admin:     fmt.Sprintf("http://127.0.0.1:%d", ports[2]),
-		token:     token,
 	}
 	if err := agent.becomesReady(ctx); err != nil {
 		said := agent.said()

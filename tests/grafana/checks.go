@@ -26,7 +26,7 @@ func checks(agent *agent) []check {
 			return refused(ctx, newSource(agent.admin, "", "POST"))
 		}},
 		{"all of it works with GET", func(ctx context.Context, _ *source, end time.Time) error {
-			source := newSource(agent.admin, agent.token, "GET")
+			source := newSource(agent.admin, token, "GET")
 			if err := healthy(ctx, source, end); err != nil {
 				return err
 			}

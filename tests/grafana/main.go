@@ -42,7 +42,7 @@ func run(binary, dashboards string) (int, error) {
 	if err := send(ctx, agent.otlp, end); err != nil {
 		return 0, err
 	}
-	source := newSource(agent.admin, agent.token, "POST")
+	source := newSource(agent.admin, token, "POST")
 	if err := arrived(ctx, source, end); err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, agent.said())
 	}

@@ -47,9 +47,10 @@ type query struct {
 	format   string
 	legend   string
 	over     time.Duration
-	// points is the width of the panel.
-	points int64
 }
+
+// points is the width of a panel.
+const points = 1000
 
 // ask gives the frames that a panel draws.
 func (s *source) ask(ctx context.Context, asked query) (data.Frames, error) {
@@ -64,12 +65,9 @@ func (s *source) respond(ctx context.Context, asked query) (backend.DataResponse
 	if asked.over == 0 {
 		asked.over = 10 * time.Minute
 	}
-	if asked.points == 0 {
-		asked.points = 1000
-	}
 	model, err := json.Marshal(map[string]any{
 		"refId": "A", "expr": asked.expr, "instant": asked.instant, "range": !asked.instant, "exemplar": asked.exemplar,
-		"format": asked.format, "legendFormat": asked.legend, "intervalMs": step.Milliseconds(), "maxDataPoints": asked.points,
+		"format": asked.format, "legendFormat": asked.legend, "intervalMs": step.Milliseconds(), "maxDataPoints": points,
 	})
 	if err != nil {
 		return backend.DataResponse{}, err
@@ -77,7 +75,7 @@ func (s *source) respond(ctx context.Context, asked query) (backend.DataResponse
 	answered, err := s.service.QueryData(ctx, &backend.QueryDataRequest{
 		PluginContext: s.context,
 		Queries: []backend.DataQuery{{
-			RefID: "A", JSON: model, Interval: step, MaxDataPoints: asked.points,
+			RefID: "A", JSON: model, Interval: step, MaxDataPoints: points,
 			TimeRange: backend.TimeRange{From: asked.to.Add(-asked.over), To: asked.to},
 		}},
 	})

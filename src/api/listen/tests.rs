@@ -54,6 +54,32 @@ async fn two_clients_that_do_not_read_hold_up_nobody_whose_reply_is_small() {
 }
 
 #[tokio::test]
+async fn four_clients_of_large_replies_that_two_do_not_read_hold_up_nobody_whose_reply_is_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut sources, _control) = sources(Some(kept(directory.path())));
+    sources.rejected = Arc::new(|| "x".repeat(MUCH));
+    let api = Arc::new(listening(|_| {}, sources).await);
+    let path = "/api/sidelight/v1/rejected";
+    let held = [stalled(&api, path).await, stalled(&api, path).await];
+    let asked = [(); 2].map(|()| {
+        let api = Arc::clone(&api);
+        tokio::spawn(async move { ask(&api, &format!("GET {path}"), "").await })
+    });
+    for path in ["/api/sidelight/v1/status", "/api/v1/status/buildinfo", "/api/v1/alerts"] {
+        let line = format!("GET {path}");
+        let answered = tokio::time::timeout(SOON, ask(&api, &line, "")).await;
+        assert_eq!(answered.expect(path).0, 200, "{path}");
+    }
+    for asked in asked {
+        let (status, _, body) = tokio::time::timeout(SOON, asked).await.unwrap().unwrap();
+        assert_eq!(status, 503);
+        assert!(String::from_utf8(body).unwrap().contains("\"busy\""));
+    }
+    assert_eq!(api.shared.replies.available_permits(), REPLIES_MAX);
+    drop(held);
+}
+
+#[tokio::test]
 async fn a_health_check_and_the_list_of_alerts_do_not_wait_for_queries() {
     let directory = tempfile::tempdir().unwrap();
     let (sources, _control) = sources(Some(kept(directory.path())));

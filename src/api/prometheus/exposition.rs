@@ -2,7 +2,8 @@
 //! times.
 //!
 //! Native histograms have no form in either format: `/federate` leaves them out, as Prometheus does, and
-//! `/metrics` shows their sum and count as a summary. Names beyond `[a-zA-Z_:][a-zA-Z0-9_:]*` are quoted as
+//! `/metrics` shows their sum and count as a summary or, beside a classic histogram of the name, as a histogram with the
+//! bucket `+Inf`. Names beyond `[a-zA-Z_:][a-zA-Z0-9_:]*` are quoted as
 //! Prometheus 3 writes them.
 //!
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0.
@@ -177,7 +178,7 @@ fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Exposition) {
     // Where there are both, it is the classic histogram that has buckets to show.
     let counted: BTreeSet<_> = samples
         .iter()
-        .filter(|sample| of_family(name, sample) == Some("_count"))
+        .filter(|sample| native && of_family(name, sample) == Some("_count"))
         .map(|sample| Order::of(&sample.labels).rest)
         .collect();
     for sample in samples.iter().filter(|sample| belongs(name, kind, sample)) {

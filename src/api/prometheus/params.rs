@@ -99,12 +99,20 @@ impl Params {
 
     /// The matchers of every `match[]`.
     pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
+        self.parsed_selectors(Failure::BadData)
+    }
+
+    /// The same; `failure` is that of one that selects nothing in particular.
+    fn parsed_selectors(
+        &self,
+        failure: impl Fn(String) -> Failure,
+    ) -> Result<Vec<Vec<Matcher>>, Failure> {
         let parse = |text| {
             let matchers =
                 parse_selector(text).map_err(|error| Failure::parameter("match[]", error))?;
             if matchers.iter().all(|matcher| matcher.matches("")) {
-                let why = "must contain at least one non-empty matcher";
-                return Err(Failure::BadData(format!("match[] {why}")));
+                let why = "match[] must contain at least one non-empty matcher";
+                return Err(failure(why.to_owned()));
             }
             Ok(matchers)
         };
@@ -118,12 +126,7 @@ impl Params {
     /// The matchers of every `match[]`, of which there must be one.
     pub(super) fn required_selectors(&self) -> Result<Vec<Vec<Matcher>>, Failure> {
         // As Prometheus words it for series, and not for labels.
-        let selectors = self.selectors().map_err(|failure| match failure {
-            Failure::BadData(why) if why.starts_with("match[]") => {
-                Failure::parameter("match[]", why)
-            }
-            other => other,
-        })?;
+        let selectors = self.parsed_selectors(|why| Failure::parameter("match[]", why))?;
         if selectors.is_empty() {
             return Err(Failure::BadData("no match[] parameter provided".to_owned()));
         }
@@ -179,7 +182,9 @@ mod tests {
             let query: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
             let params = Params::new(Some(&format!("match[]=up&match[]={query}")), b"");
             let why = "match[] must contain at least one non-empty matcher".to_owned();
+            let of_series = Failure::parameter("match[]", &why);
             assert_eq!(params.selectors().unwrap_err(), Failure::BadData(why), "{text}");
+            assert_eq!(params.required_selectors().unwrap_err(), of_series, "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Expressions: evaluated at one time or over a range, laid out, and as a tree.
 
 use sidelight_promql::Expr;
+use sidelight_promql::ast::Type;
 use sidelight_promql::engine::{Engine, Options, QueryError};
 use sidelight_promql::value::{Answer, Series, Value};
 
@@ -10,9 +11,6 @@ use super::encode;
 use super::envelope::{Failure, Success};
 use crate::api::reply::Reply;
 use crate::store::StoreError;
-
-/// How the engine begins to say that an expression is of a type that has no value at each step.
-const NO_RANGE: &str = "invalid expression type";
 
 pub(super) fn instant(call: &Call<'_>) -> Result<Reply, Failure> {
     let time = call.params.time("time", call.now_ms())?;
@@ -43,9 +41,10 @@ pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
     // How many steps there may be is the engine's to say.
     let stop = || (call.stop)().is_some();
     let answer = engine.range(&expr, start, end, step, &call.store.reading(&stop));
+    let has_values = matches!(expr.value_type(), Type::Scalar | Type::Vector);
     let mut answer = answer.map_err(|error| match error {
         // Of the type of the expression, like those that the parser finds.
-        QueryError::BadData(why) if why.starts_with(NO_RANGE) => Failure::parameter("query", why),
+        QueryError::BadData(why) if !has_values => Failure::parameter("query", why),
         error => call.failure(error),
     })?;
     // However few its steps, it is a series.
