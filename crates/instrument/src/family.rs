@@ -145,6 +145,12 @@ impl<const N: usize, B> Each<N, B> {
         Self([const { OnceLock::new() }; N])
     }
 
+    /// What was bound before.
+    #[inline]
+    pub(crate) fn known(&self, index: usize) -> Option<&B> {
+        self.0.get(index)?.get()
+    }
+
     #[inline]
     pub(crate) fn with(&self, index: usize, bind: impl FnOnce() -> B, then: impl FnOnce(&B)) {
         if let Some(one) = self.0.get(index) {

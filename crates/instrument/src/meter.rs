@@ -150,6 +150,13 @@ impl<T> Cell<T> {
         Self { first: OnceLock::new(), later: RwLock::new(None) }
     }
 
+    /// What was bound in the first generation, while that is the one in use.
+    #[inline]
+    pub(crate) fn bound(&self) -> Option<&T> {
+        let active = ACTIVE.load(Ordering::Acquire);
+        self.first.get().filter(|(generation, _)| *generation == active).map(|(_, bound)| bound)
+    }
+
     /// Gives what was bound to `then`, binding it first where this generation has not; `None`, counted as dropped, without
     /// a meter.
     #[inline]
@@ -158,10 +165,9 @@ impl<T> Cell<T> {
         bind: impl Fn(&Instruments) -> T,
         then: impl FnOnce(&T) -> R,
     ) -> Option<R> {
-        let active = ACTIVE.load(Ordering::Acquire);
-        match self.first.get() {
-            Some((generation, bound)) if *generation == active => Some(then(bound)),
-            _ => self.slow(active, &bind, then),
+        match self.bound() {
+            Some(bound) => Some(then(bound)),
+            None => self.slow(ACTIVE.load(Ordering::Acquire), &bind, then),
         }
     }
 
