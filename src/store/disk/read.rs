@@ -436,10 +436,13 @@ pub(super) fn append(encoding: u8, bytes: &[u8], stretch: &Stretch, into: &mut S
     let floats = into.points.floats.len();
     let histograms = into.points.histograms.len();
     let classics = into.classics.rows.len();
+    let (bounds, counts) = (into.classics.bounds.len(), into.classics.cumulative.len());
     if chunk::decode(encoding, bytes, into).is_err() {
         into.points.floats.truncate(floats);
         into.points.histograms.truncate(histograms);
         into.classics.rows.truncate(classics);
+        into.classics.bounds.truncate(bounds);
+        into.classics.cumulative.truncate(counts);
         return false;
     }
     trim(&mut into.points.floats, floats, stretch, |(t, _)| *t);

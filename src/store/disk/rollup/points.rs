@@ -40,7 +40,8 @@ pub(in crate::store) fn samples(
 ) {
     for row in rows {
         let floor = bucket(row.at, resolution) * resolution;
-        let before = out.last().copied().filter(|&(t, _)| t > floor - resolution);
+        let near = |&(t, _): &(i64, f64)| t > floor - resolution;
+        let before = out.last().copied().filter(near);
         // A row that was computed in parts may overlap what is there.
         let from = out.last().map_or(floor, |&(t, _)| t.max(floor));
         if row.at <= from {
@@ -62,9 +63,8 @@ pub(in crate::store) fn samples(
             }
             Reads::Increase => {
                 // A counter goes on where it ended.
-                let live = out.iter().rev().find(|(_, value)| !is_stale(*value)).copied();
-                let before = live.filter(|_| before.is_some()).map(|(_, value)| value);
-                grown(row, before, from, out);
+                let live = out.iter().rev().find(|(_, value)| !is_stale(*value));
+                grown(row, live.copied().filter(near).map(|(_, value)| value), from, out);
             }
             Reads::Every => out.push((row.at, f64::from_bits(LOST_BITS))),
         }

@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use super::super::read::ROWS;
+use super::super::catalog::Stretch;
+use super::super::layout::Tier;
+use super::super::read::{self, ROWS};
 use super::super::rollup::{self, Roller};
 use super::*;
+use crate::store::samples::ClassicRow;
 
 /// A store with a day of samples.
 fn filled() -> (Setup, Series) {
@@ -273,4 +276,28 @@ fn days_that_a_file_of_rows_cannot_have_are_not_looked_for() {
     }
     let (disk, _) = setup.open();
     assert_eq!(floats(&disk, &up, &asked), before);
+}
+
+#[test]
+fn nothing_of_a_damaged_chunk_of_histograms_stays() {
+    let of = |time_ms: i64, bound: f64| {
+        let mut samples = Samples::default();
+        let bounds = samples.classics.bounds_index(&[bound]);
+        samples.classics.cumulative.push(1);
+        let row = ClassicRow { time_ms, bounds, counts: 0, count: 2, sum: None, stale: false };
+        samples.classics.rows.push(row);
+        chunk::encode(&samples).remove(0)
+    };
+    let (whole, damaged) = (of(START + 1, 0.5), of(START + 2, 0.7));
+    let day = Stretch { tier: Tier::Raw, after: START, until: START + DAY };
+    let mut into = Samples::default();
+    assert!(read::append(whole.encoding, &whole.bytes, &day, &mut into));
+    let before = format!("{into:?}");
+    for len in 0..damaged.bytes.len() {
+        if !read::append(damaged.encoding, &damaged.bytes[..len], &day, &mut into) {
+            assert_eq!(format!("{into:?}"), before, "{len}");
+        }
+    }
+    assert!(read::append(damaged.encoding, &damaged.bytes, &day, &mut into));
+    assert_eq!((into.classics.rows.len(), into.classics.bounds.len()), (2, 2));
 }
