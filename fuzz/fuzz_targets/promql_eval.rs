@@ -109,7 +109,7 @@ fn values(answer: &Result<Answer, QueryError>) -> Option<BTreeMap<String, String
     let histogram = |histogram: &Histogram| histogram.to_string();
     match &answer.as_ref().ok()?.value {
         Value::Scalar(points) => {
-            Some(points.iter().map(|(_, v)| (String::new(), number(*v))).collect())
+            Some(points.iter().map(|(_, v)| (Labels::default().to_string(), number(*v))).collect())
         }
         Value::String(_) => None,
         Value::Vector(samples) => Some(

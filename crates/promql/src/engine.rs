@@ -14,7 +14,7 @@ use crate::eval::context::{Context, Steps};
 use crate::eval::output::Output;
 use crate::eval::parts::Ranged;
 use crate::limits::Budget;
-use crate::value::{Answer, Sample, Value};
+use crate::value::{Answer, Sample, Series, Value};
 use crate::{Annotations, Expr, Labels, Queryable, SourceError, eval, plan};
 
 /// Evaluates expressions.
@@ -186,7 +186,7 @@ impl<'a> Engine<'a> {
         Ok(Answer { value, annotations: context.into_annotations() })
     }
 
-    /// Evaluates `expr` at `start` and every `step` after it, up to and with `end`.
+    /// Evaluates `expr` at `start` and every `step` after it, up to and with `end`: always a [`Value::Matrix`].
     ///
     /// # Errors
     /// [`QueryError`]: why there is no answer.
@@ -208,16 +208,12 @@ impl<'a> Engine<'a> {
         if ranged.text {
             return Err(not_over_a_range("string"));
         }
-        let value = match ranged.scalar {
-            Some(points) => Value::Scalar(points),
-            None => {
-                let mut matrix = ranged.series;
-                matrix.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());
-                matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
-                Value::Matrix(matrix)
-            }
-        };
-        Ok(Answer { value, annotations: context.into_annotations() })
+        let mut matrix = ranged.series;
+        // A number at each step is a series without labels.
+        matrix.extend(ranged.scalar.map(|floats| Series { floats, ..Series::default() }));
+        matrix.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());
+        matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Answer { value: Value::Matrix(matrix), annotations: context.into_annotations() })
     }
 
     fn context<'q>(&'q self, source: &'q dyn Queryable) -> Context<'q> {

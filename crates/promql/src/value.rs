@@ -17,7 +17,7 @@ pub struct Answer {
 /// A value. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// One number at each time: one time for an instant query, every step for a range query.
+    /// One number at one time; instant queries only.
     Scalar(Vec<(i64, f64)>),
     /// A text; instant queries only.
     String(String),

@@ -79,15 +79,13 @@ fn held() -> impl Strategy<Value = Held> {
     })
 }
 
-/// The floats of a step by labels; those of a scalar have none.
+/// The floats of a step by labels; those of a number have none.
 fn at(value: &Value, time: i64) -> Vec<(String, u64)> {
     let bits = |value: f64| if value.is_nan() { u64::MAX } else { value.to_bits() };
     let mut found: Vec<(String, u64)> = match value {
-        Value::Scalar(points) => points
-            .iter()
-            .filter(|(t, _)| *t == time)
-            .map(|(_, v)| (String::new(), bits(*v)))
-            .collect(),
+        Value::Scalar(points) => {
+            points.iter().map(|(_, v)| (Labels::default().to_string(), bits(*v))).collect()
+        }
         Value::Vector(samples) => samples
             .iter()
             .filter_map(|sample| match &sample.value {

@@ -3,7 +3,7 @@
 use sidelight_promql::Expr;
 use sidelight_promql::ast::Type;
 use sidelight_promql::engine::{Engine, Options, QueryError};
-use sidelight_promql::value::{Answer, Series, Value};
+use sidelight_promql::value::{Answer, Value};
 
 use super::Call;
 use super::ast;
@@ -42,15 +42,11 @@ pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
     let stop = || (call.stop)().is_some();
     let answer = engine.range(&expr, start, end, step, &call.store.reading(&stop));
     let has_values = matches!(expr.value_type(), Type::Scalar | Type::Vector);
-    let mut answer = answer.map_err(|error| match error {
+    let answer = answer.map_err(|error| match error {
         // Of the type of the expression, like those that the parser finds.
         QueryError::BadData(why) if !has_values => Failure::parameter("query", why),
         error => call.failure(error),
     })?;
-    // However few its steps, it is a series.
-    if let Value::Scalar(floats) = answer.value {
-        answer.value = Value::Matrix(vec![Series { floats, ..Series::default() }]);
-    }
     Ok(reply(answer, start, limit))
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn answer(
     answer: &Answer,
 ) -> Result<(), String> {
     match answer {
-        Answer::Scalar(values) => scalar(expected, range, values),
+        Answer::Scalar(values) => scalar(expected, values),
         Answer::String(text) => match &expected.string {
             Some(wanted) if wanted == text => Ok(()),
             wanted => Err(format!("expected {wanted:?}, got the text {text:?}")),
@@ -60,11 +60,7 @@ pub(crate) fn answer(
     }
 }
 
-fn scalar(expected: &Expected, range: Option<Range>, values: &[(i64, f64)]) -> Result<(), String> {
-    if let (Some(range), [_, ..]) = (range, values) {
-        let series = Series { floats: values.to_vec(), ..Series::default() };
-        return matrix(expected, range, &[series]);
-    }
+fn scalar(expected: &Expected, values: &[(i64, f64)]) -> Result<(), String> {
     match (expected.scalar, values) {
         (Some(wanted), [(_, value)]) if almost_equal(wanted, *value) => Ok(()),
         (wanted, values) => Err(format!("expected {wanted:?}, got the scalar {values:?}")),

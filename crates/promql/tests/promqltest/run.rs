@@ -169,23 +169,24 @@ fn ask_instant(expr: &Expr, time: i64, expected: &Expected, memory: &Memory) -> 
     if expected.ordered {
         return Ok(());
     }
-    check::answer(expected, None, &step_at(range.value, time))
+    check::answer(expected, None, &step_at(range.value, time, &answer.value))
         .map_err(|error| format!("as a step of a range: {error}"))
 }
 
-/// The answer at one step of a range query, as that of an instant query.
-fn step_at(value: Value, time: i64) -> Value {
-    match value {
-        Value::Scalar(values) => {
-            Value::Scalar(values.into_iter().filter(|(at, _)| *at == time).collect())
+/// The answer at one step of a range query, as that of an instant query, which was `instant`.
+fn step_at(value: Value, time: i64, instant: &Value) -> Value {
+    match (value, instant) {
+        (Value::Matrix(series), Value::Scalar(_)) => {
+            let values = series.into_iter().flat_map(|series| series.floats);
+            Value::Scalar(values.filter(|(at, _)| *at == time).collect())
         }
-        Value::Matrix(series) => {
+        (Value::Matrix(series), _) => {
             let samples = series.iter().filter_map(|series| {
                 let value = check::points(series).remove(&time)?;
                 Some(Sample { labels: series.labels.clone(), time, value })
             });
             Value::Vector(samples.collect())
         }
-        other => other,
+        (other, _) => other,
     }
 }
