@@ -223,7 +223,7 @@ fn read_1000_spans(bencher: Bencher<'_, '_>, of: &str) {
     let begins = payload.windows(2).enumerate().filter(|(_, pair)| *pair == [0x0a, 16]);
     let ids: Vec<usize> = begins.map(|(at, _)| at).collect();
     let mut seq = 0;
-    bencher.counter(ItemsCount::new(SPANS)).bench_local(|| {
+    let inputs = || {
         seq += 1;
         // Ids of their own, as new requests have.
         let mut bytes = payload.to_vec();
@@ -237,9 +237,11 @@ fn read_1000_spans(bencher: Bencher<'_, '_>, of: &str) {
             payload: bytes.into(),
         };
         let received = UnixNano(now.0 + seq * 16_000_000);
-        let entry = Entry { seq, received, redelivered: false, record };
-        aggregate.take(black_box(&[entry]), Some(&mut durable)).len()
-    });
+        [Entry { seq, received, redelivered: false, record }]
+    };
+    let bencher = bencher.counter(ItemsCount::new(SPANS)).with_inputs(inputs);
+    bencher
+        .bench_local_refs(|entries| aggregate.take(black_box(entries), Some(&mut durable)).len());
 }
 
 /// A scrape of a table at its limit.

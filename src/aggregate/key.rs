@@ -1,17 +1,16 @@
 //! What makes spans one series, read from a span where it lies.
 
 use std::borrow::Cow;
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
 
-use sidelight_wire::view::traces::Span;
-use sidelight_wire::view::{Text, Value};
+use sidelight_wire::view::Text;
 
+use super::asked::same;
 use super::codec::{self, Read};
-use super::operation::known_method;
+use super::operation::Method;
 use super::resource::{Dimensions, Resource};
-use super::usual;
-use super::usual::{Fields, Scalar};
+use super::usual::Fields;
 use crate::telemetry::desc::SPAN_LABELS;
 
 /// The labels of a series of spans that say what the span is, in the order of [`Labels::pairs`].
@@ -36,7 +35,7 @@ pub(super) struct Key<'a> {
     pub(super) route: &'a [u8],
     /// As [`Dimensions::read`] writes it.
     pub(super) dimensions: &'a str,
-    pub(super) method: &'static str,
+    pub(super) method: Method,
     pub(super) kind: u8,
     pub(super) status: u8,
     /// 100 to 999; 0 when there is none.
@@ -50,12 +49,12 @@ impl<'a> Key<'a> {
         let known = |code: i32, names: usize| {
             u8::try_from(code).ok().filter(|&code| usize::from(code) < names).unwrap_or(0)
         };
-        let http_status = span.http_status.value.unwrap_or(0);
+        let http_status = span.http_status().unwrap_or(0);
         Self {
             name: clip(span.name, value_bytes_max),
-            route: clip(span.route.value.unwrap_or_default(), value_bytes_max),
+            route: clip(span.route().unwrap_or_default(), value_bytes_max),
             dimensions,
-            method: span.method.value.map_or("", known_method),
+            method: Method::of_span(span),
             kind: known(span.kind, KINDS.len()),
             status: known(span.status, STATUSES.len()),
             http_status: u16::try_from(http_status)
@@ -67,62 +66,21 @@ impl<'a> Key<'a> {
 }
 
 impl Key<'_> {
-    /// The hash of a series, given a hasher that has seen its resource.
+    /// The hash of a series of this resource.
     #[inline]
-    pub(super) fn hash(&self, mut hasher: impl Hasher) -> u64 {
+    pub(super) fn hash(&self, resource: &Arc<Resource>, by: &impl BuildHasher) -> u64 {
+        let mut hasher = by.build_hasher();
         hasher.write(self.name);
         hasher.write(self.route);
         if !self.dimensions.is_empty() {
             hasher.write(self.dimensions.as_bytes());
         }
-        let method = self.method.as_bytes().first_chunk().map_or(0, |c| u16::from_le_bytes(*c));
-        hasher.write_u64(
-            u64::from(self.kind) << 40
-                | u64::from(self.status) << 32
-                | u64::from(self.http_status) << 16
-                | u64::from(method),
-        );
+        let numbers = u64::from(self.kind) << 40
+            | u64::from(self.status) << 32
+            | u64::from(self.http_status) << 16
+            | u64::from(self.method.number());
+        hasher.write_u128(u128::from(numbers) << 64 | Arc::as_ptr(resource).addr() as u128);
         hasher.finish()
-    }
-}
-
-impl<'a> Fields<'a> {
-    /// The fields of a span in any legal form.
-    #[inline]
-    pub(super) fn of(span: &'a [u8]) -> Self {
-        let mut fields = Self::default();
-        if usual::read(span, &mut fields).is_none() {
-            fields = Self::of_view(&Span::new(span));
-        }
-        fields
-    }
-
-    /// The same by way of the view.
-    pub(super) fn of_view(span: &Span<'a>) -> Self {
-        let mut fields = Self {
-            size: span.as_bytes().len(),
-            trace_id: span.trace_id,
-            span_id: span.span_id,
-            parent_span_id: span.parent_span_id,
-            trace_state: span.trace_state.as_bytes(),
-            name: span.name.as_bytes(),
-            kind: span.kind,
-            status: span.status.code,
-            start_unix_nano: span.start_time_unix_nano,
-            end_unix_nano: span.end_time_unix_nano,
-            says: span.events().next().is_some(),
-            ..Self::default()
-        };
-        for attribute in span.attributes() {
-            fields.take(attribute.key.as_bytes(), || {
-                Some(match attribute.value.get() {
-                    Value::String(text) => Scalar::Text(text.as_bytes()),
-                    Value::Int(int) => Scalar::Int(int),
-                    _ => Scalar::Other,
-                })
-            });
-        }
-        fields
     }
 }
 
@@ -152,7 +110,7 @@ pub struct Labels {
     name: Box<[u8]>,
     route: Box<[u8]>,
     dimensions: Box<str>,
-    method: &'static str,
+    method: Method,
     kind: u8,
     status: u8,
     http_status: u16,
@@ -175,13 +133,14 @@ impl Labels {
 
     #[inline]
     pub(super) fn are(&self, resource: &Arc<Resource>, key: &Key<'_>) -> bool {
-        *self.name == *key.name
-            && *self.route == *key.route
+        same(&self.name, key.name)
+            && same(&self.route, key.route)
             && self.kind == key.kind
             && self.status == key.status
             && self.http_status == key.http_status
             && self.method == key.method
-            && *self.dimensions == *key.dimensions
+            && (key.dimensions.is_empty() && self.dimensions.is_empty()
+                || *self.dimensions == *key.dimensions)
             && Arc::ptr_eq(&self.resource, resource)
     }
 
@@ -192,7 +151,7 @@ impl Labels {
     /// All but the resource.
     pub(super) fn key(&self) -> Key<'_> {
         let Self { name, route, dimensions, method, kind, status, http_status, .. } = self;
-        let (kind, status, http_status) = (*kind, *status, *http_status);
+        let (method, kind, status, http_status) = (*method, *kind, *status, *http_status);
         Key { name, route, dimensions, method, kind, status, http_status }
     }
 
@@ -222,7 +181,8 @@ impl Labels {
 
     /// Writes the labels but for the resource for a checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for text in [&*self.name, &*self.route, self.dimensions.as_bytes(), self.method.as_bytes()]
+        for text in
+            [&*self.name, &*self.route, self.dimensions.as_bytes(), self.method.name().as_bytes()]
         {
             codec::put_bytes(out, text);
         }
@@ -234,10 +194,7 @@ impl Labels {
     pub(super) fn decode(resource: &Arc<Resource>, read: &mut Read<'_>) -> Option<Self> {
         let (name, route) = (read.bytes()?, read.bytes()?);
         let dimensions = std::str::from_utf8(read.bytes()?).ok()?;
-        let method = match read.bytes()? {
-            b"" => "",
-            method => known_method(method),
-        };
+        let method = Method::of(read.bytes()?);
         let (kind, status) = (read.byte()?, read.byte()?);
         let http_status = u16::try_from(read.number()?).ok()?;
         let key = Key { name, route, dimensions, method, kind, status, http_status };
@@ -276,8 +233,8 @@ impl Labels {
 
     /// `http.request.method`, `_OTHER`, or empty.
     #[must_use]
-    pub const fn http_request_method(&self) -> &'static str {
-        self.method
+    pub fn http_request_method(&self) -> &'static str {
+        self.method.name()
     }
 
     /// `http.response.status_code`, or empty.

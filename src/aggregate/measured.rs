@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sidelight_exphist::{Histogram, MAX_BUCKETS};
+use sidelight_exphist::{Histogram, MAX_BUCKETS, Placed};
 
 use super::codec::{Read, put};
 
@@ -22,6 +22,21 @@ pub(super) struct Measured {
     pub(super) latency: Histogram,
 }
 
+/// How long a span took, for all that count it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Took {
+    pub(super) nanos: u64,
+    placed: Placed,
+}
+
+impl Took {
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "exact for durations below 104 days")]
+    pub(super) fn of(nanos: u64) -> Self {
+        Self { nanos, placed: Placed::of(nanos as f64 / UNIT_NANOS).unwrap_or_default() }
+    }
+}
+
 impl Default for Measured {
     fn default() -> Self {
         Self { calls: 0, latency: Histogram::new(SCALE, MAX_BUCKETS) }
@@ -31,11 +46,10 @@ impl Default for Measured {
 impl Measured {
     /// Counts a span `n` times.
     #[inline]
-    #[expect(clippy::cast_precision_loss, reason = "exact for durations below 104 days")]
-    pub(super) fn add(&mut self, n: u64, nanos: Option<u64>) {
+    pub(super) fn add(&mut self, n: u64, took: Option<Took>) {
         self.calls = self.calls.saturating_add(n);
-        if let Some(nanos) = nanos {
-            self.latency.record_n(nanos as f64 / UNIT_NANOS, n);
+        if let Some(took) = took {
+            self.latency.record_placed(took.placed, n);
         }
     }
 

@@ -4,6 +4,7 @@
 //! the store; names and labels are those of Tempo, so that dashboards made for it work. Metrics: [`metrics`]. `durable` ties
 //! both to the store's checkpoints. All but `reader` and `durable` is pure.
 
+mod asked;
 mod bounds;
 mod codec;
 pub mod config;

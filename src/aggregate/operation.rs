@@ -22,35 +22,77 @@ const GRPC_FAILURES: [i64; 6] = [2, 4, 12, 13, 14, 15];
 
 /// RFC 9110, RFC 5789 and QUERY. Anything else is `_OTHER`, as semantic conventions say, so that a
 /// scanner's inventions make no series.
-const METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
-const OTHER: &str = "_OTHER";
+/// In the order of names, none and all others among them.
+const METHODS: [&str; 12] = [
+    "", "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
+    "_OTHER",
+];
 
-/// A method as a label has it.
-pub(super) fn known_method(method: &[u8]) -> &'static str {
-    METHODS.into_iter().find(|known| method == known.as_bytes()).unwrap_or(OTHER)
+/// A method as a label has it: its place among those that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Method(u8);
+
+impl Method {
+    /// Not a request of HTTP.
+    pub(super) const NONE: Self = Self(0);
+
+    /// The method of this name.
+    #[inline]
+    pub(super) const fn of(name: &[u8]) -> Self {
+        Self(match name {
+            b"" => 0,
+            b"CONNECT" => 1,
+            b"DELETE" => 2,
+            b"GET" => 3,
+            b"HEAD" => 4,
+            b"OPTIONS" => 5,
+            b"PATCH" => 6,
+            b"POST" => 7,
+            b"PUT" => 8,
+            b"QUERY" => 9,
+            b"TRACE" => 10,
+            _ => 11,
+        })
+    }
+
+    /// Of a span.
+    #[inline]
+    pub(super) fn of_span(span: &Fields<'_>) -> Self {
+        span.method().map_or(Self::NONE, Self::of)
+    }
+
+    /// As a label has it: a known one, `_OTHER`, or empty.
+    pub(super) fn name(self) -> &'static str {
+        METHODS.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
+
+    /// A number of its own.
+    #[inline]
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
 }
 
 /// The route; else the remote procedure; else what is done with which destination; else, for HTTP without a route, the
 /// method; else the span's name.
-pub(super) fn name<'a>(span: &Fields<'a>, method: &str) -> Cow<'a, str> {
+pub(super) fn name<'a>(span: &Fields<'a>, method: Method) -> Cow<'a, str> {
     let text = |bytes: &'a [u8]| String::from_utf8_lossy(bytes);
-    if let Some(route) = span.route.value {
+    if let Some(route) = span.route() {
         return text(route);
     }
-    if let Some(called) = span.rpc_method.value {
+    if let Some(called) = span.rpc_method() {
         let called = text(called);
-        return match span.rpc_service.value.map(text) {
+        return match span.rpc_service().map(text) {
             Some(service) if !called.contains('/') => format!("{service}/{called}").into(),
             _ => called,
         };
     }
-    let messaging = span.messaging_operation.value.zip(span.messaging_destination.value);
+    let messaging = span.messaging_operation().zip(span.messaging_destination());
     if let Some((done, destination)) = messaging {
         return format!("{} {}", text(done), text(destination)).into();
     }
-    if !method.is_empty() {
-        return format!("{method} <unmatched>").into();
+    if method != Method::NONE {
+        return format!("{} <unmatched>", method.name()).into();
     }
     text(span.name)
 }
@@ -68,12 +110,12 @@ impl Protocol {
     pub(super) const ALL: [Self; 4] = [Self::Http, Self::Rpc, Self::Messaging, Self::Other];
 
     /// Of a SERVER or CONSUMER span. `http` says that its row is one of HTTP server metrics.
-    pub(super) const fn of(span: &Fields<'_>, http: bool) -> Self {
+    pub(super) fn of(span: &Fields<'_>, http: bool) -> Self {
         if http {
             Self::Http
-        } else if span.rpc_method.value.is_some() || span.grpc_status.value.is_some() {
+        } else if span.rpc_method().is_some() || span.grpc_status().is_some() {
             Self::Rpc
-        } else if span.messaging_destination.value.is_some() {
+        } else if span.messaging_destination().is_some() {
             Self::Messaging
         } else {
             Self::Other
@@ -93,7 +135,7 @@ impl Protocol {
 
 /// The operation of a span.
 pub(super) fn of<'a>(span: &Fields<'a>) -> Cow<'a, str> {
-    name(span, span.method.value.map_or("", known_method))
+    name(span, Method::of_span(span))
 }
 
 /// Whether a span failed as far as its labels say: HTTP 5xx, for a client 4xx too, or its status.
@@ -105,7 +147,7 @@ pub(super) fn failed(kind: u8, status: u8, http_status: u16) -> bool {
 /// Whether a span failed.
 pub(super) fn span_failed(span: &Fields<'_>) -> bool {
     let code = |code: i32| u8::try_from(code).unwrap_or(0);
-    let http_status = span.http_status.value.unwrap_or(0);
+    let http_status = span.http_status().unwrap_or(0);
     failed(code(span.kind), code(span.status), u16::try_from(http_status).unwrap_or(0))
         || grpc_failed(span)
 }
@@ -113,20 +155,21 @@ pub(super) fn span_failed(span: &Fields<'_>) -> bool {
 /// Whether gRPC says that a span failed.
 #[inline]
 pub(super) fn grpc_failed(span: &Fields<'_>) -> bool {
-    span.grpc_status.value.is_some_and(|status| GRPC_FAILURES.contains(&status))
+    span.grpc_status().is_some_and(|status| GRPC_FAILURES.contains(&status))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::usual::Scalar;
+    use sidelight_wire::view::{Text, Value};
+
     use super::*;
 
     fn named(attributes: &[(&str, &str)], method: &str) -> String {
         let mut span = Fields { name: b"the span", ..Fields::default() };
         for (key, value) in attributes {
-            span.take(key.as_bytes(), || Some(Scalar::Text(value.as_bytes())));
+            span.take(key.as_bytes(), || Value::String(Text(value.as_bytes())));
         }
-        name(&span, method).into_owned()
+        name(&span, Method::of(method.as_bytes())).into_owned()
     }
 
     #[test]
@@ -151,9 +194,9 @@ mod tests {
         let mut span = Fields::default();
         assert_eq!(Protocol::of(&span, false), Protocol::Other);
         assert_eq!(Protocol::of(&span, true), Protocol::Http);
-        span.take(b"messaging.destination.name", || Some(Scalar::Text(b"orders")));
+        span.take(b"messaging.destination.name", || Value::String(Text(b"orders")));
         assert_eq!(Protocol::of(&span, false), Protocol::Messaging);
-        span.take(b"rpc.method", || Some(Scalar::Text(b"Buy")));
+        span.take(b"rpc.method", || Value::String(Text(b"Buy")));
         assert_eq!(Protocol::of(&span, false), Protocol::Rpc);
     }
 
@@ -166,7 +209,7 @@ mod tests {
         assert!(failed(CONSUMER, 2, 0) && !failed(PRODUCER, 1, 0));
         let grpc = |status| {
             let mut span = Fields::default();
-            span.take(b"rpc.grpc.status_code", || Some(Scalar::Int(status)));
+            span.take(b"rpc.grpc.status_code", || Value::Int(status));
             grpc_failed(&span)
         };
         assert_eq!([0, 1, 2, 5, 13, 16].map(grpc), [false, false, true, false, true, false]);
@@ -174,8 +217,11 @@ mod tests {
 
     #[test]
     fn only_known_methods_make_series() {
-        assert_eq!(known_method(b"GET"), "GET");
-        assert_eq!(known_method(b"get"), "_OTHER");
-        assert_eq!(known_method(b"XYZZY"), "_OTHER");
+        assert!(METHODS.is_sorted());
+        for known in METHODS {
+            assert_eq!(Method::of(known.as_bytes()).name(), known);
+        }
+        assert_eq!(Method::of(b"get").name(), "_OTHER");
+        assert_eq!(Method::of(b"XYZZY").name(), "_OTHER");
     }
 }

@@ -13,7 +13,6 @@
 //! that are measured by operation.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -22,7 +21,7 @@ use sidelight_wire::view::traces::ResourceSpans;
 use super::config::Config;
 use super::graph::Graph;
 use super::key::{Key, Labels};
-use super::measured::Measured;
+use super::measured::{Measured, Took};
 use super::operation;
 use super::resource::{Defaults, Dimensions, Resource, Resources};
 use super::usual::Fields;
@@ -112,13 +111,13 @@ pub(super) struct Row {
 
 impl Counted {
     /// Counts a span as often as it stands for. How often, and its duration if that makes sense.
-    #[inline]
-    fn count(&mut self, span: &Fields<'_>) -> (u64, Option<u64>) {
+    #[inline(always)]
+    fn count(&mut self, span: &Fields<'_>) -> (u64, Option<Took>) {
         let n = weight::whole(weight::of(span.trace_state), &mut self.carry);
-        let nanos = span.end_unix_nano.checked_sub(span.start_unix_nano);
-        self.measured.add(n, nanos);
+        let took = span.end_unix_nano.checked_sub(span.start_unix_nano).map(Took::of);
+        self.measured.add(n, took);
         self.size = self.size.saturating_add(span.size as u64);
-        (n, nanos)
+        (n, took)
     }
 }
 
@@ -129,8 +128,6 @@ pub(super) struct Counting<'a> {
     of: Option<(Arc<Resource>, Defaults)>,
     /// Its node in the graph.
     node: Option<u32>,
-    /// Has seen the resource.
-    hasher: <DefaultHashBuilder as BuildHasher>::Hasher,
     /// The dimensions of the span at hand.
     scratch: String,
 }
@@ -141,9 +138,6 @@ impl<'r> Visit<'r> for Counting<'_> {
         self.of = table.resources.of(resource.resource(), &table.config, &table.dimensions);
         let service = self.of.as_ref().map(|(known, _)| known.service());
         self.node = service.and_then(|service| table.graph.service(service));
-        self.hasher = table.hasher.build_hasher();
-        let of = self.of.as_ref().map_or(0, |(known, _)| Arc::as_ptr(known).addr());
-        self.hasher.write_usize(of);
     }
 
     fn spans(&mut self, spans: &[Span<'r>]) {
@@ -157,7 +151,7 @@ impl<'r> Visit<'r> for Counting<'_> {
         let max = self.table.config.label_value_bytes_max;
         for Span { bytes, fields } in spans {
             self.table.dimensions.read(bytes, defaults, max, &mut self.scratch);
-            self.table.observe_span(resource, self.hasher.clone(), fields, &self.scratch);
+            self.table.observe_span(resource, fields, &self.scratch);
         }
     }
 
@@ -200,8 +194,8 @@ impl Table {
 
     /// Who counts the spans of a request.
     pub(super) fn counting(&mut self) -> Counting<'_> {
-        let (hasher, scratch) = (self.hasher.build_hasher(), std::mem::take(&mut self.scratch));
-        Counting { table: self, of: None, node: None, hasher, scratch }
+        let scratch = std::mem::take(&mut self.scratch);
+        Counting { table: self, of: None, node: None, scratch }
     }
 
     /// Moves the clock, and adds up what is due.
@@ -224,15 +218,9 @@ impl Table {
     }
 
     #[inline]
-    fn observe_span(
-        &mut self,
-        resource: &Arc<Resource>,
-        hasher: impl std::hash::Hasher,
-        span: &Fields<'_>,
-        dimensions: &str,
-    ) {
+    fn observe_span(&mut self, resource: &Arc<Resource>, span: &Fields<'_>, dimensions: &str) {
         let key = Key::of(span, dimensions, self.config.label_value_bytes_max);
-        let hash = key.hash(hasher);
+        let hash = key.hash(resource, &self.hasher);
         let rows = &self.rows;
         let is = |&slot: &usize| rows.get(slot).is_some_and(|row| row.labels.are(resource, &key));
         let slot = match self.index.find(hash, is) {
@@ -245,12 +233,12 @@ impl Table {
         };
         self.totals.spans += 1;
         row.seen = now;
-        let (n, nanos) = row.counted.count(span);
+        let (n, took) = row.counted.count(span);
         if let Some(view) = &mut row.view {
-            view.count(span, nanos, n);
+            view.count(span, took, n);
         }
-        match (nanos, &mut row.exemplars) {
-            (Some(nanos), Some(exemplars)) => exemplars.note(span, nanos, row.failed, now),
+        match (took, &mut row.exemplars) {
+            (Some(took), Some(exemplars)) => exemplars.note(span, took.nanos, row.failed, now),
             (None, _) => self.totals.odd_spans += 1,
             (Some(_), None) => {}
         }
@@ -259,8 +247,8 @@ impl Table {
     #[cold]
     fn overflow(&mut self, span: &Fields<'_>) {
         self.totals.spans += 1;
-        let (_, nanos) = self.overflow.count(span);
-        self.totals.odd_spans += u64::from(nanos.is_none());
+        let (_, took) = self.overflow.count(span);
+        self.totals.odd_spans += u64::from(took.is_none());
     }
 
     /// Makes a row, or counts which limit forbids it.

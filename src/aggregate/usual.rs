@@ -1,13 +1,18 @@
 //! The fields of a span that are counted by, the fast way: one walk over a span written in the usual form.
 //!
-//! Usual is what SDKs write: one-byte keys but for the flags, each singular field once, attributes
-//! with the key before the value. Anything else is `None`, and the caller takes the view, which
-//! reads every legal form; a property test holds both to the same answer. Cost: two thirds of the
-//! view's, because attributes are looked at in passing and most only for the length of their key.
+//! Usual is what SDKs write: one-byte keys but for the flags, attributes with the key before the value and shorter than 128
+//! bytes. An attribute in another form is read by the view, and so is a whole span that is: the view reads every
+//! legal form, and a property test holds both to the same answer. Most attributes are only stepped over ([`super::asked`]).
+
+use sidelight_wire::view::traces::Span;
+use sidelight_wire::view::{Attribute, Value};
+
+use super::asked;
+use super::asked::{Asked, Chain, DATABASE, FAMILY, Known, NUMBERS, TEXTS, VALUE};
 
 /// What is needed of a span, borrowed from the request. Of attributes that say the same under an old and a present name, the
 /// present one counts; of two with the same name, the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
     /// The bytes of the span.
     pub(super) size: usize,
@@ -20,81 +25,13 @@ pub(super) struct Fields<'a> {
     pub(super) status: i32,
     pub(super) start_unix_nano: u64,
     pub(super) end_unix_nano: u64,
-    /// `http.route`.
-    pub(super) route: Named<&'a [u8]>,
-    /// `http.request.method`, `http.method`.
-    pub(super) method: Named<&'a [u8]>,
-    /// `http.response.status_code`, `http.status_code`.
-    pub(super) http_status: Named<i64>,
-    /// `rpc.method`.
-    pub(super) rpc_method: Named<&'a [u8]>,
-    /// `rpc.service`, where the method does not say it.
-    pub(super) rpc_service: Named<&'a [u8]>,
-    /// `rpc.grpc.status_code`.
-    pub(super) grpc_status: Named<i64>,
-    /// `messaging.operation.name`, `messaging.operation`.
-    pub(super) messaging_operation: Named<&'a [u8]>,
-    /// `messaging.destination.name`, `messaging.destination`.
-    pub(super) messaging_destination: Named<&'a [u8]>,
-    /// Whom a client calls: `service.peer.name`, `peer.service`, the database's namespace or system,
-    /// `server.address`, or the old names of these.
-    pub(super) peer: Named<&'a [u8]>,
-    /// Whether an attribute says that the peer is a database.
-    pub(super) database: bool,
-    /// Whether it says something of a family that few spans say: of a cache, an attempt, a language model, or by events.
-    pub(super) says: bool,
-}
-
-/// An attribute's value under the best of its names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Named<T> {
-    pub(super) value: Option<T>,
-    /// Place of the name, the best first.
-    place: u8,
-}
-
-impl<T> Default for Named<T> {
-    fn default() -> Self {
-        Self { value: None, place: u8::MAX }
-    }
-}
-
-impl<T> Named<T> {
-    #[inline(always)]
-    fn offer(&mut self, place: u8, value: Option<T>) {
-        if place < self.place && value.is_some() {
-            *self = Self { value, place };
-        }
-    }
-}
-
-/// The value of an attribute, as far as any is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Scalar<'a> {
-    Text(&'a [u8]),
-    Int(i64),
-    Other,
-}
-
-impl<'a> Scalar<'a> {
-    /// A text that is not empty.
-    #[inline(always)]
-    fn text(self) -> Option<&'a [u8]> {
-        match self {
-            Self::Text(text) if !text.is_empty() => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A number, which some write as text.
-    #[inline(always)]
-    fn int(self) -> Option<i64> {
-        match self {
-            Self::Int(int) => Some(int),
-            Self::Text(text) => std::str::from_utf8(text).ok()?.parse().ok(),
-            Self::Other => None,
-        }
-    }
+    /// By [`Asked`], none of them empty; without a rank what another span left here.
+    pub(super) texts: [&'a [u8]; TEXTS],
+    /// By [`Asked`] after the texts; the same.
+    pub(super) numbers: [i64; NUMBERS],
+    /// By [`Asked`], the ranks of the keys that these came under; 0 where there was none.
+    pub(super) ranks: [u8; TEXTS + NUMBERS],
+    pub(super) says: u8,
 }
 
 const TRACE_ID: u8 = 1 << 3 | 2;
@@ -115,193 +52,363 @@ const STATUS: u8 = 15 << 3 | 2;
 /// The first byte of the key of field 16, flags; the second is 1.
 const FLAGS: u8 = 0x85;
 
-/// The lengths of the keys that [`Fields::take`] knows, as bits.
-const LENGTHS: u32 = {
-    let mut lengths: &[u8] = &[7, 9, 10, 11, 12, 13, 14, 16, 17, 19, 20, 21, 24, 25, 26, 30];
-    let mut bits = 0;
-    while let Some((&length, rest)) = lengths.split_first() {
-        bits |= 1 << length;
-        lengths = rest;
-    }
-    bits
-};
+/// How an attribute in the usual form begins, but for its length and that of its key, …
+const USUAL_HEAD: u32 = u32::from_le_bytes([ATTRIBUTE, 0, KEY, 0]);
+/// … and what of its first four bytes is the same in all: neither length has a second byte.
+const USUAL_LENGTHS: u32 = u32::from_le_bytes([0xff, 0x80, 0xff, 0x80]);
 
-/// Fills in the fields of a span in the usual form; `None` for another, and some of the fields are filled in.
-#[inline]
-pub(super) fn read<'a>(span: &'a [u8], fields: &mut Fields<'a>) -> Option<()> {
-    fields.size = span.len();
-    let mut seen = 0_u16;
-    let mut rest = span;
-    while let Some((&key, after)) = rest.split_first() {
-        if key == ATTRIBUTE {
-            let (attribute, after) = delimited(after)?;
-            fields.note(attribute)?;
-            rest = after;
-            continue;
-        }
-        // Fields 1 to 8 and the status are singular.
-        if key < ATTRIBUTE & !7 || key == STATUS {
-            let bit = 1_u16 << (key >> 3);
-            if seen & bit != 0 {
-                return None;
-            }
-            seen |= bit;
-        }
-        rest = match key {
-            START | END => {
-                let (time, after) = after.split_first_chunk()?;
-                let time = u64::from_le_bytes(*time);
-                let slot = if key == START {
-                    &mut fields.start_unix_nano
-                } else {
-                    &mut fields.end_unix_nano
-                };
-                *slot = time;
-                after
-            }
-            KIND => {
-                let (&kind @ 0..0x80, after) = after.split_first()? else { return None };
-                fields.kind = i32::from(kind);
-                after
-            }
-            FLAGS => {
-                let (&[1, ..], after) = after.split_first_chunk::<5>()? else { return None };
-                after
-            }
-            DROPPED_ATTRIBUTES | DROPPED_EVENTS | DROPPED_LINKS => varint(after)?.1,
-            NAME => {
-                let (name, after) = delimited(after)?;
-                fields.name = name;
-                after
-            }
-            STATUS => {
-                let (status, after) = delimited(after)?;
-                fields.status = status_code(status)?;
-                after
-            }
-            TRACE_ID | SPAN_ID | TRACE_STATE | PARENT_SPAN_ID => {
-                let (bytes, after) = delimited(after)?;
-                let slot = match key {
-                    TRACE_ID => &mut fields.trace_id,
-                    SPAN_ID => &mut fields.span_id,
-                    TRACE_STATE => &mut fields.trace_state,
-                    _ => &mut fields.parent_span_id,
-                };
-                *slot = bytes;
-                after
-            }
-            EVENT => {
-                fields.says = true;
-                delimited(after)?.1
-            }
-            LINK => delimited(after)?.1,
-            _ => return None,
-        };
-    }
-    Some(())
-}
+/// The key of an attribute.
+const KEY: u8 = 1 << 3 | 2;
+/// A value that is a text.
+const TEXT: u8 = 1 << 3 | 2;
+/// A value that is a number.
+const NUMBER: u8 = 3 << 3;
 
 impl<'a> Fields<'a> {
-    /// Keeps the value of an attribute that is asked for.
+    /// `http.route`.
+    #[inline]
+    pub(super) fn route(&self) -> Option<&'a [u8]> {
+        self.text(Asked::Route)
+    }
+
+    /// `http.request.method`, `http.method`.
+    #[inline]
+    pub(super) fn method(&self) -> Option<&'a [u8]> {
+        self.text(Asked::Method)
+    }
+
+    /// `http.response.status_code`, `http.status_code`.
+    #[inline]
+    pub(super) fn http_status(&self) -> Option<i64> {
+        self.number(Asked::HttpStatus)
+    }
+
+    /// `rpc.method`.
+    pub(super) fn rpc_method(&self) -> Option<&'a [u8]> {
+        self.text(Asked::RpcMethod)
+    }
+
+    /// `rpc.service`, where the method does not say it.
+    pub(super) fn rpc_service(&self) -> Option<&'a [u8]> {
+        self.text(Asked::RpcService)
+    }
+
+    /// `rpc.grpc.status_code`.
+    #[inline]
+    pub(super) fn grpc_status(&self) -> Option<i64> {
+        self.number(Asked::GrpcStatus)
+    }
+
+    /// `messaging.operation.name`, `messaging.operation`.
+    pub(super) fn messaging_operation(&self) -> Option<&'a [u8]> {
+        self.text(Asked::MessagingOperation)
+    }
+
+    /// `messaging.destination.name`, `messaging.destination`.
+    pub(super) fn messaging_destination(&self) -> Option<&'a [u8]> {
+        self.text(Asked::MessagingDestination)
+    }
+
+    /// Whom a client calls: `service.peer.name`, `peer.service`, the database's namespace or system,
+    /// `server.address`, or the old names of these.
+    #[inline]
+    pub(super) fn peer(&self) -> Option<&'a [u8]> {
+        self.text(Asked::Peer)
+    }
+
+    /// Whether an attribute says that the peer is a database.
+    #[inline]
+    pub(super) const fn database(&self) -> bool {
+        self.says & DATABASE != 0
+    }
+
+    /// Whether it says something of a family that few spans say: of a cache, an attempt, a language model, or by events.
+    #[inline]
+    pub(super) const fn of_family(&self) -> bool {
+        self.says & FAMILY != 0
+    }
+
     #[inline(always)]
-    fn note(&mut self, attribute: &'a [u8]) -> Option<()> {
-        let (&[0x0a, key_len @ 0..0x80], after) = attribute.split_first_chunk()? else {
-            return None;
+    fn text(&self, asked: Asked) -> Option<&'a [u8]> {
+        let rank = self.ranks.get(asked as usize).filter(|rank| **rank > 0);
+        rank.and_then(|_| self.texts.get(asked as usize).copied())
+    }
+
+    #[inline(always)]
+    fn number(&self, asked: Asked) -> Option<i64> {
+        let rank = self.ranks.get(asked as usize).filter(|rank| **rank > 0);
+        rank.and_then(|_| self.numbers.get((asked as usize).wrapping_sub(TEXTS)).copied())
+    }
+
+    /// The fields of a span in any legal form.
+    pub(super) fn of(span: &'a [u8]) -> Self {
+        let mut fields = Self::default();
+        fields.read(span);
+        fields
+    }
+
+    /// Takes up the fields of a span in any legal form, in place of those of another.
+    #[inline]
+    pub(super) fn read(&mut self, span: &'a [u8]) {
+        if self.read_usual(span).is_none() {
+            *self = Self::of_view(&Span::new(span));
+        }
+    }
+
+    /// The same by way of the view.
+    #[cold]
+    pub(super) fn of_view(span: &Span<'a>) -> Self {
+        let mut fields = Self {
+            size: span.as_bytes().len(),
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            parent_span_id: span.parent_span_id,
+            trace_state: span.trace_state.as_bytes(),
+            name: span.name.as_bytes(),
+            kind: span.kind,
+            status: span.status.code,
+            start_unix_nano: span.start_time_unix_nano,
+            end_unix_nano: span.end_time_unix_nano,
+            says: if span.events().next().is_some() { FAMILY } else { 0 },
+            ..Self::default()
         };
-        let (key, value) = after.split_at_checked(key_len.into())?;
-        let value = whole(value, 0x12)?;
-        // Most keys are told apart by their lengths alone.
-        if key_len < 32 && LENGTHS >> key_len & 1 != 0 {
-            self.take(key, || scalar(value))?;
+        for attribute in span.attributes() {
+            fields.take(attribute.key.as_bytes(), || attribute.value.get());
+        }
+        fields
+    }
+
+    /// `None` for a span in an unusual form, and some of the fields are filled in.
+    #[inline(always)]
+    fn read_usual(&mut self, span: &'a [u8]) -> Option<()> {
+        let (start, mut rest) = Start::of(span);
+        self.begin(span.len(), start);
+        loop {
+            rest = self.read_attributes(rest);
+            let Some((&key, after)) = rest.split_first() else { return Some(()) };
+            rest = match key {
+                ATTRIBUTE => {
+                    let (attribute, after) = delimited(after)?;
+                    self.note(attribute);
+                    after
+                }
+                START | END => {
+                    let (time, after) = after.split_first_chunk()?;
+                    let (start, end) = (&mut self.start_unix_nano, &mut self.end_unix_nano);
+                    *(if key == START { start } else { end }) = u64::from_le_bytes(*time);
+                    after
+                }
+                KIND => {
+                    let (&kind @ 0..0x80, after) = after.split_first()? else { return None };
+                    self.kind = i32::from(kind);
+                    after
+                }
+                FLAGS => {
+                    let (&[1, ..], after) = after.split_first_chunk::<5>()? else { return None };
+                    after
+                }
+                DROPPED_ATTRIBUTES | DROPPED_EVENTS | DROPPED_LINKS => varint(after)?.1,
+                STATUS => {
+                    let (status, after) = delimited(after)?;
+                    self.status = status_code(status)?.unwrap_or(self.status);
+                    after
+                }
+                TRACE_ID | SPAN_ID | TRACE_STATE | PARENT_SPAN_ID | NAME => {
+                    let (bytes, after) = delimited(after)?;
+                    let slot = match key {
+                        TRACE_ID => &mut self.trace_id,
+                        SPAN_ID => &mut self.span_id,
+                        TRACE_STATE => &mut self.trace_state,
+                        NAME => &mut self.name,
+                        _ => &mut self.parent_span_id,
+                    };
+                    *slot = bytes;
+                    after
+                }
+                EVENT => {
+                    self.says |= FAMILY;
+                    delimited(after)?.1
+                }
+                LINK => delimited(after)?.1,
+                _ => return None,
+            };
+        }
+    }
+
+    /// Makes it those of another span, of which nothing but its start was read.
+    #[inline(always)]
+    fn begin(&mut self, size: usize, start: Start<'a>) {
+        self.size = size;
+        (self.trace_id, self.span_id) = (start.trace_id, start.span_id);
+        (self.parent_span_id, self.trace_state) = (start.parent_span_id, &[]);
+        (self.name, self.kind, self.status) = (start.name, start.kind, 0);
+        (self.start_unix_nano, self.end_unix_nano) = (start.start_unix_nano, start.end_unix_nano);
+        (self.ranks, self.says) = ([0; _], 0);
+    }
+
+    /// Reads as many attributes in the usual form as follow each other; what follows them.
+    #[inline(always)]
+    fn read_attributes(&mut self, mut rest: &'a [u8]) -> &'a [u8] {
+        // The key and length of the attribute, those of its own key, and the beginning of that.
+        while let Some((head, beginning)) =
+            rest.first_chunk::<12>().and_then(|start| start.split_first_chunk())
+            && let head = u32::from_le_bytes(*head)
+            && head & USUAL_LENGTHS == USUAL_HEAD
+            && let (len, key_len) = ((head >> 8 & 0x7f) as usize, (head >> 24) as usize)
+            && let Some([key, value_len]) = rest.get(4 + key_len..6 + key_len)
+            // Nothing follows the value, so it says as well that the key ends within the attribute.
+            && *key == VALUE
+            && key_len + 4 + usize::from(*value_len) == len
+            && let Some((attribute, after)) = rest.split_at_checked(2 + len)
+        {
+            if let Some(beginning) = beginning.first_chunk()
+                && let Some(chain) = asked::chain(beginning, head >> 24)
+                && let Some(key) = attribute.get(4..4 + key_len)
+                && let Some(value) = attribute.get(6 + key_len..)
+                && self.note_usual(chain, key, value).is_none()
+            {
+                return rest;
+            }
+            rest = after;
+        }
+        rest
+    }
+
+    /// Keeps the value of an attribute that is asked for; `None` where it is in an unusual form.
+    #[inline(always)]
+    fn note_usual(&mut self, chain: Chain, key: &[u8], value: &'a [u8]) -> Option<()> {
+        let Some(known) = chain.find(key) else { return Some(()) };
+        if (known.asked as usize) < TEXTS {
+            self.offer_text(known, framed(value, TEXT)?);
+        } else if known.asked == Asked::Nothing {
+            self.says |= known.says;
+        } else {
+            let number = match *value {
+                [NUMBER, number @ ..0x80] => i64::from(number),
+                [NUMBER, low, high @ ..0x80] => i64::from(low & 0x7f) | i64::from(high) << 7,
+                _ => return None,
+            };
+            self.offer_number(known, number);
         }
         Some(())
     }
 
-    /// Keeps the value of an attribute that is asked for; `None` when it is and `scalar` cannot read it.
-    #[inline(always)]
-    pub(super) fn take(
-        &mut self,
-        key: &[u8],
-        scalar: impl FnOnce() -> Option<Scalar<'a>>,
-    ) -> Option<()> {
-        match key {
-            b"http.route" => self.route.offer(0, scalar()?.text()),
-            b"http.request.method" => self.method.offer(0, scalar()?.text()),
-            b"http.method" => self.method.offer(1, scalar()?.text()),
-            b"http.response.status_code" => self.http_status.offer(0, scalar()?.int()),
-            b"http.status_code" => self.http_status.offer(1, scalar()?.int()),
-            b"rpc.method" => self.rpc_method.offer(0, scalar()?.text()),
-            b"rpc.service" => self.rpc_service.offer(0, scalar()?.text()),
-            b"rpc.grpc.status_code" => self.grpc_status.offer(0, scalar()?.int()),
-            b"messaging.operation.name" => self.messaging_operation.offer(0, scalar()?.text()),
-            b"messaging.operation" => self.messaging_operation.offer(1, scalar()?.text()),
-            b"messaging.destination.name" => self.messaging_destination.offer(0, scalar()?.text()),
-            b"messaging.destination" => self.messaging_destination.offer(1, scalar()?.text()),
-            b"service.peer.name" => self.peer.offer(0, scalar()?.text()),
-            b"peer.service" => self.peer.offer(1, scalar()?.text()),
-            b"db.namespace" => self.database(2, scalar()?.text()),
-            b"db.name" => self.database(3, scalar()?.text()),
-            b"db.system.name" => self.database(4, scalar()?.text()),
-            b"db.system" => self.database(5, scalar()?.text()),
-            b"server.address" => self.peer.offer(6, scalar()?.text()),
-            b"net.peer.name" => self.peer.offer(7, scalar()?.text()),
-            b"sidelight.cache.name" => self.says = true,
-            b"cache.name" => self.says = true,
-            b"http.request.resend_count" => self.says = true,
-            b"http.resend_count" => self.says = true,
-            b"celery.retries" => self.says = true,
-            b"gen_ai.provider.name" => self.says = true,
-            b"gen_ai.system" => self.says = true,
-            b"gen_ai.request.model" => self.says = true,
-            b"gen_ai.usage.input_tokens" => self.says = true,
-            b"gen_ai.usage.prompt_tokens" => self.says = true,
-            b"gen_ai.usage.output_tokens" => self.says = true,
-            b"gen_ai.usage.completion_tokens" => self.says = true,
+    /// Keeps the value of an attribute that is asked for.
+    fn note(&mut self, attribute: &'a [u8]) {
+        let attribute = Attribute::new(attribute);
+        self.take(attribute.key.as_bytes(), || attribute.value.get());
+    }
+
+    /// Keeps the value of an attribute that is asked for.
+    pub(super) fn take(&mut self, key: &[u8], value: impl FnOnce() -> Value<'a>) {
+        let Some(known) = asked::known(key) else { return };
+        if known.asked == Asked::Nothing {
+            self.says |= known.says;
+            return;
+        }
+        match value() {
+            Value::String(text) if (known.asked as usize) < TEXTS => {
+                self.offer_text(known, text.as_bytes());
+            }
+            Value::Int(number) => self.offer_number(known, number),
+            // Some write numbers as text.
+            Value::String(text) => {
+                let number = text.as_str().and_then(|text| text.parse().ok());
+                number.into_iter().for_each(|number| self.offer_number(known, number));
+            }
             _ => {}
         }
-        Some(())
     }
 
     #[inline(always)]
-    fn database(&mut self, place: u8, name: Option<&'a [u8]>) {
-        self.database |= name.is_some();
-        self.peer.offer(place, name);
-    }
-}
-
-/// A value in the usual form, if any is asked for in its type.
-#[inline(always)]
-fn scalar(value: &[u8]) -> Option<Scalar<'_>> {
-    match value.split_first()? {
-        (0x0a, _) => Some(Scalar::Text(whole(value, 0x0a)?)),
-        (0x18, int) => {
-            let (int, rest) = varint(int)?;
-            rest.is_empty().then_some(Scalar::Int(int.cast_signed()))
+    fn offer_text(&mut self, known: &Known, text: &'a [u8]) {
+        let place = known.asked as usize;
+        if let (Some(slot), Some(rank)) = (self.texts.get_mut(place), self.ranks.get_mut(place))
+            && !text.is_empty()
+        {
+            self.says |= known.says;
+            if known.rank > *rank {
+                (*slot, *rank) = (text, known.rank);
+            }
         }
-        _ => None,
+    }
+
+    #[inline(always)]
+    fn offer_number(&mut self, known: &Known, number: i64) {
+        let place = known.asked as usize;
+        if let Some(slot) = self.numbers.get_mut(place.wrapping_sub(TEXTS))
+            && let Some(rank) = self.ranks.get_mut(place)
+            && known.rank > *rank
+        {
+            (*slot, *rank) = (number, known.rank);
+        }
     }
 }
 
-/// The code of a status: an optional message, then an optional one-byte code.
-fn status_code(status: &[u8]) -> Option<i32> {
+/// What most writers begin a span with.
+#[derive(Clone, Copy, Debug, Default)]
+struct Start<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    parent_span_id: &'a [u8],
+    name: &'a [u8],
+    kind: i32,
+    start_unix_nano: u64,
+    end_unix_nano: u64,
+}
+
+impl<'a> Start<'a> {
+    /// The start of a span, and what follows it; nothing of a span that begins otherwise.
+    #[inline(always)]
+    fn of(span: &'a [u8]) -> (Self, &'a [u8]) {
+        Self::usual(span).unwrap_or((Self::default(), span))
+    }
+
+    /// Ids of 16 and 8 bytes, perhaps a parent, a name shorter than 128 bytes, a kind and two times.
+    #[inline(always)]
+    fn usual(span: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let ([TRACE_ID, 16, ids @ ..], rest) = span.split_first_chunk::<28>()? else { return None };
+        let (trace_id, [SPAN_ID, 8, span_id @ ..]) = ids.split_at(16) else { return None };
+        let (parent_span_id, rest) = match rest.split_first_chunk::<10>()? {
+            ([PARENT_SPAN_ID, 8, parent @ ..], rest) => (&parent[..], rest),
+            _ => (&[][..], rest),
+        };
+        let (&[NAME, len @ ..0x80], rest) = rest.split_first_chunk()? else { return None };
+        let (name, rest) = rest.split_at_checked(usize::from(len))?;
+        let ([KIND, kind @ ..0x80, START, times @ ..], rest) = rest.split_first_chunk::<20>()?
+        else {
+            return None;
+        };
+        let (start, [END, end @ ..]) = times.split_at(8) else { return None };
+        let time = |bytes: &[u8]| bytes.first_chunk().map(|time| u64::from_le_bytes(*time));
+        let (start_unix_nano, end_unix_nano) = (time(start)?, time(end)?);
+        let kind = i32::from(*kind);
+        let start =
+            Self { trace_id, span_id, parent_span_id, name, kind, start_unix_nano, end_unix_nano };
+        Some((start, rest))
+    }
+}
+
+/// The code of a status in the usual form: an optional message, then an optional one-byte code.
+#[expect(clippy::option_option, reason = "an unusual status is not one without a code")]
+fn status_code(status: &[u8]) -> Option<Option<i32>> {
     let after_message = match status.split_first() {
-        None => return Some(0),
         Some((0x12, message)) => delimited(message)?.1,
-        Some(_) => status,
+        _ => status,
     };
     match *after_message {
-        [] => Some(0),
-        [0x18, code @ 0..0x80] => Some(i32::from(code)),
+        [] => Some(None),
+        [0x18, code @ 0..0x80] => Some(Some(i32::from(code))),
         _ => None,
     }
 }
 
-/// The content of a message that is one delimited field with this key and nothing else.
+/// The content of a message that is one field with this key, shorter than 128 bytes, and nothing else.
 #[inline(always)]
-fn whole(message: &[u8], key: u8) -> Option<&[u8]> {
-    let (first, after) = message.split_first()?;
-    let (content, rest) = delimited(after)?;
-    (*first == key && rest.is_empty()).then_some(content)
+fn framed(message: &[u8], key: u8) -> Option<&[u8]> {
+    let (head, content) = message.split_first_chunk()?;
+    let expected = usize::from(key) | content.len() << 8;
+    (usize::from(u16::from_le_bytes(*head)) == expected && content.len() < 0x80).then_some(content)
 }
 
 /// The content that a length introduces, and what follows it.
@@ -328,6 +435,27 @@ mod tests {
     use sidelight_wire::view::traces::Span as View;
 
     use super::*;
+
+    impl PartialEq for Fields<'_> {
+        fn eq(&self, other: &Self) -> bool {
+            let asked = |fields: &Self| {
+                let texts = fields.texts.iter().zip(&fields.ranks).filter(|of| *of.1 > 0);
+                let numbers = fields.numbers.iter().zip(&fields.ranks[TEXTS..]);
+                let numbers = numbers.filter(|of| *of.1 > 0).map(|(number, _)| *number);
+                let texts: Vec<_> = texts.map(|(text, _)| text.to_vec()).collect();
+                (fields.ranks, texts, numbers.collect::<Vec<_>>(), fields.says)
+            };
+            let own = |fields: &Self| {
+                let Fields { size, kind, status, .. } = *fields;
+                (size, kind, status, fields.start_unix_nano, fields.end_unix_nano)
+            };
+            let ids = |fields: &Self| {
+                let Fields { trace_id, span_id, parent_span_id, trace_state, name, .. } = *fields;
+                [trace_id, span_id, parent_span_id, trace_state, name].map(<[u8]>::to_vec)
+            };
+            asked(self) == asked(other) && own(self) == own(other) && ids(self) == ids(other)
+        }
+    }
 
     fn any_attribute() -> impl Strategy<Value = KeyValue> {
         let keys = [
@@ -425,7 +553,7 @@ mod tests {
             ).is_ok() {
                 prop_assert_eq!(Fields::of(&bytes), Fields::of_view(&View::new(&bytes)));
             } else {
-                let _ = read(&bytes, &mut Fields::default());
+                let _ = Fields::of(&bytes);
             }
         }
     }
@@ -458,20 +586,26 @@ mod tests {
         };
         let bytes = span.encode_to_vec();
         let mut fields = Fields::default();
-        read(&bytes, &mut fields).unwrap();
-        assert_eq!((fields.name, fields.route.value), (&b"GET /cart"[..], Some(&b"/cart"[..])));
+        fields.read_usual(&bytes).unwrap();
+        assert_eq!((fields.name, fields.route()), (&b"GET /cart"[..], Some(&b"/cart"[..])));
         assert_eq!((fields.kind, fields.status), (2, 2));
-        assert_eq!((fields.http_status.value, fields.size), (Some(503), bytes.len()));
+        assert_eq!((fields.http_status(), fields.size), (Some(503), bytes.len()));
     }
 
     #[test]
-    fn every_known_key_has_a_length_that_is_looked_at() {
-        let keys: Vec<&str> = include_str!("usual.rs")
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("b\"")?.split_once("\" => self."))
-            .map(|(key, _)| key)
-            .collect();
-        assert_eq!(keys.len(), 32);
-        assert!(keys.iter().all(|key| LENGTHS >> key.len() & 1 == 1), "{keys:?}");
+    fn a_span_takes_the_place_of_another_as_if_that_had_not_been() {
+        let mut fields = Fields::default();
+        let of = |span: &Span| span.encode_to_vec();
+        let key = "db.system".to_owned();
+        let value = AnyValue { value: Some(any_value::Value::StringValue("x".to_owned())) };
+        let attributes = vec![KeyValue { key, value: Some(value), ..KeyValue::default() }];
+        let events = vec![span::Event::default()];
+        let (full, bare) =
+            (of(&Span { attributes, events, ..Span::default() }), of(&Span::default()));
+        fields.read(&full);
+        assert!(fields.database() && fields.of_family() && fields.peer() == Some(b"x"));
+        fields.read(&bare);
+        assert!(!fields.database() && !fields.of_family() && fields.peer().is_none());
+        assert_eq!(fields, Fields::of(&bare));
     }
 }

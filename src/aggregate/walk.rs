@@ -1,17 +1,17 @@
 //! One walk over a traces request, for all who count its spans: each span is read once, where it lies.
 //!
 //! Spans are shown some at a time, [`TOGETHER`] of a resource: each who counts them finds its code and its tables in the
-//! processor's nearest caches for all but the first. Memory: 400 B for each of these.
+//! processor's nearest caches for all but the first. Memory: 272 B for each of these.
 
 use sidelight_wire::view::traces::{Request, ResourceSpans};
 
 use super::usual::Fields;
 
-/// So many spans are shown at a time: with their fields they fill a third of a first-level cache.
+/// So many spans are shown at a time: with their fields they fill a quarter of a first-level cache.
 const TOGETHER: usize = 32;
 
 /// A span: its bytes, and the fields that are counted by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span<'r> {
     pub(super) bytes: &'r [u8],
     pub(super) fields: Fields<'r>,
@@ -60,18 +60,26 @@ impl<'r, A: Visit<'r>, B: Visit<'r>, C: Visit<'r>> Visit<'r> for (A, B, C) {
 
 /// Shows a request to `visit`. Bytes that are not a traces request end it early.
 pub(super) fn walk<'r>(request: &'r [u8], visit: &mut impl Visit<'r>) {
-    let mut some = Vec::with_capacity(TOGETHER);
+    // Each is read into the place of one before.
+    let mut places: Vec<Span<'r>> = Vec::with_capacity(TOGETHER);
     for resource in Request::new(request).resources() {
         visit.begin(resource);
+        let mut taken = 0;
         for bytes in resource.scope_spans().flat_map(|scope| scope.span_bytes()) {
-            if some.len() == TOGETHER {
-                visit.spans(&some);
-                some.clear();
+            if taken == TOGETHER {
+                visit.spans(&places);
+                taken = 0;
             }
-            some.push(Span { bytes, fields: Fields::of(bytes) });
+            if taken == places.len() {
+                places.push(Span::default());
+            }
+            if let Some(span) = places.get_mut(taken) {
+                span.bytes = bytes;
+                span.fields.read(bytes);
+                taken += 1;
+            }
         }
-        visit.spans(&some);
-        some.clear();
+        visit.spans(places.get(..taken).unwrap_or_default());
         visit.end(resource);
     }
     visit.finish();

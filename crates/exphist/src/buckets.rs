@@ -18,6 +18,7 @@ impl Buckets {
     }
 
     /// Adds `n` to the bucket `index` when it is within the run.
+    #[inline]
     pub(crate) fn add(&mut self, index: i32, n: u64) -> bool {
         let slot = usize::try_from(i64::from(index) - i64::from(self.first));
         let Some(count) = slot.ok().and_then(|slot| self.counts.get_mut(slot)) else {

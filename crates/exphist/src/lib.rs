@@ -41,6 +41,23 @@ pub struct Histogram {
     negative: Buckets,
 }
 
+/// A finite value and its bucket, worked out once for several histograms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Placed {
+    value: f64,
+    /// Of its magnitude at [`MAX_SCALE`]; meaningless for 0.
+    finest: i32,
+}
+
+impl Placed {
+    /// `None` for NaN and infinities.
+    #[inline]
+    #[must_use]
+    pub fn of(value: f64) -> Option<Self> {
+        value.is_finite().then(|| Self { value, finest: mapping::index(value.abs()) })
+    }
+}
+
 impl Default for Histogram {
     /// At the highest scale, with [`MAX_BUCKETS`].
     fn default() -> Self {
@@ -74,20 +91,23 @@ impl Histogram {
 
     /// Counts `value` as `n` equal ones. Returns whether it was: NaN and infinities are not.
     pub fn record_n(&mut self, value: f64, n: u64) -> bool {
-        if !value.is_finite() {
-            return false;
-        }
+        let placed = Placed::of(value);
+        placed.inspect(|placed| self.record_placed(*placed, n)).is_some()
+    }
+
+    /// Counts a value as `n` equal ones.
+    #[inline]
+    pub fn record_placed(&mut self, placed: Placed, n: u64) {
+        let Placed { value, finest } = placed;
         if n == 0 {
-            return true;
+            return;
         }
-        let magnitude = value.abs();
-        if magnitude <= self.zero_threshold {
+        if value.abs() <= self.zero_threshold {
             self.zero_count = self.zero_count.saturating_add(n);
         } else {
-            self.place(value > 0.0, mapping::index(magnitude), n);
+            self.place(value > 0.0, finest, n);
         }
         self.note(value, n);
-        true
     }
 
     /// Counts a whole number, such as nanoseconds, once: without a float comparison or a branch on
@@ -103,18 +123,26 @@ impl Histogram {
         self.note(float, 1);
     }
 
+    #[inline]
     fn place(&mut self, positive: bool, finest: i32, n: u64) {
         let side = if positive { &mut self.positive } else { &mut self.negative };
         let index = finest >> (MAX_SCALE - self.scale);
-        if side.add(index, n) {
-            return;
+        if !side.add(index, n) {
+            self.place_beyond(positive, index, n);
         }
+    }
+
+    /// Counts in a bucket that is not there.
+    #[cold]
+    fn place_beyond(&mut self, positive: bool, index: i32, n: u64) {
+        let side = if positive { &mut self.positive } else { &mut self.negative };
         let shift = side.shift_to_take(index, self.max_buckets);
         self.downscale(shift);
         let side = if positive { &mut self.positive } else { &mut self.negative };
         side.grow_and_add(index >> shift, n);
     }
 
+    #[inline]
     #[expect(clippy::cast_precision_loss, reason = "a sum is f64 by definition")]
     fn note(&mut self, value: f64, n: u64) {
         self.count = self.count.saturating_add(n);

@@ -28,6 +28,7 @@ static BOUND: [u64; STEPS + 2] = bounds();
 static HINT: [u16; STEPS] = hints();
 
 /// The bucket of a positive finite value at [`MAX_SCALE`].
+#[inline]
 pub(crate) fn index(value: f64) -> i32 {
     let bits = value.to_bits();
     let exponent = (bits >> MANTISSA_BITS) as i32;
@@ -50,6 +51,7 @@ pub(crate) fn index_u64(value: u64) -> i32 {
     compose(exponent, fraction >> 12 | sticky)
 }
 
+#[inline]
 fn compose(exponent: i32, mantissa: u64) -> i32 {
     let hint = HINT.get((mantissa >> HINT_SHIFT) as usize).copied().unwrap_or(0);
     let bound = |k: usize| BOUND.get(k).copied().unwrap_or(u64::MAX);

@@ -13,7 +13,11 @@ pub const LEN_MAX: usize = 10;
 pub fn read(bytes: &[u8], pos: usize) -> Option<(u64, usize)> {
     match bytes.get(pos) {
         Some(&byte) if byte < 0x80 => Some((u64::from(byte), pos + 1)),
-        Some(_) => read_long(bytes, pos),
+        // The length of a span.
+        Some(&low) => match bytes.get(pos + 1) {
+            Some(&high @ ..0x80) => Some((u64::from(low & 0x7f) | u64::from(high) << 7, pos + 2)),
+            _ => read_long(bytes, pos),
+        },
         None => None,
     }
 }

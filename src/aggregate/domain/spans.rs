@@ -53,10 +53,10 @@ impl<'r, Id: Copy + Eq> Visit<'r> for Counting<'_, Id> {
             spans.iter().for_each(|span| traces.link(found.instance, &span.fields, now_ms));
         }
         for walk::Span { bytes, fields } in spans {
-            if fields.http_status.value == Some(TOO_MANY_REQUESTS) {
+            if fields.http_status() == Some(TOO_MANY_REQUESTS) {
                 self.domain.rate_limited(found, fields);
             }
-            if fields.says {
+            if fields.of_family() {
                 self.domain.span(found, bytes, fields);
             }
         }
@@ -102,7 +102,7 @@ impl<'a> Seen<'a> {
     }
 
     fn reason(&self) -> Cow<'_, str> {
-        match (&self.facts.error_type, self.span.http_status.value) {
+        match (&self.facts.error_type, self.span.http_status()) {
             (Some(reason), _) => Cow::Borrowed(reason.as_ref()),
             (None, Some(status)) if status >= 400 => Cow::Owned(status.to_string()),
             _ => Cow::Borrowed("error"),
@@ -112,9 +112,9 @@ impl<'a> Seen<'a> {
 
 impl<Id: Copy + Eq> Domain<Id> {
     fn rate_limited(&mut self, found: &Found, fields: &Fields<'_>) {
-        let of_http = fields.kind == i32::from(SERVER) && fields.method.value.is_some();
+        let of_http = fields.kind == i32::from(SERVER) && fields.method().is_some();
         if of_http && self.holds(found, Family::RateLimited) {
-            let route = String::from_utf8_lossy(fields.route.value.unwrap_or_default());
+            let route = String::from_utf8_lossy(fields.route().unwrap_or_default());
             let weight = weight::of(fields.trace_state);
             self.board.add(Instrument::RateLimited, place(found), &[&route], weight);
         }

@@ -152,7 +152,7 @@ impl Traces {
     }
 
     fn route_of(&mut self, span: &Fields<'_>) -> Arc<str> {
-        let route = clip(span.route.value.unwrap_or_default(), ROUTE_BYTES_MAX);
+        let route = clip(span.route().unwrap_or_default(), ROUTE_BYTES_MAX);
         let route = String::from_utf8_lossy(route);
         if let Some(known) = self.routes.get(&*route) {
             return Arc::clone(known);

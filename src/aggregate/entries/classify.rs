@@ -151,11 +151,11 @@ fn family<'a>(
     if facts.resends.is_some_and(|resends| resends > 0) {
         return Some((Family::Retry, operation()));
     }
-    let destination = fields.messaging_destination.value.map(String::from_utf8_lossy);
-    if fields.messaging_operation.value.is_some() || destination.is_some() {
+    let destination = fields.messaging_destination().map(String::from_utf8_lossy);
+    if fields.messaging_operation().is_some() || destination.is_some() {
         return Some((Family::Queue, destination.unwrap_or_else(operation)));
     }
-    let of_http = fields.method.value.is_some() || fields.route.value.is_some();
+    let of_http = fields.method().is_some() || fields.route().is_some();
     if fields.kind == i32::from(operation::SERVER) && of_http {
         return Some((Family::Http, operation()));
     }

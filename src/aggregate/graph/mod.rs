@@ -20,7 +20,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 use sidelight_exphist::Histogram;
 
-use super::measured::Measured;
+use super::measured::{Measured, Took};
 use super::operation;
 use super::operation::{CLIENT, CONSUMER, PRODUCER, SERVER};
 use super::usual::Fields;
@@ -236,9 +236,9 @@ impl Graph {
         let weight = weight::of(span.trace_state);
         let failed = operation::span_failed(span);
         let nanos = span.end_unix_nano.checked_sub(span.start_unix_nano);
-        if kind == CLIENT && span.database {
+        if kind == CLIENT && span.database() {
             let call = Call { weight, failed, server_nanos: nanos, client_nanos: nanos };
-            return self.call_peer(service, span.peer.value, Connection::Database, &call);
+            return self.call_peer(service, span.peer(), Connection::Database, &call);
         }
         let is_client = matches!(kind, CLIENT | PRODUCER);
         let meeting = if is_client { span.span_id } else { span.parent_span_id };
@@ -251,7 +251,7 @@ impl Graph {
             self.totals.unpaired += 1;
             return;
         };
-        let peer = span.peer.value.filter(|_| is_client).map(|peer| self.peer(peer));
+        let peer = span.peer().filter(|_| is_client).map(|peer| self.peer(peer));
         let received = self.now;
         let half =
             Half { key, kind, service, failed, paired: false, nanos, weight, received, peer };
@@ -348,10 +348,10 @@ impl Graph {
         edge.requests = edge.requests.saturating_add(n);
         edge.failed = edge.failed.saturating_add(if call.failed { n } else { 0 });
         if call.server_nanos.is_some() {
-            edge.server.add(n, call.server_nanos);
+            edge.server.add(n, call.server_nanos.map(Took::of));
         }
         if call.client_nanos.is_some() {
-            edge.client.add(n, call.client_nanos);
+            edge.client.add(n, call.client_nanos.map(Took::of));
         }
         match (slot, between) {
             (Some(_), _) => {}

@@ -1,7 +1,8 @@
 //! The graph against ends given by hand.
 
+use sidelight_wire::view::{Text, Value};
+
 use super::super::codec::Read;
-use super::super::usual::Scalar;
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -36,7 +37,7 @@ fn give(graph: &mut Graph, service: &str, end: &End<'_>) {
         ..super::Fields::default()
     };
     for (key, value) in end.attributes {
-        fields.take(key.as_bytes(), || Some(Scalar::Text(value.as_bytes())));
+        fields.take(key.as_bytes(), || Value::String(Text(value.as_bytes())));
     }
     let service = graph.service(service.as_bytes()).unwrap();
     graph.observe(service, &fields);

@@ -15,7 +15,6 @@
 //! resources that differ in nothing but dimensions.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 
 use super::exemplars::Exemplars;
@@ -197,9 +196,7 @@ impl Table {
                 0 => None,
                 _ => Some(Box::new(self.views.with_threshold(View::decode(failed, read)?))),
             };
-            let mut hasher = self.hasher.build_hasher();
-            hasher.write_usize(Arc::as_ptr(&resource).addr());
-            let hash = key.hash(hasher);
+            let hash = key.hash(&resource, &self.hasher);
             let exemplars = self.config.exemplars.then(Exemplars::default);
             let labels = Arc::new(labels);
             self.take_back(Row {

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use super::super::config::Config;
 use super::super::key::Labels;
-use super::super::measured::Measured;
+use super::super::measured::{Measured, Took};
 use super::super::operation;
-use super::super::operation::Protocol;
+use super::super::operation::{Method, Protocol};
 use super::super::resource::Resource;
 use super::super::usual::Fields;
 
@@ -38,12 +38,12 @@ pub(in crate::aggregate) struct View {
 
 impl View {
     #[inline]
-    pub(super) fn count(&mut self, span: &Fields<'_>, nanos: Option<u64>, n: u64) {
+    pub(super) fn count(&mut self, span: &Fields<'_>, took: Option<Took>, n: u64) {
         let failed = self.failed || operation::grpc_failed(span);
         let [succeeded, of_failed] = &mut self.fresh;
         let fresh = if failed { of_failed } else { succeeded };
-        fresh.add(n, nanos);
-        if let Some(nanos) = nanos {
+        fresh.add(n, took);
+        if let Some(Took { nanos, .. }) = took {
             self.exceeded += if nanos > self.threshold_nanos { n } else { 0 };
             self.satisfied += if nanos <= self.threshold_nanos / 4 { n } else { 0 };
         }
@@ -121,10 +121,10 @@ impl Views {
         let mut name = operation::name(span, key.method).into_owned();
         name.truncate(name.floor_char_boundary(config.label_value_bytes_max));
         let resource = labels.resource();
-        let http = (key.kind == operation::SERVER && !key.method.is_empty()).then(|| HttpKey {
+        let http = (key.kind == operation::SERVER && key.method != Method::NONE).then(|| HttpKey {
             resource: Arc::clone(resource),
             route: labels.http_route().into(),
-            method: key.method.into(),
+            method: key.method.name().into(),
             status: labels.http_response_status_code().into(),
         });
         let protocol = Protocol::of(span, http.is_some());

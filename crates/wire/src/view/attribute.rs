@@ -49,8 +49,10 @@ pub struct Attribute<'a> {
 }
 
 impl<'a> Attribute<'a> {
+    /// A view of the bytes of one attribute.
     #[inline]
-    fn new(bytes: &'a [u8]) -> Self {
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
         if let Some(attribute) = Self::in_usual_form(bytes) {
             return attribute;
         }
