@@ -45,7 +45,7 @@
 /// | `err` | logs the error, which must have `Display` |
 /// | `active` | counts those in flight |
 /// | `detailed = 0.01` | [`Operation::detailed`](crate::Operation::detailed) |
-/// | `PLACE` | a static [`Operation`](crate::Operation), which says itself what `name` to `detailed` would |
+/// | `PLACE` | a static [`Operation`](crate::Operation), which has its own `name`, `threshold`, `slo`, `active` and `detailed` |
 /// | `span = ..` | `"tracing"` (the default), [`"direct"`](crate::layer::Span), or `false`: metrics only |
 /// | `error_type = path` | a `fn(&E) -> &'static str` that tells the kind of an error |
 /// | `ok_if = path` | a `fn(&R) -> bool` of what is returned: whether it is `ok`, be it an `Err` or not |

@@ -1,15 +1,15 @@
-//! What is past a limit of series: counted, and told of in one log line.
+//! Records beyond a limit of what is kept apart: counted, and told of in one log line.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static OVERFLOWED: AtomicU64 = AtomicU64::new(0);
 
-/// How many records had no series of their own.
+/// How many records were beyond a limit.
 pub(crate) fn overflowed() -> u64 {
     OVERFLOWED.load(Ordering::Relaxed)
 }
 
-/// Counts a record that has no series of its own; `of` is what there were too many of.
+/// Counts a record beyond a limit; `of` is what there were too many of.
 #[cold]
 pub(crate) fn overflow(of: &str) {
     if OVERFLOWED.fetch_add(1, Ordering::Relaxed) == 0 {

@@ -20,6 +20,9 @@ use crate::{clock, observe};
 static ACTIVE: AtomicU64 = AtomicU64::new(0);
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 static SWITCHED_OFF: AtomicBool = AtomicBool::new(false);
+/// Telemetry was started, but whoever runs the program wants none.
+#[cfg(feature = "otlp")]
+static UNWANTED: AtomicBool = AtomicBool::new(false);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// Oldest first; the last is the one in use.
 static INSTALLED: RwLock<Vec<Arc<Instruments>>> = RwLock::new(Vec::new());
@@ -215,9 +218,19 @@ pub(crate) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
+/// Says with each start whether records are to find no meter: these are neither counted nor warned of.
+#[cfg(feature = "otlp")]
+pub(crate) fn set_unwanted(unwanted: bool) {
+    UNWANTED.store(unwanted, Ordering::Relaxed);
+}
+
 /// Counts a record that found no meter.
 #[cold]
 pub(crate) fn drop_record() {
+    #[cfg(feature = "otlp")]
+    if UNWANTED.load(Ordering::Relaxed) {
+        return;
+    }
     if !SWITCHED_OFF.load(Ordering::Relaxed) && DROPPED.fetch_add(1, Ordering::Relaxed) == 0 {
         tracing::warn!(
             target: "sidelight",

@@ -384,7 +384,7 @@ metrics! {
     SDK_DROPPED = ObservableCounter "sidelight.sdk.dropped" ["{record}"]
         ("reason") 8: "Records that went nowhere, by reason.";
     SDK_OVERFLOWED = ObservableCounter "sidelight.sdk.overflowed" ["{record}"]
-        () 4: "Records of series beyond the limit of their metric.";
+        () 4: "Records beyond a limit of what is kept apart.";
     SDK_PANICS = ObservableCounter "sidelight.sdk.callback.panics" ["{panic}"]
         () 4: "Panics of an application's code that looks at caches, queues and the like.";
 }

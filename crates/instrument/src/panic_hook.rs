@@ -1,6 +1,6 @@
 //! Panics counted, logged and flushed, before the hook that was there.
 //!
-//! The hook records a counter and one log record with the request's id and the trace, and tells the I/O thread to flush. It
+//! The hook records a counter and one log record with the request's id and the trace, and lets a thread of its own flush. It
 //! waits for that, 2 s at most, only where nothing else will: where panics abort, and on the main thread outside of a
 //! runtime. A panic that tokio or a middleware catches must not block a worker.
 

@@ -117,7 +117,7 @@ impl Retry {
     }
 
     /// Records one whose retries were counted elsewhere, and the time they waited in all: as long each, since nobody says
-    /// otherwise, and without a reason.
+    /// otherwise, and without a reason. Of the waits the first 100 are told.
     ///
     /// ```
     /// use sidelight::{Outcome, Retry};
@@ -130,7 +130,7 @@ impl Retry {
     pub fn record(&self, outcome: Outcome, retries: u32, waited: Duration) {
         self.with(|bound| {
             let told = retries.min(WAITS_TOLD_MAX);
-            (0..told).for_each(|retry| bound.wait("", retry, waited / told));
+            (0..told).for_each(|retry| bound.wait("", retry, waited / retries));
             if retries > 0 {
                 bound.failed("", Ended::Retry, retries);
             }

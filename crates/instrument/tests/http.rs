@@ -376,6 +376,37 @@ fn a_call_of_grpc_is_counted_by_the_status_of_its_trailers() {
         Told::attribute(&spans[1], "rpc.response.status_code").as_deref(),
         Some("UNAVAILABLE")
     );
+    let method = Told::attribute(&spans[0], "http.request.method");
+    assert_eq!(method, None, "a server span with one is taken for HTTP");
+}
+
+#[test]
+fn a_subscription_that_its_caller_ends_has_the_name_of_its_method() {
+    let told = Told::new();
+    let call = |path: &str| {
+        let asked = Request::post(path).header("content-type", "application/grpc");
+        asked.body(Body::empty()).unwrap()
+    };
+    let ticks = || Response::builder().header("content-type", "application/grpc").body(Endless);
+    run(async {
+        let answer = answers(move || ticks().unwrap()).oneshot(call("/shop.Orders/Watch")).await;
+        answer.unwrap().into_body().frame().await;
+        // Nobody has said that there is such a method.
+        let silent = service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<Response<Body>, Infallible>>()
+        });
+        let silent = sidelight::http::server().layer(silent);
+        let mut silent = Box::pin(silent.oneshot(call("/shop.Orders/Unanswered")));
+        let _pending = futures_poll(silent.as_mut()).await;
+    });
+    const CALLS: &str = "rpc.server.call.duration";
+    let watched = ["rpc.method=shop.Orders/Watch", "error.type=cancelled"];
+    assert_eq!(told.total(CALLS, &watched), 1.0);
+    assert_eq!(told.total(CALLS, &["rpc.method=_OTHER", "error.type=cancelled"]), 1.0);
+    let spans = told.spans();
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_ref()).collect();
+    assert_eq!(names, ["shop.Orders/Watch", "grpc"]);
+    assert_eq!(Told::attribute(&spans[0], "rpc.method").as_deref(), Some("shop.Orders/Watch"));
 }
 
 #[test]
@@ -404,6 +435,7 @@ fn what_only_its_caller_calls_grpc_is_counted_as_http() {
     let order = spans.last().unwrap();
     assert_eq!(order.name, "POST /orders/{id}");
     assert_eq!(Told::attribute(order, "http.route").as_deref(), Some("/orders/{id}"));
+    assert_eq!(Told::attribute(order, "http.request.method").as_deref(), Some("POST"));
     assert_eq!(Told::attribute(order, "http.response.status_code").as_deref(), Some("200"));
     assert_eq!(Told::attribute(order, "rpc.system.name"), None);
 }
@@ -424,6 +456,27 @@ fn a_route_that_the_answer_tells_of_is_the_metrics_and_the_spans() {
     let spans = told.spans();
     assert_eq!(spans[0].name, "GET /articles/{id}");
     assert_eq!(Told::attribute(&spans[0], "http.route").as_deref(), Some("/articles/{id}"));
+}
+
+#[test]
+fn a_route_that_the_answer_corrects_is_told_once() {
+    let told = Told::new();
+    let answer = || {
+        let mut answer = Response::new(Body::empty());
+        answer.extensions_mut().insert(sidelight::http::Route("/articles/{id}"));
+        answer
+    };
+    run(async {
+        let mut asked = request("/articles/7");
+        asked.extensions_mut().insert(sidelight::http::Route("/{*rest}"));
+        answers(answer).oneshot(asked).await.unwrap().into_body().collect().await.unwrap();
+    });
+    let spans = told.spans();
+    let attributes = spans[0].attributes.iter();
+    let routes = attributes.filter(|attribute| attribute.key.as_str() == "http.route");
+    let routes: Vec<_> = routes.map(|route| route.value.to_string()).collect();
+    assert_eq!(routes, ["/articles/{id}"]);
+    assert_eq!(spans[0].name, "GET /articles/{id}");
 }
 
 #[test]

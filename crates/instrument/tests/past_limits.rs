@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-#[expect(dead_code, reason = "it is of many tests: spans are of no interest here")]
 mod told;
 
-use sidelight::llm::{self, Provider};
+use sidelight::llm::{self, Cost, Provider, Usage};
 use sidelight::{Feature, FeatureKind};
 use told::Told;
+
+const ANSWER: &str = r#"{"usage": {"inputTokens": 30, "outputTokens": 6}}"#;
 
 #[test]
 fn models_past_the_limit_are_one() {
@@ -17,6 +18,26 @@ fn models_past_the_limit_are_one() {
     }
     assert!(told.series("sidelight.gen_ai.requests", &[]).len() <= 201);
     assert!(told.total("sidelight.gen_ai.requests", &["gen_ai.request.model=_OTHER"]) >= 800.0);
+}
+
+#[test]
+fn a_model_past_the_limit_has_its_own_price_and_span() {
+    let told = Told::new();
+    for number in 0..200 {
+        _ = llm::chat(Provider::OpenAiLike("vllm"), &format!("kept-{number}"));
+    }
+    llm::pricing(|call| {
+        let known = call.model == "eu.late";
+        known.then_some(Cost { usd: call.usage.output as f64 })
+    });
+    let usage = || Usage::from_json(Provider::Bedrock, ANSWER);
+    let late = llm::chat(Provider::Bedrock, "eu.late");
+    late.start().finish(usage());
+    late.start().finish(usage());
+    assert_eq!(told.total("sidelight.gen_ai.cost.usd", &["gen_ai.request.model=_OTHER"]), 12.0);
+    let spans = told.spans();
+    assert_eq!(spans[1].name, "chat eu.late");
+    assert_eq!(Told::attribute(&spans[1], "gen_ai.request.model").as_deref(), Some("eu.late"));
 }
 
 #[test]

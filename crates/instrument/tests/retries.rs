@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use sidelight::http::Resend;
 use sidelight::testing::Capture;
-use sidelight::{Backoff, Retry, current};
+use sidelight::{Backoff, Outcome, Retry, current};
 use tower::retry::{Policy, RetryLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -155,4 +155,15 @@ fn attempts_that_block_have_spans_too_and_one_that_panics_says_so(captured: Capt
     captured.span("page.print").attr("error.type", "jam").assert_count(1);
     let second = captured.span("page.print").attr("http.request.resend_count", "1");
     second.has_error("panic");
+}
+
+#[sidelight::test]
+fn waits_that_were_counted_elsewhere_are_as_long_as_they_were_past_the_first_hundred_too(
+    captured: Capture,
+) {
+    static ELSEWHERE: Retry = Retry::new("elsewhere.long");
+    ELSEWHERE.record(Outcome::Ok, 1000, Duration::from_secs(1000));
+    let waits = captured.metric("sidelight.retry.backoff.duration");
+    waits.assert_count(100);
+    waits.assert_eq(100.0);
 }

@@ -93,7 +93,7 @@ impl Exchange {
         self.route = route;
         if !self.key.kind.is_grpc() {
             self.key.route = route;
-            super::spans::routed(&self.span, self.key);
+            super::spans::rename(&self.span, self.key);
         }
     }
 
@@ -143,7 +143,7 @@ impl Exchange {
     fn is_http(&mut self) {
         self.unnamed = None;
         (self.key.kind, self.key.route) = (Kind::HttpServer, self.route);
-        super::spans::routed(&self.span, self.key);
+        super::spans::is_http(&self.span, self.key);
     }
 
     /// Takes the length of a body that is not seen.
@@ -196,17 +196,18 @@ impl Exchange {
         self.span = Span::none();
     }
 
-    /// A call that ended in order without saying how is unknown. What a server has not said the end of, or that nobody
-    /// implements it, is no label, so that callers cannot fill the table.
+    /// A call that ended in order without saying how is unknown. What a server never answered, or says that nobody
+    /// implements, is no label, so that callers cannot fill the table. A head is answer enough: a subscription may always
+    /// end by its caller going away.
     fn end_grpc(&mut self) {
         const UNKNOWN: u16 = 2;
         const UNIMPLEMENTED: u16 = 12;
         if let Some(called) = self.unnamed.take() {
-            let foreign = matches!(self.key.status, None | Some(UNIMPLEMENTED));
+            let foreign = !self.responded || self.key.status == Some(UNIMPLEMENTED);
             let foreign = foreign && self.key.kind.is_server();
             self.key.route = if foreign { Name::OTHER } else { METHODS.intern(&called) };
             if self.key.kind.is_server() {
-                super::spans::routed(&self.span, self.key);
+                super::spans::rename(&self.span, self.key);
             }
         }
         if self.key.fault == Fault::None {

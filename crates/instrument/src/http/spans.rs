@@ -17,18 +17,18 @@ use super::words::grpc_word;
 use crate::interned::Name;
 
 /// The span of a request that came in. It continues the caller's trace if `trusted`. Which protocol it is tells the answer:
-/// until then what looks like gRPC has no name of its own.
+/// until then what looks like gRPC has neither a name of its own nor a method of HTTP.
 pub(crate) fn server(exchange: &Exchange, asked: &Asked<'_>, trusted: bool) -> Span {
     let key = exchange.key;
-    let grpc = key.kind.is_grpc();
+    let method = (!key.kind.is_grpc()).then(|| key.method.text());
     let span = info_span!(
         target: "sidelight::http",
         "http server",
         otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
-        http.request.method = key.method.text(),
-        http.route = key.route.text().filter(|_| !grpc),
+        http.request.method = method,
+        http.route = Empty,
         http.response.status_code = Empty,
         http.response.body.size = Empty,
         url.path = asked.path,
@@ -98,16 +98,18 @@ pub(crate) fn client(exchange: &Exchange, asked: &Asked<'_>) -> Span {
     span
 }
 
-/// Says what only the answer told: the route of HTTP, the method of gRPC.
-pub(crate) fn routed(span: &Span, key: Key) {
-    if span.is_disabled() {
-        return;
-    }
-    if !key.kind.is_grpc() {
-        span.record("http.route", key.route.text());
-    }
+/// Says what only the answer told: that it is one of HTTP.
+pub(crate) fn is_http(span: &Span, key: Key) {
+    span.record("http.request.method", key.method.text());
+    rename(span, key);
+}
+
+/// Names the span by what only the answer told: the route of HTTP, the method of gRPC.
+pub(crate) fn rename(span: &Span, key: Key) {
     // Recorded, a name changes nothing of a span that was entered.
-    span.context().span().update_name(name(key));
+    if !span.is_disabled() {
+        span.context().span().update_name(name(key));
+    }
 }
 
 fn name(key: Key) -> Cow<'static, str> {
@@ -121,7 +123,7 @@ fn name(key: Key) -> Cow<'static, str> {
     }
 }
 
-/// Says how the exchange ended.
+/// Says how the exchange ended, and what of it may have changed until then: an attribute that is recorded twice is there twice.
 pub(crate) fn end(span: &Span, key: Key, response_bytes: Option<u64>) {
     if span.is_disabled() {
         return;
@@ -129,6 +131,9 @@ pub(crate) fn end(span: &Span, key: Key, response_bytes: Option<u64>) {
     if key.kind == Kind::GrpcServer {
         span.record("rpc.system.name", "grpc");
         span.record("rpc.method", key.route.text());
+    }
+    if key.kind == Kind::HttpServer {
+        span.record("http.route", key.route.text());
     }
     if let Some(status) = key.status {
         if key.kind.is_grpc() {

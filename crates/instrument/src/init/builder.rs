@@ -227,6 +227,7 @@ impl Init {
         if claim.is_some() {
             global::set_tracer_provider(providers.tracer.clone());
             global::set_text_map_propagator(composite(&environment.propagators));
+            meter::set_unwanted(environment.disabled);
         }
         #[cfg(feature = "process")]
         if claim.is_some() && !environment.disabled {

@@ -359,6 +359,8 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Counter;
+    use crate::captured::alone;
     use crate::init::init;
 
     #[test]
@@ -383,6 +385,24 @@ mod tests {
         shared.shutdown(shared.shutdown_timeout()).unwrap();
         assert!(delivered.load(Ordering::Acquire));
         first.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_whoever_runs_the_program_switched_off_is_not_missed_by_handles() {
+        static ORDERS: Counter<0> = Counter::new("disabled.orders");
+        let _alone = alone();
+        let before = meter::dropped();
+        let disabled = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned());
+        let init = || init("disabled").without_subscriber().without_panic_hook();
+        let telemetry = init().start_with(&disabled).unwrap();
+        ORDERS.add(1, []);
+        telemetry.shutdown().unwrap();
+        ORDERS.add(1, []);
+        assert_eq!(meter::dropped(), before);
+        let nowhere = |name: &str| name.ends_with("_EXPORTER").then(|| "none".to_owned());
+        init().start_with(&nowhere).unwrap().shutdown().unwrap();
+        ORDERS.add(1, []);
+        assert_eq!(meter::dropped(), before + 1);
     }
 
     #[test]

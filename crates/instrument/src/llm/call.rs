@@ -26,19 +26,19 @@ use crate::interned::Name;
 /// ```
 #[must_use]
 pub fn chat(provider: Provider, model: &str) -> Request {
-    Request { provider, model: record::model(model), operation: "chat" }
+    Request::new(provider, model, "chat")
 }
 
 /// The same for Gemini's `generateContent`.
 #[must_use]
 pub fn generate_content(provider: Provider, model: &str) -> Request {
-    Request { provider, model: record::model(model), operation: "generate_content" }
+    Request::new(provider, model, "generate_content")
 }
 
 /// The same for embeddings.
 #[must_use]
 pub fn embeddings(provider: Provider, model: &str) -> Request {
-    Request { provider, model: record::model(model), operation: "embeddings" }
+    Request::new(provider, model, "embeddings")
 }
 
 /// A call about to be made: see [`chat`].
@@ -50,18 +50,31 @@ pub fn embeddings(provider: Provider, model: &str) -> Request {
 /// request.start().fail("rate_limited"); // the first attempt
 /// drop(request.start()); // and the second, a call of its own
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     provider: Provider,
     model: Name,
+    /// The model where it has no label of its own.
+    unlabelled: Option<Box<str>>,
     operation: &'static str,
 }
 
 impl Request {
+    fn new(provider: Provider, model: &str, operation: &'static str) -> Self {
+        let asked = model;
+        let model = record::model(asked);
+        let unlabelled = (model == Name::OTHER).then(|| asked.into());
+        Self { provider, model, unlabelled, operation }
+    }
+
+    fn model(&self) -> &str {
+        self.unlabelled.as_deref().or(self.model.text()).unwrap_or("")
+    }
+
     /// Begins the call, and its span: `chat gpt-5-mini`, a child of the present one.
     #[must_use = "a call is over when this is dropped"]
-    pub fn start(self) -> Call {
-        let model = self.model.text().unwrap_or("");
+    pub fn start(&self) -> Call {
+        let model = self.model();
         let span = info_span!(
             target: "sidelight::llm",
             "gen_ai client",
@@ -89,7 +102,7 @@ impl Request {
             span.record("otel.name", format!("{} {model}", self.operation));
         }
         Call {
-            request: self,
+            request: self.clone(),
             span,
             started: Started::now(),
             first_chunk: None,
@@ -197,6 +210,7 @@ impl Call {
             provider: self.request.provider,
             operation: self.request.operation,
             model: self.request.model,
+            asked: self.request.model(),
             duration: self.started.elapsed(),
             first_chunk: self.first_chunk,
             error,

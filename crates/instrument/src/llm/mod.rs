@@ -6,8 +6,8 @@
 //!
 //! Which of OpenTelemetry's names they have is a choice: [`Conventions`].
 //!
-//! Limits: 200 models, a line of a stream of 1 MiB. Source: OpenTelemetry GenAI conventions (`gen_ai.client.*`), and the
-//! documented usage records of the providers.
+//! Limits: 200 models as labels (spans and prices know all), a line of a stream of 1 MiB. Source: OpenTelemetry GenAI
+//! conventions (`gen_ai.client.*`), and the documented usage records of the providers.
 //!
 //! # Example
 //! ```

@@ -73,7 +73,7 @@ pub fn pricing(price: impl Fn(&Priced<'_>) -> Option<Cost> + Send + Sync + 'stat
 /// The price of a call: outer none without pricing. A price that cannot be, or a pricing that panics, is no price.
 fn price(over: &Over<'_>, usage: &Usage) -> Option<Option<Cost>> {
     let pricing = PRICING.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-    let model = usage.model.as_deref().or(over.model.text()).unwrap_or("");
+    let model = usage.model.as_deref().unwrap_or(over.asked);
     let call = Priced { provider: over.provider, operation: over.operation, model, usage };
     let price = catch_unwind(AssertUnwindSafe(|| pricing(&call))).ok().flatten();
     Some(price.filter(|cost| cost.usd.is_finite() && cost.usd >= 0.0))
@@ -89,6 +89,8 @@ pub(super) struct Over<'a> {
     pub(super) provider: Provider,
     pub(super) operation: &'static str,
     pub(super) model: Name,
+    /// The model as the application spells it, also where it is no label.
+    pub(super) asked: &'a str,
     pub(super) duration: Option<Duration>,
     pub(super) first_chunk: Option<Duration>,
     pub(super) error: Option<&'static str>,
