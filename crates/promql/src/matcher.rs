@@ -176,8 +176,12 @@ fn translated(pattern: &str) -> Result<String, RegexError> {
     let mut to = String::with_capacity(pattern.len());
     let mut rest = pattern;
     let mut class = false;
+    let mut repeats = Repeats::default();
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        if !class {
+            repeats.see(c, after)?;
+        }
         let taken = match c {
             '\\' => c.len_utf8() + push_escape(&mut to, after, class),
             '[' if class => {
@@ -208,10 +212,6 @@ fn translated(pattern: &str) -> Result<String, RegexError> {
             '&' | '~' if class => {
                 to.extend(['\\', c]);
                 1
-            }
-            '{' if !class && is_repetition(after) && repeats_too_often(after) => {
-                let count = after.split('}').next().unwrap_or_default();
-                return Err(RegexError(format!("invalid repeat count: `{{{count}}}`")));
             }
             '{' if !class && !is_repetition(after) => {
                 to.push_str("\\{");
@@ -261,11 +261,55 @@ fn push_escape(to: &mut String, after: &str, class: bool) -> usize {
     1
 }
 
-/// Whether the repetition that `after` begins with has a count that Go does not take.
-fn repeats_too_often(after: &str) -> bool {
-    let count = after.split('}').next().unwrap_or_default();
-    let mut numbers = count.split(',').filter(|number| !number.is_empty());
-    numbers.any(|number| number.parse().map_or(true, |number: u32| number > REPEATS_MAX))
+/// How often the parts of a pattern are repeated, in all: Go counts what repetitions within repetitions come to.
+#[derive(Default)]
+struct Repeats {
+    /// By the groups that are open but for the innermost: what is repeated most often of what is before in them.
+    around: Vec<u32>,
+    /// The same of the innermost, without what was last.
+    most: u32,
+    last: u32,
+}
+
+impl Repeats {
+    /// Takes the next character outside of classes, and what is after it.
+    ///
+    /// # Errors
+    /// A part is repeated more often than Go lets it be.
+    fn see(&mut self, c: char, after: &str) -> Result<(), RegexError> {
+        match c {
+            '(' => {
+                self.around.push(self.most.max(self.last));
+                (self.most, self.last) = (0, 0);
+            }
+            ')' => {
+                self.last = self.last.max(self.most).max(1);
+                self.most = self.around.pop().unwrap_or_default();
+            }
+            '{' if is_repetition(after) => {
+                let count = after.split('}').next().unwrap_or_default();
+                let too_often = || RegexError(format!("invalid repeat count: `{{{count}}}`"));
+                let (least, most) = count.split_once(',').unwrap_or((count, count));
+                let number = |text: &str| {
+                    let number = text.parse::<u32>().ok().filter(|number| *number <= REPEATS_MAX);
+                    number.ok_or_else(too_often)
+                };
+                let least = number(least)?;
+                // Without an upper bound the lower one counts, and none at all is once.
+                let times = if most.is_empty() { least.max(1) } else { number(most)? };
+                self.last = self.last.saturating_mul(times);
+                if self.last > REPEATS_MAX {
+                    return Err(too_often());
+                }
+            }
+            '*' | '+' | '?' => {}
+            _ => {
+                self.most = self.most.max(self.last);
+                self.last = 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether `after`, what follows a `{`, makes it a repetition; else it is a plain character.
@@ -307,6 +351,49 @@ mod tests {
         for count in ["{1001}", "{1,1001}", "{1001,}", "{99999999999}"] {
             let error = made(&format!("a{count}")).unwrap_err();
             assert!(error.ends_with(&format!("invalid repeat count: `{count}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn repetitions_within_repetitions_are_a_thousand_together_as_in_go() {
+        let made = |pattern: &str| {
+            Matcher::new("l", MatchOp::Regex, pattern).map_err(|error| error.to_string())
+        };
+        for pattern in [
+            "(a{10}){100}",
+            "((a{10}){10}){10}",
+            "(a{2,40}){25}",
+            "(a{2,}){500}",
+            "(a{100}){10,}",
+            "(x*){1000}",
+            "(a{0}){1000}",
+            "((a{1000}){0}){1000}",
+            "(?:a{40}b{40}){25}",
+            "(a{100}|(b{2}){6}){10}",
+            "(a{1000}b){1}",
+            "[a{40}]{26}",
+            r"(a\{40}){26}",
+            r"(\Qa{40}\E){26}",
+            "(a{40})(b{40})",
+        ] {
+            made(pattern).unwrap_or_else(|error| panic!("{error}"));
+        }
+        for (pattern, count) in [
+            ("(a{40}){40}", "{40}"),
+            ("(a{10}){101}", "{101}"),
+            ("((a{10}){10}){11}", "{11}"),
+            ("(a{2,40}){26}", "{26}"),
+            ("(a{2,}){501}", "{501}"),
+            ("(a{100}){11,}", "{11,}"),
+            ("((x*){1000}){2}", "{2}"),
+            ("((a{0}b{3}){400}){2}", "{400}"),
+            ("(a{40}|b){26}", "{26}"),
+            ("(?i:a{40}b){26}", "{26}"),
+            ("((a{40})?){26}", "{26}"),
+            ("((a{100}){0,1}){11}", "{11}"),
+            ("(c(a{100}|b)d){11}", "{11}"),
+        ] {
+            assert_eq!(made(pattern).unwrap_err(), format!("invalid repeat count: `{count}`"));
         }
     }
 
@@ -353,7 +440,7 @@ mod tests {
         for (pattern, message) in [
             ("a(", "unclosed group: `a(`"),
             (r"\C", r"unrecognized escape sequence: `\C`"),
-            ("(a{1000}){1000}", "compiled to more than 1048576 bytes: `(a{1000}){1000}`"),
+            (r"(\pL{30}){30}", r"compiled to more than 1048576 bytes: `(\pL{30}){30}`"),
         ] {
             let error = Matcher::new("l", MatchOp::Regex, pattern).unwrap_err();
             assert_eq!(error.to_string(), message);
