@@ -1,6 +1,7 @@
 //! The labels of a series: names and values, sorted by name.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The label that holds the metric's name.
@@ -15,9 +16,13 @@ pub struct Label {
     pub value: Arc<str>,
 }
 
-/// A label set. Cloning shares it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Labels(Arc<[Label]>);
+/// A label set. Cloning shares it, and so does leaving out what stands first.
+#[derive(Clone, Default)]
+pub struct Labels {
+    all: Arc<[Label]>,
+    /// How many of them, from the first, are not of the set.
+    left_out: usize,
+}
 
 /// The most labels that room is made for before they are seen.
 const EXPECTED_MAX: usize = 64;
@@ -45,7 +50,15 @@ impl Labels {
             }
         }
         sorted.retain(|label| !label.value.is_empty());
-        Self(sorted.into())
+        Self::of(sorted.into())
+    }
+
+    const fn of(all: Arc<[Label]>) -> Self {
+        Self { all, left_out: 0 }
+    }
+
+    fn as_slice(&self) -> &[Label] {
+        self.all.get(self.left_out..).unwrap_or_default()
     }
 
     /// The set of `labels`, which are sorted by name as a rule: then they are put in place at once.
@@ -54,7 +67,7 @@ impl Labels {
         let labels: Arc<[Label]> = labels.collect();
         let sorted = labels.is_sorted_by(|a, b| a.name < b.name);
         if sorted && labels.iter().all(|label| !label.value.is_empty()) {
-            return Self(labels);
+            return Self::of(labels);
         }
         Self::new(labels.iter().map(|label| (label.name.clone(), label.value.clone())))
     }
@@ -64,14 +77,38 @@ impl Labels {
         let Some(at) = self.iter().position(|label| unwanted(&label.name)) else {
             return self.clone();
         };
-        let (before, rest) = self.0.split_at(at);
+        let (before, rest) = self.as_slice().split_at(at);
         let after = rest.get(1..).unwrap_or_default();
         if after.iter().any(|label| unwanted(&label.name)) {
             let after = after.iter().filter(|label| !unwanted(&label.name));
-            return Self(before.iter().chain(after).cloned().collect());
+            return Self::of(before.iter().chain(after).cloned().collect());
+        }
+        if before.is_empty() {
+            return Self { all: Arc::clone(&self.all), left_out: self.left_out + 1 };
         }
         // Of a length that is known: in one piece.
-        Self(before.iter().chain(after).cloned().collect())
+        Self::of(before.iter().chain(after).cloned().collect())
+    }
+
+    /// The set of those labels whose name is one of `names`, which are sorted.
+    pub(crate) fn only(&self, names: &[&str]) -> Self {
+        match names {
+            // In one piece.
+            [name] => Self::of(self.label(name).into_iter().cloned().collect()),
+            names => Self::of(names.iter().filter_map(|name| self.label(name)).cloned().collect()),
+        }
+    }
+
+    fn label(&self, name: &str) -> Option<&Label> {
+        let labels = self.as_slice();
+        // The metric's name as a rule, which is asked for most.
+        if let Some(first) = labels.first()
+            && *first.name == *name
+        {
+            return Some(first);
+        }
+        let at = labels.binary_search_by(|label| (*label.name).cmp(name)).ok();
+        at.and_then(|at| labels.get(at))
     }
 
     /// The value of label `name`; empty when absent, as everywhere in PromQL.
@@ -82,8 +119,7 @@ impl Labels {
 
     /// The same, shared.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<str>> {
-        let at = self.0.binary_search_by(|label| (*label.name).cmp(name)).ok();
-        at.and_then(|at| self.0.get(at)).map(|label| &label.value)
+        self.label(name).map(|label| &label.value)
     }
 
     /// The metric's name; empty when absent.
@@ -94,37 +130,57 @@ impl Labels {
 
     /// Every label, by name.
     pub fn iter(&self) -> std::slice::Iter<'_, Label> {
-        self.0.iter()
+        self.as_slice().iter()
     }
 
     /// How many labels there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_slice().is_empty()
+    }
+}
+
+impl std::fmt::Debug for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Labels").field(&self.as_slice()).finish()
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
     }
 }
 
 /// Label by label, as texts. Series of one store share most of theirs, which are not looked at then.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Arc::ptr_eq(&self.0, &other.0) {
+        if Arc::ptr_eq(&self.all, &other.all) && self.left_out == other.left_out {
             return Ordering::Equal;
         }
-        let text = |a: &Arc<str>, b: &Arc<str>| {
-            if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
-        };
-        let differ = self
-            .iter()
-            .zip(other)
-            .map(|(a, b)| text(&a.name, &b.name).then_with(|| text(&a.value, &b.value)));
-        let first = { differ }.find(|order| order.is_ne());
-        first.unwrap_or_else(|| self.len().cmp(&other.len()))
+        for (a, b) in self.iter().zip(other) {
+            for (a, b) in [(&a.name, &b.name), (&a.value, &b.value)] {
+                let order = if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+                if order.is_ne() {
+                    return order;
+                }
+            }
+        }
+        self.len().cmp(&other.len())
     }
 }
 
@@ -187,6 +243,14 @@ mod tests {
         assert_eq!(without("b"), of(&[("a", "1"), ("c", "3")]));
         assert_eq!(without("ac"), of(&[("b", "2")]));
         assert_eq!(without("abc"), Labels::default());
+        let rest = without("a");
+        assert_eq!(rest, of(&[("b", "2"), ("c", "3")]));
+        assert_eq!((rest.len(), rest.get("a"), rest.get("b"), rest.get("c")), (2, "", "2", "3"));
+        assert_eq!(rest.without(|name| name == "b"), of(&[("c", "3")]));
+        assert_eq!(rest.without(|name| name == "c"), of(&[("b", "2")]));
+        assert!(rest > set && rest != set && set == set.clone());
+        let known = std::collections::HashSet::from([of(&[("b", "2"), ("c", "3")])]);
+        assert!(known.contains(&rest));
     }
 
     #[test]

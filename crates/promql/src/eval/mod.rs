@@ -120,7 +120,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
         }
         Node::Aggregate(aggregate) => {
             let columns = aggregate_of(aggregate, steps, context)?;
-            Output::Columns(dropped(columns, context)?)
+            Output::Columns(dropped_each(columns, context)?)
         }
     })
 }
@@ -282,7 +282,7 @@ fn with_scalar(
     columns
 }
 
-/// The same for what has a column for each of another operand's.
+/// The same for what has a column for each of another operand's, or for each group of them.
 fn dropped_each(columns: Vec<Column>, context: &Context<'_>) -> Result<Vec<Column>, QueryError> {
     if context.options.delayed_name_removal {
         Ok(columns)

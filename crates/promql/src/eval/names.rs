@@ -13,7 +13,7 @@ pub(crate) const METADATA: [&str; 3] = [NAME, "__type__", "__unit__"];
 
 /// `labels` without those that tell what the metric is.
 pub(crate) fn without_metadata(labels: &Labels) -> Labels {
-    without(labels, |name| METADATA.contains(&name))
+    without(labels, |name| name.starts_with("__") && METADATA.contains(&name))
 }
 
 /// `labels` without those whose name is `unwanted`.
@@ -63,19 +63,18 @@ pub(crate) fn finish(
 /// # Errors
 /// Two samples of a step have the same labels.
 pub(crate) fn settle_different(mut columns: Vec<Column>) -> Result<Vec<Column>, QueryError> {
-    let metadata = |labels: &Labels| METADATA.map(|name| labels.find(name).cloned());
-    let mut first = None;
-    let mut one_metric = true;
+    let mut removed = false;
     for column in &mut columns {
-        if one_metric {
-            let of = (column.drop_name, column.drop_name.then(|| metadata(&column.labels)));
-            one_metric = *first.get_or_insert_with(|| of.clone()) == of;
-        }
         if std::mem::take(&mut column.drop_name) {
             column.labels = without_metadata(&column.labels);
+            removed = true;
         }
     }
-    if one_metric { Ok(columns) } else { unite(columns) }
+    // Those of a selector come sorted, and stay so without a name that they share.
+    if !removed || columns.is_sorted_by(|a, b| a.labels < b.labels) {
+        return Ok(columns);
+    }
+    unite(columns)
 }
 
 /// Puts columns with the same labels together.

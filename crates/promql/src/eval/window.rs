@@ -209,6 +209,10 @@ impl<'a, T> Slide<'a, T> {
     }
 
     fn window(&mut self, start: i64, end: i64) -> &'a [(i64, T)] {
+        // Of an instant query nothing is after the window.
+        if self.points.last().is_some_and(|(at, _)| *at <= end) {
+            self.next = self.points.len();
+        }
         while self.points.get(self.next).is_some_and(|(at, _)| *at <= end) {
             self.next += 1;
         }

@@ -352,7 +352,7 @@ fn depends_on_time(function: Id, args: usize) -> bool {
 }
 
 /// What a range function makes of the samples.
-fn reads(function: Id) -> Reads {
+pub(crate) const fn reads(function: Id) -> Reads {
     match function {
         Id::Rate | Id::Increase | Id::Irate => Reads::Increase,
         Id::Delta | Id::Deriv | Id::PredictLinear => Reads::Line,

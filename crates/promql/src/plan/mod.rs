@@ -6,7 +6,7 @@ mod build;
 mod names;
 mod node;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, reads};
 pub(crate) use node::{
     Aggregate, Binary, Call, Node, Query, Selector, Subquery, Window, WindowSource,
 };

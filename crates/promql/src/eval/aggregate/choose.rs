@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 use super::super::column::Column;
 use super::super::context::Context;
 use super::super::quantile::{ascending_nan_last, descending_nan_last};
-use super::{Aggregation, grouping, xxhash};
+use super::grouping::Groups;
+use super::{Aggregation, xxhash};
 use crate::Labels;
 use crate::ast::AggregateOp;
 
@@ -29,10 +30,12 @@ pub(super) fn apply(
         }
     }
     let (mut order, mut ranked) = (Vec::new(), Vec::new());
-    for group in grouping::groups(aggregation.grouping, aggregation.without, &columns) {
+    let grouped = Groups::of(aggregation.grouping, aggregation.without, &columns);
+    for group in &grouped.groups {
+        let members = grouped.members(group);
         for step in 0..len {
             let k = count(aggregation.param.get(step).copied().unwrap_or(0.0));
-            rank(aggregation.op, &columns, &group.members, step, k, &mut ranked);
+            rank(aggregation.op, &columns, members, step, k, &mut ranked);
             for (_, at) in ranked.iter().skip(k) {
                 if let Some(column) = columns.get_mut(*at) {
                     column.present.clear(step);

@@ -8,7 +8,7 @@ use super::super::column::Column;
 use super::super::context::Context;
 use super::super::kahan::{Mean, Sum};
 use super::super::quantile::quantile;
-use super::grouping::{self, Group};
+use super::grouping::{Group, Groups};
 use super::{Aggregation, histograms};
 use crate::ast::AggregateOp;
 use crate::engine::QueryError;
@@ -21,18 +21,19 @@ pub(super) fn apply(
     len: usize,
     context: &Context<'_>,
 ) -> Result<Vec<Column>, QueryError> {
-    let groups = grouping::groups(aggregation.grouping, aggregation.without, columns);
-    context.budget.take(groups.len().saturating_mul(len))?;
-    let fold = |group: Group| {
-        let members: Vec<&Column> =
-            group.members.iter().filter_map(|at| columns.get(*at)).collect();
-        let mut column = Column::empty(group.labels, len);
+    let grouped = Groups::of(aggregation.grouping, aggregation.without, columns);
+    context.budget.take(grouped.groups.len().saturating_mul(len))?;
+    let mut members = Vec::new();
+    let fold = |group: &Group| {
+        members.clear();
+        members.extend(grouped.members(group).iter().filter_map(|at| columns.get(*at)));
+        let mut column = Column::empty(group.labels.clone(), len);
         column.drop_name = group.drop_name;
         floats(aggregation, &members, &mut column);
         with_histograms(aggregation, &members, &mut column, context);
         column
     };
-    Ok(groups.into_iter().map(fold).collect())
+    Ok(grouped.groups.iter().map(fold).collect())
 }
 
 /// Sets the result of the floats.
@@ -90,6 +91,15 @@ fn each<A: Copy>(
     add: impl Fn(&mut A, f64),
     result: impl Fn(A) -> f64,
 ) {
+    if let [only] = members
+        && only.histograms.is_empty()
+    {
+        column.present = only.present.clone();
+        for (value, of) in column.values.iter_mut().zip(&only.values) {
+            *value = result(first(*of));
+        }
+        return;
+    }
     let mut folds = vec![first(0.0); column.len()];
     for member in members {
         if member.histograms.is_empty() && member.present.is_full() && column.present.is_full() {

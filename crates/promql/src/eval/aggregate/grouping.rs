@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use super::super::column::Column;
 use super::super::names::{self, METADATA};
@@ -12,38 +13,76 @@ pub(super) struct Group {
     pub(super) labels: Labels,
     /// Whether any of them loses its name.
     pub(super) drop_name: bool,
-    /// Their positions, in order.
-    pub(super) members: Vec<usize>,
+    members: Range<usize>,
 }
 
-/// The groups of `columns`, in order of their first.
-pub(super) fn groups(grouping: &[&str], without: bool, columns: &[Column]) -> Vec<Group> {
-    let mut known: HashMap<Kept<'_>, usize> = HashMap::new();
-    let mut groups: Vec<Group> = Vec::new();
-    for (at, column) in columns.iter().enumerate() {
-        let kept = Kept { grouping, without, of: &column.labels };
-        let group = *known.entry(kept).or_insert_with(|| {
-            let labels = labels(grouping, without, &column.labels);
-            groups.push(Group { labels, drop_name: false, members: Vec::new() });
-            groups.len() - 1
-        });
-        if let Some(group) = groups.get_mut(group) {
-            group.drop_name |= column.drop_name;
-            group.members.push(at);
+/// The groups of some columns, in order of their first.
+#[derive(Default)]
+pub(super) struct Groups {
+    pub(super) groups: Vec<Group>,
+    /// The positions of columns by group, each group's in order.
+    members: Vec<usize>,
+}
+
+impl Groups {
+    /// The groups of `columns`.
+    pub(super) fn of(grouping: &[&str], without: bool, columns: &[Column]) -> Self {
+        let mut known: HashMap<Kept<'_>, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut of_column = Vec::with_capacity(columns.len());
+        for column in columns {
+            let mut add = || {
+                let labels = labels(grouping, without, &column.labels);
+                groups.push(Group { labels, drop_name: false, members: 0..0 });
+                groups.len() - 1
+            };
+            let at = if grouping.is_empty() && !without {
+                if of_column.is_empty() { add() } else { 0 }
+            } else {
+                let kept = Kept { grouping, without, of: &column.labels };
+                *known.entry(kept).or_insert_with(add)
+            };
+            if let Some(group) = groups.get_mut(at) {
+                group.drop_name |= column.drop_name;
+                group.members.end += 1;
+            }
+            of_column.push(at);
         }
+        let mut before = 0;
+        for group in &mut groups {
+            let size = group.members.end;
+            group.members = before..before;
+            before += size;
+        }
+        let mut members = vec![0; columns.len()];
+        for (column, at) in of_column.into_iter().enumerate() {
+            let Some(group) = groups.get_mut(at) else { continue };
+            if let Some(place) = members.get_mut(group.members.end) {
+                *place = column;
+                group.members.end += 1;
+            }
+        }
+        Self { groups, members }
     }
-    groups
+
+    /// The positions of a group's columns, in order.
+    pub(super) fn members(&self, of: &Group) -> &[usize] {
+        self.members.get(of.members.clone()).unwrap_or_default()
+    }
 }
 
 /// The labels of the group that `labels` are of.
 pub(super) fn labels(grouping: &[&str], without: bool, labels: &Labels) -> Labels {
-    names::without(labels, |name| !keeps(grouping, without, name))
+    if without {
+        names::without(labels, |name| !keeps(grouping, name))
+    } else {
+        labels.only(grouping)
+    }
 }
 
-/// Whether a label is one of the group's.
-fn keeps(grouping: &[&str], without: bool, name: &str) -> bool {
-    let named = grouping.binary_search(&name).is_ok();
-    if without { !named && !METADATA.contains(&name) } else { named }
+/// Whether a label is one of a group's that is without `grouping`.
+fn keeps(grouping: &[&str], name: &str) -> bool {
+    grouping.binary_search(&name).is_err() && !METADATA.contains(&name)
 }
 
 /// The labels of a column that are its group's.
@@ -54,14 +93,23 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    fn labels(&self) -> impl Iterator<Item = &Label> {
-        self.of.iter().filter(|label| keeps(self.grouping, self.without, &label.name))
+    fn others(&self) -> impl Iterator<Item = &Label> {
+        self.of.iter().filter(|label| keeps(self.grouping, &label.name))
+    }
+
+    /// The value of each label that is grouped by; empty when absent.
+    fn values(&self) -> impl Iterator<Item = &str> {
+        self.grouping.iter().map(|name| self.of.get(name))
     }
 }
 
 impl PartialEq for Kept<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.labels().eq(other.labels())
+        if self.without {
+            self.others().eq(other.others())
+        } else {
+            self.values().eq(other.values())
+        }
     }
 }
 
@@ -69,6 +117,10 @@ impl Eq for Kept<'_> {}
 
 impl Hash for Kept<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.labels().for_each(|label| label.hash(state));
+        if self.without {
+            self.others().for_each(|label| label.hash(state));
+        } else {
+            self.values().for_each(|value| value.hash(state));
+        }
     }
 }

@@ -18,6 +18,8 @@ use crate::Labels;
 use crate::ast::Span;
 use crate::engine::QueryError;
 use crate::functions::{Function, Id};
+use crate::plan;
+use crate::source::Reads;
 use crate::value::SampleValue;
 
 /// The query may be ended after so many samples.
@@ -33,7 +35,19 @@ enum RangeFunction {
 }
 
 /// What is called for each window of one series, in order.
-type OfWindow = dyn FnMut(&Window<'_>, &Call<'_>) -> Option<SampleValue>;
+enum OfWindow {
+    Each(fn(&Window<'_>, &Call<'_>) -> Option<SampleValue>),
+    Best(Extreme),
+}
+
+impl OfWindow {
+    fn of(&mut self, window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
+        match self {
+            Self::Each(function) => function(window, call),
+            Self::Best(extreme) => extreme.of(window, call),
+        }
+    }
+}
 
 /// What a function of a window is given beside the window.
 #[derive(Clone, Copy)]
@@ -106,15 +120,13 @@ impl OverTime<'_> {
         let span = first.map_or(self.span, |(_, span)| *span);
         let about = About { metric: series.labels.metric_name(), span };
         let mut call = Call { params: [0.0; 2], about, context };
-        let mut of_window: Box<OfWindow> = match function {
-            RangeFunction::Each(function) => Box::new(function),
-            RangeFunction::Best(better) => {
-                let mut extreme = Extreme::new(better);
-                Box::new(move |window, call| extreme.of(window, call))
-            }
+        let mut of_window = match function {
+            RangeFunction::Each(function) => OfWindow::Each(function),
+            RangeFunction::Best(better) => OfWindow::Best(Extreme::new(better)),
         };
         let mut looked_at = 0;
-        let lost = series.lost();
+        // Other functions are given what they ask for.
+        let lost = plan::reads(self.function.id) == Reads::Every && series.lost();
         for (step, window) in series.windows(steps).enumerate() {
             if window.floats.is_empty() && window.histograms.is_empty() {
                 continue;
@@ -134,7 +146,7 @@ impl OverTime<'_> {
             for (param, (values, _)) in call.params.iter_mut().zip(&self.params) {
                 *param = values.get(step).copied().unwrap_or(f64::NAN);
             }
-            if let Some(value) = of_window(&window, &call) {
+            if let Some(value) = of_window.of(&window, &call) {
                 column.set(step, value);
             }
         }
@@ -192,10 +204,12 @@ impl OverTime<'_> {
 
     /// Notes that a rate was taken of what does not look like a counter.
     fn might_not_be_a_counter(&self, column: &Column, context: &Context<'_>) {
+        if !matches!(self.function.id, Id::Rate | Id::Increase) {
+            return;
+        }
         let name = column.labels.metric_name();
-        let rate = matches!(self.function.id, Id::Rate | Id::Increase);
         let floats = || column.present.ones().any(|step| column.histogram(step).is_none());
-        if !rate || name.is_empty() || !floats() {
+        if name.is_empty() || !floats() {
             return;
         }
         if context.options.type_and_unit_labels {
