@@ -149,7 +149,8 @@ pub(super) struct Live {
     /// What of them is on disk, in which epoch of [`State::epoch`](super::state::State::epoch).
     saved: BTreeMap<Pairs, Stamp>,
     epoch: u64,
-    previous: BTreeSet<Labels>,
+    /// The series of the last evaluation, sorted.
+    previous: Vec<Labels>,
     pub(super) error: Option<EvaluationError>,
     pub(super) last: Last,
     pub(super) failures: u64,
@@ -201,7 +202,7 @@ impl Rule {
     /// Takes alerts over that were kept from before a restart.
     pub(super) fn restore(&self, alerts: Alerts, saved: BTreeMap<Pairs, Stamp>, epoch: u64) {
         let mut live = self.live();
-        live.previous = samples_of(&self.spec, &alerts).into_iter().map(|(l, _)| l).collect();
+        live.previous = sorted(samples_of(&self.spec, &alerts).into_iter().map(|(l, _)| l));
         (live.alerts, live.saved, live.epoch) = (alerts, saved, epoch);
     }
 }
@@ -364,7 +365,7 @@ struct Batch<'a> {
     /// The names of metrics among them.
     names: BTreeSet<String>,
     /// The rules that they are of, and each one's series.
-    rules: Vec<(usize, BTreeSet<Labels>)>,
+    rules: Vec<(usize, Vec<Labels>)>,
     appended: Vec<Sample>,
 }
 
@@ -395,9 +396,13 @@ impl<'a> Batch<'a> {
                     self.add(&labels, value);
                     labels
                 };
-                let returned: BTreeSet<Labels> = series.into_iter().map(add).collect();
-                for gone in live.previous.difference(&returned) {
-                    self.add(gone, Value::Stale);
+                let returned = sorted(series.into_iter().map(add));
+                let mut left = returned.iter().peekable();
+                for before in &live.previous {
+                    while left.next_if(|labels| *labels < before).is_some() {}
+                    if left.next_if_eq(&before).is_none() {
+                        self.add(before, Value::Stale);
+                    }
                 }
                 self.rules.push((index, returned));
             }
@@ -449,7 +454,7 @@ impl<'a> Batch<'a> {
         }
         for rule in &self.group.rules {
             let live = rule.live();
-            orphans.retain(|labels| !live.previous.contains(labels));
+            orphans.retain(|labels| live.previous.binary_search(labels).is_err());
         }
         self.samples.extend(orphans.iter().map(|labels| stale(labels, self.t_ms)));
         let before = self.appended.len();
@@ -458,6 +463,14 @@ impl<'a> Batch<'a> {
             self.group.orphans().append(&mut orphans);
         }
     }
+}
+
+/// Every label set once, in order.
+fn sorted(labels: impl Iterator<Item = Labels>) -> Vec<Labels> {
+    let mut labels: Vec<Labels> = labels.collect();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
 }
 
 fn stale(labels: &Labels, t_ms: i64) -> Sample {

@@ -87,9 +87,19 @@ impl Samples {
     /// Leaves the samples after `after` and up to `until`, each time once and ascending.
     pub(super) fn trim(&mut self, after: i64, until: i64) {
         let Points { floats, histograms } = &mut self.points;
-        floats.retain(ascending(after, until, |sample: &(i64, f64)| sample.0));
-        histograms.retain(ascending(after, until, |sample: &(i64, _)| sample.0));
-        self.classics.rows.retain(ascending(after, until, |row: &ClassicRow| row.time_ms));
+        cut(floats, after, until, |sample| sample.0);
+        cut(histograms, after, until, |sample| sample.0);
+        cut(&mut self.classics.rows, after, until, |row| row.time_ms);
+    }
+}
+
+fn cut<T>(samples: &mut Vec<T>, after: i64, until: i64, time: fn(&T) -> i64) {
+    // Those of one place are in order as they are.
+    if samples.is_sorted_by(|a, b| time(a) < time(b)) {
+        samples.truncate(samples.partition_point(|sample| time(sample) <= until));
+        samples.drain(..samples.partition_point(|sample| time(sample) <= after));
+    } else {
+        samples.retain(ascending(after, until, time));
     }
 }
 

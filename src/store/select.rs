@@ -31,6 +31,9 @@ use super::{Fingerprint, Kind, SeriesId, StoreError};
 /// The most stored series of one selection.
 const SELECTED_MAX: usize = 200_000;
 
+/// Series that are looked up in the head at once.
+const LOOKED_UP: usize = 64;
+
 /// A stored series that a query is about.
 #[derive(Clone, Debug)]
 pub(super) struct Selected {
@@ -173,18 +176,24 @@ impl<'a> Query<'a> {
         // Said after the targets: what left before they were found is considered.
         let whole = after >= self.shared.head().departed_ms;
         let mut in_head = HashSet::new();
-        for target in targets {
-            self.go_on()?;
+        let mut there = Vec::with_capacity(targets.len().min(LOOKED_UP));
+        for targets in targets.chunks(LOOKED_UP) {
             let head = self.shared.head();
-            let Some(series) = head.get(target.id) else { continue };
-            if !whole {
-                in_head.insert(series.fingerprint);
+            for target in targets {
+                self.go_on()?;
+                let Some(series) = head.get(target.id) else { continue };
+                if !whole {
+                    in_head.insert(series.fingerprint);
+                }
+                if series.last_ms.is_some_and(|last| last > after) {
+                    let (fingerprint, kind) = (series.fingerprint, series.kind);
+                    let (views, place) = (target.views, Place::Head(target.id));
+                    there.push(Selected { fingerprint, kind, views, place });
+                }
             }
-            if series.last_ms.is_some_and(|last| last > after) {
-                let (fingerprint, kind) = (series.fingerprint, series.kind);
-                let (views, place) = (target.views, Place::Head(target.id));
-                drop(head);
-                if take(Selected { fingerprint, kind, views, place }).is_break() {
+            drop(head);
+            for selected in there.drain(..) {
+                if take(selected).is_break() {
                     return Ok(());
                 }
             }
@@ -260,7 +269,7 @@ impl<'a> Query<'a> {
                 if series.last_ms.is_some_and(|last| last > after) {
                     encoding = series.copy_open(&mut self.open);
                 }
-                Some(head.labels(series))
+                Some(head.shared_labels(series))
             }
         };
         let mut sparse = Sparse::default();

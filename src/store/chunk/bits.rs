@@ -85,65 +85,102 @@ impl BitWriter {
 const CLASSES: [u32; 9] = [0, 3, 6, 9, 12, 18, 25, 56, 64];
 const LAST_CLASS: u32 = 8;
 
-/// Reads what [`BitWriter`] wrote.
+/// Reads what [`BitWriter`] wrote. What is called for every sample is always inlined: results would go through memory.
 #[derive(Clone, Debug)]
 pub(super) struct BitReader<'a> {
-    rest: std::slice::Iter<'a, u8>,
-    /// The next bits, at the bottom.
+    rest: &'a [u8],
+    /// The next bits, at the top; zeros below.
     word: u64,
     have: u32,
 }
 
+/// As many bits are there after [`BitReader::fill`], unless the bytes end.
+const FILLED: u32 = 56;
+
 impl<'a> BitReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes.iter(), word: 0, have: 0 }
+        Self { rest: bytes, word: 0, have: 0 }
     }
 
     /// The next `bits`, at most 64.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&mut self, bits: u32) -> Result<u64, Corrupt> {
-        if bits > 56 {
-            let high = self.get(bits - 32)?;
-            return Ok(high << 32 | self.get(32)?);
+        if bits > FILLED {
+            return self.get_long(bits);
         }
-        if self.have < bits {
+        self.want(bits)?;
+        let value = self.word >> 1 >> (63 - bits);
+        self.take(bits);
+        Ok(value)
+    }
+
+    #[cold]
+    fn get_long(&mut self, bits: u32) -> Result<u64, Corrupt> {
+        let high = self.get(bits - 32)?;
+        Ok(high << 32 | self.get(32)?)
+    }
+
+    #[inline(always)]
+    pub(super) fn get_bit(&mut self) -> Result<bool, Corrupt> {
+        self.want(1)?;
+        let bit = self.word >> 63 == 1;
+        self.take(1);
+        Ok(bit)
+    }
+
+    #[inline(always)]
+    pub(super) fn get_small(&mut self) -> Result<i64, Corrupt> {
+        if !self.get_bit()? {
+            return Ok(0);
+        }
+        if self.have < LAST_CLASS {
             self.fill();
         }
-        let Some(left) = self.have.checked_sub(bits) else {
-            return Err(Corrupt("it ends early"));
-        };
-        self.have = left;
-        Ok(self.word >> left & ((1 << bits) - 1))
+        // The first of the ones is read.
+        let ones = self.word.leading_ones().min(LAST_CLASS - 1);
+        self.get(if ones + 1 == LAST_CLASS { ones } else { ones + 1 })?;
+        let bits = CLASSES.get(ones as usize + 1).copied().unwrap_or_default();
+        Ok(unzigzag(self.get(bits)?))
     }
 
-    #[inline]
-    pub(super) fn get_bit(&mut self) -> Result<bool, Corrupt> {
-        Ok(self.get(1)? == 1)
-    }
-
-    #[inline]
-    pub(super) fn get_small(&mut self) -> Result<i64, Corrupt> {
-        for bits in CLASSES.into_iter().take(LAST_CLASS as usize) {
-            if !self.get_bit()? {
-                return Ok(unzigzag(self.get(bits)?));
+    /// Sees to it that the next `bits`, at most [`FILLED`], are there.
+    #[inline(always)]
+    fn want(&mut self, bits: u32) -> Result<(), Corrupt> {
+        if self.have < bits {
+            self.fill();
+            if self.have < bits {
+                return Err(Corrupt("it ends early"));
             }
         }
-        Ok(unzigzag(self.get(64)?))
+        Ok(())
     }
 
+    /// Lets go of bits that are there, at most [`FILLED`].
+    #[inline(always)]
+    fn take(&mut self, bits: u32) {
+        self.word <<= bits;
+        self.have -= bits;
+    }
+
+    /// Takes as many bytes as there is room for, or are left.
+    #[cold]
     fn fill(&mut self) {
-        if let Some((word, rest)) = self.rest.as_slice().split_first_chunk::<4>()
-            && self.have <= 32
+        if let Some(next) = self.rest.first_chunk()
+            && self.have <= FILLED
         {
-            self.word = self.word << 32 | u64::from(u32::from_be_bytes(*word));
-            self.have += 32;
-            self.rest = rest.iter();
+            let bits = (64 - self.have) / 8 * 8;
+            let whole = u64::MAX << (64 - bits);
+            self.word |= (u64::from_be_bytes(*next) & whole) >> self.have;
+            self.have += bits;
+            self.rest = self.rest.get(bits as usize / 8..).unwrap_or_default();
+            return;
         }
-        while self.have <= 56
-            && let Some(&byte) = self.rest.next()
+        while self.have <= FILLED
+            && let Some((&byte, rest)) = self.rest.split_first()
         {
-            self.word = self.word << 8 | u64::from(byte);
+            self.word |= u64::from(byte) << (FILLED - self.have);
             self.have += 8;
+            self.rest = rest;
         }
     }
 }

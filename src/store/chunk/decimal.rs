@@ -140,7 +140,7 @@ impl Decimal {
         self.see(units);
     }
 
-    #[inline]
+    #[inline(always)]
     fn see(&mut self, units: i64) {
         let distance = units.wrapping_sub(self.last).wrapping_mul(FRACTION);
         match self.seen {
@@ -157,7 +157,7 @@ impl Decimal {
         self.last = units;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&mut self, bits: &mut BitReader<'_>) -> Result<f64, Corrupt> {
         if !bits.get_bit()? {
             return self.got(0);
@@ -173,7 +173,7 @@ impl Decimal {
         self.got(unzigzag(folded))
     }
 
-    #[inline]
+    #[inline(always)]
     fn got(&mut self, off: i64) -> Result<f64, Corrupt> {
         let power = *POWERS.get(usize::from(self.places)).ok_or(Corrupt("too many places"))?;
         let units = self.last.wrapping_add(self.foretold / FRACTION).wrapping_add(off);

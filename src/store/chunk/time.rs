@@ -26,7 +26,7 @@ impl Times {
         self.last = time;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&mut self, bits: &mut BitReader<'_>) -> Result<i64, Corrupt> {
         if self.begun {
             self.distance = self.distance.wrapping_add(bits.get_small()?);

@@ -7,6 +7,7 @@
 
 mod bounds;
 mod cardinality;
+mod labels;
 mod offenders;
 mod postings;
 mod resolve;
@@ -15,6 +16,7 @@ mod symbols;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use bounds::BoundSets;
 use hashbrown::{HashMap, HashTable};
@@ -22,7 +24,6 @@ use offenders::Offenders;
 use postings::Postings;
 pub(super) use resolve::{Views, resolve};
 pub(super) use series::Series;
-use sidelight_promql::{Label, Labels};
 use symbols::{Symbol, Symbols};
 
 use super::checkpoint::Live;
@@ -63,6 +64,8 @@ pub(super) struct Head {
     pub(super) pending_bytes: usize,
     /// … and of those that one has and that are kept for queries.
     kept_bytes: usize,
+    /// Bytes of labels that are kept for queries.
+    shared_bytes: AtomicUsize,
     /// Series made.
     pub(super) born: u32,
     /// Series that left have no sample after this, on disk.
@@ -139,6 +142,7 @@ impl Head {
             family_bytes: 0,
             pending_bytes: 0,
             kept_bytes: 0,
+            shared_bytes: AtomicUsize::new(0),
             born: 0,
             departed_ms: i64::MIN,
             ends: HashMap::new(),
@@ -328,8 +332,10 @@ impl Head {
     pub(super) fn written(&mut self, id: SeriesId, after_ms: i64) {
         let room = self.memory.open_chunks.saturating_sub(self.open_bytes + self.kept_bytes);
         let Some(series) = self.get_mut(id) else { return };
+        let labels = series.forget_labels();
         let (pending, before) = (series.pending_bytes(), series.kept_bytes());
         let after = series.written(after_ms, room + before);
+        *self.shared_bytes.get_mut() -= labels;
         self.pending_bytes -= pending;
         self.kept_bytes = self.kept_bytes + after - before;
     }
@@ -424,6 +430,7 @@ impl Head {
                 }
                 self.pending_bytes -= series.pending_bytes();
                 self.kept_bytes -= series.kept_bytes();
+                *self.shared_bytes.get_mut() -= series.shared_bytes();
                 self.departed_ms = self.departed_ms.max(series.last_ms.unwrap_or(i64::MIN));
                 self.open_bytes -= series.open_bytes();
                 self.series_bytes -= bytes_of(series.labels.len());
@@ -476,15 +483,6 @@ impl Head {
         self.family_bytes = after;
         self.families.insert(name.to_owned(), (metadata, true));
         true
-    }
-
-    /// The labels of a series.
-    pub(super) fn labels(&self, series: &Series) -> Labels {
-        let shared = |symbol| self.symbols.shared(symbol);
-        let labels = series.labels.iter();
-        Labels::sorted(
-            labels.map(|&(name, value)| Label { name: shared(name), value: shared(value) }),
-        )
     }
 
     /// The values of label `name` with the series that have them: of plain series, or of histograms with

@@ -1,6 +1,9 @@
 //! One series in the head: its newest samples, and what is needed to judge the next one.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use sidelight_promql::{Label, Labels};
 
 use super::symbols::Symbol;
 use crate::store::chunk::{self, Chunk, Corrupt, Encoding, OpenChunk, Sample};
@@ -18,6 +21,10 @@ pub(in crate::store) struct Series {
     pub(in crate::store) changed: bool,
     /// In the order of names.
     pub(super) labels: Box<[(Symbol, Symbol)]>,
+    /// The same as queries want them, if one asked and there was room.
+    pub(super) shared: OnceLock<Labels>,
+    /// Whether one asked for them since the last checkpoint.
+    pub(super) asked: AtomicBool,
     /// The time of the newest sample; `None` before the first.
     pub(in crate::store) last_ms: Option<i64>,
     /// How many were made before, and it.
@@ -56,6 +63,8 @@ impl Series {
             ended: false,
             changed: true,
             labels,
+            shared: OnceLock::new(),
+            asked: AtomicBool::new(false),
             last_ms: None,
             born: 0,
             rank: Rank::Received,
@@ -195,11 +204,32 @@ impl Series {
         self.pending_bytes() + self.kept_bytes() + self.open.as_ref().map_or(0, OpenChunk::len)
     }
 
+    /// What [`Series::shared`] takes.
+    pub(super) fn shared_bytes(&self) -> usize {
+        self.shared.get().map_or(0, Self::shared_bytes_of)
+    }
+
+    /// What `labels` take there.
+    pub(super) fn shared_bytes_of(labels: &Labels) -> usize {
+        16 + labels.len() * size_of::<Label>()
+    }
+
+    /// Lets go of [`Series::shared`] if no query asked for them since this was called; the bytes.
+    pub(super) fn forget_labels(&mut self) -> usize {
+        let bytes = self.shared_bytes();
+        if std::mem::take(self.asked.get_mut()) {
+            return 0;
+        }
+        self.shared.take();
+        bytes
+    }
+
     /// Memory held, the struct included.
     pub(super) fn heap_bytes(&self) -> usize {
         let sealed: usize = self.sealed.iter().map(|chunk| chunk.bytes.len() + 16).sum();
         size_of::<Self>()
             + self.labels.len() * size_of::<(Symbol, Symbol)>()
+            + self.shared_bytes()
             + self.sealed.capacity() * size_of::<Chunk>()
             + sealed
             + self.open_bytes()

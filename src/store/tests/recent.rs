@@ -99,3 +99,45 @@ fn a_series_that_left_is_found_by_every_window_that_has_its_samples() {
     assert_eq!(fixture.store.stats().series, 0);
     assert_eq!((found(&fixture.store, T0 - 1), found(&fixture.store, T0)), (2, 1));
 }
+
+#[test]
+fn labels_are_kept_for_queries_as_long_as_one_asks_and_there_is_room() {
+    const SERIES: usize = 50;
+    let mut texts: Vec<(String, String)> =
+        (0..20).map(|nth| (format!("label_{nth:02}"), "value".to_owned())).collect();
+    texts.insert(0, ("__name__".to_owned(), "up".to_owned()));
+    let made = |writer: &mut Writer| -> Vec<SeriesId> {
+        let of = |nth: usize| {
+            let nth = nth.to_string();
+            let labels = texts.iter().map(|(name, value)| (&**name, &**value));
+            let labels: Vec<_> = labels.chain([("nth", &*nth)]).collect();
+            writer.series(&labels, Kind::Float)
+        };
+        (0..SERIES).map(of).collect()
+    };
+    let kept = |fixture: &Fixture| fixture.store.shared.head().shared_bytes();
+    let ask = |fixture: &Fixture| {
+        assert_eq!(select(&fixture.store, &named("up"), T0 - STEP, T0 + HOUR).len(), SERIES);
+    };
+    let mut fixture = open(|_| {});
+    let ids = made(&mut fixture.writer);
+    live(&mut fixture.writer, &ids, 0..1);
+    assert_eq!(kept(&fixture), 0);
+    ask(&fixture);
+    let all = kept(&fixture);
+    assert!(all >= SERIES * 22 * size_of::<[&str; 2]>());
+    ask(&fixture);
+    assert_eq!(kept(&fixture), all);
+    live(&mut fixture.writer, &ids, 1..20);
+    assert_eq!(kept(&fixture), all, "one asked since the last checkpoint");
+    live(&mut fixture.writer, &ids, 20..40);
+    assert_eq!(kept(&fixture), 0, "none did");
+
+    let small = StoreBudget { series: 64 << 10, ..StoreBudget::default() };
+    let mut fixture = open(|config| config.memory = small);
+    let ids = made(&mut fixture.writer);
+    live(&mut fixture.writer, &ids, 0..1);
+    ask(&fixture);
+    ask(&fixture);
+    assert!((1..all.min(small.series / 4)).contains(&kept(&fixture)));
+}
