@@ -88,12 +88,42 @@ where
     }
 }
 
-/// Chunks that are none are the sender's mistake; everything else that ends a body early is its connection's.
+/// How long a refused sender is listened to.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// Reads and drops what is left of a body, up to `bytes_max`: larger ones, and slow ones, are left where they are.
+///
+/// Source: RFC 9112, 9.6.
+pub(super) async fn discard<B>(body: &mut B, bytes_max: usize)
+where
+    B: Body<Data = Bytes, Error: Error + 'static> + Unpin,
+{
+    let bytes_max = bytes_max as u64;
+    if body.size_hint().lower() > bytes_max {
+        return;
+    }
+    let all = async {
+        let mut seen = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+            if seen > bytes_max {
+                break;
+            }
+        }
+    };
+    // The answer goes out either way.
+    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
+}
+
+/// Chunks that are none are the sender's mistake; everything else that ends a body early is its connection's, TLS included.
 fn ended_by(error: &(dyn Error + 'static)) -> Refusal {
     let causes = std::iter::successors(Some(error), |&error| error.source());
+    let of_tls =
+        |cause: &io::Error| cause.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     let malformed = causes
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .find(|cause| matches!(cause.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData));
+        .find(|cause| matches!(cause.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData))
+        .filter(|cause| !of_tls(cause));
     malformed.map_or(Refusal::Disconnected, |cause| {
         Refusal::malformed(format!("the body's transfer coding: {cause}"))
     })

@@ -1,18 +1,20 @@
 //! OTLP/HTTP: paths, media types, methods, and errors as `google.rpc.Status` in the request's encoding.
 //!
 //! A request is looked at from the outside in: path, preflight, method, token, media type, encoding,
-//! length; the body is read only when all of these are right.
+//! length; the body is read only when all of these are right. Where the sender may come back, what is left of it is read
+//! and dropped first, within limits, on HTTP/1.1: an answer in the middle of a body ends the connection, and most senders then
+//! see that it was reset, not when to come back.
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::Append;
-use super::body::Framing;
+use super::body::{self, Framing};
 use super::config::Paths;
 use super::cors;
 use super::inflate::Coding;
@@ -90,6 +92,10 @@ impl<A: Append> Service<A> {
             Ok(format) => accept(format),
             Err(refused) => {
                 self.count_refused(Transport::Http, signal, &refused);
+                let asked = head.headers.contains_key(EXPECT);
+                if refused.refusal.may_come_back() && head.version < Version::HTTP_2 && !asked {
+                    body::discard(&mut body, self.listener.message_bytes_max).await;
+                }
                 refuse(&refused.refusal, format.unwrap_or(Format::Protobuf))
             }
         };

@@ -6,9 +6,9 @@ pub const MALFORMED: &str = "malformed";
 pub const TOO_LARGE: &str = "too_large";
 /// There is no bearer token, or a wrong one.
 pub const UNAUTHENTICATED: &str = "unauthenticated";
-/// A path, method, content type or encoding that is not served.
+/// A path, content type or encoding that is not served.
 pub const UNIMPLEMENTED: &str = "unimplemented";
 /// A connection that did not get through its TLS handshake.
 pub const TLS: &str = "tls";
-/// Somebody looked whether something answers, and sent nothing.
+/// Somebody looked whether something answers, and sent nothing: anything but POST, or a health check of another service.
 pub const PROBE: &str = "probe";

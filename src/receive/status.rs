@@ -152,15 +152,20 @@ impl Refusal {
             Self::Busy(Busy::BodyTimeout) => "body_timeout",
             Self::DeadlineExceeded => "deadline",
             Self::Unauthenticated => reason::UNAUTHENTICATED,
-            Self::Method
-            | Self::Path
+            Self::Path
             | Self::ContentType
             | Self::Encoding
             | Self::GrpcNeedsHttp2
             | Self::GrpcMethod => reason::UNIMPLEMENTED,
-            Self::Probe | Self::HealthService => reason::PROBE,
+            // Nothing was sent that could be refused.
+            Self::Method | Self::Probe | Self::HealthService => reason::PROBE,
             Self::Internal(_) => "internal",
         }
+    }
+
+    /// Whether the same bytes may be taken another time, and this sender is not slow.
+    pub(super) const fn may_come_back(&self) -> bool {
+        matches!(self, Self::Busy(busy) if !matches!(busy, Busy::BodyTimeout))
     }
 
     /// The limit that was reached, as self-metrics name it.

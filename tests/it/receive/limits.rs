@@ -141,6 +141,34 @@ async fn one_large_request_assembles_at_a_time() {
     assert_eq!(response.status(), 200);
 }
 
+/// As stock senders do: all of the body first, then the answer, and the connection kept.
+#[tokio::test]
+async fn a_sender_that_may_come_back_is_told_so_after_its_body_on_the_same_connection() {
+    let server = Server::plain().await;
+    let budget = server.in_flight.limit();
+    server.in_flight.set_limit(1);
+    let mut stream = server.connect().await;
+    let length = 8 << 20;
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..length >> 10 {
+        stream.write_all(&[0; 1 << 10]).await.unwrap();
+    }
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).await.unwrap();
+    let said = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: "), "{said}");
+    server.in_flight.set_limit(budget);
+    let body = traces_bytes(1);
+    let head = head.replace(&length.to_string(), &body.len().to_string());
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_large_body_is_examined_beside_the_only_worker() {
     let server = Server::start(|_, config| config.large_request_bytes = 1000).await;
