@@ -48,7 +48,7 @@ use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
 
-use keeping::Keeping;
+use keeping::{Again, Keeping};
 use reloads::Reloads;
 use senders::Senders;
 use shown::View;
@@ -182,7 +182,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     };
     let (admin, token_trouble) = serve_admin(&config, admin, view.sources(control))?;
     // The last that can fail: its thread outlives this function until the journal closes.
-    let (mut keeping, mut threads) = (Keeping::default(), local::threads(&journal));
+    let (mut keeping, mut threads) = (Keeping::new(&config), local::threads(&journal));
     keeping.start(store, &config, (&mut notifier, &mut threads), &view).await?;
     let receivers = bound.serve(journal.clone());
     let _background = in_background(&config, alone, in_flight, &view);
@@ -304,9 +304,17 @@ impl Running {
                     tracing::error!(thread, "a thread of the agent ended: stopping");
                     return Cause::Panic;
                 }
-                Some(found) = self.keeping.found() => if let Err(error) = self.keep(found).await {
-                    tracing::error!(error = telemetry::chain(&error), "stopping");
-                    return Cause::Panic;
+                Some(again) = self.keeping.due() => {
+                    // It reads and writes: a disk that hangs holds up no signal.
+                    let kept = tokio::select! {
+                        biased;
+                        kept = self.keep(again) => kept,
+                        cause = events.signalled() => return cause,
+                    };
+                    if let Err(error) = kept {
+                        tracing::error!(error = telemetry::chain(&error), "stopping");
+                        return Cause::Panic;
+                    }
                 },
                 Some(Ok(read)) = self.token_reads.join_next() => self.take_token(read),
                 _ = minutes.tick() => if self.token_reads.is_empty() {
@@ -317,9 +325,9 @@ impl Running {
     }
 
     /// Goes on with what the store was waited for.
-    async fn keep(&mut self, found: local::Found) -> Result<(), Error> {
+    async fn keep(&mut self, again: Again) -> Result<(), Error> {
         let Self { keeping, notifier, threads, loaded, view, .. } = self;
-        keeping.retry(found, &loaded.config, (notifier, threads), view).await
+        keeping.retry(again, &loaded.config, (notifier, threads), view).await
     }
 
     /// Begins to read the token again: a disk that hangs holds up no signal.

@@ -17,84 +17,116 @@ use crate::notify::Notifier;
 use crate::rules::Rules;
 
 /// How often what may pass is tried again.
-const AGAIN: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// What runs with the store.
-#[derive(Default)]
 pub(super) struct Keeping {
+    /// That of the start: where the store is, and whether there is one, does not change with a reload.
+    config: Config,
     aggregating: Option<aggregate::Stop>,
     pub(super) rules: Option<Rules>,
     /// Its tasks, for as long as the agent runs.
     tasks: JoinSet<()>,
-    /// What is being opened.
-    opening: JoinSet<Found>,
+    /// What is tried again, in a while.
+    again: JoinSet<Again>,
+}
+
+/// What is to be tried again.
+pub(super) enum Again {
+    /// To start, with what was found by now.
+    Start(Found),
+    /// The file of notifications alone: the rest has started without a store, or has none.
+    Notifications,
 }
 
 impl Keeping {
-    /// Starts what can be started with what was found; otherwise it waits for that.
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            config: config.clone(),
+            aggregating: None,
+            rules: None,
+            tasks: JoinSet::new(),
+            again: JoinSet::new(),
+        }
+    }
+
+    /// Starts what can be started with what was found, and the rules of `rules`; otherwise it waits for that.
     ///
     /// # Errors
     /// There is no thread for the aggregator.
     pub(super) async fn start(
         &mut self,
         found: Found,
-        config: &Config,
+        rules: &Config,
         (notifier, threads): (&mut Notifier, &mut Threads),
         view: &View,
     ) -> Result<(), Error> {
         if let Some(why) = waits(&found, notifier) {
-            tracing::error!("{why}");
+            if view.waiting().is_none() {
+                tracing::error!("{why}");
+            }
             view.set_waiting(why);
-            self.again(found, config, view);
+            self.open_again(found, view);
             return Ok(());
         }
         let View { journal, registry, clock, .. } = view;
-        let local = Local::new(found, config, journal, registry, clock).await;
-        let (kept, inbox) = (local.kept(), local.inbox.clone());
+        let local = Local::new(found, &self.config, journal, registry, clock).await;
+        let (kept, inbox) = (local.kept.clone(), local.inbox.clone());
         self.aggregating = Some(local.start(view, threads)?);
         view.set_kept(kept.clone());
         self.rules =
-            judge::start(config, inbox.clone(), kept.store.clone(), notifier.outbox(), view).await;
+            judge::start(rules, inbox.clone(), kept.store.clone(), notifier.outbox(), view).await;
         self.tasks.spawn(local::tend(kept.store));
         let (journal, clock) = (journal.clone(), Arc::clone(clock));
-        self.tasks.spawn(local::watch_host(config.host, inbox.clone(), journal, clock));
+        self.tasks.spawn(local::watch_host(self.config.host, inbox.clone(), journal, clock));
         self.tasks.spawn(own::sample(inbox, view.clone()));
+        self.reopen_again(notifier);
         Ok(())
     }
 
     /// Opens it again in a while, or hands over later what is open.
-    fn again(&mut self, found: Found, config: &Config, view: &View) {
+    fn open_again(&mut self, found: Found, view: &View) {
         let (config, registry, clock) =
-            (config.clone(), view.registry.clone(), Arc::clone(&view.clock));
-        self.opening.spawn(async move {
-            tokio::time::sleep(AGAIN).await;
-            match found {
+            (self.config.clone(), view.registry.clone(), Arc::clone(&view.clock));
+        self.again.spawn(async move {
+            tokio::time::sleep(INTERVAL).await;
+            Again::Start(match found {
                 Some(Ok(open)) => Some(Ok(open)),
                 _ => local::open_store(&config, &registry, &clock).await,
-            }
+            })
         });
     }
 
-    /// What was found when it was tried again; none where nothing is waited for.
-    pub(super) async fn found(&mut self) -> Option<Found> {
-        self.opening.join_next().await?.ok()
+    /// Tries the file of notifications again in a while, where it is waited for.
+    fn reopen_again(&mut self, notifier: &Notifier) {
+        if notifier.waits_for_disk() {
+            self.again.spawn(async {
+                tokio::time::sleep(INTERVAL).await;
+                Again::Notifications
+            });
+        }
+    }
+
+    /// What it is time to try; none where nothing is waited for.
+    pub(super) async fn due(&mut self) -> Option<Again> {
+        let due = self.again.join_next().await?;
+        Some(due.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     }
 
     /// Starts what waited, or waits on. Says so when it is over.
     pub(super) async fn retry(
         &mut self,
-        found: Found,
-        config: &Config,
+        again: Again,
+        rules: &Config,
         (notifier, threads): (&mut Notifier, &mut Threads),
         view: &View,
     ) -> Result<(), Error> {
         notifier.reopen().await;
-        if let Some(why) = waits(&found, notifier) {
-            view.set_waiting(why);
-            self.again(found, config, view);
+        let Again::Start(found) = again else {
+            self.reopen_again(notifier);
             return Ok(());
-        }
-        self.start(found, config, (notifier, threads), view).await?;
+        };
+        self.start(found, rules, (notifier, threads), view).await?;
         if view.kept().is_some_and(|kept| kept.missing.is_none()) {
             tracing::info!("queries, rules and alerts run from here on");
         }
@@ -103,7 +135,7 @@ impl Keeping {
 
     /// Reads what is there and writes the last checkpoint.
     pub(super) async fn finish(&mut self) {
-        self.opening.abort_all();
+        self.again.abort_all();
         if let Some(aggregating) = self.aggregating.take() {
             aggregating.finish().await;
         }

@@ -1,7 +1,8 @@
 //! What is kept beside forwarding: the metric store, and the aggregator that fills it.
 //!
-//! A store that cannot be opened stops nothing: the agent forwards and shows span metrics, and says why there is no store.
-//! What may pass is waited for ([`super::keeping`]); the journal keeps what is for the store until then.
+//! A store that cannot be opened stops nothing: the agent forwards, and says why there is no store. Span metrics are shown
+//! without it, unless the reason may pass: then all of this waits ([`super::keeping`]), and the journal keeps what it
+//! is for until then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::{Error, secret_file, user_key};
 use crate::aggregate::domain;
 use crate::aggregate::entries::Entries;
 use crate::aggregate::exported;
-use crate::aggregate::{self, Aggregate, Durable, Keeping, Origin};
+use crate::aggregate::{self, Aggregate, Durable, Origin};
 use crate::config::Config;
 use crate::host;
 use crate::journal::{Durability, Journal};
@@ -38,14 +39,10 @@ pub(super) struct Missing {
 
 /// The store and the aggregator before it runs.
 pub(super) struct Local {
-    aggregate: Aggregate,
-    /// To read; `None` when metrics are not kept.
-    store: Option<Store>,
-    missing: Option<String>,
+    pub(super) kept: Kept,
     /// Where the agent puts samples of its own; `None` when metrics are not kept.
     pub(super) inbox: Option<Inbox>,
-    entries: Option<Entries>,
-    keeping: Option<Keeping>,
+    keeping: Option<aggregate::Keeping>,
     /// Derived series for the exporters, where they are wanted.
     exported: Option<exported::Batches>,
 }
@@ -54,6 +51,7 @@ pub(super) struct Local {
 #[derive(Clone)]
 pub(super) struct Kept {
     pub(super) table: Aggregate,
+    /// To read; `None` when metrics are not kept.
     pub(super) store: Option<Store>,
     /// Why there is no store though one is configured.
     pub(super) missing: Option<String>,
@@ -95,20 +93,12 @@ impl Local {
         }
         let exported = export(config, durable.as_mut(), registry).await;
         let now = clock.unix_nano();
-        let aggregate = Aggregate::new(config.aggregate.clone(), now, durable.as_mut(), registry);
+        let table = Aggregate::new(config.aggregate.clone(), now, durable.as_mut(), registry);
         let entries = durable.as_ref().map(Durable::entries);
-        let keeping = durable.zip(outlet).map(|(durable, outlet)| Keeping { durable, outlet });
-        Self { aggregate, store, missing, inbox, entries, keeping, exported }
-    }
-
-    /// What of it is shown.
-    pub(super) fn kept(&self) -> Kept {
-        Kept {
-            table: self.aggregate.clone(),
-            store: self.store.clone(),
-            missing: self.missing.clone(),
-            entries: self.entries.clone(),
-        }
+        let kept = Kept { table, store, missing, entries };
+        let keeping = durable.zip(outlet);
+        let keeping = keeping.map(|(durable, outlet)| aggregate::Keeping { durable, outlet });
+        Self { kept, inbox, keeping, exported }
     }
 
     /// Counts on a thread of its own, where that cannot hold up a request, which `threads` watches.
@@ -120,7 +110,7 @@ impl Local {
         let (stop, stopping) = aggregate::stop();
         let Some(reader) = view.journal.reader(aggregate::READER) else { return Ok(stop) };
         let runtime = tokio::runtime::Handle::current();
-        let Self { aggregate, keeping, exported, .. } = self;
+        let Self { kept: Kept { table, .. }, keeping, exported, .. } = self;
         if let Some(batches) = exported {
             // It ends with the thread below.
             let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
@@ -129,7 +119,7 @@ impl Local {
         let (alive, ended) = oneshot::channel::<()>();
         let run = move || {
             let _alive = alive;
-            runtime.block_on(aggregate.run(reader, keeping, stopping));
+            runtime.block_on(table.run(reader, keeping, stopping));
         };
         let thread = std::thread::Builder::new().name(AGGREGATE.to_owned());
         thread.spawn(run).map_err(Error::Thread)?;

@@ -12,6 +12,7 @@ use super::certificates;
 use super::local::Kept;
 use super::reloads::Reloads;
 use super::senders::Senders;
+use crate::aggregate;
 use crate::alert::Alert;
 use crate::alert::status::GroupStatus;
 use crate::api;
@@ -80,12 +81,16 @@ impl View {
     pub(super) fn set_kept(&self, kept: Kept) {
         // Nobody else sets it.
         let _ = self.kept.set(kept);
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Says why it is not settled yet.
     pub(super) fn set_waiting(&self, why: String) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// Why it is not settled yet.
+    pub(super) fn waiting(&self) -> Option<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn store(&self) -> Option<Store> {
@@ -94,8 +99,7 @@ impl View {
 
     /// Why there is no store though one is configured.
     fn store_missing(&self) -> Option<String> {
-        let waiting = || self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.kept().map_or_else(waiting, |kept| kept.missing.clone())
+        self.kept().map_or_else(|| self.waiting(), |kept| kept.missing.clone())
     }
 
     fn why_no_store(&self) -> String {
@@ -107,9 +111,8 @@ impl View {
         match self.kept() {
             Some(kept) => kept.table.snapshot().to_json(),
             None => {
-                let now = self.now_seconds();
-                json!({ "schema_version": 1, "started_unix_seconds": now, "routes": [] })
-                    .to_string()
+                let (config, now) = (aggregate::Config::default(), self.clock.unix_nano());
+                aggregate::Table::new(config, now).snapshot().to_json()
             }
         }
     }
