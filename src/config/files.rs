@@ -10,8 +10,10 @@ use std::path::Path;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::Config;
 use super::check::{Val, Values};
 use crate::net::certificate;
+use crate::receive::Listener;
 use crate::time::UnixNano;
 use crate::yaml::Finding;
 
@@ -37,16 +39,17 @@ const KEYS: [(&str, Holds); 6] = [
     ("token_file", Holds::Token),
 ];
 
-/// What is wrong with the files at `now`.
-pub(super) fn look(values: &Values, now: UnixNano) -> Vec<Finding> {
+/// What is wrong with the files at `now`, those of `config`, which is made of `values`.
+pub(super) fn look(values: &Values, config: &Config, now: UnixNano) -> Vec<Finding> {
     let of = |(key, given): (&String, &super::check::Given)| {
         let name = key.rsplit('.').next()?;
         let (_, holds) = KEYS.iter().find(|(known, _)| *known == name)?;
         let Val::Text(path) = &given.value else { return None };
-        let wrong = wrong(Path::new(path), *holds, now)?;
-        let stops = wrong.unusable && starts_with(values, key);
+        let path = Path::new(path);
+        let wrong = wrong(path, *holds, now)?;
+        let stops = wrong.unusable && starts_with(config, key, path);
         Some(
-            Finding::warning(given.span, format!("`{path}` {}", wrong.message))
+            Finding::warning(given.span, format!("`{}` {}", path.display(), wrong.message))
                 .help(wrong.help)
                 .stops_start(stops),
         )
@@ -54,30 +57,18 @@ pub(super) fn look(values: &Values, now: UnixNano) -> Vec<Finding> {
     values.given.iter().filter_map(of).collect()
 }
 
-/// Whether the agent reads the file of `key` before it serves: that of the admin endpoint, and those of listeners that are
-/// on. Those of destinations are read when there is something to send, and again until they can be.
-fn starts_with(values: &Values, key: &str) -> bool {
-    if key.starts_with("admin.") {
-        return true;
-    }
-    let Some(of) = key.strip_prefix("receivers.otlp.") else { return false };
-    match of.strip_prefix("protocols.").and_then(|of| of.split_once('.')) {
-        Some((protocol, _)) => listens(values, protocol),
-        // What the listeners share, but for those with one of their own; a Unix socket has no TLS but its own.
-        None => ["grpc", "http", "unix"].iter().any(|protocol| {
-            let own = format!("receivers.otlp.protocols.{protocol}.{of}");
-            let shared = *protocol != "unix" || of.starts_with("auth.");
-            shared && listens(values, protocol) && !values.given.contains_key(&own)
-        }),
-    }
-}
-
-/// Whether there is a listener of the protocol.
-fn listens(values: &Values, protocol: &str) -> bool {
-    let at = values.at(&format!("receivers.otlp.protocols.{protocol}"));
-    let mut enabled = true;
-    at.set("enabled", &mut enabled);
-    if protocol == "unix" { at.given("path").is_some() } else { enabled }
+/// Whether the agent reads the file at `path` of `key` before it serves: that of the admin endpoint, and those of its
+/// listeners. Those of destinations are read when there is something to send, and again until they can be.
+fn starts_with(config: &Config, key: &str, path: &Path) -> bool {
+    let reads = |listener: &Listener| {
+        let tls = listener.tls.iter().flat_map(|tls| {
+            [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()]
+        });
+        let token = listener.auth.iter().map(|auth| &auth.bearer_token_file);
+        tls.flatten().chain(token).any(|read| read == path)
+    };
+    key.starts_with("admin.")
+        || key.starts_with("receivers.") && config.receive.listeners.iter().any(reads)
 }
 
 struct Wrong {

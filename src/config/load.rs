@@ -245,7 +245,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
     let values = check(&root, &sources, variables, &mut findings);
     let config = resolve::resolve(&values, &inputs.surroundings, &mut findings);
     if let Some(now) = inputs.now {
-        findings.extend(super::files::look(&values, now));
+        findings.extend(super::files::look(&values, &config, now));
     }
     findings.sort_by_key(|finding| finding.span);
     findings.dedup();
