@@ -276,7 +276,8 @@ impl<I: Intake> Exporters<I> {
         carry: Carry<I>,
     ) -> Running<I> {
         let exporter = destination.name.clone();
-        let cell = Arc::new(self.handle.successor(&exporter, signal));
+        let cell =
+            Arc::new(self.handle.successor(&exporter, signal, carry.intake.keeps_rejected()));
         let (mode, told) = watch::channel(Mode::Run);
         let parts = Parts {
             signal,

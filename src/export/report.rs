@@ -147,7 +147,7 @@ impl Report {
     /// A batch is given up.
     pub(super) fn refused(&self, error: &SendError, batch: &Batch, fate: Fate) {
         if fate != Fate::Left {
-            self.cell.note_refused(batch.pieces.len(), fate == Fate::Kept);
+            self.cell.note_refused(batch.pieces.len());
         }
         if let Some(more) = self.refused.pass_at(self.clock.monotonic()) {
             let (exporter, signal, items) = (&self.exporter, self.signal, batch.items());

@@ -1,6 +1,6 @@
 //! What lanes say about themselves, for readiness and the admin listener.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -86,11 +86,12 @@ pub(super) struct LaneCell {
     /// Requests refused for good since the destination last took one.
     refused_in_a_row: AtomicU64,
     /// Whether those are kept.
-    keeps: AtomicBool,
+    keeps: bool,
 }
 
 impl LaneCell {
-    pub(super) fn new(exporter: &str, signal: Signal) -> Self {
+    /// A lane of `exporter`; what it refuses for good is kept, or not.
+    pub(super) fn new(exporter: &str, signal: Signal, keeps: bool) -> Self {
         let status = LaneStatus {
             exporter: exporter.to_owned(),
             signal: signal.name(),
@@ -105,7 +106,7 @@ impl LaneCell {
             refused: Refused::default(),
             said: Mutex::default(),
             refused_in_a_row: AtomicU64::new(0),
-            keeps: AtomicBool::new(true),
+            keeps,
         }
     }
 
@@ -123,9 +124,8 @@ impl LaneCell {
         self.refused_in_a_row.store(0, Ordering::Relaxed);
     }
 
-    /// The destination refused so many requests for good, which are kept or not.
-    pub(super) fn note_refused(&self, requests: usize, kept: bool) {
-        self.keeps.store(kept, Ordering::Relaxed);
+    /// The destination refused so many requests for good.
+    pub(super) fn note_refused(&self, requests: usize) {
         self.refused_in_a_row.fetch_add(requests as u64, Ordering::Relaxed);
     }
 
@@ -135,7 +135,7 @@ impl LaneCell {
         (refused >= WORTH_SAYING.into()).then(|| {
             self.update(|status| {
                 let why = status.last_error.as_ref().map(|error| error.message.as_str());
-                let cure = if self.keeps.load(Ordering::Relaxed) {
+                let cure = if self.keeps {
                     "`sidelight journal rejected ls` lists what is kept, `resend` sends it again"
                 } else {
                     "dropped, since with journal.durability memory nothing is kept"
@@ -169,8 +169,8 @@ impl Handle {
 
     /// Where a lane writes its status that takes the place of the one of the same name, if there is one: an outage of that
     /// one is over when this one delivers.
-    pub(super) fn successor(&self, exporter: &str, signal: Signal) -> LaneCell {
-        let cell = LaneCell::new(exporter, signal);
+    pub(super) fn successor(&self, exporter: &str, signal: Signal, keeps: bool) -> LaneCell {
+        let cell = LaneCell::new(exporter, signal, keeps);
         let same = |old: &Arc<LaneCell>| {
             old.update(|status| status.exporter == exporter && status.signal == signal.name())
         };
@@ -226,19 +226,19 @@ impl Handle {
 mod tests {
     use super::*;
 
-    fn handle() -> (Handle, Arc<LaneCell>) {
-        let (handle, cell) = (Handle::default(), Arc::new(LaneCell::new("a", Signal::Logs)));
+    fn handle(keeps: bool) -> (Handle, Arc<LaneCell>) {
+        let (handle, cell) = (Handle::default(), Arc::new(LaneCell::new("a", Signal::Logs, keeps)));
         handle.set(vec![Arc::clone(&cell)]);
         (handle, cell)
     }
 
     #[test]
     fn a_destination_that_refuses_everything_for_good_is_a_reason_until_it_takes_something() {
-        let (handle, cell) = handle();
+        let (handle, cell) = handle(true);
         cell.note_error(UnixNano(1), "HTTP 400: no");
-        cell.note_refused(2, true);
+        cell.note_refused(2);
         assert!(handle.reasons().is_empty());
-        cell.note_refused(1, true);
+        cell.note_refused(1);
         let reasons = handle.reasons();
         let expected = "a logs: refuses what it is sent, HTTP 400: no; 3 requests since it last took one: \
                         `sidelight journal rejected ls`";
@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn with_a_journal_in_memory_what_is_refused_for_good_is_said_to_be_dropped() {
-        let (handle, cell) = handle();
+        let (handle, cell) = handle(false);
         cell.note_error(UnixNano(1), "HTTP 400: no");
-        cell.note_refused(3, false);
+        cell.note_refused(3);
         let said = handle.reasons().join(" ");
         assert!(
             said.ends_with("dropped, since with journal.durability memory nothing is kept"),
@@ -261,10 +261,10 @@ mod tests {
 
     #[test]
     fn a_lane_that_a_reload_replaced_knows_that_an_outage_is_not_over() {
-        let (handle, cell) = handle();
-        assert_eq!(*handle.successor("a", Signal::Logs).said(), None);
+        let (handle, cell) = handle(true);
+        assert_eq!(*handle.successor("a", Signal::Logs, true).said(), None);
         *cell.said() = Some("Connection refused".to_owned());
-        assert_eq!(handle.successor("a", Signal::Logs).said().take(), Some(String::new()));
-        assert_eq!(*handle.successor("a", Signal::Traces).said(), None, "another lane");
+        assert_eq!(handle.successor("a", Signal::Logs, true).said().take(), Some(String::new()));
+        assert_eq!(*handle.successor("a", Signal::Traces, true).said(), None, "another lane");
     }
 }

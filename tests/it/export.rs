@@ -673,19 +673,17 @@ async fn a_tenant_without_rights_does_not_hold_the_others() {
 }
 
 #[tokio::test]
-async fn a_client_can_be_used_by_itself() {
-    let destination = Destination::serve(|_, _| Answer::Ok).await;
-    let endpoint =
-        Endpoint::parse(&destination.address.to_string(), true, Protocol::Grpc.default_port())
-            .unwrap();
-    let config = ClientConfig::new(Protocol::Grpc, endpoint);
-    let client = Client::new(&config, Arc::new(SystemClock::new())).unwrap();
-    client
-        .send(
-            Signal::Traces,
-            vec![request(Signal::Traces, &["a"]), request(Signal::Traces, &["b"])],
-        )
-        .await
-        .unwrap();
-    assert_eq!(destination.taken(), ["a", "b"]);
+async fn a_client_can_be_used_by_itself_and_says_the_time_of_the_other_side() {
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        let destination = Destination::serve(|_, _| Answer::Ok).await;
+        let address = destination.address.to_string();
+        let endpoint = Endpoint::parse(&address, true, protocol.default_port()).unwrap();
+        let config = ClientConfig::new(protocol, endpoint);
+        let client = Client::new(&config, Arc::new(SystemClock::new())).unwrap();
+        let requests = ["a", "b"].map(|name| request(Signal::Traces, &[name]));
+        let response = client.send(Signal::Traces, requests.into()).await.unwrap();
+        assert_eq!(destination.taken(), ["a", "b"]);
+        let date = response.date.expect("hyper says it in every answer");
+        assert!(date.to_str().unwrap().ends_with(" GMT"), "{protocol:?}: {date:?}");
+    }
 }

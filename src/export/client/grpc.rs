@@ -73,10 +73,12 @@ async fn outcome(response: http::Response<Incoming>, now: UnixNano) -> Result<Re
     if parts.status != StatusCode::OK {
         return Err(of_a_proxy(parts.status, &parts.headers, now));
     }
-    match read_answer(body).await? {
-        Answer { trailers: Some(trailers), message } => read_status(&trailers, &message),
-        Answer { trailers: None, .. } => Err(SendError::NoStatus),
-    }
+    let Answer { trailers: Some(trailers), message } = read_answer(body).await? else {
+        return Err(SendError::NoStatus);
+    };
+    // The server's time is said where its answer begins.
+    let date = parts.headers.get(header::DATE).cloned();
+    read_status(&trailers, &message).map(|response| Response { date, ..response })
 }
 
 /// What an answer that is not 200 and has no status of gRPC says.
@@ -100,8 +102,7 @@ fn read_status(headers: &HeaderMap, framed: &Bytes) -> Result<Response, SendErro
             Some(([0, ..], message)) => message,
             _ => &[],
         };
-        let date = headers.get(http::header::DATE).cloned();
-        return Ok(Response { partial: reply::partial_from_protobuf(message), date });
+        return Ok(Response { partial: reply::partial_from_protobuf(message), date: None });
     }
     let details = text("grpc-status-details-bin")
         .filter(|d| d.len() <= reply::DETAILS_BYTES_MAX)

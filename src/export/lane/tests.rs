@@ -101,7 +101,7 @@ fn parts(clock: Arc<dyn Clock>) -> (Parts, Destination, watch::Sender<Mode>) {
     let sink = Sink::Otlp(Box::new(Client::new(&client, Arc::clone(&clock)).unwrap()));
     let mut destination = Destination::new("otlp_grpc/a", Target::Otlp(Box::new(client)));
     destination.headers_from_context = vec!["x-tenant".to_owned()];
-    let cell = Arc::new(LaneCell::new("otlp_grpc/a", Signal::Logs));
+    let cell = Arc::new(LaneCell::new("otlp_grpc/a", Signal::Logs, true));
     let (mode, told) = watch::channel(Mode::Run);
     let parts = Parts {
         signal: Signal::Logs,

@@ -82,8 +82,15 @@ pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> Runn
 /// How reasons about senders begin.
 const SENDERS: &str = "senders are refused";
 
-/// What to do about a reason of /readyz, by words that are in it.
+/// What to do about a reason of /readyz, by the first words of these that are in it. Those of destinations come first:
+/// such a reason ends with the peer's own words, which may be any of the others.
 const CURES: &[(&str, &str)] = &[
+    (
+        "refuses what it is sent",
+        "see the destination's own log; sidelight journal rejected ls shows what it refused",
+    ),
+    (": held,", "the line of that destination below says what to try"),
+    (": backing off,", "the line of that destination below says what to try"),
     ("the journal is full", "sidelight journal stats: which lane holds it, and how much"),
     ("the disk has not taken", "see whether the disk under journal.directory works: dmesg, iostat"),
     ("cannot write", "df on that directory; what is kept there already stays"),
@@ -91,12 +98,6 @@ const CURES: &[(&str, &str)] = &[
         "the certificate in",
         "replace the file: it is read again within its reload_interval, without a restart",
     ),
-    (
-        "refuses what it is sent",
-        "see the destination's own log; sidelight journal rejected ls shows what it refused",
-    ),
-    (": held,", "the line of that destination below says what to try"),
-    (": backing off,", "the line of that destination below says what to try"),
     (SENDERS, "telemetry.logs.level: debug names each request that is refused"),
     ("the last reload", "sidelight check config FILE, then reload again"),
     ("near limits.memory", "raise limits.memory, or have less sent at once"),
@@ -231,6 +232,8 @@ mod tests {
         assert!(cure(certificate).contains("without a restart"));
         let refuses = "otlp_http/b traces: refuses what it is sent, 400: no; 9 requests since it last took one";
         assert!(cure(refuses).contains("rejected ls"));
+        let peer = "otlp_grpc/gateway traces: backing off, UNAVAILABLE: the journal is full; tried 3 times";
+        assert!(cure(peer).contains("the line of that destination"));
         assert_eq!(cure("something else"), "docs/runbooks.md");
         let at = |address: &str, tls| serde_json::json!({ "address": address, "tls": tls, "auth": false });
         let said = point_at(&[at("unix:///s", false), at("127.0.0.3:33603", true)]);
