@@ -258,13 +258,13 @@ fn runbooks() -> Reply {
 }
 
 fn alive() -> Reply {
-    ok(r#"{"alive":true}"#.to_owned())
+    ok(r#"{"schema_version":1,"alive":true}"#.to_owned())
 }
 
 fn ready(from: &Sources) -> Reply {
     let readiness = (from.readiness)();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Reply::json(status, serde_json::to_string(&readiness).unwrap_or_default())
+    Reply::json(status, readiness.to_json())
 }
 
 fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {

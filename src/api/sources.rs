@@ -72,6 +72,20 @@ pub struct Readiness {
     pub journal_seconds_left: Option<f64>,
 }
 
+impl Readiness {
+    /// The document of /readyz.
+    pub(super) fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            schema_version: u32,
+            #[serde(flatten)]
+            readiness: &'a Readiness,
+        }
+        let document = Document { schema_version: 1, readiness: self };
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+}
+
 /// What an operator asked for.
 #[derive(Debug)]
 pub enum Control {

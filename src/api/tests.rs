@@ -240,7 +240,8 @@ async fn a_large_reply_arrives_whole_plain_and_compressed() {
 async fn readiness_follows_its_source_and_says_why() {
     let Running { api, ready, .. } = start(|_| {}, None).await;
     let (status, _, body) = ask(&api, "GET /readyz", "").await;
-    let reasons = r#"{"ready":false,"reasons":["the journal makes no progress"]}"#;
+    let reasons =
+        r#"{"schema_version":1,"ready":false,"reasons":["the journal makes no progress"]}"#;
     assert_eq!((status, text(body).as_str()), (503, reasons));
     ready.store(true, Ordering::Relaxed);
     assert_eq!(ask(&api, "GET /readyz", "").await.0, 200);
