@@ -207,7 +207,7 @@ def only(statuses: list, *allowed: int) -> None:
 
 
 def gzip_bombs(agent: Agent) -> str:
-    bomb, before = payloads.gzip_bomb(1024), agent.limit("message_bytes")
+    bomb, before = payloads.gzip_bomb(10 << 10), agent.limit("message_bytes")
     encoded = PROTOBUF | {"content-encoding": "gzip"}
     statuses = together(8, lambda _: [post(agent.http, "/v1/traces", bomb, encoded) for _ in range(3)])
     only(sum(statuses, []), 413, 503)
@@ -220,7 +220,7 @@ def gzip_bombs(agent: Agent) -> str:
     connection.close()
     refused = agent.limit("message_bytes") - before
     assert refused > 0, "bombs are not counted"
-    return f"{len(bomb) >> 10} KiB each that become 1 GiB: {refused:.0f} refused for their size"
+    return f"{len(bomb) >> 10} KiB each that become 10 GiB: {refused:.0f} refused for their size"
 
 
 def zstd_bombs(agent: Agent) -> str:

@@ -1,4 +1,4 @@
-//! What a span of a known series costs: nothing that is allocated.
+//! What spans of known series allocate: once a request, however many it has.
 
 use sidelight_agent::aggregate::{Config, Table};
 use sidelight_agent::time::UnixNano;
@@ -6,7 +6,7 @@ use sidelight_agent::time::UnixNano;
 use crate::receive::traces_bytes;
 
 #[test]
-fn spans_of_known_series_are_counted_without_an_allocation() {
+fn spans_of_known_series_are_counted_with_one_allocation_a_request() {
     let request = traces_bytes(50);
     let mut table = Table::new(Config::default(), UnixNano(0));
     table.observe(&request, UnixNano(1));

@@ -21,6 +21,33 @@ fn a_point_becomes_a_sample_of_its_series() {
 }
 
 #[test]
+fn an_empty_service_name_or_instance_leaves_a_point_its_own() {
+    let mut world = World::new();
+    let mut point = number(0, 500, 1.0);
+    point.attributes = vec![text("job", "mine"), text("instance", "my:1")];
+    let metric = otlp::Metric {
+        name: "up".to_owned(),
+        data: Some(gauge_of(vec![point])),
+        ..otlp::Metric::default()
+    };
+    let resource = [("service.name", ""), ("service.instance.id", "")];
+    world.send(vec![resource_metrics(&resource, None, vec![metric])]);
+    world.shows(&expect![[r#"
+        up{instance=my:1,job=mine} 1@500
+    "#]]);
+}
+
+#[test]
+fn a_histogram_whose_buckets_are_empty_keeps_its_sum() {
+    let mut world = World::new();
+    let point = buckets(0, 1_000, &[0, 0, 0], Some(3.5));
+    world.metric("wait", "s", histogram(CUMULATIVE, point));
+    world.shows(&expect![[r#"
+        wait_seconds{job=shop,service_name=shop} Classic (n0 sumSome(3.5) [1.0, 5.0] [0, 0, 0])@1000
+    "#]]);
+}
+
+#[test]
 fn target_info_goes_with_the_samples_of_a_resource() {
     let mut world = World::new();
     let resource =
