@@ -34,7 +34,7 @@ pub(super) struct Keeping {
 /// What is to be tried again.
 pub(super) enum Again {
     /// To start, with what was found by now.
-    Start(Found),
+    Start(Box<Found>),
     /// The file of notifications alone: the rest has started without a store, or has none.
     Notifications,
 }
@@ -90,10 +90,11 @@ impl Keeping {
             (self.config.clone(), view.registry.clone(), Arc::clone(&view.clock));
         self.again.spawn(async move {
             tokio::time::sleep(INTERVAL).await;
-            Again::Start(match found {
+            let found = match found {
                 Some(Ok(open)) => Some(Ok(open)),
                 _ => local::open_store(&config, &registry, &clock).await,
-            })
+            };
+            Again::Start(Box::new(found))
         });
     }
 
@@ -126,7 +127,7 @@ impl Keeping {
             self.reopen_again(notifier);
             return Ok(());
         };
-        self.start(found, rules, (notifier, threads), view).await?;
+        self.start(*found, rules, (notifier, threads), view).await?;
         if view.kept().is_some_and(|kept| kept.missing.is_none()) {
             tracing::info!("queries, rules and alerts run from here on");
         }
