@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::config::Grouping;
 use super::message::Message;
+use crate::net::retry::Backoff;
 
 /// A label and its value for each label that groups are made by.
 pub(super) type Key = Vec<(String, String)>;
@@ -41,6 +42,15 @@ struct Group {
     under_way: bool,
     /// A receiver that failed is left alone until then.
     not_before: Duration,
+    tries: Option<Tries>,
+}
+
+/// Failures to tell of one group in a row.
+#[derive(Clone, Debug)]
+pub(super) struct Tries {
+    pub(super) backoff: Backoff,
+    /// When the first of them was.
+    pub(super) since: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -78,9 +88,11 @@ impl Groups {
         self.alerts
     }
 
-    /// Whether there is a group of this key.
-    pub(super) fn has(&self, key: &Key) -> bool {
-        self.groups.contains_key(key)
+    /// The failures to tell of a group since it was last told or given up; this is one at `now`.
+    pub(super) fn tries(&mut self, key: &Key, now: Duration) -> Option<&mut Tries> {
+        let group = self.groups.get_mut(key)?;
+        let first = || Tries { backoff: Backoff::default(), since: now };
+        Some(group.tries.get_or_insert_with(first))
     }
 
     /// Takes in an alert that is valid for `valid` from `now`. False when there is no room for it.
@@ -188,6 +200,9 @@ impl Groups {
     pub(super) fn settle(&mut self, sent: &Notification, outcome: Outcome, now: Duration) {
         let Some(group) = self.groups.get_mut(&sent.key) else { return };
         group.under_way = false;
+        if !matches!(outcome, Outcome::Again(_)) {
+            group.tries = None;
+        }
         match outcome {
             Outcome::Again(after) => {
                 group.not_before = now + after;

@@ -34,6 +34,7 @@ mod view;
 mod webhook;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -217,11 +218,19 @@ impl Notifier {
         let shared = self.handle.shared();
         let found = match found {
             Ok(found) => found.restored(now),
-            Err(error) => return shared.set_trouble(Some(in_memory(&error))),
+            Err(error) => {
+                let trouble = in_memory(&error);
+                if shared.trouble().is_none_or(|before| before.why != trouble.why) {
+                    warn(None, Some(&trouble));
+                }
+                return shared.set_trouble(Some(trouble));
+            }
         };
+        warn(found.set_aside.as_deref(), None);
         tracing::info!("silences and the history of alerts are on disk again");
         shared.set_trouble(None);
-        shared.silences.send_replace(Arc::new(Silences(found.silences)));
+        // Some may have been made, and others have ended, since the file was read.
+        self.handle.restore_silences(found.silences);
         shared.known.restore(found.known, &*parts.clock);
         self.tasks.shutdown().await;
         let started = Tasks { parts, handle: &self.handle, journal: &self.journal };
@@ -368,14 +377,19 @@ async fn open(
     });
     let opened = opening.await;
     let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-    if let Some(path) = &opened.1.set_aside {
+    warn(opened.1.set_aside.as_deref(), opened.2.as_ref());
+    Ok(opened)
+}
+
+/// Says what became of the file.
+fn warn(set_aside: Option<&Path>, trouble: Option<&Trouble>) {
+    if let Some(path) = set_aside {
         let file = path.display();
         tracing::warn!(%file, "the database of notifications cannot be read: set aside");
     }
-    if let Some(trouble) = &opened.2 {
+    if let Some(trouble) = trouble {
         tracing::error!("{}", trouble.why);
     }
-    Ok(opened)
 }
 
 fn in_memory(error: &DatabaseError) -> Trouble {

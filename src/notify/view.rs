@@ -235,6 +235,17 @@ impl Handle {
         Ok(shown)
     }
 
+    /// Takes up silences of a file, but for those that are known: these may have ended meanwhile.
+    pub(super) fn restore_silences(&self, found: Vec<Silence>) {
+        self.change(|silences| {
+            for silence in found {
+                if silences.iter().all(|known| known.id != silence.id) {
+                    silences.push(silence);
+                }
+            }
+        });
+    }
+
     fn change(&self, change: impl FnOnce(&mut Vec<Silence>)) {
         let oldest = UnixNano(self.now().0.saturating_sub(OVER_LISTED_NANO));
         self.shared.silences.send_modify(|silences| {

@@ -6,7 +6,7 @@
 //!
 //! Source: Alertmanager 0.28, `notify/webhook/webhook.go` (`Message`, version 4) and `template/template.go` (`Data`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ use super::message::{Map, Message, NEVER};
 use super::receiver::{Kind, Receiver};
 use super::silence::Silences;
 use crate::alert::Pairs;
-use crate::net::retry::Backoff;
 use crate::time::{UnixNano, rfc3339};
 
 /// Requests under way.
@@ -50,14 +49,6 @@ pub(super) struct Webhook {
     retry_time_max: Duration,
     alerts_max: usize,
     silences: watch::Receiver<Arc<Silences>>,
-    tries: BTreeMap<Key, Tries>,
-}
-
-/// Failures of one group in a row.
-#[derive(Debug)]
-struct Tries {
-    backoff: Backoff,
-    since: Duration,
 }
 
 type Posted = (Notification, Result<(), PostError>, Duration);
@@ -78,7 +69,6 @@ impl Webhook {
             alerts_max: config.alerts_max,
             parts,
             silences,
-            tries: BTreeMap::new(),
         }
     }
 
@@ -151,10 +141,7 @@ impl Webhook {
             let (now, wall) = (self.now(), self.parts.clock.unix_nano());
             let silences = Arc::clone(&self.silences.borrow());
             let silenced = |message: &Message| silences.covering(message, wall).is_some();
-            let next = self.groups.next(now, silenced);
-            // A group that is gone takes its failures with it: the next of that name begins anew.
-            self.tries.retain(|key, _| self.groups.has(key));
-            let Some(notification) = next else { return };
+            let Some(notification) = self.groups.next(now, silenced) else { return };
             let body = self.body(&notification);
             let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.parts.clock));
             under_way.spawn(async move {
@@ -178,7 +165,6 @@ impl Webhook {
         let (now, at) = (self.now(), self.parts.clock.unix_nano());
         let error = match posted {
             Ok(()) => {
-                self.tries.remove(&sent.key);
                 if self.receiver.took(sent.messages.len(), latency, at) {
                     tracing::info!(receiver = %self.receiver.name, "alerts get through again");
                 }
@@ -193,17 +179,17 @@ impl Webhook {
         if news {
             tracing::warn!(receiver = %self.receiver.name, error = said, "a webhook takes no alerts");
         }
-        let tries = self
-            .tries
-            .entry(sent.key.clone())
-            .or_insert_with(|| Tries { backoff: Backoff::default(), since: now });
-        let outcome = if error.passes() && now.saturating_sub(tries.since) < self.retry_time_max {
-            let retry = self.parts.config.retry;
-            Outcome::Again(tries.backoff.next(retry, error.retry_after(), fastrand::f64()))
-        } else {
-            self.tries.remove(&sent.key);
-            self.receiver.gave_up(sent.messages.len() as u64);
-            Outcome::Failed
+        let time_max = self.retry_time_max;
+        let tries = self.groups.tries(&sent.key, now);
+        let outcome = match tries.filter(|tries| now.saturating_sub(tries.since) < time_max) {
+            Some(tries) if error.passes() => {
+                let retry = self.parts.config.retry;
+                Outcome::Again(tries.backoff.next(retry, error.retry_after(), fastrand::f64()))
+            }
+            _ => {
+                self.receiver.gave_up(sent.messages.len() as u64);
+                Outcome::Failed
+            }
         };
         self.groups.settle(&sent, outcome, now);
         if outcome == Outcome::Failed {
@@ -393,7 +379,7 @@ mod tests {
             webhook.groups.observe(ends.clone(), seconds(86_400), webhook.now());
             clock.advance(seconds(14));
             webhook.start_due(&mut under_way);
-            assert_eq!((under_way.len(), webhook.groups.len(), webhook.tries.len()), (0, 0, 0));
+            assert_eq!((under_way.len(), webhook.groups.len()), (0, 0));
         }
     }
 

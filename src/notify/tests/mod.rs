@@ -206,3 +206,22 @@ fn receiver(handle: &Handle, name: &str) -> Value {
     let receivers = document["receivers"].as_array().unwrap();
     receivers.iter().find(|receiver| receiver["name"] == name).unwrap().clone()
 }
+
+/// What is logged from here on by this thread.
+fn logged() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let lines = Arc::clone(&log);
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(move || Lines(Arc::clone(&lines))).finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}

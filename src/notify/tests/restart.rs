@@ -2,6 +2,20 @@
 
 use super::*;
 
+fn silence(name: &str) -> String {
+    format!(
+        r#"{{"matchers":[{{"name":"alertname","value":"{name}"}}],"endsAt":"2100-01-01T00:00:00Z"}}"#
+    )
+}
+
+/// Starts with a file of a later version, so that what is kept is in memory.
+async fn start_in_memory(path: &std::path::Path) -> (Notifier, Handle) {
+    let later = rusqlite::Connection::open(path).unwrap();
+    later.execute_batch("CREATE TABLE t (x); PRAGMA user_version = 99").unwrap();
+    let database = Some(path.to_owned());
+    start(Config { database, ..config(vec![], vec![]) }).await
+}
+
 #[tokio::test]
 async fn a_restart_tells_what_was_not_told_and_nothing_twice() {
     let (manager, hook) = (Server::start(OK).await, Server::start(OK).await);
@@ -172,11 +186,6 @@ async fn a_file_that_another_process_had_at_the_start_is_taken_up_with_what_both
     let path = directory.path().join("notifications.db");
     let hook = Server::start(OK).await;
     let config = Config { database: Some(path.clone()), ..config(vec![], vec![hook.peer("hook")]) };
-    let silence = |name: &str| {
-        format!(
-            r#"{{"matchers":[{{"name":"alertname","value":"{name}"}}],"endsAt":"2100-01-01T00:00:00Z"}}"#
-        )
-    };
     let (notifier, handle) = start(config.clone()).await;
     handle.add_silence(silence("Before").as_bytes()).unwrap();
     handle.notify(vec![fires("X")]);
@@ -201,4 +210,51 @@ async fn a_file_that_another_process_had_at_the_start_is_taken_up_with_what_both
         assert!(handle.silences().contains(name), "{}", handle.silences());
     }
     assert_eq!(hook.heard(), ["X firing"], "nothing is told twice");
+}
+
+#[tokio::test]
+async fn silences_that_are_made_or_ended_while_the_file_is_taken_up_are_as_they_were_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notifications.db");
+    let (_notifier, handle) = start_in_memory(&path).await;
+    let made: Value =
+        serde_json::from_str(&handle.add_silence(silence("Ended").as_bytes()).unwrap()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let now = SystemClock::new().unix_nano();
+    let found = handle.shared().database.move_to(&path, now).unwrap();
+    assert_eq!(found.silences.len(), 1);
+    handle.add_silence(silence("Made").as_bytes()).unwrap();
+    handle.expire_silence(made["id"].as_str().unwrap()).unwrap();
+    handle.restore_silences(found.silences);
+    let shown: Value = serde_json::from_str(&handle.silences()).unwrap();
+    let name_and_status = |of: &Value| {
+        let name = of["matchers"][0]["value"].as_str().unwrap();
+        format!("{name} {}", of["status"].as_str().unwrap())
+    };
+    let shown: Vec<_> = shown["silences"].as_array().unwrap().iter().map(name_and_status).collect();
+    assert_eq!(shown, ["Ended expired", "Made active"]);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_file_that_is_tried_again_is_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notifications.db");
+    let (log, _logging) = logged();
+    let said = |word: &str| String::from_utf8_lossy(&log.lock().unwrap()).matches(word).count();
+    let (mut notifier, handle) = start_in_memory(&path).await;
+    let never = "mend or move that file";
+    assert_eq!(said(never), 1);
+    let waits = |why: &str| {
+        handle.shared().set_trouble(Some(Trouble { why: why.to_owned(), passes: true }));
+    };
+    waits("another process has it");
+    notifier.reopen().await;
+    assert_eq!((notifier.waits_for_disk(), said(never)), (false, 2));
+    waits(&handle.trouble().join(""));
+    notifier.reopen().await;
+    assert_eq!(said(never), 2, "the same is not said at every try");
+    std::fs::write(&path, "this is not a database at all".repeat(100)).unwrap();
+    waits("another process has it");
+    notifier.reopen().await;
+    assert_eq!((handle.trouble(), said("set aside")), (Vec::new(), 1));
 }
