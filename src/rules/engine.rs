@@ -31,7 +31,7 @@ use super::constants;
 use super::group::{Group, Sink, Surroundings};
 use super::kept;
 use super::kept::SavedFirst;
-use super::load::{BUILTIN, Loaded};
+use super::load::Loaded;
 use super::metrics;
 use super::schedule::Slots;
 use super::state::State;
@@ -318,7 +318,7 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
         _ = ready.wait_for(|ready| *ready) => {}
     }
     let clock = Arc::clone(&shared.deps.clock);
-    let slots = Slots::of(&group.file, &group.name, group.interval);
+    let slots = Slots::of(&group);
     let mut last = group.last().at;
     loop {
         let now = clock.unix_nano();
@@ -334,7 +334,7 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
         group.counts.iterations.fetch_add(missed + 1, Ordering::Relaxed);
         group.counts.missed.fetch_add(missed, Ordering::Relaxed);
         last = Some(slot);
-        let permits = if group.file == BUILTIN { &shared.builtin } else { &shared.permits };
+        let permits = if group.is_builtin() { &shared.builtin } else { &shared.permits };
         let permit = tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => return,
             permit = permits.acquire() => permit,

@@ -38,6 +38,8 @@ use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
 use crate::time::{Clock, UnixNano};
 
+/// The file of the groups that come with the agent.
+pub const BUILTIN: &str = "builtin/sidelight.yaml";
 /// How long a rule may take.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The longest that a group may take, whatever its interval: others wait for its place.
@@ -226,6 +228,11 @@ impl Group {
             first: AtomicUsize::new(0),
             counts: Counts::default(),
         }
+    }
+
+    /// Whether it comes with the agent.
+    pub(super) fn is_builtin(&self) -> bool {
+        self.file == BUILTIN
     }
 
     /// The last evaluation.

@@ -358,6 +358,10 @@ groups:
         expr: max by (job) (flood) * on (job) group_left (code) other > 0
         labels: {severity: page, team: '{{ $labels.code }}'}
         annotations: {summary: '{{ $labels.job }} {{ $labels.service_name }}'}
+      - alert: Z
+        expr: absent(flood{code=\"500\"}) or absent_over_time((other{job=\"a\",code!=\"\"})[5m:])
+        labels: {severity: page}
+        annotations: {summary: '{{ $labels.code }} {{ $labels.job }}'}
 ";
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let metrics = [
@@ -375,6 +379,8 @@ groups:
             8:24+18 the alert has no label `servcename` where this is made | did you mean `servce_name`?
             10:83+4 nothing here has the label `code` | there are `job`, `x`
             12:42+4 the agent has no series of `made` | -
-            16:54+20 the alert has no label `service_name` where this is made | there are `code`, `job`"#]].assert_eq(&found.join("\n"));
+            16:54+20 the alert has no label `service_name` where this is made | there are `code`, `job`
+            18:22+17 no series of `flood` has the label `code` | there are `job`, `service_name`
+            20:55+11 the alert has no label `job` where this is made | there are `code`"#]].assert_eq(&found.join("\n"));
     }
 }

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::file;
 use super::file::{Kind, RuleFile};
 use super::glob;
-use super::group::Group;
+use super::group::{BUILTIN, Group};
 use super::slo;
 use crate::rules::BUILTIN as BUILTIN_TEXT;
 use crate::yaml::{SourceKind, Sources, Style, render};
@@ -21,9 +21,7 @@ pub const FILES_MAX: usize = 500;
 /// The most bytes of a rule file.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// The name of the file that comes with the agent.
-pub const BUILTIN: &str = "builtin/sidelight.yaml";
-/// How often its groups are evaluated.
+/// How often the groups that come with the agent are evaluated.
 const BUILTIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Groups that were never evaluated.

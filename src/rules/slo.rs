@@ -175,11 +175,11 @@ fn total(slo: &Slo, suffix: &str, http: &str, span: &str) -> String {
     let span = format!(
         "rate(sidelight_operation_duration_seconds_{suffix}{{service_name={service}{of_span}{span}}}[5m])"
     );
-    let included = |by: &str, rate: &str| match slo.operations.is_empty() {
+    let grouped = |by: &str, rate: &str| match slo.operations.is_empty() {
         true => included(rate, by),
         false => format!("sum by (service_name, {by}) ({rate})"),
     };
-    let (http, span) = (included("http_route", &http), included("operation_name, protocol", &span));
+    let (http, span) = (grouped("http_route", &http), grouped("operation_name, protocol", &span));
     format!(
         "sum by (service_name) ({http} or {span} unless on (service_name, protocol) {measured})"
     )

@@ -5,6 +5,7 @@ use super::*;
 use crate::alert::Nowhere;
 use crate::journal;
 use crate::rules::file;
+use crate::rules::group::BUILTIN;
 use crate::signal::Sample;
 use crate::store;
 use crate::time::SystemClock;

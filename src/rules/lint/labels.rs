@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use sidelight_promql::Expr;
 use sidelight_promql::ast::{
-    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, VectorSelector,
+    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, MatchOp, VectorSelector,
 };
+use sidelight_promql::labels::NAME;
 
 /// Names of labels.
 pub(super) type Labels = BTreeSet<String>;
@@ -49,6 +50,9 @@ impl Looking<'_> {
 
     fn call(&mut self, call: &Call) -> Option<Labels> {
         let of: Vec<Option<Labels>> = call.args.iter().map(|arg| self.labels(arg)).collect();
+        if matches!(call.function.name, "absent" | "absent_over_time") {
+            return Some(call.args.first().map(matched).unwrap_or_default());
+        }
         let all: Option<Vec<Labels>> = of.into_iter().collect();
         let mut all: Labels = all?.into_iter().flatten().collect();
         match call.function.name {
@@ -123,4 +127,16 @@ impl Looking<'_> {
             self.unknown.push(Unknown { label, within, known });
         }
     }
+}
+
+/// The labels that a selector itself gives a value: what there is none of has these.
+fn matched(expr: &Expr) -> Labels {
+    let matchers = match expr {
+        Expr::Paren(paren) => return matched(&paren.expr),
+        Expr::Vector(vector) => &vector.matchers,
+        Expr::Matrix(matrix) => &matrix.selector.matchers,
+        _ => return Labels::new(),
+    };
+    let equal = matchers.iter().filter(|of| of.op == MatchOp::Equal && &*of.name != NAME);
+    equal.map(|of| of.name.to_string()).collect()
 }
