@@ -1,4 +1,5 @@
-//! The bounds of histograms that are made here: of spans, and of exponential histograms that rules and views read by bucket.
+//! The bounds of histograms that are made here: of spans, and of exponential histograms that rules and views read as ones with
+//! bounds.
 
 /// Tempo's bounds of span metrics: 2 ms × 2^n. Exact, see [`UNIT`](super::measured::UNIT).
 pub(super) const CLASSIC: [f64; 14] = [
@@ -22,19 +23,50 @@ pub(super) const AGES: [f64; 13] = [
     43_200.0,
 ];
 
-/// The bounds by which an exponential histogram is stored as well, where the shipped rules or views read its buckets.
+/// The histograms of which the shipped rules, views and objectives read `_bucket`, `_sum` or `_count`, which an exponential
+/// one has not.
+const READ: [(&str, &[f64]); 9] = [
+    ("http.server.request.duration", &HTTP),
+    ("sidelight.operation.duration", &HTTP),
+    ("sidelight.queue.item.wait.duration", &HTTP),
+    ("sidelight.retry.backoff.duration", &HTTP),
+    ("sidelight.cache.request.duration", &FAST),
+    ("sidelight.retry.operation.retries", &RETRIES),
+    ("sidelight.connection.duration", &AGES),
+    ("http.client.connection.duration", &AGES),
+    ("kestrel.connection.duration", &AGES),
+];
+
+/// The bounds by which an exponential histogram is stored as well, where it is read as one that has some.
 pub(super) fn of_exponential(metric: &str) -> Option<&'static [f64]> {
-    match metric {
-        "http.server.request.duration"
-        | "sidelight.operation.duration"
-        | "sidelight.queue.item.wait.duration"
-        | "sidelight.retry.backoff.duration"
-        | "sidelight.feature.use.duration" => Some(&HTTP),
-        "sidelight.cache.request.duration" => Some(&FAST),
-        "sidelight.retry.operation.retries" => Some(&RETRIES),
-        "sidelight.connection.duration"
-        | "http.client.connection.duration"
-        | "kestrel.connection.duration" => Some(&AGES),
-        _ => None,
+    READ.iter().find(|(name, _)| *name == metric).map(|(_, bounds)| *bounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn exactly_the_histograms_that_rules_and_views_read_are_stored_with_bounds() {
+        let readers =
+            [include_str!("../../deploy/rules/sidelight.yaml"), include_str!("../views/table.rs")];
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let words = readers.iter().flat_map(|text| text.split(|c| !is_part(c)));
+        let read = words.filter_map(|word| {
+            let (histogram, of) = word.rsplit_once('_')?;
+            // What ends in `_count` may be a level, of connections for one.
+            let named = match of {
+                "bucket" | "sum" => true,
+                "count" => histogram.ends_with("_seconds"),
+                _ => false,
+            };
+            let histogram = histogram.strip_suffix("_seconds").unwrap_or(histogram);
+            named.then(|| histogram.replace('_', "."))
+        });
+        let read: BTreeSet<String> = read.collect();
+        let stored: BTreeSet<String> = READ.map(|(name, _)| name.to_owned()).into();
+        assert_eq!(read, stored);
     }
 }

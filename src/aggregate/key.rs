@@ -11,10 +11,7 @@ use super::codec::{self, Read};
 use super::operation::Method;
 use super::resource::{Dimensions, Resource};
 use super::usual::Fields;
-use crate::telemetry::desc::SPAN_LABELS;
-
-/// The labels of a series of spans that say what the span is, in the order of [`Labels::pairs`].
-pub(super) const OWN: &[&str] = SPAN_LABELS.split_at(7).0;
+use crate::telemetry::desc::OWN_SPAN_LABELS;
 
 /// The service of a resource that names none, as SDKs write it.
 const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
@@ -157,6 +154,7 @@ impl Labels {
 
     /// The labels of the series, the empty ones left out, without the metric's name.
     pub(super) fn pairs(&self, dimensions: &Dimensions) -> Vec<(String, String)> {
+        // In the order of `OWN_SPAN_LABELS`.
         let values = [
             self.service(),
             self.span_name(),
@@ -166,7 +164,7 @@ impl Labels {
             self.http_request_method().into(),
             self.http_response_status_code().into(),
         ];
-        let own = OWN.iter().zip(values).filter(|(_, value)| !value.is_empty());
+        let own = OWN_SPAN_LABELS.iter().zip(values).filter(|(_, value)| !value.is_empty());
         let mut all: Vec<_> =
             own.map(|(name, value)| ((*name).to_owned(), value.into_owned())).collect();
         let others = self.resource.labels().iter().map(|(name, value)| (&**name, &**value));

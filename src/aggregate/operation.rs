@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_procedure_over_http_2_is_none_of_http() {
+    fn what_is_no_row_of_http_is_told_by_its_attributes() {
         let mut span = Fields::default();
         assert_eq!(Protocol::of(&span, false), Protocol::Other);
         assert_eq!(Protocol::of(&span, true), Protocol::Http);
@@ -198,6 +198,7 @@ mod tests {
         assert_eq!(Protocol::of(&span, false), Protocol::Messaging);
         span.take(b"rpc.method", || Value::String(Text(b"Buy")));
         assert_eq!(Protocol::of(&span, false), Protocol::Rpc);
+        assert_eq!(Protocol::of(&span, true), Protocol::Http);
     }
 
     #[test]

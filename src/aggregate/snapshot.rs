@@ -10,7 +10,7 @@ use sidelight_exphist::Histogram;
 
 use super::bounds::{CLASSIC, HTTP};
 use super::graph;
-use super::key::{Labels, OWN};
+use super::key::Labels;
 use super::measured::{Measured, UNIT};
 use super::table::{Counted, Table, Totals};
 use crate::telemetry::exposition;
@@ -328,7 +328,7 @@ impl Snapshot {
 /// Whether a label says what no field beside it does.
 fn tells_more((name, value): (&str, &str), service: &str) -> bool {
     let again = matches!(name, "job" | "service_name") && value == service;
-    !again && !OWN.contains(&name)
+    !again && !desc::OWN_SPAN_LABELS.contains(&name)
 }
 
 /// Writes a family.

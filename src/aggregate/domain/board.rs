@@ -88,6 +88,11 @@ impl<Id: Copy> Board<Id> {
         self.now_ms = self.now_ms.max(now_ms);
     }
 
+    /// A value as the label of a series has it.
+    pub(super) fn cut<'v>(&self, value: &'v str) -> &'v str {
+        value.get(..value.floor_char_boundary(self.value_bytes_max)).unwrap_or_default()
+    }
+
     /// Adds to a count.
     pub(super) fn add(&mut self, of: Instrument, place: Place<'_>, values: &[&str], amount: f64) {
         if let Some(row) = self.row(of, place, values)
@@ -208,8 +213,7 @@ impl<Id: Copy> Board<Id> {
     fn row(&mut self, of: Instrument, place: Place<'_>, values: &[&str]) -> Option<&mut Row<Id>> {
         self.key.clear();
         for value in values {
-            let value = value.get(..value.floor_char_boundary(self.value_bytes_max));
-            let value = value.unwrap_or_default().as_bytes();
+            let value = self.cut(value).as_bytes();
             self.key.extend_from_slice(&(value.len() as u32).to_le_bytes());
             self.key.extend_from_slice(value);
         }
@@ -235,8 +239,7 @@ impl<Id: Copy> Board<Id> {
     fn find(&mut self, of: Instrument, place: Place<'_>, values: &[&str]) -> Option<usize> {
         let mut set = LabelSet::default();
         for (attribute, value) in of.spec().attributes.iter().zip(values) {
-            let value = value.get(..value.floor_char_boundary(self.value_bytes_max));
-            set.set(label_name(attribute)?, value.unwrap_or_default());
+            set.set(label_name(attribute)?, self.cut(value));
         }
         let labels = place.target.complete(set);
         let labels = labels.as_sorted().into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));

@@ -55,6 +55,12 @@ the agent writes of its own alerts, so there are none unless `alerting.otlp` is 
 
 ## What is not made
 
+Nothing here says how long a message waited for its consumer. The metrics of messaging in the semantic conventions are in
+development, and tell other things: `messaging.client.operation.duration` how long a call to send or receive took,
+`messaging.process.duration` how long a message was processed, `messaging.client.sent.messages` and
+`messaging.client.consumed.messages` how many there were. They are stored under their own names, and consumers are operations by
+their spans. An application that knows its queue says so by `sidelight.queue.size` and `sidelight.queue.item.wait.duration`.
+
 Hours of the day, as the peak hour of a feature, are in UTC, and no option says another zone. Conversations
 (`gen_ai.conversation.id`) are not counted: the series of `gen_ai` tell requests, tokens and cost by provider and model.
 

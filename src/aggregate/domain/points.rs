@@ -234,7 +234,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             };
             let (queue, kind) = (text("queue.name"), text("queue.type"));
             let Some(value) = point.value.map(|value| value.as_f64()) else { continue };
-            let key = (found.instance, &*queue);
+            let key = (found.instance, self.board.cut(&queue));
             match self.queues.note(key, self.now_ms, is_size, value) {
                 Some(true) => {
                     let values = [&*queue, &*kind];

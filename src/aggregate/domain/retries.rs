@@ -2,12 +2,14 @@
 //!
 //! A failed attempt waits for the next one of its trace and operation. When that comes, it was a retry; when none comes, the
 //! operation gave up. The wait is [`WAIT_MS`] and three times the pause before it, since pauses double. Limits: [`OPEN_MAX`]
-//! operations, those past it are counted and not followed; [`REASON_BYTES_MAX`]. Cost: about 200 B each; all are looked at
-//! once a second.
+//! operations, those past it are counted and not followed; [`REASON_BYTES_MAX`]; names of operations are given as they are
+//! shown. Cost: about 300 B each, beside the name; all are looked at once a second.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::resources::Found;
+use super::traces::Trace;
 use crate::aggregate::key::clip;
 
 const OPEN_MAX: usize = 4_096;
@@ -16,14 +18,14 @@ const WAIT_MS_MAX: i64 = 300_000;
 const LOOK_MS: i64 = 1_000;
 const REASON_BYTES_MAX: usize = 128;
 
-/// A trace, an instance, and an operation.
-type Key = (Vec<u8>, usize, String);
+/// A trace of an instance, and an operation.
+type Key = (Trace, Arc<str>);
 
 /// A failed attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) found: Found,
-    pub(super) operation: String,
+    pub(super) operation: Arc<str>,
     pub(super) reason: String,
     /// How many came before it.
     pub(super) retries: i64,
@@ -57,20 +59,22 @@ pub(super) struct Retries {
 }
 
 impl Retries {
-    /// Takes in an attempt that failed; what that says of one before it.
+    /// Takes in an attempt that failed; what that says of one before it. One of no usable trace waits for none.
     pub(super) fn failed(
         &mut self,
-        trace: &[u8],
+        trace: Option<Trace>,
         mut attempt: Attempt,
         now_ms: i64,
     ) -> Option<Became> {
         let kept = clip(attempt.reason.as_bytes(), REASON_BYTES_MAX).len();
         attempt.reason.truncate(kept);
-        let key = (trace.to_vec(), attempt.found.instance, attempt.operation.clone());
+        attempt.reason.shrink_to_fit();
+        let Some(trace) = trace else { return Some(Became::Retried(attempt)) };
+        let key = (trace, Arc::clone(&attempt.operation));
         let full = self.open.len() >= OPEN_MAX;
         let Some(open) = self.open.get_mut(&key) else {
-            if full || trace.is_empty() {
-                self.refused += u64::from(full);
+            if full {
+                self.refused += 1;
                 return Some(Became::Retried(attempt));
             }
             let until_ms = now_ms + WAIT_MS;
@@ -86,16 +90,11 @@ impl Retries {
     }
 
     /// An attempt succeeded; the one that failed before it.
-    pub(super) fn succeeded(
-        &mut self,
-        trace: &[u8],
-        instance: usize,
-        operation: &str,
-    ) -> Option<Became> {
+    pub(super) fn succeeded(&mut self, trace: Option<Trace>, operation: &str) -> Option<Became> {
         if self.open.is_empty() {
             return None;
         }
-        let open = self.open.remove(&(trace.to_vec(), instance, operation.to_owned()))?;
+        let open = self.open.remove(&(trace?, operation.into()))?;
         Some(Became::Retried(open.attempt))
     }
 
@@ -120,16 +119,19 @@ impl Retries {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use super::super::traces::id_of;
     use super::*;
     use crate::aggregate::metrics::cache::ROOT;
     use crate::aggregate::metrics::target::Target;
 
     fn attempt(retries: i64) -> Attempt {
         let found = Found { slot: ROOT, target: Arc::new(Target::default()), instance: 0 };
-        let (operation, reason) = ("pay".to_owned(), "503".to_owned());
+        let (operation, reason) = ("pay".into(), "503".to_owned());
         Attempt { found, operation, reason, retries, weight: 1.0 }
+    }
+
+    fn trace(n: usize) -> Option<Trace> {
+        id_of(0, &(n as u128).to_be_bytes())
     }
 
     fn shown(became: impl IntoIterator<Item = Became>) -> Vec<(&'static str, i64)> {
@@ -143,9 +145,9 @@ mod tests {
     #[test]
     fn an_attempt_was_retried_when_another_came_and_the_last_when_none_did() {
         let mut retries = Retries::default();
-        assert_eq!(shown(retries.failed(b"a", attempt(1), 0)), []);
-        assert_eq!(shown(retries.failed(b"a", attempt(2), 8_000)), [("retried", 1)]);
-        assert_eq!(shown(retries.failed(b"b", attempt(1), 8_000)), []);
+        assert_eq!(shown(retries.failed(trace(1), attempt(1), 0)), []);
+        assert_eq!(shown(retries.failed(trace(1), attempt(2), 8_000)), [("retried", 1)]);
+        assert_eq!(shown(retries.failed(trace(2), attempt(1), 8_000)), []);
         assert_eq!(shown(retries.settle(18_000)), [("gave up", 1)]);
         assert_eq!(shown(retries.settle(41_000)), [], "the pause was 8 s: the next may be longer");
         assert_eq!(shown(retries.settle(42_000)), [("gave up", 2)]);
@@ -155,21 +157,21 @@ mod tests {
     #[test]
     fn an_operation_that_begins_again_ends_the_one_before_and_one_that_succeeds_did_not_give_up() {
         let mut retries = Retries::default();
-        assert_eq!(shown(retries.failed(b"a", attempt(3), 0)), []);
-        assert_eq!(shown(retries.failed(b"a", attempt(1), 1)), [("gave up", 3)]);
-        assert_eq!(shown(retries.succeeded(b"a", 0, "pay")), [("retried", 1)]);
-        assert_eq!(shown(retries.succeeded(b"a", 0, "pay")), []);
+        assert_eq!(shown(retries.failed(trace(1), attempt(3), 0)), []);
+        assert_eq!(shown(retries.failed(trace(1), attempt(1), 1)), [("gave up", 3)]);
+        assert_eq!(shown(retries.succeeded(trace(1), "pay")), [("retried", 1)]);
+        assert_eq!(shown(retries.succeeded(trace(1), "pay")), []);
         assert_eq!(shown(retries.flush()), []);
     }
 
     #[test]
     fn what_there_is_no_room_to_follow_is_counted() {
         let mut retries = Retries::default();
-        for trace in 0..OPEN_MAX as u64 {
-            assert_eq!(shown(retries.failed(&trace.to_be_bytes(), attempt(1), 0)), []);
+        for n in 0..OPEN_MAX {
+            assert_eq!(shown(retries.failed(trace(n), attempt(1), 0)), []);
         }
-        assert_eq!(shown(retries.failed(b"more", attempt(1), 0)), [("retried", 1)]);
-        assert_eq!(shown(retries.failed(b"", attempt(1), 0)), [("retried", 1)]);
-        assert_eq!((retries.refused, shown(retries.flush()).len()), (2, OPEN_MAX));
+        assert_eq!(shown(retries.failed(trace(OPEN_MAX), attempt(1), 0)), [("retried", 1)]);
+        assert_eq!(shown(retries.failed(None, attempt(1), 0)), [("retried", 1)]);
+        assert_eq!((retries.refused, shown(retries.flush()).len()), (1, OPEN_MAX));
     }
 }

@@ -11,7 +11,7 @@ use super::families::{Family, Source};
 use super::instruments::Instrument;
 use super::resources::{Claim, Found};
 use super::retries::{Attempt, Became};
-use super::traces::{Lookup, Settled};
+use super::traces::{Lookup, Settled, id_of};
 use crate::aggregate::operation;
 use crate::aggregate::operation::SERVER;
 use crate::aggregate::usual::Fields;
@@ -143,7 +143,9 @@ impl<Id: Copy + Eq> Domain<Id> {
     }
 
     fn lookup(&mut self, found: &Found, seen: &Seen<'_>, name: &str, result: &'static str) {
+        // What waits is no longer than what is shown of it.
         let kind = seen.facts.cache_type.as_deref().unwrap_or_default();
+        let (name, kind) = (self.board.cut(name), self.board.cut(kind));
         if let Some(seconds) = seen.seconds.filter(|_| seen.span.kind != i32::from(SERVER)) {
             let record = (seconds, seen.weight);
             let values = [name, kind, result];
@@ -160,24 +162,26 @@ impl<Id: Copy + Eq> Domain<Id> {
             return;
         }
         let operation = operation::of(seen.span);
+        let operation = self.board.cut(&operation);
+        let trace = id_of(found.instance, seen.span.trace_id);
         let retries = seen.facts.resends.unwrap_or(0).max(0);
         if seen.failed {
             let attempt = Attempt {
                 found: found.clone(),
-                operation: operation.into_owned(),
+                operation: operation.into(),
                 reason: seen.reason().into_owned(),
                 retries,
                 weight: seen.weight,
             };
-            let before = self.retries.failed(seen.span.trace_id, attempt, self.now_ms);
+            let before = self.retries.failed(trace, attempt, self.now_ms);
             return self.count_attempts(before);
         }
-        let before = self.retries.succeeded(seen.span.trace_id, found.instance, &operation);
+        let before = self.retries.succeeded(trace, operation);
         self.count_attempts(before);
-        let values = [&*operation, "", "success"];
+        let values = [operation, "", "success"];
         self.board.add(Instrument::RetryAttempts, place(found), &values, seen.weight);
         let record = (retries as f64, seen.weight);
-        self.board.record(Instrument::RetryRetries, place(found), &[&*operation, "ok"], record);
+        self.board.record(Instrument::RetryRetries, place(found), &[operation, "ok"], record);
     }
 
     /// Counts attempts that failed.
@@ -187,7 +191,7 @@ impl<Id: Copy + Eq> Domain<Id> {
                 Became::Retried(of) => (of, "retry"),
                 Became::GaveUp(of) => (of, "exhausted"),
             };
-            let (at, operation) = (place(&of.found), of.operation.as_str());
+            let (at, operation) = (place(&of.found), &*of.operation);
             let values = [operation, &of.reason, result];
             self.board.add(Instrument::RetryAttempts, at, &values, of.weight);
             if result == "exhausted" {

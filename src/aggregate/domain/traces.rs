@@ -40,8 +40,8 @@ pub(super) struct Lookup {
 pub(super) type Settled = (Lookup, Option<Arc<str>>);
 
 /// A trace of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Trace {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Trace {
     /// In halves: a `u128` would align, and with that fill, a third more of the memory that spans are looked up in.
     id: [u64; 2],
     instance: u32,
@@ -91,13 +91,21 @@ pub(super) struct Traces {
     found: HashMap<u64, Option<Arc<str>>>,
 }
 
+/// A trace of an instance by a usable id.
+pub(super) fn id_of(instance: usize, trace_id: &[u8]) -> Option<Trace> {
+    let (high, low) = trace_id.split_at_checked(8)?;
+    let id = [number(high)?, number(low)?];
+    Some(Trace { instance: u32::try_from(instance).ok()?, id })
+}
+
 /// A trace and a span of it by usable ids.
 fn ids(instance: usize, span: &Fields<'_>) -> Option<(Trace, u64)> {
-    let (high, low) = span.trace_id.split_at_checked(8)?;
-    let half = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
-    let id = [half(high)?, half(low)?];
-    let instance = u32::try_from(instance).ok()?;
-    Some((Trace { instance, id }, half(span.span_id)?))
+    Some((id_of(instance, span.trace_id)?, number(span.span_id)?))
+}
+
+/// The number in eight bytes.
+fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
 impl Traces {

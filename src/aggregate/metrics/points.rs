@@ -133,13 +133,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         } else {
             self.begin(sink, id, at, times, time_ms)
         };
-        let Scratch { classic, zero: nothing, .. } = &mut self.scratch;
-        if let Some(zero) = zero {
-            nothing.clone_from(classic);
-            nothing.clear_counts();
-            let _no_room = sink.append_classic(id, zero, &nothing.as_stored());
-        }
-        sink.append_classic(id, time_ms, &classic.as_stored())?;
+        put_classic(sink, &mut self.scratch, id, zero, time_ms)?;
         advance(sink, id, times);
         self.exemplars(sink, id, point.exemplars());
         Ok(time_ms)
@@ -205,26 +199,14 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         (zero, time_ms): (Zero, i64),
     ) {
         let part = Part { number: BUCKETS, ..Part::whole(Kind::Classic) };
-        let renew = self.renew;
-        for _ in 0..2 {
-            let Ok(id) = self.series(sink, at, point.attributes(), &part) else { break };
+        let _no_room = self.renewing(|this| {
+            let id = this.series(sink, at, point.attributes(), &part)?;
             if point.is_stale() {
                 sink.stale(id, time_ms);
-                break;
+                return Ok(());
             }
-            let Scratch { classic, zero: nothing, .. } = &mut self.scratch;
-            if let Some(zero) = zero {
-                nothing.clone_from(classic);
-                nothing.clear_counts();
-                let _no_room = sink.append_classic(id, zero, &nothing.as_stored());
-            }
-            if sink.append_classic(id, time_ms, &classic.as_stored()) != Err(Refused::Gone) {
-                break;
-            }
-            // It left the store since it was found.
-            self.renew = true;
-        }
-        self.renew = renew;
+            Ok(put_classic(sink, &mut this.scratch, id, zero, time_ms)?)
+        });
     }
 
     /// Stores a summary; the time of its sink. It is stored when one of its samples is.
@@ -259,6 +241,21 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             }
             outcome = outcome.or(stored.map(|()| time_ms));
         }
+        outcome
+    }
+
+    /// Stores a point, once more where the series that is remembered of it has left the store.
+    pub(super) fn renewing<T: PartialEq>(
+        &mut self,
+        mut store: impl FnMut(&mut Self) -> Result<T, Reason>,
+    ) -> Result<T, Reason> {
+        let outcome = store(self);
+        if outcome != Err(Reason::Gone) {
+            return outcome;
+        }
+        let before = std::mem::replace(&mut self.renew, true);
+        let outcome = store(self);
+        self.renew = before;
         outcome
     }
 
@@ -332,6 +329,23 @@ fn zero_of<S: Sink>(sink: &mut S, id: S::Id, place: Delta, time_ms: i64) -> Zero
     let last = sink.stream(id).last_unix_nano;
     let last = (last > 0).then_some(stream::millis(last));
     stream::zero_at(start, last, time_ms, ZERO_BACK_MS_MAX)
+}
+
+/// Stores the buckets in the scratch, after nothing of them where they begin.
+fn put_classic<S: Sink>(
+    sink: &mut S,
+    scratch: &mut Scratch,
+    id: S::Id,
+    zero: Zero,
+    time_ms: i64,
+) -> Result<(), Refused> {
+    let Scratch { classic, zero: nothing, .. } = scratch;
+    if let Some(zero) = zero {
+        nothing.clone_from(classic);
+        nothing.clear_counts();
+        let _no_room = sink.append_classic(id, zero, &nothing.as_stored());
+    }
+    sink.append_classic(id, time_ms, &classic.as_stored())
 }
 
 /// Takes note of a point.

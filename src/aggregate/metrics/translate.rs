@@ -279,12 +279,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         let mut stored = 0;
         let mut note =
             |this: &mut Self, store: &mut dyn FnMut(&mut Self) -> Result<i64, Reason>| {
-                let mut outcome = store(this);
-                if outcome == Err(Reason::Gone) {
-                    this.renew = true;
-                    outcome = store(this);
-                    this.renew = false;
-                }
+                let outcome = this.renewing(store);
                 match outcome {
                     Ok(time_ms) => {
                         stored += 1;

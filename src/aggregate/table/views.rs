@@ -273,10 +273,14 @@ impl Operation {
         (self.threshold_nanos < u64::MAX).then(|| threshold.to_string())
     }
 
-    /// Takes the threshold that is configured for it, none if it is excluded.
+    /// Takes the threshold that is configured for it, none if it is excluded: what was counted by one is over then.
     pub(super) fn set_threshold(&mut self, config: &Config) {
         if config.excludes(&self.name) {
             self.threshold_nanos = u64::MAX;
+            (self.exceeded, self.satisfied) = (0, 0);
+            if let Some(since) = &mut self.since {
+                (since.exceeded, since.satisfied) = (0, 0);
+            }
             return;
         }
         let service = String::from_utf8_lossy(self.resource.service());
@@ -286,11 +290,16 @@ impl Operation {
 
     /// Adds what is in a view.
     pub(super) fn add(&mut self, view: &View) {
-        self.exceeded += view.exceeded;
-        self.satisfied += view.satisfied;
+        // Without a threshold all of them would be satisfied.
+        let (exceeded, satisfied) = match self.threshold_nanos {
+            u64::MAX => (0, 0),
+            _ => (view.exceeded, view.satisfied),
+        };
+        self.exceeded += exceeded;
+        self.satisfied += satisfied;
         if let Some(since) = &mut self.since {
-            since.exceeded += view.exceeded;
-            since.satisfied += view.satisfied;
+            since.exceeded += exceeded;
+            since.satisfied += satisfied;
             let outcomes = since.outcomes.iter_mut().zip(&view.fresh);
             outcomes.for_each(|(outcome, fresh)| outcome.merge(fresh));
         }

@@ -155,3 +155,29 @@ fn a_sample_that_the_store_refuses_is_counted() {
         assert_eq!(samples, expected, "{refused:?}");
     }
 }
+
+#[test]
+fn what_an_operation_did_while_it_was_excluded_satisfies_nobody_once_it_is_not() {
+    let excludes = |routes: &[&str]| Config {
+        routes_exclude: routes.iter().map(|route| (*route).to_owned()).collect(),
+        ..Config::default()
+    };
+    let mut table = table(|config| config.routes_exclude = Default::default());
+    let (mut derived, mut kept) = (Derived::default(), Kept::default());
+    let rounds = [(1, 2, &["/pay"][..]), (11, 50, &[]), (21, 3, &[])];
+    for (seconds, calls, then) in rounds {
+        let nanos = [1_000_000, 9_000_000_000].into_iter().cycle().take(2 * calls);
+        let spans = nanos.map(|nanos| http("/pay", "200", nanos)).collect();
+        step((&mut derived, &mut kept), &mut table, at(seconds), &request("shop", spans));
+        step((&mut derived, &mut kept), &mut table, at(seconds + 5), &[]);
+        let mut rows = Vec::new();
+        table.encode(&mut rows);
+        table = Table::decode(excludes(then), &rows).unwrap();
+    }
+    let shown = only(&mut kept, "sidelight_operation_");
+    for family in ["_satisfied_total", "_exceeded_total"] {
+        let of = shown.lines().find(|line| line.contains(family)).unwrap();
+        let samples = of.split_once("} ").unwrap().1;
+        assert_eq!(samples, "0@000000 2@005000 stale@010000 0@015000 0@020000 3@025000", "{of}");
+    }
+}

@@ -5,9 +5,8 @@
 
 use super::{Desc, Kind};
 
-/// The labels of span metrics, those of the span itself before those of its resource. Promoted resource attributes and
-/// dimensions are added; the overflow row has `otel_metric_overflow="true"` instead.
-pub const SPAN_LABELS: &[&str] = &[
+/// The labels of span metrics that say what the span is.
+pub const OWN_SPAN_LABELS: [&str; 7] = [
     "service",
     "span_name",
     "span_kind",
@@ -15,10 +14,13 @@ pub const SPAN_LABELS: &[&str] = &[
     "http_route",
     "http_request_method",
     "http_response_status_code",
-    "service_name",
-    "job",
-    "instance",
 ];
+/// The labels of span metrics, those of the span itself before those of its resource. Promoted resource attributes and
+/// dimensions are added; the overflow row has `otel_metric_overflow="true"` instead.
+pub const SPAN_LABELS: &[&str] = {
+    let [service, name, kind, code, route, method, status] = OWN_SPAN_LABELS;
+    &[service, name, kind, code, route, method, status, "service_name", "job", "instance"]
+};
 const OPERATION_LABELS: &[&str] =
     &["service_name", "job", "instance", "operation_name", "protocol"];
 const GRAPH_LABELS: &[&str] = &["client", "server", "connection_type"];

@@ -71,8 +71,11 @@ pub(in crate::aggregate::domain) enum Before {
 }
 
 impl<Id: Copy> Row<Id> {
-    /// What `from` counted since it last said so, given what it has counted. What it had counted before it was the source is
-    /// another's, and was counted there.
+    /// What `from` counted since it last said so, given what it has counted: of a histogram each bucket, then the sum. What it
+    /// had counted before it was the source is another's, and was counted there.
+    ///
+    /// Of buckets the running totals are compared: an exponential histogram that gets coarser moves what was counted to the
+    /// buckets before.
     pub(super) fn more(&mut self, from: Counter, now: Vec<f64>) -> Vec<f64> {
         self.changed = true;
         let values = now.clone();
@@ -80,14 +83,23 @@ impl<Id: Copy> Row<Id> {
         let Some(before) = self.counted.insert(from.id, counted) else {
             return if self.is_new(from) { now } else { vec![0.0; now.len()] };
         };
-        let total = |counted: &[f64]| {
-            counted.iter().rev().skip(usize::from(counted.len() > 1)).sum::<f64>()
-        };
         let before = before.values;
-        if before.len() != now.len() || total(&now) < total(&before) {
+        let counts = now.len() - usize::from(now.len() > 1);
+        let total = |counted: &[f64]| counted.iter().take(counts).sum::<f64>();
+        let since = total(&now) - total(&before);
+        if before.len() != now.len() || since < 0.0 {
             return now;
         }
-        now.iter().zip(before).map(|(now, before)| (now - before).max(0.0)).collect()
+        let (mut running, mut counted) = (0.0, 0.0);
+        let grown = now.iter().zip(before).enumerate().map(|(at, (now, before))| {
+            if at >= counts {
+                return (now - before).max(0.0);
+            }
+            running += now - before;
+            let up_to = f64::max(running, counted).min(since);
+            up_to - std::mem::replace(&mut counted, up_to)
+        });
+        grown.collect()
     }
 
     /// Whether all that one counted, which was not there before, is missing in the value.

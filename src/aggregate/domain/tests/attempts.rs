@@ -1,5 +1,8 @@
 //! Spans that are attempts.
 
+use opentelemetry_proto::tonic::trace::v1::Status;
+
+use super::retries::Became;
 use super::*;
 
 /// Attempt `resends` of the operation of trace `trace`.
@@ -52,4 +55,34 @@ fn an_operation_whose_attempts_all_fail_is_exhausted_with_its_retries() {
     let line = shown.lines().find(failed).unwrap();
     // More than 5 retries, which is what ExcessiveRetries asks for.
     assert!(line.contains("[0.0, 1.0, 2.0, 3.0, 5.0, 10.0] [0, 0, 0, 0, 0, 25, 0]"), "{line}");
+}
+
+#[test]
+fn what_waits_is_no_longer_than_what_is_shown_of_it() {
+    let mut seen = Seen::new();
+    let long = "x".repeat(100_000);
+    let resends = || attribute("http.request.resend_count", any_value::Value::IntValue(1));
+    let attempt = |id, failed: bool| {
+        let mut of = span(id, 0, 3, vec![resends(), text("http.route", &long)]);
+        if failed {
+            of.attributes.push(text("error.type", &long));
+            of.status = Some(Status { code: 2, ..Status::default() });
+        }
+        of
+    };
+    let mut asked = lookup(3, 0);
+    asked.attributes[0] = text("sidelight.cache.name", &long);
+    // An id that is none waits for no other attempt.
+    let nameless = Span { trace_id: vec![7; 100_000], ..attempt(4, true) };
+    seen.at(1, Signal::Traces, spans("a", vec![attempt(1, true), asked, nameless]));
+    let waiting = seen.domain.retries.flush();
+    let [Became::GaveUp(one)] = &*waiting else { panic!("{waiting:?}") };
+    assert_eq!(one.operation.len(), 1_024);
+    assert!(one.reason.capacity() < 1_000);
+    let lookups = seen.domain.traces.flush();
+    assert_eq!(lookups.iter().map(|(of, _)| of.name.len()).collect::<Vec<_>>(), [1_024]);
+    // The attempt after one that failed is found by what is kept of its name.
+    seen.at(2, Signal::Traces, spans("a", vec![attempt(1, true)]));
+    seen.at(3, Signal::Traces, spans("a", vec![attempt(2, false)]));
+    assert_eq!(seen.domain.retries.flush().len(), 0);
 }

@@ -5,12 +5,17 @@ use otlp::exponential_histogram_data_point::Buckets;
 use super::*;
 
 fn exponential(count: u64) -> otlp::Metric {
+    // 64 to 128 ms.
+    exponential_at(0, 6, count)
+}
+
+/// All that was counted is in the bucket at `offset` of `scale`.
+fn exponential_at(scale: i32, offset: i32, count: u64) -> otlp::Metric {
     let point = otlp::ExponentialHistogramDataPoint {
         count,
         sum: Some(100.0 * count as f64),
-        scale: 0,
-        // 64 to 128 ms.
-        positive: Some(Buckets { offset: 6, bucket_counts: vec![count] }),
+        scale,
+        positive: Some(Buckets { offset, bucket_counts: vec![count] }),
         start_time_unix_nano: START * 1_000_000,
         attributes: vec![
             text("http.route", "/a"),
@@ -42,6 +47,24 @@ fn an_older_exponential_histogram_is_converted_as_one_with_bounds_is() {
     // Of the bucket that 75 ms are in, 64 to 128 ms, all.
     let counts = "[0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]";
     assert!(line.contains("(n30 sumSome(3.0)") && line.contains(counts), "{line}");
+}
+
+#[test]
+fn a_histogram_that_gets_coarser_counts_no_request_again() {
+    let mut seen = Seen::new();
+    // 103 to 108 ms; then the bucket around it, which 100 ms are in as well; then one request more.
+    let exports = [(1, 4, 107, 5), (11, 3, 53, 5), (21, 3, 53, 6)];
+    for (at, scale, offset, count) in exports {
+        let metric = exponential_at(scale, offset, count);
+        seen.at(at, Signal::Metrics, metrics_of("a", vec![metric]));
+    }
+    seen.at(26, Signal::Metrics, Bytes::new());
+    let shown = seen.kept.show();
+    let line = shown.lines().find(|line| line.starts_with("http_server")).unwrap();
+    let counts = line.split("(n").skip(1).map(|s| s.split(' ').next().unwrap());
+    assert_eq!(counts.collect::<Vec<_>>().join(" "), "0 5 5 6", "{line}");
+    let counts = "[0, 0, 0, 0, 0, 1, 5, 0, 0, 0, 0, 0, 0, 0, 0]";
+    assert!(line.contains(counts), "{line}");
 }
 
 #[test]
