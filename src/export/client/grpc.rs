@@ -67,8 +67,11 @@ fn request(
 
 async fn outcome(response: http::Response<Incoming>, now: UnixNano) -> Result<Response, SendError> {
     let (parts, body) = response.into_parts();
+    // The server's time is said where its answer begins.
+    let date = parts.headers.get(header::DATE).cloned();
+    let dated = |response| Response { date, ..response };
     if parts.headers.contains_key("grpc-status") {
-        return read_status(&parts.headers, &Bytes::new());
+        return read_status(&parts.headers, &Bytes::new()).map(dated);
     }
     if parts.status != StatusCode::OK {
         return Err(of_a_proxy(parts.status, &parts.headers, now));
@@ -76,9 +79,7 @@ async fn outcome(response: http::Response<Incoming>, now: UnixNano) -> Result<Re
     let Answer { trailers: Some(trailers), message } = read_answer(body).await? else {
         return Err(SendError::NoStatus);
     };
-    // The server's time is said where its answer begins.
-    let date = parts.headers.get(header::DATE).cloned();
-    read_status(&trailers, &message).map(|response| Response { date, ..response })
+    read_status(&trailers, &message).map(dated)
 }
 
 /// What an answer that is not 200 and has no status of gRPC says.
