@@ -94,6 +94,7 @@ const CHAINS: ([u8; 256], [u8; KNOWN.len()]) = {
     let mut place = 0;
     while place < KNOWN.len() {
         let key = KNOWN[place].key.as_bytes();
+        assert!(key.len() >= 7, "a shorter key is followed by the length of its value as well");
         let bucket = bucket(&beginning(key), key.len() as u32) as usize;
         next[place] = first[bucket];
         place += 1;
@@ -111,7 +112,8 @@ const fn bucket(beginning: &[u8; 8], len: u32) -> u8 {
     (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
 }
 
-/// The first eight bytes of an attribute in the usual form whose key is this: behind a short one comes the value.
+/// The first eight bytes of an attribute in the usual form whose key is this, of seven bytes at least: behind one of seven
+/// comes the key of its value.
 const fn beginning(mut key: &[u8]) -> [u8; 8] {
     let mut beginning = [VALUE; 8];
     let mut rest: &mut [u8] = &mut beginning;

@@ -23,7 +23,7 @@ pub(super) const AGES: [f64; 13] = [
     43_200.0,
 ];
 
-/// The histograms of which the shipped rules, views and objectives read `_bucket`, `_sum` or `_count`, which an exponential
+/// The histograms of which the shipped rules and views read `_bucket`, `_sum` or `_count`, which an exponential
 /// one has not.
 const READ: [(&str, &[f64]); 9] = [
     ("http.server.request.duration", &HTTP),

@@ -20,9 +20,8 @@ const ERROR: u8 = 2;
 /// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`: the server's failures.
 const GRPC_FAILURES: [i64; 6] = [2, 4, 12, 13, 14, 15];
 
-/// RFC 9110, RFC 5789 and QUERY. Anything else is `_OTHER`, as semantic conventions say, so that a
-/// scanner's inventions make no series.
-/// In the order of names, none and all others among them.
+/// Known methods (RFC 9110, RFC 5789 and QUERY), sorted: a [`Method`] is a place here. The first is none, and any other is the
+/// last, `_OTHER`, as semantic conventions say, so that a scanner's inventions make no series.
 const METHODS: [&str; 12] = [
     "", "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
     "_OTHER",

@@ -504,11 +504,19 @@ mod tests {
         let attributes = prop::collection::vec(any_attribute(), 0..6);
         let status = prop::option::of(("[a-z]{0,150}", -1..300_i32));
         let times = any::<(u64, u64)>();
-        ("[a-z]{0,200}", -1..300_i32, times, attributes, status, any::<u32>(), 0..3_usize).prop_map(
-            |(name, kind, (start, end), attributes, status, flags, more)| Span {
+        // As SDKs write them, mostly.
+        let name = prop_oneof![3 => "[a-z]{1,127}", 1 => "[a-z]{0,200}"];
+        let kind = prop_oneof![3 => 1..6, 1 => -1..300_i32];
+        let ids = (
+            prop_oneof![4 => Just(8), 1 => 0..10_usize],
+            prop_oneof![4 => Just(8), 4 => Just(0), 1 => 0..10_usize],
+        );
+        let more = prop_oneof![4 => Just(0), 1 => 0..3_usize];
+        (name, kind, times, attributes, status, any::<u32>(), more, ids).prop_map(
+            |(name, kind, (start, end), attributes, status, flags, more, (id, parent))| Span {
                 trace_id: vec![7; 16],
-                span_id: vec![8; flags as usize % 10],
-                parent_span_id: vec![9; flags as usize / 10 % 10],
+                span_id: vec![8; id],
+                parent_span_id: vec![9; parent],
                 trace_state: if more > 1 { "ot=th:8".to_owned() } else { String::new() },
                 name,
                 kind,
@@ -576,15 +584,28 @@ mod tests {
         let value = AnyValue { value: Some(any_value::Value::IntValue(503)) };
         let key = "http.response.status_code".to_owned();
         let code = KeyValue { key, value: Some(value), ..KeyValue::default() };
+        let agent =
+            AnyValue { value: Some(any_value::Value::StringValue("some agent".to_owned())) };
+        let key = "user_agent.original".to_owned();
+        let agent = KeyValue { key, value: Some(agent), ..KeyValue::default() };
         let span = Span {
+            trace_id: vec![7; 16],
+            span_id: vec![8; 8],
+            parent_span_id: vec![9; 8],
+            start_time_unix_nano: 1_000,
+            end_time_unix_nano: 2_000,
             name: "GET /cart".to_owned(),
             kind: 2,
-            attributes: vec![route, code],
+            attributes: vec![route, code, agent],
             status: Some(Status { message: "no".to_owned(), code: 2 }),
             flags: 0x101,
             ..Span::default()
         };
         let bytes = span.encode_to_vec();
+        let (_, behind) = Start::usual(&bytes).expect("it begins as usual");
+        let after = Span { status: span.status.clone(), flags: span.flags, ..Span::default() };
+        let attributes = &behind[..behind.len() - after.encoded_len()];
+        assert_eq!(Fields::default().read_attributes(attributes), [0; 0], "each is as usual");
         let mut fields = Fields::default();
         fields.read_usual(&bytes).unwrap();
         assert_eq!((fields.name, fields.route()), (&b"GET /cart"[..], Some(&b"/cart"[..])));

@@ -43,7 +43,10 @@ impl View {
         let [succeeded, of_failed] = &mut self.fresh;
         let fresh = if failed { of_failed } else { succeeded };
         fresh.add(n, took);
-        if let Some(Took { nanos, .. }) = took {
+        // Without a threshold every call would be satisfied.
+        if let Some(Took { nanos, .. }) = took
+            && self.threshold_nanos < u64::MAX
+        {
             self.exceeded += if nanos > self.threshold_nanos { n } else { 0 };
             self.satisfied += if nanos <= self.threshold_nanos / 4 { n } else { 0 };
         }
@@ -290,7 +293,7 @@ impl Operation {
 
     /// Adds what is in a view.
     pub(super) fn add(&mut self, view: &View) {
-        // Without a threshold all of them would be satisfied.
+        // A view that was read back may hold what it counted by one.
         let (exceeded, satisfied) = match self.threshold_nanos {
             u64::MAX => (0, 0),
             _ => (view.exceeded, view.satisfied),

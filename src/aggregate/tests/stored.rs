@@ -170,6 +170,8 @@ fn what_an_operation_did_while_it_was_excluded_satisfies_nobody_once_it_is_not()
         let spans = nanos.map(|nanos| http("/pay", "200", nanos)).collect();
         step((&mut derived, &mut kept), &mut table, at(seconds), &request("shop", spans));
         step((&mut derived, &mut kept), &mut table, at(seconds + 5), &[]);
+        // What is not rolled up yet is kept as well.
+        table.observe(&request("shop", vec![http("/pay", "200", 1_000_000)]), at(seconds + 6));
         let mut rows = Vec::new();
         table.encode(&mut rows);
         table = Table::decode(excludes(then), &rows).unwrap();
