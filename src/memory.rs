@@ -5,7 +5,7 @@
 //! the program itself, which takes 24 MiB however little it may hold: below 128 MiB the parts are those of the M
 //! that leaves as much. A reservation never waits: it succeeds or the request is refused at once.
 //!
-//! The metric store has limits of its own, [`StoreBudget`], 79/128 of M with every one of them reached. Ordinary
+//! The metric store has limits of its own, [`StoreBudget`], 85/128 of M with every one of them reached. Ordinary
 //! senders reach none: 20,000 series take about a fifth of the default M. Where hostile ones do, the resident set shows
 //! it and the in-flight budget gives way.
 
@@ -39,7 +39,7 @@ pub struct Budget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreBudget {
     /// Series: labels, indexes and bounds of histograms. 3M/16: 1.2 KiB for each of 20,000 at the default M. Three eighths of
-    /// it beside for the agent's own.
+    /// it beside for the agent's own, and a quarter for labels that are kept for queries.
     pub series: usize,
     /// Chunks that take more. M/16. Past it those above an equal share are sealed early.
     pub open_chunks: usize,

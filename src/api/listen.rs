@@ -3,8 +3,9 @@
 //!
 //! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
 //! reply may take to be made and to move while being sent; two queries and two other replies being made at once, and
-//! two of more than [`LARGE_BYTES`] being sent. A third large one waits [`LARGE_WAIT`] for these, which is as long as who
-//! does not read can hold up anybody whose reply is small. Only queries and silences read a request body, of at most
+//! two of more than [`LARGE_BYTES`] being sent. Those that wait to be sent go on holding what makes replies, for
+//! [`LARGE_WAIT`] at most: with four large ones that nobody reads a small reply waits as long, and as long again for each
+//! two more. Only queries and silences read a request body, of at most
 //! [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose body stays unread. A failed accept never
 //! ends the listener.
 
@@ -239,7 +240,7 @@ impl Shared {
         // Dropped with this future, when the client goes or the time is over.
         let _abandon = patience.abandon_on_drop();
         let stop = move || waiting.ended();
-        self.made(&self.replies, headers, move |asked| read(&sources, asked, &stop)).await
+        self.made(&self.replies, headers, busy, move |asked| read(&sources, asked, &stop)).await
     }
 
     /// Makes a reply of the request's headers on a blocking thread with one of `permits`, and gives that back once there is
@@ -248,6 +249,7 @@ impl Shared {
         &self,
         permits: &Arc<Semaphore>,
         headers: &HeaderMap,
+        busy: fn(&str) -> Reply,
         make: impl FnOnce(&HeaderMap) -> Reply + Send + 'static,
     ) -> Response<Chunks> {
         let making = Arc::clone(permits).acquire_owned().await.ok();
@@ -264,9 +266,8 @@ impl Shared {
         let sending = if reply.len() > LARGE_BYTES {
             let room = Arc::clone(&self.large).acquire_owned();
             let Ok(room) = tokio::time::timeout(LARGE_WAIT, room).await else {
-                let message = "other large replies are not read: ask again, or for less";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                return Reply::error(status, "busy", message).into_response(None);
+                let reply = busy("other large replies are not read: ask again, or for less");
+                return reply.into_response(None);
             };
             room.ok()
         } else {
@@ -294,7 +295,7 @@ impl Shared {
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let asked = alerts::Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
         let sources = self.sources.clone();
-        self.made(&self.replies, &head.headers, move |_| {
+        self.made(&self.replies, &head.headers, busy, move |_| {
             alerts::answer(handler, &sources, &method, &asked)
         })
         .await
@@ -328,7 +329,8 @@ impl Shared {
         let waiting = patience.clone();
         let sources = self.sources.clone();
         let (open, now) = (open.to_owned(), sources.clock.unix_nano());
-        let evaluated = self.made(permits, &head.headers, move |_| {
+        let busy = |why: &str| Failure::Unavailable(why.to_owned()).into_reply();
+        let evaluated = self.made(permits, &head.headers, busy, move |_| {
             let call = Call {
                 sources: &sources,
                 store: &store,
@@ -361,6 +363,11 @@ impl Drop for Counted<'_> {
         let status = self.status.as_ref().map_or(CLIENT_GONE, StatusCode::as_str);
         self.shared.sources.registry.counter(&desc::API_REQUESTS, &[self.route, status]).add(1);
     }
+}
+
+/// What is answered when there is no room to send, to who is no client of Prometheus.
+fn busy(why: &str) -> Reply {
+    Reply::error(StatusCode::SERVICE_UNAVAILABLE, "busy", why)
 }
 
 /// The form of a POST; empty for everything else.

@@ -20,7 +20,8 @@ use crate::alert::Pairs;
 use crate::signal::samples::Value;
 use crate::time::UnixNano;
 
-/// The clock is looked at once in so many times that an evaluation asks whether it is to stop.
+/// The clock is looked at once in so many times that an evaluation asks whether it is to stop: after that many series at
+/// the latest, however slow they are to read.
 const STOP_STRIDE: u32 = 8;
 
 /// The label that names an alert.

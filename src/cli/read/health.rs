@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::client::{Answer, Connection};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::rows;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
 
@@ -32,6 +33,8 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
     let answer = args.connection.get(path).await?;
     match args.output {
         ReportFormat::Json => {
+            // Whatever else answers at that address is no agent.
+            rows::parsed(&answer.body)?;
             terminal.data(&format!("{}\n", String::from_utf8_lossy(&answer.body)))?;
         }
         ReportFormat::Text if answer.status == StatusCode::OK => {}

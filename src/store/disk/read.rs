@@ -346,12 +346,7 @@ impl<'a> Reader<'a> {
         };
         let inside = |piece: &Piece<'_>| piece.start > starts.0 && piece.start <= starts.1;
         let pieces = self.found_ahead(key).and_then(|chunks| chunks.of(fingerprint));
-        let ahead = pieces.map(|mut pieces| {
-            pieces.try_for_each(|piece| match inside(&piece) {
-                true => take(piece),
-                false => ControlFlow::Continue(()),
-            })
-        });
+        let ahead = pieces.map(|pieces| pieces.filter(inside).try_for_each(&mut take));
         let read = match ahead {
             Some(_) => Ok(()),
             None => self.attempt(key, |connection| {

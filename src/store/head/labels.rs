@@ -2,7 +2,8 @@
 //! query to the next: making them is a good part of reading a series, and readers at once wait for each other over the counts of
 //! the texts that all series share.
 //!
-//! Limit: a part of what series may take, [`SHARE`]. What no query asked for from one checkpoint of its series to the next goes.
+//! Limit: as much as series may take divided by [`SHARE`], beside it. What no query asked for from one checkpoint of its
+//! series to the next goes.
 
 use std::sync::atomic::Ordering;
 
@@ -34,10 +35,16 @@ impl Head {
         }
         let labels = self.labels(series);
         let bytes = Series::shared_bytes_of(&labels);
+        // Read first: many who find no room would wait for each other over the count.
+        if self.shared_bytes.load(Ordering::Relaxed) + bytes > self.memory.series / SHARE {
+            return labels;
+        }
         let before = self.shared_bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > self.memory.series / SHARE || series.shared.set(labels.clone()).is_err()
         {
             self.shared_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        } else {
+            series.asked.store(true, Ordering::Relaxed);
         }
         labels
     }
