@@ -230,7 +230,7 @@ impl Notifier {
         tracing::info!("silences and the history of alerts are on disk again");
         shared.set_trouble(None);
         // Some may have been made, and others have ended, since the file was read.
-        self.handle.restore_silences(found.silences);
+        self.handle.take_up(found.silences);
         shared.known.restore(found.known, &*parts.clock);
         self.tasks.shutdown().await;
         let started = Tasks { parts, handle: &self.handle, journal: &self.journal };

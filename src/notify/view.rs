@@ -208,7 +208,7 @@ impl Handle {
         self.shared.database.keep_silence(&silence, now)?;
         self.log_silence("a silence was made", &silence);
         let shown = serde_json::to_string(&silence.document(now)).unwrap_or_default();
-        self.change(|silences| silences.push(silence));
+        self.take_up(vec![silence]);
         Ok(shown)
     }
 
@@ -235,8 +235,8 @@ impl Handle {
         Ok(shown)
     }
 
-    /// Takes up silences of a file, but for those that are known: these may have ended meanwhile.
-    pub(super) fn restore_silences(&self, found: Vec<Silence>) {
+    /// Takes up silences of a request or of a file, but for those that are known: they may be in both, or have ended meanwhile.
+    pub(super) fn take_up(&self, found: Vec<Silence>) {
         self.change(|silences| {
             for silence in found {
                 if silences.iter().all(|known| known.id != silence.id) {

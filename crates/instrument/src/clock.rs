@@ -18,7 +18,7 @@ struct Clock {
 
 impl Clock {
     fn new() -> Self {
-        const MANY: u64 = 1 << 40;
+        const MANY: u64 = 1 << 56;
         let counter = quanta::Clock::new();
         let nanos = counter.delta_as_nanos(0, MANY);
         let seconds_per_tick = nanos as f64 / 1e9 / MANY as f64;

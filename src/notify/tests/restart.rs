@@ -225,7 +225,7 @@ async fn silences_that_are_made_or_ended_while_the_file_is_taken_up_are_as_they_
     assert_eq!(found.silences.len(), 1);
     handle.add_silence(silence("Made").as_bytes()).unwrap();
     handle.expire_silence(made["id"].as_str().unwrap()).unwrap();
-    handle.restore_silences(found.silences);
+    handle.take_up(found.silences);
     let shown: Value = serde_json::from_str(&handle.silences()).unwrap();
     let name_and_status = |of: &Value| {
         let name = of["matchers"][0]["value"].as_str().unwrap();

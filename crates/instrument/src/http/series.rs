@@ -165,7 +165,7 @@ fn server_address(peer: Name, scheme: Scheme) -> Option<(&'static str, i64)> {
 /// What an exchange was measured to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// Nanoseconds; none where it began before there was anything to record to.
+    /// Seconds; none where it began before there was anything to record to.
     pub(crate) duration: Option<f64>,
     /// Bytes of the bodies, where they are known.
     pub(crate) request: Option<u64>,
