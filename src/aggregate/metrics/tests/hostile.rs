@@ -80,6 +80,24 @@ fn a_flood_of_label_values_is_counted_and_bounded_at_every_layer() {
     assert!(kept.translator.entries()[3] <= 4_000, "{:?}", kept.translator.entries());
 }
 
+#[test]
+fn a_scope_whose_name_is_longer_than_its_cache_is_translated_where_there_is_little_memory() {
+    let mut kept = open(StoreBudget::of(4 << 20), 100);
+    for n in 0..3_u64 {
+        let point = vec![number(1_000, 2_000 + n, 1.0)];
+        let mut of = resource_metrics(
+            &[("service.name", "shop")],
+            None,
+            vec![metric("sent", sum(CUMULATIVE, true, point))],
+        );
+        let name = format!("{n}{}", "x".repeat(40 << 10));
+        of.scope_metrics[0].scope = Some(InstrumentationScope { name, ..Default::default() });
+        let bytes = ExportMetricsServiceRequest { resource_metrics: vec![of] }.encode_to_vec();
+        kept.translator.observe(&mut kept.writer, &bytes, UnixNano(nanos(3_000)));
+    }
+    assert_eq!(kept.registry.counter(&desc::STORE_POINTS, &[]).get(), 3);
+}
+
 /// Fills the store with series of metrics that came, and returns how many there are.
 fn bomb(kept: &mut Kept, value: impl Fn(u64) -> String) -> usize {
     let points = (0..1_000).map(|i| {
