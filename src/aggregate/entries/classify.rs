@@ -198,10 +198,9 @@ fn log_entries(at: &At<'_>, record: &logs::LogRecord<'_>, kept: &mut Kept) {
             })
         }
         "sidelight.alert" => {
-            let alert = text("alertname").or_else(|| text("alert.name")).unwrap_or_default();
-            let resolved = record.severity_number < SEVERITY_ERROR;
-            let state = if resolved { "resolved" } else { "firing" };
-            Some(of(Family::Alert, alert, Cow::Borrowed(state)))
+            let alert = text("alert.name").unwrap_or_default();
+            let state = text("alert.state").unwrap_or_default();
+            Some(of(Family::Alert, alert, state))
         }
         event if is_feature(event.as_bytes()) => {
             text("feature_flag.key").map(|flag| of(Family::Feature, flag, Cow::Borrowed("ok")))

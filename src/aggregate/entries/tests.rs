@@ -146,10 +146,13 @@ fn log_records_become_entries_and_an_event_says_its_family_itself() {
         ("entry.duration", any_value::Value::DoubleValue(0.5)),
     ];
     let unknown = [("entry.family", text("nonsense"))];
+    let alert = |name, state| [("alert.name", text(name)), ("alert.state", text(state))];
     let records = vec![
         event("sidelight.entry", 9, &own),
         event("sidelight.entry", 9, &unknown),
-        event("sidelight.alert", 17, &[("alertname", text("HighErrorRate"))]),
+        // As the agent's own records say them: a warning's severity is below that of errors.
+        event("sidelight.alert", 13, &alert("HighErrorRate", "firing")),
+        event("sidelight.alert", 9, &alert("ServiceSilent", "resolved")),
         event("", 17, &[("exception.type", text("ValueError"))]),
         event("", 9, &[]),
         event("feature_flag", 9, &[("feature_flag.key", text("dark"))]),
@@ -157,6 +160,7 @@ fn log_records_become_entries_and_an_event_says_its_family_itself() {
     entries.observe(&logs(records), at(3));
     let expected = [
         "alert HighErrorRate firing",
+        "alert ServiceSilent resolved",
         "error ValueError error",
         "feature dark ok",
         "queue jobs overflow",
