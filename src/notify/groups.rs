@@ -11,6 +11,7 @@
 //! group is looked at every `interval`; here a change is told at once when the last notification is that long ago.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::config::Grouping;
@@ -161,14 +162,12 @@ impl Groups {
         now: Duration,
         silenced: impl Fn(&Message) -> bool,
     ) -> Option<Notification> {
-        let due: Vec<Key> = self
-            .groups
-            .iter()
-            .filter(|(_, group)| group.due.is_some_and(|due| due <= now))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in due {
-            let Some(group) = self.groups.get_mut(&key) else { continue };
+        let mut from = Bound::Unbounded;
+        loop {
+            let mut rest = self.groups.range_mut((from, Bound::Unbounded));
+            let (key, group) = rest.find(|(_, group)| group.due.is_some_and(|due| due <= now))?;
+            let key = key.clone();
+            from = Bound::Excluded(key.clone());
             group.expire(now);
             if let Some(messages) = group.news(&self.grouping, now, &silenced) {
                 let soonest = group.soonest(&self.grouping, now);
@@ -188,7 +187,6 @@ impl Groups {
                 self.groups.remove(&key);
             }
         }
-        None
     }
 
     /// Alerts that were told, and are over without a word: nothing more is to be kept of them.
@@ -208,7 +206,10 @@ impl Groups {
                 group.not_before = now + after;
                 group.due = Some(now + after);
             }
-            Outcome::Failed => group.due = Some(now + self.grouping.interval),
+            Outcome::Failed => {
+                group.not_before = now + self.grouping.interval;
+                group.due = Some(group.not_before);
+            }
             Outcome::Told => {
                 group.told_at = Some(now);
                 for message in &sent.messages {
@@ -430,6 +431,9 @@ mod tests {
         groups.observe(ends("X", "/a"), VALID, S(400));
         let sent = groups.next(S(400), |_| false).unwrap();
         groups.settle(&sent, Outcome::Failed, S(401));
+        // Rules say what fires again and again.
+        groups.observe(fires("X", "/b"), VALID, S(461));
+        assert!(told(&mut groups, S(700)).is_empty(), "it is left alone for the interval");
         assert_eq!(told(&mut groups, S(701)), ["/a resolved", "/b firing"], "never lost");
     }
 
