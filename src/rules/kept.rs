@@ -61,7 +61,8 @@ pub(super) fn save(group: &Group, state: &State) -> Result<(), StateError> {
     state.save(&changes)?;
     state.note_success();
     for (_, rule) in keys(group) {
-        rule.live().saved(state.epoch());
+        // The one that the changes were found by: another group may have begun a new file since.
+        rule.live().saved(epoch);
     }
     Ok(())
 }
