@@ -354,6 +354,14 @@ impl Durable {
         self.pending.drain(..).collect()
     }
 
+    /// Writes the last checkpoint, with what waited for more and gets it no more.
+    pub(super) fn finish(&mut self, table: &Mutex<Table>) -> Vec<Seen> {
+        if self.domain.flush() {
+            self.last = self.last.or(self.covered);
+        }
+        self.checkpoint(table)
+    }
+
     fn note(&mut self, outcome: &Result<(), StoreError>) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let Err(error) = outcome else {

@@ -168,7 +168,7 @@ impl Aggregate {
             }
         }
         if let Some(Keeping { durable, .. }) = &mut store {
-            settle(&settler, durable.checkpoint(&self.table));
+            settle(&settler, durable.finish(&self.table));
         }
     }
 

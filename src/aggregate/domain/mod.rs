@@ -7,7 +7,8 @@
 //! ```
 //! [`families`] says what is understood and [`instruments`] what is made of it; docs/signals.md is written from both. What
 //! is received under the right name and unit is stored by [`super::metrics`] and not touched here. The clock is the time of
-//! receipt and all state is in the checkpoint, so the same records give the same samples. Limits are said in each part.
+//! receipt and all state but what waits for more is in the checkpoint, so the same records give the same samples. Limits are
+//! said in each part.
 
 mod board;
 pub(super) mod facts;
@@ -236,17 +237,19 @@ impl<Id: Copy + Eq> Domain<Id> {
         claim
     }
 
-    /// Counts what waits for more.
-    fn flush(&mut self) {
+    /// Counts what waits for more as if nothing came; whether anything waited.
+    pub fn flush(&mut self) -> bool {
         let waiting = self.traces.flush();
-        self.count_lookups(waiting);
         let open = self.retries.flush();
+        let any = !waiting.is_empty() || !open.is_empty();
+        self.count_lookups(waiting);
         self.count_attempts(open);
+        any
     }
 
-    /// Everything that the same records need to give the same samples, for the checkpoint.
+    /// What the same records need to give the same samples, for the checkpoint; not what waits for more, which would be in
+    /// most checkpoints and is seldom missed: after a kill, of the seconds before the last of them.
     pub fn encode(&mut self) -> Vec<u8> {
-        self.flush();
         let mut out = vec![VERSION];
         codec::put(&mut out, self.now_ms.unsigned_abs());
         codec::put(&mut out, self.estimated_ms.unsigned_abs());

@@ -108,8 +108,7 @@ impl Retries {
         over.map(|(_, open)| Became::GaveUp(open.attempt)).collect()
     }
 
-    /// Forgets everything; all that wait have given up. For a checkpoint: what goes on over one is counted as two operations,
-    /// here and where its records are read again.
+    /// Forgets everything; all that wait have given up. For the end: what goes on after it is counted as two operations.
     pub(super) fn flush(&mut self) -> Vec<Became> {
         let open = std::mem::take(&mut self.open);
         self.looked_ms = 0;

@@ -224,8 +224,7 @@ impl Traces {
         to.push((*lookup, None));
     }
 
-    /// Forgets everything; the lookups that waited. For a checkpoint: what waits over one is counted without a route, here
-    /// and where its records are read again.
+    /// Forgets everything; the lookups that waited. For the end: they are counted without a route.
     pub(super) fn flush(&mut self) -> Vec<Settled> {
         let waiting = std::mem::take(self).waiting.into_values();
         waiting.filter_map(|one| one.lookup).map(|lookup| (*lookup, None)).collect()

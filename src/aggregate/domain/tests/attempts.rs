@@ -58,6 +58,25 @@ fn an_operation_whose_attempts_all_fail_is_exhausted_with_its_retries() {
 }
 
 #[test]
+fn a_checkpoint_between_two_attempts_does_not_end_their_operation() {
+    let mut seen = Seen::new();
+    seen.at(1, Signal::Traces, attempt(1, 1, true));
+    seen.domain.encode();
+    seen.at(3, Signal::Traces, attempt(1, 2, false));
+    // The agent stops before there is another.
+    seen.at(4, Signal::Traces, attempt(2, 1, true));
+    assert!(seen.domain.flush() && !seen.domain.flush());
+    seen.check(
+        9,
+        &["sidelight_retry_attempts"],
+        &expect![[r#"
+        sidelight_retry_attempts_total{attempt_result=exhausted,operation_name=pay,reason=503} 1
+        sidelight_retry_attempts_total{attempt_result=retry,operation_name=pay,reason=503} 1
+        sidelight_retry_attempts_total{attempt_result=success,operation_name=pay} 1"#]],
+    );
+}
+
+#[test]
 fn what_waits_is_no_longer_than_what_is_shown_of_it() {
     let mut seen = Seen::new();
     let long = "x".repeat(100_000);
