@@ -1,27 +1,37 @@
 //! What waits in the order of receipt, found by a hash.
 //!
 //! ```text
-//! ring    value │ value │ value │ …   appended behind, taken in front
-//! index   hash ─▶ number of the value; its place is the number less that of the front
+//! ring    value │ value │ value │ …   appended behind, taken in front; each says the number of the one before with its hash
+//! index   hash ─▶ number of its last value; the place of a value is its number less that of the front
 //! ```
-//! The ring is written and read in order, the index has 5 B per value: both stay in the cache while ids are spread over
-//! all of memory. A value costs one insertion, one removal, and a probe for each search. The bound is the caller's.
+//! The ring is written and read in order, the index has 5 B per hash: both stay in the cache while ids are spread over
+//! all of memory. A value costs one insertion, one removal, and a probe for each search, however many have its hash. The
+//! bound is the caller's.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hash};
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Ring<T> {
-    values: VecDeque<(u64, T)>,
+    values: VecDeque<Slot<T>>,
     index: HashTable<u32>,
     /// The number of the front; numbers wrap.
     front: u32,
     /// Where [`Ring::each_mut`] goes; kept for its memory.
-    places: Vec<u32>,
+    places: Vec<usize>,
     hasher: DefaultHashBuilder,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    hash: u64,
+    /// The number of the one before with this hash; of none, or of one that is gone, it is not in the ring.
+    before: u32,
+    value: T,
 }
 
 impl<T> Default for Ring<T> {
@@ -49,24 +59,31 @@ impl<T> Ring<T> {
 
     /// The one that waits longest.
     pub(super) fn front(&self) -> Option<&T> {
-        self.values.front().map(|(_, value)| value)
+        self.values.front().map(|slot| &slot.value)
     }
 
     pub(super) fn push(&mut self, hash: u64, value: T) {
         #[expect(clippy::cast_possible_truncation, reason = "numbers wrap; no ring is 2^32 long")]
         let number = self.front.wrapping_add(self.values.len() as u32);
-        self.values.push_back((hash, value));
         let (values, front) = (&self.values, self.front);
-        let rehash = |&number: &u32| {
-            values.get(number.wrapping_sub(front) as usize).map_or(0, |(hash, _)| *hash)
+        let of = |&number: &u32| {
+            values.get(number.wrapping_sub(front) as usize).map_or(0, |slot| slot.hash)
         };
-        self.index.insert_unique(hash, number, rehash);
+        let before = match self.index.entry(hash, |number| of(number) == hash, of) {
+            Entry::Occupied(mut last) => std::mem::replace(last.get_mut(), number),
+            Entry::Vacant(place) => {
+                place.insert(number);
+                front.wrapping_sub(1)
+            }
+        };
+        self.values.push_back(Slot { hash, before, value });
     }
 
     /// Takes the front.
     pub(super) fn pop(&mut self) -> Option<T> {
-        let (hash, value) = self.values.pop_front()?;
+        let Slot { hash, value, .. } = self.values.pop_front()?;
         let front = self.front;
+        // It is the first with its hash. If it is the last as well, there is none now.
         if let Ok(entry) = self.index.find_entry(hash, |&number| number == front) {
             entry.remove();
         }
@@ -84,46 +101,52 @@ impl<T> Ring<T> {
     #[inline]
     pub(super) fn find_mut(&mut self, hash: u64, is: impl Fn(&T) -> bool) -> Option<&mut T> {
         let place = self.position(hash, is)?;
-        self.values.get_mut(place).map(|(_, value)| value)
+        self.values.get_mut(place).map(|slot| &mut slot.value)
     }
 
     #[inline]
     fn position(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<usize> {
-        let place = |number: &u32| number.wrapping_sub(self.front) as usize;
-        let matches = |number: &u32| {
-            let value = self.values.get(place(number));
-            value.is_some_and(|(of, value)| *of == hash && is(value))
+        let mut of_hash = self.places(hash);
+        of_hash.find(|&place| self.at(place).is_some_and(&is))
+    }
+
+    /// The places of those with this hash, the newest first.
+    #[inline]
+    fn places(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let place = |number: u32| number.wrapping_sub(self.front) as usize;
+        let is = move |&number: &u32| {
+            self.values.get(place(number)).is_some_and(|slot| slot.hash == hash)
         };
-        self.index.find(hash, matches).map(place)
+        let last = self.index.find(hash, is).map(|&number| place(number));
+        let before = move |&at: &usize| self.values.get(at).map(|slot| place(slot.before));
+        std::iter::successors(last, before).take_while(|&at| at < self.values.len())
     }
 
     fn at(&self, place: usize) -> Option<&T> {
-        self.values.get(place).map(|(_, value)| value)
+        self.values.get(place).map(|slot| &slot.value)
     }
 
     /// Changes each with this hash, the oldest first.
     pub(super) fn each_mut(&mut self, hash: u64, mut change: impl FnMut(&mut T)) {
-        let of_hash = self.index.iter_hash(hash).map(|number| number.wrapping_sub(self.front));
-        self.places.clear();
-        self.places.extend(of_hash);
-        self.places.sort_unstable();
-        for &place in &self.places {
-            if let Some((of, value)) = self.values.get_mut(place as usize)
-                && *of == hash
-            {
-                change(value);
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        places.extend(self.places(hash));
+        for &place in places.iter().rev() {
+            if let Some(slot) = self.values.get_mut(place) {
+                change(&mut slot.value);
             }
         }
+        self.places = places;
     }
 
     /// All of them, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.values.iter().map(|(_, value)| value)
+        self.values.iter().map(|slot| &slot.value)
     }
 
     /// All of them, the oldest first, each gone.
     pub(super) fn into_values(self) -> impl Iterator<Item = T> {
-        self.values.into_iter().map(|(_, value)| value)
+        self.values.into_iter().map(|slot| slot.value)
     }
 }
 

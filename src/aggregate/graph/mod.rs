@@ -35,7 +35,7 @@ mod state;
 mod tests;
 
 use nodes::{Node, Nodes};
-use pending::{Half, Pending};
+use pending::{End, Half, Pending};
 
 /// The most names of peers that are known at once; past it they are learnt anew.
 const PEERS_MAX: usize = 1_000;
@@ -274,11 +274,8 @@ impl Graph {
 
     /// Pairs an end with those that wait for it, or lets it wait.
     fn meet(&mut self, mut half: Half, is_client: bool) {
-        let hash = self.pending.hash(&half.key);
         if is_client {
-            while let Some(server) = self.pending.server(hash, &half.key) {
-                server.paired = true;
-                let server = server.end();
+            for server in self.pending.take_servers(&half.key) {
                 half.paired = true;
                 self.pair(half.end(), server);
             }
@@ -286,7 +283,7 @@ impl Graph {
             if half.paired && half.kind == CLIENT {
                 return;
             }
-        } else if let Some(client) = self.pending.client(hash, &half.key) {
+        } else if let Some(client) = self.pending.client(&half.key) {
             client.paired = true;
             let client = client.end();
             return self.pair(client, half.end());
@@ -295,7 +292,7 @@ impl Graph {
             self.totals.early += 1;
             self.give_up();
         }
-        self.pending.push(hash, half);
+        self.pending.push(half);
     }
 
     fn pair(&mut self, client: End, server: End) {
@@ -423,22 +420,5 @@ impl Graph {
     /// Ends that wait.
     pub(super) fn waiting(&self) -> usize {
         self.pending.len()
-    }
-}
-
-/// What an edge takes from one end.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    kind: u8,
-    service: u32,
-    failed: bool,
-    nanos: Option<u64>,
-    weight: f64,
-}
-
-impl Half {
-    const fn end(&self) -> End {
-        let Self { kind, service, failed, nanos, weight, .. } = *self;
-        End { kind, service, failed, nanos, weight }
     }
 }

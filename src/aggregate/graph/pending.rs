@@ -25,6 +25,27 @@ pub(super) struct Half {
     pub(super) peer: Option<Arc<[u8]>>,
 }
 
+/// What an edge takes from one end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) kind: u8,
+    pub(super) service: u32,
+    pub(super) failed: bool,
+    pub(super) nanos: Option<u64>,
+    pub(super) weight: f64,
+}
+
+impl Half {
+    const fn is_client(&self) -> bool {
+        matches!(self.kind, CLIENT | PRODUCER)
+    }
+
+    pub(super) const fn end(&self) -> End {
+        let Self { kind, service, failed, nanos, weight, .. } = *self;
+        End { kind, service, failed, nanos, weight }
+    }
+}
+
 /// The key of usable ids.
 pub(super) fn key(trace_id: &[u8], span_id: &[u8]) -> Option<Key> {
     let (trace_id, span_id): (&[u8; 16], &[u8; 8]) =
@@ -43,11 +64,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Each side has hashes of its own: thousands of servers may wait for one client, and none of them looks at the others.
     #[inline]
-    pub(super) fn hash(&self, key: &Key) -> u64 {
+    fn hash(&self, key: &Key, is_client: bool) -> u64 {
         let (words, _) = key.as_chunks();
         let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
-        self.ring.hash((word(0), word(1), word(2)))
+        let hash = self.ring.hash((word(0), word(1), word(2)));
+        if is_client { hash } else { !hash }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -59,8 +82,8 @@ impl Pending {
         self.ring.front().map(|half| half.received)
     }
 
-    pub(super) fn push(&mut self, hash: u64, half: Half) {
-        self.ring.push(hash, half);
+    pub(super) fn push(&mut self, half: Half) {
+        self.ring.push(self.hash(&half.key, half.is_client()), half);
     }
 
     /// Takes the front.
@@ -69,15 +92,19 @@ impl Pending {
     }
 
     /// The client's end of this key.
-    pub(super) fn client(&mut self, hash: u64, key: &Key) -> Option<&mut Half> {
-        self.ring.find_mut(hash, |half| half.key == *key && matches!(half.kind, CLIENT | PRODUCER))
+    pub(super) fn client(&mut self, key: &Key) -> Option<&mut Half> {
+        self.ring.find_mut(self.hash(key, true), |half| half.key == *key && half.is_client())
     }
 
-    /// A server's end of this key that is not paired.
-    pub(super) fn server(&mut self, hash: u64, key: &Key) -> Option<&mut Half> {
-        self.ring.find_mut(hash, |half| {
-            half.key == *key && !half.paired && !matches!(half.kind, CLIENT | PRODUCER)
-        })
+    /// The servers' ends of this key that were not paired, the oldest first; from now on they are.
+    pub(super) fn take_servers(&mut self, key: &Key) -> Vec<End> {
+        let mut servers = Vec::new();
+        self.ring.each_mut(self.hash(key, false), |half| {
+            if half.key == *key && !half.is_client() && !std::mem::replace(&mut half.paired, true) {
+                servers.push(half.end());
+            }
+        });
+        servers
     }
 
     /// All of them, the oldest first.

@@ -97,7 +97,7 @@ impl Graph {
                 graph.totals.early += 1;
                 graph.give_up();
             }
-            graph.pending.push(graph.pending.hash(&half.key), half);
+            graph.pending.push(half);
         }
         Some(graph)
     }

@@ -174,6 +174,41 @@ fn a_million_traces_take_no_more_than_the_limit() {
 }
 
 #[test]
+fn thousands_of_spans_with_one_parent_that_nobody_sends_cost_what_others_do() {
+    let took = |same: bool| {
+        let mut graph = graph(|_| {});
+        let service = graph.service(b"worker").unwrap();
+        let began = tokio::time::Instant::now();
+        for i in 1..=40_000_u64 {
+            let parent = (if same { 1 } else { i }).to_be_bytes();
+            let fields = super::Fields {
+                trace_id: &[1; 16],
+                parent_span_id: &parent,
+                kind: CONSUMER.into(),
+                ..super::Fields::default()
+            };
+            graph.observe(service, &fields);
+        }
+        began.elapsed()
+    };
+    let (different, same) = (took(false), took(true));
+    println!("{different:?} with different parents, {same:?} with the same");
+    assert!(same < different * 20, "{same:?} for {different:?}");
+}
+
+#[test]
+fn what_thousands_received_before_their_sender_was_seen_is_an_edge_each() {
+    let mut graph = graph(|_| {});
+    for _ in 0..5_000 {
+        give(&mut graph, "worker", &end(CONSUMER, 1, 3, 2));
+    }
+    give(&mut graph, "front", &end(PRODUCER, 1, 2, 1));
+    give(&mut graph, "worker", &end(CONSUMER, 1, 4, 2));
+    let edge = "front worker messaging_system: 5001 failed 0 server 5001 client 5001";
+    assert_eq!(shown(&graph), [edge]);
+}
+
+#[test]
 fn edges_without_requests_end_and_their_nodes_are_given_again() {
     let mut graph = graph(|config| config.edges_max = 2);
     for i in 0..20_u64 {
