@@ -49,7 +49,7 @@ const fn family(key: &'static str) -> Known {
     Known { key, asked: Asked::Nothing, rank: 0, says: FAMILY }
 }
 
-static KNOWN: [Known; 32] = [
+static KNOWN: [Known; 33] = [
     one("http.route", Asked::Route, 1),
     one("http.request.method", Asked::Method, 2),
     one("http.method", Asked::Method, 1),
@@ -57,6 +57,7 @@ static KNOWN: [Known; 32] = [
     one("http.status_code", Asked::HttpStatus, 1),
     one("rpc.method", Asked::RpcMethod, 1),
     one("rpc.service", Asked::RpcService, 1),
+    one("rpc.response.status_code", Asked::GrpcStatus, 2),
     one("rpc.grpc.status_code", Asked::GrpcStatus, 1),
     one("messaging.operation.name", Asked::MessagingOperation, 2),
     one("messaging.operation", Asked::MessagingOperation, 1),

@@ -20,6 +20,27 @@ const ERROR: u8 = 2;
 /// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`: the server's failures.
 const GRPC_FAILURES: [i64; 6] = [2, 4, 12, 13, 14, 15];
 
+/// The statuses of gRPC by their numbers.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// Known methods (RFC 9110, RFC 5789 and QUERY), sorted: a [`Method`] is a place here. The first is none, and any other is the
 /// last, `_OTHER`, as semantic conventions say, so that a scanner's inventions make no series.
 const METHODS: [&str; 12] = [
@@ -151,6 +172,12 @@ pub(super) fn span_failed(span: &Fields<'_>) -> bool {
         || grpc_failed(span)
 }
 
+/// The number of a status of gRPC from its name; Connect writes it small.
+pub(super) fn grpc_code(name: &str) -> Option<i64> {
+    let mut numbers = (0..).zip(GRPC_CODES);
+    numbers.find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| number)
+}
+
 /// Whether gRPC says that a span failed.
 #[inline]
 pub(super) fn grpc_failed(span: &Fields<'_>) -> bool {
@@ -213,6 +240,25 @@ mod tests {
             grpc_failed(&span)
         };
         assert_eq!([0, 1, 2, 5, 13, 16].map(grpc), [false, false, true, false, true, false]);
+        let response = |status: Value<'static>| {
+            let mut span = Fields::default();
+            span.take(b"rpc.response.status_code", || status);
+            (grpc_failed(&span), Protocol::of(&span, false))
+        };
+        let text = |text: &'static str| response(Value::String(Text(text.as_bytes())));
+        for (status, fails) in [
+            ("OK", false),
+            ("NOT_FOUND", false),
+            ("UNAVAILABLE", true),
+            ("deadline_exceeded", true),
+            ("14", true),
+            // Of JSON-RPC.
+            ("-32602", false),
+        ] {
+            assert_eq!(text(status), (fails, Protocol::Rpc), "{status}");
+        }
+        assert_eq!(response(Value::Int(14)), (true, Protocol::Rpc));
+        assert_eq!(text("nonsense"), (false, Protocol::Other));
     }
 
     #[test]

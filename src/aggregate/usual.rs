@@ -7,8 +7,8 @@
 use sidelight_wire::view::traces::Span;
 use sidelight_wire::view::{Attribute, Value};
 
-use super::asked;
 use super::asked::{Asked, Chain, DATABASE, FAMILY, Known, NUMBERS, TEXTS, VALUE};
+use super::{asked, operation};
 
 /// What is needed of a span, borrowed from the request. Of attributes that say the same under an old and a present name, the
 /// present one counts; of two with the same name, the first.
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
         self.text(Asked::RpcService)
     }
 
-    /// `rpc.grpc.status_code`.
+    /// `rpc.response.status_code`, `rpc.grpc.status_code`.
     #[inline]
     pub(super) fn grpc_status(&self) -> Option<i64> {
         self.number(Asked::GrpcStatus)
@@ -311,9 +311,12 @@ impl<'a> Fields<'a> {
                 self.offer_text(known, text.as_bytes());
             }
             Value::Int(number) => self.offer_number(known, number),
-            // Some write numbers as text.
+            // Some write numbers as text, and conventions the status of gRPC by its name.
             Value::String(text) => {
-                let number = text.as_str().and_then(|text| text.parse().ok());
+                let of_grpc = known.asked == Asked::GrpcStatus;
+                let named = |text: &str| of_grpc.then(|| operation::grpc_code(text))?;
+                let number =
+                    text.as_str().and_then(|text| text.parse().ok().or_else(|| named(text)));
                 number.into_iter().for_each(|number| self.offer_number(known, number));
             }
             _ => {}
@@ -470,6 +473,7 @@ mod tests {
             "rpc.method",
             "rpc.service",
             "rpc.grpc.status_code",
+            "rpc.response.status_code",
             "messaging.operation.name",
             "messaging.operation",
             "messaging.destination.name",
