@@ -275,7 +275,7 @@ metrics! {
     HTTP_SERVER_DURATION = Histogram "http.server.request.duration" ["s"]
         ("http.request.method", "http.response.status_code", "http.route", "error.type", "network.protocol.version",
          "url.scheme") 4000 in HTTP_SECONDS: "Duration of HTTP server requests.";
-    HTTP_SERVER_ACTIVE = UpDownCounter "http.server.active_requests" ["{request}"]
+    HTTP_SERVER_ACTIVE = ObservableUpDownCounter "http.server.active_requests" ["{request}"]
         ("http.request.method", "url.scheme") 64: "Number of active HTTP server requests.";
     HTTP_SERVER_REQUEST_SIZE = Histogram "http.server.request.body.size" ["By"]
         ("http.request.method", "http.response.status_code", "http.route", "url.scheme") 4000 in BYTES:
@@ -294,7 +294,7 @@ metrics! {
     HTTP_CLIENT_RESPONSE_SIZE = Histogram "http.client.response.body.size" ["By"]
         ("http.request.method", "http.response.status_code", "server.address", "server.port") 1000 in BYTES:
         "Size of HTTP client response bodies.";
-    HTTP_CLIENT_ACTIVE = UpDownCounter "http.client.active_requests" ["{request}"]
+    HTTP_CLIENT_ACTIVE = ObservableUpDownCounter "http.client.active_requests" ["{request}"]
         ("http.request.method", "server.address", "server.port") 256: "Number of active HTTP client requests.";
 
     RPC_SERVER_DURATION = Histogram "rpc.server.call.duration" ["s"]

@@ -69,6 +69,18 @@ impl<K, V> Table<K, V> {
         None
     }
 
+    /// Gives all values to `then`, in no order.
+    #[cfg(feature = "http")]
+    pub(crate) fn each(&self, then: &mut dyn FnMut(&V)) {
+        for chain in &self.chains {
+            let mut next = chain.get();
+            while let Some(entry) = next {
+                then(&entry.value);
+                next = entry.next.get();
+            }
+        }
+    }
+
     /// The entry of `key`, added if there is none and fewer than `max`; `make` is told how many there are, and runs with the
     /// table locked for whoever else adds.
     #[cold]

@@ -22,6 +22,8 @@ use sidelight::current::{self, RequestId};
 use told::Told;
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
+use tracing::Instrument;
+use tracing_subscriber::layer::SubscriberExt;
 
 const DURATION: &str = "http.server.request.duration";
 
@@ -86,8 +88,8 @@ fn requests_are_counted_by_route_and_status() {
     );
     assert_eq!(told.total("sidelight.http.rate_limited", &["http.route=/busy"]), 2.0);
     assert_eq!(told.total("http.server.response.body.size", &["http.route=/orders/{id}"]), 2.0);
-    assert_eq!(told.series("http.server.active_requests", &[]).len(), 1);
-    assert_eq!(told.total("http.server.active_requests", &[]), 0.0);
+    let under_way = told.series("http.server.active_requests", &["http.request.method=GET"]);
+    assert_eq!(under_way, [("http.request.method=GET,url.scheme=http".to_owned(), 0.0)]);
 }
 
 #[test]
@@ -105,6 +107,35 @@ fn a_hundred_thousand_paths_that_nobody_serves_are_one_series() {
     });
     assert_eq!(told.series(DURATION, &[]).len(), 1);
     assert_eq!(told.total(DURATION, &["http.response.status_code=404"]), 100_000.0);
+}
+
+#[test]
+fn a_request_under_way_is_taken_off_again_whatever_was_switched_meanwhile() {
+    let told = Told::new();
+    let under_way = || told.total("http.server.active_requests", &["http.request.method=PATCH"]);
+    let never = sidelight::http::server().layer(service_fn(async |_: Request<Body>| {
+        std::future::pending::<Result<Response<Body>, Infallible>>().await
+    }));
+    let begin = || {
+        let asked = Request::patch("/").body(Body::empty()).unwrap();
+        let mut answer = Box::pin(never.clone().oneshot(asked));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(answer.as_mut().poll(&mut context).is_pending());
+        answer
+    };
+    let answer = begin();
+    assert_eq!(under_way(), 1.0);
+    sidelight::set_enabled(false);
+    drop(answer);
+    sidelight::set_enabled(true);
+    assert_eq!(under_way(), 0.0);
+
+    sidelight::set_enabled(false);
+    let answer = begin();
+    sidelight::set_enabled(true);
+    assert_eq!(under_way(), 1.0);
+    drop(answer);
+    assert_eq!(under_way(), 0.0);
 }
 
 #[test]
@@ -239,6 +270,38 @@ fn a_trace_goes_through_a_server_and_its_client() {
         "nobody said how long it is"
     );
     assert_eq!(told.total("http.client.active_requests", &["server.address=stock.local"]), 0.0);
+}
+
+#[test]
+fn a_filter_that_leaves_out_the_spans_of_requests_does_not_break_the_trace() {
+    let told = Told::new();
+    let filter =
+        tracing_subscriber::filter::Targets::new().with_target("shop", tracing::Level::INFO);
+    let spans = sidelight::layer::trimmed(&told.traces, false);
+    let subscriber = tracing_subscriber::registry().with(filter).with(spans);
+    let _default = tracing::subscriber::set_default(subscriber);
+    let stock = sidelight::http::client().layer(service_fn(async |request: Request<Body>| {
+        let trace = request.headers()["traceparent"].to_str().unwrap().to_owned();
+        Ok::<_, Infallible>(Response::new(Body::from(trace)))
+    }));
+    let router = Router::new().route(
+        "/orders",
+        get(move || {
+            let asked = stock.oneshot(request("http://stock.local/"));
+            asked.instrument(tracing::info_span!(target: "shop", "work"))
+        }),
+    );
+    let sent = run(async {
+        let mut request = request("/orders");
+        request.headers_mut().insert("traceparent", HeaderValue::from_static(TRACEPARENT));
+        text(router.layer(sidelight::http::server()).oneshot(request).await.unwrap()).await
+    });
+    let spans = told.spans();
+    let [work] = &spans[..] else { panic!("{spans:?}") };
+    let (trace, span) = (work.span_context.trace_id(), work.span_context.span_id());
+    assert_eq!(sent, format!("00-{trace}-{span}-01"), "the service asked continues the trace");
+    assert_eq!(trace.to_string(), TRACEPARENT[3..35], "and so does this one");
+    assert_eq!(work.parent_span_id.to_string(), TRACEPARENT[36..52]);
 }
 
 /// Sends parts that never end.
@@ -500,6 +563,7 @@ fn a_client_that_gets_no_answer_is_counted() {
 
 #[test]
 fn without_telemetry_requests_go_through() {
+    let _alone = told::alone();
     run(async {
         let answer = shop().oneshot(request("/me")).await.unwrap();
         assert!(text(answer).await.ends_with(" /me"));

@@ -19,6 +19,7 @@ use super::words::{Scheme, Version};
 use super::{Resend, Route, propagate, spans};
 use crate::current::Current;
 use crate::interned::{Name, Names};
+use crate::layer::current_context;
 
 static TEMPLATES: Names = Names::new("templates of URLs");
 static PEERS: Names = Names::new("peers");
@@ -91,7 +92,8 @@ pub(crate) fn begin(
     exchange.span = spans::client(&exchange, &asked);
     let mut trace = exchange.span.context();
     if !trace.span().span_context().is_valid() {
-        trace = opentelemetry::Context::current();
+        // A filter may leave out the span of the request, and not those around it.
+        trace = current_context();
     }
     propagate::inject(&trace, &exchange.current, headers);
     exchange

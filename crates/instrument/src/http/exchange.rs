@@ -4,10 +4,14 @@
 //! that was cancelled, or unwound by a panic, and is recorded as such. What had all its bytes when it was dropped is whole:
 //! servers do not ask a body for its end once the announced length is written.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap};
+use opentelemetry::Context;
 use tracing::Span;
 
+use super::active;
 use super::series::{self, Key, Kind, Measured};
 use super::words::{Fault, Method, Scheme, Version, grpc_status, is_grpc};
 use crate::clock::Started;
@@ -37,6 +41,10 @@ pub(crate) struct Exchange {
     route: Name,
     pub(crate) current: Current,
     pub(crate) span: Span,
+    /// The caller's trace, where there is no span that continues it.
+    pub(crate) caller: Option<Context>,
+    /// How many are under way that count as this one does.
+    under_way: &'static AtomicI64,
     started: Started,
     request: Option<u64>,
     response: u64,
@@ -64,13 +72,14 @@ impl Exchange {
             status: None,
             fault: Fault::None,
         };
-        series::active(key, 1);
         Self {
             key,
             unnamed: (known == Some(None)).then(|| called.into()),
             route: asked.route,
             current: Current::default(),
             span: Span::none(),
+            caller: None,
+            under_way: active::begin(key),
             started: Started::now(),
             request: content_length(asked.headers),
             response: 0,
@@ -101,6 +110,7 @@ impl Exchange {
     pub(crate) fn enter<R>(&mut self, then: impl FnOnce() -> R) -> R {
         let _current = self.current.enter();
         let _span = self.span.enter();
+        let _caller = self.caller.clone().map(Context::attach);
         let inside = std::mem::replace(&mut self.inside, true);
         let value = then();
         // What is dropped after a panic was inside then, too.
@@ -189,7 +199,7 @@ impl Exchange {
             request: self.request,
             response: self.responded.then_some(self.response),
         };
-        series::active(self.key, -1);
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
         series::record(self.key, &measured);
         super::spans::end(&self.span, self.key, measured.response);
         // The span ends with the exchange, not with whatever still holds this.

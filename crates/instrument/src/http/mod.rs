@@ -8,6 +8,7 @@
 //!
 //! Source: OpenTelemetry semantic conventions 1.44.
 
+mod active;
 mod answer;
 mod body;
 mod client;

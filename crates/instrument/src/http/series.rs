@@ -7,9 +7,7 @@
 
 use std::sync::OnceLock;
 
-use opentelemetry::metrics::{
-    BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Histogram, UpDownCounter,
-};
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 use opentelemetry::{KeyValue, StringValue};
 
 use super::words::{Fault, Method, Scheme, Version, grpc_word};
@@ -25,8 +23,6 @@ const OTHERS: usize = 200;
 const USUAL: usize = 256;
 
 static SERIES: [Cell<Series>; 4] = [const { Cell::new() }; 4];
-/// Of servers and of clients.
-static ACTIVE: [Cell<Active>; 2] = [const { Cell::new() }; 2];
 
 /// Who speaks which protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +97,13 @@ impl Key {
     }
 
     /// The same of what exchanges under way are told apart by.
-    fn packed_active(self) -> u64 {
+    pub(crate) fn packed_active(self) -> u64 {
         let peer = u64::from(self.peer.number);
         peer << 8 | (self.method as u64) << 4 | self.scheme as u64
     }
 
     /// The labels of an exchange under way, in the order of their names.
-    fn active_attributes(self) -> Vec<KeyValue> {
+    pub(crate) fn active_attributes(self) -> Vec<KeyValue> {
         let mut labels = vec![KeyValue::new("http.request.method", self.method.text())];
         if let Some((address, port)) = self.server_address() {
             labels.push(KeyValue::new("server.address", address));
@@ -178,15 +174,6 @@ pub(crate) fn record(key: Key, measured: &Measured) {
     if let Some(cell) = SERIES.get(key.kind as usize) {
         let make = |instruments: &Instruments| Series::new(key.kind, instruments);
         cell.with(make, |series| series.find(key).record(measured));
-    }
-}
-
-/// Counts an exchange as under way, or (-1) as no longer that.
-#[inline]
-pub(crate) fn active(key: Key, change: i64) {
-    if let Some(cell) = ACTIVE.get(usize::from(!key.kind.is_server())) {
-        let make = |instruments: &Instruments| Active::new(key.kind.is_server(), instruments);
-        cell.with(make, |active| active.find(key).add(change));
     }
 }
 
@@ -302,49 +289,6 @@ impl Series {
             sizes: self.sizes.as_ref().map(|sizes| sizes.each_ref().map(|size| size.bind(labels))),
             rate_limited: limited.map(|limited| limited.bind(route.as_slice())),
         }
-    }
-}
-
-/// The exchanges under way of one side.
-struct Active {
-    series_max: usize,
-    made: UpDownCounter<i64>,
-    known: Table<u64, BoundUpDownCounter<i64>>,
-    overflow: OnceLock<BoundUpDownCounter<i64>>,
-}
-
-impl Active {
-    #[cold]
-    fn new(server: bool, instruments: &Instruments) -> Self {
-        let metric = if server { &names::HTTP_SERVER_ACTIVE } else { &names::HTTP_CLIENT_ACTIVE };
-        Self {
-            series_max: metric.series_max,
-            made: instruments.up_down(metric),
-            known: Table::new(64),
-            overflow: OnceLock::new(),
-        }
-    }
-
-    /// What was over the limit when an exchange began is so when it ends: nothing is ever taken out.
-    #[inline]
-    fn find(&self, key: Key) -> &BoundUpDownCounter<i64> {
-        let packed = key.packed_active();
-        let found = self.known.find(self.known.hash(&packed), |known| *known == packed);
-        found.unwrap_or_else(|| self.add(key))
-    }
-
-    #[cold]
-    fn add(&self, key: Key) -> &BoundUpDownCounter<i64> {
-        let packed = key.packed_active();
-        let mut added = None;
-        if self.known.len() < self.series_max {
-            let bound = self.made.bind(&key.active_attributes());
-            added = self.known.add(self.known.hash(&packed), packed, self.series_max, |_, _| bound);
-        }
-        added.unwrap_or_else(|| {
-            let labels = [KeyValue::new("otel.metric.overflow", true)];
-            self.overflow.get_or_init(|| self.made.bind(&labels))
-        })
     }
 }
 

@@ -100,7 +100,7 @@ fn begin<A>(request: &Request<A>, trusted: bool) -> Exchange {
         route: exchange.key.route.text(),
         resends: 0,
     };
-    exchange.span = spans::server(&exchange, &asked, trusted);
+    spans::begin_server(&mut exchange, &asked, trusted);
     exchange
 }
 

@@ -5,8 +5,11 @@
 
 use std::borrow::Cow;
 
+use http::HeaderMap;
+use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -16,9 +19,10 @@ use super::series::{Key, Kind};
 use super::words::grpc_word;
 use crate::interned::Name;
 
-/// The span of a request that came in. It continues the caller's trace if `trusted`. Which protocol it is tells the answer:
-/// until then what looks like gRPC has neither a name of its own nor a method of HTTP.
-pub(crate) fn server(exchange: &Exchange, asked: &Asked<'_>, trusted: bool) -> Span {
+/// Begins the span of a request that came in. It continues the caller's trace if `trusted`; where a filter leaves it out,
+/// spans within do. Which protocol it is tells the answer: until then what looks like gRPC has neither a name of its own nor a
+/// method of HTTP.
+pub(crate) fn begin_server(exchange: &mut Exchange, asked: &Asked<'_>, trusted: bool) {
     let key = exchange.key;
     let method = (!key.kind.is_grpc()).then(|| key.method.text());
     let span = info_span!(
@@ -40,21 +44,24 @@ pub(crate) fn server(exchange: &Exchange, asked: &Asked<'_>, trusted: bool) -> S
         error.type = Empty,
         request_id = Empty,
     );
-    if span.is_disabled() {
-        return span;
-    }
-    span.record("otel.name", &*name(key));
-    if let Some(id) = &exchange.current.request_id {
-        span.record("request_id", id.as_str());
-    }
-    if trusted {
-        let caller = propagate::extract(asked.headers);
-        if caller.span().span_context().is_valid() {
+    if !span.is_disabled() {
+        span.record("otel.name", &*name(key));
+        if let Some(id) = &exchange.current.request_id {
+            span.record("request_id", id.as_str());
+        }
+        if let Some(caller) = caller(asked.headers).filter(|_| trusted) {
             // Refused where no OpenTelemetry layer listens: then there is no trace to continue.
             let _refused = span.set_parent(caller);
         }
+    } else if trusted && LevelFilter::current() != LevelFilter::OFF {
+        exchange.caller = caller(asked.headers);
     }
-    span
+    exchange.span = span;
+}
+
+/// The trace that a caller's headers continue, where they do.
+fn caller(headers: &HeaderMap) -> Option<Context> {
+    Some(propagate::extract(headers)).filter(|caller| caller.span().span_context().is_valid())
 }
 
 /// The span of a request that goes out.

@@ -86,12 +86,17 @@ impl SpanExporter for Spans {
     }
 }
 
+/// No other test has a meter while this is held.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The meter and tracer of one test.
 pub(crate) struct Told {
     points: Points,
     spans: Spans,
     metrics: SdkMeterProvider,
-    traces: SdkTracerProvider,
+    pub(crate) traces: SdkTracerProvider,
     _default: tracing::subscriber::DefaultGuard,
     _installed: sidelight::meter::Installed,
     _alone: MutexGuard<'static, ()>,
@@ -99,7 +104,7 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn new() -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         let (points, spans) = (Points::default(), Spans::default());
         let reader = PeriodicReader::builder(points.clone())
             .with_interval(Duration::from_secs(3600))
@@ -126,6 +131,7 @@ impl Told {
 
     /// The series of a metric whose labels have all of `wanted`, as text.
     pub(crate) fn series(&self, name: &str, wanted: &[&str]) -> Vec<(String, f64)> {
+        sidelight::observe::refresh();
         self.metrics.force_flush().unwrap();
         let points = self.points.0.lock().unwrap();
         let of = points.iter().filter(|(of, labels, _)| {
