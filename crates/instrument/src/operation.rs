@@ -185,17 +185,36 @@ impl Operation {
         result
     }
 
-    /// Runs a future as one: it starts when first polled, and is `cancelled` when dropped before its end.
+    /// Runs a future that ends with a result as one: it starts when first polled, and is `cancelled` when dropped before its
+    /// end. An error's kind is that of [`run`](Self::run).
     ///
     /// ```
     /// # async fn example() {
     /// static SYNC: sidelight::Operation = sidelight::Operation::new("stock.sync");
-    /// let total = SYNC.watch(async { 2 + 2 }).await;
+    /// let total = SYNC.watch(async { "17".parse::<u32>() }).await;
+    /// # assert_eq!(total, Ok(17));
+    /// # }
+    /// ```
+    pub fn watch<T, E, F>(&self, future: F) -> Watched<'_, F>
+    where
+        E: std::error::Error + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        let error = |result: &Result<T, E>| result.as_ref().err().map(kind_of);
+        Watched { operation: self, one: None, error, future }
+    }
+
+    /// Runs a future that cannot fail as one, as [`watch`](Self::watch) does: what it ends with is `ok`.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// static COUNT: sidelight::Operation = sidelight::Operation::new("stock.count");
+    /// let total = COUNT.watch_infallible(async { 2 + 2 }).await;
     /// # assert_eq!(total, 4);
     /// # }
     /// ```
-    pub fn watch<F: Future>(&self, future: F) -> Watched<'_, F> {
-        Watched { operation: self, one: None, future }
+    pub fn watch_infallible<F: Future>(&self, future: F) -> Watched<'_, F> {
+        Watched { operation: self, one: None, error: |_| None, future }
     }
 
     /// Records one that was timed elsewhere.
@@ -420,14 +439,15 @@ pin_project_lite::pin_project! {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// static SYNC: sidelight::Operation = sidelight::Operation::new("stock.sync");
     ///
-    /// let synced = SYNC.watch(async { 7 }); // not begun: nothing is recorded if it is dropped here
+    /// let synced = SYNC.watch_infallible(async { 7 }); // not begun: nothing is recorded if it is dropped here
     /// assert_eq!(synced.await, 7);
     /// # });
     /// ```
     #[must_use = "futures do nothing unless polled"]
-    pub struct Watched<'a, F> {
+    pub struct Watched<'a, F: Future> {
         operation: &'a Operation,
         one: Option<InFlight<'a>>,
+        error: fn(&F::Output) -> Option<&'static str>,
         #[pin]
         future: F,
     }
@@ -445,10 +465,14 @@ impl<F: Future> Future for Watched<'_, F> {
             one
         });
         let ready = this.future.poll(context);
-        if ready.is_ready() {
-            one.outcome(Outcome::Ok);
-        } else {
-            *this.one = Some(one);
+        match &ready {
+            Poll::Ready(value) => {
+                one.outcome(Outcome::Ok);
+                if let Some(kind) = (this.error)(value) {
+                    one.fail(kind);
+                }
+            }
+            Poll::Pending => *this.one = Some(one),
         }
         ready
     }
@@ -488,17 +512,19 @@ mod tests {
             panic!("no");
         });
         assert!(panics.is_err());
-        drop(OP.watch(std::future::pending::<()>()));
-        let mut watched = Box::pin(OP.watch(std::future::pending::<()>()));
+        drop(OP.watch_infallible(std::future::pending::<()>()));
+        let mut watched = Box::pin(OP.watch_infallible(std::future::pending::<()>()));
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(watched.as_mut().poll(&mut context).is_pending());
         assert_eq!(captured.value("sidelight.operation.active{operation.name=ends}"), 1.0);
         drop(watched);
-        let mut ready = Box::pin(OP.watch(async { 7 }));
+        let mut ready = Box::pin(OP.watch_infallible(async { 7 }));
         assert_eq!(ready.as_mut().poll(&mut context), Poll::Ready(7));
+        let mut failed = Box::pin(OP.watch(async { "x".parse::<u8>() }));
+        assert!(matches!(failed.as_mut().poll(&mut context), Poll::Ready(Err(_))));
         let of = |rest| durations(&captured, &format!("{rest},sidelight.slo=api"));
         assert_eq!(of("operation.name=ends,outcome=ok"), 2.0);
-        assert_eq!(of("error.type=parse_error,operation.name=ends,outcome=error"), 1.0);
+        assert_eq!(of("error.type=parse_error,operation.name=ends,outcome=error"), 2.0);
         assert_eq!(of("error.type=sold_out,operation.name=ends,outcome=error"), 1.0);
         assert_eq!(of("operation.name=ends,outcome=panic"), 1.0);
         assert_eq!(of("operation.name=ends,outcome=cancelled"), 1.0);
