@@ -76,6 +76,10 @@ impl Backoff {
         if retry >= self.retries {
             return None;
         }
+        // Grown without end it would be no number.
+        if self.first.is_zero() {
+            return Some(Duration::ZERO);
+        }
         let power = i32::try_from(retry).unwrap_or(i32::MAX);
         let seconds = self.first.as_secs_f64() * self.factor.powi(power);
         let wait = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(self.max);
@@ -97,6 +101,8 @@ mod tests {
         let long = Backoff::default().retries(u32::MAX);
         assert_eq!(long.wait(4_000_000_000), Some(Duration::MAX));
         assert!((0..100).all(|_| backoff.jitter().wait(3) <= Some(Duration::from_secs(5))));
+        let at_once = Backoff::new(Duration::ZERO).retries(u32::MAX);
+        assert_eq!(at_once.wait(1024), Some(Duration::ZERO));
         assert!(Backoff::new(Duration::MAX).jitter().wait(0).is_some());
     }
 }
