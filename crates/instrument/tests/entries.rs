@@ -48,6 +48,10 @@ fn attribute(record: &LogRecord, key: &str) -> Option<String> {
     })
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("the bank is unreachable")]
+struct Unreachable(#[source] std::io::Error);
+
 #[test]
 fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
     static PLACE: Operation = Operation::new("order.place").detailed(1.0);
@@ -72,9 +76,14 @@ fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
         EXPORT.used().by("ada").fail();
         PEERS.track(()).close(CloseReason::Idle);
         report();
+        let refused = std::io::Error::other(Unreachable(std::io::ErrorKind::TimedOut.into()));
+        tracing::error!(name: "refused", error = &refused as &dyn std::error::Error, "no mail");
     });
     telemetry.shutdown().unwrap();
     let records = kept.records();
+    let refused = records.iter().find(|record| record.event_name == "refused").unwrap();
+    let whole = "the bank is unreachable: timed out";
+    assert_eq!(attribute(refused, "error").as_deref(), Some(whole), "with all that caused it");
     let entries = records.iter().filter(|record| record.event_name == "sidelight.entry");
     let of = |record: &LogRecord, key| attribute(record, key).unwrap_or_default();
     let told: Vec<_> = entries

@@ -10,7 +10,7 @@ use opentelemetry::trace::SpanContext;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use super::timestamp;
+use super::{chain, timestamp};
 use crate::current::RequestId;
 
 /// For whom.
@@ -248,13 +248,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(error) = source {
-            _ = write!(text, ": {error}");
-            source = error.source();
-        }
-        self.text(field.name(), &text);
+        self.text(field.name(), &chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

@@ -85,3 +85,14 @@ fn service(resource: &Resource) -> Service {
     let text = |key| resource.get(&Key::from_static_str(key)).map(|value| value.to_string());
     Service { name: text("service.name").unwrap_or_default(), version: text("service.version") }
 }
+
+/// An error with all that caused it, as `outer: inner`.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

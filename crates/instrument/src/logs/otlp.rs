@@ -16,8 +16,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::timestamp;
 use super::trace::{Dispatched, span_of};
+use super::{chain, timestamp};
 use crate::current;
 
 /// Emits one record per event.
@@ -130,7 +130,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.text(field, value.to_string());
+        self.text(field, chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
