@@ -147,9 +147,8 @@ impl Environment {
             }),
             timeout: PerSignal::new(|signal| {
                 let own =
-                    reader.number(&format!("OTEL_EXPORTER_OTLP_{}_TIMEOUT", signal.in_variables()));
-                own.or_else(|| reader.number("OTEL_EXPORTER_OTLP_TIMEOUT"))
-                    .map_or(TIMEOUT, milliseconds)
+                    reader.period(&format!("OTEL_EXPORTER_OTLP_{}_TIMEOUT", signal.in_variables()));
+                own.or_else(|| reader.period("OTEL_EXPORTER_OTLP_TIMEOUT")).unwrap_or(TIMEOUT)
             }),
             span_value_length: reader.length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(both),
             log_value_length: reader.length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(both),
@@ -162,20 +161,13 @@ impl Environment {
                     ],
                 )
                 .unwrap_or(false),
-            metric_interval: reader
-                .number("OTEL_METRIC_EXPORT_INTERVAL")
-                .filter(|ms| *ms > 0.0)
-                .map(milliseconds),
+            metric_interval: reader.period("OTEL_METRIC_EXPORT_INTERVAL"),
             warnings: {
                 reader.warnings.dedup();
                 reader.warnings
             },
         }
     }
-}
-
-fn milliseconds(number: f64) -> Duration {
-    Duration::try_from_secs_f64(number / 1000.0).unwrap_or(TIMEOUT)
 }
 
 struct Reader<'a> {
@@ -227,6 +219,16 @@ impl Reader<'_> {
             self.warn(format!("{name}={value} is left out: not a number of at least 0"));
         }
         number
+    }
+
+    /// Milliseconds of which there is at least some: within none nothing would ever be delivered.
+    fn period(&mut self, name: &str) -> Option<Duration> {
+        let number = self.number(name)?;
+        let period = Duration::try_from_secs_f64(number / 1000.0).ok().filter(|of| !of.is_zero());
+        if period.is_none() {
+            self.warn(format!("{name}={number} is left out: not a number of milliseconds above 0"));
+        }
+        period
     }
 
     fn length(&mut self, name: &str) -> Option<usize> {
@@ -339,6 +341,9 @@ mod tests {
             ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
             ("OTEL_TRACES_SAMPLER", "sometimes"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1.5"),
             ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "best"),
             ("OTEL_CONFIG_FILE", "otel.yaml"),
