@@ -231,7 +231,12 @@ pub(crate) fn drop_record() {
     if UNWANTED.load(Ordering::Relaxed) {
         return;
     }
-    if !SWITCHED_OFF.load(Ordering::Relaxed) && DROPPED.fetch_add(1, Ordering::Relaxed) == 0 {
+    if SWITCHED_OFF.load(Ordering::Relaxed) {
+        return;
+    }
+    // Tasks that outlive the guard at the end of a service record too late: nobody forgot to start anything.
+    let before = DROPPED.fetch_add(1, Ordering::Relaxed);
+    if before == 0 && GENERATIONS.load(Ordering::Relaxed) == 0 {
         tracing::warn!(
             target: "sidelight",
             "no telemetry is running: what handles record is dropped, and counted in sidelight.sdk.dropped once one is; \
