@@ -283,11 +283,21 @@ impl World {
     }
 
     fn rot(&mut self) {
-        if self.disk.rot(self.rot_anywhere) {
-            self.say(format_args!("a bit rots"));
-            self.outcome.rotted += 1;
-            self.unsafe_from_here |= self.rot_anywhere;
+        let Some(is_newest) = self.disk.rot(self.rot_anywhere) else { return };
+        self.say(format_args!("a bit rots"));
+        self.outcome.rotted += 1;
+        self.unsafe_from_here |= is_newest;
+        // Between two agents it is the next start that finds it: of its last group no segment says that it was
+        // acknowledged, so that it cannot but take it for a torn end.
+        if is_newest && self.agent.is_none() {
+            self.forgive();
         }
+    }
+
+    /// What was acknowledged so far may be gone.
+    fn forgive(&mut self) {
+        self.told.lock().unwrap().forgive();
+        self.forgiven = true;
     }
 
     fn journal(&self) -> &Journal {
@@ -346,8 +356,7 @@ impl World {
             (Durability::Os, End::Power | End::OrderlyThenPower) => true,
         };
         if forgiven {
-            self.told.lock().unwrap().forgive();
-            self.forgiven = true;
+            self.forgive();
         }
         // The next process cannot know which sync of this one failed.
         if matches!(how, End::Orderly | End::OrderlyThenPower) {

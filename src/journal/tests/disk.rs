@@ -275,18 +275,17 @@ impl SimFs {
         }
     }
 
-    /// Changes one bit of a segment, on the medium, as time does; of the newest one only when asked to. Whether there
-    /// was one to change.
-    pub(super) fn rot(&self, newest: bool) -> bool {
+    /// Changes one bit of a segment, on the medium, as time does; of the newest one only when asked to. Whether it was
+    /// the newest; `None` where there was none to change.
+    pub(super) fn rot(&self, newest: bool) -> Option<bool> {
         let mut disk = self.lock_disk();
         let Disk { rng, files, names, .. } = &mut *disk;
         let segment = |path: &&PathBuf| path.extension().is_some_and(|e| e == "seg");
         let mut segments: Vec<_> = names.keys().filter(segment).collect();
-        if !newest {
-            segments.pop();
-        }
-        let Some(path) = rng.choice(segments) else { return false };
-        let Some(file) = names.get(path).and_then(|id| files.get_mut(id)) else { return false };
+        let last = if newest { segments.last().copied() } else { segments.pop() };
+        let path = rng.choice(segments)?;
+        let is_newest = last == Some(path);
+        let file = names.get(path).and_then(|id| files.get_mut(id))?;
         let (at, bit) = (rng.usize(..file.bytes.len().max(1)), 1 << rng.u8(..8));
         for bytes in [&mut file.bytes, &mut file.durable] {
             if let Some(byte) = bytes.get_mut(at) {
@@ -294,7 +293,7 @@ impl SimFs {
             }
         }
         disk.note("rot");
-        true
+        Some(is_newest)
     }
 
     /// Every file's path, sorted.
