@@ -377,17 +377,15 @@ impl Start<'_> {
     /// What of a segment's records `lane` has settled.
     fn settled(&self, segment: &Segment, lane: &Lane) -> Known {
         let (first, end) = (segment.first_seq, segment.end_seq);
-        if end <= lane.acks.watermark() {
-            return Known { settled: segment.counts, ..Known::default() };
-        }
-        let ranges_touch = || lane.acks.ranges().any(|r| r.start < end && r.end > first);
-        if lane.acks.watermark() <= first && !ranges_touch() {
-            return Known::default();
+        match lane.acks.unsettled(first..end) {
+            // Nobody reads it any more: whatever became of its bytes, it must not be held.
+            0 => return Known { settled: segment.counts, ..Known::default() },
+            all if all == end - first => return Known::default(),
+            _ => {}
         }
         let known = self.compare(segment, &lane.acks, false);
         // A body that was bad when the segment was verified is none of its records.
-        let is_more = |class| known.found.get(class).requests > segment.counts.get(class).requests;
-        if Class::ALL.into_iter().any(is_more) {
+        if known.found.minus(&segment.counts) != PerSignal::default() {
             return self.compare(segment, &lane.acks, true);
         }
         known
@@ -397,7 +395,8 @@ impl Start<'_> {
         let (first, end) = (segment.first_seq, segment.end_seq);
         let path = segment_path(&self.config.directory, first);
         let mut known = Known::default();
-        let mut acknowledged = end - first - acks.unsettled(first..end);
+        let mut unsettled = acks.unsettled(first..end);
+        let mut acknowledged = end - first - unsettled;
         let scanner = self.deps.fs.open(&path).ok().and_then(|file| Scanner::open(file).ok());
         if let Some(mut scanner) = scanner {
             let visit = |header: &Header, _: &[u8]| {
@@ -407,13 +406,18 @@ impl Start<'_> {
                 if acks.contains(header.seq) {
                     known.settled.get_mut(class).add_one(header.items);
                     acknowledged -= 1;
+                } else {
+                    unsettled -= 1;
                 }
             };
             // What a failing disk hides is found again, as damage, when it is read.
             drop(walk(&mut scanner, Some(end), verify, &mut Walked::default(), visit));
         }
-        if acknowledged > 0 {
-            known.missing = segment.counts.minus(&known.found);
+        let missing = segment.counts.minus(&known.found);
+        match (acknowledged, unsettled) {
+            (0, _) => {}
+            (_, 0) => known.settled.add(&missing),
+            _ => known.missing = missing,
         }
         known
     }

@@ -117,6 +117,58 @@ async fn records_settled_before_they_became_unreadable_stay_settled() {
     assert_balanced(&journal);
 }
 
+/// The first sequence of each segment.
+fn first_seqs(setup: &Setup) -> Vec<u64> {
+    let first = |path: std::path::PathBuf| path.file_stem()?.to_str()?.parse().ok();
+    setup.segments().into_iter().filter_map(first).collect()
+}
+
+#[tokio::test]
+async fn what_was_settled_is_not_held_though_it_became_unreadable_and_other_records_are_gone() {
+    let mut setup = Setup::for_two(22);
+    let journal = setup.open();
+    fill(&journal, 1..=450).await;
+    let firsts = first_seqs(&setup);
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    // The oldest segment is not settled: no watermark covers the second.
+    let of_second = entries.iter().filter(|e| (firsts[1]..firsts[2]).contains(&e.seq));
+    reader.settler().settle(of_second.map(delivered));
+    fill(&journal, [451]).await;
+    drop(reader);
+    setup.kill(journal).await;
+    // The totals alone cannot tell what was settled of these from what is lost with the third segment.
+    for nth in 10..13 {
+        setup.spoil(1, u32::try_from(firsts[1]).unwrap() + nth, 5);
+    }
+    setup.edit(&setup.segments()[2], |bytes| bytes[20] ^= 1);
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    let row = journal.ledger().readers.remove(0);
+    assert!(row.balances() && row.queued.requests == 0, "{row:?}");
+    assert_eq!(row.dropped_requests, firsts[3] - firsts[2]);
+}
+
+#[tokio::test]
+async fn a_body_lost_before_its_segment_was_sealed_is_not_taken_for_a_header_lost_after() {
+    let mut setup = written(23, 10).await;
+    // A record of six items, then one of four.
+    setup.spoil(0, 5, RECORD_HEADER + 500);
+    let journal = setup.open();
+    fill(&journal, [11]).await;
+    setup.kill(journal).await;
+    setup.spoil(0, 3, 5);
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    assert_eq!(seqs(&entries), [1, 2, 4, 6, 7, 8, 9, 10, 11]);
+    reader.settler().settle(entries.iter().map(delivered));
+    let row = journal.ledger().readers.remove(0);
+    assert!(row.balances() && row.queued.requests == 0, "{row:?}");
+}
+
 #[tokio::test]
 async fn a_segment_without_a_header_is_set_aside_and_its_sequences_are_counted() {
     let mut setup = written(5, 300).await;
