@@ -80,6 +80,8 @@ pub struct Durable {
     bytes_since: u64,
     /// Whether the journal gives records again after a crash.
     replays: bool,
+    /// That of the journal's first record after the start.
+    next_seq: u64,
     now: UnixNano,
     retry_at: UnixNano,
     unsaved: Counter,
@@ -141,6 +143,7 @@ impl Durable {
             pending: VecDeque::new(),
             bytes_since: 0,
             replays,
+            next_seq,
             now: UnixNano(0),
             retry_at: UnixNano(0),
             unsaved: registry.counter(&desc::STORE_UNSAVED_RECORDS, &[]),
@@ -169,6 +172,11 @@ impl Durable {
 
     pub(super) fn trouble(&self) -> Trouble {
         Arc::clone(&self.trouble)
+    }
+
+    /// The sequence of the first record that comes after the start.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
     }
 
     /// The last operations, one by one.

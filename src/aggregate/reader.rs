@@ -143,18 +143,24 @@ impl Aggregate {
     pub async fn run(self, mut reader: Reader, mut store: Option<Keeping>, mut stop: Stopping) {
         let settler = reader.settler();
         let mut stopping = false;
+        // What the agent makes now comes after what waits in the journal: the store takes samples in order.
+        let behind = store.as_ref().map_or(0, |keeping| keeping.durable.next_seq());
+        let mut caught_up = false;
         loop {
             if !stopping {
                 tokio::select! {
                     biased;
                     _ = &mut stop.asked => stopping = true,
-                    open = gather(&mut reader, store.as_mut()) => if !open { break },
+                    open = gather(&mut reader, store.as_mut()), if caught_up => if !open { break },
+                    () = std::future::ready(()), if !caught_up => {}
                 }
             }
             match reader.next(batch_bytes(&reader), BATCH_RECORDS_MAX).await {
                 Ok(entries) if entries.is_empty() && stopping => break,
+                Ok(entries) if entries.is_empty() && !caught_up => caught_up = true,
                 Ok(entries) if entries.is_empty() => tokio::time::sleep(LINGER).await,
                 Ok(entries) => {
+                    caught_up |= entries.last().is_some_and(|last| last.seq + 1 >= behind);
                     let durable = store.as_mut().map(|keeping| &mut keeping.durable);
                     settle(&settler, self.take(&entries, durable));
                 }

@@ -29,8 +29,12 @@ struct Local {
 
 impl Local {
     fn start(directory: &Path) -> Self {
+        Self::start_at(directory, T0)
+    }
+
+    fn start_at(directory: &Path, now_ms: i64) -> Self {
         let registry = Registry::default();
-        let clock = Arc::new(ManualClock::at(UnixNano(T0.unsigned_abs() * 1_000_000)));
+        let clock = Arc::new(ManualClock::at(UnixNano(now_ms.unsigned_abs() * 1_000_000)));
         let config = journal::Config {
             durability: Durability::Os,
             directory: directory.join("journal"),
@@ -165,5 +169,29 @@ async fn samples_are_stored_as_they_are_and_what_cannot_be_is_counted() {
     let text = out.finish();
     assert!(text.contains("store_dropped_points_total{reason=\"conflict\"} 1\n"), "{text}");
     assert!(!text.contains("reason=\"duplicate\""), "{text}");
+    local.kill().await;
+}
+
+#[tokio::test]
+async fn what_waited_in_the_journal_is_stored_before_what_the_agent_makes_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    local.kill().await;
+    // While the store could not be opened, the journal took.
+    let local = Local::start(directory.path());
+    local.reading.abort();
+    for n in 0..3 {
+        let record = Samples(vec![sample("a", T0 + n * 5_000, n as f64)]).record();
+        local.journal.append(record).await.unwrap();
+    }
+    local.kill().await;
+
+    let three_hours_later = T0 + 3 * 3_600_000;
+    let local = Local::start_at(directory.path(), three_hours_later);
+    let made = Samples(vec![sample("a", three_hours_later, 9.0)]);
+    local.inbox.apply(made).await.unwrap();
+    assert_eq!(local.select("a").len(), 3);
+    let newest = local.store.stats().newest_ms;
+    assert_eq!(newest, Some(three_hours_later));
     local.kill().await;
 }
