@@ -176,12 +176,14 @@ fn translated(pattern: &str) -> Result<String, RegexError> {
     let mut to = String::with_capacity(pattern.len());
     let mut rest = pattern;
     let mut class = false;
+    let mut range = Range::No;
     let mut repeats = Repeats::default();
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
         if !class {
             repeats.see(c, after)?;
         }
+        range = range.after(c, after);
         let taken = match c {
             '\\' => c.len_utf8() + push_escape(&mut to, after, class),
             '[' if class => {
@@ -198,6 +200,7 @@ fn translated(pattern: &str) -> Result<String, RegexError> {
                 to.push('[');
                 to.push_str(negation);
                 to.push_str(if bracket { "\\]" } else { "" });
+                range = if bracket { Range::Low } else { Range::No };
                 1 + negation.len() + usize::from(bracket)
             }
             ']' if class => {
@@ -207,6 +210,11 @@ fn translated(pattern: &str) -> Result<String, RegexError> {
                         .rfind("[:")
                         .is_some_and(|at| !to.get(at..).unwrap_or_default().contains(']'));
                 to.push(']');
+                1
+            }
+            '-' if class => {
+                // Two in a row are a difference of classes here.
+                to.push_str(if range == Range::Dash { "-" } else { "\\-" });
                 1
             }
             '&' | '~' if class => {
@@ -225,6 +233,29 @@ fn translated(pattern: &str) -> Result<String, RegexError> {
         rest = rest.get(taken..).unwrap_or_default();
     }
     Ok(to)
+}
+
+/// Where in a range of a class of characters the next one is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Range {
+    /// In none: a dash is a dash.
+    No,
+    /// After what it may begin with.
+    Low,
+    /// After its dash.
+    Dash,
+}
+
+impl Range {
+    /// Where it is after `c`, which `after` follows.
+    fn after(self, c: char, after: &str) -> Self {
+        match (self, c) {
+            (Self::Low, '-') if !after.starts_with(']') => Self::Dash,
+            (Self::Dash, _) | (_, ']') => Self::No,
+            (_, '\\') if after.starts_with(['d', 's', 'w', 'D', 'S', 'W']) => Self::No,
+            _ => Self::Low,
+        }
+    }
 }
 
 /// Writes the escape whose backslash stands before `after`, and says how many bytes of `after` it took.
@@ -247,6 +278,11 @@ fn push_escape(to: &mut String, after: &str, class: bool) -> usize {
                 quoted.get(..end.unwrap_or(quoted.len())).unwrap_or_default(),
             ));
             return end.map_or(after.len(), |end| 1 + end + 2);
+        }
+        // Of a word's beginning and end only this syntax knows.
+        Some(c @ ('<' | '>')) => {
+            to.push(c);
+            return 1;
         }
         Some(c) => {
             to.extend(['\\', c]);
@@ -413,6 +449,12 @@ mod tests {
             (r"[^]]x", "ax", "]x"),
             (r"[[:alpha:]x&&y]+", "a&y", "1"),
             (r"[a~~b]+", "~", "c"),
+            (r"\<a\>[\<b]", "<a><", "a<"),
+            (r"[+--]+", "+,-", "."),
+            (r"[--/]+", "-./", ","),
+            (r"[a-c--/]+", "b./", ","),
+            (r"[]-a]+", "]^a", "b"),
+            (r"[\d-]+-[a-]", "1--a", "1-b"),
             (r"\Qa.b\E+", "a.bb", "axb"),
             (r"\Q(", "(", ""),
             (r"a\bé?", "a", "b"),
