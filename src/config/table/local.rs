@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ANY_TIME, KIB, Kind, MIB, Opt, TIMEOUT, fixed, is, size, unset};
+use super::{ANY_TIME, KIB, Kind, MIB, Opt, TIMEOUT, YEAR, fixed, is, millis, size, unset};
 use crate::aggregate::exported;
 
 const EXPORTED: Kind = Kind::Enum(&exported::NAMES);
@@ -136,7 +136,7 @@ pub(super) const STORE: &[Opt] = &[
     ),
     fixed(
         "series_ttl",
-        ANY_TIME,
+        millis(60_000, YEAR),
         is("1h"),
         "A series without a sample for this long leaves memory, and no older sample is taken.",
     ),
@@ -159,7 +159,7 @@ pub(super) const STORE: &[Opt] = &[
     ),
     fixed(
         "checkpoint_interval",
-        ANY_TIME,
+        millis(100, YEAR),
         is("5m"),
         "The longest time between two checkpoints; the journal holds what came since the last.",
     ),

@@ -158,6 +158,15 @@ fn a_bad_variable_or_flag_is_named() {
 }
 
 #[test]
+fn a_store_that_would_take_nothing_or_only_write_is_refused() {
+    let bad = inputs(&[], &[], &["store.series_ttl=0s", "store.checkpoint_interval=0s"]);
+    let shown = load(&bad).unwrap_err().render(&Style::default());
+    for option in ["series_ttl", "checkpoint_interval"] {
+        assert!(shown.contains(&format!("`0s` is out of range for `store.{option}`")), "{shown}");
+    }
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let text = "exporters: {otlp_http: {endpoint: 'http://b', headers: {authorization: hunter2}}}";
     let loaded = loaded(&[text], &[], &[]);

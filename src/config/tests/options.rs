@@ -97,6 +97,7 @@ pub(in crate::config) fn other_than_default(option: &Opt) -> &'static str {
         (Kind::Size { .. }, _) => "48KiB",
         (Kind::Time { .. }, _) if option.key == "group_window" => "9ms",
         (Kind::Time { .. }, _) if option.key == "latency" => "300ms",
+        (Kind::Time { .. }, _) if option.key == "series_ttl" => "17m",
         (Kind::Time { .. }, _) => "17s",
         (Kind::Enum(words), Preset::Value(default)) => {
             words.iter().find(|word| **word != default).unwrap()
