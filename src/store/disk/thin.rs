@@ -2,7 +2,7 @@
 //!
 //! Cumulative histograms need no aggregate: the last of each bucket of time gives growth, buckets and
 //! quantiles over any longer window. Around a reset the last before and the first after are kept too, so
-//! that growth over what is kept is growth over what was; and staleness markers.
+//! that growth over what is kept is growth over what was; and the first of all, and staleness markers.
 
 use sidelight_promql::source::is_stale;
 
@@ -44,7 +44,8 @@ fn kept<'a, T>(
         let neighbour = |at: Option<usize>| at.and_then(|at| samples.get(at)).map(&looked);
         let before = neighbour(at.checked_sub(1));
         let after = neighbour(at.checked_add(1));
-        let reset_here = before.is_some_and(|(_, before, stale)| !stale && count < before);
+        // What comes first is kept too: the reset may be between it and the day before.
+        let reset_here = before.is_none_or(|(_, before, stale)| !stale && count < before);
         let reset_next = after.is_some_and(|(_, after, stale)| stale || after < count);
         let last = after.is_none_or(|(next, ..)| bucket(next, resolution) != bucket(t, resolution));
         (stale || reset_here || reset_next || last).then_some(sample)
@@ -73,7 +74,27 @@ mod tests {
         let mut out = Samples::default();
         thin(&samples, 400, &mut out);
         let times: Vec<_> = out.points.histograms.iter().map(|(t, _)| *t).collect();
-        assert_eq!(times, [250, 350, 750, 850]);
+        assert_eq!(times, [50, 250, 350, 750, 850]);
+    }
+
+    #[test]
+    fn a_reset_at_midnight_counts_though_the_first_bucket_of_the_day_ends_above_the_old_total() {
+        let mut growth = 0.0;
+        let mut before = None;
+        for counts in [[900.0, 1_000.0], [5.0, 1_500.0]] {
+            let mut day = Samples::default();
+            for (nth, count) in counts.into_iter().enumerate() {
+                let histogram = Histogram { count, ..Histogram::default() };
+                day.points.histograms.push((nth as i64 * 10 + 10, Arc::new(histogram)));
+            }
+            let mut out = Samples::default();
+            thin(&day, 400, &mut out);
+            for (_, histogram) in &out.points.histograms {
+                let last = before.replace(histogram.count).unwrap_or(histogram.count);
+                growth += histogram.count - if histogram.count < last { 0.0 } else { last };
+            }
+        }
+        assert_eq!(growth, 1_600.0);
     }
 
     #[test]
@@ -96,7 +117,7 @@ mod tests {
         let mut out = Samples::default();
         thin(&samples, 300, &mut out);
         let rows = &out.classics.rows;
-        assert_eq!(rows.iter().map(|row| row.time_ms).collect::<Vec<_>>(), [300, 600]);
-        assert_eq!(out.classics.buckets(&rows[1]), (&[1.0, 2.0][..], &[6, 12][..]));
+        assert_eq!(rows.iter().map(|row| row.time_ms).collect::<Vec<_>>(), [100, 300, 600]);
+        assert_eq!(out.classics.buckets(&rows[2]), (&[1.0, 2.0][..], &[6, 12][..]));
     }
 }

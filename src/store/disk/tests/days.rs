@@ -402,6 +402,6 @@ fn a_day_of_a_histogram_is_one_chunk_of_hours() {
         let sql = "SELECT count(*), sum(samples) FROM chunk";
         reader.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
     };
-    assert_eq!(rows("rollup-1h-20261119.db"), (1, 24));
-    assert_eq!(rows("rollup-5m-20261120.db"), (3, 288));
+    assert_eq!(rows("rollup-1h-20261119.db"), (1, 25));
+    assert_eq!(rows("rollup-5m-20261120.db"), (3, 289));
 }
