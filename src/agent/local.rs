@@ -240,12 +240,18 @@ pub(super) async fn open_store(
 }
 
 fn report(found: &Opened) {
-    let Opened { journal_seq, series, lost_series, quarantined } = found;
+    let Opened { journal_seq, series, lost_series, refused_series, quarantined } = found;
     tracing::info!(series, journal_seq, "metric store opened");
     for file in quarantined {
         tracing::warn!(file = %file.display(), "a file of the metric store cannot be read: set aside");
     }
     if *lost_series > 0 {
         tracing::warn!(lost_series, "series of the last checkpoint could not be read");
+    }
+    if *refused_series > 0 {
+        tracing::warn!(
+            refused_series,
+            "`limits.memory` has no room for series of the last checkpoint: their newest samples are lost"
+        );
     }
 }

@@ -105,9 +105,9 @@ impl Store {
             weak.upgrade().map_or(0.0, |shared| shared.head().heap_bytes() as f64)
         });
         let mut writer = Writer::new(Arc::clone(&shared));
-        let (series, lost_series) = writer.restore(&mut restored)?;
+        let (series, [lost_series, refused_series]) = writer.restore(&mut restored)?;
         let (journal_seq, quarantined) = (restored.journal_seq, restored.quarantined);
-        let opened = Opened { journal_seq, series, lost_series, quarantined };
+        let opened = Opened { journal_seq, series, lost_series, refused_series, quarantined };
         Ok((Self { shared }, writer, opened))
     }
 
@@ -115,12 +115,9 @@ impl Store {
     #[must_use]
     pub fn metadata(&self, family: Option<&str>, limit: usize) -> Vec<(String, Metadata)> {
         let head = self.shared.head();
-        let known =
-            |(name, (known, _)): (&String, &(Metadata, bool))| (name.clone(), known.clone());
+        let known = |(name, known): (&String, &Metadata)| (name.clone(), known.clone());
         match family {
-            Some(name) => {
-                head.families.get_key_value(name).map(known).into_iter().take(limit).collect()
-            }
+            Some(name) => head.families.get(name).map(known).into_iter().take(limit).collect(),
             None => head.families.iter().map(known).take(limit).collect(),
         }
     }

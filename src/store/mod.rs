@@ -183,8 +183,10 @@ pub struct Opened {
     pub journal_seq: Option<u64>,
     /// Series in the head.
     pub series: usize,
-    /// Series of the checkpoint that cannot be read, or are past the limit.
+    /// Series of the checkpoint that cannot be read.
     pub lost_series: usize,
+    /// Those that can, but for which memory has no room.
+    pub refused_series: usize,
     /// Files set aside as `.corrupt`.
     pub quarantined: Vec<PathBuf>,
 }

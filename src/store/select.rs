@@ -29,7 +29,7 @@ use super::virtual_series::{self, LE, Suffix};
 use super::{Fingerprint, Kind, SeriesId, StoreError};
 
 /// The most stored series of one selection.
-const SELECTED_MAX: usize = 200_000;
+const SELECTED_MAX: usize = 1 << 16;
 
 /// Series that are looked up in the head at once.
 const LOOKED_UP: usize = 64;
@@ -174,17 +174,19 @@ impl<'a> Query<'a> {
         let born = self.shared.head().born;
         let targets = resolve(&self.shared.head, matchers);
         // Said after the targets: what left before they were found is considered.
-        let whole = after >= self.shared.head().departed_ms;
-        let mut in_head = HashSet::new();
+        let mut whole = after >= self.shared.head().departed_ms;
+        let mut in_head = Vec::with_capacity(targets.len());
         let mut there = Vec::with_capacity(targets.len().min(LOOKED_UP));
         for targets in targets.chunks(LOOKED_UP) {
             let head = self.shared.head();
             for target in targets {
                 self.go_on()?;
-                let Some(series) = head.get(target.id) else { continue };
-                if !whole {
-                    in_head.insert(series.fingerprint);
-                }
+                let Some(series) = head.get(target.id) else {
+                    // It left meanwhile: the disk has it.
+                    whole = false;
+                    continue;
+                };
+                in_head.push(series.fingerprint);
                 if series.last_ms.is_some_and(|last| last > after) {
                     let (fingerprint, kind) = (series.fingerprint, series.kind);
                     let (views, place) = (target.views, Place::Head(target.id));
@@ -201,6 +203,7 @@ impl<'a> Query<'a> {
         if whole {
             return Ok(());
         }
+        let in_head: HashSet<_> = in_head.into_iter().collect();
         let name = matchers.iter().find(|m| m.name == NAME && m.op == MatchOp::Equal);
         let name = name.map(|matcher| &*matcher.value);
         // Of those that were in the head all along, nothing else is wanted. One that came back may have

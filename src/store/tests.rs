@@ -13,6 +13,7 @@ use crate::telemetry::Registry;
 use crate::time::ManualClock;
 
 mod during;
+mod families;
 mod memory;
 mod recent;
 mod refused;
@@ -725,4 +726,28 @@ fn what_is_read_ends_when_it_is_told_to_and_keeps_no_more_than_its_limit() {
     fixture.writer.checkpoint(1).unwrap();
     assert_eq!(fixture.store.stats().series, 0);
     check(&fixture.store);
+}
+
+#[test]
+fn the_end_of_a_series_that_stopped_is_in_the_rows_of_its_day_however_long_it_stays_in_memory() {
+    let day = std::time::Duration::from_hours(24);
+    let Fixture { store, mut writer, directory: _directory } = open(|config| {
+        (config.series_ttl, config.retention) = (day * 7, day);
+    });
+    let id = writer.series(&[("__name__", "a")], Kind::Float);
+    for t in (0..50).map(|nth| T0 + nth * 60_000) {
+        writer.set_now(t);
+        writer.append(id, t, 1.0).unwrap();
+    }
+    for hour in 1..=8 * 24 {
+        writer.set_now(T0 + hour * 3_600_000);
+        writer.checkpoint(hour.cast_unsigned()).unwrap();
+        while store.tend() {}
+    }
+    let files = store.stats().files;
+    let samples = |file: &FileSize| file.path.to_string_lossy().contains("metrics-");
+    assert!(!files.iter().any(samples), "{files:?}");
+    let found = select(&store, &named("a"), T0 - 1, T0 + 3_600_000 * 192);
+    let last = found.values().next().and_then(|samples| samples.last());
+    assert_eq!(last.map(|(t, _)| *t), Some(T0 + 49 * 60_000), "{found:?}");
 }

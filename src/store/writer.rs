@@ -11,6 +11,7 @@ use super::chunk::Sample;
 use super::disk::Attempts;
 use super::exemplars::Exemplar;
 use super::handle::Shared;
+use super::head::Lost;
 use super::metadata::Metadata;
 use super::state;
 use super::{Classic, Fingerprint, Kind, Rank, Refused, StoreError};
@@ -58,6 +59,8 @@ pub struct Writer {
     streams: Vec<Kept>,
     /// Of what is past the limit.
     spare: Kept,
+    /// Series that the last checkpoint has and that were not put back.
+    lost: Vec<Fingerprint>,
     /// The series that counts what is past the limit, and its last time.
     overflow_noted_ms: i64,
     /// Pieces of named state that a start found, until they are taken.
@@ -100,6 +103,7 @@ impl Writer {
             newest_end_ms: None,
             streams: Vec::new(),
             spare: Kept::default(),
+            lost: Vec::new(),
             overflow_noted_ms: i64::MIN,
             states: BTreeMap::new(),
             pieces: BTreeMap::new(),
@@ -107,14 +111,15 @@ impl Writer {
         }
     }
 
-    /// Puts back what a checkpoint held. Returns how many series were put back and how many not.
+    /// Puts back what a checkpoint held. Returns how many series were put back, and how many not, since they cannot be
+    /// read and since there is no room for them.
     ///
     /// # Errors
     /// [`StoreError`]: the series cannot be read.
     pub(super) fn restore(
         &mut self,
         restored: &mut Restored,
-    ) -> Result<(usize, usize), StoreError> {
+    ) -> Result<(usize, [usize; 2]), StoreError> {
         if restored.journal_seq.is_some() {
             (self.now_ms, self.checkpoint_ms) = (Some(restored.now_ms), Some(restored.now_ms));
         }
@@ -125,19 +130,24 @@ impl Writer {
             // What there is no room for is said again by who sends it.
             let _kept = head.describe(&name, known, shared.config.families_max);
         }
-        head.families.values_mut().for_each(|(_, changed)| *changed = false);
+        head.families.saved();
         head.ends = std::mem::take(&mut restored.ends);
         head.departed_ms = restored.departed_ms;
         self.newest_end_ms = head.ends.values().copied().max();
-        let mut lost = 0;
-        shared.disk.each_live(&mut |series| match head.restore(series) {
-            Ok((id, stream)) => self.keep(id).stream = stream,
-            Err(_) => lost += 1,
+        let (mut unreadable, mut refused) = (0, 0);
+        shared.disk.each_live(&mut |series| {
+            let count = match head.restore(series) {
+                Ok((id, stream)) => return self.keep(id).stream = stream,
+                Err(Lost::Unreadable) => &mut unreadable,
+                Err(Lost::NoRoom) => &mut refused,
+            };
+            *count += 1;
+            self.lost.push(series.fingerprint);
         })?;
         for piece in self.states.remove(EXEMPLARS).unwrap_or_default() {
             head.take_back_exemplars(&piece);
         }
-        Ok((head.len(), lost))
+        Ok((head.len(), [unreadable, refused]))
     }
 
     /// The stream of a series, whichever series had the slot before. For one whose slot another has
@@ -407,7 +417,7 @@ impl Writer {
         let mut state = Vec::new();
         let slots = shared.head().slots();
         for index in 0..slots {
-            let Some((id, dead)) = self.seal_if_dead(index, oldest) else { continue };
+            let Some((id, dead)) = self.seal_if_over(index, now, oldest) else { continue };
             let kept = *self.keep(id);
             let (fingerprint, kind, labels, sealed) = {
                 let head = shared.head();
@@ -429,32 +439,32 @@ impl Writer {
                 gone.push(id);
             }
         }
+        for &of in self.lost.iter().filter(|&&of| shared.head().id(of).is_none()) {
+            commit.removed(of)?;
+        }
         let mut pieces = state::Pieces::new(&mut commit);
         states(self, &mut |key, bytes| pieces.put(key, bytes))?;
         pieces.put(EXEMPLARS, &shared.head().encoded_exemplars())?;
         let written = pieces.finish(&self.pieces)?;
-        let families: Vec<_> = {
-            let head = shared.head();
-            let changed = head.families.iter().filter(|(_, (_, changed))| *changed || all);
-            changed.map(|(name, (known, _))| (name.clone(), known.clone())).collect()
-        };
-        for (name, known) in &families {
-            commit.family(name, known)?;
-        }
+        let (changed, forgotten) = shared.head().families.unsaved(all);
+        changed.iter().try_for_each(|(name, known)| commit.family(name, known))?;
+        forgotten.iter().try_for_each(|name| commit.forget_family(name))?;
         commit.finish()?;
+        self.lost = Vec::new();
         self.pieces = written;
         self.finished(&gone);
         Ok(())
     }
 
-    /// The series of a slot, and whether it is dead: then all of it is sealed.
-    fn seal_if_dead(&self, index: u32, oldest: i64) -> Option<(SeriesId, bool)> {
-        let (id, dead) = {
+    /// The series of a slot, and whether it is dead. Then all of it is sealed, and so is what is open for as long as it
+    /// may be: where nothing comes any more, its day waits for it.
+    fn seal_if_over(&self, index: u32, now: i64, oldest: i64) -> Option<(SeriesId, bool)> {
+        let (id, dead, over) = {
             let head = self.shared.head();
             let (id, series) = head.at(index)?;
-            (id, series.used_ms() < oldest)
+            (id, series.used_ms() < oldest, series.is_over(now))
         };
-        if dead {
+        if dead || over {
             let mut head = self.shared.head_mut();
             let sealed = head.seal(id);
             head.pending_bytes += sealed;
@@ -475,7 +485,7 @@ impl Writer {
             head.written(id, after);
         }
         let mut head = self.shared.head_mut();
-        head.families.values_mut().for_each(|(_, changed)| *changed = false);
+        head.families.saved();
         head.remove(gone);
         head.sweep_bounds();
     }

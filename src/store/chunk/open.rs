@@ -164,6 +164,11 @@ impl OpenChunk {
         self.start_ms
     }
 
+    /// Whether it takes nothing that comes at `now` or later.
+    pub(in crate::store) fn is_over(&self, now: i64) -> bool {
+        now.saturating_sub(self.start_ms) >= SPAN_MS_MAX
+    }
+
     /// The bounds of a chunk of histograms that have some.
     pub(in crate::store) fn bounds(&self) -> Option<&Arc<[f64]>> {
         match &self.body {

@@ -5,6 +5,7 @@
 //! that replace what is there. A checkpoint that fails leaves the head as it was; the next one carries
 //! more. Cost: 20,000 series with a chunk each in about half a second, once in five minutes.
 
+use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(in crate::store) struct Commit<'a> {
     journal_seq: u64,
     now_ms: i64,
     began: Duration,
+    /// Days of files that were closed before the end.
+    closed: BTreeSet<Day>,
     finished: bool,
 }
 
@@ -39,7 +42,15 @@ impl<'a> Commit<'a> {
         let began = disk.clock.monotonic();
         let mut files = disk.lock();
         disk.set_suspects_aside(&mut files);
-        let mut commit = Self { disk, files, journal_seq, now_ms, began, finished: false };
+        let mut commit = Self {
+            disk,
+            files,
+            journal_seq,
+            now_ms,
+            began,
+            closed: BTreeSet::new(),
+            finished: false,
+        };
         let begun = commit.with_state(|state| state.begin());
         begun.map_err(|trouble| commit.failed(trouble, None))?;
         Ok(commit)
@@ -73,6 +84,7 @@ impl<'a> Commit<'a> {
             }
             let of_days = [Some(first), (last != first).then_some(last)];
             for day in of_days.into_iter().flatten().filter(|day| *day >= horizon) {
+                self.make_room(day)?;
                 self.chunk(day, record, chunk)
                     .map_err(|trouble| self.failed(trouble, Some(day)))?;
             }
@@ -99,17 +111,25 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
+    /// Commits and closes the file that was not used for longest, where that of `day` would be one too many.
+    fn make_room(&mut self, day: Day) -> Result<(), StoreError> {
+        let samples = &mut self.files.samples;
+        if samples.len() >= OPEN_MAX
+            && samples.iter().all(|(open, _)| *open != day)
+            && let Some((oldest, mut file)) = samples.pop()
+        {
+            self.closed.insert(oldest);
+            return file.commit().map_err(|trouble| self.failed(trouble, Some(oldest)));
+        }
+        Ok(())
+    }
+
     /// The file of a day, open to write.
     fn day(&mut self, day: Day) -> Result<&mut ChunkFile, Trouble> {
         let files = &mut *self.files;
         if let Some(at) = files.samples.iter().position(|(open, _)| *open == day) {
             files.samples.get_mut(..=at).unwrap_or_default().rotate_right(1);
         } else {
-            if files.samples.len() >= OPEN_MAX
-                && let Some((_, mut oldest)) = files.samples.pop()
-            {
-                oldest.commit()?;
-            }
             let path = self.disk.path(FileKey::of(Tier::Raw, day));
             files.samples.insert(0, (day, ChunkFile::open(path, Role::Samples)?));
         }
@@ -142,6 +162,13 @@ impl<'a> Commit<'a> {
         put.map_err(|trouble| self.failed(trouble, None))
     }
 
+    /// Forgets the metadata of a family.
+    pub(in crate::store) fn forget_family(&mut self, name: &str) -> Result<(), StoreError> {
+        let forgot =
+            self.with_state(|state| state.attempt("write", |state| state.remove_family(name)));
+        forgot.map_err(|trouble| self.failed(trouble, None))
+    }
+
     /// Limits the files of samples to this many pages more than they have, as a full disk would.
     #[cfg(test)]
     pub(super) fn limit_pages(&mut self, more: u32, day: Day) {
@@ -153,10 +180,21 @@ impl<'a> Commit<'a> {
         file.connection.query_row(&sql, [], limit).unwrap();
     }
 
+    /// Lets the file that is written to refuse to be committed.
+    #[cfg(test)]
+    pub(super) fn break_commit(&mut self) {
+        let (_, file) = self.files.samples.first_mut().unwrap();
+        let sql = "CREATE TEMP TABLE parent (id INTEGER PRIMARY KEY);
+            CREATE TEMP TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+            INSERT INTO child VALUES (1)";
+        file.connection.execute_batch("COMMIT; PRAGMA foreign_keys = ON; BEGIN IMMEDIATE").unwrap();
+        file.connection.execute_batch(sql).unwrap();
+    }
+
     /// Makes it durable.
     pub(in crate::store) fn finish(mut self) -> Result<(), StoreError> {
         let (journal_seq, now_ms) = (self.journal_seq, self.now_ms);
-        let mut days = Vec::new();
+        let mut days = std::mem::take(&mut self.closed);
         for nth in 0..self.files.samples.len() {
             let Some((day, file)) = self.files.samples.get_mut(nth) else { break };
             let day = *day;
@@ -165,7 +203,7 @@ impl<'a> Commit<'a> {
                 let committed = written.and_then(|()| file.commit());
                 committed.map_err(|trouble| self.failed(trouble, Some(day)))?;
             }
-            days.push(day);
+            days.insert(day);
         }
         let committed = self.with_state(|state| state.commit(journal_seq, now_ms));
         committed.map_err(|trouble| self.failed(trouble, None))?;

@@ -37,11 +37,11 @@ pub(super) fn listed(
     Ok((room > 0).then_some(listed))
 }
 
-/// Hands the series that are `fresh` to `each`, with `name` those of that metric, until it breaks. `known` is what
-/// [`listed`] said.
+/// Hands the series that are `fresh` to `each`, with `name` those of that metric, until it breaks; their labels share
+/// `texts`. `known` is what [`listed`] said.
 pub(super) fn series(
     connection: &Connection,
-    name: Option<&str>,
+    (name, texts): (Option<&str>, &mut labels::Texts),
     known: Option<Listed>,
     fresh: &mut dyn FnMut(Fingerprint) -> bool,
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
@@ -59,7 +59,7 @@ pub(super) fn series(
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { continue };
         let kind = Kind::from_code(row.get(0)?);
-        let labels = labels::decode(row.get_ref(1)?.as_blob()?);
+        let labels = texts.decode(row.get_ref(1)?.as_blob()?);
         let (Some(kind), Some(labels)) = (kind, labels) else { continue };
         if each(Found { fingerprint, kind, labels }).is_break() {
             return Ok(ControlFlow::Break(()));

@@ -1,6 +1,9 @@
 //! Labels as bytes in files: each name and value with its length before it. Pure.
 
-use sidelight_promql::Labels;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sidelight_promql::{Label, Labels};
 
 /// The bytes of `labels`, appended to `out`.
 pub(super) fn encode(labels: &Labels, out: &mut Vec<u8>) {
@@ -18,6 +21,29 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Labels> {
     let mut pairs = Vec::new();
     decode_pairs(bytes, &mut pairs)?;
     Some(Labels::new(pairs))
+}
+
+/// Names and values, each held once for all series that are decoded with it: it holds the series of one query.
+#[derive(Debug, Default)]
+pub(super) struct Texts(HashSet<Arc<str>>);
+
+impl Texts {
+    /// The same as [`decode`].
+    pub(super) fn decode(&mut self, bytes: &[u8]) -> Option<Labels> {
+        let mut pairs = Vec::new();
+        decode_pairs(bytes, &mut pairs)?;
+        let label = |(name, value)| Label { name: self.shared(name), value: self.shared(value) };
+        Some(Labels::sorted(pairs.into_iter().map(label)))
+    }
+
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&text));
+        text
+    }
 }
 
 /// The names and values in bytes, appended to `pairs`; `None` when they are none.

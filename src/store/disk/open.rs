@@ -200,7 +200,10 @@ pub(super) fn rolled_days(path: &Path) -> Result<Vec<Day>, Trouble> {
 pub(super) fn keys(directory: &Path) -> io::Result<Vec<FileKey>> {
     let mut keys = Vec::new();
     for entry in fs::read_dir(directory)? {
-        keys.extend(entry?.file_name().to_str().and_then(FileKey::parse));
+        let entry = entry?;
+        let key = entry.file_name().to_str().and_then(FileKey::parse);
+        // What a kill left before anything was written to it is no file yet.
+        keys.extend(key.filter(|_| entry.metadata().is_ok_and(|found| found.len() > 0)));
     }
     keys.sort_unstable();
     Ok(keys)

@@ -12,6 +12,7 @@
 //! it be read again, by the catalog without that file. What was read ahead counts for as long as the catalog is the
 //! same one: every checkpoint replaces it before the head lets go.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::catalog::{Catalog, Stretch};
 use super::file::{Trouble, trouble};
 use super::layout::{DAY, Day, FileKey, HOUR, Tier};
 use super::rollup::{self, Depth, Looks, Row};
-use super::{Disk, Opened, find};
+use super::{Disk, Opened, find, labels};
 use crate::store::checkpoint::{Found, Window};
 use crate::store::chunk;
 use crate::store::samples::Samples;
@@ -144,8 +145,15 @@ impl<'a> Reader<'a> {
         known: &dyn Fn(Fingerprint) -> bool,
         each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let mut seen = HashSet::new();
-        let mut fresh = |of: Fingerprint| !known(of) && seen.insert(of);
+        let seen = RefCell::new(HashSet::new());
+        let mut fresh = |of: Fingerprint| !known(of) && !seen.borrow().contains(&of);
+        // Not before its labels were read: where they cannot be, another file has them.
+        let mut each = |found: Found| {
+            seen.borrow_mut().insert(found.fingerprint);
+            each(found)
+        };
+        // Most labels are those of other series, too.
+        let mut texts = labels::Texts::default();
         for _ in 0..ATTEMPTS_MAX {
             for keys in self.plan(window).files.chunks(ahead::THREADS) {
                 let all = |_, connection: &Connection| find::listed(connection, name);
@@ -154,7 +162,13 @@ impl<'a> Reader<'a> {
                     let listed = listed.remove(&key).flatten();
                     let mut flow = ControlFlow::Continue(());
                     self.attempt(key, |connection| {
-                        flow = find::series(connection, name, listed, &mut fresh, each)?;
+                        flow = find::series(
+                            connection,
+                            (name, &mut texts),
+                            listed,
+                            &mut fresh,
+                            &mut each,
+                        )?;
                         Ok(())
                     })?;
                     if flow.is_break() {

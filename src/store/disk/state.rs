@@ -182,4 +182,11 @@ impl StateFile {
         let values = params![name, *kind as u8, help, unit];
         self.connection.prepare_cached(sql)?.execute(values).map(drop)
     }
+    /// Forgets a family.
+    pub(super) fn remove_family(&self, name: &str) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM family WHERE name = ?")?
+            .execute([name])
+            .map(drop)
+    }
 }

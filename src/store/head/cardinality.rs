@@ -13,7 +13,7 @@ impl Head {
         self.symbols.heap_bytes()
             + self.bounds.bytes()
             + self.exemplars.bytes()
-            + self.family_bytes
+            + self.families.bytes()
             + self.plain.heap_bytes()
             + self.classic.heap_bytes()
             + self.slots.capacity() * (size_of::<Slot>() + 5)

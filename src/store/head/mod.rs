@@ -7,6 +7,7 @@
 
 mod bounds;
 mod cardinality;
+mod families;
 mod labels;
 mod offenders;
 mod postings;
@@ -14,11 +15,11 @@ mod resolve;
 mod series;
 mod symbols;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use bounds::BoundSets;
+use families::Families;
 use hashbrown::{HashMap, HashTable};
 use offenders::Offenders;
 use postings::Postings;
@@ -56,10 +57,7 @@ pub(super) struct Head {
     classic: Postings,
     offenders: Offenders,
     pub(super) exemplars: Ring,
-    /// Metadata by family, and whether a checkpoint has it.
-    pub(super) families: BTreeMap<String, (Metadata, bool)>,
-    /// What they take.
-    family_bytes: usize,
+    pub(super) families: Families,
     /// Bytes of sealed chunks that no checkpoint has …
     pub(super) pending_bytes: usize,
     /// … and of those that one has and that are kept for queries.
@@ -110,13 +108,18 @@ impl Full {
     }
 }
 
+/// Why a series of the checkpoint is not put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    Unreadable,
+    /// Less memory is given to the store than it had.
+    NoRoom,
+}
+
 /// What a series takes without its labels: itself, its slot, its place by fingerprint.
 const SERIES_BYTES: usize = size_of::<Series>() + 48;
 /// What a label of a series takes: its symbols and its place in a list.
 const LABEL_BYTES: usize = 16;
-
-/// What a family takes without its texts.
-const FAMILY_BYTES: usize = 160;
 
 const fn bytes_of(labels: usize) -> usize {
     SERIES_BYTES + labels * LABEL_BYTES
@@ -138,8 +141,7 @@ impl Head {
             classic: Postings::default(),
             offenders: Offenders::default(),
             exemplars,
-            families: BTreeMap::new(),
-            family_bytes: 0,
+            families: Families::default(),
             pending_bytes: 0,
             kept_bytes: 0,
             shared_bytes: AtomicUsize::new(0),
@@ -383,20 +385,25 @@ impl Head {
         SeriesId { index, generation }
     }
 
-    /// Puts back a series of a checkpoint. What cannot be read of it is left out.
-    pub(super) fn restore(&mut self, live: &Live<'_>) -> Result<(SeriesId, Stream), Corrupt> {
+    /// Puts back a series of a checkpoint, which may have more than are let in by now: they leave as all do.
+    pub(super) fn restore(&mut self, live: &Live<'_>) -> Result<(SeriesId, Stream), Lost> {
         let Live { fingerprint, kind, labels, state } = *live;
         let texts = labels.iter().copied();
-        // The one that counts what is past the limit may be beside it.
-        if self.has(fingerprint) || self.admit(texts.clone(), Rank::Judged, 1).is_err() {
-            return Err(Corrupt("one series too many"));
+        if self.has(fingerprint) {
+            return Err(Lost::Unreadable);
         }
+        self.admit(texts.clone(), Rank::Judged, usize::MAX).map_err(|_| Lost::NoRoom)?;
         let id = self.make(fingerprint, texts, kind, 0);
         let room = self.room(Rank::Derived);
+        let mut full = false;
         let (slot, bounds) = (self.slots.get_mut(id.index as usize), &mut self.bounds);
         let series = slot.and_then(|slot| slot.series.as_deref_mut());
         let restored = series.ok_or(Corrupt("no series")).and_then(|series| {
-            let stream = series.restore(state, |set| bounds.intern(set, room));
+            let stream = series.restore(state, |set| {
+                let shared = bounds.intern(set, room);
+                full = shared.is_none();
+                shared
+            });
             self.open_bytes += series.open_bytes();
             self.pending_bytes += series.pending_bytes();
             stream
@@ -407,9 +414,9 @@ impl Head {
                 self.newest_ms = self.newest_ms.max(newest);
                 Ok((id, stream))
             }
-            Err(corrupt) => {
+            Err(_) => {
                 self.remove(&[id]);
-                Err(corrupt)
+                Err(if full { Lost::NoRoom } else { Lost::Unreadable })
             }
         }
     }
@@ -469,20 +476,8 @@ impl Head {
 
     /// Keeps what is known of a family; false when there is no room.
     pub(super) fn describe(&mut self, name: &str, metadata: Metadata, families_max: usize) -> bool {
-        let cost =
-            |known: &Metadata| FAMILY_BYTES + name.len() + known.help.len() + known.unit.len();
-        let known = self.families.get(name);
-        if known.is_some_and(|(known, _)| *known == metadata) {
-            return true;
-        }
-        let before = known.map_or(0, |(known, _)| cost(known));
-        let after = self.family_bytes - before + cost(&metadata);
-        if after > self.memory.metadata || (before == 0 && self.families.len() >= families_max) {
-            return false;
-        }
-        self.family_bytes = after;
-        self.families.insert(name.to_owned(), (metadata, true));
-        true
+        let room = (families_max, self.memory.metadata);
+        self.families.describe(name, metadata, room, &self.symbols)
     }
 
     /// The values of label `name` with the series that have them: of plain series, or of histograms with

@@ -117,9 +117,15 @@ impl Series {
         self.last_ms.unwrap_or(self.made_ms).max(self.made_ms)
     }
 
+    /// Whether the next sample would begin another chunk, as far as time goes.
+    pub(in crate::store) fn is_over(&self, now: i64) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_over(now))
+    }
+
     /// Moves the open chunk to those that are sealed; its bytes.
     pub(super) fn seal(&mut self) -> usize {
         let Some(open) = self.open.take() else { return 0 };
+        self.changed = true;
         let chunk = open.seal();
         let bytes = chunk.bytes.len();
         self.sealed.push(chunk);

@@ -70,6 +70,31 @@ fn a_series_may_leave_the_head_while_it_is_read() {
     assert_eq!(store.label_values("host", &[], T0, until, 9).unwrap(), ["x"]);
 }
 
+#[test]
+fn a_series_may_leave_the_head_while_others_are_found() {
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
+    for n in 0..100 {
+        let id = writer.series(&[("__name__", "a"), ("n", &n.to_string())], Kind::Float);
+        writer.append(id, T0, 1.0).unwrap();
+    }
+    let mut found = Vec::new();
+    let mut query = Query::new(&store.shared, all_of(T0 - 1, T0 + MINUTE), &|| false);
+    query
+        .find_each(&named("a"), &mut |series| {
+            if found.is_empty() {
+                writer.set_now(T0 + 2 * 3_600_000);
+                writer.checkpoint(1).unwrap();
+                assert_eq!(store.stats().series, 0);
+            }
+            found.push(series.fingerprint);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    found.sort_unstable_by_key(|of| of.0);
+    found.dedup();
+    assert_eq!(found.len(), 100);
+}
+
 /// What the test of all at once writes: one series for ever, and one after another for an hour each.
 fn write_days(writer: &mut Writer, store: &Store, upto: &AtomicI64, rounds: i64) {
     let mut short = Vec::new();

@@ -226,3 +226,35 @@ fn metadata_and_exemplars_are_bounded_in_bytes() {
     assert!(store.shared.head().exemplars.bytes() <= SMALL.exemplars);
     assert_eq!(exemplars(&store, &named("c"), T0, T0 + 2_000)[0].exemplars.len(), 10);
 }
+
+#[test]
+fn a_lower_limit_of_series_costs_none_that_the_last_checkpoint_has() {
+    let mut f = open(|_| {});
+    for n in 0..300 {
+        let id = f.writer.series(&[("__name__", "a"), ("n", &n.to_string())], Kind::Float);
+        f.writer.append(id, T0, 1.0).unwrap();
+    }
+    f.writer.checkpoint(1).unwrap();
+    let opened = f.restart(|config| config.series_max = 10);
+    assert_eq!((opened.series, opened.lost_series, opened.refused_series), (300, 0, 0));
+    assert_eq!(everything(&f.store).len(), 300);
+    f.writer.set_now(T0 + 1_000);
+    assert!(f.writer.series(&[("__name__", "b")], Kind::Float).is_overflow(), "no other comes");
+}
+
+#[test]
+fn series_for_which_a_lower_limit_of_memory_has_no_room_are_said_once() {
+    let mut f = open(|_| {});
+    for n in 0..100 {
+        let long = format!("{n}{}", "x".repeat(32 << 10));
+        let id = f.writer.series(&[("__name__", "a"), ("path", &long)], Kind::Float);
+        f.writer.append(id, T0, 1.0).unwrap();
+    }
+    f.writer.checkpoint(1).unwrap();
+    let less = |config: &mut Config| config.memory = StoreBudget::of(4 << 20);
+    let opened = f.restart(less);
+    assert!(opened.refused_series > 50 && opened.lost_series == 0, "{opened:?}");
+    f.writer.checkpoint(2).unwrap();
+    let again = f.restart(less);
+    assert_eq!((again.series, again.refused_series), (opened.series, 0));
+}

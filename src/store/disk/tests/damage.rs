@@ -301,3 +301,57 @@ fn nothing_of_a_damaged_chunk_of_histograms_stays() {
     assert!(read::append(damaged.encoding, &damaged.bytes, &day, &mut into));
     assert_eq!((into.classics.rows.len(), into.classics.bounds.len()), (2, 2));
 }
+
+#[test]
+fn a_series_whose_labels_one_file_has_lost_is_found_in_another() {
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    let sealed = chunks(START + DAY, START + DAY + HOUR, 60_000, |_| 1.0);
+    commit(&disk, 2, START + DAY + HOUR, &[up.record(&sealed, b"live")]).unwrap();
+    drop(disk);
+    let file = rusqlite::Connection::open(setup.path(DAY_FILE)).unwrap();
+    file.execute_batch("UPDATE series SET labels = x'ff'").unwrap();
+    drop(file);
+    let (disk, _) = setup.open();
+    let mut found = Vec::new();
+    let each = &mut |series: crate::store::checkpoint::Found| {
+        found.push(series.labels);
+        std::ops::ControlFlow::Continue(())
+    };
+    let both = window(START, START + 2 * DAY);
+    disk.reader().unwrap().series(&both, Some("up"), &|_| false, each).unwrap();
+    assert_eq!(found, [up.labels]);
+}
+
+#[test]
+fn a_file_that_a_kill_left_before_anything_was_written_to_it_is_no_damage() {
+    let (setup, up) = filled();
+    for name in ["metrics-20261121.db", "rollup-5m-20261120.db"] {
+        fs::write(setup.path(name), "").unwrap();
+    }
+    let (disk, restored) = setup.open();
+    assert!(restored.quarantined.is_empty());
+    let both = window(START, START + 2 * DAY);
+    assert_eq!(floats(&disk, &up, &both).len(), 80 * 60);
+    let sealed = chunks(START + DAY, START + DAY + HOUR, 60_000, |_| 1.0);
+    commit(&disk, 2, START + DAY + 3 * HOUR, &[up.record(&sealed, b"live")]).unwrap();
+    tend(&disk);
+    assert_eq!(floats(&disk, &up, &both).len(), 80 * 60 + 60);
+    assert_eq!(setup.count("sidelight_store_quarantined_files"), 0);
+}
+
+#[test]
+fn the_file_that_refuses_is_the_one_that_is_named() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    let mut commit = disk.begin(1, START + 4 * DAY).unwrap();
+    let day = |nth: i64| chunks(START + nth * DAY, START + nth * DAY + HOUR, 60_000, |_| 1.0);
+    commit.series(&up.record(&day(0), b"")).unwrap();
+    commit.break_commit();
+    for nth in 1..3 {
+        commit.series(&up.record(&day(nth), b"")).unwrap();
+    }
+    let error = commit.series(&up.record(&day(3), b"")).unwrap_err();
+    assert!(error.to_string().contains(DAY_FILE), "{error}");
+}
