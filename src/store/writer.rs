@@ -111,8 +111,7 @@ impl Writer {
         }
     }
 
-    /// Puts back what a checkpoint held. Returns how many series were put back, and how many not, since they cannot be
-    /// read and since there is no room for them.
+    /// Puts back what a checkpoint held. Returns how many series were, cannot be read, and have no room.
     ///
     /// # Errors
     /// [`StoreError`]: the series cannot be read.
@@ -456,8 +455,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The series of a slot, and whether it is dead. Then all of it is sealed, and so is what is open for as long as it
-    /// may be: where nothing comes any more, its day waits for it.
+    /// The series of a slot, and whether it is dead: then it is sealed, as is what is open for as long as it may be.
     fn seal_if_over(&self, index: u32, now: i64, oldest: i64) -> Option<(SeriesId, bool)> {
         let (id, dead, over) = {
             let head = self.shared.head();
