@@ -40,6 +40,8 @@ const JSON_GROWTH_MAX: usize = 4;
 const COPY_BYTES_MAX: usize = 16 << 10;
 /// So that a tiny request is not transcoded twice.
 const JSON_SLACK: usize = 1 << 10;
+/// What the transcoder writes beyond its limit before it looks: keys and lengths of messages within each other.
+const JSON_OVERRUN: usize = 1 << 10;
 
 /// How the message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,19 +250,24 @@ fn transcode(
             InvalidUtf8::Repair => InvalidText::Repair,
             InvalidUtf8::Reject => InvalidText::Refuse,
         },
-        ..JsonOptions::default()
     };
     let mut out = Vec::new();
-    admission.make_room(&mut out, options.output_bytes_max, options.output_bytes_max)?;
+    let room = options.output_bytes_max.saturating_add(JSON_OVERRUN);
+    admission.make_room(&mut out, room, room)?;
     let mut result = to_protobuf(signal, json, &mut out, &options);
     if options.output_bytes_max < limit
         && result.as_ref().is_err_and(|error| error.reason == Reason::TooLarge)
     {
         options.output_bytes_max = json.len().saturating_mul(JSON_GROWTH_MAX).min(limit);
-        admission.make_room(&mut out, options.output_bytes_max, options.output_bytes_max)?;
+        let room = options.output_bytes_max.saturating_add(JSON_OVERRUN);
+        admission.make_room(&mut out, room, room)?;
         result = to_protobuf(signal, json, &mut out, &options);
     }
     let transcoded = result.map_err(|error| refuse_json(error, limit))?;
+    if transcoded.foreign {
+        let what = format!("no key is one of a request of {signal} (the body of another signal?)");
+        return Err(Refusal::malformed(what));
+    }
     admission.trim(&mut out);
     admission.release(json.len());
     Ok((out.into(), transcoded.invalid_utf8))
@@ -313,7 +320,10 @@ impl From<AppendError> for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
+    use crate::memory::InFlight;
 
     #[test]
     fn of_requests_that_count_no_items_only_sketches_are_kept() {
@@ -327,6 +337,23 @@ mod tests {
             let record = Record { signal, items: 0, flags, meta, payload };
             assert_eq!(says_something(&record), expected, "{signal:?} {flags:?}");
         }
+    }
+
+    #[test]
+    fn protobuf_that_outgrows_its_json_is_charged_in_full() {
+        let bounds = "0,".repeat(100_000);
+        let json = format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":
+            {{"dataPoints":[{{"explicitBounds":[{bounds}0]}}]}}}}]}}]}}]}}"#
+        );
+        let (in_flight, large) = (InFlight::new(1 << 30), Semaphore::new(1));
+        let mut admission = Admission::new(&in_flight, 1 << 30, 1 << 30, &large);
+        admission.charge(json.len()).unwrap();
+        let repair = InvalidUtf8::Repair;
+        let (protobuf, _) =
+            transcode(Signal::Metrics, json.as_bytes(), repair, &mut admission).unwrap();
+        assert!(protobuf.len() > 800_000);
+        assert_eq!(in_flight.used(), protobuf.try_into_mut().unwrap().capacity());
     }
 
     #[test]

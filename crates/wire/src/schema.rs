@@ -1,4 +1,4 @@
-//! What the field tables are made of: messages, fields, kinds and enums of the OTLP schema.
+//! What the field tables are made of: messages, fields and kinds of the OTLP schema.
 //!
 //! The values are in [`tables`](crate::tables), generated from `proto/` as the validator is: what walks any message, the JSON
 //! transcoder and the tests among it, reads that description, so that a field exists for all of them or for none.
@@ -40,7 +40,7 @@ pub enum Kind {
     /// `bytes`: length-delimited.
     Bytes,
     /// An open enum: varint, any `int32`.
-    Enum(&'static Enum),
+    Enum,
     /// A submessage: length-delimited.
     Message(&'static Message),
 }
@@ -235,32 +235,9 @@ impl Message {
         self.fields.iter().find(|field| field.json_name == name)
     }
 
-    /// The field whose name in the `.proto` file is `name`, for lenient JSON.
-    #[must_use]
-    pub fn field_by_name(&self, name: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.name == name)
-    }
-
     /// The name without its package, such as `Span`.
     #[must_use]
     pub fn short_name(&self) -> &'static str {
         self.name.rsplit('.').next().unwrap_or(self.name)
-    }
-}
-
-/// One enum: its values by ascending number.
-#[derive(Clone, Copy, Debug)]
-pub struct Enum {
-    /// Full name, such as `opentelemetry.proto.trace.v1.Span.SpanKind`.
-    pub name: &'static str,
-    /// Value numbers and names, by ascending number.
-    pub values: &'static [(i32, &'static str)],
-}
-
-impl Enum {
-    /// The number of the value called `name`, for lenient JSON.
-    #[must_use]
-    pub fn number(&self, name: &str) -> Option<i32> {
-        self.values.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
     }
 }

@@ -3,7 +3,7 @@
 //! `UPDATE_GENERATED=1 cargo test -p sidelight-wire --test generated` writes this file.
 
 use crate::Signal;
-use crate::schema::{Enum, Field, Kind, Mark, Message};
+use crate::schema::{Field, Kind, Mark, Message};
 
 /// The message that a request of `signal` is.
 #[must_use]
@@ -16,19 +16,8 @@ pub const fn request(signal: Signal) -> &'static Message {
     }
 }
 
-/// The message that a response of `signal` is.
-#[must_use]
-pub const fn response(signal: Signal) -> &'static Message {
-    match signal {
-        Signal::Traces => &COLLECTOR_TRACE_EXPORT_TRACE_SERVICE_RESPONSE,
-        Signal::Metrics => &COLLECTOR_METRICS_EXPORT_METRICS_SERVICE_RESPONSE,
-        Signal::Logs => &COLLECTOR_LOGS_EXPORT_LOGS_SERVICE_RESPONSE,
-        Signal::Profiles => &COLLECTOR_PROFILES_EXPORT_PROFILES_SERVICE_RESPONSE,
-    }
-}
-
 /// Every message.
-pub static MESSAGES: [&Message; 56] = [
+pub static MESSAGES: [&Message; 48] = [
     &COLLECTOR_TRACE_EXPORT_TRACE_SERVICE_REQUEST,
     &TRACE_RESOURCE_SPANS,
     &RESOURCE_RESOURCE,
@@ -77,14 +66,6 @@ pub static MESSAGES: [&Message; 56] = [
     &PROFILES_LINK,
     &PROFILES_KEY_VALUE_AND_UNIT,
     &PROFILES_STACK,
-    &COLLECTOR_TRACE_EXPORT_TRACE_SERVICE_RESPONSE,
-    &COLLECTOR_TRACE_EXPORT_TRACE_PARTIAL_SUCCESS,
-    &COLLECTOR_METRICS_EXPORT_METRICS_SERVICE_RESPONSE,
-    &COLLECTOR_METRICS_EXPORT_METRICS_PARTIAL_SUCCESS,
-    &COLLECTOR_LOGS_EXPORT_LOGS_SERVICE_RESPONSE,
-    &COLLECTOR_LOGS_EXPORT_LOGS_PARTIAL_SUCCESS,
-    &COLLECTOR_PROFILES_EXPORT_PROFILES_SERVICE_RESPONSE,
-    &COLLECTOR_PROFILES_EXPORT_PROFILES_PARTIAL_SUCCESS,
 ];
 
 /// `opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest`.
@@ -209,7 +190,7 @@ pub static TRACE_SPAN: Message = Message {
         Field::new(3, "trace_state", "traceState", Kind::String),
         Field::new(4, "parent_span_id", "parentSpanId", Kind::Bytes).mark(Mark::Id8),
         Field::new(5, "name", "name", Kind::String),
-        Field::new(6, "kind", "kind", Kind::Enum(&TRACE_SPAN_SPAN_KIND)),
+        Field::new(6, "kind", "kind", Kind::Enum),
         Field::new(7, "start_time_unix_nano", "startTimeUnixNano", Kind::Fixed64),
         Field::new(8, "end_time_unix_nano", "endTimeUnixNano", Kind::Fixed64),
         Field::new(9, "attributes", "attributes", Kind::Message(&COMMON_KEY_VALUE)).repeated(),
@@ -255,7 +236,7 @@ pub static TRACE_STATUS: Message = Message {
     name: "opentelemetry.proto.trace.v1.Status",
     fields: &[
         Field::new(2, "message", "message", Kind::String),
-        Field::new(3, "code", "code", Kind::Enum(&TRACE_STATUS_STATUS_CODE)),
+        Field::new(3, "code", "code", Kind::Enum),
     ],
 };
 
@@ -375,12 +356,7 @@ pub static METRICS_SUM: Message = Message {
         Field::new(1, "data_points", "dataPoints", Kind::Message(&METRICS_NUMBER_DATA_POINT))
             .repeated()
             .mark(Mark::Item),
-        Field::new(
-            2,
-            "aggregation_temporality",
-            "aggregationTemporality",
-            Kind::Enum(&METRICS_AGGREGATION_TEMPORALITY),
-        ),
+        Field::new(2, "aggregation_temporality", "aggregationTemporality", Kind::Enum),
         Field::new(3, "is_monotonic", "isMonotonic", Kind::Bool),
     ],
 };
@@ -393,12 +369,7 @@ pub static METRICS_HISTOGRAM: Message = Message {
         Field::new(1, "data_points", "dataPoints", Kind::Message(&METRICS_HISTOGRAM_DATA_POINT))
             .repeated()
             .mark(Mark::Item),
-        Field::new(
-            2,
-            "aggregation_temporality",
-            "aggregationTemporality",
-            Kind::Enum(&METRICS_AGGREGATION_TEMPORALITY),
-        ),
+        Field::new(2, "aggregation_temporality", "aggregationTemporality", Kind::Enum),
     ],
 };
 
@@ -434,12 +405,7 @@ pub static METRICS_EXPONENTIAL_HISTOGRAM: Message = Message {
         )
         .repeated()
         .mark(Mark::Item),
-        Field::new(
-            2,
-            "aggregation_temporality",
-            "aggregationTemporality",
-            Kind::Enum(&METRICS_AGGREGATION_TEMPORALITY),
-        ),
+        Field::new(2, "aggregation_temporality", "aggregationTemporality", Kind::Enum),
     ],
 };
 
@@ -568,7 +534,7 @@ pub static LOGS_LOG_RECORD: Message = Message {
     name: "opentelemetry.proto.logs.v1.LogRecord",
     fields: &[
         Field::new(1, "time_unix_nano", "timeUnixNano", Kind::Fixed64),
-        Field::new(2, "severity_number", "severityNumber", Kind::Enum(&LOGS_SEVERITY_NUMBER)),
+        Field::new(2, "severity_number", "severityNumber", Kind::Enum),
         Field::new(3, "severity_text", "severityText", Kind::String),
         Field::new(5, "body", "body", Kind::Message(&COMMON_ANY_VALUE)),
         Field::new(6, "attributes", "attributes", Kind::Message(&COMMON_KEY_VALUE)).repeated(),
@@ -765,153 +731,4 @@ pub static PROFILES_STACK: Message = Message {
     fields: &[Field::new(1, "location_indices", "locationIndices", Kind::Int32)
         .repeated()
         .packed()],
-};
-
-/// `opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse`.
-pub static COLLECTOR_TRACE_EXPORT_TRACE_SERVICE_RESPONSE: Message = Message {
-    index: 48,
-    name: "opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse",
-    fields: &[Field::new(
-        1,
-        "partial_success",
-        "partialSuccess",
-        Kind::Message(&COLLECTOR_TRACE_EXPORT_TRACE_PARTIAL_SUCCESS),
-    )],
-};
-
-/// `opentelemetry.proto.collector.trace.v1.ExportTracePartialSuccess`.
-pub static COLLECTOR_TRACE_EXPORT_TRACE_PARTIAL_SUCCESS: Message = Message {
-    index: 49,
-    name: "opentelemetry.proto.collector.trace.v1.ExportTracePartialSuccess",
-    fields: &[
-        Field::new(1, "rejected_spans", "rejectedSpans", Kind::Int64),
-        Field::new(2, "error_message", "errorMessage", Kind::String),
-    ],
-};
-
-/// `opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceResponse`.
-pub static COLLECTOR_METRICS_EXPORT_METRICS_SERVICE_RESPONSE: Message = Message {
-    index: 50,
-    name: "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceResponse",
-    fields: &[Field::new(
-        1,
-        "partial_success",
-        "partialSuccess",
-        Kind::Message(&COLLECTOR_METRICS_EXPORT_METRICS_PARTIAL_SUCCESS),
-    )],
-};
-
-/// `opentelemetry.proto.collector.metrics.v1.ExportMetricsPartialSuccess`.
-pub static COLLECTOR_METRICS_EXPORT_METRICS_PARTIAL_SUCCESS: Message = Message {
-    index: 51,
-    name: "opentelemetry.proto.collector.metrics.v1.ExportMetricsPartialSuccess",
-    fields: &[
-        Field::new(1, "rejected_data_points", "rejectedDataPoints", Kind::Int64),
-        Field::new(2, "error_message", "errorMessage", Kind::String),
-    ],
-};
-
-/// `opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse`.
-pub static COLLECTOR_LOGS_EXPORT_LOGS_SERVICE_RESPONSE: Message = Message {
-    index: 52,
-    name: "opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse",
-    fields: &[Field::new(
-        1,
-        "partial_success",
-        "partialSuccess",
-        Kind::Message(&COLLECTOR_LOGS_EXPORT_LOGS_PARTIAL_SUCCESS),
-    )],
-};
-
-/// `opentelemetry.proto.collector.logs.v1.ExportLogsPartialSuccess`.
-pub static COLLECTOR_LOGS_EXPORT_LOGS_PARTIAL_SUCCESS: Message = Message {
-    index: 53,
-    name: "opentelemetry.proto.collector.logs.v1.ExportLogsPartialSuccess",
-    fields: &[
-        Field::new(1, "rejected_log_records", "rejectedLogRecords", Kind::Int64),
-        Field::new(2, "error_message", "errorMessage", Kind::String),
-    ],
-};
-
-/// `opentelemetry.proto.collector.profiles.v1development.ExportProfilesServiceResponse`.
-pub static COLLECTOR_PROFILES_EXPORT_PROFILES_SERVICE_RESPONSE: Message = Message {
-    index: 54,
-    name: "opentelemetry.proto.collector.profiles.v1development.ExportProfilesServiceResponse",
-    fields: &[Field::new(
-        1,
-        "partial_success",
-        "partialSuccess",
-        Kind::Message(&COLLECTOR_PROFILES_EXPORT_PROFILES_PARTIAL_SUCCESS),
-    )],
-};
-
-/// `opentelemetry.proto.collector.profiles.v1development.ExportProfilesPartialSuccess`.
-pub static COLLECTOR_PROFILES_EXPORT_PROFILES_PARTIAL_SUCCESS: Message = Message {
-    index: 55,
-    name: "opentelemetry.proto.collector.profiles.v1development.ExportProfilesPartialSuccess",
-    fields: &[
-        Field::new(1, "rejected_profiles", "rejectedProfiles", Kind::Int64),
-        Field::new(2, "error_message", "errorMessage", Kind::String),
-    ],
-};
-
-/// `opentelemetry.proto.trace.v1.Span.SpanKind`.
-pub static TRACE_SPAN_SPAN_KIND: Enum = Enum {
-    name: "opentelemetry.proto.trace.v1.Span.SpanKind",
-    values: &[
-        (0, "SPAN_KIND_UNSPECIFIED"),
-        (1, "SPAN_KIND_INTERNAL"),
-        (2, "SPAN_KIND_SERVER"),
-        (3, "SPAN_KIND_CLIENT"),
-        (4, "SPAN_KIND_PRODUCER"),
-        (5, "SPAN_KIND_CONSUMER"),
-    ],
-};
-
-/// `opentelemetry.proto.trace.v1.Status.StatusCode`.
-pub static TRACE_STATUS_STATUS_CODE: Enum = Enum {
-    name: "opentelemetry.proto.trace.v1.Status.StatusCode",
-    values: &[(0, "STATUS_CODE_UNSET"), (1, "STATUS_CODE_OK"), (2, "STATUS_CODE_ERROR")],
-};
-
-/// `opentelemetry.proto.metrics.v1.AggregationTemporality`.
-pub static METRICS_AGGREGATION_TEMPORALITY: Enum = Enum {
-    name: "opentelemetry.proto.metrics.v1.AggregationTemporality",
-    values: &[
-        (0, "AGGREGATION_TEMPORALITY_UNSPECIFIED"),
-        (1, "AGGREGATION_TEMPORALITY_DELTA"),
-        (2, "AGGREGATION_TEMPORALITY_CUMULATIVE"),
-    ],
-};
-
-/// `opentelemetry.proto.logs.v1.SeverityNumber`.
-pub static LOGS_SEVERITY_NUMBER: Enum = Enum {
-    name: "opentelemetry.proto.logs.v1.SeverityNumber",
-    values: &[
-        (0, "SEVERITY_NUMBER_UNSPECIFIED"),
-        (1, "SEVERITY_NUMBER_TRACE"),
-        (2, "SEVERITY_NUMBER_TRACE2"),
-        (3, "SEVERITY_NUMBER_TRACE3"),
-        (4, "SEVERITY_NUMBER_TRACE4"),
-        (5, "SEVERITY_NUMBER_DEBUG"),
-        (6, "SEVERITY_NUMBER_DEBUG2"),
-        (7, "SEVERITY_NUMBER_DEBUG3"),
-        (8, "SEVERITY_NUMBER_DEBUG4"),
-        (9, "SEVERITY_NUMBER_INFO"),
-        (10, "SEVERITY_NUMBER_INFO2"),
-        (11, "SEVERITY_NUMBER_INFO3"),
-        (12, "SEVERITY_NUMBER_INFO4"),
-        (13, "SEVERITY_NUMBER_WARN"),
-        (14, "SEVERITY_NUMBER_WARN2"),
-        (15, "SEVERITY_NUMBER_WARN3"),
-        (16, "SEVERITY_NUMBER_WARN4"),
-        (17, "SEVERITY_NUMBER_ERROR"),
-        (18, "SEVERITY_NUMBER_ERROR2"),
-        (19, "SEVERITY_NUMBER_ERROR3"),
-        (20, "SEVERITY_NUMBER_ERROR4"),
-        (21, "SEVERITY_NUMBER_FATAL"),
-        (22, "SEVERITY_NUMBER_FATAL2"),
-        (23, "SEVERITY_NUMBER_FATAL3"),
-        (24, "SEVERITY_NUMBER_FATAL4"),
-    ],
 };

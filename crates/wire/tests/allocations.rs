@@ -4,6 +4,7 @@
 
 mod support;
 
+use sidelight_wire::json::from_protobuf;
 use sidelight_wire::{Limits, Signal, validate};
 use support::{Rng, Style, request};
 
@@ -27,4 +28,19 @@ fn accepting_a_request_allocates_nothing() {
         }
         assert!(accepted > 0 && refused > 0, "{signal:?}: {accepted} {refused}");
     }
+}
+
+#[test]
+fn parts_of_a_message_without_content_take_no_memory_while_its_json_is_written() {
+    // resource_spans { resource {} … }, a hundred thousand times the same resource.
+    let empty = [0x0a, 0].repeat(100_000);
+    let mut bytes = vec![0x0a];
+    sidelight_wire::varint::write(empty.len() as u64, &mut bytes);
+    bytes.extend(empty);
+    let mut json = Vec::with_capacity(2 * bytes.len());
+    let allocated = allocation_counter::measure(|| {
+        from_protobuf(Signal::Traces, &bytes, &mut json).unwrap();
+    });
+    assert_eq!(json, br#"{"resourceSpans":[{"resource":{}}]}"#);
+    assert!(allocated.bytes_max < bytes.len() as u64, "{allocated:?}");
 }

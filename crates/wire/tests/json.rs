@@ -196,7 +196,7 @@ fn mutate_json(rng: &mut Rng, json: &mut Vec<u8>) {
 #[test]
 fn what_is_accepted_of_damaged_json_is_valid_and_stable() {
     let mut rng = Rng(3);
-    let options = JsonOptions { snake_case_keys: true, enum_names: true, ..JsonOptions::default() };
+    let options = JsonOptions::default();
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..60 {
         let signal = Signal::ALL[rng.below(4)];

@@ -335,6 +335,27 @@ async fn broken_json_is_a_bad_request_with_its_place() {
 }
 
 #[tokio::test]
+async fn json_of_another_signal_is_a_bad_request_and_snake_case_is_understood() {
+    let server = Server::plain().await;
+    let span = r#"{"trace_id":"0102030405060708090a0b0c0d0e0f10","span_id":"0102030405060708"}"#;
+    let snake = format!(r#"{{"resource_spans":[{{"scope_spans":[{{"spans":[{span}]}}]}}]}}"#);
+    for (body, expected) in [
+        (r#"{"resourceLogs":[{}]}"#, 400),
+        (r#"{"resource_logs":[]}"#, 400),
+        (r#"{"later":1,"resourceSpans":[]}"#, 200),
+        ("{}", 200),
+        (&snake, 200),
+    ] {
+        let response = send(&server, post("/v1/traces", body.to_owned(), &[JSON])).await;
+        assert_eq!(response.status(), expected, "{body}");
+        let said = String::from_utf8_lossy(response.body());
+        assert_eq!(said.contains("the body of another signal?"), expected == 400, "{said}");
+    }
+    let items: Vec<_> = server.journal.records().iter().map(|record| record.items).collect();
+    assert_eq!(items, [1]);
+}
+
+#[tokio::test]
 async fn json_that_grows_beyond_the_limit_is_413_and_below_it_is_taken() {
     let bounds = "0,".repeat(10_000);
     let json = format!(

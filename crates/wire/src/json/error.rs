@@ -118,9 +118,6 @@ pub enum Reason {
     /// An enum given by name.
     #[error("enum given as a string")]
     EnumName,
-    /// An enum given by a name that it does not have.
-    #[error("unknown enum name")]
-    UnknownEnumName,
     /// An unescaped character below U+0020 in a string.
     #[error("control character in a string")]
     ControlCharacter,
@@ -183,9 +180,7 @@ impl Reason {
             | Self::MalformedNumber
             | Self::NotWhole
             | Self::OutOfRange => field.map_or("write a JSON number", |field| number(field.kind)),
-            Self::EnumName | Self::UnknownEnumName => {
-                "write the enum as an integer: OTLP/JSON has no enum names"
-            }
+            Self::EnumName => "write the enum as an integer: OTLP/JSON has no enum names",
             Self::ControlCharacter => "escape it: \\n, \\t or \\u00XX",
             Self::MalformedEscape => {
                 "only \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX are escapes"

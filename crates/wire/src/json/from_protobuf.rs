@@ -38,31 +38,11 @@ impl fmt::Display for Unreadable {
 /// # Errors
 /// The input is malformed or nested too deeply; `out` is as it was. Validated input never is.
 pub fn from_protobuf(signal: Signal, input: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
-    write_request(tables::request(signal), input, out)
-}
-
-/// Appends to `out` the OTLP/JSON of the protobuf response `input`, on one line.
-///
-/// # Errors
-/// As [`from_protobuf`].
-pub fn response_from_protobuf(
-    signal: Signal,
-    input: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Unreadable> {
-    write_request(tables::response(signal), input, out)
-}
-
-fn write_request(
-    root: &'static Message,
-    input: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Unreadable> {
     let start = out.len();
     out.reserve(input.len());
     let mut writer =
         Writer { input, out, stack: Vec::with_capacity(16), parts: Vec::new(), given: Vec::new() };
-    let result = writer.run(root);
+    let result = writer.run(tables::request(signal));
     if result.is_err() {
         out.truncate(start);
     }
@@ -253,8 +233,10 @@ impl<'a> Writer<'a, '_> {
         while self.stack.last().is_some_and(|frame| frame.left > 0) {
             let raw = self.next_value(field)?;
             let len = raw.value.bytes().map_or(0, <[u8]>::len);
-            let part = Part { start: raw.end - len, end: raw.end };
-            self.parts.push(part);
+            // Of empty ones, two bytes of input would be held as 16.
+            if len > 0 {
+                self.parts.push(Part { start: raw.end - len, end: raw.end });
+            }
         }
         Ok(())
     }
@@ -399,7 +381,7 @@ fn integer(kind: Kind, bits: u64, out: &mut Vec<u8>) -> Option<()> {
         out.push(b'"');
     }
     match kind {
-        Kind::Int32 | Kind::Enum(_) | Kind::Sfixed32 => escape::signed(i64::from(bits as i32), out),
+        Kind::Int32 | Kind::Enum | Kind::Sfixed32 => escape::signed(i64::from(bits as i32), out),
         Kind::Uint32 | Kind::Fixed32 => escape::unsigned(u64::from(bits as u32), out),
         Kind::Sint32 => escape::signed(unzigzag(u64::from(bits as u32)), out),
         Kind::Int64 | Kind::Sfixed64 => escape::signed(bits as i64, out),

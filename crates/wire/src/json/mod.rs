@@ -4,14 +4,15 @@
 //! no recursion. [`from_protobuf`] writes the JSON of a request that [`validate`](crate::validate()) accepted.
 //!
 //! # What is read
-//! - **Keys** are `lowerCamelCase`; `snake_case` keys are unknown ones unless [`JsonOptions::snake_case_keys`]. Unknown
-//!   keys are skipped at any depth, their values only checked to be JSON.
+//! - **Keys** are `lowerCamelCase`, or as the `.proto` files spell them (`trace_id`): the specification has senders write the
+//!   former only, but no other field can have such a name, and the collector reads them. Unknown keys are skipped at any
+//!   depth, their values only checked to be JSON.
 //! - **Ids** (`traceId`, `spanId`, `parentSpanId`, `profileId`) are hex in either case, of any even length: an odd
 //!   id is the validator's to count. Other **bytes** are base64, standard or URL-safe, padded or not.
 //! - **Integers** of any width are numbers or strings, also `1e3` and `2.0`: what matters is that the value is
 //!   whole and in range. **Doubles** are numbers or strings, among them `"NaN"`, `"Infinity"`, `"-Infinity"`; a
 //!   number beyond the range of a double is refused rather than made infinite.
-//! - **Enums** are integers; names only with [`JsonOptions::enum_names`].
+//! - **Enums** are integers, never names.
 //! - **`null`** is an absent field; as an element of an array of messages it is an empty message (so that `values:
 //!   [null]` keeps its length), as an element of an array of scalars it is refused. `{}` is an empty message, also as
 //!   an `AnyValue`.
@@ -53,33 +54,22 @@ mod to_protobuf;
 mod values;
 
 pub use error::{JsonError, Reason};
-pub use from_protobuf::{Unreadable, from_protobuf, response_from_protobuf};
-pub use to_protobuf::{response_to_protobuf, to_protobuf};
+pub use from_protobuf::{Unreadable, from_protobuf};
+pub use to_protobuf::to_protobuf;
 
 /// How OTLP/JSON is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonOptions {
     /// Most bytes of protobuf that one request may become; beyond it, [`Reason::TooLarge`].
     pub output_bytes_max: usize,
-    /// Whether keys are also recognised as the `.proto` files spell them, such as `trace_id`. The
-    /// specification calls such keys invalid, that is unknown.
-    pub snake_case_keys: bool,
-    /// Whether enums are also recognised by name, such as `"SPAN_KIND_SERVER"`. The specification forbids to
-    /// send them.
-    pub enum_names: bool,
     /// What becomes of text that is not Unicode.
     pub invalid_text: InvalidText,
 }
 
 impl Default for JsonOptions {
-    /// 64 MiB of output, the letter of the specification, and text repaired.
+    /// 64 MiB of output, and text repaired.
     fn default() -> Self {
-        Self {
-            output_bytes_max: 64 << 20,
-            snake_case_keys: false,
-            enum_names: false,
-            invalid_text: InvalidText::Repair,
-        }
+        Self { output_bytes_max: 64 << 20, invalid_text: InvalidText::Repair }
     }
 }
 
@@ -99,6 +89,6 @@ pub enum InvalidText {
 pub struct Transcoded {
     /// Strings that were repaired ([`InvalidText::Repair`]).
     pub invalid_utf8: u32,
-    /// Keys that name no field; their values were skipped.
-    pub unknown_keys: u32,
+    /// Whether the request has keys, and none of them is one of its message's: most likely it is another signal's.
+    pub foreign: bool,
 }

@@ -27,33 +27,10 @@ pub fn to_protobuf(
     out: &mut Vec<u8>,
     options: &JsonOptions,
 ) -> Result<Transcoded, JsonError> {
-    transcode(tables::request(signal), input, out, options)
-}
-
-/// Appends to `out` the protobuf of the OTLP/JSON response `input`, such as
-/// `{"partialSuccess":{"rejectedSpans":"3"}}`.
-///
-/// # Errors
-/// As [`to_protobuf`].
-pub fn response_to_protobuf(
-    signal: Signal,
-    input: &[u8],
-    out: &mut Vec<u8>,
-    options: &JsonOptions,
-) -> Result<Transcoded, JsonError> {
-    transcode(tables::response(signal), input, out, options)
-}
-
-fn transcode(
-    root: &'static Message,
-    input: &[u8],
-    out: &mut Vec<u8>,
-    options: &JsonOptions,
-) -> Result<Transcoded, JsonError> {
     let out = Output::new(out, options.output_bytes_max, input.len());
     let values = Values::new(input, out, options);
     let mut reader = Reader { values, stack: Vec::with_capacity(16) };
-    match reader.run(root) {
+    match reader.run(tables::request(signal)) {
         Ok(()) => Ok(reader.values.met),
         Err(fault) => {
             reader.values.out.abandon();
@@ -165,7 +142,10 @@ impl<'a> Reader<'a, '_> {
         let at = self.values.pos;
         self.values.pos += 1;
         let Some(frame) = self.stack.pop() else { return Ok(Step::Done) };
-        let Some(around) = self.stack.last() else { return Ok(Step::Done) };
+        let Some(around) = self.stack.last() else {
+            self.values.met.foreign &= frame.seen == 0;
+            return Ok(Step::Done);
+        };
         let step = if around.element.is_some() { Step::AfterElement } else { Step::AfterMember };
         self.values
             .out
@@ -242,7 +222,8 @@ impl<'a> Reader<'a, '_> {
     fn find(&mut self, key: &Quoted<'a>) -> Result<Option<&'static Field>, Fault> {
         let Some(frame) = self.stack.last_mut() else { return Ok(None) };
         if !key.escaped
-            && let Some(index) = position(frame.message, key.raw, false)
+            && let Some(index) =
+                frame.message.fields.iter().position(|f| f.json_name.as_bytes() == key.raw)
         {
             frame.current = index;
             return Ok(frame.message.fields.get(index));
@@ -263,13 +244,12 @@ impl<'a> Reader<'a, '_> {
             self.values.judge(key)?;
             key.raw
         };
-        let lenient = self.values.options.snake_case_keys;
         let Some(frame) = self.stack.last_mut() else { return Ok(None) };
-        let found = position(frame.message, name, lenient);
+        let called =
+            |field: &Field| [field.json_name, field.name].map(str::as_bytes).contains(&name);
+        let found = frame.message.fields.iter().position(called);
         frame.current = found.unwrap_or(usize::MAX);
-        if found.is_none() {
-            self.values.met.unknown_keys = self.values.met.unknown_keys.saturating_add(1);
-        }
+        self.values.met.foreign |= found.is_none();
         Ok(found.and_then(|index| frame.message.fields.get(index)))
     }
 
@@ -406,12 +386,4 @@ impl<'a> Reader<'a, '_> {
         let field = innermost.and_then(|frame| frame.message.fields.get(frame.current));
         fault.explain(self.values.input, path, field)
     }
-}
-
-/// The index of the field called `name`.
-#[inline]
-fn position(message: &Message, name: &[u8], snake_case: bool) -> Option<usize> {
-    message.fields.iter().position(|field| {
-        field.json_name.as_bytes() == name || (snake_case && field.name.as_bytes() == name)
-    })
 }

@@ -168,7 +168,7 @@ impl<'a, 'o> Values<'a, 'o> {
             },
             Kind::Double => self.double(byte).map(f64::to_bits),
             Kind::Float => self.double(byte).map(|value| u64::from((value as f32).to_bits())),
-            Kind::Enum(_) if byte == b'"' => self.enum_name(field),
+            Kind::Enum if byte == b'"' => Err(self.fault(Reason::EnumName)),
             kind => {
                 let whole = self.whole(byte)?;
                 integer(kind, whole).ok_or(Fault { offset: start, reason: Reason::OutOfRange })
@@ -250,20 +250,6 @@ impl<'a, 'o> Values<'a, 'o> {
     #[inline(always)]
     fn rest(&self) -> &'a [u8] {
         self.input.get(self.pos..).unwrap_or_default()
-    }
-
-    /// The number of the enum name at `pos`, where names are allowed.
-    #[cold]
-    fn enum_name(&mut self, field: &Field) -> Result<u64, Fault> {
-        let start = self.pos;
-        let fault = |reason| Fault { offset: start, reason };
-        let Kind::Enum(names) = field.kind else { return Err(fault(Reason::EnumName)) };
-        if !self.options.enum_names {
-            return Err(fault(Reason::EnumName));
-        }
-        let quoted = self.quoted(b'"')?;
-        let number = std::str::from_utf8(quoted.raw).ok().and_then(|name| names.number(name));
-        number.map(|number| number as i64 as u64).ok_or(fault(Reason::UnknownEnumName))
     }
 
     /// Steps over the value of an unknown key.

@@ -1,12 +1,10 @@
-//! The messages and enums that a request or a response of OTLP may hold, and what their fields are to us.
+//! The messages that a request of OTLP may hold, and what their fields are to us.
 
 use std::collections::BTreeMap;
 
-use protox::prost_reflect::{
-    DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor,
-};
+use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 
-/// Signal, package, version and service of each request and response.
+/// Signal, package, version and service of each request.
 pub(crate) const ROOTS: [(&str, &str, &str, &str); 4] = [
     ("Traces", "trace", "v1", "ExportTraceService"),
     ("Metrics", "metrics", "v1", "ExportMetricsService"),
@@ -14,41 +12,24 @@ pub(crate) const ROOTS: [(&str, &str, &str, &str); 4] = [
     ("Profiles", "profiles", "v1development", "ExportProfilesService"),
 ];
 
-/// In the order of discovery: what requests reach, then what only responses do.
+/// In the order of discovery.
 pub(crate) struct Reachable {
     pub(crate) messages: Vec<MessageDescriptor>,
-    pub(crate) enums: Vec<EnumDescriptor>,
-    /// Signal and message of each request and response.
+    /// Signal and message of each request.
     pub(crate) requests: Vec<(&'static str, MessageDescriptor)>,
-    pub(crate) responses: Vec<(&'static str, MessageDescriptor)>,
-    /// How many of `messages` requests reach.
-    pub(crate) in_requests: usize,
     seen: BTreeMap<String, ()>,
 }
 
 impl Reachable {
     pub(crate) fn new(pool: &DescriptorPool) -> Self {
-        let roots = |what| {
-            ROOTS.map(|(signal, package, version, stem)| {
-                let name =
-                    format!("opentelemetry.proto.collector.{package}.{version}.{stem}{what}");
-                (signal, pool.get_message_by_name(&name).unwrap())
-            })
-        };
-        let mut all = Self {
-            messages: Vec::new(),
-            enums: Vec::new(),
-            requests: roots("Request").to_vec(),
-            responses: roots("Response").to_vec(),
-            in_requests: 0,
-            seen: BTreeMap::new(),
-        };
+        let requests = ROOTS.map(|(signal, package, version, stem)| {
+            let name = format!("opentelemetry.proto.collector.{package}.{version}.{stem}Request");
+            (signal, pool.get_message_by_name(&name).unwrap())
+        });
+        let (requests, messages) = (requests.to_vec(), Vec::new());
+        let mut all = Self { messages, requests, seen: BTreeMap::new() };
         for (_, request) in all.requests.clone() {
             all.visit(&request);
-        }
-        all.in_requests = all.messages.len();
-        for (_, response) in all.responses.clone() {
-            all.visit(&response);
         }
         all
     }
@@ -59,14 +40,8 @@ impl Reachable {
         }
         self.messages.push(message.clone());
         for field in by_number(message) {
-            match field.kind() {
-                Kind::Message(child) => self.visit(&child),
-                Kind::Enum(child)
-                    if self.seen.insert(child.full_name().to_owned(), ()).is_none() =>
-                {
-                    self.enums.push(child);
-                }
-                _ => {}
+            if let Kind::Message(child) = field.kind() {
+                self.visit(&child);
             }
         }
     }

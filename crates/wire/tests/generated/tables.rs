@@ -12,10 +12,9 @@ pub(crate) fn render(all: &Reachable) -> String {
          //!\n\
          //! `UPDATE_GENERATED=1 cargo test -p sidelight-wire --test generated` writes this file.\n\n\
          use crate::Signal;\n\
-         use crate::schema::{Enum, Field, Kind, Mark, Message};\n\n",
+         use crate::schema::{Field, Kind, Mark, Message};\n\n",
     );
-    render_roots(&mut out, "request", &all.requests);
-    render_roots(&mut out, "response", &all.responses);
+    render_roots(&mut out, &all.requests);
     let count = all.messages.len();
     writeln!(out, "/// Every message.\npub static MESSAGES: [&Message; {count}] = [").unwrap();
     for message in &all.messages {
@@ -25,29 +24,18 @@ pub(crate) fn render(all: &Reachable) -> String {
     for (index, message) in all.messages.iter().enumerate() {
         render_message(&mut out, index, message);
     }
-    for e in &all.enums {
-        let mut values: Vec<_> = e.values().map(|v| (v.number(), v.name().to_owned())).collect();
-        values.sort();
-        let name = e.full_name();
-        writeln!(
-            out,
-            "/// `{name}`.\npub static {}: Enum = Enum {{ name: {name:?}, values: &{values:?} }};\n",
-            constant(name)
-        )
-        .unwrap();
-    }
     out
 }
 
-fn render_roots(out: &mut String, function: &str, roots: &[(&str, MessageDescriptor)]) {
+fn render_roots(out: &mut String, roots: &[(&str, MessageDescriptor)]) {
     let mut arms = String::new();
     for (signal, root) in roots {
         writeln!(arms, "Signal::{signal} => &{},", constant(root.full_name())).unwrap();
     }
     write!(
         out,
-        "/// The message that a {function} of `signal` is.\n#[must_use]\n\
-         pub const fn {function}(signal: Signal) -> &'static Message {{\nmatch signal {{\n{arms}}}\n}}\n\n"
+        "/// The message that a request of `signal` is.\n#[must_use]\n\
+         pub const fn request(signal: Signal) -> &'static Message {{\nmatch signal {{\n{arms}}}\n}}\n\n"
     )
     .unwrap();
 }
@@ -93,7 +81,7 @@ fn render_field(out: &mut String, field: &FieldDescriptor) {
 fn kind(field: &FieldDescriptor) -> String {
     match field.kind() {
         Kind::Message(message) => format!("Kind::Message(&{})", constant(message.full_name())),
-        Kind::Enum(e) => format!("Kind::Enum(&{})", constant(e.full_name())),
+        Kind::Enum(_) => "Kind::Enum".to_owned(),
         scalar => {
             let name = format!("{scalar:?}");
             format!("Kind::{}{}", name[..1].to_uppercase(), &name[1..])

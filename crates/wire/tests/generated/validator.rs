@@ -30,7 +30,7 @@ pub(crate) fn render(all: &Reachable) -> String {
          match signal {{\n{arms}}}\n}}\n"
     )
     .unwrap();
-    for message in all.messages.iter().take(all.in_requests) {
+    for message in &all.messages {
         render_message(&mut out, message);
     }
     out

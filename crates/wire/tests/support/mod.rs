@@ -167,7 +167,7 @@ fn scalar(rng: &mut Rng, field: &Field, out: &mut Vec<u8>) {
         }
         // Non-negative as int32, so that every reader writes it back in the same bytes.
         Kind::Bool => varint::write(rng.next() & 1, out),
-        Kind::Enum(_) | Kind::Int32 | Kind::Uint32 | Kind::Sint32 => {
+        Kind::Enum | Kind::Int32 | Kind::Uint32 | Kind::Sint32 => {
             varint::write((rng.next() as u32 >> (1 + rng.below(30))).into(), out);
         }
         Kind::Int64 | Kind::Uint64 | Kind::Sint64 => {
