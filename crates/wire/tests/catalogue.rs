@@ -306,32 +306,29 @@ fn the_body_of_another_signal_is_refused() {
 }
 
 #[test]
-fn ids_are_judged_by_length_and_zeros() {
+fn odd_ids_are_counted_by_their_length() {
     let span = |trace: &[u8], span: &[u8], parent: &[u8]| {
         let content = [framed(1, trace), framed(2, span), framed(4, parent)].concat();
         let bytes = wrapped(&[1, 2, 2], &content);
-        let summary = validate(Signal::Traces, &bytes, &FRAMING).unwrap();
-        (summary.odd_ids, summary.unusable_ids)
+        validate(Signal::Traces, &bytes, &FRAMING).unwrap().odd_ids
     };
     let (trace, id) = ([1; 16], [1; 8]);
-    assert_eq!(span(&trace, &id, &id), (0, 0));
-    assert_eq!(span(&trace, &id, b""), (0, 0));
-    assert_eq!(span(&trace, &id, b"odd"), (1, 0));
-    assert_eq!(span(&[1; 15], &id, &id), (1, 1));
-    assert_eq!(span(&[0; 16], &id, &id), (0, 1));
-    assert_eq!(span(&trace, &[0; 8], &[0; 8]), (0, 1));
-    assert_eq!(span(b"", b"", b""), (0, 1));
-    assert_eq!(span(&id, &trace, &trace), (3, 1));
-    // Logs without ids are ordinary.
+    for (odd, found) in [
+        (0, span(&trace, &id, &id)),
+        (0, span(&trace, &id, b"")),
+        (1, span(&trace, &id, b"odd")),
+        (1, span(&[1; 15], &id, &id)),
+        (0, span(&[0; 16], &id, &[0; 8])),
+        (0, span(b"", b"", b"")),
+        (3, span(&id, &trace, &trace)),
+    ] {
+        assert_eq!(found, odd);
+    }
     let log = |trace: &[u8], span: &[u8]| {
         let bytes = wrapped(&[1, 2, 2], &[framed(9, trace), framed(10, span)].concat());
-        let summary = validate(Signal::Logs, &bytes, &Limits::default()).unwrap();
-        (summary.odd_ids, summary.unusable_ids)
+        validate(Signal::Logs, &bytes, &Limits::default()).unwrap().odd_ids
     };
-    assert_eq!(log(b"", b""), (0, 0));
-    assert_eq!(log(&trace, &id), (0, 0));
-    assert_eq!(log(&[0; 16], b""), (0, 1));
-    assert_eq!(log(&trace, b"odd"), (1, 1));
+    assert_eq!((log(b"", b""), log(&[0; 16], b""), log(&trace, b"odd")), (0, 0, 1));
 }
 
 #[test]
@@ -345,7 +342,11 @@ fn spans_without_any_usable_id_are_refused_and_one_usable_id_saves_the_request()
     );
     let with_id = wrapped(&[1, 2, 2], &framed(2, &[1; 8]));
     let both = [nameless, with_id].concat();
-    assert_eq!(validate(Signal::Traces, &both, &limits).unwrap().unusable_ids, 2);
+    assert_eq!(validate(Signal::Traces, &both, &limits).unwrap().items, 2);
+    for id in [&[0; 8][..], &[1; 7]] {
+        let unusable = wrapped(&[1, 2, 2], &framed(2, id));
+        assert!(validate(Signal::Traces, &unusable, &limits).is_err(), "{id:?}");
+    }
 }
 
 #[test]

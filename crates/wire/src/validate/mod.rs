@@ -21,8 +21,6 @@ mod messages;
 mod repair;
 mod scan;
 mod tally;
-#[cfg(test)]
-mod tests;
 mod usual;
 
 use crate::Signal;

@@ -64,14 +64,14 @@ impl<'a> Scan<'a> {
     /// The trace id of the item being read.
     #[inline(always)]
     pub(super) fn trace_id(&mut self, at: &mut At<'a>) -> Checked {
-        self.tally.trace_id(at.content()?);
+        self.tally.own_id::<16>(at.content()?);
         Ok(())
     }
 
     /// The span id of the item being read.
     #[inline(always)]
     pub(super) fn span_id(&mut self, at: &mut At<'a>) -> Checked {
-        self.tally.span_id(at.content()?);
+        self.tally.own_id::<8>(at.content()?);
         Ok(())
     }
 

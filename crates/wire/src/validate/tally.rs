@@ -29,24 +29,14 @@ pub struct Summary {
     /// Ids, of items, parents, links and exemplars, whose length is neither 0 nor the right one. Strict
     /// backends refuse a request with one, so it is never merged with others.
     pub odd_ids: u32,
-    /// Spans whose trace id or span id is absent, empty, all zero or odd; log records with an id that is all
-    /// zero or odd.
-    pub unusable_ids: u32,
     /// String fields that are not UTF-8: [`repair_utf8`](super::repair_utf8) mends them.
     pub invalid_utf8: u32,
 }
 
-const TRACE_USABLE: u8 = 1;
-const SPAN_USABLE: u8 = 2;
-const BOTH_USABLE: u8 = TRACE_USABLE | SPAN_USABLE;
-
 pub(super) struct Tally<'l> {
     pub(super) summary: Summary,
     limits: &'l Limits,
-    /// Which own ids are usable in the item being read; settled when the next one starts.
-    ids: u8,
-    /// What an item starts with: logs without ids are ordinary, spans are not.
-    ids_at_start: u8,
+    /// Logs without ids are ordinary, spans are not.
     any_id_usable: bool,
     items_before_metric: u32,
     /// The key of the data of the metric being read: another member of the `oneof` replaces it.
@@ -55,13 +45,10 @@ pub(super) struct Tally<'l> {
 
 impl<'l> Tally<'l> {
     pub(super) fn new(signal: Signal, limits: &'l Limits) -> Self {
-        let ids_at_start = if signal == Signal::Traces { 0 } else { BOTH_USABLE };
         Self {
             summary: Summary::default(),
             limits,
-            ids: BOTH_USABLE,
-            ids_at_start,
-            any_id_usable: ids_at_start != 0,
+            any_id_usable: signal != Signal::Traces,
             items_before_metric: 0,
             metric_data: 0,
         }
@@ -82,31 +69,14 @@ impl<'l> Tally<'l> {
         if self.summary.items >= self.limits.items_max {
             return Err(Fault { offset, kind: FaultKind::TooManyItems });
         }
-        self.settle_ids();
-        self.ids = self.ids_at_start;
         self.summary.items += 1;
         Ok(())
     }
 
-    /// The trace id of an item itself.
+    /// An id of an item itself.
     #[inline(always)]
-    pub(super) fn trace_id(&mut self, id: &[u8]) {
-        let usable = self.id::<16>(id);
-        self.own_id(TRACE_USABLE, usable, id.is_empty());
-    }
-
-    /// The span id of an item itself.
-    #[inline(always)]
-    pub(super) fn span_id(&mut self, id: &[u8]) {
-        let usable = self.id::<8>(id);
-        self.own_id(SPAN_USABLE, usable, id.is_empty());
-    }
-
-    #[inline(always)]
-    fn own_id(&mut self, flag: u8, usable: bool, empty: bool) {
-        self.any_id_usable |= usable;
-        let ordinary = usable || (empty && self.ids_at_start != 0);
-        self.ids = if ordinary { self.ids | flag } else { self.ids & !flag };
+    pub(super) fn own_id<const LEN: usize>(&mut self, id: &[u8]) {
+        self.any_id_usable |= self.id::<LEN>(id);
     }
 
     /// Whether an id that should have `LEN` bytes is usable; counts an odd one.
@@ -136,13 +106,7 @@ impl<'l> Tally<'l> {
         }
     }
 
-    #[inline(always)]
-    fn settle_ids(&mut self) {
-        self.summary.unusable_ids += u32::from(self.ids != BOTH_USABLE);
-    }
-
-    pub(super) fn finish(mut self) -> Result<Summary, Fault> {
-        self.settle_ids();
+    pub(super) fn finish(self) -> Result<Summary, Fault> {
         if self.limits.refuse_without_ids && self.summary.items > 0 && !self.any_id_usable {
             return Err(Fault { offset: 0, kind: FaultKind::NoUsableIds });
         }

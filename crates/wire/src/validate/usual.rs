@@ -138,8 +138,8 @@ pub(super) fn skip_span_start(
     };
     let (trace_id, span_id) = ids.split_at(16);
     let Some((&[0x12, 8], span_id)) = span_id.split_first_chunk() else { return pos };
-    tally.trace_id(trace_id);
-    tally.span_id(span_id);
+    tally.own_id::<16>(trace_id);
+    tally.own_id::<8>(span_id);
     let rest = match rest.split_first_chunk::<10>() {
         Some(([0x22, 8, ..], rest)) => rest,
         _ => rest,
