@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn planned(seq: u64, pieces: u32, too_large: u32) -> Planned {
-        Planned { seq, items: 10, pieces, too_large, bytes: 100 }
+        Planned { seq, items: 10, pieces, too_large, payload: bytes::Bytes::new() }
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Batch {
 }
 
 /// What planning made of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The record.
     pub seq: u64,
@@ -135,8 +135,8 @@ pub struct Planned {
     pub pieces: u32,
     /// Items that are by themselves larger than a request may be.
     pub too_large: u32,
-    /// Bytes of its payload.
-    pub bytes: usize,
+    /// Its payload.
+    pub payload: Bytes,
 }
 
 /// Plans batches for `entries`, which are in journal order.
@@ -147,8 +147,8 @@ pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>
     let mut records = Vec::with_capacity(entries.len());
     for entry in entries {
         let Entry { seq, redelivered, record, .. } = entry;
-        let (items, bytes) = (record.items, record.payload.len());
-        let mut planned = Planned { seq, items, pieces: 0, too_large: 0, bytes };
+        let (items, payload) = (record.items, record.payload.clone());
+        let mut planned = Planned { seq, items, pieces: 0, too_large: 0, payload };
         if items > 0 {
             // A sample that a backend has already makes it refuse the samples beside it; a span or a log record does not.
             let stale = redelivered && signal == Signal::Metrics;
@@ -211,8 +211,8 @@ pub fn split(signal: Signal, payload: Bytes, items: u32, max: usize) -> Pieces {
     if payload.len() <= max {
         return Pieces { pieces: vec![(payload, items)], too_large: 0 };
     }
-    let split = sidelight_wire::frame::split(signal, &payload, max);
-    let pieces: Vec<_> = split.parts.into_iter().map(|part| (part.bytes, part.items)).collect();
+    let parts = sidelight_wire::frame::split(signal, &payload, max);
+    let pieces: Vec<_> = parts.into_iter().map(|part| (part.bytes, part.items)).collect();
     // What was counted at ingress is what must be settled, whatever splitting finds.
     let sent = pieces.iter().map(|(_, n)| *n).sum::<u32>();
     Pieces { pieces, too_large: items.saturating_sub(sent) }

@@ -26,7 +26,7 @@ use super::config::Destination;
 use super::disposition::Disposition;
 use super::intake::Intake;
 use super::metrics::LaneMetrics;
-use super::refused::{Rejection, SAMPLES_MAX, Sample, escaped, payload_head};
+use super::refused::{Rejection, escaped};
 use super::report::{Fate, Report};
 use super::schedule::{Failure, Schedule, Verdict};
 use super::spans::{note_outcome, own_span};
@@ -278,10 +278,12 @@ impl<I: Intake> Lane<I> {
         }
         let (batches, records) = plan(self.parts.signal, entries, &self.limits);
         let (mut charged, mut closed) = (0, Vec::new());
-        for record in &records {
-            let bytes = self.charge(record.bytes);
+        for record in records {
+            let bytes = self.charge(record.payload.len());
             charged += bytes;
-            closed.extend(self.account.open(record, bytes));
+            closed.extend(self.account.open(&record, bytes));
+            let lost = Piece { seq: record.seq, items: record.too_large, payload: record.payload };
+            self.parts.report.too_large(&lost, self.limits.max_request_size);
         }
         self.parts.share.adjust(wanted, charged);
         self.schedule.offer(batches);
@@ -318,7 +320,8 @@ impl<I: Intake> Lane<I> {
             metrics.rejected.add(rejected);
             self.parts.report.partial(&partial);
             let lost = batch.bearing(rejected).take_while(|(_, lost)| *lost > 0);
-            self.sample(lost.map(|(piece, _)| piece), "partial success", &partial.message);
+            let lost = lost.map(|(piece, _)| piece);
+            self.parts.report.sample(lost, "partial success", &partial.message);
         }
         self.schedule.delivered(Instant::now());
         self.parts.report.delivered();
@@ -333,7 +336,12 @@ impl<I: Intake> Lane<I> {
     /// Refused for good. Merged records whose bytes are at fault go again, each as its sender sent it: that
     /// request was never sent.
     fn refused(&mut self, batch: Batch, error: &SendError) {
-        self.schedule.ended(Instant::now());
+        if matches!(error, SendError::Encode(_)) {
+            self.schedule.unsent();
+        } else {
+            self.schedule.ended(Instant::now());
+            self.parts.report.reached();
+        }
         self.parts.report.failed(error);
         if batch.pieces.len() > 1 && error.faults_the_data() {
             self.schedule.offer_first(batch.into_singles());
@@ -346,7 +354,7 @@ impl<I: Intake> Lane<I> {
             SendError::Answered { status, message, .. } => (status.to_string(), message.clone()),
             other => ("not sent".to_owned(), other.chain()),
         };
-        self.sample(&batch.pieces, &status, &message);
+        self.parts.report.sample(&batch.pieces, &status, &message);
         match batch.pieces.len() {
             1 => self.keep(batch, error, DropReason::Permanent),
             // They are not at fault.
@@ -356,7 +364,7 @@ impl<I: Intake> Lane<I> {
 
     /// Its body of `bytes` is larger than any request may be: divided as far as possible.
     fn too_large(&mut self, mut batch: Batch, bytes: usize) {
-        self.schedule.ended(Instant::now());
+        self.schedule.unsent();
         if batch.pieces.len() > 1 {
             self.schedule.offer_first(batch.into_singles());
             return;
@@ -374,6 +382,7 @@ impl<I: Intake> Lane<I> {
         self.schedule.offer_first(batches.collect());
         let dropped = Some((DropReason::TooLarge, parts.too_large));
         let closed = self.account.end_piece(piece.seq, 0, dropped);
+        self.parts.report.too_large(&Piece { items: parts.too_large, ..piece }, max);
         self.settle(closed.into_iter().collect());
     }
 
@@ -391,7 +400,7 @@ impl<I: Intake> Lane<I> {
                 self.drop_batch(&batch, DropReason::Expired);
             }
             Verdict::Rejected(batch) => {
-                self.sample(&batch.pieces, "rejected", &error.chain());
+                self.parts.report.sample(&batch.pieces, "rejected", &error.chain());
                 let fate = Fate::of(self.intake.keeps_rejected());
                 self.parts.report.refused(error, &batch, fate);
                 self.keep(batch, error, DropReason::Rejected);
@@ -451,20 +460,6 @@ impl<I: Intake> Lane<I> {
         }
         self.intake.settle(settled);
         self.parts.share.give_back(freed);
-    }
-
-    fn sample<'a>(&self, pieces: impl IntoIterator<Item = &'a Piece>, status: &str, message: &str) {
-        for piece in pieces.into_iter().take(SAMPLES_MAX) {
-            self.parts.report.sample(Sample {
-                at_unix_nano: self.parts.clock.unix_nano().0,
-                seq: piece.seq,
-                items: piece.items,
-                status: status.to_owned(),
-                message: escaped(message),
-                payload_bytes: piece.payload.len(),
-                payload_head: payload_head(&piece.payload),
-            });
-        }
     }
 
     fn show(&self) {

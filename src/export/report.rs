@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::{Batch, Piece};
 use super::client::{Partial, SendError};
-use super::refused::{Sample, escaped};
+use super::refused::{SAMPLES_MAX, Sample, escaped, payload_head};
 use super::schedule::Outage;
 use super::status::{LaneCell, State};
 use crate::telemetry::logs::Seldom;
@@ -44,6 +44,7 @@ pub(super) struct Report {
     signal: &'static str,
     partial: Seldom,
     refused: Seldom,
+    too_large: Seldom,
     unreadable: Seldom,
     changed: Seldom,
 }
@@ -59,6 +60,7 @@ impl Report {
             signal,
             partial: limit(),
             refused: limit(),
+            too_large: limit(),
             unreadable: limit(),
             changed: Seldom::every(CHANGE_INTERVAL),
         }
@@ -86,6 +88,11 @@ impl Report {
         if self.cell.said().take().is_some() {
             tracing::info!(exporter = self.exporter, signal = self.signal, "delivering again");
         }
+    }
+
+    /// The destination answered: an outage is over, though it took nothing.
+    pub(super) fn reached(&self) {
+        self.cell.update(|status| status.state = State::Sending);
     }
 
     pub(super) fn failed(&self, error: &SendError) {
@@ -174,8 +181,40 @@ impl Report {
         }
     }
 
-    pub(super) fn sample(&self, sample: Sample) {
-        self.cell.refused.push(sample);
+    /// Items of `piece`, if any, are left out of every request: alone they have more than `max` bytes.
+    pub(super) fn too_large(&self, piece: &Piece, max: usize) {
+        let (exporter, signal, items) = (&self.exporter, self.signal, piece.items);
+        if items == 0 {
+            return;
+        }
+        let why = format!(
+            "{items} items that no request can hold, each with what is around it: sending_queue.batch.max_request_size, here \
+             {max} bytes"
+        );
+        self.sample([piece], "too large", &why);
+        if let Some(more) = self.too_large.pass_at(self.clock.monotonic()) {
+            tracing::warn!(exporter, signal, items, reason = why, more, "too large, dropped");
+        }
+    }
+
+    /// Keeps what was given up, for people who ask.
+    pub(super) fn sample<'a>(
+        &self,
+        pieces: impl IntoIterator<Item = &'a Piece>,
+        status: &str,
+        message: &str,
+    ) {
+        for piece in pieces.into_iter().take(SAMPLES_MAX) {
+            self.cell.refused.push(Sample {
+                at_unix_nano: self.clock.unix_nano().0,
+                seq: piece.seq,
+                items: piece.items,
+                status: status.to_owned(),
+                message: escaped(message),
+                payload_bytes: piece.payload.len(),
+                payload_head: payload_head(&piece.payload),
+            });
+        }
     }
 
     #[cfg(test)]

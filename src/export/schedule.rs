@@ -40,9 +40,6 @@ const WITNESSES: usize = 2;
 /// … until this many probes failed: then it may be only these that it does not take.
 const DOUBTED_FAILURES: u32 = 3;
 
-/// A destination that asks for no wait at all gets this one.
-const WAIT_MIN: Duration = Duration::from_millis(100);
-
 /// The order of one lane's sending.
 #[derive(Debug)]
 pub struct Schedule {
@@ -129,8 +126,8 @@ impl Schedule {
         }
     }
 
-    /// The batch to send now. It is in flight until [`Schedule::delivered`], [`Schedule::failed`] or
-    /// [`Schedule::ended`].
+    /// The batch to send now. It is in flight until [`Schedule::delivered`], [`Schedule::failed`],
+    /// [`Schedule::ended`] or [`Schedule::unsent`].
     pub fn take(&mut self, now: Instant) -> Option<Batch> {
         if self.in_flight >= self.slots {
             return None;
@@ -232,6 +229,11 @@ impl Schedule {
         }
     }
 
+    /// The in-flight batch was not sent, which says nothing of the destination.
+    pub const fn unsent(&mut self) {
+        self.in_flight -= 1;
+    }
+
     /// The in-flight batch may be sent again.
     pub fn failed(&mut self, now: Instant, mut batch: Batch, failure: Failure) -> Verdict {
         self.in_flight -= 1;
@@ -295,7 +297,7 @@ impl Schedule {
             } else {
                 wait
             };
-            outage.until = now + wait.max(WAIT_MIN);
+            outage.until = now + wait;
         } else if let Some(asked) = failure.asked {
             outage.until = outage.until.max(now + asked.min(ASKED_MAX));
         }

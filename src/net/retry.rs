@@ -33,6 +33,8 @@ impl Default for Schedule {
 
 /// The longest wait that a destination may ask for.
 pub const ASKED_MAX: Duration = Duration::from_secs(600);
+/// A shorter one is as if nothing had been asked: there are those that cut half a second to none.
+const ASKED_MIN: Duration = Duration::from_millis(100);
 
 /// Where a schedule stands: the nominal length of the wait that comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,7 +49,7 @@ impl Backoff {
     pub fn next(&mut self, policy: Schedule, asked: Option<Duration>, random: f64) -> Duration {
         let own = self.nominal.unwrap_or(policy.initial_interval).min(policy.max_interval);
         let random = random.clamp(0.0, 1.0);
-        if let Some(asked) = asked {
+        if let Some(asked) = asked.filter(|asked| *asked >= ASKED_MIN) {
             let asked = asked.min(ASKED_MAX);
             self.nominal = Some(grown(own.max(asked), policy));
             let spread = own.min(asked).mul_f64(policy.randomization_factor.clamp(0.0, 1.0));
@@ -66,7 +68,7 @@ pub fn jittered(nominal: Duration, policy: Schedule, random: f64) -> Duration {
 }
 
 fn grown(nominal: Duration, policy: Schedule) -> Duration {
-    let multiplier = policy.multiplier.clamp(1.0, 10.0);
+    let multiplier = policy.multiplier.clamp(1.0, 100.0);
     nominal.min(ASKED_MAX).mul_f64(multiplier).min(policy.max_interval)
 }
 
@@ -111,6 +113,10 @@ mod tests {
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..8).map(|_| backoff.next(policy, None, 0.5)).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30].map(S));
+        let policy = Schedule { multiplier: 100.0, max_interval: S(300), ..Schedule::default() };
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..3).map(|_| backoff.next(policy, None, 0.5)).collect();
+        assert_eq!(waits, [1, 100, 300].map(S));
     }
 
     #[test]
@@ -132,6 +138,14 @@ mod tests {
         assert_eq!(backoff.next(policy, None, 0.5), S(14));
         assert_eq!(backoff.next(policy, Some(S(1_000_000_000)), 1.0), ASKED_MAX);
         assert_eq!(backoff.next(policy, None, 0.5), S(30), "the cap holds again");
+    }
+
+    #[test]
+    fn who_asks_for_no_wait_gets_the_one_of_the_schedule() {
+        let policy = Schedule { multiplier: 2.0, ..Schedule::default() };
+        let mut backoff = Backoff::default();
+        let asked = [0, 1, 50].map(|millis| Some(Duration::from_millis(millis)));
+        assert_eq!(asked.map(|asked| backoff.next(policy, asked, 0.5)), [1, 2, 4].map(S));
     }
 
     #[test]

@@ -433,6 +433,26 @@ async fn wrong_credentials_hold_the_lane_and_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_lane_is_held_no_more_when_its_destination_answers_though_it_refuses_the_data() {
+    let right = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&right);
+    let destination = Destination::serve(move |_, _| {
+        Answer::Grpc(if mended.load(Ordering::SeqCst) { 3 } else { 16 }, None)
+    })
+    .await;
+    let pipe = Pipe::start(configured(Protocol::Grpc, destination.address, Signal::Traces));
+    pipe.append("a").await;
+    let handle = pipe.exporters.handle();
+    wait_for("the lane is held", SOON, || {
+        Some(handle.reasons()).filter(|reasons| !reasons.is_empty())
+    })
+    .await;
+    right.store(true, Ordering::SeqCst);
+    assert_eq!(pipe.settled().await, (0, vec![(DropReason::Permanent, 1)]));
+    assert_eq!(handle.reasons(), [""; 0]);
+}
+
+#[tokio::test]
 async fn an_exhausted_destination_is_retried_only_when_it_names_a_delay() {
     // google.rpc.Status { details: [Any { RetryInfo { retry_delay: 0.05 s } }] }
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
@@ -479,6 +499,10 @@ async fn a_large_record_is_split_and_only_a_single_large_item_is_dropped() {
     assert_eq!(pipe.settled().await, (5, vec![(DropReason::TooLarge, 1)]));
     assert!(destination.received().len() >= 2);
     assert!(destination.taken().contains(&"neighbour".to_owned()));
+    let refused = pipe.exporters.handle().refused().remove(0);
+    let [sample] = &refused.samples[..] else { panic!("{refused:?}") };
+    assert_eq!((sample.items, sample.status.as_str()), (1, "too large"));
+    assert!(sample.message.contains("sending_queue.batch.max_request_size, here 1000 bytes"));
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@
 //! temporality of a metric, the dictionary of profiles, and fields unknown to this version. Items keep their bytes and their
 //! order. Resources, scopes and metrics without items are left out, as the protocol allows.
 //!
-//! Limits: a part is never longer than asked for. An item is counted and left out if it cannot be framed within
-//! the limit even alone, or if what would be repeated around it takes more than half of the limit: so the parts
-//! together are at most about three times the request, whatever a sender puts around small items.
+//! Limits: a part is never longer than asked for. An item is left out if it cannot be framed within the limit even alone,
+//! or if what would be repeated around it takes more than half of the limit and the parts before it are twice as long
+//! as the request: so the parts together are at most about three times the request, whatever a sender puts around small items.
 //!
 //! Cost: allocates, and copies each byte once per level (at most 5 times): only requests above the limit of a
 //! destination pay for it. `bytes` must have passed [`crate::validate()`].
@@ -21,46 +21,26 @@ use bytes::Bytes;
 use crate::field::{Fields, RawField};
 use crate::{Signal, varint};
 
-/// A request in parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Split {
-    /// The parts in order, each a request of its own.
-    pub parts: Vec<Part>,
-    /// Items that are in no part, since with what is around them they do not fit the limit.
-    pub oversize_items: u32,
-}
-
 /// One part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// A request, at most as long as asked for.
     pub bytes: Bytes,
-    /// Its spans, data points, log records or profiles: at least one, unless the whole request had none.
+    /// Its spans, data points, log records or profiles: at least one.
     pub items: u32,
 }
 
-/// Splits a request of `signal` into parts of at most `max_bytes`.
-///
-/// A request within the limit is its only part, without a copy.
+/// Splits a request of `signal` into parts of at most `max_bytes`, in order, each a request of its own.
 #[must_use]
-pub fn split(signal: Signal, bytes: &Bytes, max_bytes: usize) -> Split {
-    let whole = bytes.len() <= max_bytes;
-    let mut splitter = Splitter::new(signal, if whole { usize::MAX } else { max_bytes }, whole);
+pub fn split(signal: Signal, bytes: &[u8], max_bytes: usize) -> Vec<Part> {
+    let shape = shape(signal);
+    let levels = shape.iter().map(|_| Level::default()).collect();
+    let repeating = bytes.len().saturating_mul(2);
+    let mut splitter =
+        Splitter { shape, max_bytes, levels, items: 0, parts: Vec::new(), repeating };
     splitter.walk(0, &[bytes]);
-    if whole {
-        let part = Part { bytes: bytes.clone(), items: splitter.items };
-        return Split { parts: vec![part], oversize_items: 0 };
-    }
     splitter.flush();
-    splitter.split
-}
-
-/// The number of items in a request of `signal`.
-#[must_use]
-pub fn count_items(signal: Signal, bytes: &[u8]) -> u32 {
-    let mut splitter = Splitter::new(signal, usize::MAX, true);
-    splitter.walk(0, &[bytes]);
-    splitter.items
+    splitter.parts
 }
 
 /// The fields that lead from the request down to its items, by level: several are members of one `oneof`.
@@ -87,25 +67,18 @@ struct Level {
 struct Splitter {
     shape: &'static [&'static [u32]],
     max_bytes: usize,
-    count_only: bool,
     levels: Vec<Level>,
     items: u32,
-    split: Split,
+    parts: Vec<Part>,
+    /// Bytes of parts after which none begins of which the most would be repeated.
+    repeating: usize,
 }
 
 impl Splitter {
-    fn new(signal: Signal, max_bytes: usize, count_only: bool) -> Self {
-        let shape = shape(signal);
-        let levels = shape.iter().map(|_| Level::default()).collect();
-        Self { shape, max_bytes, count_only, levels, items: 0, split: Split::default() }
-    }
-
     /// Adds the items below the message at `depth` that consists of `parts`. Recurses once per level.
     fn walk(&mut self, depth: usize, parts: &[&[u8]]) {
         let Some(&inner) = self.shape.get(depth) else { return };
-        if !self.count_only
-            && let Some(level) = self.levels.get_mut(depth)
-        {
+        if let Some(level) = self.levels.get_mut(depth) {
             level.header.clear();
             for part in parts {
                 let header = Fields::new(part, 0).filter(|field| !inner.contains(&field.number));
@@ -138,18 +111,16 @@ impl Splitter {
     }
 
     fn add(&mut self, number: u32, item: &[u8]) {
-        if self.count_only {
-            self.items += 1;
-            return;
-        }
         let len = framed_len(number, item.len());
         let alone = self.len_with(len, true);
-        if alone > self.max_bytes || alone - len > self.max_bytes / 2 {
-            self.split.oversize_items += 1;
+        if alone > self.max_bytes {
             return;
         }
         if self.len_with(len, false) > self.max_bytes {
             self.flush();
+        }
+        if self.items == 0 && alone - len > self.max_bytes / 2 && self.repeating == 0 {
+            return;
         }
         for level in &mut self.levels {
             if !level.open {
@@ -194,7 +165,8 @@ impl Splitter {
         {
             root.open = false;
             let bytes = Bytes::from(std::mem::take(&mut root.content));
-            self.split.parts.push(Part { bytes, items: std::mem::take(&mut self.items) });
+            self.repeating = self.repeating.saturating_sub(bytes.len());
+            self.parts.push(Part { bytes, items: std::mem::take(&mut self.items) });
         }
     }
 }

@@ -4,15 +4,17 @@
 
 mod support;
 
-use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::profiles::v1development::{
+    Profile, ProfilesDictionary, ResourceProfiles, ScopeProfiles,
+};
 use proptest::prelude::*;
 use prost::Message as _;
-use sidelight_wire::frame::{Split, count_items, split};
+use sidelight_wire::frame::{Part, split};
 use sidelight_wire::{Limits, Signal, validate};
 use support::{Rng, Style, realistic, request};
 
@@ -102,8 +104,8 @@ fn metrics(bytes: &[u8]) -> Vec<String> {
     out
 }
 
-fn total(split: &Split) -> u32 {
-    split.parts.iter().map(|part| part.items).sum::<u32>() + split.oversize_items
+fn total(parts: &[Part]) -> usize {
+    parts.iter().map(|part| part.items as usize).sum()
 }
 
 proptest! {
@@ -118,21 +120,19 @@ proptest! {
     ) {
         let signal = Signal::ALL[signal];
         let mut rng = Rng(seed);
-        let whole = Bytes::from(request(&mut rng, signal, Style { wild, unknown: wild }));
+        let whole = request(&mut rng, signal, Style { wild, unknown: wild });
         let max = whole.len() * tenths / 10;
         let result = split(signal, &whole, max);
         let expected = items(signal, &whole);
-        prop_assert_eq!(total(&result) as usize, expected.len());
-        prop_assert_eq!(count_items(signal, &whole) as usize, expected.len());
 
         let mut found = Vec::new();
-        for part in &result.parts {
-            prop_assert!(part.bytes.len() <= max);
+        for part in &result {
+            prop_assert!(part.bytes.len() <= max && part.items > 0);
             let summary = validate(signal, &part.bytes, &FRAMING).unwrap();
             prop_assert_eq!(summary.items, part.items);
             found.extend(items(signal, &part.bytes));
         }
-        if result.oversize_items == 0 {
+        if total(&result) == expected.len() {
             prop_assert_eq!(&found, &expected);
         } else {
             // What is left is in order.
@@ -140,7 +140,7 @@ proptest! {
             prop_assert!(found.iter().all(|item| rest.any(|other| other == item)));
         }
         if signal.concatenates() {
-            let parts: Vec<&[u8]> = result.parts.iter().map(|part| &part.bytes[..]).collect();
+            let parts: Vec<&[u8]> = result.iter().map(|part| &part.bytes[..]).collect();
             prop_assert_eq!(items(signal, &parts.concat()), found);
         }
     }
@@ -158,22 +158,12 @@ proptest! {
 }
 
 #[test]
-fn a_request_within_the_limit_is_its_only_part_without_a_copy() {
-    let bytes = Bytes::from(realistic::traces(&mut Rng(21), 10).encode_to_vec());
-    let result = split(Signal::Traces, &bytes, bytes.len());
-    assert_eq!(result.parts.len(), 1);
-    assert_eq!(result.parts[0].bytes.as_ptr(), bytes.as_ptr());
-    assert_eq!(result.parts[0].items, 10);
-}
-
-#[test]
 fn parts_are_filled_to_the_limit() {
-    let bytes = Bytes::from(realistic::traces(&mut Rng(22), 1_000).encode_to_vec());
+    let bytes = realistic::traces(&mut Rng(22), 1_000).encode_to_vec();
     let max = 64 * 1024;
     let result = split(Signal::Traces, &bytes, max);
     assert_eq!(total(&result), 1_000);
-    assert_eq!(result.oversize_items, 0);
-    let (last, full) = result.parts.split_last().unwrap();
+    let (last, full) = result.split_last().unwrap();
     assert!(full.iter().all(|part| part.bytes.len() > max - 2_048));
     assert!(last.items > 0);
 }
@@ -183,26 +173,34 @@ fn only_the_item_that_cannot_fit_is_left_out() {
     let mut request = realistic::traces(&mut Rng(23), 9);
     let span = &mut request.resource_spans[0].scope_spans[0].spans[4];
     span.name = "x".repeat(10_000);
-    let bytes = Bytes::from(request.encode_to_vec());
-    let result = split(Signal::Traces, &bytes, 5_000);
-    assert_eq!(result.oversize_items, 1);
-    assert_eq!(total(&result), 9);
-    let kept: u32 = result.parts.iter().map(|part| part.items).sum();
-    assert_eq!(kept, 8);
+    assert_eq!(total(&split(Signal::Traces, &request.encode_to_vec(), 5_000)), 8);
 }
 
 #[test]
 fn what_surrounds_small_items_does_not_multiply_the_request() {
     let mut request = realistic::traces(&mut Rng(24), 200);
-    for percent in [20, 45, 60, 95] {
+    for (percent, all) in [(20, true), (45, true), (60, true), (95, false)] {
         request.resource_spans[0].schema_url = "x".repeat(1_000 * percent);
-        let bytes = Bytes::from(request.encode_to_vec());
+        let bytes = request.encode_to_vec();
         let result = split(Signal::Traces, &bytes, 100_000);
-        let sum: usize = result.parts.iter().map(|part| part.bytes.len()).sum();
+        let sum: usize = result.iter().map(|part| part.bytes.len()).sum();
         assert!(sum <= 3 * bytes.len(), "{percent}: {sum} of {}", bytes.len());
-        assert_eq!(total(&result), 200);
-        assert_eq!(result.oversize_items == 200, percent > 50);
+        assert_eq!(total(&result) == 200, all, "{percent}: {}", total(&result));
     }
+}
+
+#[test]
+fn profiles_that_fit_with_their_dictionary_are_all_sent() {
+    let string_table = vec!["x".repeat(190_000)];
+    let profile = Profile { original_payload: vec![1; 4_000], ..Profile::default() };
+    let scope = ScopeProfiles { profiles: vec![profile; 40], ..ScopeProfiles::default() };
+    let resource = ResourceProfiles { scope_profiles: vec![scope], ..ResourceProfiles::default() };
+    let request = ExportProfilesServiceRequest {
+        resource_profiles: vec![resource],
+        dictionary: Some(ProfilesDictionary { string_table, ..ProfilesDictionary::default() }),
+    };
+    let bytes = request.encode_to_vec();
+    assert_eq!(total(&split(Signal::Profiles, &bytes, bytes.len() - 10_000)), 40);
 }
 
 #[test]
@@ -217,12 +215,12 @@ fn a_metric_with_many_points_is_split_between_its_points() {
     let points: Vec<u8> = (0..500).flat_map(|_| frame(1, point.as_bytes())).collect();
     let sum = [points, b"\x10\x02\x18\x01".to_vec()].concat();
     let metric = [frame(7, &sum), frame(1, b"requests")].concat();
-    let bytes = Bytes::from(frame(1, &frame(2, &frame(2, &metric))));
+    let bytes = frame(1, &frame(2, &frame(2, &metric)));
     let result = split(Signal::Metrics, &bytes, 1_000);
     assert_eq!(total(&result), 500);
-    assert!(result.parts.len() >= 10);
+    assert!(result.len() >= 10);
     assert!(
-        items(Signal::Metrics, &result.parts[3].bytes)
+        items(Signal::Metrics, &result[3].bytes)
             .iter()
             .all(|item| { item.contains("\"requests\"") && item.contains("is_monotonic: true") })
     );

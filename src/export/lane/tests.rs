@@ -233,3 +233,17 @@ async fn what_is_refused_faster_than_it_can_be_kept_is_dropped_and_counted() {
     assert_eq!(journal.ledger().readers[0].dropped, [(DropReason::Permanent, 3)].into());
     assert!(journal.rejected().is_empty());
 }
+
+#[tokio::test]
+async fn what_cannot_be_made_into_a_request_says_nothing_of_a_destination_that_is_down() {
+    for unsent in [SendError::Encode("no".to_owned()), SendError::RequestTooLarge { bytes: 9 }] {
+        let directory = tempfile::tempdir().unwrap();
+        let (_journal, mut lane, _) = lane_with_a_record(directory.path()).await;
+        let batch = lane.schedule.take(Instant::now()).unwrap();
+        lane.finish(Ok((batch, Err(SendError::NoStatus))));
+        let probe = lane.schedule.take(Instant::now() + Duration::from_secs(60)).unwrap();
+        lane.finish(Ok((probe, Err(unsent))));
+        assert_eq!(lane.schedule.outage().map(|outage| outage.failures), Some(1));
+        assert_eq!(lane.schedule.in_flight(), 0);
+    }
+}
