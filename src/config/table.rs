@@ -297,18 +297,21 @@ const RECEIVE_SHARED: &[Opt] = &[
         "auth.bearer_token_file",
         Kind::Path,
         unset("everybody who can connect may send"),
-        "A file with the token that requests must carry as `authorization: Bearer …`; read again when \
-         it changes.",
+        "A file with the token that requests must carry as `authorization: Bearer …`; read again when it changes.",
     ),
     fixed(
         "invalid_utf8",
         Kind::Enum(&["repair", "reject"]),
         is("repair"),
-        "What happens to strings that are not UTF-8: each invalid byte becomes `?`, or the request is \
-         refused.",
+        "What happens to strings that are not UTF-8: each invalid byte becomes `?`, or the request is refused.",
     ),
     fixed("timeouts.header", TIMEOUT, is("10s"), "For request headers and the TLS handshake."),
-    fixed("timeouts.body", TIMEOUT, is("30s"), "For a body, beyond the time it takes at 1 KiB/s."),
+    fixed(
+        "timeouts.body",
+        TIMEOUT,
+        is("30s"),
+        "For a body, beyond the time it takes at 1 KiB/s; at 64 KiB/s past 4 MiB, while other large ones are refused.",
+    ),
     fixed(
         "timeouts.idle",
         TIMEOUT,
@@ -321,8 +324,7 @@ const RECEIVE_SHARED: &[Opt] = &[
         "keepalive.max_connection_age",
         ANY_TIME,
         is("0s"),
-        "A connection this old is told to go away, so that clients spread over replicas again; varied \
-         by 10 %. 0 is never.",
+        "A connection this old is told to go away, so that clients spread over replicas again; varied by 10 %. 0 is never.",
     ),
     fixed(
         "keepalive.max_connection_age_grace",
@@ -420,8 +422,7 @@ const EXPORT_ALL: &[Opt] = &[
         "headers_from_context",
         Kind::HeaderNames,
         is("[]"),
-        "Headers of incoming requests that are passed on. Requests with different values are never \
-         merged.",
+        "Headers of incoming requests that are passed on. Requests with different values are never merged.",
     ),
     live(
         "retry_on_failure.enabled",
@@ -578,8 +579,7 @@ const ADMIN: &[Opt] = &[
         "allowed_hosts",
         Kind::List(&Kind::Text),
         is("[]"),
-        "`Host` names that requests may carry besides `localhost`, IP addresses and the endpoint's \
-         own.",
+        "`Host` names that requests may carry besides `localhost`, IP addresses and the endpoint's own.",
     ),
     fixed(
         "connections_max",

@@ -46,6 +46,11 @@ impl<'a> Admission<'a> {
         Ok(())
     }
 
+    /// Whether other large requests are refused for this one.
+    pub(super) const fn is_large(&self) -> bool {
+        self.permit.is_some()
+    }
+
     /// Charges `more` bytes that are about to be held.
     pub(super) fn charge(&mut self, more: usize) -> Result<(), Refusal> {
         self.reservation.grow(more).map_err(|_| Refusal::Busy(Busy::InFlight))?;

@@ -23,6 +23,8 @@ use super::status::{Busy, Refusal};
 
 /// A body may take its timeout and, beyond that, what it needs at this rate; looked at after each timeout, or sooner.
 const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
+/// While others are refused for it: the largest one has them wait for minutes, not hours.
+const LARGE_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
 const GRPC_HEADER: usize = 5;
 /// A declared length is believed when so many times what came reaches it.
 const BELIEVED_RATIO: usize = 8;
@@ -67,7 +69,9 @@ where
             () = &mut timer => {
                 let came = assembly.len() - std::mem::replace(&mut seen, assembly.len());
                 // What came fast earns no long silence: until it ends, others miss what it holds.
-                let earned = Duration::from_millis(came as u64 * 1000 / BYTES_PER_SECOND_MIN);
+                let large = admission.is_large();
+                let rate = if large { LARGE_BYTES_PER_SECOND_MIN } else { BYTES_PER_SECOND_MIN };
+                let earned = Duration::from_millis(came as u64 * 1000 / rate);
                 if earned.is_zero() {
                     return Err(Refusal::Busy(Busy::BodyTimeout));
                 }
@@ -284,7 +288,7 @@ mod tests {
         framing: Framing,
         limit: usize,
     ) -> Result<Message, Refusal> {
-        let in_flight = InFlight::new(1 << 20);
+        let in_flight = InFlight::new(16 << 20);
         let large = Semaphore::new(1);
         let mut admission = Admission::new(&in_flight, limit, 1 << 20, &large);
         let message = read(body, framing, Duration::from_secs(30), &mut admission).await;
@@ -401,6 +405,20 @@ mod tests {
         let mut slow = frames(&[&kilobyte[..100]; 100]);
         slow.every = Duration::from_secs(1);
         assert_eq!(read_within(&mut slow, PLAIN, 1 << 20).await, busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_for_which_others_wait_has_to_come_faster() {
+        for (kilobytes, expected) in [(8, false), (128, true)] {
+            let frame = vec![0; kilobytes << 10];
+            let mut body = frames(&vec![&frame[..]; (8 << 20) / frame.len()]);
+            body.every = Duration::from_secs(1);
+            let began = tokio::time::Instant::now();
+            let read = read_within(&mut body, PLAIN, 8 << 20).await;
+            assert_eq!(read.is_ok(), expected, "{kilobytes} KiB/s");
+            // Small until 1 MiB is there, here after two minutes.
+            assert!(began.elapsed() < Duration::from_secs(200), "{:?}", began.elapsed());
+        }
     }
 
     #[tokio::test(start_paused = true)]
