@@ -11,6 +11,7 @@ mod grpc;
 mod http;
 pub mod reply;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,7 +232,11 @@ impl Client {
     pub async fn encode(&self, signal: Signal, chunks: Vec<Bytes>) -> Result<Encoded, SendError> {
         let chunks = match self.encoding {
             Encoding::Proto => chunks,
-            Encoding::Json => vec![to_json(signal, &chunks)?],
+            // Milliseconds, in which a worker's connections would wait.
+            Encoding::Json => {
+                let made = tokio::task::spawn_blocking(move || to_json(signal, &chunks)).await;
+                vec![made.unwrap_or_else(|ended| resume_unwind(ended.into_panic()))?]
+            }
         };
         let bytes = chunks.iter().map(Bytes::len).sum();
         if bytes > REQUEST_BYTES_MAX {
