@@ -38,6 +38,11 @@ impl Captured {
     /// All series, `name{key=value,..}` in the order of keys: the value, or of histograms the count.
     pub(crate) fn all(&self) -> BTreeMap<String, f64> {
         observe::refresh();
+        self.collected()
+    }
+
+    /// The same of what was seen last.
+    pub(crate) fn collected(&self) -> BTreeMap<String, f64> {
         self.exporter.reset();
         self.provider.force_flush().unwrap();
         let mut all = BTreeMap::new();

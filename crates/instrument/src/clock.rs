@@ -45,6 +45,13 @@ impl Started {
         Self(CLOCK.get().map_or(0, |clock| clock.counter.raw()))
     }
 
+    /// So much before.
+    #[cfg(test)]
+    pub(crate) fn sooner(self, by: Duration) -> Self {
+        let ticks = CLOCK.get().map_or(0.0, |clock| by.as_secs_f64() / clock.seconds_per_tick);
+        Self(self.0.saturating_sub(ticks as u64).max(1))
+    }
+
     /// How long ago it was.
     #[inline]
     pub(crate) fn elapsed(self) -> Option<Duration> {

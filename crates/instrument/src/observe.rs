@@ -6,8 +6,9 @@
 //! registered, each piece under `catch_unwind`; a callback only reads what the last walk saw. The thread lives while a
 //! meter is installed.
 //!
-//! Limits: queues are sampled every 100 ms; the rest is looked at every second, so what is exported is at most that old;
-//! [`WORK_MAX`] pieces of work, more are refused and counted.
+//! Limits: queues are sampled every 100 ms; the rest is looked at every second. Where a piece hangs, what is exported is at
+//! most [`SEEN_MAX`] old; from then on nothing is, and `sidelight.sdk.dropped` counts the collections without
+//! (`reason="observer_hangs"`). [`WORK_MAX`] pieces of work, more are refused and counted.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -19,29 +20,52 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
+use crate::clock::Started;
 use crate::names::{self, Kind, Metric};
 use crate::{limits, meter};
 
 const SAMPLE_PERIOD: Duration = Duration::from_millis(100);
 const SAMPLES_PER_WALK: u32 = 10;
 const WORK_MAX: usize = 4096;
+/// What was seen longer ago is not told: ten walks.
+const SEEN_MAX: Duration = Duration::from_secs(10);
 
 type Work = Box<dyn FnMut() -> bool + Send>;
 
 static WORK: Mutex<Vec<Work>> = Mutex::new(Vec::new());
 static OBSERVED: Mutex<Vec<Weak<dyn Observed>>> = Mutex::new(Vec::new());
-static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
-/// Held for the whole of a walk.
-static WALKING: Mutex<()> = Mutex::new(());
+/// What the last walk saw, and when it ended.
+static SEEN: Mutex<Option<(Started, Seen)>> = Mutex::new(None);
+static PROCESS: Mutex<Process> = Mutex::new(Process { id: 0, runs: false, walking: None });
 std::thread_local! {
     /// Whether this thread walks: what it runs must not wait for the end of the walk.
     static WALKS: Cell<bool> = const { Cell::new(false) };
 }
-/// Whether the thread runs.
-static RUNNING: Mutex<bool> = Mutex::new(false);
 static COLLECTIONS: AtomicU64 = AtomicU64::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
+static HANGS: AtomicU64 = AtomicU64::new(0);
+
+/// What walks in this process: one that was forked has none of its parent's threads, nor do they ever unlock there what they
+/// held.
+struct Process {
+    id: u32,
+    /// Whether the thread runs.
+    runs: bool,
+    /// Held for the whole of a walk.
+    walking: Option<Arc<Mutex<()>>>,
+}
+
+/// Changes what walks in this process.
+fn process<R>(then: impl FnOnce(&mut Process) -> R) -> R {
+    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = std::process::id();
+    if process.id != id {
+        *process = Process { id, runs: false, walking: None };
+        *SEEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+    then(&mut process)
+}
 
 /// What a handle keeps to be looked at.
 pub(crate) trait Observed: Send + Sync {
@@ -81,8 +105,8 @@ pub(crate) fn refuse() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Runs `work` every second while a meter is installed, until it returns `false` or panics. It may record into handles
-/// and take its time; it runs on a thread of its own.
+/// Runs `work` every second while a meter is installed, until it returns `false` or panics. It may record into handles. It
+/// shares its thread with everything else that is looked at: what waits for others goes on a thread of its own.
 ///
 /// ```
 /// sidelight::observe::every_second(|| {
@@ -115,13 +139,14 @@ pub fn refresh() {
 }
 
 fn refresh_alone() {
-    let _walking = WALKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let walking = process(|process| Arc::clone(process.walking.get_or_insert_default()));
+    let _walking = walking.lock().unwrap_or_else(PoisonError::into_inner);
     run_work();
     let mut seen = Seen::default();
     for observed in observed() {
         guarded(|| observed.observe(&mut seen));
     }
-    *SEEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    *SEEN.lock().unwrap_or_else(PoisonError::into_inner) = Some((Started::now(), seen));
 }
 
 /// Samples queues once, as the thread does every 100 ms.
@@ -211,6 +236,8 @@ fn count(metric: &Metric, generation: u64, to: &dyn AsyncInstrument<u64>) {
         to.observe(meter::dropped(), &[KeyValue::new("reason", "no_meter")]);
         let refused = REFUSED.load(Ordering::Relaxed);
         to.observe(refused, &[KeyValue::new("reason", "too_many_observed")]);
+        HANGS.fetch_add(u64::from(hangs()), Ordering::Relaxed);
+        to.observe(HANGS.load(Ordering::Relaxed), &[KeyValue::new("reason", "observer_hangs")]);
     } else if metric.name == names::SDK_OVERFLOWED.name {
         to.observe(limits::overflowed(), &[]);
     } else if metric.name == names::SDK_PANICS.name {
@@ -223,29 +250,42 @@ fn tell(metric: &Metric, generation: u64, mut to: impl FnMut(f64, &[KeyValue])) 
         return;
     }
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(seen) = seen.as_ref().and_then(|seen| seen.0.get(metric.name)) else { return };
+    let seen = seen.as_ref().filter(|(at, _)| !is_stale(*at));
+    let Some(seen) = seen.and_then(|(_, seen)| seen.0.get(metric.name)) else { return };
     seen.iter().for_each(|(attributes, value)| to(*value, attributes));
 }
 
+/// Whether what was seen then is no longer the present: what is looked at hangs, and figures that stand still would look well.
+fn is_stale(at: Started) -> bool {
+    at.elapsed().is_some_and(|since| since > SEEN_MAX)
+}
+
+fn hangs() -> bool {
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.as_ref().is_some_and(|(at, _)| is_stale(*at))
+}
+
 fn run_thread() {
-    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*running {
-        let thread = std::thread::Builder::new().name("sidelight-observe".to_owned());
-        // Without a thread nothing is looked at but when telemetry is flushed.
-        *running = thread.spawn(walk).is_ok();
-    }
+    process(|process| {
+        if !process.runs {
+            let thread = std::thread::Builder::new().name("sidelight-observe".to_owned());
+            // Without a thread nothing is looked at but when telemetry is flushed.
+            process.runs = thread.spawn(walk).is_ok();
+        }
+    });
 }
 
 fn walk() {
     let mut samples = 0_u32;
     loop {
         std::thread::park_timeout(SAMPLE_PERIOD);
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        if !meter::is_installed() {
-            *running = false;
+        let goes_on = process(|process| {
+            process.runs = meter::is_installed();
+            process.runs
+        });
+        if !goes_on {
             return;
         }
-        drop(running);
         sample();
         samples = samples.wrapping_add(1);
         if samples.is_multiple_of(SAMPLES_PER_WALK) {
@@ -285,6 +325,35 @@ mod tests {
         refresh();
         assert!(RUNS.load(Ordering::Relaxed) >= 2, "what another piece of work did ended it");
         assert!(captured.value("sidelight.sdk.callback.panics{}") > before);
+    }
+
+    #[test]
+    fn what_an_observer_that_hangs_left_is_not_told_as_the_present() {
+        static LEFT: crate::Cache = crate::Cache::new("observe.left");
+        let captured = capture();
+        let cache = Arc::new(7_usize);
+        LEFT.observe(&cache, |entries| (*entries, 20_usize));
+        let series = "sidelight.cache.entry.count{cache.name=observe.left}";
+        assert_eq!(captured.value(series), 7.0);
+        let before = captured.value("sidelight.sdk.dropped{reason=observer_hangs}");
+        let (begin, begun) = std::sync::mpsc::sync_channel(1);
+        let (end, ended) = std::sync::mpsc::sync_channel::<()>(0);
+        every_second(move || {
+            _ = begin.send(());
+            _ = ended.recv();
+            false
+        });
+        let hangs = std::thread::spawn(refresh);
+        begun.recv().unwrap();
+        if let Some((at, _)) = &mut *SEEN.lock().unwrap() {
+            *at = at.sooner(SEEN_MAX + Duration::from_secs(1));
+        }
+        let all = captured.collected();
+        assert_eq!(all.get(series), None);
+        assert!(all["sidelight.sdk.dropped{reason=observer_hangs}"] > before);
+        drop(end);
+        hangs.join().unwrap();
+        assert_eq!(captured.value(series), 7.0);
     }
 
     #[test]

@@ -128,6 +128,30 @@ pub(crate) const ENDINGS: &[Ending] = &[
         ends: Ends::Code(0),
     },
     Ending {
+        name: "forked_and_started_anew_in_the_child",
+        run: || {
+            let telemetry = start();
+            record();
+            match fork::fork().unwrap() {
+                Fork::Child => {
+                    drop(telemetry);
+                    let anew = described().without_subscriber().start().unwrap();
+                    // A thread names itself once it runs.
+                    let observed = (0..500).any(|_| {
+                        std::thread::park_timeout(Duration::from_millis(10));
+                        threads().iter().any(|name| name == "sidelight-obser")
+                    });
+                    assert!(observed, "nothing is looked at in the child");
+                    anew.shutdown().unwrap();
+                    exit(0);
+                }
+                Fork::Parent(child) => assert_eq!(fork::waitpid(child).unwrap(), 0),
+            }
+            telemetry.shutdown().unwrap();
+        },
+        ends: Ends::Code(0),
+    },
+    Ending {
         name: "panic_on_main",
         run: || {
             let _telemetry = start();
@@ -207,6 +231,13 @@ pub(crate) const ENDINGS: &[Ending] = &[
         ends: Ends::Code(0),
     },
 ];
+
+/// The names of the process's threads, of which 15 characters are kept.
+fn threads() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+    names.map(|name| name.unwrap_or_default().trim().to_owned()).collect()
+}
 
 /// The endpoint and all else comes from the environment, as in production.
 fn start() -> Telemetry {
