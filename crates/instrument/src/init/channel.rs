@@ -15,14 +15,12 @@ use tower_service::Service;
 use super::endpoint::Endpoint;
 use super::env::TlsFiles;
 use super::error::StartError;
-use super::signal::Signal;
 
 /// A connection that is not there after this long is tried anew.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A channel to `endpoint`; must be called in the runtime that will drive it.
 pub(crate) fn connect(
-    signal: Signal,
     endpoint: &Endpoint,
     tls: &TlsFiles,
     timeout: Duration,
@@ -39,15 +37,14 @@ pub(crate) fn connect(
             let refuse = |reason: String| StartError::Endpoint { endpoint: uri.clone(), reason };
             let peer = Peer::from_shared(uri.clone()).map_err(|error| refuse(error.to_string()))?;
             let peer = peer.timeout(timeout).connect_timeout(CONNECT_TIMEOUT);
-            let peer =
-                if uri.starts_with("https:") { encrypted(signal, peer, tls, uri)? } else { peer };
+            let peer = if uri.starts_with("https:") { encrypted(peer, tls, uri)? } else { peer };
             Ok(peer.connect_lazy())
         }
     }
 }
 
 #[cfg(not(feature = "tls"))]
-fn encrypted(_signal: Signal, _peer: Peer, _tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> {
+fn encrypted(_peer: Peer, _tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> {
     Err(without_tls(uri))
 }
 
@@ -60,20 +57,16 @@ pub(crate) fn without_tls(uri: &str) -> StartError {
 }
 
 #[cfg(feature = "tls")]
-fn encrypted(signal: Signal, peer: Peer, tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> {
+fn encrypted(peer: Peer, tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> {
     use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-    let read = |path: &str, what| super::tls::Named { signal, what, path }.read();
     let mut config = ClientTlsConfig::new();
     config = match &tls.authority {
-        Some(path) => config.ca_certificate(Certificate::from_pem(read(path, "CERTIFICATE")?)),
+        Some(file) => config.ca_certificate(Certificate::from_pem(file.read()?)),
         None => config.with_enabled_roots(),
     };
-    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
-        config = config.identity(Identity::from_pem(
-            read(certificate, "CLIENT_CERTIFICATE")?,
-            read(key, "CLIENT_KEY")?,
-        ));
+    if let Some((certificate, key)) = &tls.client {
+        config = config.identity(Identity::from_pem(certificate.read()?, key.read()?));
     }
     peer.tls_config(config).map_err(|error| StartError::Endpoint {
         endpoint: uri.to_owned(),

@@ -40,12 +40,19 @@ pub(crate) enum Propagator {
     Baggage,
 }
 
+/// A file, and the variable that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) variable: String,
+    pub(crate) path: String,
+}
+
 /// PEM files for TLS; the paths as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
-    pub(crate) authority: Option<String>,
-    pub(crate) certificate: Option<String>,
-    pub(crate) key: Option<String>,
+    pub(crate) authority: Option<Named>,
+    /// The client's certificate and its key.
+    pub(crate) client: Option<(Named, Named)>,
 }
 
 /// Everything that was asked for.
@@ -140,11 +147,7 @@ impl Environment {
                     .switch(&format!("OTEL_EXPORTER_OTLP_{}_INSECURE", signal.in_variables()));
                 own.or_else(|| reader.switch("OTEL_EXPORTER_OTLP_INSECURE"))
             }),
-            tls: PerSignal::new(|signal| TlsFiles {
-                authority: reader.of_signal(signal, "CERTIFICATE").map(|(_, path)| path),
-                certificate: reader.of_signal(signal, "CLIENT_CERTIFICATE").map(|(_, path)| path),
-                key: reader.of_signal(signal, "CLIENT_KEY").map(|(_, path)| path),
-            }),
+            tls: PerSignal::new(|signal| reader.tls(signal)),
             timeout: PerSignal::new(|signal| {
                 let own =
                     reader.period(&format!("OTEL_EXPORTER_OTLP_{}_TIMEOUT", signal.in_variables()));
@@ -195,6 +198,24 @@ impl Reader<'_> {
             format!("OTEL_EXPORTER_OTLP_{what}"),
         ];
         names.into_iter().find_map(|name| self.text(&name).map(|value| (name, value)))
+    }
+
+    fn tls(&mut self, signal: Signal) -> TlsFiles {
+        let named =
+            |what| self.of_signal(signal, what).map(|(variable, path)| Named { variable, path });
+        let authority = named("CERTIFICATE");
+        let client = match (named("CLIENT_CERTIFICATE"), named("CLIENT_KEY")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(half), None) | (None, Some(half)) => {
+                let variable = half.variable;
+                self.warn(format!(
+                    "{variable} is left out: a client's certificate and its key come together"
+                ));
+                None
+            }
+        };
+        TlsFiles { authority, client }
     }
 
     fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
@@ -347,6 +368,8 @@ mod tests {
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1.5"),
             ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "best"),
             ("OTEL_CONFIG_FILE", "otel.yaml"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.pem"),
+            ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "key.pem"),
         ];
         for (name, value) in cases {
             let mut environment = Environment::of(&[(name, value)]);
@@ -378,8 +401,13 @@ mod tests {
             environment.protocol.logs,
             Err(("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL".to_owned(), "http/json".to_owned()))
         );
-        assert_eq!(environment.tls.traces.authority.as_deref(), Some("ca.pem"));
-        assert_eq!(environment.tls.metrics.authority.as_deref(), Some("other.pem"));
+        let named = |variable: &str, path: &str| {
+            Some(Named { variable: variable.to_owned(), path: path.to_owned() })
+        };
+        let tls = &environment.tls;
+        assert_eq!(tls.traces.authority, named("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"));
+        let other = named("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "other.pem");
+        assert_eq!(tls.metrics.authority, other);
         assert_eq!(environment.timeout.traces, Duration::from_secs(2));
         assert_eq!(environment.timeout.logs, Duration::from_millis(500));
     }

@@ -87,7 +87,7 @@ impl Wanted<'_> {
 
     fn channel(&self, timeout: Duration) -> Result<tonic::transport::Channel, StartError> {
         let _in_runtime = self.runtime.enter();
-        connect(self.signal, self.endpoint, self.environment.tls.get(self.signal), timeout)
+        connect(self.endpoint, self.environment.tls.get(self.signal), timeout)
     }
 
     /// By a client that runs on the I/O thread.

@@ -19,29 +19,17 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::Uri;
 use tower_service::Service;
 
-use super::env::TlsFiles;
+use super::env::{Named, TlsFiles};
 use super::error::StartError;
 use super::signal::Signal;
 
-/// A file that a variable of the environment names.
-pub(crate) struct Named<'a> {
-    pub(crate) signal: Signal,
-    /// The end of the variable's name.
-    pub(crate) what: &'static str,
-    pub(crate) path: &'a str,
-}
-
-impl Named<'_> {
+impl Named {
     pub(crate) fn read(&self) -> Result<Vec<u8>, StartError> {
-        std::fs::read(self.path).map_err(|source| self.refuse(source))
+        std::fs::read(&self.path).map_err(|source| self.refuse(source))
     }
 
     fn refuse(&self, source: io::Error) -> StartError {
-        StartError::Tls {
-            variable: format!("OTEL_EXPORTER_OTLP_{}_{}", self.signal.in_variables(), self.what),
-            path: self.path.to_owned(),
-            source,
-        }
+        StartError::Tls { variable: self.variable.clone(), path: self.path.clone(), source }
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, StartError> {
@@ -72,32 +60,29 @@ impl fmt::Debug for Https {
 impl Https {
     /// With the roots of the system, or those that `files` have.
     pub(crate) fn new(signal: Signal, files: &TlsFiles) -> Result<Self, StartError> {
-        let named = |what, path| Named { signal, what, path };
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(signal, &error))?
-            .with_root_certificates(roots(signal, files)?);
-        let mut config = match (&files.certificate, &files.key) {
-            (Some(certificate), Some(key)) => {
-                let chain = named("CLIENT_CERTIFICATE", certificate).certificates()?;
-                let key = named("CLIENT_KEY", key);
+            .with_root_certificates(roots(files)?);
+        let mut config = match &files.client {
+            Some((certificate, key)) => {
+                let chain = certificate.certificates()?;
                 let private = PrivateKeyDer::from_pem_slice(&key.read()?)
                     .map_err(|error| key.refuse(invalid(error)))?;
                 config
                     .with_client_auth_cert(chain, private)
                     .map_err(|error| key.refuse(invalid(error)))?
             }
-            _ => config.with_no_client_auth(),
+            None => config.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }
 }
 
-fn roots(signal: Signal, files: &TlsFiles) -> Result<RootCertStore, StartError> {
+fn roots(files: &TlsFiles) -> Result<RootCertStore, StartError> {
     let mut roots = RootCertStore::empty();
-    if let Some(path) = &files.authority {
-        let named = Named { signal, what: "CERTIFICATE", path };
+    if let Some(named) = &files.authority {
         for certificate in named.certificates()? {
             roots.add(certificate).map_err(|error| named.refuse(invalid(error)))?;
         }
