@@ -36,11 +36,23 @@ pub struct Counts {
 }
 
 /// The counts of one instance.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
+    /// The process whose threads export.
+    process: u32,
     signals: PerSignal<SignalLedger>,
     /// Where what is dropped is told of as a metric.
     dropped: OnceLock<Counter<u64>>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            process: std::process::id(),
+            signals: PerSignal::default(),
+            dropped: OnceLock::new(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +127,14 @@ impl Ledger {
                 Signal::Logs => "OTEL_BLRP_MAX_QUEUE_SIZE",
                 Signal::Traces | Signal::Metrics => "OTEL_BSP_MAX_QUEUE_SIZE",
             };
+            if std::process::id() != self.process {
+                tracing::warn!(
+                    target: "sidelight",
+                    "{signal} are dropped: this process was forked after telemetry was started, and has none of its threads; \
+                     start it after the fork"
+                );
+                return;
+            }
             tracing::warn!(
                 target: "sidelight",
                 "the queue of {signal} is full: {dropped} dropped so far; {variable} makes it longer"
@@ -159,6 +179,32 @@ mod tests {
         assert!(!of.line_is_due(start + Duration::from_secs(299)));
         assert!(of.line_is_due(start + Duration::from_secs(300)));
         assert!(!of.line_is_due(start + Duration::from_secs(301)));
+    }
+
+    #[test]
+    fn a_child_that_has_no_thread_to_export_is_not_told_to_make_its_queue_longer() {
+        #[derive(Clone, Default)]
+        struct Lines(std::sync::Arc<Mutex<String>>);
+        impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
+            fn on_event(
+                &self,
+                event: &tracing::Event<'_>,
+                _: tracing_subscriber::layer::Context<'_, S>,
+            ) {
+                event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                    self.0.lock().unwrap().push_str(&format!("{value:?}"));
+                });
+            }
+        }
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::Layer::with_subscriber(
+            lines.clone(),
+            tracing_subscriber::registry(),
+        );
+        let forked = Ledger { process: std::process::id() + 1, ..Ledger::default() };
+        tracing::subscriber::with_default(subscriber, || forked.queue_full(Signal::Traces));
+        let line = lines.0.lock().unwrap();
+        assert!(line.contains("start it after the fork") && !line.contains("MAX_QUEUE"), "{line}");
     }
 
     #[test]
