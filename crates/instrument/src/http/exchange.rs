@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use opentelemetry::Context;
 use tracing::Span;
 
@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     /// The route of HTTP, should what looks like a gRPC call turn out to be none.
     route: Name,
     pub(crate) current: Current,
+    /// The request's id, as the answer of a server has it.
+    pub(crate) id: Option<HeaderValue>,
     pub(crate) span: Span,
     /// The caller's trace, where there is no span that continues it.
     pub(crate) caller: Option<Context>,
@@ -77,6 +79,7 @@ impl Exchange {
             unnamed: (known == Some(None)).then(|| called.into()),
             route: asked.route,
             current: Current::default(),
+            id: None,
             span: Span::none(),
             caller: None,
             under_way: active::begin(key),
@@ -108,7 +111,7 @@ impl Exchange {
 
     /// Runs `then` as part of this exchange: in its span, with its request and route.
     pub(crate) fn enter<R>(&mut self, then: impl FnOnce() -> R) -> R {
-        let _current = self.current.enter();
+        let _current = self.current.enter_here();
         let _span = self.span.enter();
         let _caller = self.caller.clone().map(Context::attach);
         let inside = std::mem::replace(&mut self.inside, true);

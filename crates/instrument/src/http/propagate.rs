@@ -48,18 +48,18 @@ pub(crate) fn inject(trace: &Context, current: &Current, headers: &mut HeaderMap
         propagator.inject_context(trace, &mut HeadersMut(headers));
     });
     if let Some(id) = current.request_id.filter(|_| !headers.contains_key(REQUEST_ID)) {
-        put_request_id(&id, headers);
+        headers.insert(REQUEST_ID, header(&id));
     }
 }
 
-/// The id that a caller gave its request, if it can be one.
-pub(crate) fn request_id(headers: &HeaderMap) -> Option<RequestId> {
-    RequestId::new(headers.get(REQUEST_ID)?.to_str().ok()?)
+/// The id that a caller gave its request, if it can be one, and as it stands there.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<(RequestId, HeaderValue)> {
+    let told = headers.get(REQUEST_ID)?;
+    Some((RequestId::new(told.to_str().ok()?)?, told.clone()))
 }
 
-/// Writes the id, in place of any other.
-pub(crate) fn put_request_id(id: &RequestId, headers: &mut HeaderMap) {
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        headers.insert(REQUEST_ID, value);
-    }
+/// An id as it stands in headers.
+pub(crate) fn header(id: &RequestId) -> HeaderValue {
+    // Visible ASCII is never refused.
+    HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""))
 }

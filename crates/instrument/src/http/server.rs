@@ -12,9 +12,10 @@ use super::Route;
 use super::answer::ResponseFuture;
 use super::body::ResponseBody;
 use super::exchange::{Asked, Exchange};
+use super::propagate::{self, REQUEST_ID};
 use super::series::Kind;
+use super::spans;
 use super::words::{Scheme, Version};
-use super::{propagate, spans};
 use crate::current::{Current, RequestId};
 use crate::interned::{Name, Names};
 
@@ -73,17 +74,22 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> ResponseFuture<S::Future> {
-        let mut exchange = begin(&request, self.trusted);
-        if let Some(id) = exchange.current.request_id {
-            request.extensions_mut().insert(id);
-            propagate::put_request_id(&id, request.headers_mut());
-        }
+        let told = propagate::request_id(request.headers()).filter(|_| self.trusted);
+        let (id, header) = told.unwrap_or_else(|| {
+            let id = RequestId::generate();
+            let header = propagate::header(&id);
+            request.headers_mut().insert(REQUEST_ID, header.clone());
+            (id, header)
+        });
+        request.extensions_mut().insert(id);
+        let mut exchange = begin(&request, id, self.trusted);
+        exchange.id = Some(header);
         let future = exchange.enter(|| self.inner.call(request));
         ResponseFuture::new(future, exchange, note)
     }
 }
 
-fn begin<A>(request: &Request<A>, trusted: bool) -> Exchange {
+fn begin<A>(request: &Request<A>, id: RequestId, trusted: bool) -> Exchange {
     let asked = Asked {
         method: request.method(),
         path: request.uri().path(),
@@ -94,12 +100,8 @@ fn begin<A>(request: &Request<A>, trusted: bool) -> Exchange {
         peer: Name::NONE,
     };
     let mut exchange = Exchange::start(Kind::HttpServer, &asked);
-    let told = propagate::request_id(request.headers()).filter(|_| trusted);
-    exchange.current = Current {
-        request_id: Some(told.unwrap_or_else(RequestId::generate)),
-        route: exchange.key.route.text(),
-        resends: 0,
-    };
+    exchange.current =
+        Current { request_id: Some(id), route: exchange.key.route.text(), resends: 0 };
     spans::begin_server(&mut exchange, &asked, trusted);
     exchange
 }
@@ -120,7 +122,7 @@ fn note(exchange: &mut Exchange, head: &mut Parts) {
     if let Some(Route(route)) = head.extensions.get() {
         exchange.routed(ROUTES.intern(route));
     }
-    if let Some(id) = &exchange.current.request_id {
-        propagate::put_request_id(id, &mut head.headers);
+    if let Some(id) = exchange.id.take() {
+        head.headers.insert(REQUEST_ID, id);
     }
 }
