@@ -3,11 +3,12 @@
 use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use sidelight::current::{Current, RequestId};
 use sidelight::layer::Span;
 use sidelight::testing::{Capture, MetricMatch, capture};
-use sidelight::{Cache, CacheKind};
+use sidelight::{Cache, CacheKind, Operation, Outcome};
 
 static USERS: Cache = Cache::new("captured.users").kind(CacheKind::Application);
 
@@ -31,6 +32,16 @@ fn a_capture_sees_what_handles_record_and_the_next_begins_anew() {
     of_users(&second, "hit").assert_eq(0);
     USERS.get(|| Some(1));
     of_users(&second, "hit").assert_eq(1);
+}
+
+#[test]
+fn a_second_capture_of_a_thread_says_that_it_would_wait_for_itself() {
+    let first = capture();
+    let second = std::panic::catch_unwind(|| drop(capture()));
+    let said = *second.unwrap_err().downcast::<&str>().unwrap();
+    assert!(said.contains("this thread captures already"), "{said}");
+    drop(first);
+    drop(capture());
 }
 
 #[test]
@@ -87,6 +98,18 @@ fn the_span_of_what_panicked_or_was_cancelled_has_failed() {
     captured.span("ends.direct").attr("id", "1").has_error("panic");
     captured.span("ends.direct").attr("error.type", "cancelled").assert_count(1);
     captured.span("ends.direct").assert_count(3);
+}
+
+#[test]
+fn a_span_of_many_slow_operations_is_marked_once() {
+    static SLOW: Operation = Operation::new("slow").threshold(Duration::ZERO);
+    let captured = capture();
+    tracing::info_span!("job").in_scope(|| {
+        (0..200).for_each(|_| SLOW.record(Outcome::Ok, Duration::from_secs(1)));
+    });
+    let job = captured.span("job").attr("sidelight.slow", "true");
+    let marks = job.spans()[0].attributes.iter().filter(|of| of.key.as_str() == "sidelight.slow");
+    assert_eq!(marks.count(), 1);
 }
 
 #[test]

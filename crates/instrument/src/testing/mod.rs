@@ -20,6 +20,7 @@ mod metrics;
 mod sinks;
 mod spans;
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,9 +37,19 @@ use crate::{layer, meter, names, observe};
 
 static TURN: Mutex<()> = Mutex::new(());
 
+std::thread_local! {
+    static CAPTURES: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Captures everything that handles and `tracing` record from here on, until it is dropped. Waits until other captures of
 /// the process have ended.
+///
+/// # Panics
+///
+/// Where the thread has a capture that has not ended, as within `#[sidelight::test]`: it would wait for itself.
 pub fn capture() -> Capture {
+    let captures = CAPTURES.get();
+    assert!(!captures, "this thread captures already: drop that capture first, or use it");
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let sinks = sinks::begin();
     let reader = PeriodicReader::builder(MetricSink(Arc::clone(&sinks)))
@@ -48,6 +59,7 @@ pub fn capture() -> Capture {
     let installed = meter::install(meters.meter(names::SCOPE));
     let direct = layer::install(sinks::tracer());
     let scoped = sinks::subscribe();
+    CAPTURES.set(true);
     Capture {
         sinks,
         meters,
@@ -124,6 +136,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
+        CAPTURES.set(false);
         sinks::end();
         _ = self.meters.shutdown();
     }
