@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use sidelight::init::{Deliver, Delivering, Signal};
 use sidelight::logs::LogFormat;
@@ -17,12 +19,16 @@ use sidelight::{
 };
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
+struct Kept(Requests, Requests);
+
+type Requests = Arc<Mutex<Vec<Vec<u8>>>>;
 
 impl Deliver for Kept {
     fn deliver(&self, signal: Signal, request: Vec<u8>) -> Delivering {
-        if signal == Signal::Logs {
-            self.0.lock().unwrap().push(request);
+        match signal {
+            Signal::Logs => self.0.lock().unwrap().push(request),
+            Signal::Traces => self.1.lock().unwrap().push(request),
+            Signal::Metrics => {}
         }
         Box::pin(async { Ok(()) })
     }
@@ -36,6 +42,15 @@ impl Kept {
         let scopes =
             requests.flat_map(|request| request.resource_logs).flat_map(|of| of.scope_logs);
         scopes.flat_map(|scope| scope.log_records).collect()
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let requests = self.1.lock().unwrap();
+        let requests =
+            requests.iter().map(|bytes| ExportTraceServiceRequest::decode(&bytes[..]).unwrap());
+        let scopes =
+            requests.flat_map(|request| request.resource_spans).flat_map(|of| of.scope_spans);
+        scopes.flat_map(|scope| scope.spans).collect()
     }
 }
 
@@ -81,6 +96,11 @@ fn each_family_tells_of_its_measurements_one_by_one_within_their_trace() {
     });
     telemetry.shutdown().unwrap();
     let records = kept.records();
+    let spans = kept.spans();
+    let span = spans.iter().find(|span| span.name == "request").unwrap();
+    let events: Vec<_> = span.events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(events, ["no mail"], "what is no error leaves once, as a log record");
+    assert_eq!(span.status.as_ref().map(|status| status.code), Some(2));
     let refused = records.iter().find(|record| record.event_name == "refused").unwrap();
     let whole = "the bank is unreachable: timed out";
     assert_eq!(attribute(refused, "error").as_deref(), Some(whole), "with all that caused it");

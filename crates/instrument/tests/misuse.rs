@@ -187,12 +187,13 @@ fn a_queue_that_is_full_drops_and_counts() {
             Box::pin(pending())
         }
     }
-    let telemetry = local().deliver(Stuck).start().unwrap();
+    let telemetry =
+        local().deliver(Stuck).shutdown_timeout(Duration::from_millis(300)).start().unwrap();
     record(&telemetry, 10_000);
     let counts = telemetry.counts(Signal::Traces);
     // What waits, and at most one batch on its way.
     assert!((10_000 - 2048 - 512..=10_000 - 2048).contains(&counts.queue_full), "{counts:?}");
-    let ended = telemetry.shutdown_within(Duration::from_millis(300));
+    let ended = telemetry.shutdown();
     assert!(matches!(ended, Err(FlushError::Timeout(_))), "{ended:?}");
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn install(shared: &Arc<Shared>) -> io::Result<()> {
     std::thread::Builder::new().name("sidelight-signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             if let Some(shared) = shared.upgrade() {
-                _ = shared.shutdown(shared.shutdown_timeout());
+                _ = shared.shutdown();
             }
             _ = emulate_default_handler(signal);
         }

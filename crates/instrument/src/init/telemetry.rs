@@ -13,8 +13,9 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::error::FlushError;
@@ -149,6 +150,8 @@ impl Telemetry {
     }
 
     /// The layer for an application's own subscriber: spans, and log records over OTLP. What it writes itself stays its own.
+    /// An event within a span is a log record of that span; one of level ERROR is an event of the span, too, and makes the span
+    /// failed.
     ///
     /// ```no_run
     /// use tracing_subscriber::prelude::*;
@@ -163,6 +166,8 @@ impl Telemetry {
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         let spans = trimmed::<S>(&self.shared.providers.tracer, self.context_activation);
+        // As a span event as well each line would be written, sent and kept twice.
+        let spans = spans.with_filter(filter_fn(|of| of.is_span() || *of.level() == Level::ERROR));
         let logger = self.shared.providers.logger.logger(names::SCOPE);
         spans.and_then(OtlpLogs::new(logger, self.shared.log_value_length))
     }
@@ -212,16 +217,7 @@ impl Telemetry {
     ///
     /// As [`flush`](Self::flush).
     pub fn shutdown(self) -> Result<(), FlushError> {
-        self.shared.shutdown(self.shared.shutdown_timeout)
-    }
-
-    /// Ends telemetry within another bound than the one it was started with.
-    ///
-    /// # Errors
-    ///
-    /// As [`flush`](Self::flush).
-    pub fn shutdown_within(self, bound: Duration) -> Result<(), FlushError> {
-        self.shared.shutdown(bound)
+        self.shared.shutdown()
     }
 
     /// Delivers what was recorded when SIGTERM or SIGINT comes, then lets the signal do what it does by default: end the
@@ -273,7 +269,7 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Err(error) = self.shared.shutdown(self.shared.shutdown_timeout) {
+        if let Err(error) = self.shared.shutdown() {
             subscriber::warn(&error.to_string());
         }
         if self.shared.forked() {
@@ -317,7 +313,7 @@ impl Shared {
     }
 
     /// Once; the second time there is nothing to do.
-    pub(crate) fn shutdown(&self, bound: Duration) -> Result<(), FlushError> {
+    pub(crate) fn shutdown(&self) -> Result<(), FlushError> {
         if self.forked() {
             return Err(FlushError::Forked);
         }
@@ -326,6 +322,7 @@ impl Shared {
         if self.ended.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        let bound = self.shutdown_timeout;
         let result = self.providers.all(Wish::Shutdown, bound);
         // After the last collection, which asks the observers once more.
         drop(self.installed.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -349,10 +346,6 @@ impl Shared {
         if thread.is_ok() {
             _ = ended.recv_timeout(wait);
         }
-    }
-
-    pub(crate) fn shutdown_timeout(&self) -> Duration {
-        self.shutdown_timeout
     }
 }
 
@@ -382,7 +375,7 @@ mod tests {
         let shared = Arc::clone(&telemetry.shared);
         let first = std::thread::spawn(move || telemetry.shutdown());
         begun.recv().unwrap();
-        shared.shutdown(shared.shutdown_timeout()).unwrap();
+        shared.shutdown().unwrap();
         assert!(delivered.load(Ordering::Acquire));
         first.join().unwrap().unwrap();
     }
