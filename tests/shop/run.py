@@ -36,7 +36,7 @@ LOAD_SECONDS = 8
 LINES_MAX = 60
 INSTRUMENTED = re.compile(
     r"sidelight::|\bllm::|\b(call|lookup|evictions|attempts|followed|opened|used|idle|sized|_waiting|_request)\b[.:;( ]"
-    r"|\b(ARTICLES|MAILS|EXPRESS|SOLD|DATABASE|RESERVE|Intent|current)\b"
+    r"|\b(ARTICLES|MAILS|EXPRESS|SOLD|DATABASE|RESERVE|current)\b"
 )
 
 # Of a view: what it shows, and which columns have a value.

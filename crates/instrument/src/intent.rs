@@ -10,36 +10,25 @@ static DETECTIONS: Counter<2> =
 const HIGH: f64 = 0.8;
 const MEDIUM: f64 = 0.5;
 
-/// What someone wants, as a classifier sees it.
-#[derive(Debug)]
-pub struct Intent;
-
-impl Intent {
-    /// Counts an intent of a type, one of few, that was detected with a confidence of 0 to 1: high from 0.8 on, medium from
-    /// 0.5 on, else low.
-    ///
-    /// Metric: `sidelight.intent.detections` by `intent.type` and `confidence`. Cost: 40 ns, no allocation but for a type that is
-    /// new. Limit: 170 types, what is beyond is one series, `otel.metric.overflow="true"`.
-    ///
-    /// ```
-    /// sidelight::Intent::detected("refund", 0.83); // high
-    /// ```
-    #[inline]
-    pub fn detected(intent: &str, confidence: f64) {
-        let confidence = if confidence >= HIGH {
-            "high"
-        } else if confidence >= MEDIUM {
-            "medium"
-        } else {
-            "low"
-        };
-        DETECTIONS.add(1, [intent, confidence]);
-    }
-
-    /// Switches detections on (as they are at first) or off.
-    pub fn set_enabled(on: bool) {
-        DETECTIONS.set_enabled(on);
-    }
+/// Counts an intent of a type, one of few, that a classifier detected with a confidence of 0 to 1: high from 0.8 on, medium
+/// from 0.5 on, else low.
+///
+/// Metric: `sidelight.intent.detections` by `intent.type` and `confidence`. Cost: 40 ns, no allocation but for a type that is
+/// new. Limit: 170 types, what is beyond is one series, `otel.metric.overflow="true"`.
+///
+/// ```
+/// sidelight::intent("refund", 0.83); // high
+/// ```
+#[inline]
+pub fn intent(kind: &str, confidence: f64) {
+    let confidence = if confidence >= HIGH {
+        "high"
+    } else if confidence >= MEDIUM {
+        "medium"
+    } else {
+        "low"
+    };
+    DETECTIONS.add(1, [kind, confidence]);
 }
 
 #[cfg(test)]
@@ -51,7 +40,7 @@ mod tests {
     fn confidence_is_high_medium_or_low() {
         let captured = capture();
         for confidence in [1.0, 0.8, 0.79, 0.5, 0.49, -3.0, f64::NAN] {
-            Intent::detected("refund", confidence);
+            intent("refund", confidence);
         }
         let of = |confidence| {
             let series = format!("confidence={confidence},intent.type=refund");

@@ -52,8 +52,7 @@ macro_rules! labelled {
             }
 
             /// The instrument of a metric that [`names`] defines.
-            #[must_use]
-            pub const fn of(metric: &Metric) -> Self {
+            pub(crate) const fn of(metric: &Metric) -> Self {
                 Self { metric: *metric, labels: [], on: AtomicBool::new(true), cell: Cell::new() }
             }
 
@@ -193,17 +192,17 @@ labelled! {
     /// A sum that grows and shrinks.
     ///
     /// ```
-    /// use sidelight::UpDown;
+    /// use sidelight::UpDownCounter;
     ///
-    /// static SESSIONS: UpDown<0> = UpDown::new("sessions").unit("{session}");
+    /// static SESSIONS: UpDownCounter<0> = UpDownCounter::new("sessions").unit("{session}");
     ///
     /// SESSIONS.add(1, []);
     /// SESSIONS.add(-1, []);
     /// ```
-    UpDown, UpDownCounter, OtelUpDown<i64>, BoundUpDownCounter, up_down
+    UpDownCounter, UpDownCounter, OtelUpDown<i64>, BoundUpDownCounter, up_down
 }
 
-impl<const N: usize> UpDown<N> {
+impl<const N: usize> UpDownCounter<N> {
     /// Adds to the series of `values`, in the order of the labels. An empty value is no label.
     #[inline]
     pub fn add(&self, value: i64, values: [&str; N]) {

@@ -21,8 +21,8 @@
 //! are made.
 //!
 //! A handle is a `static` made by a `const fn`. What it records goes to the meter that [`init`](mod@init) installed;
-//! before that, and after it was shut down, records are dropped and counted. Nothing here blocks, panics, or allocates
-//! per measurement.
+//! before that, and after it was shut down, records are dropped and counted. No measurement blocks, panics, or
+//! allocates; a log line waits for standard output, and starting telemetry takes up to 200 ms to find out how fast the clock is.
 
 #[cfg(feature = "macros")]
 mod attributes;
@@ -101,8 +101,8 @@ pub use feature::{Feature, FeatureKind, FeatureUse, UsagePattern};
 pub use followed::Followed;
 #[cfg(feature = "otlp")]
 pub use init::{Telemetry, init};
-pub use intent::Intent;
-pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDown};
+pub use intent::intent;
+pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDownCounter};
 pub use meter::{enabled, set_enabled};
 pub use operation::{InFlight, Operation, Watched};
 pub use outcome::{ErrorKind, Outcome, error_kind};

@@ -94,12 +94,12 @@ pub(crate) fn series_max(name: &str) -> Option<usize> {
 pub const SECONDS: &[f64] =
     &[0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0];
 /// Those of HTTP in the semantic conventions, in seconds.
-pub const HTTP_SECONDS: &[f64] =
+pub(crate) const HTTP_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Those of databases in the semantic conventions, in seconds.
-pub const DB_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+pub(crate) const DB_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 /// Of lookups in memory and over a network, in seconds.
-pub const LOOKUP_SECONDS: &[f64] = &[
+pub(crate) const LOOKUP_SECONDS: &[f64] = &[
     0.000_000_1,
     0.000_000_5,
     0.000_001,
@@ -118,26 +118,27 @@ pub const LOOKUP_SECONDS: &[f64] = &[
     5.0,
 ];
 /// Of lives of connections, in seconds: 1 s to 12 h.
-pub const AGE_SECONDS: &[f64] =
+pub(crate) const AGE_SECONDS: &[f64] =
     &[1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 43200.0];
 /// Of numbers of entries in a queue.
-pub const DEPTHS: &[f64] = &[0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0];
+pub(crate) const DEPTHS: &[f64] =
+    &[0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0];
 /// Of numbers of retries.
-pub const RETRIES: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 10.0];
+pub(crate) const RETRIES: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 10.0];
 /// Of tokens, from the semantic conventions of generative AI.
-pub const TOKENS: &[f64] = &[
+pub(crate) const TOKENS: &[f64] = &[
     1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0,
     16777216.0, 67108864.0,
 ];
 /// Of calls to language models, in seconds, from the semantic conventions of generative AI.
-pub const GEN_AI_SECONDS: &[f64] =
+pub(crate) const GEN_AI_SECONDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 /// Of the sizes of bodies, in bytes.
 pub const BYTES: &[f64] =
     &[0.0, 128.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0];
 
 /// The attributes of calls to language models, from the semantic conventions of generative AI.
-pub const GEN_AI_CALL: &[&str] = &[
+pub(crate) const GEN_AI_CALL: &[&str] = &[
     "gen_ai.provider.name",
     "gen_ai.operation.name",
     "gen_ai.request.model",
@@ -152,7 +153,7 @@ macro_rules! metrics {
             ///
             #[doc = metrics!(@told $attributes)]
             #[doc = concat!("At most ", $max, " series.")]
-            pub static $name: Metric = Metric {
+            pub(crate) static $name: Metric = Metric {
                 name: $metric,
                 kind: Kind::$kind,
                 unit: $unit,

@@ -167,6 +167,9 @@ impl Retry {
     ///
     /// # Errors
     /// That of the last attempt.
+    ///
+    /// # Panics
+    /// Where it has to wait outside of a tokio runtime that has its timer enabled, as tokio's own `sleep` does.
     pub async fn run<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         backoff: &Backoff,

@@ -8,13 +8,13 @@ use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use sidelight::{
     Cache, CacheResult, CloseReason, Counter, Feature, FeatureKind, FloatCounter, Gauge, Histogram,
-    Intent, Operation, Outcome, Pool, Queue, Retry, UpDown, UsagePattern, meter, names,
+    Operation, Outcome, Pool, Queue, Retry, UpDownCounter, UsagePattern, meter, names,
 };
 
 static PLAIN: Counter<0> = Counter::new("plain");
 static ORDERS: Counter<2> = Counter::new("orders").labels(["kind", "region"]);
 static COST: FloatCounter<1> = FloatCounter::new("cost").labels(["carrier"]);
-static SESSIONS: UpDown<1> = UpDown::new("sessions").labels(["kind"]);
+static SESSIONS: UpDownCounter<1> = UpDownCounter::new("sessions").labels(["kind"]);
 static LEVEL: Gauge<1> = Gauge::new("level").labels(["tank"]);
 static RENDER: Histogram<1> = Histogram::new("render").labels(["page"]).buckets(&[0.1, 1.0]);
 static PLACE: Operation = Operation::new("place").active();
@@ -64,7 +64,7 @@ fn record_everything() {
 
     drop(SEARCH.used().by("ada").pattern(UsagePattern::Batch));
     SEARCH.used().fail();
-    Intent::detected("refund", 0.9);
+    sidelight::intent("refund", 0.9);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sidelight::{
-    Backoff, Cache, Counter, Feature, FeatureKind, Intent, Operation, Outcome, Pool, Queue, Retry,
+    Backoff, Cache, Counter, Feature, FeatureKind, Operation, Outcome, Pool, Queue, Retry,
 };
 use tracing::Level;
 use tracing::field::{Field, Visit};
@@ -56,7 +56,7 @@ fn without_a_start_every_handle_is_silent_but_for_one_line() {
             let once = Backoff::new(Duration::ZERO).retries(1);
             _ = CHAT.run_blocking(&once, || Err::<(), _>("no"), |_| Some("no"));
             EXPORT.used().by("ada").fail();
-            Intent::detected("refund", 0.9);
+            sidelight::intent("refund", 0.9);
         }
     });
     assert!(!sidelight::enabled());

@@ -29,7 +29,8 @@ pub type Delivering = Pin<Box<dyn Future<Output = Result<(), DeliverError>> + Se
 
 /// Takes OTLP requests: `ExportTraceServiceRequest` and its two siblings, as protobuf bytes.
 ///
-/// The future is driven on a thread without a runtime: what needs one is spawned on its own.
+/// The future is driven on a thread without a runtime (that of sketches on the thread of all exports): what needs one, or
+/// blocks, is spawned on its own.
 ///
 /// ```
 /// use sidelight::init::{Deliver, Delivering, Signal};

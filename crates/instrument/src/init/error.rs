@@ -96,7 +96,8 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// The bound passed before everything was delivered; what is left goes on being tried until the process ends.
+    /// The bound passed before everything was delivered. After a flush what is left goes on being tried; after the end of
+    /// telemetry it is lost.
     #[error("not everything was delivered within {0:?}")]
     Timeout(Duration),
     /// The endpoint refused, or could not be reached.

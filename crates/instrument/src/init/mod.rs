@@ -45,7 +45,8 @@
 //! `sidelight.feature.sketch` in requests of their own. An agent merges them and never passes them on; a collector treats them
 //! as the log records that they are.
 //!
-//! A bad value is left out, and one warning names it.
+//! A bad value is left out, and one warning names it; but a protocol, an endpoint or a TLS file that cannot be used is a
+//! [`StartError`]: nothing would arrive.
 //!
 //! # The end
 //!

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use reqwest_middleware::{ClientWithMiddleware, Error};
 use serde_json::json;
-use sidelight::Intent;
 use sidelight::llm::{self, Cost, Provider, Usage};
 use tracing::Instrument;
 
@@ -22,7 +21,7 @@ pub async fn answer(
     question: &str,
 ) -> Result<String, Error> {
     let order = question.contains("order");
-    Intent::detected(if order { "track_order" } else { "other" }, if order { 0.9 } else { 0.3 });
+    sidelight::intent(if order { "track_order" } else { "other" }, if order { 0.9 } else { 0.3 });
 
     let asked = json!({"model": MODEL, "messages": [{"role": "user", "content": question}]});
     let call = llm::chat(Provider::OpenAi, MODEL).start();
