@@ -16,6 +16,7 @@ pub mod engine;
 mod eval;
 pub mod functions;
 pub mod histogram;
+mod kahan;
 pub mod labels;
 mod limits;
 mod matcher;

@@ -13,7 +13,6 @@ pub(crate) mod context;
 mod functions;
 pub(crate) mod histograms;
 
-mod kahan;
 mod metadata;
 pub(crate) mod names;
 pub(crate) mod output;

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use super::bounds::bound;
-use super::buckets::{Kahan, Tally, join, reduced};
+use super::buckets::{Tally, join, reduced};
 use super::{Buckets, Histogram, ResetHint};
+use crate::kahan;
 
 /// Exponential and custom buckets have no common layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +30,6 @@ pub struct Added {
     pub reset_collision: bool,
     /// The custom bounds differ: the result has those that both share.
     pub bounds_reconciled: bool,
-}
-
-impl Added {
-    /// Both together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self {
-            reset_collision: self.reset_collision || other.reset_collision,
-            bounds_reconciled: self.bounds_reconciled || other.bounds_reconciled,
-        }
-    }
 }
 
 impl Histogram {
@@ -77,26 +67,26 @@ pub struct Sum {
     custom_bounds: Option<Arc<[f64]>>,
     reset_hint: ResetHint,
     zero_threshold: f64,
-    count: Kahan,
-    sum: Kahan,
-    zero_count: Kahan,
-    positive: Vec<(i32, Kahan)>,
-    negative: Vec<(i32, Kahan)>,
+    count: kahan::Sum,
+    sum: kahan::Sum,
+    zero_count: kahan::Sum,
+    positive: Vec<(i32, kahan::Sum)>,
+    negative: Vec<(i32, kahan::Sum)>,
 }
 
 impl Sum {
     /// The sum of `first` alone.
     #[must_use]
     pub fn new(first: &Histogram) -> Self {
-        let side = |side: &Buckets| side.0.iter().map(|&(i, n)| (i, n.into())).collect();
+        let side = |side: &Buckets| side.0.iter().map(|&(i, n)| (i, kahan::Sum::of(n))).collect();
         Self {
             schema: first.schema,
             custom_bounds: first.custom_bounds.clone(),
             reset_hint: first.reset_hint,
             zero_threshold: first.zero_threshold,
-            count: first.count.into(),
-            sum: first.sum.into(),
-            zero_count: first.zero_count.into(),
+            count: kahan::Sum::of(first.count),
+            sum: kahan::Sum::of(first.sum),
+            zero_count: kahan::Sum::of(first.zero_count),
             positive: side(&first.positive),
             negative: side(&first.negative),
         }
@@ -113,8 +103,9 @@ impl Sum {
     /// The sum so far.
     #[must_use]
     pub fn total(&self) -> Histogram {
-        let side =
-            |side: &[(i32, Kahan)]| Buckets(side.iter().map(|&(i, n)| (i, n.total())).collect());
+        let side = |side: &[(i32, kahan::Sum)]| {
+            Buckets(side.iter().map(|&(i, n)| (i, n.total())).collect())
+        };
         Histogram {
             schema: self.schema,
             count: self.count.total(),
@@ -149,7 +140,7 @@ impl Sum {
     /// Whether the count or the sum would be infinite with `other`.
     #[must_use]
     pub fn overflows_with(&self, other: &Histogram) -> bool {
-        (self.sum.sum + other.sum).is_infinite() || (self.count.sum + other.count).is_infinite()
+        (self.sum.value + other.sum).is_infinite() || (self.count.value + other.count).is_infinite()
     }
 
     const fn is_custom(&self) -> bool {
@@ -199,7 +190,7 @@ impl Sum {
             [(&mut self.positive, &other.positive.0), (&mut self.negative, &other.negative.0)]
         {
             let outside = reduced(other, by).skip_while(|&(i, _)| bound(i, schema) <= threshold);
-            join(own, outside.map(|(i, n)| (i, Kahan::from(sign * n))));
+            join(own, outside.map(|(i, n)| (i, kahan::Sum::of(sign * n))));
         }
     }
 
@@ -225,8 +216,8 @@ impl Sum {
         let (count, threshold) = zero_at(zero, positive, negative, self.schema);
         (self.zero_count, self.zero_threshold) = (count, threshold);
         let schema = self.schema;
-        let outside = |&(index, count): &(i32, Kahan)| {
-            count.sum != 0.0 && bound(index.saturating_sub(1), schema) >= threshold
+        let outside = |&(index, count): &(i32, kahan::Sum)| {
+            count.value != 0.0 && bound(index.saturating_sub(1), schema) >= threshold
         };
         self.positive.retain(outside);
         self.negative.retain(outside);
@@ -236,14 +227,14 @@ impl Sum {
     fn join_custom(&mut self, other: &Histogram, sign: f64) -> bool {
         let own = self.custom_bounds.as_deref().unwrap_or_default();
         if own == other.bounds() {
-            let negated = other.positive.0.iter().map(|&(i, n)| (i, Kahan::from(sign * n)));
+            let negated = other.positive.0.iter().map(|&(i, n)| (i, kahan::Sum::of(sign * n)));
             join(&mut self.positive, negated);
             return false;
         }
         let shared = shared_bounds(own, other.bounds());
         let mut positive: Vec<_> = onto(&self.positive, own, &shared).collect();
         let others = onto(&other.positive.0, other.bounds(), &shared);
-        join(&mut positive, others.map(|(i, n)| (i, Kahan::from(sign * n))));
+        join(&mut positive, others.map(|(i, n)| (i, kahan::Sum::of(sign * n))));
         positive.retain(|(_, count)| count.total() != 0.0);
         self.positive = positive;
         self.custom_bounds = Some(shared.into());
@@ -310,9 +301,9 @@ impl Count for f64 {
     }
 }
 
-impl Count for Kahan {
+impl Count for kahan::Sum {
     fn is_zero(&self) -> bool {
-        self.sum == 0.0
+        self.value == 0.0
     }
 }
 

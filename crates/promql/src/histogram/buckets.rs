@@ -1,6 +1,7 @@
 //! Lists of counts by ascending index: reduced, joined, found equal.
 
 use super::Buckets;
+use crate::kahan;
 
 impl Buckets {
     /// Whether both have the same buckets with the same counts, bit by bit.
@@ -61,44 +62,9 @@ impl Tally for f64 {
     }
 }
 
-/// A sum with what rounding lost of it, after Kahan and Neumaier.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Kahan {
-    pub(super) sum: f64,
-    lost: f64,
-}
-
-impl From<f64> for Kahan {
-    fn from(sum: f64) -> Self {
-        Self { sum, lost: 0.0 }
-    }
-}
-
-impl Kahan {
-    pub(super) fn add(&mut self, value: f64) {
-        let sum = self.sum + value;
-        if sum.is_infinite() {
-            self.lost = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.lost += (self.sum - sum) + value;
-        } else {
-            self.lost += (value - sum) + self.sum;
-        }
-        self.sum = sum;
-    }
-
-    pub(super) fn total(self) -> f64 {
-        self.sum + self.lost
-    }
-
-    pub(super) fn map(self, f: impl Fn(f64) -> f64) -> Self {
-        Self { sum: f(self.sum), lost: f(self.lost) }
-    }
-}
-
-impl Tally for Kahan {
+impl Tally for kahan::Sum {
     fn join(&mut self, other: Self) {
-        self.add(other.sum);
+        self.add(other.value);
         self.lost += other.lost;
     }
 }

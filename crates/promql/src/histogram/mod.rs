@@ -228,15 +228,4 @@ impl Histogram {
         let negative = counts.chain([self.count, self.zero_count]).any(|count| count < 0.0);
         if negative { Err(Invalid::Negative) } else { Ok(()) }
     }
-
-    /// Lowers the schema until there are at most `max` buckets, or it is at its lowest. Custom
-    /// buckets stay.
-    pub fn limit_buckets(&mut self, max: usize) {
-        while !self.is_custom()
-            && self.schema > MIN_SCHEMA
-            && self.positive.0.len() + self.negative.0.len() > max
-        {
-            self.reduce(self.schema.min(MAX_SCHEMA + 1) - 1);
-        }
-    }
 }

@@ -5,7 +5,7 @@
 
 use super::Histogram;
 use super::bounds::Bucket;
-use super::buckets::Kahan;
+use crate::kahan;
 
 /// What observations of NaN, which are in the count but in no bucket, did to an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Histogram {
     #[must_use]
     pub fn variance(&self) -> f64 {
         let mean = self.mean();
-        let mut variance = Kahan::default();
+        let mut variance = kahan::Sum::default();
         for bucket in self.cut_buckets().filter(|bucket| bucket.count != 0.0) {
             let middle = if self.is_custom() {
                 f64::midpoint(bucket.lower, bucket.upper)

@@ -358,7 +358,6 @@ proptest! {
             let mut sum = a.clone();
             let _ = (sum.add(b), sum.subtract(b), a.is_reset_after(b));
             sum.compact();
-            sum.limit_buckets(4);
         }
         let _ = (odd.quantile(numbers[4]), odd.quantile(0.4), odd.fraction(numbers[4], numbers[5]));
         let _ = (odd.variance(), odd.to_string(), odd.notation().to_string(), odd.check());

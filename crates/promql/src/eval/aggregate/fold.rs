@@ -6,12 +6,12 @@
 use super::super::bits::Bits;
 use super::super::column::Column;
 use super::super::context::Context;
-use super::super::kahan::{Mean, Sum};
 use super::super::quantile::quantile;
 use super::grouping::{Group, Groups};
 use super::{Aggregation, histograms};
 use crate::ast::AggregateOp;
 use crate::engine::QueryError;
+use crate::kahan::{Mean, Sum};
 use crate::value::SampleValue;
 
 /// One column per group.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::super::histograms;
-use super::super::kahan::{Mean, Spread, Sum};
 use super::super::quantile as ranked;
 use super::super::selector::seconds;
 use super::super::window::Window;
 use super::Call;
+use crate::kahan::{Mean, Spread, Sum};
 use crate::value::SampleValue;
 
 pub(super) fn sum(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {

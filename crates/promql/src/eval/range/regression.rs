@@ -1,9 +1,9 @@
 //! Where a series is going: `deriv`, `predict_linear`, `double_exponential_smoothing`.
 
-use super::super::kahan::Sum;
 use super::super::selector::seconds;
 use super::super::window::Window;
 use super::{Call, over_time};
+use crate::kahan::Sum;
 use crate::value::SampleValue;
 
 pub(super) fn deriv(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {

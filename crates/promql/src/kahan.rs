@@ -5,8 +5,8 @@
 /// A sum with the part that rounding took from it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum {
-    value: f64,
-    lost: f64,
+    pub(crate) value: f64,
+    pub(crate) lost: f64,
 }
 
 impl Sum {
@@ -33,8 +33,8 @@ impl Sum {
         self.value + self.lost
     }
 
-    fn scaled(self, factor: f64) -> Self {
-        Self { value: self.value * factor, lost: self.lost * factor }
+    pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        Self { value: f(self.value), lost: f(self.lost) }
     }
 }
 
@@ -64,9 +64,9 @@ impl Mean {
                 return;
             }
             self.incremental = true;
-            self.sum = Sum { value: self.sum.value / before, lost: self.sum.lost / before };
+            self.sum = self.sum.map(|part| part / before);
         }
-        self.sum = self.sum.scaled(before / self.count);
+        self.sum = self.sum.map(|part| part * (before / self.count));
         self.sum.add(value / self.count);
     }
 
