@@ -103,13 +103,11 @@ impl Matcher {
         found != self.op.is_negative()
     }
 
-    /// The only values that meet the condition, if they are known: of `=`, and of `=~` with plain texts.
+    /// The only values that meet the condition, of a negative one those that do not, if they are known: of `=`, `!=`,
+    /// and of the others with plain texts.
     #[must_use]
-    pub fn values(&self) -> Option<&[String]> {
-        match &self.pattern {
-            Pattern::OneOf(values) if !self.op.is_negative() => Some(values),
-            _ => None,
-        }
+    pub fn named(&self) -> Option<&[String]> {
+        if let Pattern::OneOf(values) = &self.pattern { Some(values) } else { None }
     }
 
     pub(crate) fn is_compiled(&self) -> bool {
@@ -469,9 +467,10 @@ mod tests {
     #[test]
     fn plain_alternatives_are_known_values() {
         let matcher = |op, value: &str| Matcher::new("l", op, value).unwrap();
-        assert_eq!(matcher(MatchOp::Regex, "a|b").values().unwrap(), ["a", "b"]);
-        assert_eq!(matcher(MatchOp::Equal, "a|b").values().unwrap(), ["a|b"]);
-        assert!(matcher(MatchOp::NotRegex, "a|b").values().is_none());
+        assert_eq!(matcher(MatchOp::Regex, "a|b").named().unwrap(), ["a", "b"]);
+        assert_eq!(matcher(MatchOp::Equal, "a|b").named().unwrap(), ["a|b"]);
+        assert_eq!(matcher(MatchOp::NotRegex, "a|b").named().unwrap(), ["a", "b"]);
+        assert!(matcher(MatchOp::Regex, "a.").named().is_none());
         assert!(!matcher(MatchOp::NotRegex, "a|b").matches("b"));
         assert!(matcher(MatchOp::NotRegex, ".+").matches(""));
         assert!(!matcher(MatchOp::NotRegex, ".*").matches(""));

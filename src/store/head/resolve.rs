@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sidelight_promql::ast::{MatchOp, Matcher};
+use sidelight_promql::ast::Matcher;
 
 use super::symbols::Symbol;
 use super::{Head, NAME};
@@ -86,22 +86,18 @@ pub(in crate::store) fn resolve(head: &RwLock<Head>, matchers: &[Matcher]) -> Ve
 
 fn condition<'a>(head: &RwLock<Head>, matcher: &'a Matcher, classic: bool) -> Condition<'a> {
     let name = &*matcher.name;
-    let exact = match matcher.op {
-        MatchOp::Equal | MatchOp::NotEqual => Some(&*matcher.value).filter(|text| !text.is_empty()),
-        MatchOp::Regex | MatchOp::NotRegex => None,
-    };
-    let values = {
+    let named = matcher.named().filter(|texts| texts.iter().all(|text| !text.is_empty()));
+    let values: Vec<(Symbol, Arc<str>)> = {
         let head = head.read().unwrap_or_else(PoisonError::into_inner);
-        match exact {
-            Some(text) => {
-                let symbol = head.symbols.find(text);
-                symbol.map(|symbol| (symbol, head.symbols.shared(symbol))).into_iter().collect()
+        match named {
+            Some(texts) => {
+                let known = texts.iter().filter_map(|text| head.symbols.find(text));
+                known.map(|symbol| (symbol, head.symbols.shared(symbol))).collect()
             }
             None => head.values(name, classic).into_iter().map(|(s, text, _)| (s, text)).collect(),
         }
     };
     let with = |wanted: bool| {
-        let values: Vec<(Symbol, Arc<str>)> = values;
         values.into_iter().filter(|(_, text)| matcher.matches(text) == wanted).collect()
     };
     // What matches the empty value matches series without the label too.
@@ -127,21 +123,26 @@ impl Head {
         };
         let mut found: Option<Vec<u32>> =
             metric.map(|(symbol, text)| list(NAME, symbol, text).to_vec());
-        let any = conditions.iter().filter_map(|condition| match condition {
-            Condition::Any(name, values) => Some((*name, values)),
-            Condition::None(..) => None,
-        });
-        for (name, values) in any {
-            let mut union: Vec<u32> =
-                values.iter().flat_map(|(value, text)| list(name, *value, text)).copied().collect();
-            union.sort_unstable();
-            found = Some(match found {
-                None => union,
-                Some(mut found) => {
-                    intersect(&mut found, &union, true);
-                    found
+        let mut any: Vec<Vec<&[u32]>> = Vec::new();
+        for condition in conditions {
+            if let Condition::Any(name, values) = condition {
+                any.push(values.iter().map(|(value, text)| list(name, *value, text)).collect());
+            }
+        }
+        any.sort_by_key(|lists| lists.iter().map(|list| list.len()).sum::<usize>());
+        for lists in any {
+            let union;
+            let series = match &lists[..] {
+                [series] => series,
+                _ => {
+                    union = sorted(lists.concat());
+                    &*union
                 }
-            });
+            };
+            match &mut found {
+                Some(found) => intersect(found, series, true),
+                None => found = Some(series.to_vec()),
+            }
         }
         let mut found = found.unwrap_or_else(|| postings.all().to_vec());
         for condition in conditions {
@@ -157,7 +158,14 @@ impl Head {
     }
 }
 
-/// Keeps of `kept` what is (or is not) in `others`; both ascending. The shorter is walked.
+fn sorted(mut series: Vec<u32>) -> Vec<u32> {
+    series.sort_unstable();
+    // A pattern may name a value twice.
+    series.dedup();
+    series
+}
+
+/// Keeps of `kept` what is (or is not) in `others`; both ascending. `kept` is walked: the shortest list comes first.
 fn intersect(kept: &mut Vec<u32>, others: &[u32], present: bool) {
     kept.retain(|series| others.binary_search(series).is_ok() == present);
 }
