@@ -6,7 +6,8 @@
 //! query:       Disk::reader ─▶ Reader::series (those the head does not have) ─▶ Reader::read per series
 //! ```
 //!
-//! - A sealed chunk is given once and never changes. A chunk belongs to the day (UTC) of its start.
+//! - A sealed chunk is given once and never changes. A chunk belongs to each day (UTC) that it
+//!   has a sample of.
 //! - An open chunk is not given as a chunk: it is in `Record::live`, opaque bytes that come back at the
 //!   start in [`Live::state`]. Day files hold sealed chunks only.
 //! - Chunks first, then the head's state with the journal's sequence: the state is what counts. After a crash

@@ -1,4 +1,4 @@
-//! What can be set of the store, and its defaults.
+//! What can be set of the store, and its defaults; in parentheses the option, where there is one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,26 +18,26 @@ pub struct Config {
     /// A series without a sample for this long leaves the head, and no older sample is taken
     /// (`series_ttl`). Default 1 h.
     pub series_ttl: Duration,
-    /// Samples further ahead of the time of receipt are refused (`future_max`). Default 10 min.
+    /// Samples further ahead of the time of receipt are refused. 10 min.
     pub future_max: Duration,
     /// The longest time between two checkpoints (`checkpoint_interval`). Default 5 min.
     pub checkpoint_interval: Duration,
-    /// The most bytes of the journal between two checkpoints (`checkpoint_bytes`). Default 128 MiB.
+    /// The most bytes of the journal between two checkpoints. 128 MiB.
     pub checkpoint_bytes: u64,
     /// What its parts may hold in memory, from `limits.memory`. Series past it are refused as those past
     /// `series_max` are; of sealed chunks that no checkpoint takes the oldest of a series are dropped, counted.
     pub memory: StoreBudget,
-    /// The most metric families with metadata (`families_max`). Default 5,000.
+    /// The most metric families with metadata. 5,000.
     pub families_max: usize,
-    /// The most exemplars in all (`exemplars_max`). Default 2,000.
+    /// The most exemplars in all: four times `aggregate.exemplars_max`. Default 2,000.
     pub exemplars_max: usize,
-    /// The most exemplars of one series (`exemplars_per_series_max`). Default 10.
+    /// The most exemplars of one series. 10.
     pub exemplars_per_series_max: usize,
-    /// How long samples are kept as they came (`retention`). Default 48 h.
+    /// How long samples are kept as they came (`raw`). Default 48 h.
     pub retention: Duration,
-    /// How long rollups of 5 min are kept (`retention_5m`). Default 14 d.
+    /// How long rollups of 5 min are kept (`rollup_5m`). Default 14 d.
     pub retention_5m: Duration,
-    /// How long rollups of 1 h are kept (`retention_1h`). Default 90 d.
+    /// How long rollups of 1 h are kept (`rollup_1h`). Default 90 d.
     pub retention_1h: Duration,
     /// The most bytes of files (`max_size`); wins over the ages. Default 1 GiB.
     pub max_size: u64,

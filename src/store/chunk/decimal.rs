@@ -21,7 +21,7 @@ const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 /// The most decimal places.
 pub(super) const PLACES_MAX: u8 = 9;
 /// Whole numbers below it are exact.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 const STALE: u64 = 62;
 const RAW: u64 = 63;

@@ -14,15 +14,13 @@ use sidelight_promql::histogram::{Buckets, Histogram, ResetHint};
 use sidelight_promql::source::{STALE_BITS, is_stale};
 
 use super::bits::{BitReader, BitWriter};
-use super::decimal::{get_bound, put_bound};
+use super::decimal::{EXACT, get_bound, put_bound};
 use super::time::Times;
 use super::xor::Xor;
 use super::{Corrupt, Encoding};
 
 /// The most buckets, or bounds, that are believed.
 const BUCKETS_MAX: u64 = 1 << 16;
-/// Whole numbers below it are exact.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A chunk of native histograms that takes more.
 #[derive(Clone, Debug)]

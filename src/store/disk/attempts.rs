@@ -13,7 +13,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The name of the file within the store's directory.
@@ -39,7 +39,8 @@ impl Attempts {
     pub(in crate::store) fn open(directory: &Path) -> Self {
         let path = directory.join(FILE);
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+        let file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut bytes = Vec::new();
         let file = file.and_then(|mut file| {
             (&mut file).take((WORD * (2 + SKIPPED_MAX)) as u64).read_to_end(&mut bytes)?;
