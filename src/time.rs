@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+/// A clock that goes back by more than this was wrong before; one that leaps ahead by more may be wrong now.
+const LEAP: Duration = Duration::from_hours(1);
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, as OTLP counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixNano(pub u64);
@@ -24,6 +27,19 @@ impl UnixNano {
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Whether a clock that says this after it said `last` was wrong then and was set right.
+    #[must_use]
+    pub fn sets_right(self, last: Self) -> bool {
+        self.after(LEAP) < last
+    }
+
+    /// The time of receipt of what comes at this time after something that was received at `last`: a clock that goes back a
+    /// little stands still for as long.
+    #[must_use]
+    pub fn received_after(self, last: Self) -> Self {
+        if self.sets_right(last) { self } else { self.max(last) }
     }
 
     /// The time that passed since `earlier`; zero when `earlier` is later.
@@ -59,32 +75,47 @@ impl UnixNano {
 pub struct JumpGuard {
     /// Wall minus monotonic clock, nanoseconds.
     offset: Option<i128>,
-    leapt: Option<Duration>,
+    /// Until when ages are not believed, by the monotonic clock.
+    until: Option<Duration>,
     hold: Duration,
 }
 
 impl JumpGuard {
-    const LEAP_NANOS: i128 = 3_600_000_000_000;
-
     /// A guard that after a leap says no for `hold`.
     #[must_use]
     pub const fn new(hold: Duration) -> Self {
-        Self { offset: None, leapt: None, hold }
+        Self { offset: None, until: None, hold }
+    }
+
+    /// How long ages are not believed yet.
+    #[must_use]
+    pub fn held(&self, monotonic: Duration) -> Duration {
+        self.until.map_or(Duration::ZERO, |until| until.saturating_sub(monotonic))
+    }
+
+    /// Goes on after a restart, when ages were not believed for as long as `left`.
+    pub fn hold(&mut self, wall: UnixNano, monotonic: Duration, left: Duration) {
+        self.offset = Some(offset(wall, monotonic) - LEAP.as_nanos().cast_signed() - 1);
+        self.until = Some(monotonic.saturating_add(left));
     }
 
     /// Whether ages may be believed.
     pub fn trusted(&mut self, wall: UnixNano, monotonic: Duration) -> bool {
-        let offset = i128::from(wall.0) - i128::try_from(monotonic.as_nanos()).unwrap_or(0);
-        if offset - *self.offset.get_or_insert(offset) > Self::LEAP_NANOS {
-            let leapt = *self.leapt.get_or_insert(monotonic);
-            if monotonic.saturating_sub(leapt) < self.hold {
+        let offset = offset(wall, monotonic);
+        if offset - *self.offset.get_or_insert(offset) > LEAP.as_nanos().cast_signed() {
+            let until = *self.until.get_or_insert(monotonic.saturating_add(self.hold));
+            if monotonic < until {
                 return false;
             }
         }
-        self.leapt = None;
+        self.until = None;
         self.offset = Some(offset);
         true
     }
+}
+
+fn offset(wall: UnixNano, monotonic: Duration) -> i128 {
+    i128::from(wall.0) - i128::try_from(monotonic.as_nanos()).unwrap_or(0)
 }
 
 /// A time as RFC 3339 has it, in UTC with milliseconds: `2026-11-21T10:00:00.000Z`.

@@ -76,6 +76,8 @@ pub struct Durable {
     /// The last record read after the last checkpoint.
     last: Option<u64>,
     pending: VecDeque<Seen>,
+    /// What a checkpoint covers that was written while a batch was read.
+    settled: Vec<Seen>,
     /// Payload bytes read since the last checkpoint.
     bytes_since: u64,
     /// Whether the journal gives records again after a crash.
@@ -120,6 +122,7 @@ impl Durable {
     ) -> Self {
         let Origin { identity, next_seq, replays } = journal;
         let kept = writer.take_states();
+        let now = UnixNano(writer.now_ms().unwrap_or(0).unsigned_abs().saturating_mul(1_000_000));
         let known = kept.get(JOURNAL).map(|pieces| pieces.concat() == identity.0);
         let same = known.unwrap_or(true);
         let covered = opened.journal_seq.filter(|&seq| replays && same && seq < next_seq);
@@ -144,7 +147,8 @@ impl Durable {
             bytes_since: 0,
             replays,
             next_seq,
-            now: UnixNano(0),
+            now,
+            settled: Vec::new(),
             retry_at: UnixNano(0),
             unsaved: registry.counter(&desc::STORE_UNSAVED_RECORDS, &[]),
             skipped: registry.counter(&desc::STORE_SKIPPED_RECORDS, &[]),
@@ -211,9 +215,13 @@ impl Durable {
     /// Puts a record into the table and the store. A record that the last checkpoint covers is passed over, and so is one
     /// that two processes died over.
     pub(super) fn observe(&mut self, entry: &Entry, table: &Mutex<Table>) {
-        let Entry { seq, record, .. } = entry;
+        let Entry { seq, record, received, .. } = entry;
+        let covered = self.covered.is_some_and(|covered| *seq <= covered);
+        if !covered && received.sets_right(self.now) {
+            self.go_back(*received, table);
+        }
         self.pending.push_back((*seq, record.items));
-        if self.covered.is_some_and(|covered| *seq <= covered) {
+        if covered {
             return;
         }
         self.last = Some(*seq);
@@ -230,6 +238,29 @@ impl Durable {
             return;
         }
         self.read(entry, table);
+    }
+
+    /// The clock was wrong, and is right from a record on that is received at `now`. What was made of times that were none
+    /// begins anew, and a checkpoint lets series with samples of then leave, so that those that come are taken.
+    fn go_back(&mut self, now: UnixNano, table: &Mutex<Table>) {
+        let ahead_seconds = self.now.since(now).as_secs();
+        tracing::warn!(
+            ahead_seconds,
+            "the clock was ahead and was set back: derived metrics begin anew, samples of that time stay where they are"
+        );
+        (self.now, self.retry_at) = (now, now);
+        self.writer.set_back(millis(now.0));
+        table.lock().unwrap_or_else(PoisonError::into_inner).advance(now);
+        self.derived = Derived::default();
+        // What waits for more counts first.
+        self.domain.flush();
+        self.domain.restore(&[]);
+        if let Some(exported) = &mut self.exported {
+            exported.forget();
+        }
+        self.last = self.last.or(self.covered);
+        let covered = self.checkpoint(table);
+        self.settled.extend(covered);
     }
 
     /// Says that what was observed is over: nothing is being read.
@@ -316,7 +347,8 @@ impl Durable {
             self.unsaved.add((past - known) as u64);
         }
         let free = if self.replays { past.max(known) } else { self.pending.len() };
-        self.pending.drain(..free).collect()
+        let settled = std::mem::take(&mut self.settled).into_iter();
+        settled.chain(self.pending.drain(..free)).collect()
     }
 
     /// Whether it is time to write a checkpoint.

@@ -200,6 +200,10 @@ impl Table {
 
     /// Moves the clock, and adds up what is due.
     pub(super) fn advance(&mut self, received: UnixNano) {
+        if received.sets_right(self.now) {
+            // What it knows is of times that were none: it begins anew.
+            *self = Self::new(self.config.clone(), UnixNano(0));
+        }
         if self.started.0 == 0 {
             (self.started, self.created, self.expired) = (received, received, received);
         }

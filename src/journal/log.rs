@@ -199,7 +199,8 @@ impl Log {
     }
 
     fn write_group(&mut self, group: Vec<Record>, durable: bool, outcome: &mut Outcome) {
-        let now = self.shared.deps.clock.unix_nano().max(self.unsynced.last_received());
+        let now = self.shared.deps.clock.unix_nano();
+        let now = now.received_after(self.unsynced.last_received());
         let entries: Vec<Entry> = {
             let state = self.shared.lock();
             let written = self.unsynced.len();

@@ -72,7 +72,8 @@ use crate::time::UnixNano;
 pub struct Entry {
     /// Its sequence number: never reused, increasing.
     pub seq: u64,
-    /// When it was received. Never decreases within a journal.
+    /// When it was received. Never decreases within a journal, unless the clock went back by more than an hour: then it was
+    /// wrong before.
     pub received: UnixNano,
     /// Whether it may have been delivered before the last start: goes first, and with others only where those cannot suffer.
     pub redelivered: bool,

@@ -95,7 +95,9 @@ pub(super) fn recover_for(
     state.identity = names.find(|name| name.is_known()).unwrap_or(state.identity);
     state.accepted = snapshot.accepted;
     state.departed.rows = snapshot.departed.clone().unwrap_or_default().into();
-    state.last_received = segments.iter().map(|s| s.last_received).max().unwrap_or_default();
+    // The newest, not the latest: the clock may have been set right between them.
+    let received = segments.iter().rev().map(|s| s.last_received);
+    state.last_received = { received }.find(|at| at.0 > 0).unwrap_or_default();
     state.progress = deps.clock.monotonic();
     state.segments = segments.into();
     let readers = readers(&snapshot);

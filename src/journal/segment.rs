@@ -65,7 +65,7 @@ impl Segment {
         if self.counts == PerSignal::default() {
             self.first_received = received;
         }
-        self.last_received = self.last_received.max(received);
+        self.last_received = received;
         self.end_seq = seq + 1;
         self.counts.get_mut(class).add_one(items);
         *slot(&mut self.bytes, class) += bytes as u64;

@@ -87,7 +87,7 @@ impl State {
 
     /// Gives a record its sequence and time; nothing is remembered until [`State::commit`].
     pub(super) fn number(&self, nth: u64, now: UnixNano, record: Record) -> Entry {
-        let received = now.max(self.last_received);
+        let received = now.received_after(self.last_received);
         Entry { seq: self.next_seq + nth, received, redelivered: false, record }
     }
 

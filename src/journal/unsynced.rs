@@ -43,7 +43,7 @@ impl Unsynced {
         self.entries.iter()
     }
 
-    /// When the last of them was received: what follows was not received before it, whatever the clock says.
+    /// When the last of them was received.
     pub(super) fn last_received(&self) -> UnixNano {
         self.entries.last().map_or(UnixNano(0), |entry| entry.received)
     }

@@ -130,19 +130,16 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn reader(&mut self) -> Result<&mut Reader<'a>, StoreError> {
-        let reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.shared.disk.reader()?,
-        };
-        Ok(self.reader.insert(reader))
+    fn reader(&mut self) -> &mut Reader<'a> {
+        let shared = self.shared;
+        self.reader.get_or_insert_with(|| shared.disk.reader())
     }
 
     /// Whether a file of the window's days has a series.
     pub(super) fn is_on_disk(&mut self, of: Fingerprint) -> Result<bool, StoreError> {
         self.go_on()?;
         let window = self.window;
-        Ok(self.reader()?.labels(of, &window)?.is_some())
+        Ok(self.reader().labels(of, &window)?.is_some())
     }
 
     fn go_on(&self) -> Result<(), StoreError> {
@@ -234,7 +231,7 @@ impl<'a> Query<'a> {
     ) -> Result<ControlFlow<()>, StoreError> {
         let (window, stop) = (self.window, self.stop);
         let mut flow = ControlFlow::Continue(());
-        self.reader()?.series(&window, name, known, &mut |found| {
+        self.reader().series(&window, name, known, &mut |found| {
             let others =
                 |m: &&Matcher| m.name != NAME && (found.kind != Kind::Classic || m.name != LE);
             let fits = matchers.iter().filter(others).all(|m| m.matches(found.labels.get(&m.name)));
@@ -279,7 +276,7 @@ impl<'a> Query<'a> {
         if before > after.saturating_add(1) {
             let window = self.window;
             let mut samples = std::mem::take(&mut self.samples);
-            let read = self.reader()?.read(of.fingerprint, &window, before, &mut samples);
+            let read = self.reader().read(of.fingerprint, &window, before, &mut samples);
             self.samples = samples;
             sparse = read?;
         }
@@ -306,7 +303,7 @@ impl<'a> Query<'a> {
             Some(labels) => Some(labels),
             None => {
                 let window = self.window;
-                self.reader()?.labels(of.fingerprint, &window)?
+                self.reader().labels(of.fingerprint, &window)?
             }
         };
         Ok(labels.map(|labels| (labels, sparse)))
@@ -373,7 +370,7 @@ impl<'a> Query<'a> {
         let wanted: Vec<_> = batch.iter().filter(on_disk).map(|of| of.fingerprint).collect();
         drop(head);
         if !wanted.is_empty() {
-            self.reader()?.ahead(&wanted, &window);
+            self.reader().ahead(&wanted, &window);
         }
         Ok(())
     }

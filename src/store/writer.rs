@@ -1,12 +1,14 @@
 //! [`Writer`]: the one that puts samples into the store.
 
+mod save;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use sidelight_promql::Histogram;
 
-use super::checkpoint::{Record, Restored};
+use super::checkpoint::Restored;
 use super::chunk::Sample;
 use super::disk::Attempts;
 use super::exemplars::Exemplar;
@@ -85,9 +87,6 @@ pub type PutState<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), StoreError>
 const EXEMPLARS: &str = "exemplars";
 /// The series that counts what is past the limit gets a sample this often.
 const OVERFLOW_INTERVAL_MS: i64 = 10_000;
-/// So much of a series stays in memory beside its open chunk, where there is room: rules and dashboards look at the last
-/// minutes again and again.
-const KEPT_MS: i64 = 10 * 60 * 1_000;
 /// A family's help and unit are cut to this many bytes.
 const HELP_BYTES_MAX: usize = 1 << 10;
 /// The most bounds of a histogram.
@@ -178,6 +177,19 @@ impl Writer {
         if now.saturating_sub(self.overflow_noted_ms) >= OVERFLOW_INTERVAL_MS {
             self.note_overflow(now);
         }
+    }
+
+    /// The time that was said last, or that the last checkpoint has.
+    #[must_use]
+    pub fn now_ms(&self) -> Option<i64> {
+        self.now_ms
+    }
+
+    /// Says that the clock was wrong and was set back. Series with samples of then leave with the next checkpoint, which is
+    /// due; until that nothing is taken for them.
+    pub fn set_back(&mut self, received_ms: i64) {
+        self.now_ms = Some(received_ms);
+        (self.checkpoint_ms, self.overflow_noted_ms) = (Some(i64::MIN), i64::MIN);
     }
 
     /// Lets go of what was known of series on disk when a sample of then would be too old anyway.
@@ -374,118 +386,6 @@ impl Writer {
     #[must_use]
     pub fn by_fingerprint(&self, fingerprint: Fingerprint) -> Option<SeriesId> {
         self.shared.head().id(fingerprint)
-    }
-
-    /// Whether it is time for a checkpoint: by received time, by what was read of the journal since the
-    /// last, or because the chunks that wait for one take half of what they may.
-    #[must_use]
-    pub fn checkpoint_due(&self, journal_bytes_since: u64) -> bool {
-        let config = &self.shared.config;
-        let since = self.now_ms.zip(self.checkpoint_ms);
-        let since = since.map_or(0, |(now, last)| now.saturating_sub(last));
-        journal_bytes_since >= config.checkpoint_bytes
-            || self.shared.head().pending_bytes > config.memory.pending / 2
-            || since >= millis(config.checkpoint_interval)
-    }
-
-    /// Writes everything that records up to `journal_seq` gave, lets series that are dead leave, and
-    /// returns when it is durable. Blocks on disk.
-    ///
-    /// # Errors
-    /// [`StoreError`]: nothing is lost, the next one writes it too.
-    pub fn checkpoint(&mut self, journal_seq: u64) -> Result<(), StoreError> {
-        self.checkpoint_with(journal_seq, |_, _| Ok(()))
-    }
-
-    /// The same, with named state: `states` gives it away a piece at a time, each with its name, and gets it back from
-    /// [`Writer::take_states`] after a restart. What it does not give is forgotten.
-    ///
-    /// # Errors
-    /// [`StoreError`]: nothing is lost, the next one writes it too.
-    pub fn checkpoint_with(
-        &mut self,
-        journal_seq: u64,
-        states: impl FnOnce(&Self, PutState<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let now = self.now_ms.unwrap_or_default();
-        let oldest = now.saturating_sub(millis(shared.config.series_ttl));
-        let mut commit = shared.disk.begin(journal_seq, now)?;
-        let all = commit.wants_all();
-        let mut gone = Vec::new();
-        let mut state = Vec::new();
-        let slots = shared.head().slots();
-        for index in 0..slots {
-            let Some((id, dead)) = self.seal_if_over(index, now, oldest) else { continue };
-            let kept = *self.keep(id);
-            let (fingerprint, kind, labels, sealed) = {
-                let head = shared.head();
-                let Some(series) = head.get(id) else { continue };
-                if !(series.changed || kept.changed || all || dead) {
-                    continue;
-                }
-                state.clear();
-                if !dead {
-                    series.state(&kept.stream, &mut state);
-                }
-                (series.fingerprint, series.kind, head.labels(series), series.pending().to_vec())
-            };
-            let record =
-                Record { fingerprint, kind, labels: &labels, sealed: &sealed, live: &state };
-            commit.series(&record)?;
-            if dead {
-                commit.removed(fingerprint)?;
-                gone.push(id);
-            }
-        }
-        for &of in self.lost.iter().filter(|&&of| shared.head().id(of).is_none()) {
-            commit.removed(of)?;
-        }
-        let mut pieces = state::Pieces::new(&mut commit);
-        states(self, &mut |key, bytes| pieces.put(key, bytes))?;
-        pieces.put(EXEMPLARS, &shared.head().encoded_exemplars())?;
-        let written = pieces.finish(&self.pieces)?;
-        let (changed, forgotten) = shared.head().families.unsaved(all);
-        changed.iter().try_for_each(|(name, known)| commit.family(name, known))?;
-        forgotten.iter().try_for_each(|name| commit.forget_family(name))?;
-        commit.finish()?;
-        self.lost = Vec::new();
-        self.pieces = written;
-        self.finished(&gone);
-        Ok(())
-    }
-
-    /// The series of a slot, and whether it is dead: then it is sealed, as is what is open for as long as it may be.
-    fn seal_if_over(&self, index: u32, now: i64, oldest: i64) -> Option<(SeriesId, bool)> {
-        let (id, dead, over) = {
-            let head = self.shared.head();
-            let (id, series) = head.at(index)?;
-            (id, series.used_ms() < oldest, series.is_over(now))
-        };
-        if dead || over {
-            let mut head = self.shared.head_mut();
-            let sealed = head.seal(id);
-            head.pending_bytes += sealed;
-        }
-        Some((id, dead))
-    }
-
-    /// Forgets what is on disk.
-    fn finished(&mut self, gone: &[SeriesId]) {
-        self.checkpoint_ms = self.now_ms;
-        let after = self.now_ms.unwrap_or_default().saturating_sub(KEPT_MS);
-        self.attempts.covered();
-        self.streams.iter_mut().for_each(|kept| kept.changed = false);
-        let slots = self.shared.head().slots();
-        for index in 0..slots {
-            let mut head = self.shared.head_mut();
-            let Some((id, _)) = head.at(index) else { continue };
-            head.written(id, after);
-        }
-        let mut head = self.shared.head_mut();
-        head.families.saved();
-        head.remove(gone);
-        head.sweep_bounds();
     }
 }
 

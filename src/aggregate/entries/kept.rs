@@ -118,8 +118,8 @@ impl Kept {
 
     /// Says when the entries that follow were received.
     pub(super) fn set_now(&mut self, received: UnixNano) {
-        self.now = self.now.max(received);
-        if self.cleaned.0 == 0 {
+        self.now = received.received_after(self.now);
+        if self.cleaned.0 == 0 || self.cleaned > self.now {
             self.cleaned = self.now;
         }
         if self.now.since(self.cleaned) >= self.config.cleanup_interval {

@@ -189,6 +189,13 @@ impl<Id: Copy + Eq + Hash> Exported<Id> {
         }
     }
 
+    /// Begins anew, as one that has seen nothing: series have other numbers from here on.
+    pub(super) fn forget(&mut self) {
+        self.points.clear();
+        self.starts.clear();
+        (self.return_ms, self.at_ms) = (0, 0);
+    }
+
     /// When counts began, for the checkpoint.
     pub(super) fn encode(&self) -> Vec<u8> {
         let known = self.points.values().filter_map(Point::began);

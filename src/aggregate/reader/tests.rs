@@ -22,6 +22,7 @@ struct Local {
     journal: Journal,
     store: Store,
     inbox: Inbox,
+    clock: Arc<ManualClock>,
     registry: Registry,
     stop: Stop,
     reading: tokio::task::JoinHandle<()>,
@@ -43,7 +44,7 @@ impl Local {
         let deps = Deps { fs: Arc::new(RealFs), clock: clock.clone(), registry: registry.clone() };
         let (journal, _) = Journal::open(config, vec![reader_config(true)], deps).unwrap();
         let config = store::Config::new(directory.join("store"));
-        let deps = store::Deps { clock, registry: registry.clone() };
+        let deps = store::Deps { clock: clock.clone(), registry: registry.clone() };
         let (store, writer, opened) = Store::open(config, deps).unwrap();
         let (identity, next_seq) = (journal.identity(), journal.status().next_seq);
         let origin = Origin { identity, next_seq, replays: true };
@@ -62,7 +63,7 @@ impl Local {
         let reader = journal.reader(READER).unwrap();
         let reading = aggregate.run(reader, Some(Keeping { durable, outlet }), stopping);
         let reading = tokio::spawn(reading);
-        Self { journal, store, inbox, registry, stop, reading }
+        Self { journal, store, inbox, clock, registry, stop, reading }
     }
 
     /// As SIGKILL leaves it: no last checkpoint, no last acknowledgement.
@@ -193,5 +194,79 @@ async fn what_waited_in_the_journal_is_stored_before_what_the_agent_makes_now() 
     assert_eq!(local.select("a").len(), 3);
     let newest = local.store.stats().newest_ms;
     assert_eq!(newest, Some(three_hours_later));
+    local.kill().await;
+}
+
+#[tokio::test]
+async fn a_leap_of_the_clock_that_is_set_right_costs_what_was_stamped_meanwhile_and_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    let leap = 3 * 24 * 3_600_000;
+    for (wrong_ms, t_ms, value) in [(0, 0, 1.0), (leap, 5_000, 2.0), (0, 10_000, 3.0)] {
+        let now = UnixNano((T0 + wrong_ms + t_ms).unsigned_abs() * 1_000_000);
+        local.clock.set_unix(now);
+        let record = Samples(vec![sample("a", T0 + wrong_ms + t_ms, value)]).record();
+        local.journal.append(record).await.unwrap();
+    }
+    local.read().await;
+    assert_eq!(local.select("a"), [(T0, 1.0), (T0 + 10_000, 3.0)]);
+    // And after a start, from a checkpoint while the clock was wrong or without one.
+    local.kill().await;
+    let local = Local::start_at(directory.path(), T0 + 30_000);
+    let record = Samples(vec![sample("a", T0 + 30_000, 4.0)]).record();
+    local.journal.append(record).await.unwrap();
+    local.read().await;
+    assert_eq!(local.select("a"), [(T0, 1.0), (T0 + 10_000, 3.0), (T0 + 30_000, 4.0)]);
+    local.kill().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_right_while_the_agent_is_down_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let leapt = T0 + 100 * 24 * 3_600_000;
+    let local = Local::start_at(directory.path(), leapt);
+    let record = Samples(vec![sample("a", leapt, 1.0)]).record();
+    local.journal.append(record).await.unwrap();
+    local.stop.finish().await;
+    local.reading.await.unwrap();
+    local.journal.close().await;
+    drop(local.store);
+    let local = Local::start_at(directory.path(), T0);
+    for n in 0..3 {
+        let record = Samples(vec![sample("a", T0 + n * 5_000, 1.0)]).record();
+        local.journal.append(record).await.unwrap();
+    }
+    local.read().await;
+    assert_eq!(local.select("a").len(), 3);
+    local.kill().await;
+}
+
+/// A request with one span.
+fn a_span() -> crate::signal::Record {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use prost::Message as _;
+    let span = Span { name: "work".to_owned(), end_time_unix_nano: 1_000, ..Span::default() };
+    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let payload = ExportTraceServiceRequest { resource_spans }.encode_to_vec().into();
+    let (flags, meta) = Default::default();
+    crate::signal::Record { signal: Signal::Traces, items: 1, flags, meta, payload }
+}
+
+#[tokio::test]
+async fn what_is_derived_goes_on_when_a_leap_of_the_clock_is_set_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    let leap = 3 * 24 * 3_600_000;
+    for t_ms in [0, 6_000, leap + 8_000, leap + 14_000, 20_000, 26_000, 32_000] {
+        local.clock.set_unix(UnixNano((T0 + t_ms).unsigned_abs() * 1_000_000));
+        local.journal.append(a_span()).await.unwrap();
+    }
+    local.read().await;
+    let calls = local.select("traces_spanmetrics_calls_total");
+    let at = |(t, value): (i64, f64)| (t - T0, value);
+    let calls: Vec<_> = calls.into_iter().map(at).collect();
+    assert_eq!(calls, [(0, 0.0), (5_000, 1.0), (20_000, 0.0), (25_000, 1.0), (30_000, 2.0)]);
     local.kill().await;
 }

@@ -18,6 +18,9 @@ use crate::store::chunk::Chunk;
 use crate::store::metadata::Metadata;
 use crate::store::{Fingerprint, StoreError};
 
+/// The name under which seconds are kept for which ages are not believed.
+pub(super) const HELD: &str = "disk.held";
+
 /// Files of samples that are open to write at once: today's, yesterday's, and one for what is late.
 const OPEN_MAX: usize = 3;
 
@@ -98,7 +101,10 @@ impl<'a> Commit<'a> {
 
     /// Writes a chunk into the file of a day that it has samples of.
     fn chunk(&mut self, day: Day, record: &Record<'_>, chunk: &Chunk) -> Result<(), Trouble> {
-        let late = day.until_ms() + GRACE < self.now_ms;
+        // A day may be rolled up before it is over: by a clock that was wrong.
+        let rolls = self.files.roll.as_ref().is_some_and(|roll| roll.day() == day)
+            || self.disk.catalog().days(Tier::OneHour).contains(&day);
+        let late = rolls || day.until_ms() + GRACE < self.now_ms;
         let Record { fingerprint, kind, labels, .. } = *record;
         self.day(day)?.write(|file| {
             let id = file.id(fingerprint, kind, labels)?;
@@ -205,6 +211,8 @@ impl<'a> Commit<'a> {
             }
             days.insert(day);
         }
+        let monotonic = self.disk.clock.monotonic();
+        self.hold(monotonic)?;
         let committed = self.with_state(|state| state.commit(journal_seq, now_ms));
         committed.map_err(|trouble| self.failed(trouble, None))?;
         self.finished = true;
@@ -213,17 +221,28 @@ impl<'a> Commit<'a> {
             catalog.committed();
             days.into_iter().for_each(|day| catalog.insert(Tier::Raw, day));
         });
-        let monotonic = self.disk.clock.monotonic();
         let files = &mut *self.files;
         files.wants_all = false;
         files.now_ms = now_ms;
-        if files.clocks.is_none() {
-            files.clocks = Some(tend::clocks(now_ms, monotonic));
-        }
         // Memory: one open file knows every series of its day.
         files.samples.truncate(1);
         self.disk.metrics.committed(monotonic.saturating_sub(self.began));
         Ok(())
+    }
+
+    /// Writes how long ages are not believed, where that changed: a restart knows of no leap.
+    fn hold(&mut self, monotonic: Duration) -> Result<(), StoreError> {
+        let (now_ms, files) = (self.now_ms, &mut *self.files);
+        let before = files.held;
+        let begin = || tend::clocks(now_ms, monotonic, Duration::ZERO);
+        let clocks = files.clocks.get_or_insert_with(begin);
+        clocks.trusted(tend::unix_nano(now_ms), monotonic);
+        files.held = clocks.held(monotonic);
+        let seconds = files.held.as_secs();
+        if seconds == before.as_secs() {
+            return Ok(());
+        }
+        self.state(HELD, seconds.to_string().as_bytes())
     }
 
     /// What to say of it. A file that cannot be read is set aside.

@@ -42,6 +42,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -100,6 +101,8 @@ struct Files {
     now_ms: i64,
     /// Whether ages may be believed; `None` before the first checkpoint since the start.
     clocks: Option<JumpGuard>,
+    /// How long ages are not believed, as the last checkpoint has it.
+    held: Duration,
     /// Samples of earlier days are not kept any more.
     horizon: Day,
     /// Days with samples that came after their time.
@@ -128,9 +131,8 @@ impl Disk {
     }
 
     /// Begins to read. One per query, on the query's thread; sees what is finished now.
-    #[expect(clippy::unnecessary_wraps, reason = "files are opened when they are read")]
-    pub(super) fn reader(&self) -> Result<Reader<'_>, StoreError> {
-        Ok(Reader::new(self))
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader::new(self)
     }
 
     /// The files and their sizes.

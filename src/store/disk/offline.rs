@@ -195,7 +195,8 @@ impl Offline {
         {
             let mut files = self.disk.lock();
             files.now_ms = files.now_ms.max(milliseconds(now));
-            files.clocks = Some(tend::clocks(files.now_ms, self.disk.clock.monotonic()));
+            files.clocks =
+                Some(tend::clocks(files.now_ms, self.disk.clock.monotonic(), files.held));
         }
         while self.disk.tend() {}
         Ok(rotation)

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::{Mutex, RwLock};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use rusqlite::Connection;
@@ -16,7 +17,7 @@ use super::metrics::Metrics;
 use super::read;
 use super::retention::Space;
 use super::state::StateFile;
-use super::{Disk, Files};
+use super::{Disk, Files, tend};
 use crate::store::checkpoint::Restored;
 use crate::store::config::Config;
 use crate::store::handle::Deps;
@@ -48,6 +49,9 @@ impl Disk {
         let mut quarantined = Vec::new();
         // The lock comes with the state: nothing of another process's is touched before.
         let (state, mut restored) = disk.open_state(&mut quarantined)?;
+        let held = restored.states.extract_if(.., |(name, _)| name == super::commit::HELD);
+        let held = held.filter_map(|(_, seconds)| String::from_utf8(seconds).ok()?.parse().ok());
+        let held = Duration::from_secs({ held }.next().unwrap_or(0));
         let catalog = disk.find_days(&keys, &mut quarantined)?;
         let gone = |day: &&Day| !catalog.days(Tier::Raw).contains(day);
         let horizon = catalog.days(Tier::OneHour).iter().rfind(gone).map(|day| day.next());
@@ -55,6 +59,9 @@ impl Disk {
             state: Some(state),
             wants_all: restored.journal_seq.is_none(),
             now_ms: restored.now_ms,
+            clocks: (!held.is_zero())
+                .then(|| tend::clocks(restored.now_ms, deps.clock.monotonic(), held)),
+            held,
             horizon: horizon.unwrap_or(Day(i32::MIN)),
             // A look at each says whether there is something.
             late: catalog.days(Tier::Raw).clone(),

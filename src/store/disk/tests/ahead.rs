@@ -42,7 +42,7 @@ fn it_is_the_same_at_every_resolution_and_over_all_of_them() {
             let (after, until) = (START + after, START + until);
             let reads = Reads::Increase;
             let window = Window { after, until, step, range, lookback: 0, reads };
-            let mut reader = disk.reader().unwrap();
+            let mut reader = disk.reader();
             reader.ahead(&asked, &window);
             for one in series.iter().chain([&unknown]) {
                 let alone = floats(&disk, one, &window);
@@ -62,7 +62,7 @@ fn what_a_checkpoint_adds_after_it_is_found() {
     let first = chunks(START, START + HOUR, 60_000, |_| 1.0);
     commit(&disk, 1, START + HOUR, &[series.record(&first, b"")]).unwrap();
     let window = window(START, START + DAY);
-    let mut reader = disk.reader().unwrap();
+    let mut reader = disk.reader();
     reader.ahead(&[series.fingerprint], &window);
     assert_eq!(read(&mut reader, &series, &window).len(), 60);
     let second = chunks(START + HOUR, START + 2 * HOUR, 60_000, |_| 2.0);
@@ -81,7 +81,7 @@ fn a_file_that_cannot_be_opened_is_left_to_who_reads() {
     let (disk, _) = setup.open();
     let name = "metrics-20261122.db";
     std::fs::write(setup.path(name), [7; 5_000]).unwrap();
-    let mut reader = disk.reader().unwrap();
+    let mut reader = disk.reader();
     reader.ahead(&[series[0].fingerprint], &whole);
     let after = read(&mut reader, &series[0], &whole).len();
     // Its day is answered from rows.

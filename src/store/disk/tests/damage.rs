@@ -76,7 +76,7 @@ fn a_connection_to_a_file_that_was_set_aside_meanwhile_is_not_used_for_the_one_t
     let (setup, up) = filled();
     let (disk, _) = setup.open();
     let mut samples = Samples::default();
-    let mut reader = disk.reader().unwrap();
+    let mut reader = disk.reader();
     let day = window(START, START + DAY);
     reader.read(up.fingerprint, &day, i64::MAX, &mut samples).unwrap();
     disk.suspect(super::super::layout::FileKey::parse(DAY_FILE).unwrap(), "another query says so");
@@ -319,7 +319,7 @@ fn a_series_whose_labels_one_file_has_lost_is_found_in_another() {
         std::ops::ControlFlow::Continue(())
     };
     let both = window(START, START + 2 * DAY);
-    disk.reader().unwrap().series(&both, Some("up"), &|_| false, each).unwrap();
+    disk.reader().series(&both, Some("up"), &|_| false, each).unwrap();
     assert_eq!(found, [up.labels]);
 }
 

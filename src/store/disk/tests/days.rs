@@ -93,7 +93,7 @@ fn a_short_rate_of_an_old_histogram_is_the_rate_of_its_hour() {
         let (after, reads) = (until - range, Reads::Increase);
         let window = Window { after, until, step, range, lookback: 0, reads };
         samples.clear();
-        let mut reader = disk.reader().unwrap();
+        let mut reader = disk.reader();
         let sparse = reader.read(series.fingerprint, &window, i64::MAX, &mut samples).unwrap();
         let rows = samples.classics.rows.iter();
         let mut floats: Vec<_> = rows.map(|row| (row.time_ms, row.count as f64)).collect();
@@ -362,6 +362,42 @@ fn a_leap_of_the_clock_costs_no_file_and_a_day_later_ages_count_again() {
     live_through(&setup, &disk, &series, later + 2, HOUR);
     assert!(!is_there("20261120"), "{:?}", setup.names());
     assert!(is_there("metrics-20271121"), "{:?}", setup.names());
+}
+
+#[test]
+fn a_restart_in_the_day_after_a_leap_costs_no_file_either() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let series = [Series::new("requests_total", 0)];
+    live_through(&setup, &disk, &series, 0, HOUR);
+    live_through(&setup, &disk, &series, 365, HOUR);
+    drop(disk);
+    let is_there = || setup.names().iter().any(|name| name.contains("rollup-5m-20261120"));
+    for hour in 1..=6 {
+        // Of the day six hours were left.
+        let (disk, _) = setup.open();
+        assert!(is_there(), "{hour}: {:?}", setup.names());
+        advance(&setup, HOUR);
+        commit(&disk, 1, START + 366 * DAY + hour * HOUR, &[]).unwrap();
+        tend(&disk);
+    }
+    assert!(!is_there(), "{:?}", setup.names());
+}
+
+#[test]
+fn a_day_that_a_wrong_clock_rolled_up_too_soon_is_rolled_up_again() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let up = Series::new("up", 1);
+    let part = |from: i64| chunks(START + from * HOUR, START + (from + 2) * HOUR, 60_000, |_| 1.0);
+    commit(&disk, 1, START + 3 * DAY, &[up.record(&part(0), b"")]).unwrap();
+    tend(&disk);
+    commit(&disk, 2, START + 4 * HOUR, &[up.record(&part(2), b"")]).unwrap();
+    commit(&disk, 3, START + 2 * DAY, &[]).unwrap();
+    tend(&disk);
+    let rows = rusqlite::Connection::open(setup.path("rollup-5m-20261120.db")).unwrap();
+    let sql = "SELECT sum(samples) FROM chunk";
+    assert_eq!(rows.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 48);
 }
 
 #[test]

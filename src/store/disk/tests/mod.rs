@@ -148,7 +148,7 @@ fn window(after: i64, until: i64) -> Window {
 
 fn floats(disk: &Disk, series: &Series, window: &Window) -> Vec<(i64, f64)> {
     let mut samples = Samples::default();
-    let mut reader = disk.reader().unwrap();
+    let mut reader = disk.reader();
     reader.read(series.fingerprint, window, i64::MAX, &mut samples).unwrap();
     assert!(samples.points.floats.is_sorted_by(|a, b| a.0 < b.0));
     samples.points.floats

@@ -179,7 +179,7 @@ fn series_that_only_the_disk_knows_are_found_by_name_and_once() {
     let find = |name, known: &[Fingerprint], after, until| {
         let mut found = Vec::new();
         let known = |fingerprint| known.contains(&fingerprint);
-        let mut reader = disk.reader().unwrap();
+        let mut reader = disk.reader();
         let each = &mut |one: crate::store::checkpoint::Found| {
             found.push(one.labels);
             std::ops::ControlFlow::Continue(())
@@ -217,7 +217,7 @@ fn names_of_series_are_looked_up_without_their_labels() {
             found += 1;
             std::ops::ControlFlow::Continue(())
         };
-        let mut reader = disk.reader().unwrap();
+        let mut reader = disk.reader();
         reader.series(&window(START, START + DAY), Some(name), &|_| false, each).unwrap();
         assert_eq!(found, count, "{name}");
     }
