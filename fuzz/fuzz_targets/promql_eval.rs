@@ -108,8 +108,8 @@ fn values(answer: &Result<Answer, QueryError>) -> Option<BTreeMap<String, String
     };
     let histogram = |histogram: &Histogram| histogram.to_string();
     match &answer.as_ref().ok()?.value {
-        Value::Scalar(points) => {
-            Some(points.iter().map(|(_, v)| (Labels::default().to_string(), number(*v))).collect())
+        Value::Scalar((_, value)) => {
+            Some(BTreeMap::from([(Labels::default().to_string(), number(*value))]))
         }
         Value::String(_) => None,
         Value::Vector(samples) => Some(

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use sidelight_wire::view::Text;
 
-use super::asked::same;
 use super::codec::{self, Read};
 use super::operation::Method;
 use super::resource::{Dimensions, Resource};
+use super::same::same;
 use super::usual::Fields;
 use crate::telemetry::desc::OWN_SPAN_LABELS;
 

@@ -21,6 +21,7 @@ mod operation;
 pub mod reader;
 mod resource;
 mod ring;
+mod same;
 pub mod snapshot;
 pub mod table;
 mod usual;

@@ -68,13 +68,9 @@ impl<'a> Asking<'a> {
         })?;
         match answer.value {
             sidelight_promql::Value::Vector(samples) => Ok(samples),
-            sidelight_promql::Value::Scalar(values) => {
-                let sample = |(time, value)| Sample {
-                    labels: Labels::default(),
-                    time,
-                    value: SampleValue::Float(value),
-                };
-                Ok(values.into_iter().map(sample).collect())
+            sidelight_promql::Value::Scalar((time, value)) => {
+                let value = SampleValue::Float(value);
+                Ok(vec![Sample { labels: Labels::default(), time, value }])
             }
             _ => Err(EvaluationError::Query("rule result is not a vector or scalar".to_owned())),
         }

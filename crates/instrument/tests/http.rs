@@ -503,16 +503,18 @@ fn what_only_its_caller_calls_grpc_is_counted_as_http() {
     assert_eq!(Told::attribute(order, "rpc.system.name"), None);
 }
 
+/// Says its route itself.
+fn an_article() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    answer.extensions_mut().insert(sidelight::http::Route("/articles/{id}"));
+    answer
+}
+
 #[test]
 fn a_route_that_the_answer_tells_of_is_the_metrics_and_the_spans() {
     let told = Told::new();
-    let answer = || {
-        let mut answer = Response::new(Body::empty());
-        answer.extensions_mut().insert(sidelight::http::Route("/articles/{id}"));
-        answer
-    };
     run(async {
-        let answer = answers(answer).oneshot(request("/articles/7")).await.unwrap();
+        let answer = answers(an_article).oneshot(request("/articles/7")).await.unwrap();
         answer.into_body().collect().await.unwrap();
     });
     assert_eq!(told.total(DURATION, &["http.route=/articles/{id}"]), 1.0);
@@ -524,15 +526,10 @@ fn a_route_that_the_answer_tells_of_is_the_metrics_and_the_spans() {
 #[test]
 fn a_route_that_the_answer_corrects_is_told_once() {
     let told = Told::new();
-    let answer = || {
-        let mut answer = Response::new(Body::empty());
-        answer.extensions_mut().insert(sidelight::http::Route("/articles/{id}"));
-        answer
-    };
     run(async {
         let mut asked = request("/articles/7");
         asked.extensions_mut().insert(sidelight::http::Route("/{*rest}"));
-        answers(answer).oneshot(asked).await.unwrap().into_body().collect().await.unwrap();
+        answers(an_article).oneshot(asked).await.unwrap().into_body().collect().await.unwrap();
     });
     let spans = told.spans();
     let attributes = spans[0].attributes.iter();

@@ -174,7 +174,7 @@ impl<'a> Engine<'a> {
             }
             plan::Query::Node(node) => match eval::evaluate(node, steps, &context)? {
                 Output::Scalar(values) => {
-                    Value::Scalar(values.first().map(|value| (time, *value)).into_iter().collect())
+                    Value::Scalar((time, values.first().copied().unwrap_or(f64::NAN)))
                 }
                 Output::Text(text) => Value::String(text),
                 Output::Columns(columns) => {

@@ -18,7 +18,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// One number at one time; instant queries only.
-    Scalar(Vec<(i64, f64)>),
+    Scalar((i64, f64)),
     /// A text; instant queries only.
     String(String),
     /// Samples of one time, no two with the same labels, in the order of the expression (`sort`,

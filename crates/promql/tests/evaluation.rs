@@ -83,9 +83,7 @@ fn held() -> impl Strategy<Value = Held> {
 fn at(value: &Value, time: i64) -> Vec<(String, u64)> {
     let bits = |value: f64| if value.is_nan() { u64::MAX } else { value.to_bits() };
     let mut found: Vec<(String, u64)> = match value {
-        Value::Scalar(points) => {
-            points.iter().map(|(_, v)| (Labels::default().to_string(), bits(*v))).collect()
-        }
+        Value::Scalar((_, value)) => vec![(Labels::default().to_string(), bits(*value))],
         Value::Vector(samples) => samples
             .iter()
             .filter_map(|sample| match &sample.value {

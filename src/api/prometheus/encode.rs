@@ -17,10 +17,7 @@ pub(super) fn value(value: &Value, time: i64) -> String {
     let _ = write!(out, r#"{{"resultType":"{kind}","result":"#);
     out.push_str(if array { "[" } else { "" });
     match value {
-        Value::Scalar(values) => {
-            let (at, value) = values.first().copied().unwrap_or((time, f64::NAN));
-            sample(&mut out, at, value);
-        }
+        Value::Scalar((at, value)) => sample(&mut out, *at, *value),
         Value::String(value) => {
             out.push('[');
             self::time(&mut out, time);

@@ -225,10 +225,9 @@ impl<'a> Running<'a> {
                 sidelight_promql::Value::Vector(samples) => {
                     Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect())
                 }
-                sidelight_promql::Value::Scalar(values) => Ok(values
-                    .into_iter()
-                    .map(|(_, value)| (Labels::default(), SampleValue::Float(value)))
-                    .collect()),
+                sidelight_promql::Value::Scalar((_, value)) => {
+                    Ok(vec![(Labels::default(), SampleValue::Float(value))])
+                }
                 _ => Err("rule result is not a vector or scalar".to_owned()),
             },
         };

@@ -47,7 +47,7 @@ pub(crate) fn answer(
     answer: &Answer,
 ) -> Result<(), String> {
     match answer {
-        Answer::Scalar(values) => scalar(expected, values),
+        Answer::Scalar((_, value)) => scalar(expected, *value),
         Answer::String(text) => match &expected.string {
             Some(wanted) if wanted == text => Ok(()),
             wanted => Err(format!("expected {wanted:?}, got the text {text:?}")),
@@ -60,10 +60,10 @@ pub(crate) fn answer(
     }
 }
 
-fn scalar(expected: &Expected, values: &[(i64, f64)]) -> Result<(), String> {
-    match (expected.scalar, values) {
-        (Some(wanted), [(_, value)]) if almost_equal(wanted, *value) => Ok(()),
-        (wanted, values) => Err(format!("expected {wanted:?}, got the scalar {values:?}")),
+fn scalar(expected: &Expected, value: f64) -> Result<(), String> {
+    match expected.scalar {
+        Some(wanted) if almost_equal(wanted, value) => Ok(()),
+        wanted => Err(format!("expected {wanted:?}, got the scalar {value}")),
     }
 }
 

@@ -177,8 +177,8 @@ fn ask_instant(expr: &Expr, time: i64, expected: &Expected, memory: &Memory) -> 
 fn step_at(value: Value, time: i64, instant: &Value) -> Value {
     match (value, instant) {
         (Value::Matrix(series), Value::Scalar(_)) => {
-            let values = series.into_iter().flat_map(|series| series.floats);
-            Value::Scalar(values.filter(|(at, _)| *at == time).collect())
+            let mut values = series.iter().flat_map(|series| &series.floats);
+            Value::Scalar(*values.find(|(at, _)| *at == time).expect("a number at every step"))
         }
         (Value::Matrix(series), _) => {
             let samples = series.iter().filter_map(|series| {
