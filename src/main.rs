@@ -1,12 +1,18 @@
 //! argv → configuration → agent; the only process exit.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 
 use sidelight_agent::cli;
 use tokio::runtime::Builder;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many milliseconds the allocator keeps what was freed; its own default is 1,000. With that a flood has the process stand
+/// at 150 MiB where `limits.memory` is 128, and at 82 where it is 48; with this at 121 and 54, for no more CPU in ordinary
+/// traffic.
+const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args_os()) {
@@ -16,6 +22,7 @@ fn main() -> ExitCode {
     let mut builder = match invocation.workers() {
         0 => Builder::new_current_thread(),
         workers => {
+            give_memory_back();
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(workers);
             builder
@@ -29,4 +36,15 @@ fn main() -> ExitCode {
     // What still blocks a thread here has been given its time by the command.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// Begins the program anew with [`PURGE_DELAY`] in its environment, where it is not: the allocator reads it before `main`.
+/// Where that cannot be done it goes on as it is.
+fn give_memory_back() {
+    let (name, value) = PURGE_DELAY;
+    if std::env::var_os(name).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        let _ = Command::new(program).args(std::env::args_os().skip(1)).env(name, value).exec();
+    }
 }

@@ -1,8 +1,8 @@
 //! Senders that are refused for what they send or show: said once for each cause when it begins and when it is over, and in
 //! `/readyz` meanwhile. An SDK drops what is refused in this way, mostly without a word.
 //!
-//! The receiver counts refusals by reason; this looks at how the counts grow, also of those that do not say a signal. What
-//! a sender repeats (no memory, no room) has reasons of its own elsewhere.
+//! The receiver counts refusals by reason; this looks at how the counts grow, also of those that do not say a signal, and
+//! of connections without a place. What a sender repeats (no memory, no room) has reasons of its own elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,29 +18,43 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// So long without a refusal, and it is over.
 const QUIET: Duration = Duration::from_secs(5 * 60);
 
-/// Reasons that no sender gets over by itself, and what to do.
-const CAUSES: [(&str, &str); 5] = [
+const REQUESTS: &str = "requests";
+/// Why no place is left for a connection.
+const NO_PLACE: &str = "as many as limits.connections_max are open";
+
+/// Reasons that no sender gets over by itself, of what, and what to do.
+const CAUSES: [(&str, &str, &str); 6] = [
     (
         reason::UNAUTHENTICATED,
+        REQUESTS,
         "they show no bearer token or a wrong one: give them what is in receivers.otlp.*.auth.bearer_token_file",
     ),
     (
         reason::MALFORMED,
+        REQUESTS,
         "what they send is not OTLP, or broken: the answer names the field, and the log at level debug",
     ),
     (
         reason::TOO_LARGE,
+        REQUESTS,
         "raise max_recv_msg_size and max_request_body_size of the receiver, and limits.memory, or send smaller batches",
     ),
     (
         reason::UNIMPLEMENTED,
+        REQUESTS,
         "the path, content type or encoding is not served: an SDK adds /v1/traces to OTEL_EXPORTER_OTLP_ENDPOINT by itself; \
          the answer says which, and the log at level debug",
     ),
     (
         reason::TLS,
+        REQUESTS,
         "they do not get through the handshake: http:// to a port that speaks TLS, an authority that they do not know, or \
          no client certificate; the log at level debug says which",
+    ),
+    (
+        NO_PLACE,
+        "connections",
+        "these were closed on arrival: raise it, together with limits.memory (64KiB each), or have fewer processes send here",
     ),
 ];
 
@@ -64,13 +78,13 @@ impl Senders {
         let counts = counts(registry);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reasons = Vec::new();
-        for (cause, cure) in CAUSES {
+        for (cause, what, cure) in CAUSES {
             let count = counts.get(cause).copied().unwrap_or_default();
             let known = seen.entry(cause).or_default();
             let began = known.note(count, now);
             if known.grew.is_some() {
                 let refused = known.count - known.before;
-                let said = format!("senders are refused, {refused} requests: {cause}; {cure}");
+                let said = format!("senders are refused, {refused} {what}: {cause}; {cure}");
                 if began == Some(true) {
                     tracing::warn!("{said}");
                 }
@@ -78,7 +92,7 @@ impl Senders {
             } else if began == Some(false) {
                 tracing::info!(
                     cause,
-                    requests = known.count - known.before,
+                    refused = known.count - known.before,
                     "no more senders are refused"
                 );
             }
@@ -106,7 +120,7 @@ impl Seen {
     }
 }
 
-/// Refused requests of all signals, by reason.
+/// Refused requests of all signals by reason, and refused connections.
 fn counts(registry: &Registry) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let family = registry.family(desc::RECEIVER_REFUSED_REQUESTS.name);
@@ -115,6 +129,9 @@ fn counts(registry: &Registry) -> BTreeMap<String, u64> {
             *counts.entry(reason.clone()).or_default() += count;
         }
     }
+    let (receiver, limit) = (reason::RECEIVER, reason::CONNECTIONS);
+    let connections = registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[receiver, limit]);
+    counts.insert(NO_PLACE.to_owned(), connections.get());
     counts
 }
 
@@ -154,6 +171,16 @@ mod tests {
         assert!(senders.look(&registry, at(500)).is_empty());
         refused("logs", reason::UNAUTHENTICATED, 1);
         assert!(senders.look(&registry, at(501))[0].contains(" 1 requests"), "another time");
+    }
+
+    #[test]
+    fn connections_without_a_place_are_a_reason() {
+        let (registry, senders) = (Registry::default(), Senders::default());
+        assert!(senders.look(&registry, Duration::ZERO).is_empty());
+        registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "connections"]).add(3);
+        let reasons = senders.look(&registry, Duration::from_secs(10));
+        let expected = "senders are refused, 3 connections: as many as limits.connections_max are";
+        assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");
     }
 
     #[test]

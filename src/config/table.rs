@@ -610,8 +610,9 @@ const LIMITS: &[Opt] = &[
     fixed(
         "connections_max",
         Kind::Integer { min: 1, max: 1_024 },
-        unset("an eighth of `limits.memory` / 256KiB, at most 1024"),
-        "OTLP connections served at once; the rest are closed on arrival.",
+        unset("136 at 128MiB, as much more or less as `limits.memory` is"),
+        "OTLP connections served at once; the rest are closed on arrival. An SDK opens one for each signal. Each may hold \
+         64KiB that nobody has read yet, which `limits.memory` pays for up to the default.",
     ),
 ];
 

@@ -18,9 +18,10 @@ pub struct Config {
     /// Request headers that travel with a record, because some exporter passes them on. Everything
     /// else, `authorization` included, is forgotten when the request ends.
     pub headers_from_context: Vec<HeaderName>,
-    /// Connections served at once, over all listeners; the rest are closed on arrival. At most 1024
-    /// and at most the transport budget divided by [`CONNECTION_BYTES`].
+    /// Connections served at once, over all listeners; the rest are closed on arrival.
     pub connections_max: usize,
+    /// How many HTTP/2 connections at once have wide windows.
+    pub wide_connections_max: usize,
     /// Largest body, on the wire and inflated, that is taken without the permit of which there is
     /// one: a single larger request assembles at a time.
     pub large_request_bytes: usize,
@@ -44,26 +45,22 @@ impl Config {
             listeners: vec![tcp("127.0.0.1:4317"), tcp("127.0.0.1:4318")],
             headers_from_context: Vec::new(),
             connections_max: Self::connections_for(budget),
+            wide_connections_max: Self::wide_connections_for(budget),
             large_request_bytes: 4 << 20,
         }
     }
 
-    /// Connections that the transport budget pays for.
-    #[must_use]
-    pub fn connections_for(budget: &Budget) -> usize {
-        (budget.transport / CONNECTION_BYTES as usize).clamp(1, 1024)
+    /// HTTP/2 connections whose wide windows half of the transport budget pays for.
+    const fn wide_connections_for(budget: &Budget) -> usize {
+        budget.transport / 2 / Windows::WIDE.connection as usize
     }
 
-    /// How many of so many connections at once have wide windows: with them the others have half of the budget.
-    #[must_use]
-    pub fn wide_of(connections: usize) -> usize {
-        let bytes = connections.saturating_mul(CONNECTION_BYTES as usize) / 2;
-        bytes / Windows::WIDE.connection as usize
+    /// These, and those with narrow windows that the other half pays for.
+    fn connections_for(budget: &Budget) -> usize {
+        let narrow = budget.transport / 2 / Windows::NARROW.connection as usize;
+        (Self::wide_connections_for(budget) + narrow).clamp(1, 1024)
     }
 }
-
-/// The share of the transport budget that pays for a connection, in bytes.
-pub const CONNECTION_BYTES: u32 = 256 << 10;
 
 /// What a peer may send on an HTTP/2 connection before it is read, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +76,8 @@ pub struct Windows {
 impl Windows {
     /// Of the first connections. Most requests fit: their senders are not held up, and what comes in one frame is not copied.
     pub const WIDE: Self = Self { connection: 1 << 20, stream: 1 << 20, frame: 1 << 20 };
-    /// Of all others.
-    pub const NARROW: Self = Self { connection: 128 << 10, stream: 128 << 10, frame: 64 << 10 };
+    /// Of all others, and what is read of an HTTP/1.1 connection at a time: the least that HTTP/2 allows on a connection.
+    pub const NARROW: Self = Self { connection: 64 << 10, stream: 64 << 10, frame: 64 << 10 };
 }
 
 /// Streams per HTTP/2 connection.
@@ -268,10 +265,11 @@ mod tests {
         for mebibytes in [16, 32, 128, 1_024, 65_536] {
             let budget = Budget::split(mebibytes << 20);
             let all = Config::connections_for(&budget);
-            let wide = Config::wide_of(all);
+            let wide = Config::wide_connections_for(&budget).min(all);
             let bytes = |of: Windows, connections: usize| of.connection as usize * connections;
             let held = bytes(Windows::WIDE, wide) + bytes(Windows::NARROW, all - wide);
             assert!(held <= budget.transport, "{mebibytes}");
+            assert!(all >= (budget.transport >> 20) * 8 || all == 1_024, "{mebibytes}: {all}");
         }
     }
 }

@@ -37,7 +37,7 @@ const PENDING_RESETS_MAX: usize = 20;
 /// Streams that the peer's errors may make us reset.
 const LOCAL_RESETS_MAX: usize = 1024;
 /// What is read of an HTTP/1.1 connection at a time.
-const READ_BYTES_MAX: usize = 64 << 10;
+const READ_BYTES_MAX: usize = Windows::NARROW.connection as usize;
 /// What waits to be sent on a stream.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Longer than any process lives.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
-use super::reason;
+use super::reason::{self, RECEIVER};
 use crate::signal::Signal;
 use crate::telemetry::{Counter, Desc, Registry, desc};
 
@@ -27,8 +27,6 @@ impl Transport {
 }
 
 /// Name of the only receiver there is.
-const RECEIVER: &str = "otlp";
-
 /// Counters that exist from the start; refusals by reason are made when they first happen.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -103,7 +101,7 @@ impl Metrics {
             odd_ids: plain(&desc::RECEIVER_ODD_IDS),
             high_ratio: plain(&desc::RECEIVER_HIGH_INFLATE_RATIO),
             headers_refused: plain(&desc::RECEIVER_HEADERS_LEFT_OUT),
-            limit_connections: limit("connections"),
+            limit_connections: limit(reason::CONNECTIONS),
             limit_tls_handshake: limit("tls_handshake_time"),
             limit_header_time: limit("header_time"),
             limit_idle: limit("idle_time"),

@@ -50,8 +50,8 @@ use crate::signal::Record;
 
 pub use auth::TokenError;
 pub use config::{
-    Auth, Bind, CONNECTION_BYTES, Config, Cors, HEADER_BYTES_MAX, InvalidUtf8, Keepalive, Listener,
-    Paths, STREAMS_MAX, Timeouts, Tls, Windows,
+    Auth, Bind, Config, Cors, HEADER_BYTES_MAX, InvalidUtf8, Keepalive, Listener, Paths,
+    STREAMS_MAX, Timeouts, Tls, Windows,
 };
 pub use server::{BindError, Bound, Deps, Drained, Endpoint, Handle, bind};
 pub use service::ContextHeaders;

@@ -72,7 +72,7 @@ impl<A> Shared<A> {
             in_flight: deps.in_flight.clone(),
             large_request_bytes: config.large_request_bytes,
             large_request: Semaphore::new(1),
-            wide: Semaphore::new(Config::wide_of(config.connections_max)),
+            wide: Semaphore::new(config.wide_connections_max),
             context_headers,
             serving,
             metrics: Metrics::new(&deps.registry),

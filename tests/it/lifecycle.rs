@@ -15,6 +15,17 @@ fn config(directory: &std::path::Path, admin: std::net::SocketAddr) -> String {
 }
 
 #[tokio::test]
+async fn the_allocator_is_told_to_give_memory_back_unless_someone_says_how() {
+    for (environment, told) in [(&[][..], "10"), (&[("MIMALLOC_PURGE_DELAY", "50")][..], "50")] {
+        let directory = tempfile::tempdir().unwrap();
+        let admin = free_address();
+        let config = config(directory.path(), admin);
+        let agent = Agent::start_with(directory.path(), &config, admin, environment).await;
+        assert_eq!(agent.environment("MIMALLOC_PURGE_DELAY").as_deref(), Some(told));
+    }
+}
+
+#[tokio::test]
 async fn sigterm_drains_and_exits_with_zero() {
     let directory = tempfile::tempdir().unwrap();
     let admin = free_address();

@@ -338,5 +338,5 @@ async fn the_default_listeners_are_on_the_loopback() {
     let binds: Vec<_> = Config::default().listeners.into_iter().map(|l| l.bind).collect();
     let tcp = |address: &str| Bind::Tcp(address.to_owned());
     assert_eq!(binds, [tcp("127.0.0.1:4317"), tcp("127.0.0.1:4318")]);
-    assert_eq!(Config::default().connections_max, 64, "16 MiB at 256 KiB each");
+    assert_eq!(Config::default().connections_max, 136, "8 at 1 MiB and 128 at 64 KiB");
 }

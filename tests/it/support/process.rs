@@ -128,6 +128,14 @@ impl Agent {
         assert!(sent.unwrap().success());
     }
 
+    /// A variable of the environment that the process began with.
+    pub fn environment(&self, name: &str) -> Option<String> {
+        let all = std::fs::read(format!("/proc/{}/environ", self.child.id())).unwrap();
+        let all = String::from_utf8_lossy(&all).into_owned();
+        let mut pairs = all.split('\0').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+    }
+
     /// Waits for the process to end by itself and gives its exit code.
     pub async fn ended(mut self, deadline: Duration) -> Option<i32> {
         wait_for("the agent ends", deadline, || self.child.try_wait().unwrap()).await.code()
