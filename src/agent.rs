@@ -62,8 +62,8 @@ pub type Reload = dyn Fn() -> Result<Loaded, String> + Send + Sync;
 
 /// What a run needs besides its configuration.
 pub struct Options {
-    /// For SIGHUP and `POST /-/reload`.
-    pub reload: Box<Reload>,
+    /// For SIGHUP and `POST /-/reload`. It may block.
+    pub reload: Arc<Reload>,
     /// Called once, when everything runs.
     pub started: Box<dyn FnOnce(&Started) + Send>,
     /// Set in an application's process, and ends the agent when it resolves. Signals, the panic hook, `tracing`'s subscriber,
@@ -146,6 +146,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
     let config = loaded.config.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Registry::default();
+    let _ends = registry.ends();
     let alone = options.embedded.is_none();
     let own = telemetry::init(&config.telemetry, &registry, Arc::clone(&clock), alone)?;
     telemetry::process::observe(&registry, Arc::clone(&clock));
@@ -194,7 +195,8 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         stop::notify_ready();
     }
     let mut running = Running {
-        loaded,
+        started: loaded,
+        config,
         journal,
         exporters,
         keeping,
@@ -207,7 +209,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         own,
         view,
     };
-    let cause = running.until_stopped(&mut events, &*options.reload).await;
+    let cause = running.until_stopped(&mut events, &options.reload).await;
 
     let drained = running.drain(receivers, cause);
     Ok(tokio::select! {
@@ -263,7 +265,10 @@ type TokenRead = Result<Option<token::Found>, token::Unusable>;
 
 /// What a reload changes and a drain takes down.
 struct Running {
-    loaded: Loaded,
+    /// What it was started with: what a reload does not take up stays so.
+    started: Loaded,
+    /// What is in force.
+    config: Config,
     journal: Journal,
     exporters: export::Exporters<journal::Reader>,
     keeping: Keeping,
@@ -279,7 +284,7 @@ struct Running {
 }
 
 impl Running {
-    async fn until_stopped(&mut self, events: &mut Events, load: &Reload) -> Cause {
+    async fn until_stopped(&mut self, events: &mut Events, load: &Arc<Reload>) -> Cause {
         let mut minutes = tokio::time::interval(TOKEN_INTERVAL);
         loop {
             tokio::select! {
@@ -326,13 +331,13 @@ impl Running {
 
     /// Goes on with what the store was waited for.
     async fn keep(&mut self, again: Again) -> Result<(), Error> {
-        let Self { keeping, notifier, threads, loaded, view, .. } = self;
-        keeping.retry(again, &loaded.config, (notifier, threads), view).await
+        let Self { keeping, notifier, threads, config, view, .. } = self;
+        keeping.retry(again, config, (notifier, threads), view).await
     }
 
     /// Begins to read the token again: a disk that hangs holds up no signal.
     fn read_token(&mut self) {
-        let source = token::Source::of(&self.loaded.config);
+        let source = token::Source::of(&self.config);
         self.token_reads.spawn_blocking(move || source.read());
     }
 
@@ -344,7 +349,7 @@ impl Running {
 
     /// Applies the configuration as it is on disk now. Listeners keep running, lanes that did not
     /// change are not touched, and the journal keeps every cursor.
-    async fn reload(&mut self, load: &Reload) -> Result<String, String> {
+    async fn reload(&mut self, load: &Arc<Reload>) -> Result<String, String> {
         stop::notify_reloading();
         tracing::info!("reading the configuration again");
         let outcome = self.try_reload(load).await;
@@ -358,8 +363,10 @@ impl Running {
         outcome
     }
 
-    async fn try_reload(&mut self, load: &Reload) -> Result<String, String> {
-        let newer = load()?;
+    async fn try_reload(&mut self, load: &Arc<Reload>) -> Result<String, String> {
+        let load = Arc::clone(load);
+        let newer = tokio::task::spawn_blocking(move || load()).await;
+        let newer = newer.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let export = newer.config.export.clone();
         export::itself::refuse(&export, &listeners(&self.view.endpoints))
             .await
@@ -386,10 +393,11 @@ impl Running {
         if let Some(running) = &self.keeping.rules {
             running.reload(newer.config.rules.clone(), rules).await;
         }
-        for key in self.loaded.needs_restart(&newer) {
+        for key in self.started.needs_restart(&newer) {
             summary.push_str(&format!("; {key} takes effect at the next start"));
         }
-        self.loaded = newer;
+        let Config { api, journal, store, .. } = self.started.config.clone();
+        self.config = Config { api, journal, store, ..newer.config };
         // One under way is of the configuration before.
         self.token_reads = JoinSet::new();
         self.read_token();
@@ -401,7 +409,7 @@ impl Running {
 
     /// Takes everything down in order within `shutdown_timeout`.
     async fn drain(mut self, receivers: receive::Handle, cause: Cause) {
-        let whole = self.loaded.config.shutdown_timeout;
+        let whole = self.config.shutdown_timeout;
         let deadline = tokio::time::Instant::now() + whole;
         tracing::info!(cause = cause.name(), within_seconds = whole.as_secs_f64(), "stopping");
         stop::notify_stopping();

@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sidelight_agent::cli;
 use tokio::runtime::Builder;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         0 => Builder::new_current_thread(),
         workers => {
             give_memory_back();
+            open_more_files();
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(workers);
             builder
@@ -47,4 +49,11 @@ fn give_memory_back() {
     {
         let _ = Command::new(program).args(std::env::args_os().skip(1)).env(name, value).exec();
     }
+}
+
+/// Raises the soft limit of open files to the hard one: each segment of a journal is one at the start, and each connection.
+fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // It then goes on with those that it has.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

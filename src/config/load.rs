@@ -81,10 +81,13 @@ impl Recipe {
     /// Files in order, of which `-` is standard input, and `a.b=c` that win over them.
     ///
     /// # Errors
-    /// [`ReadError`] when standard input cannot be read; files are read by [`Recipe::load`].
+    /// [`ReadError`] when standard input or a pipe cannot be read; files are read by [`Recipe::load`].
     pub fn new(files: &[std::path::PathBuf], set: Vec<String>) -> Result<Self, ReadError> {
         let wanted = |path: &std::path::PathBuf| {
-            if path == Path::new("-") {
+            // A pipe, as `<(command)` makes one, is empty when it is read again.
+            let once =
+                std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+            if once || path == Path::new("-") {
                 let (name, text) = read_file(path)?;
                 return Ok(Wanted::Text(name, text));
             }

@@ -213,7 +213,9 @@ const RECEIVE_GRPC: &[Opt] = &[
     fixed(
         "max_recv_msg_size",
         size(KIB, 64 * MIB),
-        unset("the smaller of 64MiB and a quarter of `limits.memory`"),
+        unset(
+            "the smaller of 64MiB and a quarter of `limits.memory`, half of it with `journal.durability: memory`",
+        ),
         "The largest message, on the wire and inflated. Larger ones get RESOURCE_EXHAUSTED. What is \
          above that part of `limits.memory` is lowered to it.",
     ),
@@ -230,7 +232,9 @@ const RECEIVE_HTTP: &[Opt] = &[
     fixed(
         "max_request_body_size",
         size(KIB, 64 * MIB),
-        unset("the smaller of 64MiB and a quarter of `limits.memory`"),
+        unset(
+            "the smaller of 64MiB and a quarter of `limits.memory`, half of it with `journal.durability: memory`",
+        ),
         "The largest body, on the wire and inflated. Larger ones get 413. What is above that part of \
          `limits.memory` is lowered to it.",
     ),
@@ -247,7 +251,9 @@ const RECEIVE_UNIX: &[Opt] = &[
     fixed(
         "max_recv_msg_size",
         size(KIB, 64 * MIB),
-        unset("the smaller of 64MiB and a quarter of `limits.memory`"),
+        unset(
+            "the smaller of 64MiB and a quarter of `limits.memory`, half of it with `journal.durability: memory`",
+        ),
         "The largest message or body, on the wire and inflated.",
     ),
 ];
@@ -355,7 +361,7 @@ const JOURNAL: &[Opt] = &[
     fixed(
         "max_size",
         size(32 * MIB, u64::MAX),
-        unset("the smaller of 512MiB and 10 % of the free disk"),
+        unset("the smaller of 512MiB and 10 % of the free disk, or what the journal has already"),
         "The disk cap. 5 % of the disk is kept free in any case.",
     ),
     live(

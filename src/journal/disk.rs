@@ -69,7 +69,11 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
         }
         Err(error) if is_our_own(&error) => Err(error),
         Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
-            tracing::warn!(error = %error, segment = wanted.segment.first_seq, "records are lost");
+            let segment = wanted.segment.first_seq;
+            // One that was let go meanwhile is counted as that.
+            if shared.lock().segments.iter().any(|known| known.first_seq == segment) {
+                tracing::warn!(error = %error, segment, "records are lost");
+            }
             let left = assess(shared, &wanted.segment, Some(wanted.seq));
             let next = left.range(wanted.seq..).next().map(|(&seq, _)| seq);
             Ok(Batch { passed: next.unwrap_or(wanted.segment.end_seq), ..Batch::default() })

@@ -199,7 +199,7 @@ impl Journal {
             Some(max_size) => max_size,
             None => {
                 let space = deps.fs.space(&directory).map_err(io("look at the room of"))?;
-                default_max_size(space.free.saturating_add(state.size()))
+                default_max_size(space.free, state.size())
             }
         };
         let shared = Arc::new(Shared::new(config, deps, max_size, state));
@@ -370,10 +370,13 @@ impl Journal {
 /// The file that is locked while an agent has the journal.
 const LOCK: &str = "lock";
 
-/// The cap when none is configured: 512 MiB, or a tenth of the room that there is, and never so
-/// little that nothing fits.
-fn default_max_size(room: u64) -> u64 {
-    (512 << 20).min(room / 10).max(1 << 20)
+/// The cap when none is configured, with so much `free` on the disk and `kept` in the journal: 512 MiB, or a tenth of both,
+/// but room for what is kept and a segment more, whoever else has filled the disk meanwhile; and never so little that
+/// nothing fits.
+fn default_max_size(free: u64, kept: u64) -> u64 {
+    let tenth = free.saturating_add(kept) / 10;
+    let least = if kept > 0 { kept.saturating_add(16 << 20) } else { 1 << 20 };
+    tenth.max(least).min(512 << 20)
 }
 
 fn check_names(readers: &[ReaderConfig]) -> Result<(), OpenError> {
@@ -405,4 +408,20 @@ pub(super) fn add_lane(state: &mut State, config: ReaderConfig) {
 /// How long ago, at `now`.
 pub(super) fn ago(now: Duration, then: Duration) -> Duration {
     now.saturating_sub(then)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_max_size;
+
+    #[test]
+    fn the_default_cap_is_a_tenth_of_the_room_but_never_below_what_is_kept() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(default_max_size(100 << 30, 0), 512 * MIB);
+        assert_eq!(default_max_size(1_000 * MIB, 0), 100 * MIB);
+        assert_eq!(default_max_size(0, 0), MIB);
+        // The disk has been filled by others since the last start.
+        assert_eq!(default_max_size(700 * MIB, 400 * MIB), 416 * MIB);
+        assert_eq!(default_max_size(700 * MIB, 510 * MIB), 512 * MIB);
+    }
 }

@@ -99,7 +99,11 @@ impl Reader {
             };
             let wanted = match taken {
                 None => return Err(ReadError::Closed),
-                Some(Taken::Entries(entries)) => return Ok(entries),
+                Some(Taken::Entries(entries)) => {
+                    // It has caught up: the file may be deleted, and its window is memory.
+                    self.place = None;
+                    return Ok(entries);
+                }
                 Some(Taken::Disk { seq, signals, segment }) => {
                     let give_up = self.has_failed_enough();
                     Wanted { signals, segment, seq, max_bytes, max_records, give_up }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::AppendError;
-use super::fs::is_full;
+use super::fs::{Space, is_full};
 use super::log::{Log, segment_path};
 use super::retention::{self, Step};
 
@@ -20,8 +20,12 @@ impl Log {
     /// Sheds, compacts or drops until a segment of `size` bytes fits under the cap and on the disk. Where it is the disk
     /// that has no room the journal is not full: another cap would not help.
     pub(super) fn make_room(&mut self, size: u64) -> Result<(), AppendError> {
+        let before = self.shared.lock().size();
+        let free = self.space().map_or(0, |space| space.free);
         loop {
-            let scarce = self.scarce(size);
+            // Some file systems show only later what was deleted: waiting for that, all would go.
+            let deleted = before.saturating_sub(self.shared.lock().size());
+            let scarce = self.scarce(size, free.saturating_add(deleted));
             let capped = self.shared.lock().size().saturating_add(size) > self.max_size;
             if !capped && scarce.is_none() {
                 self.starved = false;
@@ -38,13 +42,17 @@ impl Log {
         }
     }
 
-    /// That a segment of `size` bytes would take of the disk what is left to others.
-    fn scarce(&self, size: u64) -> Option<io::Error> {
-        let space = self.shared.deps.fs.space(&self.directory).ok()?;
+    fn space(&self) -> Option<Space> {
+        self.shared.deps.fs.space(&self.directory).ok()
+    }
+
+    /// That a segment of `size` bytes would take of the disk what is left to others. At least `free` bytes of it are free.
+    fn scarce(&self, size: u64, free: u64) -> Option<io::Error> {
+        let space = self.space()?;
+        let free = space.free.max(free);
         let used = self.shared.lock().size();
-        let taken = space.free < size.saturating_add(space.total / KEPT_FREE);
-        let said =
-            || format!("of its disk {} bytes are free, and 5 % are left to others", space.free);
+        let taken = free < size.saturating_add(space.total / KEPT_FREE);
+        let said = || format!("of its disk {free} bytes are free, and 5 % are left to others");
         (taken && used.saturating_add(size) > SEGMENTS_MIN * self.segment_size)
             .then(|| io::Error::new(io::ErrorKind::StorageFull, said()))
     }
@@ -53,15 +61,14 @@ impl Log {
     pub(super) fn look_for_room(&mut self) {
         if self.starved {
             let none = retention::make_room(&self.shared.lock().candidates()).is_none();
-            self.starved = none && self.scarce(self.segment_size).is_some();
+            self.starved = none && self.scarce(self.segment_size, 0).is_some();
             self.note_failure(None);
         }
     }
 
     /// Whether a copy of a segment could be written.
     pub(super) fn has_room_for_copy(&self) -> bool {
-        let space = self.shared.deps.fs.space(&self.directory);
-        space.is_ok_and(|space| space.free >= self.segment_size)
+        self.space().is_some_and(|space| space.free >= self.segment_size)
     }
 
     pub(super) fn step_towards_room(&mut self) -> Result<(), AppendError> {

@@ -161,6 +161,12 @@ impl Registry {
         }
     }
 
+    /// Lets go of all that it shows, and of what that reads, when the answer is dropped: much of it has the registry itself.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        Ends(self.clone())
+    }
+
     /// Every series held here, by family in the order of names; without those of collectors.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Desc, Vec<Series>)> {
@@ -226,6 +232,21 @@ impl Registry {
             return None;
         }
         Some(with(family.series.entry(values).or_insert_with(|| Cell::Stored(Arc::default()))))
+    }
+}
+
+/// Ends what a registry shows; see [`Registry::ends`].
+#[derive(Debug)]
+pub struct Ends(Registry);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // Dropped after the locks are: what they hold may use the registry.
+        let (families, collectors) = (
+            std::mem::take(&mut *lock(&self.0.families)),
+            std::mem::take(&mut *lock(&self.0.collectors)),
+        );
+        drop((families, collectors));
     }
 }
 

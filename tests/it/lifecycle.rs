@@ -15,13 +15,17 @@ fn config(directory: &std::path::Path, admin: std::net::SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn the_allocator_is_told_to_give_memory_back_unless_someone_says_how() {
+async fn the_process_gives_memory_back_and_may_open_all_files_that_it_may() {
     for (environment, told) in [(&[][..], "10"), (&[("MIMALLOC_PURGE_DELAY", "50")][..], "50")] {
         let directory = tempfile::tempdir().unwrap();
         let admin = free_address();
         let config = config(directory.path(), admin);
         let agent = Agent::start_with(directory.path(), &config, admin, environment).await;
         assert_eq!(agent.environment("MIMALLOC_PURGE_DELAY").as_deref(), Some(told));
+        let limits = agent.process_file("limits");
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let files: Vec<_> = files.split_whitespace().skip(3).collect();
+        assert_eq!(files[0], files[1], "as many files as the hard limit allows");
     }
 }
 

@@ -103,6 +103,26 @@ async fn a_reload_adds_and_removes_destinations_and_keeps_the_others() {
 }
 
 #[tokio::test]
+async fn what_a_reload_cannot_take_up_is_said_each_time_and_not_in_force() {
+    let setup = Setup::new();
+    let agent = setup.start("{}").await;
+    let token = setup.path().join("token");
+    std::fs::write(&token, "secret-of-the-admin\n").unwrap();
+    let config = setup.config("{}").replace(
+        &format!("admin: {{endpoint: '{}'}}", setup.admin),
+        &format!("admin: {{endpoint: '{}', token_file: '{}'}}", setup.admin, token.display()),
+    );
+    assert!(config.contains("token_file"));
+    setup.rewrite(&config);
+    for _ in 0..2 {
+        let (status, said) = agent.post("/-/reload").unwrap();
+        assert_eq!(status, 200, "{said}");
+        assert!(said.contains("admin.token_file takes effect at the next start"), "{said}");
+        assert_eq!(agent.get("/metrics").unwrap().0, 200, "no token is asked for");
+    }
+}
+
+#[tokio::test]
 async fn an_invalid_configuration_is_named_and_changes_nothing() {
     let setup = Setup::new();
     let destination = free_address();

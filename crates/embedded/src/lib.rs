@@ -178,7 +178,7 @@ async fn run(
     tell: SyncSender<Told>,
 ) -> Result<(), Error> {
     let options = Options {
-        reload: Box::new(move || recipe.load().map_err(|error| error.told())),
+        reload: std::sync::Arc::new(move || recipe.load().map_err(|error| error.told())),
         started: Box::new(move |started| _ = tell.try_send(Running::of(started).map(Some))),
         embedded: Some(stopped),
     };

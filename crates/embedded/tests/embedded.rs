@@ -84,6 +84,14 @@ fn what_the_application_records_is_asked_for_by_promql_and_counted_in_the_ledger
     assert_eq!(orders["value"][1], "7");
     telemetry.shutdown().unwrap();
     agent.stop().unwrap();
+
+    // Nothing of it is left in the process: another one has the same journal and store.
+    let agent = in_directory(&directory);
+    wait_for("the counter is still in the store", || {
+        let answer = get(agent.admin(), "/api/v1/query?query=shop_orders_total");
+        answer["data"]["result"].as_array()?.first().cloned()
+    });
+    agent.stop().unwrap();
 }
 
 /// How many users [`EXPORT`] has had within a day: by the agent, and by each instance.

@@ -69,7 +69,7 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     let of_start = loaded.clone();
     let (say, demo) = (*terminal, args.demo);
     let options = agent::Options {
-        reload: Box::new(move || recipe.load().map_err(|error| error.told())),
+        reload: std::sync::Arc::new(move || recipe.load().map_err(|error| error.told())),
         started: Box::new(move |started| {
             if pretty {
                 say.note(&start::block(started));

@@ -86,3 +86,31 @@ fn a_reload_knows_what_needs_a_restart() {
     assert_eq!(old.needs_restart(&loaded(&[text], &[], &[])), ["journal.durability"]);
     assert!(old.needs_restart(&old).is_empty());
 }
+
+#[test]
+fn a_pipe_is_read_once_and_is_the_same_at_a_reload() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "journal: {durability: os}").unwrap()
+    });
+    let recipe = crate::config::Recipe::new(&[pipe], Vec::new()).unwrap();
+    writer.join().unwrap();
+    for _ in 0..2 {
+        assert_eq!(recipe.load().unwrap().config.journal.durability, Durability::Os);
+    }
+}
+
+#[test]
+fn a_journal_in_memory_has_receivers_take_what_fits_into_it() {
+    let largest = |text: &str| {
+        let config = loaded(&[text], &[], &[]).config.clone();
+        config.receive.listeners[0].message_bytes_max
+    };
+    assert_eq!(largest(""), 32 << 20);
+    assert_eq!(largest("journal: {durability: memory}"), (16 << 20) - 4096);
+}

@@ -92,6 +92,7 @@ struct Disk {
     changes: Vec<Change>,
     locked: BTreeSet<PathBuf>,
     capacity: u64,
+    shown_free: Option<u64>,
     steps: u64,
     off_at: Option<u64>,
     off: bool,
@@ -145,6 +146,7 @@ impl SimFs {
             changes: Vec::new(),
             locked: BTreeSet::new(),
             capacity: 1 << 30,
+            shown_free: None,
             steps: 0,
             off_at: None,
             off: false,
@@ -171,6 +173,11 @@ impl SimFs {
     }
 
     /// Makes the disk `bytes` large. Less than is in use: nothing more can be allocated.
+    /// From here on it says that so many bytes are free, whatever is written and deleted.
+    pub(super) fn show_free(&self, bytes: u64) {
+        self.lock_disk().shown_free = Some(bytes);
+    }
+
     pub(super) fn set_capacity(&self, bytes: u64) {
         self.lock_disk().capacity = bytes;
     }
@@ -265,6 +272,7 @@ impl SimFs {
             changes: disk.changes.clone(),
             locked: BTreeSet::new(),
             capacity: disk.capacity,
+            shown_free: disk.shown_free,
             steps: 0,
             off_at: None,
             off: false,
@@ -599,7 +607,8 @@ impl Fs for SimFs {
     fn space(&self, _directory: &Path) -> io::Result<Space> {
         let disk = self.lock_disk();
         let total = disk.capacity;
-        Ok(Space { total, free: total.saturating_sub(disk.used()) })
+        let free = disk.shown_free.unwrap_or_else(|| total.saturating_sub(disk.used()));
+        Ok(Space { total, free })
     }
 
     fn blocks(&self) -> bool {

@@ -196,6 +196,31 @@ async fn an_almost_full_disk_takes_two_segments_and_then_what_is_delivered_makes
 }
 
 #[tokio::test]
+async fn a_disk_that_shows_late_what_was_deleted_costs_what_is_wanted_and_no_more() {
+    let mut setup = Setup::new(7, vec![lane("a:traces", Signal::Traces)]);
+    setup.config.retention_size = u64::MAX;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    let mut nth = 0;
+    while journal.status().segments < 6 {
+        nth += 1;
+        append(&journal, nth).await.unwrap();
+    }
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    // A byte too little for the next segment.
+    let segment = crate::journal::log::segment_bytes(setup.config.max_size.unwrap());
+    setup.fs.show_free((1 << 30) / 20 + segment - 1);
+    let newest = setup.segments().last().cloned();
+    while setup.segments().last() == newest.as_ref() {
+        nth += 1;
+        append(&journal, nth).await.unwrap();
+        assert!(nth < 10_000);
+    }
+    assert_eq!(journal.status().segments, 6, "one went for the one that came");
+}
+
+#[tokio::test]
 async fn retention_lets_delivered_segments_go_by_age_unless_the_clock_leapt() {
     let mut setup = Setup::new(8, vec![lane("a:traces", Signal::Traces)]);
     setup.config.retention_size = u64::MAX;

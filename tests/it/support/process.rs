@@ -128,10 +128,15 @@ impl Agent {
         assert!(sent.unwrap().success());
     }
 
+    /// What /proc has of it.
+    pub fn process_file(&self, name: &str) -> String {
+        let path = format!("/proc/{}/{name}", self.child.id());
+        String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+    }
+
     /// A variable of the environment that the process began with.
     pub fn environment(&self, name: &str) -> Option<String> {
-        let all = std::fs::read(format!("/proc/{}/environ", self.child.id())).unwrap();
-        let all = String::from_utf8_lossy(&all).into_owned();
+        let all = self.process_file("environ");
         let mut pairs = all.split('\0').filter_map(|pair| pair.split_once('='));
         pairs.find_map(|(key, value)| (key == name).then(|| value.to_owned()))
     }

@@ -49,7 +49,7 @@ pub(super) fn look(config: &Config, group: &mut Group<'_>) {
         writable("metric store", &store.directory, "store.directory", group);
     }
     memory(config, &Surroundings::of_process(), group);
-    files(getrlimit(Resource::Nofile).current, group);
+    files(getrlimit(Resource::Nofile).maximum, group);
     clock(SystemClock::new().unix_nano(), group);
 }
 
