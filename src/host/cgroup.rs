@@ -1,6 +1,7 @@
 //! The limits of the container, and what it uses of them: cgroups v2, and v1 where those are not.
 //!
-//! A limit may stand at the process's own group or at any above it; the least holds. Inside a container the path of
+//! A limit may stand at the process's own group or at any above it; the least holds, and what is used is what all within that
+//! group use: that is what the kernel throttles and kills by. Inside a container the path of
 //! /proc/self/cgroup is often one of the host, so the root of the hierarchy is looked at as well.
 //! Source: cgroups(7), kernel documentation "cgroup-v2" and "cgroup-v1/cpuacct, memory".
 
@@ -40,61 +41,73 @@ impl Cgroup {
 
     fn second(paths: &[String], text: Text<'_>) -> Option<Self> {
         let at = |path: &str, file: &str| text(&format!("sys/fs/cgroup{path}/{file}"));
-        let each = |file: &'static str| paths.iter().filter_map(move |path| at(path, file));
-        // Without a controller its files are missing, but for this one.
-        let stat = each("cpu.stat").next()?;
-        let limits = each("cpu.max").filter_map(|max| {
-            let mut words = max.split_ascii_whitespace();
-            let (quota, period): (f64, f64) =
-                (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let cpu = least(paths, |path| {
+            let max = at(path, "cpu.max")?;
+            let (quota, period) = max.trim().split_once(' ')?;
             quotient(quota, period)
         });
-        let micros = field(&stat, "usage_usec");
-        let current = each("memory.current").next().and_then(|text| text.trim().parse().ok());
-        let idle = each("memory.stat").next().and_then(|stat| field(&stat, "inactive_file"));
-        let limit = each("memory.max").filter_map(|max| max.trim().parse::<u64>().ok()).min();
+        let memory = least(paths, |path| bytes(&at(path, "memory.max")?));
+        // Without a controller its files are missing, but for this one.
+        let stat = from(cpu, paths, |path| at(path, "cpu.stat"))?;
+        let used = |path: &str| {
+            let current = bytes(&at(path, "memory.current")?)?;
+            let idle = at(path, "memory.stat").and_then(|stat| field(&stat, "inactive_file"));
+            Some(current.saturating_sub(idle.unwrap_or(0)))
+        };
         Some(Self {
-            cpu_limit: limits.reduce(f64::min),
-            cpu_seconds: micros.map(|micros| precise(micros) / 1e6),
-            memory_limit: limit.filter(|limit| *limit < MEMORY_UNLIMITED),
-            memory_used: used(current, idle),
+            cpu_limit: cpu.map(|(limit, _)| limit),
+            cpu_seconds: field(&stat, "usage_usec").map(|micros| precise(micros) / 1e6),
+            memory_limit: memory.map(|(limit, _)| limit),
+            memory_used: from(memory, paths, used),
         })
     }
 
     fn first(group: &dyn Fn(&str) -> Option<Vec<String>>, text: Text<'_>) -> Option<Self> {
-        let (cpu, usage, memory) = (group("cpu"), group("cpuacct"), group("memory"));
-        let each = |paths: &Option<Vec<String>>, controllers: &[&str], file: &str| {
-            let paths = paths.as_deref().unwrap_or_default().iter();
-            let found = paths.flat_map(|path| {
-                let at = move |name| text(&format!("sys/fs/cgroup/{name}{path}/{file}"));
-                controllers.iter().filter_map(at)
-            });
-            found.collect::<Vec<_>>()
+        let of = |controller| group(controller).unwrap_or_default();
+        let (cpus, usage, memories) = (of("cpu"), of("cpuacct"), of("memory"));
+        let at = |controllers: &[&str], path: &str, file: &str| {
+            controllers.iter().find_map(|name| text(&format!("sys/fs/cgroup/{name}{path}/{file}")))
         };
-        let cpus = ["cpu", "cpu,cpuacct"];
-        let number = |text: &String| text.trim().parse::<f64>().ok();
-        let quotas = each(&cpu, &cpus, "cpu.cfs_quota_us");
-        let periods = each(&cpu, &cpus, "cpu.cfs_period_us");
-        let limits = quotas.iter().zip(&periods);
-        let limits = limits.filter_map(|(quota, period)| quotient(number(quota)?, number(period)?));
-        let nanos = each(&usage, &["cpuacct", "cpu,cpuacct"], "cpuacct.usage");
-        let bytes = |file: &str| {
-            each(&memory, &["memory"], file)
-                .into_iter()
-                .filter_map(|t| t.trim().parse::<u64>().ok())
+        let cpu = least(&cpus, |path| {
+            let [quota, period] = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+                .map(|file| at(&["cpu", "cpu,cpuacct"], path, file));
+            quotient(&quota?, &period?)
+        });
+        let nanos = |path: &str| {
+            let nanos = at(&["cpuacct", "cpu,cpuacct"], path, "cpuacct.usage")?;
+            nanos.trim().parse::<f64>().ok()
         };
-        let stat = each(&memory, &["memory"], "memory.stat");
-        let idle = stat.first().and_then(|stat| field(stat, "total_inactive_file"));
+        let at = |path: &str, file: &str| at(&["memory"], path, file);
+        let memory = least(&memories, |path| bytes(&at(path, "memory.limit_in_bytes")?));
+        let used = |path: &str| {
+            let current = bytes(&at(path, "memory.usage_in_bytes")?)?;
+            let idle = at(path, "memory.stat").and_then(|stat| field(&stat, "total_inactive_file"));
+            Some(current.saturating_sub(idle.unwrap_or(0)))
+        };
         let cgroup = Self {
-            cpu_limit: limits.reduce(f64::min),
-            cpu_seconds: nanos.first().and_then(number).map(|nanos| nanos / 1e9),
-            memory_limit: bytes("memory.limit_in_bytes")
-                .min()
-                .filter(|max| *max < MEMORY_UNLIMITED),
-            memory_used: used(bytes("memory.usage_in_bytes").next(), idle),
+            cpu_limit: cpu.map(|(limit, _)| limit),
+            cpu_seconds: from(cpu, &usage, nanos).map(|nanos| nanos / 1e9),
+            memory_limit: memory.map(|(limit, _)| limit),
+            memory_used: from(memory, &memories, used),
         };
         (cgroup != Self::default()).then_some(cgroup)
     }
+}
+
+/// The least limit, and the path of its group; of equal ones that of the highest, in which most is.
+fn least<T: PartialOrd>(paths: &[String], limit: impl Fn(&str) -> Option<T>) -> Option<(T, &str)> {
+    let limits = paths.iter().filter_map(|path| Some((limit(path)?, &**path)));
+    limits.reduce(|least, other| if other.0 <= least.0 { other } else { least })
+}
+
+/// What `read` finds at the group with the limit; where that says nothing, or there is none, at the process's own.
+fn from<L, T>(
+    limit: Option<(L, &str)>,
+    paths: &[String],
+    read: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let at_limit = limit.and_then(|(_, path)| read(path));
+    at_limit.or_else(|| paths.iter().find_map(|path| read(path)))
 }
 
 /// The group, those above it, and the root as the empty path.
@@ -110,12 +123,13 @@ fn ancestors(path: &str) -> Vec<String> {
     paths
 }
 
-fn quotient(quota: f64, period: f64) -> Option<f64> {
+fn quotient(quota: &str, period: &str) -> Option<f64> {
+    let (quota, period): (f64, f64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?);
     (quota > 0.0 && period > 0.0).then(|| quota / period).filter(|limit| limit.is_finite())
 }
 
-fn used(current: Option<u64>, idle: Option<u64>) -> Option<u64> {
-    current.map(|current| current.saturating_sub(idle.unwrap_or(0)))
+fn bytes(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|bytes| *bytes < MEMORY_UNLIMITED)
 }
 
 /// The number after a name at the beginning of a line.

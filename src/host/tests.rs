@@ -174,6 +174,16 @@ fn in_a_container_utilization_is_against_its_limits() {
     let found = second(&files, |_| {}, "system_memory");
     expected.assert_eq(found.split_once("cached} 307200\n").unwrap().1);
 
+    // A slice with a limit that others share: the kernel kills by what all of them use.
+    files.put(&format!("{group}/memory.max"), "500000\n");
+    files.put(&format!("{group}/memory.current"), "450000\n");
+    files.put(&format!("{group}/cpu.stat"), "usage_usec 5000000\n");
+    let later = |files: &Files| files.put(&format!("{group}/cpu.stat"), "usage_usec 7500000\n");
+    let expected = expect!["system_cpu_utilization_ratio{} 1"];
+    check(&files, later, "system_cpu_u", &expected);
+    let expected = expect!["system_memory_utilization_ratio{system_memory_state=used} 0.9"];
+    check(&files, |_| {}, "system_memory_utilization", &expected);
+
     // v1: the path is the host's, the files are at the root of what is mounted.
     let files = host();
     files.put("proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n3:memory:/docker/abc\n");
