@@ -2,7 +2,7 @@
 //!
 //! `tmpl` is here as well, which Prometheus knows in console templates only.
 //!
-//! Limits: compiled regular expressions up to [`PATTERN_BYTES_MAX`].
+//! Limits: compiled regular expressions up to [`PATTERN_BYTES_MAX`], what `args` makes up to [`ARGS_MAX`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,6 +16,10 @@ use super::{OUTPUT_MAX, builtin, calendar, humanize, link, printf};
 
 /// The size of a compiled regular expression, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// The values in what `args` makes, those of others within it too: a template that gives them to each other again and again
+/// would make more than there is memory for, or something so deep that it cannot be written or let go of.
+const ARGS_MAX: usize = 100;
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +149,9 @@ static FUNCTIONS: &[Function] = &[
         _ => Ok(Value::Samples(Rc::new([]))),
     }),
     variadic("args", &[Any], |_, values| {
+        if values.iter().map(within).sum::<usize>() > ARGS_MAX {
+            return Err(format!("more than {ARGS_MAX} values within each other"));
+        }
         let named = values.iter().enumerate();
         let named: BTreeMap<_, _> =
             named.map(|(at, value)| (format!("arg{at}"), value.clone())).collect();
@@ -215,6 +222,14 @@ static FUNCTIONS: &[Function] = &[
         Ok(Value::Float(sign * seconds))
     }),
 ];
+
+/// A value and those within it: few, as `args` keeps to [`ARGS_MAX`].
+fn within(value: &Value) -> usize {
+    match value {
+        Value::Named(named) => 1 + named.values().map(within).sum::<usize>(),
+        _ => 1,
+    }
+}
 
 const NIL_SAMPLE: &str = "runtime error: invalid memory address or nil pointer dereference";
 

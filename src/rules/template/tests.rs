@@ -115,6 +115,11 @@ fn a_template_cannot_run_away() {
             "max expression depth exceeded",
         ),
         ("{{ match \"(a{1000}){1000}\" \"a\" }}", "no regular expression"),
+        ("{{ $x := 1 }}{{ range 33000 }}{{ $x = args $x }}{{ end }}", "more than 100 values"),
+        (
+            "{{ $x := 1 }}{{ range 40 }}{{ $x = args $x $x }}{{ end }}{{ $x }}",
+            "more than 100 values",
+        ),
     ] {
         let text = expanded(text);
         assert!(text.contains(why), "{why}: {}", text.get(..200).unwrap_or(&text));
