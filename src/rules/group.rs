@@ -443,6 +443,9 @@ impl<'a> Batch<'a> {
             match &appended {
                 Ok(()) => live.previous = returned,
                 Err(error) => {
+                    // What came too late may be there yet: both end when they are gone, which costs nothing where there is none.
+                    let before = std::mem::take(&mut live.previous).into_iter();
+                    live.previous = sorted(returned.into_iter().chain(before).take(2 * SERIES_MAX));
                     live.failures += 1;
                     live.error = Some(EvaluationError::Append(error.clone()));
                 }

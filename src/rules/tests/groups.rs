@@ -95,6 +95,28 @@ fn a_store_that_takes_nothing_makes_rules_unhealthy_and_loses_no_alert() {
 }
 
 #[test]
+fn results_that_the_store_took_too_late_end_all_the_same() {
+    let (world, group) = (World::default(), rules("  - {record: b, expr: up}\n"));
+    world.memory.put("up", &[("l", "before")], 0, 1.0);
+    let _ = world.evaluate(&group, 0);
+    world.memory.put("up", &[("l", "late")], 400, 1.0);
+    *world.memory.late.lock().unwrap() = true;
+    assert!(world.evaluate(&group, 400).0.is_empty());
+    *world.memory.late.lock().unwrap() = false;
+    let _ = world.evaluate(&group, 1_000);
+    assert_eq!(
+        world.memory.shown("b"),
+        [
+            "l=before@0=1",
+            "l=before@400=stale",
+            "l=before@1000=stale",
+            "l=late@400=1",
+            "l=late@1000=stale"
+        ]
+    );
+}
+
+#[test]
 fn a_reload_keeps_alerts_by_name_and_labels_and_ends_what_is_gone() {
     let world = World::default();
     let old = rules(

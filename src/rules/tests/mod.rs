@@ -32,6 +32,8 @@ fn at(seconds: u64) -> UnixNano {
 struct Memory {
     series: Mutex<BTreeMap<Labels, Vec<(i64, f64)>>>,
     full: Mutex<bool>,
+    /// What it takes is said to be too late.
+    late: Mutex<bool>,
     appends: Mutex<usize>,
 }
 
@@ -95,7 +97,7 @@ impl Sink for Memory {
             let mut series = self.series.lock().unwrap();
             series.entry(sample.labels).or_default().push((sample.t_ms, value));
         }
-        Ok(())
+        if *self.late.lock().unwrap() { Err("late".to_owned()) } else { Ok(()) }
     }
 }
 
