@@ -22,9 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sidelight_promql::ast::Matcher;
-use sidelight_promql::labels::NAME;
+use sidelight_promql::labels::{Labels, NAME};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::config::Config;
 use super::constants;
@@ -37,7 +37,8 @@ use super::schedule::Slots;
 use super::state::State;
 use crate::alert::Outbox;
 use crate::journal::{AppendError, Journal};
-use crate::signal::Samples;
+use crate::signal::samples::Value;
+use crate::signal::{Sample, Samples};
 use crate::store::{Inbox, Store};
 use crate::telemetry;
 use crate::telemetry::{Counter, Registry, desc};
@@ -189,7 +190,12 @@ impl Rules {
                 shared.keep(&ended);
             }
         }
-        shared.forget_others(groups.iter().map(AsRef::as_ref));
+        // On a disk that hangs it takes its time.
+        let forgotten = tokio::task::spawn_blocking({
+            let (shared, groups) = (Arc::clone(shared), groups.clone());
+            move || shared.forget_others(groups.iter().map(AsRef::as_ref))
+        });
+        ended(forgotten.await);
         // What is shown has its alerts at any time.
         let mut running = lock(&shared.running);
         for (group, old) in stays {
@@ -236,29 +242,25 @@ impl Shared {
         for (group, task) in tasks {
             // It may have ended by itself.
             let _ = task.stop.send(true);
-            if let Err(error) = task.ended.await
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
-            }
+            ended(task.ended.await);
             stopped.insert((group.file.clone(), group.name.clone()), group);
         }
         stopped
     }
 
-    /// Routes that patterns of excluded ones stand for.
-    async fn excluded(&self) -> BTreeSet<String> {
+    /// Routes that patterns of excluded ones stand for; `None` where the store cannot say.
+    async fn excluded(&self) -> Option<BTreeSet<String>> {
         let exclude = self.config.borrow().routes_exclude.clone();
         if !exclude.iter().any(|route| route.ends_with('*')) {
-            return BTreeSet::new();
+            return Some(BTreeSet::new());
         }
         let (store, now) = (self.deps.store.clone(), self.deps.clock.unix_nano().as_ms());
         let asked = tokio::task::spawn_blocking(move || {
             let matchers = [Matcher::equal(NAME, ROUTED)];
             store.label_values(ROUTE, &[&matchers], now - ROUTED_MS, now, ROUTES_MAX)
         });
-        let known = asked.await.ok().and_then(Result::ok).unwrap_or_default();
-        constants::excluded(&exclude, &known.into_iter().collect())
+        let known = asked.await.ok()?.ok()?;
+        Some(constants::excluded(&exclude, &known.into_iter().collect()))
     }
 
     fn run(self: &Arc<Self>, group: Arc<Group>) -> Running {
@@ -345,11 +347,7 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
                 (Arc::clone(&shared), Arc::clone(&group), stopped.clone());
             move || shared.evaluate(&group, slot, &stopped)
         });
-        if let Err(error) = evaluation.await
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
-        }
+        ended(evaluation.await);
     }
 }
 
@@ -423,19 +421,37 @@ async fn write_constants(shared: Arc<Shared>) {
         async { asked.await.unwrap_or(true) }
     };
     catch_up(append, seen, || shared.deps.clock.monotonic() >= deadline).await;
-    let mut ready = false;
+    repeat_constants(&shared, started).await;
+}
+
+/// Writes constants again and again, and when the configuration changes; the series that it does not have any more end.
+async fn repeat_constants(shared: &Shared, started: UnixNano) {
+    let mut changes = shared.config.subscribe();
+    let (mut excluded, mut written) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let excluded = shared.excluded().await;
+        // Where the store cannot say which routes there are, they are what they were.
+        excluded = shared.excluded().await.unwrap_or(excluded);
         let now = shared.deps.clock.unix_nano();
-        let samples = constants::samples(&shared.config.borrow(), &excluded, started, now);
+        let mut samples = constants::samples(&shared.config.borrow(), &excluded, started, now);
+        let said: BTreeSet<Labels> = samples.0.iter().map(|one| one.labels.clone()).collect();
+        let gone = written.difference(&said).cloned();
+        let end = |labels| Sample { labels, t_ms: now.as_ms(), value: Value::Stale };
+        samples.0.extend(gone.map(end));
         match shared.deps.inbox.apply(samples.clone()).await {
-            Ok(()) => shared.keep(&samples),
-            Err(error) => tracing::warn!(%error, "thresholds are not in the store"),
+            Ok(()) => {
+                shared.keep(&samples);
+                written = said;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "thresholds are not in the store");
+                written.extend(said);
+            }
         }
-        if !std::mem::replace(&mut ready, true) {
-            shared.ready.send_replace(true);
+        shared.ready.send_replace(true);
+        tokio::select! {
+            () = tokio::time::sleep(CONSTANTS_INTERVAL) => {}
+            Ok(()) = changes.changed() => {}
         }
-        tokio::time::sleep(CONSTANTS_INTERVAL).await;
     }
 }
 
@@ -459,6 +475,15 @@ where
             return;
         }
         tokio::time::sleep(CATCH_UP_POLL).await;
+    }
+}
+
+/// A panic of a task that ended is this one's.
+fn ended(task: Result<(), JoinError>) {
+    if let Err(error) = task
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 

@@ -186,3 +186,48 @@ async fn a_reload_shows_the_groups_before_it_until_those_after_it_are_there() {
     assert_eq!(names(), ["after.yaml"]);
     rules.clone().stop().await;
 }
+
+#[tokio::test]
+async fn a_service_that_is_expected_no_more_has_no_series_from_the_reload_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (shared, mut outlet) = shared(directory.path());
+    let expect = |services: &[&str]| {
+        let expected_services = services.iter().map(|&name| name.to_owned()).collect();
+        shared.config.send_replace(Config { expected_services, ..Config::default() });
+    };
+    expect(&["shop", "till"]);
+    let writing = tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move { repeat_constants(&shared, UnixNano(1)).await }
+    });
+    let mut written = async || {
+        let batch = tokio::time::timeout(Duration::from_secs(10), outlet.next());
+        let batch = batch.await.unwrap().unwrap();
+        let of = |one: &&Sample| one.labels.metric_name() == constants::EXPECTED_SERVICE;
+        let found = batch.samples.0.iter().filter(of);
+        let found = found.map(|one| (one.labels.get("service_name").to_owned(), one.value.clone()));
+        let found: Vec<_> = found.collect();
+        batch.applied();
+        found
+    };
+    let [one, gone] = [Value::Float(1.0), Value::Stale];
+    assert_eq!(written().await, [("shop".into(), one.clone()), ("till".into(), one.clone())]);
+    expect(&["till"]);
+    assert_eq!(written().await, [("till".into(), one), ("shop".into(), gone)]);
+    writing.abort();
+}
+
+#[tokio::test]
+async fn a_reload_on_a_disk_that_takes_its_time_holds_up_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let (shared, _outlet) = shared(directory.path());
+    let other = rusqlite::Connection::open(directory.path().join("alerts.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let rules = Rules { shared };
+    let reload = rules.reload(Config::default(), Loaded { groups: vec![], errors: vec![] });
+    tokio::select! {
+        biased;
+        () = reload => panic!("the file is not free"),
+        () = tokio::time::sleep(Duration::from_millis(20)) => {}
+    }
+}
