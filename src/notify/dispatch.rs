@@ -149,9 +149,18 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) async fn run(self: Arc<Self>) {
         let mut changed = self.silences.subscribe();
+        let mut told = self.parts.clock.unix_nano();
         loop {
             let now = self.parts.clock.unix_nano();
-            let next = self.silences.borrow().next_change(now);
+            let next = self.silences.borrow().next_change(told.min(now));
+            // Receivers look at silences when they are told that one began or ended, whatever this did meanwhile.
+            if next.is_some_and(|at| at <= now) {
+                told = now;
+                self.silences.send_modify(|_| {});
+                changed.mark_unchanged();
+                self.look();
+                continue;
+            }
             let monotonic = self.parts.clock.monotonic();
             let expiry = self.known.next_expiry().map(|at| at.saturating_sub(monotonic));
             let wait = next.map_or(LOOK_INTERVAL, |at| at.since(now)).min(LOOK_INTERVAL);
@@ -159,15 +168,7 @@ impl Dispatch {
             tokio::select! {
                 () = self.inbox.arrived() => self.take_in(),
                 Ok(()) = changed.changed() => self.look(),
-                () = tokio::time::sleep(wait) => {
-                    let now = self.parts.clock.unix_nano();
-                    // Receivers look at silences when they are told that one began or ended.
-                    if next.is_some_and(|at| at <= now) {
-                        self.silences.send_modify(|_| {});
-                        changed.mark_unchanged();
-                    }
-                    self.look();
-                }
+                () = tokio::time::sleep(wait) => self.look(),
             }
         }
     }
@@ -303,6 +304,7 @@ mod tests {
     use super::super::message::tests::{NOW, firing, resolved};
     use super::super::receiver::{Kind, Receiver};
     use super::super::rows::Rows;
+    use super::super::silence::Silence;
     use super::*;
     use crate::net::endpoint::Endpoint;
     use crate::telemetry::Registry;
@@ -362,6 +364,28 @@ mod tests {
         dispatch.look();
         assert!(matches!(written.take()[..], [Row::Forgotten(_)]));
         assert!(dispatch.known.messages().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn receivers_hear_that_a_silence_is_over_also_when_news_come_first() {
+        let (dispatch, clock, _written) = dispatch(Vec::new());
+        let silence = Silence {
+            id: "ab".to_owned(),
+            matchers: Vec::new(),
+            starts_at: NOW,
+            ends_at: NOW.after(S(30)),
+            created_by: String::new(),
+            comment: String::new(),
+        };
+        dispatch.silences.send_replace(Arc::new(Silences(vec![silence])));
+        let mut heard = dispatch.silences.subscribe();
+        let dispatch = Arc::new(dispatch);
+        let running = tokio::spawn(Arc::clone(&dispatch).run());
+        tokio::task::yield_now().await;
+        clock.advance(S(31));
+        dispatch.inbox.push([x()], clock.monotonic());
+        tokio::time::timeout(S(5), heard.changed()).await.unwrap().unwrap();
+        running.abort();
     }
 
     #[test]
