@@ -1,7 +1,8 @@
 //! An alert as receivers get it: external labels added, texts bounded, times as RFC 3339. Pure.
 //!
-//! Values come from telemetry: they are sent as they are, in JSON, but no longer than a limit. Names and their number
-//! are bounded too, so that an alert has at most some 200 KiB whatever its rule does with its labels.
+//! Values come from telemetry: they are sent as they are, in JSON, but no longer than a limit. Names, their number and all
+//! together are bounded too, so that an alert has at most some 200 KiB whatever its rule does with its labels. Where there are
+//! too many, those stay that alerts are known and grouped by.
 //!
 //! Source: Alertmanager 0.28, `api/v2/openapi.yaml` (`postableAlert`) and `template/template.go` (`Data`, `Alert`).
 
@@ -16,8 +17,14 @@ use crate::time::{UnixNano, rfc3339};
 const PAIRS_MAX: usize = 64;
 /// Bytes of a label's value.
 const LABEL_BYTES_MAX: usize = 1 << 10;
+/// Bytes of all labels.
+const LABELS_BYTES_MAX: usize = 64 << 10;
+/// Labels that are cut off last.
+const LABELS_FIRST: [&str; 3] = ["alertname", "service_name", "severity"];
 /// Bytes of an annotation.
 const ANNOTATION_BYTES_MAX: usize = 8 << 10;
+/// Bytes of all annotations.
+const ANNOTATIONS_BYTES_MAX: usize = 128 << 10;
 /// Bytes of a link.
 const URL_BYTES_MAX: usize = 4 << 10;
 
@@ -54,7 +61,7 @@ impl Message {
     pub(super) fn shown(alert: &Alert, external: &[(String, String)], now: UnixNano) -> Self {
         let over = alert.state == State::Inactive;
         let resolved_at = over.then(|| alert.resolved_at.unwrap_or(now));
-        let mut labels = bounded(&alert.labels, LABEL_BYTES_MAX);
+        let mut labels = bounded(&alert.labels, LABEL_BYTES_MAX, LABELS_BYTES_MAX);
         for (name, value) in external {
             if let Err(at) = labels.binary_search_by(|(own, _)| own.cmp(name)) {
                 labels.insert(at, (name.clone(), value.clone()));
@@ -65,7 +72,7 @@ impl Message {
             id: alert.fingerprint,
             fingerprint: fingerprint(&labels),
             labels,
-            annotations: bounded(&alert.annotations, ANNOTATION_BYTES_MAX),
+            annotations: bounded(&alert.annotations, ANNOTATION_BYTES_MAX, ANNOTATIONS_BYTES_MAX),
             value: alert.value,
             starts_at: alert.fired_at.unwrap_or(alert.active_at),
             resolved_at,
@@ -194,12 +201,24 @@ impl Serialize for Map<'_> {
     }
 }
 
-fn bounded(pairs: &[(String, String)], value_bytes_max: usize) -> Pairs {
+/// Each value no longer than `value_bytes_max`, all together no longer than `bytes_max`, sorted as they were.
+fn bounded(pairs: &[(String, String)], value_bytes_max: usize, mut bytes_max: usize) -> Pairs {
     let named = pairs.iter().filter(|(name, _)| !name.is_empty());
-    named
+    let (first, others): (Vec<_>, Vec<_>) =
+        named.partition(|(name, _)| LABELS_FIRST.contains(&&**name));
+    let cut = first
+        .into_iter()
+        .chain(others)
         .take(PAIRS_MAX)
-        .map(|(name, value)| (cut(name, LABEL_BYTES_MAX), cut(value, value_bytes_max)))
-        .collect()
+        .map(|(name, value)| (cut(name, LABEL_BYTES_MAX), cut(value, value_bytes_max)));
+    let fits = |(name, value): &(String, String)| {
+        let left = bytes_max.checked_sub(name.len() + value.len());
+        bytes_max = left.unwrap_or(bytes_max);
+        left.is_some()
+    };
+    let mut bounded: Pairs = cut.filter(fits).collect();
+    bounded.sort();
+    bounded
 }
 
 /// At most `bytes_max`, cut between characters, with a sign that it was cut.
@@ -301,6 +320,7 @@ pub(super) mod tests {
         let hostile = "\"},{\"labels\":{\"alertname\":\"Forged\"}}\u{0}\u{1b}[2J\u{202e}";
         let mut alert = firing(&[("alertname", "X"), ("route", hostile), ("long", &long)]);
         alert.labels.extend((0..1_000).map(|n| (format!("z{n:04}"), "v".to_owned())));
+        alert.annotations = (0..64).map(|n| (format!("n{n:02}"), long.clone())).collect();
         let message = Message::of(&alert, &[], NOW).unwrap();
         let json = serde_json::to_string(&message.postable()).unwrap();
         let back: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -309,5 +329,20 @@ pub(super) mod tests {
         let cut = back["labels"]["long"].as_str().unwrap();
         assert!(cut.len() <= LABEL_BYTES_MAX && cut.ends_with('…'), "{}", cut.len());
         assert_eq!(back["labels"].as_object().unwrap().len(), PAIRS_MAX);
+        let annotations = back["annotations"].as_object().unwrap();
+        assert!((10..20).contains(&annotations.len()), "{}", annotations.len());
+        assert!(json.len() < 200 << 10, "{}", json.len());
+    }
+
+    #[test]
+    fn an_alert_with_too_many_labels_keeps_its_name_and_severity() {
+        let mut alert = firing(&[("alertname", "X"), ("severity", "critical")]);
+        alert.labels.extend((0..100).map(|n| (format!("a{n:03}"), "v".to_owned())));
+        alert.labels.sort();
+        let message = Message::of(&alert, &pairs(&[("cluster", "c")]), NOW).unwrap();
+        assert_eq!(message.labels.len(), PAIRS_MAX + 1);
+        assert!(message.labels.is_sorted());
+        let named = ["alertname", "severity", "cluster"].map(|name| message.label(name));
+        assert_eq!(named, ["X", "critical", "c"]);
     }
 }
