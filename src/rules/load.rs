@@ -64,7 +64,11 @@ pub fn load(config: &Config) -> Loaded {
             tracing::warn!(pattern, "no rule file matches");
         }
         for path in found {
-            let path = path.to_string_lossy().into_owned();
+            let mut path = path.to_string_lossy().into_owned();
+            // A file that is named as the one that comes with the agent is another all the same.
+            if path == BUILTIN {
+                path.insert_str(0, "./");
+            }
             if !files.contains(&path) {
                 files.push(path);
             }
