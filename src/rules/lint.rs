@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use labels::{Looking, Unknown};
 use sidelight_promql::ast::{MatchOp, Matcher, VectorSelector};
+use sidelight_promql::duration;
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Expr, duration};
 
 use super::file::{Kind, Rule, RuleFile, Text};
 use crate::yaml::{Finding, Span, nearest};
@@ -78,9 +78,7 @@ pub fn recorded(file: &RuleFile) -> impl Iterator<Item = &str> {
 pub fn asked(file: &RuleFile) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for rule in file.groups.iter().flat_map(|group| &group.rules) {
-        selectors(&rule.expr, None, &mut |selector, _| {
-            names.extend(name(selector).map(str::to_owned))
-        });
+        rule.expr.selectors(&mut |selector, _| names.extend(name(selector).map(str::to_owned)));
     }
     names
 }
@@ -110,7 +108,7 @@ impl Linter<'_> {
         }
         let Some(seen) = self.seen else { return };
         let mut findings = Vec::new();
-        selectors(&rule.expr, None, &mut |selector, range| {
+        rule.expr.selectors(&mut |selector, range| {
             if let Some(finding) = self.selector(&rule.query, seen, selector, range) {
                 findings.push(finding);
             }
@@ -237,29 +235,6 @@ fn name(selector: &VectorSelector) -> Option<&str> {
     match selector.matchers.iter().find(named) {
         Some(matcher) => Some(&matcher.value),
         None => selector.name.as_deref(),
-    }
-}
-
-/// Hands every selector of `expr` to `each`, with its range in milliseconds if it has one.
-fn selectors(expr: &Expr, range: Option<i64>, each: &mut dyn FnMut(&VectorSelector, Option<i64>)) {
-    match expr {
-        Expr::Vector(vector) => each(vector, range),
-        Expr::Matrix(matrix) => each(&matrix.selector, Some(matrix.range)),
-        Expr::Subquery(subquery) => selectors(&subquery.expr, None, each),
-        Expr::Call(call) => call.args.iter().for_each(|arg| selectors(arg, None, each)),
-        Expr::Aggregate(aggregate) => {
-            selectors(&aggregate.expr, None, each);
-            if let Some(param) = &aggregate.param {
-                selectors(param, None, each);
-            }
-        }
-        Expr::Binary(binary) => {
-            selectors(&binary.lhs, None, each);
-            selectors(&binary.rhs, None, each);
-        }
-        Expr::Unary(unary) => selectors(&unary.expr, None, each),
-        Expr::Paren(paren) => selectors(&paren.expr, None, each),
-        Expr::Number(_) | Expr::String(_) => {}
     }
 }
 

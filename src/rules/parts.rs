@@ -137,12 +137,7 @@ fn selected(matchers: &[Matcher]) -> Option<usize> {
 /// The parts that `expr` selects.
 pub(super) fn needs(expr: &Expr) -> BTreeSet<usize> {
     let mut needs = BTreeSet::new();
-    visit(&mut expr.clone(), &mut |expr| {
-        if let Expr::Vector(vector) = expr {
-            needs.extend(selected(&vector.matchers));
-        }
-        true
-    });
+    expr.selectors(&mut |selector, _| needs.extend(selected(&selector.matchers)));
     needs
 }
 

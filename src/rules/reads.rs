@@ -75,25 +75,12 @@ pub fn of(expr: &Expr) -> Option<BTreeSet<String>> {
 
 /// Adds the names that the selectors of `expr` ask for; false when one asks for none in particular.
 fn gather(expr: &Expr, names: &mut BTreeSet<String>) -> bool {
-    let mut selector = |matchers: &[Matcher]| {
-        let name = matchers.iter().find(|m| &*m.name == NAME && m.op == MatchOp::Equal);
-        name.is_some_and(|name| {
-            names.insert(name.value.to_string());
-            true
-        })
-    };
-    match expr {
-        Expr::Vector(vector) => selector(&vector.matchers),
-        Expr::Matrix(matrix) => selector(&matrix.selector.matchers),
-        Expr::Subquery(subquery) => gather(&subquery.expr, names),
-        Expr::Call(call) => call.args.iter().all(|arg| gather(arg, names)),
-        Expr::Aggregate(aggregate) => {
-            gather(&aggregate.expr, names)
-                && aggregate.param.as_ref().is_none_or(|param| gather(param, names))
-        }
-        Expr::Binary(binary) => gather(&binary.lhs, names) && gather(&binary.rhs, names),
-        Expr::Unary(unary) => gather(&unary.expr, names),
-        Expr::Paren(paren) => gather(&paren.expr, names),
-        Expr::Number(_) | Expr::String(_) => true,
-    }
+    let mut all_named = true;
+    expr.selectors(&mut |selector, _| {
+        let is_name = |matcher: &&Matcher| &*matcher.name == NAME && matcher.op == MatchOp::Equal;
+        let name = selector.matchers.iter().find(is_name);
+        all_named &= name.is_some();
+        names.extend(name.map(|name| name.value.to_string()));
+    });
+    all_named
 }

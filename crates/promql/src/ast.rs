@@ -99,6 +99,35 @@ impl Expr {
     }
 
     /// Hands every part to `each`, the outer before the inner.
+    pub fn walk<'e>(&'e self, each: &mut dyn FnMut(&'e Self)) {
+        each(self);
+        match self {
+            Self::Number(_) | Self::String(_) | Self::Vector(_) | Self::Matrix(_) => {}
+            Self::Subquery(subquery) => subquery.expr.walk(each),
+            Self::Call(call) => call.args.iter().for_each(|arg| arg.walk(each)),
+            Self::Aggregate(aggregate) => {
+                aggregate.param.iter().for_each(|param| param.walk(each));
+                aggregate.expr.walk(each);
+            }
+            Self::Binary(binary) => {
+                binary.lhs.walk(each);
+                binary.rhs.walk(each);
+            }
+            Self::Unary(unary) => unary.expr.walk(each),
+            Self::Paren(paren) => paren.expr.walk(each),
+        }
+    }
+
+    /// Hands every selector within it to `each`, with its range in milliseconds if it has one.
+    pub fn selectors<'e>(&'e self, each: &mut dyn FnMut(&'e VectorSelector, Option<i64>)) {
+        self.walk(&mut |part| match part {
+            Self::Vector(vector) => each(vector, None),
+            Self::Matrix(matrix) => each(&matrix.selector, Some(matrix.range)),
+            _ => {}
+        });
+    }
+
+    /// The same, to change them.
     pub fn walk_mut(&mut self, each: &mut dyn FnMut(&mut Self)) {
         each(self);
         match self {

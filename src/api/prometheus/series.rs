@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sidelight_promql::Expr;
 use sidelight_promql::ast::Matcher;
 
 use super::Call;
@@ -115,7 +114,7 @@ pub(super) fn exemplars(call: &Call<'_>) -> Result<Reply, Failure> {
     let (start, end) = call.params.span()?;
     let expr = expression(call)?;
     let mut selectors: Vec<&[Matcher]> = Vec::new();
-    gather(&expr, &mut selectors);
+    expr.selectors(&mut |selector, _| selectors.push(&selector.matchers));
     let mut data = String::from("[");
     let stop = || (call.stop)().is_some();
     let found = call.store.reading(&stop).exemplars(&selectors, start, end);
@@ -136,24 +135,6 @@ pub(super) fn exemplars(call: &Call<'_>) -> Result<Reply, Failure> {
     });
     data.push(']');
     Ok(Success::new(data).into_reply())
-}
-
-/// The matchers of every selector in `expr`.
-fn gather<'e>(expr: &'e Expr, into: &mut Vec<&'e [Matcher]>) {
-    match expr {
-        Expr::Vector(vector) => into.push(&vector.matchers),
-        Expr::Matrix(matrix) => into.push(&matrix.selector.matchers),
-        Expr::Subquery(subquery) => gather(&subquery.expr, into),
-        Expr::Call(call) => call.args.iter().for_each(|arg| gather(arg, into)),
-        Expr::Aggregate(aggregate) => gather(&aggregate.expr, into),
-        Expr::Binary(binary) => {
-            gather(&binary.lhs, into);
-            gather(&binary.rhs, into);
-        }
-        Expr::Unary(unary) => gather(&unary.expr, into),
-        Expr::Paren(paren) => gather(&paren.expr, into),
-        Expr::Number(_) | Expr::String(_) => {}
-    }
 }
 
 /// A label's name as clients without UTF-8 write it: `U__` in front, `_` doubled, other characters
