@@ -73,6 +73,14 @@ impl fmt::Display for Number {
     }
 }
 
+/// A number that Rust wrote with an exponent, `1.5e3`, as Go writes it: `1.5e+03`.
+#[must_use]
+pub fn exponent(text: &str) -> String {
+    let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
+    let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
+    format!("{mantissa}e{sign}{power:0>2}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +94,6 @@ mod tests {
         assert_eq!(written(f64::INFINITY), "+Inf");
         assert_eq!(written(f64::NEG_INFINITY), "-Inf");
         assert_eq!(written(f64::NAN), "NaN");
+        assert_eq!(["1.5e3", "1e-7", "2e100"].map(exponent), ["1.5e+03", "1e-07", "2e+100"]);
     }
 }

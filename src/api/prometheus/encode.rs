@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sidelight_promql::value::{SampleValue, Series, Value};
+use sidelight_promql::value::{SampleValue, Series, Value, exponent};
 use sidelight_promql::{Histogram, Labels};
 
 /// Any value: `{"resultType":"…","result":…}`. A text is said to be of `time`; a scalar has one.
@@ -111,10 +111,7 @@ pub(super) fn number(out: &mut String, value: f64) {
     } else if value.is_infinite() {
         write!(out, "{}Inf", if value > 0.0 { '+' } else { '-' })
     } else if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
-        write!(out, "{digits}e{sign}{exponent:0>2}")
+        out.write_str(&exponent(&format!("{value:e}")))
     } else {
         write!(out, "{value}")
     };

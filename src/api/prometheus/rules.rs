@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sidelight_promql::ast::Matcher;
+use sidelight_promql::value::{Number, exponent};
 
 use super::envelope::{Failure, Success};
 use super::{Call, Params};
@@ -228,15 +229,9 @@ fn time(time: Option<UnixNano>) -> String {
 /// A number as Go's `%e` without a precision writes it: `1e+00`, `1.25e-07`.
 fn scientific(value: f64) -> String {
     if !value.is_finite() {
-        return sidelight_promql::value::Number(value).to_string();
+        return Number(value).to_string();
     }
-    let shown = format!("{value:e}");
-    let (mantissa, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
-    let (sign, digits) = match exponent.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', exponent),
-    };
-    format!("{mantissa}e{sign}{digits:0>2}")
+    exponent(&format!("{value:e}"))
 }
 
 #[cfg(test)]

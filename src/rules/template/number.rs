@@ -2,6 +2,8 @@
 //!
 //! Source: the Go specification of `fmt` and `strconv.FormatFloat`.
 
+use sidelight_promql::value::exponent;
+
 use super::ast::Term;
 
 /// How a number is written.
@@ -66,16 +68,6 @@ fn general(value: f64, precision: Option<usize>) -> String {
             format!("{rounded:.after$}")
         }
     }
-}
-
-/// Rust's `1.5e3` as Go's `1.5e+03`.
-fn exponent(text: &str) -> String {
-    let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
-    let (sign, power) = match power.strip_prefix('-') {
-        Some(power) => ('-', power),
-        None => ('+', power),
-    };
-    format!("{mantissa}e{sign}{power:0>2}")
 }
 
 /// A constant as Go reads it: `12`, `1_000`, `0x1F`, `0b1`, `017`, `1e3`, `.5`.
