@@ -1,7 +1,5 @@
 //! Detailed entries as the admin endpoint shows them.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::shown::View;
@@ -44,13 +42,7 @@ impl api::Entries for Shown {
 }
 
 fn document(entry: &Entry) -> Value {
-    let trace_id = entry.trace_id.map(|id| {
-        id.iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
-    });
+    let trace_id = entry.trace_id.map(|id| format!("{:032x}", u128::from_be_bytes(id)));
     let attributes = entry.attributes.iter().map(|(key, value)| (key.clone(), json!(value)));
     json!({
         "time_unix_seconds": entry.time.as_seconds_f64(),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::bounds::{CLASSIC, HTTP};
 use super::graph::Edge;
 use super::measured::UNIT;
+use super::metrics::exemplar::hexadecimal;
 use super::metrics::sink::Sink;
 use super::resource::Resource;
 use super::table::exemplars::{Exemplar, WINDOW_MS};
@@ -245,7 +246,6 @@ fn of_edge(edge: &Edge) -> Shown<'_> {
 }
 
 fn written(exemplar: &Exemplar) -> store::Exemplar {
-    let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     store::Exemplar {
         time_ms: i64::try_from(exemplar.received.0 / 1_000_000).unwrap_or(i64::MAX),
         value: Duration::from_nanos(exemplar.nanos).as_secs_f64(),

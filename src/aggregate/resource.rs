@@ -12,7 +12,7 @@ use sidelight_wire::view;
 use super::codec::{self, Read};
 use super::config::{Config, DIMENSIONS_MAX};
 use super::key;
-use super::metrics::labels::label_name;
+use super::metrics::labels::{LabelSet, label_name};
 use super::metrics::target::Target;
 use crate::telemetry::desc::SPAN_LABELS;
 
@@ -44,7 +44,8 @@ impl Resource {
         let max = config.label_value_bytes_max;
         let service = key::service(resource.service_name(), max);
         let target = Target::of(resource, &config.promote, max);
-        let mut labels = target.own_labels();
+        let mut labels = LabelSet::default();
+        target.add_to(&mut labels);
         labels.set("service_name", String::from_utf8_lossy(service));
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {

@@ -236,11 +236,11 @@ fn is_part(device: &str, whole: &str) -> bool {
     !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What a network interface did since the machine started.
 /// How interfaces between containers and their host begin: what passes them passes another, too, and each container brings
 /// one with a new name.
 const INNER: [&str; 7] = ["veth", "br-", "docker", "cni", "cali", "flannel", "virbr"];
 
+/// What a network interface did since the machine started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interface {
     pub(super) name: String,

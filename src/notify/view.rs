@@ -13,7 +13,7 @@ use super::dispatch::Known;
 use super::history::{HistoryError, Query};
 use super::mailbox::Mailbox;
 use super::message::{Map, Message};
-use super::receiver::{Kind, Receiver};
+use super::receiver::Receiver;
 use super::silence::{Document, SILENCES_MAX, Silence, SilenceError, Silences};
 use crate::alert::{Alert, State};
 use crate::telemetry::desc;
@@ -174,14 +174,6 @@ impl Handle {
         let running = self.running();
         let receivers = running.receivers.iter().filter_map(Receiver::trouble);
         receivers.chain(self.shared.trouble().map(|trouble| trouble.why)).collect()
-    }
-
-    /// Alertmanagers and webhooks configured.
-    #[must_use]
-    pub fn receiver_counts(&self) -> (usize, usize) {
-        let running = self.running();
-        let of = |kind| running.receivers.iter().filter(|it| it.kind == kind).count();
-        (of(Kind::Alertmanager), of(Kind::Webhook))
     }
 
     /// Silences that are not over, and those of the last day that are.

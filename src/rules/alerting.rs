@@ -24,7 +24,7 @@ use crate::alert::{Alert, Pairs, State, fingerprint};
 use crate::time::UnixNano;
 
 /// The most alerts of a rule.
-pub const ALERTS_MAX: usize = 10_000;
+pub(super) const ALERTS_MAX: usize = 10_000;
 /// The most bytes of labels and annotations of a rule's alerts.
 pub const TEXT_BYTES_MAX: usize = 16 << 20;
 

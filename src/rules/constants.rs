@@ -17,10 +17,10 @@ use crate::time::UnixNano;
 /// The series of thresholds.
 pub const THRESHOLD: &str = "sidelight_threshold";
 /// The series of the weights in the health score.
-pub const HEALTH_WEIGHT: &str = "sidelight_health_weight";
+const HEALTH_WEIGHT: &str = "sidelight_health_weight";
 
 /// The series, one each, of services that must be heard of.
-pub const EXPECTED_SERVICE: &str = "sidelight_expected_service";
+pub(super) const EXPECTED_SERVICE: &str = "sidelight_expected_service";
 
 /// When the agent began to listen.
 pub const START: &str = "sidelight_agent_start_timestamp_seconds";
@@ -64,7 +64,7 @@ pub const THRESHOLDS: &[Threshold] = &[
 ];
 
 /// The weights of the parts of the health score; absent parts leave theirs to the others.
-pub const HEALTH_WEIGHTS: &[(&str, f64)] = &[("latency", 40.0), ("cache", 30.0), ("errors", 30.0)];
+const HEALTH_WEIGHTS: &[(&str, f64)] = &[("latency", 40.0), ("cache", 30.0), ("errors", 30.0)];
 
 /// The series at `now`, of an agent that started at `started` and to which `excluded` are the routes that patterns leave out.
 #[must_use]

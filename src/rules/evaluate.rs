@@ -25,7 +25,7 @@ use crate::time::UnixNano;
 const STOP_STRIDE: u32 = 8;
 
 /// The label that names an alert.
-pub const ALERT_NAME: &str = "alertname";
+const ALERT_NAME: &str = "alertname";
 const ALERT_STATE: &str = "alertstate";
 /// The series that are 1 while an alert is pending or firing.
 pub const ALERTS: &str = "ALERTS";

@@ -43,11 +43,11 @@ pub const BUILTIN: &str = "builtin/sidelight.yaml";
 /// How long a rule may take.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The longest that a group may take, whatever its interval: others wait for its place.
-pub const GROUP_TIME_MAX: Duration = Duration::from_secs(60);
+const GROUP_TIME_MAX: Duration = Duration::from_secs(60);
 /// The most series that a recording rule may make.
 pub const SERIES_MAX: usize = 20_000;
 /// The alerts of a group that wait for its other rules before they are told, but for those of one rule.
-pub const DUE_MAX: usize = 10_000;
+const DUE_MAX: usize = 10_000;
 
 /// Keeps samples.
 pub trait Sink {

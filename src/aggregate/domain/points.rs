@@ -142,9 +142,7 @@ impl<Id: Copy + Eq> Domain<Id> {
         let put = |domain: &mut Self, attributes: Attributes<'_>, start, buckets: &Buckets| {
             let said = Http::of(attributes.clone(), routed);
             let status = said.status.map(|status| status.to_string()).unwrap_or_default();
-            let failed =
-                if said.status.is_some_and(|status| status >= 500) { &*status } else { "" };
-            let values = [&*said.route, &*said.method, &*status, failed];
+            let values = [&*said.route, &*said.method, &*status];
             let counter = (!delta).then(|| domain.counter(attributes, start, first));
             domain.board.put(to, place(found), &values, (buckets, factor, counter));
         };

@@ -4,8 +4,6 @@
 //! most 128 characters together, otherwise only the ids. Names are not sanitised. Source: OpenMetrics 1.0,
 //! "Exemplars", and Prometheus 3.15.
 
-use std::fmt::Write as _;
-
 use sidelight_wire::view::metrics::{Exemplar, Number};
 
 use super::value;
@@ -39,13 +37,9 @@ pub fn read(exemplar: &Exemplar<'_>) -> Option<(Vec<(String, String)>, f64)> {
     Some((labels, value))
 }
 
-fn hexadecimal(id: &[u8]) -> String {
-    let mut out = String::with_capacity(id.len() * 2);
-    for byte in id {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+/// Bytes as ids are shown.
+pub(in crate::aggregate) fn hexadecimal(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

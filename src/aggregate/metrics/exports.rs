@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use sidelight_wire::view::Resource;
 
 /// The most scopes that are remembered, 40 B each.
-pub const SCOPES_MAX: usize = 16_384;
+const SCOPES_MAX: usize = 16_384;
 
 /// Points of one export are this close together.
 const EXPORT_NANOS: u64 = 500_000_000;

@@ -172,17 +172,6 @@ impl Target {
         Ok(set)
     }
 
-    /// The labels of a series that has none of its own but its name.
-    #[must_use]
-    pub fn own_labels(&self) -> LabelSet {
-        let mut set = LabelSet::default();
-        for (name, value) in &self.promoted {
-            set.set_absent(name, value);
-        }
-        self.identify(&mut set);
-        set
-    }
-
     fn identify(&self, set: &mut LabelSet) {
         for (name, value) in [("job", &self.job), ("instance", &self.instance)] {
             if let Some(value) = value {
