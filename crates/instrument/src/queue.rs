@@ -12,13 +12,13 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 
 use crate::clock::Started;
 use crate::entry::{Detail, Entry};
+use crate::looks::Looks;
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
 use crate::settings::settings;
 use crate::window::Window;
 
-const OBSERVED_MAX: usize = 16;
 /// In percent of the capacity: an overflow is a crossing of the first from below, and of the next only after the second
 /// was crossed from above.
 const OVERFULL: u64 = 80;
@@ -169,14 +169,7 @@ impl Queue {
         T: Send + Sync + 'static,
         D: Into<QueueDepth>,
     {
-        let of = Arc::downgrade(of);
-        let look: Look = Arc::new(move || of.upgrade().map(|of| depth(&of).into()));
-        let mut looks = self.state().looks.lock().unwrap_or_else(PoisonError::into_inner);
-        if looks.len() < OBSERVED_MAX {
-            looks.push(look);
-        } else {
-            observe::refuse();
-        }
+        self.state().looks.add(of, depth);
     }
 
     /// Says how many entries wait, and how many can (0: no limit).
@@ -251,7 +244,7 @@ impl Queue {
                 channels: AtomicU64::new(0),
                 window: Window::default(),
                 overfull: AtomicBool::new(false),
-                looks: Mutex::default(),
+                looks: Looks::default(),
                 looked: Mutex::default(),
             });
             let observed: Weak<State> = Arc::downgrade(&state);
@@ -260,9 +253,6 @@ impl Queue {
         })
     }
 }
-
-/// `None` once what it looks at is gone.
-type Look = Arc<dyn Fn() -> Option<QueueDepth> + Send + Sync>;
 
 struct State {
     name: &'static str,
@@ -277,7 +267,7 @@ struct State {
     channels: AtomicU64,
     window: Window,
     overfull: AtomicBool,
-    looks: Mutex<Vec<Look>>,
+    looks: Looks<QueueDepth>,
     /// What was last looked at.
     looked: Mutex<Option<QueueDepth>>,
 }
@@ -370,22 +360,10 @@ impl State {
 
     /// The sum of all that is observed.
     fn look(&self) -> Option<QueueDepth> {
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut sum, mut gone) = (None, Vec::new());
-        for look in looks {
-            match observe::guarded(|| look()) {
-                Some(Some(depth)) => {
-                    let sum = sum.get_or_insert_with(QueueDepth::default);
-                    sum.len = sum.len.saturating_add(depth.len);
-                    sum.capacity = sum.capacity.saturating_add(depth.capacity);
-                }
-                // What panicked would do so ten times a second, and each time be logged.
-                Some(None) | None => gone.push(look),
-            }
-        }
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        looks.retain(|one| !gone.iter().any(|gone| Arc::ptr_eq(gone, one)));
-        sum
+        self.looks.all().into_iter().reduce(|sum, depth| QueueDepth {
+            len: sum.len.saturating_add(depth.len),
+            capacity: sum.capacity.saturating_add(depth.capacity),
+        })
     }
 
     fn depth(&self) -> Option<QueueDepth> {

@@ -13,6 +13,7 @@ use crate::clock::Started;
 use crate::current;
 use crate::entry::{Detail, Entry};
 use crate::family::{Each, Family, sorted};
+use crate::looks::Looks;
 use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
@@ -22,7 +23,6 @@ pub use words::{CacheKind, CacheLevel, CacheResult, EvictReason, Found};
 
 const ROUTES_MAX: usize = 200;
 const NAMED_MAX: usize = 64;
-const OBSERVED_MAX: usize = 16;
 
 /// A cache of the application.
 ///
@@ -232,21 +232,14 @@ impl Cache {
         T: Send + Sync + 'static,
         L: Into<CacheLevel>,
     {
-        let of = Arc::downgrade(of);
-        let level: Level = Arc::new(move || of.upgrade().map(|of| level(&of).into()));
         let state = self.state.get_or_init(|| {
             let attributes = [KeyValue::new("cache.name", self.name)];
-            let state = Arc::new(State { attributes, levels: Mutex::default() });
+            let state = Arc::new(State { attributes, levels: Looks::default() });
             let observed: Weak<State> = Arc::downgrade(&state);
             observe::register(observed);
             state
         });
-        let mut levels = state.levels.lock().unwrap_or_else(PoisonError::into_inner);
-        if levels.len() < OBSERVED_MAX {
-            levels.push(level);
-        } else {
-            observe::refuse();
-        }
+        state.levels.add(of, level);
     }
 
     #[inline]
@@ -397,12 +390,9 @@ impl Drop for Lookup<'_> {
     }
 }
 
-/// `None` once what it looks at is gone.
-type Level = Arc<dyn Fn() -> Option<CacheLevel> + Send + Sync>;
-
 struct State {
     attributes: [KeyValue; 1],
-    levels: Mutex<Vec<Level>>,
+    levels: Looks<CacheLevel>,
 }
 
 impl std::fmt::Debug for State {
@@ -413,28 +403,15 @@ impl std::fmt::Debug for State {
 
 impl Observed for State {
     fn observe(&self, seen: &mut Seen) {
-        let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut sum, mut any) = (CacheLevel::default(), false);
-        let mut gone = Vec::new();
         let plus = |sum: Option<u64>, more: Option<u64>| {
             more.map(|more| more.saturating_add(sum.unwrap_or(0))).or(sum)
         };
-        for look in levels {
-            match observe::guarded(|| look()) {
-                Some(Some(level)) => {
-                    any = true;
-                    sum.entries = sum.entries.saturating_add(level.entries);
-                    sum.limit = plus(sum.limit, level.limit);
-                    sum.bytes = plus(sum.bytes, level.bytes);
-                }
-                // What panicked would do so every second, and each time be logged.
-                Some(None) | None => gone.push(look),
-            }
-        }
-        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
-        levels.retain(|one| !gone.iter().any(|gone| Arc::ptr_eq(gone, one)));
-        drop(levels);
-        if any {
+        let sum = self.levels.all().into_iter().reduce(|sum, level| CacheLevel {
+            entries: sum.entries.saturating_add(level.entries),
+            limit: plus(sum.limit, level.limit),
+            bytes: plus(sum.bytes, level.bytes),
+        });
+        if let Some(sum) = sum {
             let mut push = |metric, value: Option<u64>| {
                 if let Some(value) = value {
                     seen.push(metric, &self.attributes, value as f64);

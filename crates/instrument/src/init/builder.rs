@@ -220,7 +220,7 @@ impl Init {
         }
         let resource = detect(&self.identity, instance_id(), lookup);
         let io = IoThread::start().map_err(StartError::Thread)?;
-        let ledger = providers::ledger();
+        let ledger = Arc::<Ledger>::default();
         let making =
             Making { init: &self, environment: &environment, lookup, io: &io, ledger: &ledger };
         let providers = making.providers(&resource)?;
@@ -288,12 +288,9 @@ impl Making<'_> {
             .unwrap_or(METRIC_INTERVAL);
         let spans = queue_length((self.lookup)("OTEL_BSP_MAX_QUEUE_SIZE"));
         let records = queue_length((self.lookup)("OTEL_BLRP_MAX_QUEUE_SIZE"));
-        let of_metrics =
-            self.delivery(Signal::Metrics, providers::gate(0), |wanted| wanted.metrics())?;
-        let of_spans =
-            self.delivery(Signal::Traces, providers::gate(spans), |wanted| wanted.spans())?;
-        let of_logs =
-            self.delivery(Signal::Logs, providers::gate(records), |wanted| wanted.logs())?;
+        let of_metrics = self.delivery(Signal::Metrics, Gate::new(0), |wanted| wanted.metrics())?;
+        let of_spans = self.delivery(Signal::Traces, Gate::new(spans), |wanted| wanted.spans())?;
+        let of_logs = self.delivery(Signal::Logs, Gate::new(records), |wanted| wanted.logs())?;
         let meter = providers::meter(
             resource.clone(),
             of_metrics,
@@ -334,7 +331,7 @@ impl Making<'_> {
     fn delivery<O>(
         &self,
         signal: Signal,
-        gate: Arc<Gate>,
+        gate: Gate,
         otlp: impl FnOnce(&Wanted<'_>) -> Result<O, StartError>,
     ) -> Result<Option<Delivery<O>>, StartError> {
         if self.environment.disabled {
@@ -362,7 +359,7 @@ impl Making<'_> {
             destination,
             endpoint,
             ledger: Arc::clone(self.ledger),
-            gate,
+            gate: Arc::new(gate),
             value_length,
         }))
     }

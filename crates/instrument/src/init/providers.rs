@@ -24,8 +24,7 @@ use opentelemetry_sdk::trace::{
 
 use super::delivery::{Delivery, Destination};
 use super::error::FlushError;
-use super::gate::{Gate, GatedLogs, GatedSpans};
-use super::outage::Ledger;
+use super::gate::{GatedLogs, GatedSpans};
 use super::signal::{PerSignal, Signal};
 use super::sketches::Sketches;
 use super::turns::Turn;
@@ -119,16 +118,6 @@ pub(crate) fn logger<O: LogExporter + 'static>(
     let config = LogBatchConfig::default().with_max_queue_size(queue).build();
     let inner = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
     builder.with_log_processor(GatedLogs { gate, ledger, inner }).build()
-}
-
-/// A gate of one queue.
-pub(crate) fn gate(queue: usize) -> Arc<Gate> {
-    Arc::new(Gate::new(queue))
-}
-
-/// A ledger of all three.
-pub(crate) fn ledger() -> Arc<Ledger> {
-    Arc::default()
 }
 
 /// What to do with every provider.
