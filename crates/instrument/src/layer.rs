@@ -6,7 +6,7 @@
 //! `tracing` switches it on by [`context_activation`](crate::init::Init::context_activation).
 
 use std::borrow::Cow;
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "testing"))]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -66,11 +66,11 @@ pub fn current_context() -> Context {
 
 /// Where direct spans go; the last is the one in use.
 static TRACERS: RwLock<Vec<(u64, SdkTracer)>> = RwLock::new(Vec::new());
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "testing"))]
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Lets direct spans go to `provider` from here on.
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "testing"))]
 pub(crate) fn install(provider: &SdkTracerProvider) -> Installed {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     TRACERS
@@ -81,13 +81,13 @@ pub(crate) fn install(provider: &SdkTracerProvider) -> Installed {
 }
 
 /// A tracer in use, until this is dropped.
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "testing"))]
 #[derive(Debug)]
 pub(crate) struct Installed {
     id: u64,
 }
 
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "testing"))]
 impl Drop for Installed {
     fn drop(&mut self) {
         TRACERS.write().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != self.id);

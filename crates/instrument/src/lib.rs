@@ -53,8 +53,10 @@ pub mod layer;
 mod limits;
 #[cfg(feature = "llm")]
 pub mod llm;
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "testing"))]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "captures take lines of JSON only"))]
 pub mod logs;
+mod looks;
 pub mod meter;
 #[cfg(feature = "moka")]
 pub mod moka;

@@ -15,6 +15,7 @@
 //! | `message` | the text |
 
 mod format;
+#[cfg(feature = "otlp")]
 mod otlp;
 mod stdout;
 mod timestamp;
@@ -26,6 +27,7 @@ use opentelemetry::Key;
 use opentelemetry_sdk::Resource;
 
 use format::{Service, Style};
+#[cfg(feature = "otlp")]
 pub(crate) use otlp::OtlpLogs;
 use stdout::Output;
 pub(crate) use stdout::Stdout;
