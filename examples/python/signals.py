@@ -54,6 +54,7 @@ class Cache:
     def __init__(self, name, type, limit, seconds=5.0):
         self.labels = {"cache.name": name, "cache.type": type}
         self.limit, self.seconds, self.entries = limit, seconds, {}
+        self.lock = threading.Lock()
         named = {"cache.name": name}
         for metric, value in [
             ("sidelight.cache.entry.count", lambda: len(self.entries)),
@@ -79,10 +80,13 @@ class Cache:
                 span.set_attributes({f"sidelight.{key}": value for key, value in labels.items()})
 
     def put(self, key, value):
-        if len(self.entries) >= self.limit:
-            self.entries.pop(next(iter(self.entries)))
+        with self.lock:
+            full = key not in self.entries and len(self.entries) >= self.limit
+            if full:
+                self.entries.pop(next(iter(self.entries)))
+            self.entries[key] = (value, time.monotonic())
+        if full:
             cache_evictions.add(1, {"cache.name": self.labels["cache.name"], "reason": "capacity"})
-        self.entries[key] = (value, time.monotonic())
 
 
 class Lookup:
@@ -125,7 +129,7 @@ class Queue:
 
     def get(self):
         item, since = self.items.get()
-        queue_wait.record(time.monotonic() - since, {"queue.name": self.labels["queue.name"]})
+        queue_wait.record(time.monotonic() - since, self.labels)
         return item
 
 
