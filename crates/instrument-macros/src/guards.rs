@@ -57,7 +57,7 @@ pub(crate) fn connection(arguments: TokenStream, function: TokenStream) -> Resul
         },
         after: quote! {
             if let ::core::option::Option::Some(__error) = #failure {
-                __connection.fail_as(#kind);
+                __connection.fail(#kind);
             }
         },
         ..Parts::default()

@@ -75,7 +75,7 @@ impl<M: ManageConnection> ManageConnection for Managed<M> {
         connection.used();
         let valid = self.manager.is_valid(&mut **connection).await;
         if valid.is_err() {
-            connection.fail_as("invalid");
+            connection.fail("invalid");
         }
         valid
     }
@@ -84,7 +84,7 @@ impl<M: ManageConnection> ManageConnection for Managed<M> {
         connection.idle();
         let broken = self.manager.has_broken(&mut **connection);
         if broken {
-            connection.fail_as("broken");
+            connection.fail("broken");
         }
         broken
     }

@@ -76,7 +76,7 @@ impl<M: Manager> Manager for Managed<M> {
     ) -> RecycleResult<M::Error> {
         let recycled = self.manager.recycle(&mut **connection, metrics).await;
         if recycled.is_err() {
-            connection.fail_as("recycle_failed");
+            connection.fail("recycle_failed");
         }
         recycled
     }

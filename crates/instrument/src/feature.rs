@@ -248,7 +248,7 @@ impl FeatureUse<'_> {
     }
 
     /// It did not work.
-    pub fn fail(mut self) {
+    pub fn fail(&mut self) {
         self.outcome = Outcome::Error;
     }
 }

@@ -20,7 +20,7 @@ use crate::pool::{CloseReason, ConnectionId, State};
 /// let peer = match peer.len() {
 ///     0 => peer.close(CloseReason::Idle),
 ///     _ => {
-///         peer.fail_as("reset"); // from now on it is closed by an error
+///         peer.fail("reset"); // from now on it is closed by an error
 ///         peer.close(CloseReason::Error)
 ///     }
 /// };
@@ -79,13 +79,13 @@ impl<C> Tracked<C> {
         self.followed.state.idle(self.followed.id);
     }
 
-    /// It failed and will be closed: `close.reason=error` and the kind of the error.
-    pub fn fail(&mut self, error: &(dyn Error + 'static)) {
-        self.fail_as(error_kind(error));
+    /// It failed and will be closed: `close.reason=error`, and the kind of the error as [`error_kind`](crate::error_kind) has it.
+    pub fn fail_with(&mut self, error: &(dyn Error + 'static)) {
+        self.fail(error_kind(error));
     }
 
-    /// The same, with the kind of the error, one of few words.
-    pub fn fail_as(&mut self, kind: &'static str) {
+    /// The same; `kind` is one of few words.
+    pub fn fail(&mut self, kind: &'static str) {
         self.followed.why = CloseReason::Error;
         self.followed.error = kind;
     }

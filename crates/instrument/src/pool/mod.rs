@@ -521,7 +521,7 @@ mod tests {
             Some(2.0)
         );
         drop((in_use, waits));
-        second.fail(&std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        second.fail_with(&std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         drop(second);
         assert_eq!(first.close(CloseReason::Lifetime), "a");
         let ends: Vec<_> = captured.of("sidelight.connection.duration{").into_iter().collect();
