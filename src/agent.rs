@@ -11,6 +11,7 @@
 mod alerts;
 mod certificates;
 mod entries;
+mod error;
 mod judge;
 mod keeping;
 mod local;
@@ -33,7 +34,6 @@ use tokio::task::JoinSet;
 
 use crate::aggregate;
 use crate::api;
-use crate::config;
 use crate::config::{Config, Loaded};
 use crate::export;
 use crate::journal;
@@ -41,7 +41,6 @@ use crate::journal::Journal;
 use crate::memory;
 use crate::memory::InFlight;
 use crate::net::listen::listen;
-use crate::notify;
 use crate::notify::Notifier;
 use crate::receive;
 use crate::telemetry;
@@ -54,6 +53,7 @@ use senders::Senders;
 use shown::View;
 use stop::{Event, Events};
 
+pub use error::Error;
 pub use started::Started;
 pub use stop::Cause;
 
@@ -86,47 +86,6 @@ pub enum Stopped {
     AtOnce(Cause),
     /// A task panicked.
     Panicked,
-}
-
-/// Why a run did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The agent's own logs, traces or metrics.
-    #[error("cannot start the agent's own telemetry")]
-    Telemetry(#[from] telemetry::InitError),
-    /// A signal handler.
-    #[error("cannot listen to signals")]
-    Signals(#[source] std::io::Error),
-    /// A destination is the agent itself.
-    #[error(transparent)]
-    Loop(#[from] export::Loop),
-    /// A listener.
-    #[error("cannot take OTLP in")]
-    Receive(#[from] receive::BindError),
-    /// The admin endpoint.
-    #[error("cannot serve the admin endpoint on {address}")]
-    Admin {
-        /// As configured.
-        address: std::net::SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The admin endpoint's token.
-    #[error(transparent)]
-    Token(#[from] config::TokenError),
-    /// The journal.
-    #[error("cannot open the journal")]
-    Journal(#[from] journal::OpenError),
-    /// A destination.
-    #[error("cannot start the exporters")]
-    Export(#[from] export::StartError),
-    /// Notifications.
-    #[error("cannot start notifications")]
-    Notify(#[from] notify::DatabaseError),
-    /// A thread.
-    #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
 }
 
 /// Requests of operators that wait while one is carried out.

@@ -170,6 +170,7 @@ impl Journal {
     }
 
     fn in_memory(config: Config, readers: Vec<ReaderConfig>, deps: Deps) -> Self {
+        warn_of_disk(&config, &deps);
         let mut state = State::new(config.tail_size, 1);
         memory::prepare(&mut state);
         for reader in readers {
@@ -377,6 +378,18 @@ fn default_max_size(free: u64, kept: u64) -> u64 {
     let tenth = free.saturating_add(kept) / 10;
     let least = if kept > 0 { kept.saturating_add(16 << 20) } else { 1 << 20 };
     tenth.max(least).min(512 << 20)
+}
+
+/// Says that what was on disk before the mode was changed is not looked at.
+fn warn_of_disk(config: &Config, deps: &Deps) {
+    let names = deps.fs.list(&config.directory).unwrap_or_default();
+    if names.iter().any(|name| name.ends_with(".seg")) {
+        let directory = config.directory.display();
+        tracing::warn!(
+            %directory,
+            "the journal is in memory, and there is one on disk from before: what of it is undelivered stays there"
+        );
+    }
 }
 
 fn check_names(readers: &[ReaderConfig]) -> Result<(), OpenError> {
