@@ -51,9 +51,10 @@
 //! # The end
 //!
 //! Dropping the guard delivers what was recorded: metrics first, then traces, then logs, then the I/O thread ends; at most
-//! [`shutdown_timeout`](Init::shutdown_timeout) (5 s) in all. It never panics. That works wherever the guard is dropped: in
-//! an asynchronous `main` on a single-threaded runtime, in a task, in a program without a runtime, while a panic unwinds.
-//! What does not drop it is `std::process::exit` and a signal: [`Telemetry::install_signal_flush`] is for SIGTERM.
+//! [`shutdown_timeout`](Init::shutdown_timeout) (5 s) in all, and half a second more where that thread hangs. It never panics.
+//! That works wherever the guard is dropped: in an asynchronous `main` on a single-threaded runtime, in a task, in a program
+//! without a runtime, while a panic unwinds. What does not drop it is `std::process::exit` and a signal:
+//! [`Telemetry::install_signal_flush`] is for SIGTERM.
 //!
 //! A process has one subscriber of `tracing` for its life: a second start after the end is refused
 //! ([`StartError::Ended`]), but [`without_subscriber`](Init::without_subscriber), where handles record again.
