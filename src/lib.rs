@@ -34,6 +34,7 @@ pub mod notify;
 pub mod receive;
 pub mod rules;
 pub mod signal;
+pub mod sqlite;
 pub mod store;
 pub mod telemetry;
 pub mod time;

@@ -5,28 +5,27 @@
 //! known       alerts as last seen, told or not   delivery    a receiver took or not    bounded by rows and age
 //! told        what each receiver was told of
 //! ```
-//! Without a directory it is kept in memory. A file that is no database is set aside as `.corrupt` and a new one made:
-//! alerts go out in any case. Commits are not waited for by anything that notifies, but for silences, which are kept
-//! before they are answered. Survives SIGKILL; a power loss may cost the last second of history.
+//! Without a directory it is kept in memory. A file that is damaged is set aside and a new one made: alerts go out in any
+//! case. Commits are not waited for by anything that notifies, but for silences, which are kept before they are answered.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::message::Message;
 use super::silence::{Document, Silence};
+use crate::sqlite;
 use crate::time::UnixNano;
 
-/// "SLno".
-const APPLICATION_ID: i32 = 0x534c_6e6f;
-const SCHEMA_VERSION: i32 = 1;
-/// Files set aside; the last one is replaced.
-const ASIDE_MAX: u32 = 100;
-const BUSY: Duration = Duration::from_secs(5);
+const HOLDS: sqlite::Holds = sqlite::Holds {
+    // "SLno".
+    application_id: 0x534c_6e6f,
+    version: 1,
+    schema: SCHEMA,
+    busy: Duration::from_secs(5),
+};
 
 const KEEP_SILENCE: &str =
     "INSERT OR REPLACE INTO silence (id, ends_at, document) VALUES (?1, ?2, ?3)";
@@ -53,20 +52,12 @@ CREATE INDEX delivery_at ON delivery (at);";
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The directory cannot be made, or the file not be set aside.
-    #[error("cannot prepare {}", .path.display())]
-    Prepare {
-        /// The directory or file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] sqlite::OpenError),
     /// SQLite refuses.
     #[error("the database of notifications")]
     Sqlite(#[from] rusqlite::Error),
-    /// It belongs to something else, or to a later version.
-    #[error("{} is not a database of notifications of this version", .0.display())]
-    Foreign(PathBuf),
     /// It does not take what there is to write.
     #[error("the disk does not take what receivers were told")]
     Behind,
@@ -75,14 +66,10 @@ pub enum DatabaseError {
 impl DatabaseError {
     /// Whether it may go well later though nobody mends it: the disk is full, or another process has the file.
     pub(super) fn may_pass(&self) -> bool {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
-            Self::Prepare { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
-            Self::Sqlite(error) => matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-            ),
-            Self::Foreign(_) | Self::Behind => false,
+            Self::Open(error) => error.may_pass(),
+            Self::Sqlite(error) => sqlite::may_pass(error),
+            Self::Behind => false,
         }
     }
 }
@@ -153,8 +140,8 @@ impl Database {
         now: UnixNano,
     ) -> Result<(Self, Found), DatabaseError> {
         let (connection, set_aside) = match path {
-            None => (prepared(Connection::open_in_memory()?, Path::new(":memory:"))?, None),
-            Some(path) => on_disk(path)?,
+            None => (sqlite::in_memory(&HOLDS)?, None),
+            Some(path) => sqlite::open(path, &HOLDS)?,
         };
         let found = Found { set_aside, ..found(&connection, now)? };
         let database = Self { connection: Mutex::new(connection), age_max, rows_max };
@@ -196,7 +183,7 @@ impl Database {
     /// Goes on in the file at `path` from memory, with the silences that were made meanwhile. What the file holds, those
     /// among it. Blocks on disk.
     pub(super) fn move_to(&self, path: &Path, now: UnixNano) -> Result<Found, DatabaseError> {
-        let (disk, set_aside) = on_disk(path)?;
+        let (disk, set_aside) = sqlite::open(path, &HOLDS)?;
         let mut held = self.lock();
         {
             let mut silences = held.prepare("SELECT id, ends_at, document FROM silence")?;
@@ -242,70 +229,6 @@ pub(super) fn time(at: UnixNano) -> i64 {
 
 pub(super) fn untime(at: i64) -> UnixNano {
     UnixNano(u64::try_from(at).unwrap_or(0))
-}
-
-fn on_disk(path: &Path) -> Result<(Connection, Option<PathBuf>), DatabaseError> {
-    let prepare = |path: &Path| {
-        let path = path.to_owned();
-        move |source| DatabaseError::Prepare { path, source }
-    };
-    if let Some(directory) = path.parent() {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(prepare(directory))?;
-    }
-    let open = || {
-        // SQLite gives its logs the mode of the file.
-        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        made.map_err(prepare(path))?;
-        prepared(Connection::open(path)?, path)
-    };
-    match open() {
-        Err(DatabaseError::Sqlite(error)) if is_damage(&error) => {
-            let aside = aside(path);
-            std::fs::rename(path, &aside).map_err(prepare(path))?;
-            for log in ["db-wal", "db-shm"] {
-                // They belong to the file that is gone; often there are none.
-                drop(std::fs::remove_file(path.with_extension(log)));
-            }
-            Ok((open()?, Some(aside)))
-        }
-        opened => Ok((opened?, None)),
-    }
-}
-
-/// A name that no earlier file was set aside under, while there are fewer than [`ASIDE_MAX`] of them.
-fn aside(path: &Path) -> PathBuf {
-    let named = |nth: u32| match nth {
-        1 => path.with_extension("db.corrupt"),
-        _ => path.with_extension(format!("db.corrupt.{nth}")),
-    };
-    let mut names = (1..=ASIDE_MAX).map(named);
-    names.find(|name| !name.try_exists().unwrap_or(true)).unwrap_or_else(|| named(ASIDE_MAX))
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
-}
-
-fn prepared(connection: Connection, path: &Path) -> Result<Connection, DatabaseError> {
-    connection.busy_timeout(BUSY)?;
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let tables: i64 =
-        connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.execute_batch(&format!(
-            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-        ))?;
-    } else if pragma("application_id")? != APPLICATION_ID
-        || pragma("user_version")? != SCHEMA_VERSION
-    {
-        return Err(DatabaseError::Foreign(path.to_owned()));
-    }
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "cache_size", "-256")?;
-    connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
-    Ok(connection)
 }
 
 fn found(connection: &Connection, now: UnixNano) -> Result<Found, DatabaseError> {

@@ -5,26 +5,28 @@
 //! ```
 //! `nth` tells rules of one name and equal labels in a group apart. Times are nanoseconds since the Unix epoch; `value` is the
 //! bits of an f64, since SQLite has no NaN; labels are JSON. What an evaluation changed is written in one
-//! transaction, through a write-ahead log: a killed process loses nothing, a machine without power at most the last
-//! evaluations. A file that cannot be read is set aside, and the alerts begin anew; one that cannot be written is
-//! tried again by every evaluation.
+//! transaction. A file that is damaged is set aside, and the alerts begin anew; one that cannot be written, or is not of this
+//! version, is tried again by every evaluation.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::alert::{Alert, Pairs, State as AlertState, fingerprint};
+use crate::sqlite;
 use crate::time::UnixNano;
 
-/// `sidA`, so that `file` and we know it for ours.
-const APPLICATION_ID: i32 = 0x7369_6441;
-const VERSION: i32 = 1;
+const HOLDS: sqlite::Holds = sqlite::Holds {
+    // `sidA`.
+    application_id: 0x7369_6441,
+    version: 1,
+    schema: SCHEMA,
+    busy: Duration::from_secs(1),
+};
 const SCHEMA: &str = "CREATE TABLE alert (
   file TEXT NOT NULL, grp TEXT NOT NULL, rule TEXT NOT NULL, rule_labels TEXT NOT NULL, nth INTEGER NOT NULL,
   labels TEXT NOT NULL, annotations TEXT NOT NULL, state TEXT NOT NULL, value INTEGER NOT NULL,
@@ -87,7 +89,7 @@ pub enum StateError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It is damaged, or not ours.
+    /// It is damaged.
     #[error("{} is damaged: set aside as {}", path.display(), aside.display())]
     Damaged {
         /// What.
@@ -121,7 +123,7 @@ impl State {
             fails: AtomicBool::new(false),
         };
         // Opened by the first use; a failure is told by it.
-        if let Err(error) = state.with(|_| Ok(())) {
+        if let Err(error) = state.with("open", |_| Ok(())) {
             tell(&error);
         }
         state
@@ -147,7 +149,7 @@ impl State {
     /// Every alert by its rule.
     pub(super) fn load(&self) -> BTreeMap<RuleKey, Vec<Alert>> {
         let mut known: BTreeMap<RuleKey, Vec<Alert>> = BTreeMap::new();
-        let read = self.with(|connection| {
+        let read = self.with("read", |connection| {
             let mut query = connection.prepare("SELECT * FROM alert")?;
             let mut rows = query.query([])?;
             let mut strange = 0;
@@ -174,7 +176,7 @@ impl State {
     /// # Errors
     /// [`StateError`]: nothing was written; write it again with the next change.
     pub(super) fn save(&self, changes: &[(RuleKey, Vec<Change>)]) -> Result<(), StateError> {
-        self.with(|connection| {
+        self.with("write", |connection| {
             let transaction = connection.transaction()?;
             for (key, changes) in changes {
                 for change in changes {
@@ -190,7 +192,7 @@ impl State {
     /// # Errors
     /// [`StateError`]: nothing was forgotten.
     pub(super) fn keep_only(&self, keys: &[RuleKey]) -> Result<(), StateError> {
-        self.with(|connection| {
+        self.with("write", |connection| {
             let transaction = connection.transaction()?;
             transaction.execute_batch(
                 "CREATE TEMP TABLE kept (file, grp, rule, rule_labels, nth, PRIMARY KEY (file, grp, rule, rule_labels, nth))",
@@ -212,28 +214,30 @@ impl State {
     /// Runs `work` on the file, opened if it is not. A damaged one is set aside.
     fn with<T>(
         &self,
+        operation: &'static str,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match &mut *held {
             Some(connection) => connection,
             none => {
-                let opened = match open(&self.path) {
-                    Err(error) if damaged(&error) => {
-                        tell(&self.set_aside());
-                        open(&self.path)
-                    }
-                    opened => opened,
-                };
-                none.insert(opened.map_err(|error| self.failed("open", error))?)
+                let (connection, aside) =
+                    sqlite::open(&self.path, &HOLDS).map_err(|error| self.failed("open", error))?;
+                if let Some(aside) = aside {
+                    tell(&self.damaged(aside));
+                }
+                none.insert(connection)
             }
         };
         work(connection).map_err(|error| {
-            if damaged(&error) {
-                *held = None;
-                return self.set_aside();
+            if !sqlite::is_damaged(&error) {
+                return self.failed(operation, error);
             }
-            self.failed("write", error)
+            *held = None;
+            match sqlite::set_aside(&self.path) {
+                Ok(aside) => self.damaged(aside),
+                Err(error) => self.failed("set aside", error),
+            }
         })
     }
 
@@ -245,65 +249,16 @@ impl State {
         StateError::File { operation, path: self.path.clone(), source: Box::new(source) }
     }
 
-    /// Moves the file out of the way.
-    fn set_aside(&self) -> StateError {
+    /// It is out of the way, and everything is to be written again.
+    fn damaged(&self, aside: PathBuf) -> StateError {
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        let beside = |suffix: &str| {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let free = (1..).map(|n| beside(&format!(".corrupt-{n}")));
-        let aside = { free }.find(|to| fs::symlink_metadata(to).is_err()).unwrap_or_default();
-        for suffix in ["-wal", "-shm"] {
-            // There need not be one; without its file it says nothing.
-            drop(fs::remove_file(beside(suffix)));
-        }
-        match fs::rename(&self.path, &aside) {
-            Ok(()) => StateError::Damaged { path: self.path.clone(), aside },
-            Err(error) => self.failed("set aside", error),
-        }
+        StateError::Damaged { path: self.path.clone(), aside }
     }
 }
 
 fn tell(error: &StateError) {
     let error = crate::telemetry::chain(error);
     tracing::error!(error, "the state of alerts on disk is not used");
-}
-
-fn damaged(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error_code();
-    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        || error.to_string().starts_with("no such")
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    if let Some(directory) = path.parent() {
-        // What is wrong with it is said by SQLite, which cannot open the file either.
-        drop(fs::DirBuilder::new().recursive(true).mode(0o700).create(directory));
-        drop(fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path));
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(1))?;
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT"
-        ))?;
-    }
-    for (name, value) in [
-        ("journal_mode", "WAL"),
-        ("synchronous", "NORMAL"),
-        ("cache_size", "-256"),
-        ("mmap_size", "0"),
-        ("journal_size_limit", "1048576"),
-        ("trusted_schema", "OFF"),
-        ("cell_size_check", "ON"),
-    ] {
-        connection.pragma_update(None, name, value)?;
-    }
-    Ok(connection)
 }
 
 fn write(connection: &Connection, key: &RuleKey, change: &Change) -> rusqlite::Result<()> {
@@ -395,6 +350,8 @@ fn parse(text: &str) -> Option<Pairs> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn alert(label: &str, state: AlertState) -> Alert {
@@ -464,6 +421,24 @@ mod tests {
         put(&state, &key("R", 0), alert("x", AlertState::Firing));
         assert_eq!(state.load().len(), 1);
         assert_eq!(state.epoch(), 1);
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_left_as_it_is_and_said_to_be_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alerts.db");
+        put(&State::open(directory.path()), &key("R", 0), alert("x", AlertState::Firing));
+        let version = |version| {
+            let file = Connection::open(&path).unwrap();
+            file.pragma_update(None, "user_version", version).unwrap();
+        };
+        version(2);
+        let state = State::open(directory.path());
+        assert!(state.load().is_empty());
+        let error = crate::telemetry::chain(&state.save(&[]).unwrap_err());
+        assert!(error.contains("another version"), "{error}");
+        version(1);
+        assert_eq!(state.load().len(), 1);
     }
 
     #[test]

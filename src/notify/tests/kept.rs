@@ -15,7 +15,7 @@ async fn a_file_that_is_no_database_is_set_aside_and_one_of_a_later_version_is_l
     let config = Config { database: Some(path.clone()), ..Config::default() };
     let (notifier, handle) = start(config.clone()).await;
     assert!(handle.trouble().is_empty(), "{:?}", handle.trouble());
-    assert!(path.with_extension("db.corrupt").try_exists().unwrap());
+    assert!(path.with_extension("db.corrupt-1").try_exists().unwrap());
     notifier.shutdown(Duration::from_secs(9)).await;
     drop(handle);
     let connection = rusqlite::Connection::open(&path).unwrap();
@@ -25,7 +25,7 @@ async fn a_file_that_is_no_database_is_set_aside_and_one_of_a_later_version_is_l
     let said = handle.trouble().join(" ");
     assert!(
         said.contains("in memory only")
-            && said.contains("not a database of notifications of this version"),
+            && said.contains("belongs to something else, or to another version"),
         "{said}"
     );
     handle.notify(vec![fires("X")]);
@@ -45,7 +45,7 @@ async fn files_are_for_their_owner_only_and_each_damaged_one_is_kept() {
     assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
     notifier.shutdown(Duration::from_secs(9)).await;
     drop(handle);
-    for (nth, name) in ["db.corrupt", "db.corrupt.2"].into_iter().enumerate() {
+    for (nth, name) in ["db.corrupt-1", "db.corrupt-2"].into_iter().enumerate() {
         let damaged = format!("{nth}: this is not a database at all").repeat(100);
         std::fs::write(&path, &damaged).unwrap();
         let (notifier, handle) = start(config.clone()).await;
