@@ -6,6 +6,7 @@ mod restart;
 mod silences;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,6 +41,8 @@ struct Server {
     url: String,
     does: Arc<Mutex<Does>>,
     got: Arc<Mutex<Vec<(String, Value)>>>,
+    /// Requests that get no answer.
+    hung: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -48,13 +51,15 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let does = Arc::new(Mutex::new(does));
         let got: Arc<Mutex<Vec<_>>> = Arc::default();
-        let (what, log) = (Arc::clone(&does), Arc::clone(&got));
+        let hung = Arc::<AtomicUsize>::default();
+        let (what, log, hangs) = (Arc::clone(&does), Arc::clone(&got), Arc::clone(&hung));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&what), Arc::clone(&log)));
+                let (what, log) = (Arc::clone(&what), Arc::clone(&log));
+                tokio::spawn(serve(stream, what, log, Arc::clone(&hangs)));
             }
         });
-        Self { url, does, got }
+        Self { url, does, got, hung }
     }
 
     fn set(&self, does: Does) {
@@ -93,6 +98,7 @@ async fn serve(
     mut stream: TcpStream,
     does: Arc<Mutex<Does>>,
     got: Arc<Mutex<Vec<(String, Value)>>>,
+    hung: Arc<AtomicUsize>,
 ) {
     while let Some((head, body)) = request(&mut stream).await {
         let does = *does.lock().unwrap();
@@ -103,7 +109,10 @@ async fn serve(
                 }
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
-            Does::Hang => std::future::pending().await,
+            Does::Hang => {
+                hung.fetch_add(1, Ordering::Relaxed);
+                std::future::pending().await
+            }
             Does::HangUp => return,
             Does::Slow => {
                 tokio::time::sleep(Duration::from_millis(40)).await;

@@ -37,6 +37,8 @@ async fn a_restart_tells_what_was_not_told_and_nothing_twice() {
     let silence =
         br#"{"matchers": [{"name": "alertname", "value": "Other"}], "durationSeconds": 60}"#;
     handle.add_silence(silence).unwrap();
+    // What is on its way is read by servers that do not answer, and by none that does later.
+    until("hung", || [&manager, &hook].iter().all(|of| of.hung.load(Ordering::Relaxed) > 0)).await;
     // As SIGKILL would: no task gets to say anything more.
     drop((notifier, handle));
 
