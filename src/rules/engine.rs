@@ -257,7 +257,9 @@ impl Shared {
         let (store, now) = (self.deps.store.clone(), self.deps.clock.unix_nano().as_ms());
         let asked = tokio::task::spawn_blocking(move || {
             let matchers = [Matcher::equal(NAME, ROUTED)];
-            store.label_values(ROUTE, &[&matchers], now - ROUTED_MS, now, ROUTES_MAX)
+            let reading = store.reading(&|| false);
+            let found = reading.label_values(ROUTE, &[&matchers], now - ROUTED_MS, now, ROUTES_MAX);
+            found.map(|found| found.rows)
         });
         let known = asked.await.ok()?.ok()?;
         Some(constants::excluded(&exclude, &known.into_iter().collect()))

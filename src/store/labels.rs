@@ -31,51 +31,6 @@ pub struct Listing<T> {
 type Shape = (Labels, Vec<Arc<[f64]>>, bool);
 
 impl Store {
-    /// See [`Reading::label_names`].
-    ///
-    /// # Errors
-    /// [`StoreError`]: a file cannot be read.
-    pub fn label_names(
-        &self,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let found = self.reading(&|| false).label_names(selectors, start_ms, end_ms, limit)?;
-        Ok(found.rows)
-    }
-
-    /// See [`Reading::label_values`].
-    ///
-    /// # Errors
-    /// [`StoreError`]: a file cannot be read.
-    pub fn label_values(
-        &self,
-        name: &str,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let reading = self.reading(&|| false);
-        Ok(reading.label_values(name, selectors, start_ms, end_ms, limit)?.rows)
-    }
-
-    /// See [`Reading::series`].
-    ///
-    /// # Errors
-    /// [`StoreError`]: a file cannot be read.
-    pub fn series(
-        &self,
-        selectors: &[&[Matcher]],
-        start_ms: i64,
-        end_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<Labels>, StoreError> {
-        Ok(self.reading(&|| false).series(selectors, start_ms, end_ms, limit)?.rows)
-    }
-
     fn exemplars_of(
         &self,
         (id, views): (SeriesId, Views),
@@ -236,7 +191,7 @@ impl Reading<'_> {
         let every: &[&[Matcher]] = &[&[]];
         let mut cut = false;
         for matchers in if selectors.is_empty() { every } else { selectors } {
-            let mut query = Query::new(&self.store.shared, window, self.stop);
+            let mut query = Query::new(*self, window);
             let mut ended = false;
             // What has to be read first. Numbers on disk show as they are stored, and are not gathered.
             let mut others = Vec::new();

@@ -89,7 +89,7 @@ impl Queryable for Reading<'_> {
     fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
         let failed = |error: StoreError| SourceError(Box::new(error));
         let window = Window::of(selection);
-        let mut query = Query::new(&self.store.shared, window, self.stop);
+        let mut query = Query::new(*self, window);
         let selected = query.find(selection.matchers).map_err(failed)?;
         if selected.len() > SELECTED_MAX {
             return Err(failed(StoreError::TooMany(SELECTED_MAX)));
@@ -100,9 +100,9 @@ impl Queryable for Reading<'_> {
 
 /// What a query reads with.
 pub(super) struct Query<'a> {
+    reading: Reading<'a>,
     shared: &'a Shared,
     window: Window,
-    stop: &'a dyn Fn() -> bool,
     reader: Option<Reader<'a>>,
     /// Samples of the series at hand, as stored.
     pub(super) samples: Samples,
@@ -116,11 +116,11 @@ pub(super) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    pub(super) fn new(shared: &'a Shared, window: Window, stop: &'a dyn Fn() -> bool) -> Self {
+    pub(super) fn new(reading: Reading<'a>, window: Window) -> Self {
         Self {
-            shared,
+            reading,
+            shared: &reading.store.shared,
             window,
-            stop,
             reader: None,
             samples: Samples::default(),
             sealed: Vec::new(),
@@ -137,13 +137,9 @@ impl<'a> Query<'a> {
 
     /// Whether a file of the window's days has a series.
     pub(super) fn is_on_disk(&mut self, of: Fingerprint) -> Result<bool, StoreError> {
-        self.go_on()?;
+        self.reading.go_on()?;
         let window = self.window;
         Ok(self.reader().labels(of, &window)?.is_some())
-    }
-
-    fn go_on(&self) -> Result<(), StoreError> {
-        if (self.stop)() { Err(StoreError::Stopped) } else { Ok(()) }
     }
 
     /// Every stored series that meets the matchers, at most one more than may be selected; conditions on bounds
@@ -177,7 +173,7 @@ impl<'a> Query<'a> {
         for targets in targets.chunks(LOOKED_UP) {
             let head = self.shared.head();
             for target in targets {
-                self.go_on()?;
+                self.reading.go_on()?;
                 let Some(series) = head.get(target.id) else {
                     // It left meanwhile: the disk has it.
                     whole = false;
@@ -229,7 +225,7 @@ impl<'a> Query<'a> {
         known: &dyn Fn(Fingerprint) -> bool,
         take: &mut dyn FnMut(Selected) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        let (window, stop) = (self.window, self.stop);
+        let (window, stop) = (self.window, self.reading.stop);
         let mut flow = ControlFlow::Continue(());
         self.reader().series(&window, name, known, &mut |found| {
             let others =
@@ -243,13 +239,13 @@ impl<'a> Query<'a> {
             }
             if stop() { ControlFlow::Break(()) } else { flow }
         })?;
-        self.go_on()?;
+        self.reading.go_on()?;
         Ok(flow)
     }
 
     /// Reads the samples of a series in the window; `None` when there are none.
     pub(super) fn read(&mut self, of: &Selected) -> Result<Option<(Labels, Sparse)>, StoreError> {
-        self.go_on()?;
+        self.reading.go_on()?;
         self.samples.clear();
         self.sealed.clear();
         self.open.clear();
@@ -357,7 +353,7 @@ impl<'a> Query<'a> {
 
     /// Has the disk read together what comes next, of those whose samples the head does not all have.
     fn ahead(&mut self, batch: &[Selected]) -> Result<(), StoreError> {
-        self.go_on()?;
+        self.reading.go_on()?;
         let (after, window) = (self.window.after, self.window);
         let head = self.shared.head();
         let on_disk = |of: &&Selected| match of.place {

@@ -16,7 +16,7 @@ fn all_of(after: i64, until: i64) -> Window {
 
 /// Reads a series, which was found before `between` happened.
 fn read_after(store: &Store, until: i64, between: impl FnOnce()) -> Vec<i64> {
-    let mut query = Query::new(&store.shared, all_of(T0 - 1, until), &|| false);
+    let mut query = Query::new(store.reading(&|| false), all_of(T0 - 1, until));
     let [found] = &query.find(&named("a")).unwrap()[..] else { panic!("not one series") };
     between();
     let (labels, _) = query.read(found).unwrap().expect("there are samples");
@@ -63,11 +63,14 @@ fn a_series_may_leave_the_head_while_it_is_read() {
     });
     assert_eq!(found.len(), 11);
     // The names of what left are still offered.
-    let mut query = Query::new(&store.shared, all_of(T0 - 1, until), &|| false);
+    let mut query = Query::new(store.reading(&|| false), all_of(T0 - 1, until));
     assert_eq!(query.find(&named("a")).unwrap().len(), 1);
     writer.set_now(back + 4 * 3_600_000);
     writer.checkpoint(3).unwrap();
-    assert_eq!(store.label_values("host", &[], T0, until, 9).unwrap(), ["x"]);
+    assert_eq!(
+        store.reading(&|| false).label_values("host", &[], T0, until, 9).unwrap().rows,
+        ["x"]
+    );
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_series_may_leave_the_head_while_others_are_found() {
         writer.append(id, T0, 1.0).unwrap();
     }
     let mut found = Vec::new();
-    let mut query = Query::new(&store.shared, all_of(T0 - 1, T0 + MINUTE), &|| false);
+    let mut query = Query::new(store.reading(&|| false), all_of(T0 - 1, T0 + MINUTE));
     query
         .find_each(&named("a"), &mut |series| {
             if found.is_empty() {

@@ -42,15 +42,21 @@ fn a_histogram_shows_as_its_virtual_series_in_labels() {
     let id = writer.series(&[("__name__", "h"), ("job", "j")], Kind::Classic);
     let one = Classic { bounds: &[0.5, 10.0], counts: &[1, 0, 0], sum: Some(0.1), count: 1 };
     writer.append_classic(id, T0, &one).unwrap();
-    let names = |selectors: &[&[Matcher]]| store.label_names(selectors, 0, i64::MAX, 10).unwrap();
-    let values = |name| store.label_values(name, &[], 0, i64::MAX, 10).unwrap();
+    let names = |selectors: &[&[Matcher]]| {
+        store.reading(&|| false).label_names(selectors, 0, i64::MAX, 10).unwrap().rows
+    };
+    let values =
+        |name| store.reading(&|| false).label_values(name, &[], 0, i64::MAX, 10).unwrap().rows;
     assert_eq!(names(&[]), ["__name__", "job", "le"]);
     assert_eq!(names(&[&named("h_sum")]), ["__name__", "job"]);
     assert_eq!(values("__name__"), ["h_bucket", "h_count", "h_sum"]);
     assert_eq!(values("le"), ["+Inf", "0.5", "10"]);
-    let buckets = store.series(&[&named("h_bucket")], 0, i64::MAX, 10).unwrap();
+    let buckets =
+        store.reading(&|| false).series(&[&named("h_bucket")], 0, i64::MAX, 10).unwrap().rows;
     assert_eq!(buckets.len(), 3);
-    assert!(store.series(&[&named("h")], 0, i64::MAX, 10).unwrap().is_empty());
+    assert!(
+        store.reading(&|| false).series(&[&named("h")], 0, i64::MAX, 10).unwrap().rows.is_empty()
+    );
     let exemplar = |value| Exemplar {
         time_ms: T0,
         value,
@@ -77,9 +83,17 @@ fn a_histogram_without_sums_has_no_sum_series_in_memory_or_on_disk() {
     }
     fixture.writer.stale(id, T0 + 5);
     let check = |store: &Store| {
-        let found = store.label_values("__name__", &[], 0, i64::MAX, 100).unwrap();
+        let found =
+            store.reading(&|| false).label_values("__name__", &[], 0, i64::MAX, 100).unwrap().rows;
         assert_eq!(found, ["h_bucket", "h_count", "with_bucket", "with_count", "with_sum"]);
-        assert!(store.series(&[&named("h_sum")], 0, i64::MAX, 100).unwrap().is_empty());
+        assert!(
+            store
+                .reading(&|| false)
+                .series(&[&named("h_sum")], 0, i64::MAX, 100)
+                .unwrap()
+                .rows
+                .is_empty()
+        );
     };
     check(&fixture.store);
     fixture.writer.checkpoint(1).unwrap();

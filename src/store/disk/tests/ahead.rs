@@ -164,3 +164,21 @@ fn hourly_files_with_the_small_pages_of_before_are_read_and_added_to() {
     let (disk, _) = setup.open();
     assert!(hours(&disk) > days, "{days} days before");
 }
+
+#[test]
+fn series_that_are_found_share_the_texts_of_their_labels() {
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let sealed = chunks(START, START + HOUR, 60_000, |_| 1.0);
+    let series: Vec<_> = (0..3).map(|nth| Series::new("up", nth)).collect();
+    let records: Vec<_> = series.iter().map(|one| one.record(&sealed, b"")).collect();
+    commit(&disk, 1, START + HOUR, &records).unwrap();
+    let mut names = Vec::new();
+    let each = &mut |found: crate::store::checkpoint::Found| {
+        names.extend(found.labels.iter().map(|label| Arc::clone(&label.name)));
+        std::ops::ControlFlow::Continue(())
+    };
+    disk.reader().series(&window(START, START + HOUR), None, &|_| false, each).unwrap();
+    assert_eq!(names.len(), 6);
+    assert!(names.chunks(2).all(|of| of.iter().zip(&names).all(|(a, b)| Arc::ptr_eq(a, b))));
+}
