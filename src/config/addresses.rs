@@ -8,8 +8,8 @@ use std::path::Path;
 use super::Config;
 use super::check::Values;
 use crate::export::config::Target;
-use crate::export::endpoint::{Address, Endpoint};
 use crate::export::itself::reaches;
+use crate::net::endpoint::{Address, Endpoint};
 use crate::receive::Bind;
 use crate::yaml::{Finding, Span};
 

@@ -8,10 +8,11 @@ use super::at::At;
 use super::check::{Exporter, Given, Val, Values};
 use crate::export::config::{
     ClientConfig, Compression, Config, DebugConfig, Destination, Encoding, FileConfig, Protocol,
-    Secret, Target,
+    Target,
 };
-use crate::export::endpoint::{Address, Endpoint};
 use crate::journal::{SignalSet, Start, WhenFull};
+use crate::net::endpoint::{Address, Endpoint};
+use crate::net::secret::Secret;
 use crate::signal::Signal;
 use crate::yaml::{Finding, Span};
 
@@ -88,14 +89,14 @@ fn common(at: &At<'_>, it: &mut Destination, findings: &mut Vec<Finding>) {
     }
     let retry = &mut it.retry;
     at.set("retry_on_failure.enabled", &mut retry.enabled);
-    at.set("retry_on_failure.initial_interval", &mut retry.initial_interval);
-    at.set("retry_on_failure.max_interval", &mut retry.max_interval);
-    at.set("retry_on_failure.multiplier", &mut retry.multiplier);
-    at.set("retry_on_failure.randomization_factor", &mut retry.randomization_factor);
+    at.set("retry_on_failure.initial_interval", &mut retry.policy.initial_interval);
+    at.set("retry_on_failure.max_interval", &mut retry.policy.max_interval);
+    at.set("retry_on_failure.multiplier", &mut retry.policy.multiplier);
+    at.set("retry_on_failure.randomization_factor", &mut retry.policy.randomization_factor);
     at.set("retry_on_failure.max_elapsed_time", &mut retry.max_elapsed_time);
     at.set("retry_on_failure.hold_on_config_error", &mut retry.hold_on_config_error);
     at.set("retry_on_failure.extra_http_statuses", &mut retry.extra_http_statuses);
-    if retry.initial_interval > retry.max_interval {
+    if retry.policy.initial_interval > retry.policy.max_interval {
         let keys = ["retry_on_failure.initial_interval", "retry_on_failure.max_interval"];
         if let Some(given) = keys.iter().find_map(|key| at.given(key)) {
             let message = "`initial_interval` is above `max_interval`";

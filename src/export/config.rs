@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::endpoint::Protocol;
-pub use crate::net::secret::Secret;
-pub use crate::net::tls::TlsConfig;
 
-use super::endpoint::Endpoint;
 use crate::journal::{SignalSet, Start, WhenFull};
-use crate::net::retry::Schedule;
+use crate::net::endpoint::Endpoint;
+use crate::net::retry::Policy;
+use crate::net::secret::Secret;
+use crate::net::tls::TlsConfig;
 use crate::signal::Signal;
 
 /// The most bytes of one request, before and after compression (OTLP exporter specification).
@@ -185,14 +185,8 @@ pub enum Compression {
 pub struct Retry {
     /// Whether it is sent again at all.
     pub enabled: bool,
-    /// The wait after the first failure.
-    pub initial_interval: Duration,
-    /// The longest wait that the schedule arrives at by itself.
-    pub max_interval: Duration,
-    /// Growth from one wait to the next.
-    pub multiplier: f64,
-    /// Each wait is drawn from `1 ± this` of its nominal length; 0 to 1.
-    pub randomization_factor: f64,
+    /// How its waits grow.
+    pub policy: Policy,
     /// From a batch's first attempt until it is given up; zero = as long as the journal holds it.
     pub max_elapsed_time: Duration,
     /// Whether answers that condemn the destination (401, 403, 404, 405, redirects, UNAUTHENTICATED,
@@ -204,29 +198,12 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        let schedule = Schedule::default();
         Self {
             enabled: true,
-            initial_interval: schedule.initial_interval,
-            max_interval: schedule.max_interval,
-            multiplier: schedule.multiplier,
-            randomization_factor: schedule.randomization_factor,
+            policy: Policy::default(),
             max_elapsed_time: Duration::ZERO,
             hold_on_config_error: true,
             extra_http_statuses: Vec::new(),
-        }
-    }
-}
-
-impl Retry {
-    /// How its waits grow.
-    #[must_use]
-    pub const fn schedule(&self) -> Schedule {
-        Schedule {
-            initial_interval: self.initial_interval,
-            max_interval: self.max_interval,
-            multiplier: self.multiplier,
-            randomization_factor: self.randomization_factor,
         }
     }
 }

@@ -2,11 +2,8 @@
 //!
 //! Source: OTLP exporter specification, "Endpoint URLs for OTLP/HTTP".
 
+use crate::net::endpoint::Endpoint;
 use crate::signal::Signal;
-
-#[doc(hidden)]
-pub use crate::net::endpoint::Dial;
-pub use crate::net::endpoint::{Address, Endpoint, EndpointError};
 
 /// How requests are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

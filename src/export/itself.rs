@@ -3,11 +3,12 @@
 //! `check config` compares what is written ([`reaches`]); a start and a reload resolve names and
 //! know this host's addresses too ([`refuse`]).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, Target};
-use super::endpoint::{Address, Endpoint};
+use crate::net::endpoint::{Address, Endpoint};
 
 /// Where this agent listens.
 #[derive(Clone, Debug, Default)]
@@ -89,9 +90,28 @@ fn arrives(own: SocketAddr, to: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -
     own == to
 }
 
-/// Whether this host has the address: only then can a socket be bound to it.
+/// Whether this host has the address: only then can a socket be bound to it, but for hosts with `ip_nonlocal_bind`, as load
+/// balancers have.
 fn is_local(ip: IpAddr) -> bool {
-    UdpSocket::bind((ip, 0)).is_ok()
+    let binds = |ip: IpAddr| UdpSocket::bind((ip, 0)).is_ok();
+    // Of the documentation's networks, which no host is in.
+    let nobodys = match ip {
+        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+    };
+    if binds(nobodys) {
+        // Of a network's addresses all but the first are missed: that one is the source for all.
+        return source_towards(ip).is_ok_and(|source| source == ip);
+    }
+    binds(ip)
+}
+
+/// The address that what is sent to `ip` has as its source. Nothing is sent.
+fn source_towards(ip: IpAddr) -> io::Result<IpAddr> {
+    let any = if ip.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((ip, 9))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 #[cfg(test)]
@@ -118,6 +138,15 @@ mod tests {
         ] {
             let got = arrives(own.parse().unwrap(), to.parse().unwrap(), local);
             assert_eq!(got, want, "{own} ← {to}");
+        }
+    }
+
+    #[test]
+    fn this_host_has_its_loopback_addresses_and_none_of_those_for_examples() {
+        for (text, want) in [("127.0.0.1", true), ("192.0.2.1", false), ("2001:db8::1", false)] {
+            let ip: IpAddr = text.parse().unwrap();
+            assert_eq!(is_local(ip), want, "{ip}");
+            assert_eq!(source_towards(ip).is_ok_and(|source| source == ip), want, "{ip}");
         }
     }
 

@@ -261,6 +261,8 @@ impl<I: Intake> Exporters<I> {
             let lane = self.spawn(destination, signal, Arc::clone(sink), carry);
             self.lanes.push(lane);
         }
+        let order: Vec<_> = readers(&config).into_iter().map(|reader| reader.name).collect();
+        self.lanes.sort_by_key(|lane| order.iter().position(|name| *name == lane.name));
         self.handle.set(self.lanes.iter().map(|lane| Arc::clone(&lane.cell)).collect());
         // The next reload makes it anew.
         config.destinations.retain(|d| missing.as_ref().is_none_or(|(name, _)| d.name != *name));

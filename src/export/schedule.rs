@@ -43,7 +43,7 @@ const DOUBTED_FAILURES: u32 = 3;
 /// The order of one lane's sending.
 #[derive(Debug)]
 pub struct Schedule {
-    policy: Retry,
+    retry: Retry,
     ordered: bool,
     slots: usize,
     ready: VecDeque<Batch>,
@@ -101,9 +101,9 @@ pub enum Verdict {
 impl Schedule {
     /// A schedule without batches.
     #[must_use]
-    pub fn new(policy: Retry, ordered: bool, slots: usize) -> Self {
+    pub fn new(retry: Retry, ordered: bool, slots: usize) -> Self {
         Self {
-            policy,
+            retry,
             ordered,
             slots: if ordered { 1 } else { slots.max(1) },
             ready: VecDeque::new(),
@@ -254,9 +254,9 @@ impl Schedule {
         }
         let tried = history.first_sent.map_or(Duration::ZERO, |first| now - first);
         let lone_time = history.lone_since.map_or(Duration::ZERO, |since| now - since);
-        let limit = self.policy.max_elapsed_time;
+        let limit = self.retry.max_elapsed_time;
         let due = if lone && self.outage.is_none() {
-            now + history.backoff.next(self.policy.schedule(), failure.asked, failure.random)
+            now + history.backoff.next(self.retry.policy, failure.asked, failure.random)
         } else {
             self.note_outage(now, history.last_sent, failure)
         };
@@ -277,7 +277,7 @@ impl Schedule {
     /// Begins or prolongs an outage; failures of requests that were already under way when the last one
     /// was seen do not add to it, but for one that comes when the wait is over: the next probe is never due at once.
     fn note_outage(&mut self, now: Instant, sent: Option<Instant>, failure: Failure) -> Instant {
-        let policy = &self.policy;
+        let policy = self.retry.policy;
         let first = self.outage.is_none();
         let outage = self.outage.get_or_insert(Outage {
             since: now,
@@ -290,10 +290,10 @@ impl Schedule {
         outage.held = failure.held;
         if first || outage.until <= now || sent.is_none_or(|sent| sent > outage.last_failure) {
             outage.failures += 1;
-            let wait = outage.backoff.next(policy.schedule(), failure.asked, failure.random);
+            let wait = outage.backoff.next(policy, failure.asked, failure.random);
             // The first may be one tenant's; only what repeats is taken for the configuration.
             let wait = if failure.held && !first {
-                wait.max(jittered(policy.max_interval, policy.schedule(), failure.random))
+                wait.max(jittered(policy.max_interval, policy, failure.random))
             } else {
                 wait
             };

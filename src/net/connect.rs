@@ -2,8 +2,9 @@
 //! requests or as many HTTP/1.1 connections as there are requests at a time.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,8 @@ pub struct Pool {
     shared: tokio::sync::Mutex<Option<http2::SendRequest<Chunks>>>,
     distrusted: AtomicBool,
     speaks_http1: AtomicBool,
+    /// Which of the name's addresses is tried first: the one after those that did not accept.
+    first_address: AtomicUsize,
     idle: Mutex<Vec<http1::SendRequest<Chunks>>>,
 }
 
@@ -116,6 +119,7 @@ impl Pool {
             shared: tokio::sync::Mutex::default(),
             distrusted: false.into(),
             speaks_http1: (!settings.http2_only && !endpoint.tls).into(),
+            first_address: AtomicUsize::default(),
             idle: Mutex::default(),
         }
     }
@@ -148,7 +152,9 @@ impl Pool {
                     return Ok((Link::H1(sender, self), true));
                 }
             }
-            return Ok((self.connect().await?, false));
+            let link = self.connect().await?;
+            self.learn(&link, &mut *self.shared.lock().await);
+            return Ok((link, false));
         }
         let mut shared = self.shared.lock().await;
         if self.distrusted.swap(false, Ordering::Relaxed) {
@@ -158,11 +164,16 @@ impl Pool {
             return Ok((Link::H2(sender.clone()), true));
         }
         let link = self.connect().await?;
-        match &link {
-            Link::H2(sender) => *shared = Some(sender.clone()),
-            Link::H1(..) => self.speaks_http1.store(true, Ordering::Relaxed),
-        }
+        self.learn(&link, &mut shared);
         Ok((link, false))
+    }
+
+    /// What the server chose this time is asked for next time.
+    fn learn(&self, link: &Link<'_>, shared: &mut Option<http2::SendRequest<Chunks>>) {
+        self.speaks_http1.store(matches!(link, Link::H1(..)), Ordering::Relaxed);
+        if let Link::H2(sender) = link {
+            *shared = Some(sender.clone());
+        }
     }
 
     fn pop_idle(&self) -> Option<http1::SendRequest<Chunks>> {
@@ -184,7 +195,7 @@ impl Pool {
                 self.handshake(io, h2).await
             }
             Address::Tcp { host, port } => {
-                let tcp = connect_tcp(host, *port).await?;
+                let tcp = connect_tcp(host, *port, &self.first_address).await?;
                 match &self.tls {
                     None => self.handshake(tcp, h2).await,
                     Some(tls) => {
@@ -239,7 +250,7 @@ pub async fn certificate(
     if !endpoint.tls {
         return Ok(None);
     }
-    let tcp = connect_tcp(host, *port).await?;
+    let tcp = connect_tcp(host, *port, &AtomicUsize::default()).await?;
     let stream = Tls::new(tls, &[b"h2", b"http/1.1"]).connect(host, tcp).await?;
     let chain = stream.get_ref().1.peer_certificates();
     Ok(chain.and_then(|chain| chain.first()).map(|first| first.to_vec()))
@@ -250,15 +261,34 @@ async fn connect_unix(path: &PathBuf) -> Result<UnixStream, ConnectError> {
     connected.map_err(|source| ConnectError::Reach { to: path.display().to_string(), source })
 }
 
-/// Resolves `host` and takes the first of its addresses that accepts.
-async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+/// Resolves `host` and takes the first of its addresses that accepts, beginning with `first`.
+async fn connect_tcp(
+    host: &str,
+    port: u16,
+    first: &AtomicUsize,
+) -> Result<TcpStream, ConnectError> {
     let resolved = tokio::net::lookup_host((host, port)).await;
     let addresses: Vec<_> = resolved
         .map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?
         .collect();
+    let stream = first_that_accepts(&addresses, first, TcpStream::connect).await?;
+    // Batches are written whole; waiting to fill a segment only adds latency.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// Tries one after the other. Each that does not accept moves `first` on: who runs out of time among them begins behind
+/// them the next time.
+async fn first_that_accepts<T, F: Future<Output = io::Result<T>>>(
+    addresses: &[SocketAddr],
+    first: &AtomicUsize,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<T, ConnectError> {
     let mut last = ConnectError::NoAddress;
-    for address in &addresses {
-        let connecting = TcpStream::connect(address);
+    for _ in addresses {
+        let at = first.load(Ordering::Relaxed);
+        let Some(&address) = addresses.get(at % addresses.len()) else { break };
+        let connecting = connect(address);
         let connected = if addresses.len() > 1 {
             let limited = tokio::time::timeout(ADDRESS_TIMEOUT, connecting).await;
             limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -266,13 +296,36 @@ async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
             connecting.await
         };
         match connected {
-            Ok(stream) => {
-                // Batches are written whole; waiting to fill a segment only adds latency.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
+            Ok(stream) => return Ok(stream),
             Err(source) => last = ConnectError::Reach { to: address.to_string(), source },
         }
+        first.store(at.wrapping_add(1), Ordering::Relaxed);
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_behind_many_that_never_answer_is_reached_by_who_has_ten_seconds() {
+        let addresses: Vec<SocketAddr> = (1..=6).map(|n| ([10, 0, 0, n], 1).into()).collect();
+        let first = AtomicUsize::default();
+        let connect = |address: SocketAddr| async move {
+            if address != SocketAddr::from(([10, 0, 0, 6], 1)) {
+                std::future::pending::<()>().await;
+            }
+            Ok(address)
+        };
+        let reach = || {
+            let reaching = first_that_accepts(&addresses, &first, connect);
+            tokio::time::timeout(Duration::from_secs(10), reaching)
+        };
+        assert!(reach().await.is_err());
+        assert!(reach().await.unwrap().is_ok());
+        let began = tokio::time::Instant::now();
+        assert!(reach().await.unwrap().is_ok(), "and from then on at once");
+        assert!(began.elapsed().is_zero());
+    }
 }

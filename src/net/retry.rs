@@ -9,7 +9,7 @@ use crate::time::UnixNano;
 
 /// How waits grow from one failure to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
+pub struct Policy {
     /// The wait after the first failure.
     pub initial_interval: Duration,
     /// The longest wait that the schedule arrives at by itself.
@@ -20,7 +20,7 @@ pub struct Schedule {
     pub randomization_factor: f64,
 }
 
-impl Default for Schedule {
+impl Default for Policy {
     fn default() -> Self {
         Self {
             initial_interval: Duration::from_secs(1),
@@ -46,7 +46,7 @@ impl Backoff {
     /// The wait after one more failure. `asked` is what the destination asked for: never less than
     /// that is waited, and the schedule goes on from there. `random` is drawn from 0 to 1.
     #[must_use]
-    pub fn next(&mut self, policy: Schedule, asked: Option<Duration>, random: f64) -> Duration {
+    pub fn next(&mut self, policy: Policy, asked: Option<Duration>, random: f64) -> Duration {
         let own = self.nominal.unwrap_or(policy.initial_interval).min(policy.max_interval);
         let random = random.clamp(0.0, 1.0);
         if let Some(asked) = asked.filter(|asked| *asked >= ASKED_MIN) {
@@ -62,12 +62,12 @@ impl Backoff {
 
 /// `nominal` spread by the policy's randomization factor.
 #[must_use]
-pub fn jittered(nominal: Duration, policy: Schedule, random: f64) -> Duration {
+pub fn jittered(nominal: Duration, policy: Policy, random: f64) -> Duration {
     let factor = policy.randomization_factor.clamp(0.0, 1.0);
     nominal.mul_f64(1.0 - factor + 2.0 * factor * random.clamp(0.0, 1.0))
 }
 
-fn grown(nominal: Duration, policy: Schedule) -> Duration {
+fn grown(nominal: Duration, policy: Policy) -> Duration {
     let multiplier = policy.multiplier.clamp(1.0, 100.0);
     nominal.min(ASKED_MAX).mul_f64(multiplier).min(policy.max_interval)
 }
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_the_cap() {
-        let policy = Schedule { multiplier: 2.0, ..Schedule::default() };
+        let policy = Policy { multiplier: 2.0, ..Policy::default() };
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..8).map(|_| backoff.next(policy, None, 0.5)).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30].map(S));
-        let policy = Schedule { multiplier: 100.0, max_interval: S(300), ..Schedule::default() };
+        let policy = Policy { multiplier: 100.0, max_interval: S(300), ..Policy::default() };
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..3).map(|_| backoff.next(policy, None, 0.5)).collect();
         assert_eq!(waits, [1, 100, 300].map(S));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn waits_are_spread_around_their_nominal_length() {
-        let policy = Schedule::default();
+        let policy = Policy::default();
         let wait = |random| Backoff::default().next(policy, None, random);
         assert_eq!(wait(0.0), Duration::from_millis(500));
         assert_eq!(wait(1.0), Duration::from_millis(1500));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_waited_and_the_schedule_goes_on_from_there() {
-        let policy = Schedule { multiplier: 2.0, ..Schedule::default() };
+        let policy = Policy { multiplier: 2.0, ..Policy::default() };
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(policy, Some(S(7)), 0.0), S(7));
         assert!(backoff.next(policy, Some(S(7)), 1.0) > S(7), "spread, never early");
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn who_asks_for_no_wait_gets_the_one_of_the_schedule() {
-        let policy = Schedule { multiplier: 2.0, ..Schedule::default() };
+        let policy = Policy { multiplier: 2.0, ..Policy::default() };
         let mut backoff = Backoff::default();
         let asked = [0, 1, 50].map(|millis| Some(Duration::from_millis(millis)));
         assert_eq!(asked.map(|asked| backoff.next(policy, asked, 0.5)), [1, 2, 4].map(S));

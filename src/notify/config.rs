@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::alert::Pairs;
 use crate::net::endpoint::Endpoint;
-use crate::net::retry::Schedule;
+use crate::net::retry::Policy;
 use crate::net::secret::Secret;
 use crate::net::tls::TlsConfig;
 
@@ -29,7 +29,7 @@ pub struct Config {
     /// How long one notification is tried before it is given up until the alert is due again. Default 5 m.
     pub retry_time_max: Duration,
     /// Waits between tries.
-    pub retry: Schedule,
+    pub retry: Policy,
     /// How long history is kept. Default 90 d.
     pub history_age: Duration,
     /// Transitions kept, and delivery results kept. Default 50,000 of each.
@@ -47,7 +47,7 @@ impl Default for Config {
             database: None,
             alerts_max: 10_000,
             retry_time_max: Duration::from_secs(300),
-            retry: Schedule { multiplier: 2.0, ..Schedule::default() },
+            retry: Policy { multiplier: 2.0, ..Policy::default() },
             history_age: Duration::from_secs(90 * 86_400),
             history_rows_max: 50_000,
         }

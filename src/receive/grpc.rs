@@ -15,9 +15,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 
 use super::Append;
-use super::body::{self, Framing};
+use super::body::{self, Framing, Message};
 use super::health;
-use super::inflate::Coding;
+use super::inflate::{Coding, inflate};
 use super::ingest::{Envelope, Format, Refused};
 use super::metrics::Transport;
 use super::reply::Reply;
@@ -93,11 +93,11 @@ impl<A: Append> Service<A> {
             match &known {
                 Some(Rpc::Export(signal)) => self.export(*signal, &head.headers, &mut body).await,
                 Some(Rpc::HealthCheck) => {
-                    let request = self.health_request(&mut body).await?;
+                    let request = self.health_request(&head.headers, &mut body).await?;
                     Ok(unary(health::check(&request, &self.shared.serving)?))
                 }
                 Some(Rpc::HealthWatch) => {
-                    let request = self.health_request(&mut body).await?;
+                    let request = self.health_request(&head.headers, &mut body).await?;
                     let watching = health::watch(&request, self.shared.serving.clone())?;
                     Ok(Reply::Watch(watching.into()))
                 }
@@ -130,14 +130,11 @@ impl<A: Append> Service<A> {
         B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         self.authorize(headers)?;
-        let coding = headers
-            .get(ENCODING)
-            .map_or(Some(Coding::Identity), |value| Coding::parse(value.as_bytes()));
         let envelope = Envelope {
             transport: Transport::Grpc,
             signal,
             framing: Framing::Grpc,
-            coding: coding.ok_or(Refusal::Encoding)?,
+            coding: coding(headers)?,
             format: Format::Protobuf,
             headers,
         };
@@ -145,15 +142,27 @@ impl<A: Append> Service<A> {
         Ok(unary(EMPTY_MESSAGE))
     }
 
-    async fn health_request<B>(&self, body: &mut B) -> Result<Bytes, Refusal>
+    async fn health_request<B>(&self, headers: &HeaderMap, body: &mut B) -> Result<Bytes, Refusal>
     where
         B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
         // Nobody needs a token to ask: what is asked must not fill the memory of those who have one.
         let mut admission = self.admission_up_to(health::REQUEST_BYTES_MAX);
         let timeout = self.listener.timeouts.body;
-        Ok(body::read(body, Framing::Grpc, timeout, &mut admission).await?.bytes)
+        let Message { bytes, compressed } =
+            body::read(body, Framing::Grpc, timeout, &mut admission).await?;
+        if !compressed {
+            return Ok(bytes);
+        }
+        Ok(inflate(coding(headers)?, &bytes, &mut admission)?.into())
     }
+}
+
+/// How messages are compressed whose flag says that they are.
+fn coding(headers: &HeaderMap) -> Result<Coding, Refusal> {
+    headers.get(ENCODING).map_or(Ok(Coding::Identity), |value| {
+        Coding::parse(value.as_bytes()).ok_or(Refusal::Encoding)
+    })
 }
 
 impl Rpc {
@@ -180,6 +189,10 @@ fn respond(reply: Reply) -> Response<Reply> {
 /// A response of headers alone, which are its trailers too.
 fn refuse(refusal: &Refusal) -> Response<Reply> {
     let mut response = respond(Reply::Full(Bytes::new()));
+    if *refusal == Refusal::GrpcNeedsHttp2 {
+        // Whoever sends this reads no gRPC status.
+        *response.status_mut() = refusal.http();
+    }
     let headers = response.headers_mut();
     headers.insert(STATUS, HeaderValue::from(refusal.code() as u16));
     if let Ok(message) = HeaderValue::try_from(percent_encode(&refusal.to_string())) {

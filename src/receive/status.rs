@@ -13,7 +13,8 @@
 //! A sender that retries by the OTLP specification does the right thing on either transport: RetryInfo
 //! and 503 only where sending the same bytes again can succeed.
 //!
-//! Bodies and `grpc-status-details-bin` are `google.rpc.Status`, written by hand: three small messages.
+//! Bodies and `grpc-status-details-bin` are `google.rpc.Status`. Refusals that only gRPC knows have the HTTP status 200, but
+//! for gRPC over HTTP/1.1.
 //!
 //! Source: opentelemetry-proto docs/specification.md, failures; google/rpc/{status,error_details}.proto.
 
@@ -23,6 +24,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::reason;
+use crate::signal::protobuf::Fields;
 
 /// gRPC status codes that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,27 +190,32 @@ impl Refusal {
 
     /// `google.rpc.Status` as protobuf.
     pub(super) fn to_protobuf(&self, retry_delay: Option<Duration>) -> Vec<u8> {
-        let message = self.to_string();
-        let mut status = Vec::with_capacity(message.len() + 96);
-        put_varint(&mut status, 1, u64::from(self.code() as u8));
-        put_bytes(&mut status, 2, message.as_bytes());
+        let mut status = Fields::default();
+        status.varint(1, (self.code() as u8).into());
+        status.text(2, &self.to_string());
+        let mut detail = |type_url, write: &dyn Fn(&mut Fields)| {
+            status.nested(3, |any| {
+                any.text(1, type_url);
+                any.nested(2, write);
+            });
+        };
         if let Self::Malformed { field, description } = self {
-            let mut violation = Vec::new();
-            put_bytes(&mut violation, 1, field.as_bytes());
-            put_bytes(&mut violation, 2, description.as_bytes());
-            let mut bad_request = Vec::new();
-            put_bytes(&mut bad_request, 1, &violation);
-            put_detail(&mut status, BAD_REQUEST, &bad_request);
+            detail(BAD_REQUEST, &|bad_request| {
+                bad_request.nested(1, |violation| {
+                    violation.text(1, field);
+                    violation.text(2, description);
+                });
+            });
         }
         if let Some(delay) = retry_delay {
-            let mut duration = Vec::new();
-            put_varint(&mut duration, 1, delay.as_secs());
-            put_varint(&mut duration, 2, delay.subsec_nanos().into());
-            let mut retry_info = Vec::new();
-            put_bytes(&mut retry_info, 1, &duration);
-            put_detail(&mut status, RETRY_INFO, &retry_info);
+            detail(RETRY_INFO, &|retry_info| {
+                retry_info.nested(1, |duration| {
+                    duration.varint(1, delay.as_secs());
+                    duration.varint(2, delay.subsec_nanos().into());
+                });
+            });
         }
-        status
+        status.0
     }
 
     /// `google.rpc.Status` as JSON.
@@ -229,38 +236,6 @@ impl Refusal {
 
 const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
-
-/// Adds field 3, a `google.protobuf.Any`.
-fn put_detail(status: &mut Vec<u8>, type_url: &str, value: &[u8]) {
-    let mut any = Vec::with_capacity(type_url.len() + value.len() + 6);
-    put_bytes(&mut any, 1, type_url.as_bytes());
-    put_bytes(&mut any, 2, value);
-    put_bytes(status, 3, &any);
-}
-
-fn put_bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
-    if !value.is_empty() {
-        out.push(field << 3 | 2);
-        varint(out, value.len() as u64);
-        out.extend_from_slice(value);
-    }
-}
-
-fn put_varint(out: &mut Vec<u8>, field: u8, value: u64) {
-    if value != 0 {
-        out.push(field << 3);
-        varint(out, value);
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
 
 /// Percent-encodes a `grpc-message`.
 pub(super) fn percent_encode(message: &str) -> String {
@@ -298,7 +273,6 @@ mod tests {
             (Refusal::ContentType, 12, 415, false),
             (Refusal::Encoding, 12, 415, false),
             (Refusal::GrpcNeedsHttp2, 12, 415, false),
-            (Refusal::GrpcMethod, 12, 404, false),
         ];
         for (refusal, grpc, http, retry) in table {
             assert_eq!(refusal.code() as u8, *grpc, "{refusal:?}");

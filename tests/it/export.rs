@@ -23,15 +23,16 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use sidelight_agent::export::client::Client;
 use sidelight_agent::export::config::{
-    ClientConfig, Compression, Config, Destination as Configured, Protocol, Retry, Secret, Target,
+    ClientConfig, Compression, Config, Destination as Configured, Protocol, Retry, Target,
 };
-use sidelight_agent::export::endpoint::Endpoint;
 use sidelight_agent::export::status::State;
 use sidelight_agent::export::{self, Exporters, Intake};
 use sidelight_agent::journal::fs::RealFs;
 use sidelight_agent::journal::{
     self, DropReason, Durability, Entry, Journal, Reader, Rejected, Settled, SignalSet,
 };
+use sidelight_agent::net::endpoint::Endpoint;
+use sidelight_agent::net::secret::Secret;
 use sidelight_agent::signal::{Flags, Meta, Record, Signal};
 use sidelight_agent::telemetry::Registry;
 use sidelight_agent::time::SystemClock;
@@ -57,11 +58,8 @@ fn configured(protocol: Protocol, address: std::net::SocketAddr, signal: Signal)
     let mut destination = Configured::new("otlp/test", Target::Otlp(Box::new(client)));
     destination.signals = SignalSet::only(signal);
     destination.queue.batch.flush_timeout = Duration::from_millis(20);
-    destination.retry = Retry {
-        initial_interval: Duration::from_millis(10),
-        max_interval: Duration::from_millis(50),
-        ..Retry::default()
-    };
+    destination.retry.policy.initial_interval = Duration::from_millis(10);
+    destination.retry.policy.max_interval = Duration::from_millis(50);
     destination
 }
 
@@ -592,8 +590,8 @@ async fn a_shutdown_waits_for_a_batch_that_fails_while_others_arrive() {
     .await;
     let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
     config.queue.batch.max_size = 1;
-    config.retry.initial_interval = Duration::from_millis(300);
-    config.retry.max_interval = Duration::from_millis(300);
+    config.retry.policy.initial_interval = Duration::from_millis(300);
+    config.retry.policy.max_interval = Duration::from_millis(300);
     let pipe = Pipe::start(config);
     pipe.append("unlucky").await;
     let tried = |n| (attempts.load(Ordering::Relaxed) >= n).then_some(());
@@ -617,6 +615,24 @@ async fn a_merged_batch_is_not_divided_for_what_is_not_its_fault() {
         assert_eq!(pipe.settled().await, (0, vec![(DropReason::Permanent, 3)]));
         assert_eq!(destination.received().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn requests_that_lose_one_connection_together_share_the_next() {
+    let destination = Destination::serve(|n, _| match n {
+        1..=3 => Answer::Hang,
+        4 => Answer::Cut,
+        _ => Answer::Ok,
+    })
+    .await;
+    let mut config = configured(Protocol::Grpc, destination.address, Signal::Traces);
+    config.queue.batch.max_size = 1;
+    let pipe = Pipe::start(config);
+    pipe.append("first").await;
+    assert_eq!(pipe.settled().await, (1, vec![]));
+    pipe.append_all(4).await;
+    assert_eq!(pipe.settled().await, (5, vec![]));
+    assert_eq!(destination.connections(), 2);
 }
 
 #[tokio::test]
@@ -668,7 +684,9 @@ async fn a_lane_without_a_reader_keeps_no_other_from_starting() {
     pipe.append("a").await;
     assert_eq!(pipe.settled().await, (1, vec![]));
     pipe.reload(config).await.unwrap();
-    assert_eq!(pipe.exporters.handle().lanes().len(), 2, "the next reload starts it");
+    let lanes = pipe.exporters.handle().lanes().into_iter().map(|lane| lane.exporter);
+    let lanes: Vec<_> = lanes.collect();
+    assert_eq!(lanes, ["otlp/unknown", "otlp/test"], "the next reload starts it, in its place");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use fastrand::Rng;
 use sidelight_agent::export::config::{
     ClientConfig, Compression, Destination as Configured, Protocol, Target,
 };
-use sidelight_agent::export::endpoint::{Address, Endpoint};
 use sidelight_agent::journal::WhenFull;
+use sidelight_agent::net::endpoint::{Address, Endpoint};
 
 use crate::destination::{Answer, Destination};
 use crate::happened::Happened;

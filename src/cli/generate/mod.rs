@@ -23,8 +23,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::export::config::{ClientConfig, Compression, Encoding, Protocol, Secret};
-use crate::export::endpoint::Endpoint;
+use crate::export::config::{ClientConfig, Compression, Encoding, Protocol};
+use crate::net::endpoint::Endpoint;
+use crate::net::secret::Secret;
 use crate::signal::Signal;
 use crate::time::{Clock, SystemClock};
 

@@ -316,7 +316,8 @@ impl Load {
                 }
                 return false;
             }
-            let pause = error.retry_after().unwrap_or(wait).min(Duration::from_secs(30));
+            let asked = error.retry_after().unwrap_or(wait);
+            let pause = asked.clamp(FIRST_WAIT, Duration::from_secs(30));
             *self.locked().noted(&error).retried.entry(label(&error)).or_default() += 1;
             self.refusal.notify_one();
             let pause = pause.mul_f64(0.5 + fastrand::f64());

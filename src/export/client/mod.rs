@@ -18,15 +18,13 @@ use std::time::Duration;
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-pub use crate::net::connect::ConnectError;
-pub use crate::net::tls::TlsError;
 pub use reply::Partial;
 
 use super::compress::{Compressor, Encoded};
 use super::config::{ClientConfig, Encoding, Protocol, REQUEST_BYTES_MAX, Retry};
 use super::disposition::{Disposition, Status};
 use super::endpoint::{grpc_path, http_path};
-use crate::net::connect::{Pool, Settings};
+use crate::net::connect::{ConnectError, Link, Pool, Settings};
 use crate::signal::Signal;
 use crate::telemetry;
 use crate::time::Clock;
@@ -285,6 +283,7 @@ impl Client {
         let mut again = true;
         loop {
             let (link, reused) = route.pool.link().await?;
+            let shared = matches!(link, Link::H2(_));
             let (headers, now) = (headers.clone(), self.clock.unix_nano());
             let attempt = match self.protocol {
                 Protocol::Grpc => grpc::send(link, route, headers, body, now).await,
@@ -293,7 +292,10 @@ impl Client {
             match attempt {
                 Err(SendError::Transport(_)) if reused && again => {
                     again = false;
-                    route.pool.distrust();
+                    // A shared one is known to be closed, and another request may have made the next.
+                    if !shared {
+                        route.pool.distrust();
+                    }
                 }
                 Err(SendError::Transport(error)) if !reused && route.pool.is_plain_tcp() => {
                     return Err(SendError::HungUp(error));
@@ -381,8 +383,8 @@ fn to_json(signal: Signal, chunks: &[Bytes]) -> Result<Bytes, SendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::config::Secret;
-    use crate::export::endpoint::Endpoint;
+    use crate::net::endpoint::Endpoint;
+    use crate::net::secret::Secret;
 
     fn config() -> ClientConfig {
         let endpoint = Endpoint::parse("http://127.0.0.1:1", true, 4317).unwrap();

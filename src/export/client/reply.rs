@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use sidelight_wire::field::{Fields, RawValue};
+
 use crate::net::retry::retry_delay;
 
 /// Bytes of `grpc-status-details-bin` that are looked at.
@@ -24,13 +26,13 @@ pub struct Partial {
 pub fn partial_from_protobuf(response: &[u8]) -> Option<Partial> {
     let mut partial = Partial::default();
     for (_, value) in fields(response).filter(|(field, _)| *field == 1) {
-        let Value::Bytes(inner) = value else { continue };
+        let RawValue::Len(inner) = value else { continue };
         for field in fields(inner) {
             match field {
-                (1, Value::Varint(n)) => {
+                (1, RawValue::Varint(n)) => {
                     partial.rejected = u64::try_from(n.cast_signed()).unwrap_or(0);
                 }
-                (2, Value::Bytes(text)) => partial.message = lossy(text),
+                (2, RawValue::Len(text)) => partial.message = lossy(text),
                 _ => {}
             }
         }
@@ -53,14 +55,15 @@ pub fn partial_from_json(response: &[u8]) -> Option<Partial> {
     Some(partial).filter(|p| *p != Partial::default())
 }
 
-/// The message of a `google.rpc.Status`, and the delay of its RetryInfo.
+/// The message of a `google.rpc.Status`, and the delay of its RetryInfo: zero if that names none, since it says all the same
+/// that trying again can help.
 #[must_use]
 pub fn status_from_protobuf(status: &[u8]) -> (String, Option<Duration>) {
     let (mut message, mut delay) = (String::new(), None);
     for field in fields(status) {
         match field {
-            (2, Value::Bytes(text)) => message = lossy(text),
-            (3, Value::Bytes(any)) => delay = delay.or_else(|| retry_info(any)),
+            (2, RawValue::Len(text)) => message = lossy(text),
+            (3, RawValue::Len(any)) => delay = delay.or_else(|| retry_info(any)),
             _ => {}
         }
     }
@@ -71,25 +74,27 @@ fn retry_info(any: &[u8]) -> Option<Duration> {
     let (mut is_retry_info, mut value) = (false, None);
     for field in fields(any) {
         match field {
-            (1, Value::Bytes(url)) => is_retry_info = url.ends_with(b"/google.rpc.RetryInfo"),
-            (2, Value::Bytes(bytes)) => value = Some(bytes),
+            (1, RawValue::Len(url)) => is_retry_info = url.ends_with(b"/google.rpc.RetryInfo"),
+            (2, RawValue::Len(bytes)) => value = Some(bytes),
             _ => {}
         }
     }
     let info = value.filter(|_| is_retry_info)?;
-    let duration = fields(info).find_map(|field| match field {
-        (1, Value::Bytes(duration)) => Some(duration),
-        _ => None,
-    })?;
+    let duration = fields(info).find_map(|(field, value)| value.bytes().filter(|_| field == 1));
     let (mut seconds, mut nanos) = (0, 0);
-    for field in fields(duration) {
+    for field in fields(duration.unwrap_or_default()) {
         match field {
-            (1, Value::Varint(n)) => seconds = n.cast_signed(),
-            (2, Value::Varint(n)) => nanos = n.cast_signed(),
+            (1, RawValue::Varint(n)) => seconds = n.cast_signed(),
+            (2, RawValue::Varint(n)) => nanos = n.cast_signed(),
             _ => {}
         }
     }
-    retry_delay(seconds, nanos)
+    Some(retry_delay(seconds, nanos).unwrap_or_default())
+}
+
+/// The fields of a message; stops at the first that is malformed.
+fn fields(message: &[u8]) -> impl Iterator<Item = (u32, RawValue<'_>)> {
+    Fields::new(message, 0).map(|field| (field.number, field.value))
 }
 
 fn lossy(text: &[u8]) -> String {
@@ -99,49 +104,6 @@ fn lossy(text: &[u8]) -> String {
 /// At most 4 KiB: what is kept is cut further when it is escaped.
 fn lossy_str(text: &str) -> String {
     text.chars().take(4096).collect()
-}
-
-enum Value<'a> {
-    Varint(u64),
-    Bytes(&'a [u8]),
-    Fixed,
-}
-
-/// The fields of a message; stops at the first that is malformed.
-fn fields(mut rest: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
-    std::iter::from_fn(move || {
-        let key = varint(&mut rest)?;
-        let value = match key & 7 {
-            0 => Value::Varint(varint(&mut rest)?),
-            1 => take(&mut rest, 8).map(|_| Value::Fixed)?,
-            2 => {
-                let len = usize::try_from(varint(&mut rest)?).ok()?;
-                Value::Bytes(take(&mut rest, len)?)
-            }
-            5 => take(&mut rest, 4).map(|_| Value::Fixed)?,
-            _ => return None,
-        };
-        Some((key >> 3, value))
-    })
-}
-
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
-    let (value, tail) = rest.split_at_checked(len)?;
-    *rest = tail;
-    Some(value)
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..70).step_by(7) {
-        let (&byte, tail) = rest.split_first()?;
-        *rest = tail;
-        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -209,5 +171,11 @@ mod tests {
         let (message, delay) = status_from_protobuf(&status(&[other.clone(), info]));
         assert_eq!((message.as_str(), delay), ("no", Some(Duration::new(2, 5))));
         assert_eq!(status_from_protobuf(&status(&[other])).1, None);
+        // Without a delay, and with a negative one.
+        let negative = [0x0a, 11, 0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
+        for value in [&[][..], &negative] {
+            let bare = any("type.googleapis.com/google.rpc.RetryInfo", value);
+            assert_eq!(status_from_protobuf(&status(&[bare])).1, Some(Duration::ZERO), "{value:?}");
+        }
     }
 }

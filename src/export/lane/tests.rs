@@ -8,12 +8,12 @@ use crate::export::budget::Budget;
 use crate::export::client::Client;
 use crate::export::config::{ClientConfig, Protocol, Target};
 use crate::export::disposition::Status;
-use crate::export::endpoint::Endpoint;
 use crate::export::status::LaneCell;
 use crate::journal::fs::{Fs, FsFile, RealFs, Space};
 use crate::journal::{
     Config, Deps, Durability, Journal, Reader, ReaderConfig, Rejected, SignalSet, Start, WhenFull,
 };
+use crate::net::endpoint::Endpoint;
 use crate::signal::{Flags, Meta, Record};
 use crate::telemetry::Registry;
 use crate::time::{SystemClock, UnixNano};

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::export::batch::{Headers, History, Piece};
+use crate::net::retry::Policy;
 
 const DOWN: Failure = Failure { held: false, asked: None, random: 0.5 };
 const HELD: Failure = Failure { held: true, asked: None, random: 0.5 };
@@ -23,7 +24,8 @@ fn batch(seqs: &[u64]) -> Batch {
 }
 
 fn schedule(ordered: bool) -> Schedule {
-    let policy = Retry { multiplier: 2.0, ..Retry::default() };
+    let policy = Policy { multiplier: 2.0, ..Policy::default() };
+    let policy = Retry { policy, ..Retry::default() };
     let mut schedule = Schedule::new(policy, ordered, 4);
     schedule.offer((1..=9).map(|seq| batch(&[seq])));
     schedule
@@ -133,7 +135,8 @@ fn of_tenant(tenant: &'static str, seqs: &[u64]) -> Batch {
 
 /// A minute in which every second brings a batch of each tenant; `refused` says whose are.
 fn a_minute_of(ordered: bool, refused: fn(&Batch) -> bool) -> Vec<(Duration, u64)> {
-    let policy = Retry { multiplier: 2.0, ..Retry::default() };
+    let policy = Policy { multiplier: 2.0, ..Policy::default() };
+    let policy = Retry { policy, ..Retry::default() };
     let mut lane = Schedule::new(policy, ordered, 4);
     let start = Instant::now();
     let mut journal = (1..=120).map(|seq| match seq % 2 {
@@ -320,7 +323,8 @@ fn an_outage_alone_rejects_nothing() {
 /// each good one was delivered at the latest, and when which of the poison was given up.
 fn a_lane_with_poison(ordered: bool, poison: &[u64]) -> (Duration, Vec<(Duration, u64)>) {
     const STEP: Duration = Duration::from_millis(50);
-    let mut lane = Schedule::new(Retry { max_interval: S(5), ..Retry::default() }, ordered, 4);
+    let policy = Policy { max_interval: S(5), ..Policy::default() };
+    let mut lane = Schedule::new(Retry { policy, ..Retry::default() }, ordered, 4);
     let (start, mut read, mut worst) = (Instant::now(), 0, Duration::ZERO);
     let (mut delivered, mut rejected) = (0, Vec::new());
     let records = 20 * 60 * 50;

@@ -18,7 +18,7 @@ use super::*;
 use crate::alert::State;
 use crate::journal;
 use crate::net::endpoint::Endpoint;
-use crate::net::retry::Schedule;
+use crate::net::retry::Policy;
 use crate::time::SystemClock;
 
 /// What a server does with a request.
@@ -173,7 +173,7 @@ fn webhook(peer: Peer) -> config::Webhook {
 
 fn config(alertmanagers: Vec<Peer>, webhooks: Vec<Peer>) -> Config {
     let ms = Duration::from_millis;
-    let retry = Schedule { initial_interval: ms(20), max_interval: ms(100), ..Schedule::default() };
+    let retry = Policy { initial_interval: ms(20), max_interval: ms(100), ..Policy::default() };
     let webhooks = webhooks.into_iter().map(webhook).collect();
     Config { alertmanagers, webhooks, retry, ..Config::default() }
 }

@@ -82,7 +82,7 @@ impl Destination {
         address: SocketAddr,
         script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::serve_tcp(address, None, Shared::new(script)).await
+        Self::serve_tcp(address, Vec::new(), Shared::new(script)).await
     }
 
     /// Like [`Destination::serve`], over TLS.
@@ -90,8 +90,17 @@ impl Destination {
         tls: rustls::ServerConfig,
         script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::serve_tls_in_turn([tls], script).await
+    }
+
+    /// Over TLS, each connection by the next one's terms, and the last one's from then on.
+    pub async fn serve_tls_in_turn(
+        tls: impl IntoIterator<Item = rustls::ServerConfig>,
+        script: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let address = "127.0.0.1:0".parse().unwrap();
-        Self::serve_tcp(address, Some(Arc::new(tls)), Shared::new(script)).await
+        let tls = tls.into_iter().map(Arc::new).collect();
+        Self::serve_tcp(address, tls, Shared::new(script)).await
     }
 
     /// One that listens nowhere: connections are given to [`Destination::accept`].
@@ -105,15 +114,16 @@ impl Destination {
 
     async fn serve_tcp(
         address: SocketAddr,
-        tls: Option<Arc<rustls::ServerConfig>>,
+        tls: Vec<Arc<rustls::ServerConfig>>,
         shared: Shared,
     ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = shared.clone();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let Some(tls) = tls.clone() else {
+            for n in 0_usize.. {
+                let Ok((stream, _)) = listener.accept().await else { break };
+                let Some(tls) = tls.get(n).or(tls.last()).cloned() else {
                     served.serve(stream);
                     continue;
                 };

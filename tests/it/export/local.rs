@@ -10,8 +10,8 @@ fn to_file(path: &Path, signals: SignalSet) -> Configured {
     let mut destination = Configured::new("file/test", Target::File(FileConfig::new(path)));
     destination.signals = signals;
     destination.queue.batch.flush_timeout = Duration::from_millis(20);
-    destination.retry.initial_interval = Duration::from_millis(10);
-    destination.retry.max_interval = Duration::from_millis(50);
+    destination.retry.policy.initial_interval = Duration::from_millis(10);
+    destination.retry.policy.max_interval = Duration::from_millis(50);
     destination
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use sidelight_agent::export::config::{Protocol, TlsConfig};
-use sidelight_agent::export::endpoint::Endpoint;
+use sidelight_agent::export::config::Protocol;
+use sidelight_agent::net::endpoint::Endpoint;
+use sidelight_agent::net::tls::TlsConfig;
 use sidelight_agent::signal::Signal;
 
 use super::super::support::{Authority, wait_for};
@@ -51,6 +52,26 @@ async fn a_server_of_the_configured_authority_is_trusted_in_either_protocol() {
         let destination = Destination::serve_tls(tls, |_, _| Answer::Ok).await;
         delivers(over_tls(protocol, destination.address.port(), dir.path()), &destination).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_spoke_http_1_once_is_kept_a_connection_to_when_it_speaks_http_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    trust(dir.path(), &authority);
+    let in_turn = [&b"http/1.1"[..], b"h2"].map(|alpn| {
+        let mut tls = authority.sign("localhost").server(None);
+        tls.alpn_protocols = vec![alpn.to_vec()];
+        tls
+    });
+    let goodbye_first = |n, _: &[String]| if n == 0 { Answer::Goodbye } else { Answer::Ok };
+    let destination = Destination::serve_tls_in_turn(in_turn, goodbye_first).await;
+    let pipe = Pipe::start(over_tls(Protocol::Http, destination.address.port(), dir.path()));
+    for (n, name) in (1..).zip(["a", "b", "c", "d"]) {
+        pipe.append(name).await;
+        assert_eq!(pipe.settled().await, (n, vec![]));
+    }
+    assert_eq!(destination.connections(), 2);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use sidelight_agent::signal::Signal;
 use sidelight_agent::telemetry::desc;
 use tonic::codec::CompressionEncoding;
 
-use super::{Server, TRACES, call, framed, gzip, h2c, traces, traces_bytes};
+use super::{Server, TRACES, call, framed, gzip, h2c, post, send, traces, traces_bytes};
 
 fn metrics() -> ExportMetricsServiceRequest {
     let point = NumberDataPoint {
@@ -146,6 +146,16 @@ async fn a_health_request_that_holds_more_than_a_name_is_refused_at_its_header()
 }
 
 #[tokio::test]
+async fn grpc_over_http_1_is_no_success_to_who_reads_the_http_status() {
+    let server = Server::plain().await;
+    let message = framed(false, &traces_bytes(1));
+    let headers = [("content-type", "application/grpc")];
+    let response = send(&server, post(TRACES, message, &headers)).await;
+    assert_eq!(response.status(), 415);
+    assert_eq!(response.headers()["grpc-status"], "12");
+}
+
+#[tokio::test]
 async fn garbage_is_an_invalid_argument_that_says_where() {
     let server = Server::plain().await;
     let mut sender = h2c(server.connect().await).await;
@@ -245,6 +255,14 @@ async fn health_is_answered_for_the_server_and_each_service() {
             call(&mut sender, "/grpc.health.v1.Health/Check", framed(false, request), &[]).await;
         assert_eq!((answer.code, &answer.message[..]), (0, &[0, 0, 0, 0, 2, 8, 1][..]));
     }
+    // Channels that compress by default compress this, too.
+    let zipped = framed(true, &gzip(&named));
+    let headers = [("grpc-encoding", "gzip")];
+    let answer = call(&mut sender, "/grpc.health.v1.Health/Check", zipped, &headers).await;
+    assert_eq!((answer.code, &answer.message[..]), (0, &[0, 0, 0, 0, 2, 8, 1][..]));
+    let bomb = framed(true, &gzip(&vec![0; 100 << 10]));
+    let answer = call(&mut sender, "/grpc.health.v1.Health/Check", bomb, &headers).await;
+    assert_eq!((answer.code, server.in_flight.used()), (8, 0));
     let unknown = framed(false, b"\x0a\x03foo");
     assert_eq!(call(&mut sender, "/grpc.health.v1.Health/Check", unknown, &[]).await.code, 5);
     server.handle.set_serving(false);
