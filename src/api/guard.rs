@@ -23,11 +23,12 @@ pub struct Token {
 }
 
 impl Token {
-    /// The token in a file's contents: without white space around it, `None` when nothing is left.
+    /// The token in a file's contents: without white space around it, `None` when nothing is left that a header can carry.
     #[must_use]
     pub fn from_file(contents: &[u8]) -> Option<Self> {
         let token = contents.trim_ascii();
-        (!token.is_empty()).then(|| Self { secret: token.into(), made_in: None })
+        let sendable = !token.is_empty() && http::HeaderValue::from_bytes(token).is_ok();
+        sendable.then(|| Self { secret: token.into(), made_in: None })
     }
 
     /// The same, of a file that the agent made by itself: loopback needs it for what is [`Access::Private`] only.

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::Config;
 use super::check::{Val, Values};
-use crate::net::certificate;
+use crate::net::{certificate, token};
 use crate::receive::Listener;
 use crate::time::UnixNano;
 use crate::yaml::Finding;
@@ -92,8 +92,8 @@ fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<Wrong> {
     }
     let pem = "write it in PEM: `-----BEGIN …`";
     match holds {
-        Holds::Token if bytes.trim_ascii().is_empty() => {
-            unusable("is empty", "write the token into it")
+        Holds::Token if token::of(&bytes).is_none() => {
+            unusable("does not hold one line of text", "write the token into it, and nothing else")
         }
         Holds::Token => None,
         Holds::Key if PrivateKeyDer::from_pem_slice(&bytes).is_err() => {
@@ -149,7 +149,8 @@ mod tests {
             (&good, Holds::Key, Some("no private key")),
             (&key.serialize_pem(), Holds::Key, None),
             ("garbage", Holds::Certificate, Some("no certificate")),
-            (" \n", Holds::Token, Some("is empty")),
+            (" \n", Holds::Token, Some("does not hold one line")),
+            ("two\nlines", Holds::Token, Some("does not hold one line")),
             ("secret", Holds::Token, None),
         ] {
             let path = dir.path().join("file");

@@ -17,9 +17,11 @@ pub enum TokenError {
         #[source]
         source: std::io::Error,
     },
-    /// There is nothing in it: anyone would pass.
-    #[error("admin.token_file {0} is empty: write a token into it, or remove the option")]
-    Empty(PathBuf),
+    /// There is nothing in it, and anyone would pass; or what no header can carry, and nobody would.
+    #[error(
+        "admin.token_file {0} does not hold one line of text: write the token into it, or remove the option"
+    )]
+    Content(PathBuf),
 }
 
 /// Reads the token of `admin.token_file`; `None` when the option is not set.
@@ -29,7 +31,7 @@ pub enum TokenError {
 pub fn admin_token(config: &api::Config) -> Result<Option<Token>, TokenError> {
     let Some(path) = config.token_file.clone() else { return Ok(None) };
     match std::fs::read(&path) {
-        Ok(contents) => Token::from_file(&contents).map(Some).ok_or(TokenError::Empty(path)),
+        Ok(contents) => Token::from_file(&contents).map(Some).ok_or(TokenError::Content(path)),
         Err(source) => Err(TokenError::Read { path, source }),
     }
 }
@@ -39,16 +41,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_or_missing_token_file_is_an_error_and_no_option_is_none() {
+    fn a_token_file_without_one_line_is_an_error_and_no_option_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| api::Config {
             token_file: Some(directory.path().join(name)),
             ..api::Config::default()
         };
         std::fs::write(directory.path().join("empty"), " \n").unwrap();
+        std::fs::write(directory.path().join("lines"), "two\nlines").unwrap();
         std::fs::write(directory.path().join("good"), "secret\n").unwrap();
         assert!(matches!(admin_token(&at("missing")), Err(TokenError::Read { .. })));
-        assert!(matches!(admin_token(&at("empty")), Err(TokenError::Empty(_))));
+        for wrong in ["empty", "lines"] {
+            assert!(matches!(admin_token(&at(wrong)), Err(TokenError::Content(_))), "{wrong}");
+        }
         assert!(admin_token(&at("good")).unwrap().is_some());
         assert!(admin_token(&api::Config::default()).unwrap().is_none());
     }

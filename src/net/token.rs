@@ -1,5 +1,6 @@
-//! A bearer token in a file, read when it is needed, so that a new one is taken up without a restart.
+//! A bearer token in a file, read again and again, so that a new one is taken up without a restart.
 
+use std::io;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -17,31 +18,42 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It holds nothing, or what no header can.
     #[error("the token file {} does not hold one line of text", .0.display())]
     Content(PathBuf),
 }
 
-/// The value of `authorization` with the token in the file at `path`. Blocks on the disk, off the runtime.
+/// The token that a file of these bytes holds: one line that a header can carry, without white space around it.
+#[must_use]
+pub fn of(bytes: &[u8]) -> Option<&[u8]> {
+    let token = bytes.trim_ascii();
+    (!token.is_empty() && HeaderValue::from_bytes(token).is_ok()).then_some(token)
+}
+
+/// The token in the file at `path`. Blocks on the disk.
+///
+/// # Errors
+/// [`TokenError`].
+pub fn read(path: &Path) -> Result<Vec<u8>, TokenError> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path);
+    let read = file.and_then(|file| file.take(TOKEN_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
+    of(&bytes).map(<[u8]>::to_vec).ok_or_else(|| TokenError::Content(path.to_owned()))
+}
+
+/// The value of `authorization` with the token in the file at `path`. Reads it off the runtime.
 ///
 /// # Errors
 /// [`TokenError`]: say it; the next request reads the file again.
 pub async fn authorization(path: &Path) -> Result<HeaderValue, TokenError> {
     let owned = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        let mut text = String::new();
-        let file = std::fs::File::open(owned)?;
-        file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map(|_| text)
-    });
-    let text = read.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    let text = text.map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
-    let token = text.trim();
-    let value = HeaderValue::try_from(format!("Bearer {token}"));
-    let Some(mut value) = value.ok().filter(|_| !token.is_empty()) else {
-        return Err(TokenError::Content(path.to_owned()));
-    };
+    let lost = |error| TokenError::Read { path: path.to_owned(), source: io::Error::other(error) };
+    let token = tokio::task::spawn_blocking(move || read(&owned)).await.map_err(lost)??;
+    let value = HeaderValue::from_bytes(&[b"Bearer ", &token[..]].concat());
+    let mut value = value.map_err(|_| TokenError::Content(path.to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

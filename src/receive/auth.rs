@@ -1,8 +1,6 @@
 //! The bearer token: read from a file, read again when the file changes, compared in constant time.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
@@ -11,26 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::config::Auth;
 use super::status::Refusal;
-
-/// Why a token cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The file cannot be read.
-    #[error("cannot read the bearer token in {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Nothing in it: that would let everybody in who sends nothing.
-    #[error("the bearer token in {} is empty", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
+use crate::net::token::{TokenError, read};
 
 /// The token that is asked for at the moment.
 pub(super) struct Token {
@@ -74,17 +53,9 @@ impl Token {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TokenError> {
-    let path = path.to_owned();
-    match std::fs::read(&path) {
-        Ok(bytes) if bytes.trim_ascii().is_empty() => Err(TokenError::Empty { path }),
-        Ok(bytes) => Ok(bytes.trim_ascii().to_vec()),
-        Err(source) => Err(TokenError::Read { path, source }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
@@ -121,11 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_token_is_an_error_and_none_is_ever_printed() {
+    fn a_token_that_nobody_can_send_is_an_error_and_none_is_ever_printed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        std::fs::write(&path, "\n").unwrap();
-        assert!(matches!(token(&path), Err(TokenError::Empty { .. })));
+        for text in ["\n", "two\nlines"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(matches!(token(&path), Err(TokenError::Content(_))), "{text:?}");
+        }
         std::fs::write(&path, "s3cret").unwrap();
         assert!(!format!("{:?}", token(&path).unwrap()).contains("s3cret"));
     }

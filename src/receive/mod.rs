@@ -48,7 +48,6 @@ use std::future::Future;
 use crate::journal::{AppendError, Journal};
 use crate::signal::Record;
 
-pub use auth::TokenError;
 pub use config::{
     Auth, Bind, Config, Cors, HEADER_BYTES_MAX, InvalidUtf8, Keepalive, Listener, Paths,
     STREAMS_MAX, Timeouts, Tls, Windows,

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::Append;
 use super::accept::{Acceptor, accept};
-use super::auth::{Token, TokenError};
+use super::auth::Token;
 use super::config::{Bind, Config, Listener};
 use super::connection;
 use super::service::{ContextHeaders, Service, Shared};
@@ -23,6 +23,7 @@ use super::unix::{self, UnixError};
 use super::within::Within;
 use crate::memory::InFlight;
 use crate::net::listen::listen;
+use crate::net::token::TokenError;
 use crate::telemetry::Registry;
 
 /// What the receiver shares with the rest of the agent.

@@ -173,7 +173,7 @@ fn start_failure(error: &agent::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receive;
+    use crate::net::token::TokenError;
 
     #[test]
     fn every_start_that_failed_ends_with_what_to_do() {
@@ -188,7 +188,7 @@ mod tests {
         );
         assert!(said(&admin(ErrorKind::NotADirectory)).contains("something else has that name"));
         assert!(said(&admin(ErrorKind::Other)).contains("sidelight doctor"));
-        let token = receive::TokenError::Empty { path: "/t".into() };
+        let token = TokenError::Content("/t".into());
         let token = agent::Error::Receive(BindError::Token(token));
         assert!(said(&token).contains("one line: the token"));
     }
