@@ -237,6 +237,16 @@ impl Lane {
         lost
     }
 
+    /// Counts as dropped what it holds of `segment`, has not read and cannot find.
+    pub(super) fn give_up(&mut self, segment: &Segment) {
+        let unread = self.unread_in(segment);
+        for class in self.config.signals.classes() {
+            self.write_off(class, unread.get(class));
+            let settled = self.settled.entry(segment.first_seq).or_default();
+            settled.get_mut(class).add(unread.get(class));
+        }
+    }
+
     /// Accepted before it began, or settled: everything of a class but what it holds.
     pub(super) fn accounted(&self, class: Class) -> Count {
         let Some(totals) = self.totals.get(class.index()) else { return Count::default() };

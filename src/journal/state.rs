@@ -143,8 +143,9 @@ impl State {
             lane.cursor = seq;
             let at = segments.partition_point(|s| s.end_seq <= seq);
             let Some(segment) = segments.get(at) else {
-                // Nothing lies there: a reader must not wait for it.
+                // Nothing lies there: neither its reader nor a segment must wait for it.
                 lane.unread = Unread::default();
+                segments.iter().for_each(|segment| lane.give_up(segment));
                 break;
             };
             if seq < segment.first_seq {

@@ -1,12 +1,12 @@
 //! Files that are not what they were: nothing blocks the start, and what is lost is counted.
 
-use super::disk::{Fault, Operation};
+use super::disk::{Fault, Operation, SimFs};
 use super::support::{
     SIZE, Setup, assert_balanced, delivered, drain, fill, find, lane, record, seqs,
     settled_in_part, unique,
 };
 use crate::journal::format::{Header, Kind, RECORD_HEADER, SEGMENT_HEADER, crc32c};
-use crate::journal::{DropReason, Journal, OpenError, ReaderConfig};
+use crate::journal::{DropReason, Journal, OpenError, ReaderConfig, ReaderLedger};
 use crate::signal::{Record, Signal};
 
 /// Bytes of one record: its payload begins with a number of four.
@@ -167,6 +167,63 @@ async fn a_body_lost_before_its_segment_was_sealed_is_not_taken_for_a_header_los
     reader.settler().settle(entries.iter().map(delivered));
     let row = journal.ledger().readers.remove(0);
     assert!(row.balances() && row.queued.requests == 0, "{row:?}");
+}
+
+#[tokio::test]
+async fn a_read_that_fails_or_is_wrong_once_at_a_start_costs_nothing() {
+    let mut setup = Setup::for_two(24);
+    setup.config.max_size = Some(512 << 10);
+    let journal = setup.open();
+    fill(&journal, 1..=240).await;
+    let firsts = first_seqs(&setup);
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().filter(|e| e.seq % 3 == 0).map(delivered));
+    fill(&journal, [241]).await;
+    drop(reader);
+    setup.kill(journal).await;
+    // One that was settled, of which only the totals say so, and one that was not.
+    let settled = u32::try_from(firsts[1].next_multiple_of(3)).unwrap();
+    setup.spoil(1, settled, 5);
+    setup.spoil(1, settled + 1, 5);
+    each_read_fails_once(&mut setup, 1).await;
+    // With these the totals say less.
+    setup.edit(&setup.segments()[2], |bytes| bytes[20] ^= 1);
+    let lost = (firsts[2]..firsts[3]).filter(|seq| seq % 3 != 0).count();
+    each_read_fails_once(&mut setup, 1 + lost as u64).await;
+    // Where reads go on failing nothing tells what was lost from what was settled; nothing is held for ever all the same.
+    for nth in 0..30 {
+        let row = fails_at(&mut setup, nth, [Fault::Io; 3]).await;
+        assert!(row.is_none_or(|row| row.balances() && row.queued.requests == 0), "at {nth}");
+    }
+}
+
+/// `a:traces` loses what is lost and no more, whichever read of a start fails or is wrong.
+async fn each_read_fails_once(setup: &mut Setup, lost: u64) {
+    for (nth, fault) in (0..30).flat_map(|nth| [(nth, Fault::Io), (nth, Fault::Flip)]) {
+        let row = fails_at(setup, nth, [fault]).await.unwrap();
+        assert!(row.balances() && row.queued.requests == 0, "{fault:?} at {nth}: {row:?}");
+        assert_eq!(row.dropped_requests, lost, "{fault:?} at {nth}");
+    }
+}
+
+/// What `a:traces` comes to after a start whose reads meet faults from the `nth` on, if it starts.
+async fn fails_at<const N: usize>(
+    setup: &mut Setup,
+    nth: u64,
+    faults: [Fault; N],
+) -> Option<ReaderLedger> {
+    let pristine = std::mem::replace(&mut setup.fs, SimFs::new(0));
+    setup.fs = pristine.kill();
+    faults.into_iter().for_each(|fault| setup.fs.fail_after(Operation::Read, nth, fault));
+    let opened = setup.try_open();
+    setup.fs.heal();
+    setup.fs = pristine;
+    let (journal, _) = opened.ok()?;
+    let mut reader = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut reader).await;
+    reader.settler().settle(entries.iter().map(delivered));
+    Some(journal.ledger().readers.remove(0))
 }
 
 #[tokio::test]
