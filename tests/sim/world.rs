@@ -326,6 +326,9 @@ impl World {
             self.say(format_args!("nothing can be read"));
             self.disk.fail_one_in(Operation::Read, 1, Fault::Io);
         }
+        // So seldom that no read fails each time it is tried again.
+        let fault = [Fault::Io, Fault::Flip, Fault::Short][self.random.clone().usize(..3)];
+        self.disk.fail_one_in(Operation::Read, 1_000, fault);
         tokio::time::sleep(Duration::from_millis(self.random.u64(..5_000))).await;
         self.start().await;
     }
