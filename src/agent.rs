@@ -325,7 +325,10 @@ impl Running {
     async fn try_reload(&mut self, load: &Arc<Reload>) -> Result<String, String> {
         let load = Arc::clone(load);
         let newer = tokio::task::spawn_blocking(move || load()).await;
-        let newer = newer.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let newer = newer.unwrap_or_else(|ended| match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err("the agent ends".to_owned()),
+        })?;
         let export = newer.config.export.clone();
         export::itself::refuse(&export, &listeners(&self.view.endpoints))
             .await

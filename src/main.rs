@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sidelight_agent::cli;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,7 +35,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return invocation.without_runtime(&error).into(),
     };
-    let exit = runtime.block_on(invocation.execute());
+    let exit = runtime.block_on(async {
+        // Where the program could not be begun anew, the attempt has left SIGPIPE to end it when a peer goes away.
+        let _ = signal(SignalKind::pipe());
+        invocation.execute().await
+    });
     // What still blocks a thread here has been given its time by the command.
     runtime.shutdown_background();
     exit.into()

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// A clock that goes back by more than this was wrong before; one that leaps ahead by more may be wrong now.
 const LEAP: Duration = Duration::from_hours(1);
 
+/// 2020-01-01: no clock that is right is earlier.
+const EARLIEST: UnixNano = UnixNano(1_577_836_800_000_000_000);
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, as OTLP counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixNano(pub u64);
@@ -29,10 +32,11 @@ impl UnixNano {
         Self(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// Whether a clock that says this after it said `last` was wrong then and was set right.
+    /// Whether a clock that says this after it said `last` was wrong then and was set right. One that says a time before
+    /// this program was written, as a machine without a battery does at its start, is wrong now.
     #[must_use]
     pub fn sets_right(self, last: Self) -> bool {
-        self.after(LEAP) < last
+        self >= EARLIEST && self.after(LEAP) < last
     }
 
     /// The time of receipt of what comes at this time after something that was received at `last`: a clock that goes back a

@@ -217,8 +217,11 @@ impl Durable {
     pub(super) fn observe(&mut self, entry: &Entry, table: &Mutex<Table>) {
         let Entry { seq, record, received, .. } = entry;
         let covered = self.covered.is_some_and(|covered| *seq <= covered);
-        if !covered && received.sets_right(self.now) {
-            self.go_back(*received, table);
+        // What the agent made of a wrong time may have come after its last record.
+        let made_ms = self.writer.now_ms().unwrap_or_default();
+        let last = self.now.max(UnixNano(made_ms.unsigned_abs() * 1_000_000));
+        if !covered && received.sets_right(last) {
+            self.go_back(last, *received, table);
         }
         self.pending.push_back((*seq, record.items));
         if covered {
@@ -242,18 +245,16 @@ impl Durable {
 
     /// The clock was wrong, and is right from a record on that is received at `now`. What was made of times that were none
     /// begins anew, and a checkpoint lets series with samples of then leave, so that those that come are taken.
-    fn go_back(&mut self, now: UnixNano, table: &Mutex<Table>) {
-        let ahead_seconds = self.now.since(now).as_secs();
+    fn go_back(&mut self, last: UnixNano, now: UnixNano, table: &Mutex<Table>) {
+        let ahead_seconds = last.since(now).as_secs();
         tracing::warn!(
             ahead_seconds,
             "the clock was ahead and was set back: derived metrics begin anew, samples of that time stay where they are"
         );
         (self.now, self.retry_at) = (now, now);
         self.writer.set_back(millis(now.0));
-        table.lock().unwrap_or_else(PoisonError::into_inner).advance(now);
+        table.lock().unwrap_or_else(PoisonError::into_inner).begin_anew(now);
         self.derived = Derived::default();
-        // What waits for more counts first.
-        self.domain.flush();
         self.domain.restore(&[]);
         if let Some(exported) = &mut self.exported {
             exported.forget();

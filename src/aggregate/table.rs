@@ -201,8 +201,7 @@ impl Table {
     /// Moves the clock, and adds up what is due.
     pub(super) fn advance(&mut self, received: UnixNano) {
         if received.sets_right(self.now) {
-            // What it knows is of times that were none: it begins anew.
-            *self = Self::new(self.config.clone(), UnixNano(0));
+            return self.begin_anew(received);
         }
         if self.started.0 == 0 {
             (self.started, self.created, self.expired) = (received, received, received);
@@ -213,6 +212,12 @@ impl Table {
         }
         self.now = self.now.max(received);
         self.graph.advance(received);
+    }
+
+    /// What it knows is of times that were none: forgets it.
+    pub(super) fn begin_anew(&mut self, received: UnixNano) {
+        *self = Self::new(self.config.clone(), UnixNano(0));
+        self.advance(received);
     }
 
     /// Brings everything up to a sample before what was received at `received`.

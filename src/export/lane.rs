@@ -277,13 +277,15 @@ impl<I: Intake> Lane<I> {
             self.starved = Some(Box::pin(tokio::time::sleep(EMPTY_WAIT)));
         }
         let (batches, records) = plan(self.parts.signal, entries, &self.limits);
+        let max = self.limits.max_request_size;
+        let limit = format!("sending_queue.batch.max_request_size, here {max} bytes");
         let (mut charged, mut closed) = (0, Vec::new());
         for record in records {
             let bytes = self.charge(record.payload.len());
             charged += bytes;
             closed.extend(self.account.open(&record, bytes));
             let lost = Piece { seq: record.seq, items: record.too_large, payload: record.payload };
-            self.parts.report.too_large(&lost, self.limits.max_request_size);
+            self.parts.report.too_large(&lost, &limit);
         }
         self.parts.share.adjust(wanted, charged);
         self.schedule.offer(batches);
@@ -382,7 +384,8 @@ impl<I: Intake> Lane<I> {
         self.schedule.offer_first(batches.collect());
         let dropped = Some((DropReason::TooLarge, parts.too_large));
         let closed = self.account.end_piece(piece.seq, 0, dropped);
-        self.parts.report.too_large(&Piece { items: parts.too_large, ..piece }, max);
+        let limit = format!("{max} bytes, the most that is sent in one");
+        self.parts.report.too_large(&Piece { items: parts.too_large, ..piece }, &limit);
         self.settle(closed.into_iter().collect());
     }
 

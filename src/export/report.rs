@@ -181,16 +181,14 @@ impl Report {
         }
     }
 
-    /// Items of `piece`, if any, are left out of every request: alone they have more than `max` bytes.
-    pub(super) fn too_large(&self, piece: &Piece, max: usize) {
+    /// Items of `piece`, if any, are left out of every request: alone they are above this limit.
+    pub(super) fn too_large(&self, piece: &Piece, limit: &str) {
         let (exporter, signal, items) = (&self.exporter, self.signal, piece.items);
         if items == 0 {
             return;
         }
-        let why = format!(
-            "{items} items that no request can hold, each with what is around it: sending_queue.batch.max_request_size, here \
-             {max} bytes"
-        );
+        let why =
+            format!("{items} items that no request can hold, each with what is around it: {limit}");
         self.sample([piece], "too large", &why);
         if let Some(more) = self.too_large.pass_at(self.clock.monotonic()) {
             tracing::warn!(exporter, signal, items, reason = why, more, "too large, dropped");

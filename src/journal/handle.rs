@@ -372,12 +372,10 @@ impl Journal {
 const LOCK: &str = "lock";
 
 /// The cap when none is configured, with so much `free` on the disk and `kept` in the journal: 512 MiB, or a tenth of both,
-/// but room for what is kept and a segment more, whoever else has filled the disk meanwhile; and never so little that
-/// nothing fits.
+/// but never below what is kept, whoever else has filled the disk meanwhile, nor so little that nothing fits.
 fn default_max_size(free: u64, kept: u64) -> u64 {
     let tenth = free.saturating_add(kept) / 10;
-    let least = if kept > 0 { kept.saturating_add(16 << 20) } else { 1 << 20 };
-    tenth.max(least).min(512 << 20)
+    tenth.max(kept).clamp(1 << 20, 512 << 20)
 }
 
 /// Says that what was on disk before the mode was changed is not looked at.
@@ -434,7 +432,9 @@ mod tests {
         assert_eq!(default_max_size(1_000 * MIB, 0), 100 * MIB);
         assert_eq!(default_max_size(0, 0), MIB);
         // The disk has been filled by others since the last start.
-        assert_eq!(default_max_size(700 * MIB, 400 * MIB), 416 * MIB);
-        assert_eq!(default_max_size(700 * MIB, 510 * MIB), 512 * MIB);
+        assert_eq!(default_max_size(700 * MIB, 400 * MIB), 400 * MIB);
+        assert_eq!(default_max_size(700 * MIB, 600 * MIB), 512 * MIB);
+        // It does not grow from start to start.
+        assert_eq!(default_max_size(900 * MIB, 100 * MIB), 100 * MIB);
     }
 }

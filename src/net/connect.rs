@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,8 +68,8 @@ pub struct Settings {
 /// A connection on which a request can be sent.
 #[derive(Debug)]
 pub enum Link<'p> {
-    /// HTTP/2: shared by all requests.
-    H2(http2::SendRequest<Chunks>),
+    /// HTTP/2: shared by all requests; which of the pool's connections it is, for [`Pool::forget`].
+    H2(http2::SendRequest<Chunks>, u64),
     /// HTTP/1.1: this request's, until it is kept.
     H1(http1::SendRequest<Chunks>, &'p Pool),
 }
@@ -97,13 +97,18 @@ pub struct Pool {
     pub tls: Option<Tls>,
     http2_only: bool,
     keepalive: (Duration, Duration),
-    shared: tokio::sync::Mutex<Option<http2::SendRequest<Chunks>>>,
+    shared: tokio::sync::Mutex<Option<Shared>>,
+    /// HTTP/2 connections made so far.
+    made: AtomicU64,
     distrusted: AtomicBool,
     speaks_http1: AtomicBool,
     /// Which of the name's addresses is tried first: the one after those that did not accept.
     first_address: AtomicUsize,
     idle: Mutex<Vec<http1::SendRequest<Chunks>>>,
 }
+
+/// An HTTP/2 connection and its number.
+type Shared = (http2::SendRequest<Chunks>, u64);
 
 impl Pool {
     /// No connection yet.
@@ -117,6 +122,7 @@ impl Pool {
             http2_only: settings.http2_only,
             keepalive: (settings.keepalive_time, settings.keepalive_timeout),
             shared: tokio::sync::Mutex::default(),
+            made: AtomicU64::default(),
             distrusted: false.into(),
             speaks_http1: (!settings.http2_only && !endpoint.tls).into(),
             first_address: AtomicUsize::default(),
@@ -153,15 +159,18 @@ impl Pool {
                 }
             }
             let link = self.connect().await?;
-            self.learn(&link, &mut *self.shared.lock().await);
+            // Others may hold the lock while they connect.
+            if matches!(link, Link::H2(..)) {
+                self.learn(&link, &mut *self.shared.lock().await);
+            }
             return Ok((link, false));
         }
         let mut shared = self.shared.lock().await;
         if self.distrusted.swap(false, Ordering::Relaxed) {
             *shared = None;
         }
-        if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
-            return Ok((Link::H2(sender.clone()), true));
+        if let Some((sender, number)) = shared.as_ref().filter(|(sender, _)| !sender.is_closed()) {
+            return Ok((Link::H2(sender.clone(), *number), true));
         }
         let link = self.connect().await?;
         self.learn(&link, &mut shared);
@@ -169,11 +178,17 @@ impl Pool {
     }
 
     /// What the server chose this time is asked for next time.
-    fn learn(&self, link: &Link<'_>, shared: &mut Option<http2::SendRequest<Chunks>>) {
+    fn learn(&self, link: &Link<'_>, shared: &mut Option<Shared>) {
         self.speaks_http1.store(matches!(link, Link::H1(..)), Ordering::Relaxed);
-        if let Link::H2(sender) = link {
-            *shared = Some(sender.clone());
+        if let Link::H2(sender, number) = link {
+            *shared = Some((sender.clone(), *number));
         }
+    }
+
+    /// After a stream that failed: the next request makes a new connection, unless another has made it.
+    pub async fn forget(&self, number: u64) {
+        let mut shared = self.shared.lock().await;
+        shared.take_if(|(_, its)| *its == number);
     }
 
     fn pop_idle(&self) -> Option<http1::SendRequest<Chunks>> {
@@ -226,7 +241,7 @@ impl Pool {
                 .await
                 .map_err(ConnectError::Handshake)?;
             tokio::spawn(connection);
-            return Ok(Link::H2(sender));
+            return Ok(Link::H2(sender, self.made.fetch_add(1, Ordering::Relaxed)));
         }
         let (sender, connection) = http1::Builder::new()
             .max_header_size(64 << 10)

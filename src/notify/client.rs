@@ -180,7 +180,7 @@ impl Client {
             };
             let request = self.request(&link, headers.clone(), body)?;
             let answered = match &mut link {
-                Link::H2(sender) => sender.send_request(request).await,
+                Link::H2(sender, _) => sender.send_request(request).await,
                 Link::H1(sender, _) => sender.send_request(request).await,
             };
             match answered {
@@ -210,7 +210,7 @@ impl Client {
     ) -> Result<Request<Chunks>, http::Error> {
         let builder = Request::builder().method(Method::POST);
         let builder = match link {
-            Link::H2(_) => {
+            Link::H2(..) => {
                 let scheme = if self.pool.endpoint.tls { "https" } else { "http" };
                 let uri = format!("{scheme}://{}{}", self.pool.authority, self.path);
                 builder.uri(uri).version(Version::HTTP_2)

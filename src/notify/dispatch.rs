@@ -152,7 +152,9 @@ impl Dispatch {
         let mut told = self.parts.clock.unix_nano();
         loop {
             let now = self.parts.clock.unix_nano();
-            let next = self.silences.borrow().next_change(told.min(now));
+            // A clock that is set back is believed from there on.
+            told = told.min(now);
+            let next = self.silences.borrow().next_change(told);
             // Receivers look at silences when they are told that one began or ended, whatever this did meanwhile.
             if next.is_some_and(|at| at <= now) {
                 told = now;

@@ -26,7 +26,6 @@ impl Transport {
     }
 }
 
-/// Name of the only receiver there is.
 /// Counters that exist from the start; refusals by reason are made when they first happen.
 #[derive(Debug)]
 pub(super) struct Metrics {

@@ -11,7 +11,7 @@
 //!
 //! Limits: a part is never longer than asked for. An item is left out if it cannot be framed within the limit even alone,
 //! or if what would be repeated around it takes more than half of the limit and the parts before it are twice as long
-//! as the request: so the parts together are at most about three times the request, whatever a sender puts around small items.
+//! as the request: so the parts together are less than five times the request, whatever a sender puts around small items.
 //!
 //! Cost: allocates, and copies each byte once per level (at most 5 times): only requests above the limit of a
 //! destination pay for it. `bytes` must have passed [`crate::validate()`].

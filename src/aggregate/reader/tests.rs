@@ -210,13 +210,21 @@ async fn a_leap_of_the_clock_that_is_set_right_costs_what_was_stamped_meanwhile_
     }
     local.read().await;
     assert_eq!(local.select("a"), [(T0, 1.0), (T0 + 10_000, 3.0)]);
+    // What rules made of the wrong time comes late, and holds up nothing.
+    local.inbox.apply(Samples(vec![sample("b", T0 + leap + 12_000, 9.0)])).await.unwrap();
+    local.clock.set_unix(UnixNano((T0 + 15_000).unsigned_abs() * 1_000_000));
+    let record = Samples(vec![sample("a", T0 + 15_000, 3.5)]).record();
+    local.journal.append(record).await.unwrap();
+    local.read().await;
+    let right = [(T0, 1.0), (T0 + 10_000, 3.0), (T0 + 15_000, 3.5)];
+    assert_eq!(local.select("a"), right);
     // And after a start, from a checkpoint while the clock was wrong or without one.
     local.kill().await;
     let local = Local::start_at(directory.path(), T0 + 30_000);
     let record = Samples(vec![sample("a", T0 + 30_000, 4.0)]).record();
     local.journal.append(record).await.unwrap();
     local.read().await;
-    assert_eq!(local.select("a"), [(T0, 1.0), (T0 + 10_000, 3.0), (T0 + 30_000, 4.0)]);
+    assert_eq!(local.select("a"), [&right[..], &[(T0 + 30_000, 4.0)]].concat());
     local.kill().await;
 }
 

@@ -50,7 +50,7 @@ pub(super) const LIMITS: &[Opt] = &[
     fixed(
         "connections_max",
         Kind::Integer { min: 1, max: 1_024 },
-        unset("136 at 128MiB, as much more or less as `limits.memory` is"),
+        unset("136 where `limits.memory` is 128MiB, 52 at 64MiB, 30 at 48MiB, at most 1024"),
         "OTLP connections served at once; the rest are closed on arrival. An SDK opens one for each signal. Each may hold \
          64KiB that nobody has read yet, which `limits.memory` pays for up to the default.",
     ),

@@ -34,7 +34,7 @@ pub(super) async fn send(
     body: &Encoded,
     now: UnixNano,
 ) -> Result<Response, SendError> {
-    let Link::H2(mut sender) = link else {
+    let Link::H2(mut sender, _) = link else {
         return Err(SendError::Encode("gRPC needs HTTP/2".to_owned()));
     };
     let request = request(route, headers, body)?;

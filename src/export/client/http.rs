@@ -24,7 +24,7 @@ pub(super) async fn send(
 ) -> Result<Response, SendError> {
     let request = request(&link, route, headers, body, encoding)?;
     let response = match &mut link {
-        Link::H2(sender) => sender.send_request(request).await,
+        Link::H2(sender, _) => sender.send_request(request).await,
         Link::H1(sender, _) => sender.send_request(request).await,
     };
     let (parts, body) = response.map_err(SendError::Transport)?.into_parts();
@@ -71,7 +71,7 @@ fn request(
     let refuse = |e: http::Error| SendError::Encode(e.to_string());
     let builder = Request::builder().method(Method::POST);
     let builder = match link {
-        Link::H2(_) => {
+        Link::H2(..) => {
             let scheme = if route.pool.endpoint.tls { "https" } else { "http" };
             let uri = format!("{scheme}://{}{}", route.pool.authority, route.path);
             builder.uri(uri).version(Version::HTTP_2)

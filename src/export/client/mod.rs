@@ -233,7 +233,10 @@ impl Client {
             // Milliseconds, in which a worker's connections would wait.
             Encoding::Json => {
                 let made = tokio::task::spawn_blocking(move || to_json(signal, &chunks)).await;
-                vec![made.unwrap_or_else(|ended| resume_unwind(ended.into_panic()))?]
+                vec![made.unwrap_or_else(|ended| match ended.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    Err(_) => Err(SendError::Encode("the agent ends".to_owned())),
+                })?]
             }
         };
         let bytes = chunks.iter().map(Bytes::len).sum();
@@ -283,7 +286,10 @@ impl Client {
         let mut again = true;
         loop {
             let (link, reused) = route.pool.link().await?;
-            let shared = matches!(link, Link::H2(_));
+            let shared = match &link {
+                Link::H2(_, number) => Some(*number),
+                Link::H1(..) => None,
+            };
             let (headers, now) = (headers.clone(), self.clock.unix_nano());
             let attempt = match self.protocol {
                 Protocol::Grpc => grpc::send(link, route, headers, body, now).await,
@@ -292,9 +298,9 @@ impl Client {
             match attempt {
                 Err(SendError::Transport(_)) if reused && again => {
                     again = false;
-                    // A shared one is known to be closed, and another request may have made the next.
-                    if !shared {
-                        route.pool.distrust();
+                    match shared {
+                        Some(number) => route.pool.forget(number).await,
+                        None => route.pool.distrust(),
                     }
                 }
                 Err(SendError::Transport(error)) if !reused && route.pool.is_plain_tcp() => {

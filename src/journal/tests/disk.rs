@@ -172,12 +172,12 @@ impl SimFs {
         self
     }
 
-    /// Makes the disk `bytes` large. Less than is in use: nothing more can be allocated.
     /// From here on it says that so many bytes are free, whatever is written and deleted.
     pub(super) fn show_free(&self, bytes: u64) {
         self.lock_disk().shown_free = Some(bytes);
     }
 
+    /// Makes the disk `bytes` large. Less than is in use: nothing more can be allocated.
     pub(super) fn set_capacity(&self, bytes: u64) {
         self.lock_disk().capacity = bytes;
     }

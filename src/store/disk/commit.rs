@@ -237,12 +237,12 @@ impl<'a> Commit<'a> {
         let begin = || tend::clocks(now_ms, monotonic, Duration::ZERO);
         let clocks = files.clocks.get_or_insert_with(begin);
         clocks.trusted(tend::unix_nano(now_ms), monotonic);
-        files.held = clocks.held(monotonic);
-        let seconds = files.held.as_secs();
-        if seconds == before.as_secs() {
-            return Ok(());
+        let held = clocks.held(monotonic);
+        if held.as_secs() != before.as_secs() {
+            self.state(HELD, held.as_secs().to_string().as_bytes())?;
         }
-        self.state(HELD, seconds.to_string().as_bytes())
+        self.files.held = held;
+        Ok(())
     }
 
     /// What to say of it. A file that cannot be read is set aside.

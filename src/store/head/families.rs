@@ -1,7 +1,8 @@
 //! What is known of metric families beside their samples, for as many as there is room for.
 //!
 //! A family that comes when there is no room takes that of those that have no series in the head. It is looked for them
-//! at most once between two checkpoints, and not among those that no checkpoint has: their series may be on the way.
+//! at most once between two checkpoints, and not among those that no checkpoint has, whose series may be on the way, nor
+//! among the agent's own.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,9 @@ use crate::store::metadata::Metadata;
 const FAMILY_BYTES: usize = 160;
 /// What follows a family's name in the names of its series.
 const SUFFIXES: [&str; 4] = ["", "_bucket", "_sum", "_count"];
+
+/// How the names begin of what the agent makes.
+const OWN: [&str; 3] = ["sidelight", "traces_spanmetrics", "traces_service_graph"];
 
 /// Metadata by family.
 #[derive(Debug, Default)]
@@ -62,7 +66,9 @@ impl Families {
         };
         let (bytes, gone) = (&mut self.bytes, &mut self.gone);
         self.known.retain(|name, (metadata, changed)| {
-            let stays = *changed || name == wanted || lives(name);
+            // The agent says once what its own are.
+            let own = OWN.iter().any(|prefix| name.starts_with(prefix));
+            let stays = *changed || own || name == wanted || lives(name);
             if !stays {
                 *bytes -= cost(name, metadata);
                 gone.push(name.clone());

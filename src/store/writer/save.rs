@@ -94,7 +94,9 @@ impl Writer {
     fn seal_if_over(&self, index: u32, now: i64) -> Option<(SeriesId, bool)> {
         let Config { series_ttl, future_max, .. } = self.shared.config;
         let oldest = now.saturating_sub(millis(series_ttl));
-        let latest = now.saturating_add(millis(future_max));
+        // Without that it is only what the journal has not come to again.
+        let set_back = self.checkpoint_ms == Some(i64::MIN);
+        let latest = if set_back { now.saturating_add(millis(future_max)) } else { i64::MAX };
         let (id, dead, over) = {
             let head = self.shared.head();
             let (id, series) = head.at(index)?;
@@ -124,6 +126,10 @@ impl Writer {
         let mut head = self.shared.head_mut();
         head.families.saved();
         head.remove(gone);
+        // What has left of a time that was none is asked for by nobody who asks for now.
+        let latest =
+            self.now_ms.unwrap_or_default().saturating_add(millis(self.shared.config.future_max));
+        head.departed_ms = head.departed_ms.min(latest);
         head.sweep_bounds();
     }
 }
