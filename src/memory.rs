@@ -115,6 +115,9 @@ pub struct InFlight {
 struct State {
     used: AtomicUsize,
     limit: AtomicUsize,
+    /// What small reservations hold, and what they may hold whatever the limit is.
+    small: AtomicUsize,
+    small_max: usize,
     /// Something was reserved since [`InFlight::grown`] returned.
     grown: AtomicBool,
     growing: Notify,
@@ -124,14 +127,15 @@ impl InFlight {
     /// A budget of `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let (grown, growing) = (false.into(), Notify::new());
-        Self { state: Arc::new(State { used: 0.into(), limit: limit.into(), grown, growing }) }
+        let (used, small, grown, growing) = (0.into(), 0.into(), false.into(), Notify::new());
+        let (small_max, limit) = (limit / LEAST, limit.into());
+        Self { state: Arc::new(State { used, limit, small, small_max, grown, growing }) }
     }
 
     /// An empty reservation, to be grown as bytes arrive.
     #[must_use]
     pub fn reserve_none(&self) -> Reservation {
-        Reservation { state: Arc::clone(&self.state), bytes: 0 }
+        Reservation { state: Arc::clone(&self.state), bytes: 0, small: true }
     }
 
     /// Bytes reserved now.
@@ -161,12 +165,16 @@ impl InFlight {
 
 /// Bytes of a reservation up to which it may take the last of the budget.
 const SMALL: usize = 64 << 10;
+/// Of the whole budget the part that is always there: for small ones, and for all where memory is short.
+const LEAST: usize = 16;
 
 /// Bytes taken from an [`InFlight`] budget; given back when dropped.
 #[derive(Debug)]
 pub struct Reservation {
     state: Arc<State>,
     bytes: usize,
+    /// Whether it has never been larger than [`SMALL`].
+    small: bool,
 }
 
 /// The in-flight budget is used up. Retryable.
@@ -175,22 +183,31 @@ pub struct Reservation {
 pub struct OverBudget;
 
 impl Reservation {
-    /// Adds `more` bytes. The last eighth of the budget is for reservations of up to [`SMALL`]: large bodies that are
-    /// slow to arrive leave ordinary requests their room.
+    /// Adds `more` bytes. The last eighth of the budget is for reservations of up to [`SMALL`], and these have a sixteenth of
+    /// the whole budget also where it was lowered below what others hold: large bodies that are slow to arrive leave ordinary
+    /// requests their room.
     ///
     /// # Errors
     /// [`OverBudget`] when they do not fit; what was reserved before stays reserved. Refuse the
     /// request and let the sender retry.
     pub fn grow(&mut self, more: usize) -> Result<(), OverBudget> {
         let limit = self.state.limit.load(Ordering::Relaxed);
-        let large = self.bytes.saturating_add(more) > SMALL;
-        let limit = if large { limit - limit / 8 } else { limit };
-        self.state
+        let small = self.small && self.bytes.saturating_add(more) <= SMALL;
+        let limit = if small { limit } else { limit - limit / 8 };
+        let state = &self.state;
+        let kept = small && state.small.load(Ordering::Relaxed) + more <= state.small_max;
+        state
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(more).filter(|&sum| sum <= limit)
+                used.checked_add(more).filter(|&sum| kept || sum <= limit)
             })
             .map_err(|_| OverBudget)?;
+        if small {
+            state.small.fetch_add(more, Ordering::Relaxed);
+        } else if self.small {
+            state.small.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+        self.small = small;
         self.bytes += more;
         let grown = &self.state.grown;
         if !grown.load(Ordering::Relaxed) && !grown.swap(true, Ordering::Relaxed) {
@@ -204,6 +221,9 @@ impl Reservation {
         let less = less.min(self.bytes);
         self.bytes -= less;
         self.state.used.fetch_sub(less, Ordering::Relaxed);
+        if self.small {
+            self.state.small.fetch_sub(less, Ordering::Relaxed);
+        }
     }
 
     /// Bytes held.
@@ -215,7 +235,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.state.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.shrink(self.bytes);
     }
 }
 
@@ -229,7 +249,7 @@ impl Drop for Reservation {
 pub fn limit_for(rss: u64, budget: &Budget) -> usize {
     let rss = usize::try_from(rss).unwrap_or(usize::MAX);
     let soft = budget.total / 4 * 3;
-    let least = budget.in_flight / 16;
+    let least = budget.in_flight / LEAST;
     let over = rss.saturating_sub(soft);
     let span = budget.total.saturating_sub(soft).max(1);
     let cut = (budget.in_flight - least).saturating_mul(over.min(span)) / span;
@@ -287,6 +307,30 @@ mod tests {
             .collect();
         assert!(small.iter().all(Result::is_ok));
         assert_eq!(budget.used(), 8 << 20);
+    }
+
+    #[test]
+    fn small_reservations_have_a_part_also_where_the_limit_is_lowered_below_what_large_ones_hold() {
+        let budget = InFlight::new(16 << 20);
+        let mut large = budget.reserve_none();
+        // Small at first, as every body.
+        large.grow(SMALL).unwrap();
+        large.grow(12 << 20).unwrap();
+        budget.set_limit(4 << 20);
+        assert_eq!(budget.reserve_none().grow(SMALL + 1), Err(OverBudget));
+        let mut small: Vec<_> = (0..16)
+            .map(|_| {
+                let mut one = budget.reserve_none();
+                one.grow(SMALL).map(|()| one)
+            })
+            .collect();
+        assert!(small.iter().all(Result::is_ok));
+        assert_eq!(budget.reserve_none().grow(1), Err(OverBudget), "that is a sixteenth");
+        small.truncate(15);
+        assert_eq!(budget.reserve_none().grow(SMALL), Ok(()));
+        drop((large, small));
+        assert_eq!(budget.used(), 0);
+        budget.reserve_none().grow(SMALL).unwrap();
     }
 
     #[test]
