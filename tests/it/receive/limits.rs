@@ -102,9 +102,9 @@ async fn a_ratio_above_200_is_only_counted() {
 #[tokio::test]
 async fn bytes_are_refused_when_the_budget_is_used_and_taken_when_it_is_free_again() {
     let server = Server::plain().await;
-    server.in_flight.set_limit(600);
-    let body = traces_bytes(10);
-    assert!((301..600).contains(&body.len()), "{}", body.len());
+    // Larger than those that have a part of the budget to themselves.
+    let body = [&traces_bytes(10)[..], b"\xfa\x7f\x80\x80\x04", &[0; 64 << 10]].concat();
+    server.in_flight.set_limit(2 * body.len());
     let gate = server.journal.hold();
     let mut first = h2c(server.connect().await).await;
     let request = post("http://localhost/v1/traces", body.clone(), &[PROTOBUF]);
@@ -114,9 +114,13 @@ async fn bytes_are_refused_when_the_budget_is_used_and_taken_when_it_is_free_aga
     let answer = call(&mut sender, TRACES, framed(false, &body), &[]).await;
     assert_eq!((answer.code, answer.details.kinds()), (14, vec!["RetryInfo"]));
     assert_eq!(server.refused_by_limit("in_flight_bytes"), 1);
-    gate.add_permits(2);
+    gate.add_permits(3);
     assert_eq!(first.await.unwrap().unwrap().status(), 200);
     assert_eq!(call(&mut sender, TRACES, framed(false, &body), &[]).await.code, 0);
+    server.in_flight.set_limit(1);
+    assert_eq!(call(&mut sender, TRACES, framed(false, &body), &[]).await.code, 14);
+    let small = traces_bytes(10);
+    assert_eq!(call(&mut sender, TRACES, framed(false, &small), &[]).await.code, 0);
     assert_eq!(server.in_flight.used(), 0);
 }
 

@@ -170,7 +170,9 @@ where
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    collect(sender.send_request(request).await.unwrap()).await
+    let answered =
+        tokio::time::timeout(Duration::from_secs(60), sender.send_request(request)).await;
+    collect(answered.expect("an answer within a minute").unwrap()).await
 }
 
 async fn collect(response: ::http::Response<hyper::body::Incoming>) -> Response {
@@ -210,7 +212,9 @@ pub async fn call(
     request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
     request.headers_mut().insert("te", "trailers".parse().unwrap());
     request.headers_mut().remove("host");
-    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+    let answered =
+        tokio::time::timeout(Duration::from_secs(60), sender.send_request(request)).await;
+    let (head, body) = answered.expect("an answer within a minute").unwrap().into_parts();
     assert_eq!(
         (head.status, &head.headers["content-type"]),
         (::http::StatusCode::OK, &"application/grpc".parse().unwrap())
