@@ -39,15 +39,15 @@ pub(super) fn resolve(
         findings.push(Finding::warning(given.span, message).help(help));
     }
     config.memory = Budget::split(usize::try_from(total).unwrap_or(usize::MAX));
-    config.receive = receivers::resolve(values, &config.memory, findings);
-    config.journal = journal(values, &config, findings);
-    if config.journal.durability == Durability::Memory {
-        // The journal takes no larger one, so nobody needs to send it.
-        let largest = (config.journal.memory_size / 2).saturating_sub(4 << 10);
-        for listener in &mut config.receive.listeners {
-            listener.message_bytes_max = listener.message_bytes_max.min(largest);
-        }
+    let journal = values.at("journal");
+    if journal.word("durability") == Some("memory") {
+        // That journal takes no larger one, so nobody needs to send it.
+        journal.set("memory_size", &mut config.memory.memory_journal);
+        let largest = (config.memory.memory_journal / 2).saturating_sub(4 << 10);
+        config.memory.message = config.memory.message.min(largest);
     }
+    config.receive = receivers::resolve(values, &config.memory, findings);
+    config.journal = self::journal(values, &config, findings);
     config.export = super::exporters::resolve(values, findings);
     config.receive.headers_from_context = super::exporters::headers_from_context(&config.export);
     let admin = values.at("admin");
