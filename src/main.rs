@@ -52,7 +52,12 @@ fn give_memory_back() {
     if std::env::var_os(name).is_none()
         && let Ok(program) = std::env::current_exe()
     {
-        let _ = Command::new(program).args(std::env::args_os().skip(1)).env(name, value).exec();
+        let mut arguments = std::env::args_os();
+        let mut again = Command::new(program);
+        if let Some(called) = arguments.next() {
+            again.arg0(called);
+        }
+        let _ = again.args(arguments).env(name, value).exec();
     }
 }
 

@@ -269,4 +269,13 @@ mod tests {
         assert_eq!(parse_unix_ms(&rfc3339(at)), Some(at.as_ms()));
         assert_eq!(rfc3339(UnixNano(u64::MAX)), "2554-07-21T23:34:33.709Z");
     }
+
+    #[test]
+    fn a_clock_that_says_a_time_before_this_program_sets_nothing_right() {
+        let (then, now) =
+            (UnixNano(1_700_000_000_000_000_000), UnixNano(1_800_000_000_000_000_000));
+        assert!(then.sets_right(now) && !now.sets_right(then));
+        assert!(!UnixNano(5).sets_right(now), "a machine without a battery at its start");
+        assert_eq!(UnixNano(5).received_after(now), now);
+    }
 }

@@ -387,6 +387,13 @@ mod tests {
         clock.advance(S(31));
         dispatch.inbox.push([x()], clock.monotonic());
         tokio::time::timeout(S(5), heard.changed()).await.unwrap().unwrap();
+        // And again by a clock that was ahead and is set right.
+        clock.set_unix(NOW);
+        dispatch.inbox.push([x()], clock.monotonic());
+        tokio::time::sleep(S(1)).await;
+        clock.advance(S(31));
+        dispatch.inbox.push([x()], clock.monotonic());
+        tokio::time::timeout(S(5), heard.changed()).await.unwrap().unwrap();
         running.abort();
     }
 

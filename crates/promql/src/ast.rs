@@ -127,7 +127,7 @@ impl Expr {
         });
     }
 
-    /// The same, to change them.
+    /// [`Expr::walk`], to change the parts.
     pub fn walk_mut(&mut self, each: &mut dyn FnMut(&mut Self)) {
         each(self);
         match self {

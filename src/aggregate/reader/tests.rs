@@ -278,3 +278,29 @@ async fn what_is_derived_goes_on_when_a_leap_of_the_clock_is_set_right() {
     assert_eq!(calls, [(0, 0.0), (5_000, 1.0), (20_000, 0.0), (25_000, 1.0), (30_000, 2.0)]);
     local.kill().await;
 }
+
+#[tokio::test]
+async fn what_is_derived_counts_nothing_twice_after_a_leap_that_no_span_saw() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    let leap = 3 * 24 * 3_600_000;
+    let at = |t_ms: i64| {
+        local.clock.set_unix(UnixNano((T0 + t_ms).unsigned_abs() * 1_000_000));
+    };
+    for t_ms in [0, 6_000] {
+        at(t_ms);
+        local.journal.append(a_span()).await.unwrap();
+    }
+    at(leap + 8_000);
+    let seen = Samples(vec![sample("a", T0 + leap + 8_000, 1.0)]).record();
+    local.journal.append(seen).await.unwrap();
+    for t_ms in [20_000, 26_000, 32_000] {
+        at(t_ms);
+        local.journal.append(a_span()).await.unwrap();
+    }
+    local.read().await;
+    let calls = local.select("traces_spanmetrics_calls_total");
+    let since: Vec<_> = calls.into_iter().filter(|(t, _)| *t >= T0 + 20_000).collect();
+    assert_eq!(since, [(T0 + 20_000, 0.0), (T0 + 25_000, 1.0), (T0 + 30_000, 2.0)]);
+    local.kill().await;
+}

@@ -2,6 +2,18 @@
 
 use super::*;
 
+#[test]
+fn what_is_known_of_the_agents_own_families_is_said_once_and_stays() {
+    let mut f = open(|config| config.families_max = 2);
+    for name in ["sidelight_cache_requests_total", "old"] {
+        f.writer.describe(name, gauge("without series"));
+    }
+    f.writer.checkpoint(1).unwrap();
+    f.writer.describe("new", gauge("it takes the other's room"));
+    let known: Vec<_> = f.store.metadata(None, 9).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(known, ["new", "sidelight_cache_requests_total"]);
+}
+
 fn gauge(help: &str) -> Metadata {
     Metadata { kind: MetricKind::Gauge, help: help.to_owned(), unit: String::new() }
 }
