@@ -46,6 +46,7 @@ pub(super) fn compact(log: &Log, first_seq: u64) {
         Ok(size) if size < before.size => {
             segment.size = size;
             segment.file.compressed = true;
+            segment.file.open_ended = false;
             shared.metrics.compacted.add(1);
         }
         Err(error) if error.kind() != io::ErrorKind::InvalidData => {

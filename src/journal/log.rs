@@ -327,6 +327,7 @@ impl Log {
             state.set_unsaved(true);
             if let Some(segment) = state.segments.back_mut() {
                 segment.file.sealed = true;
+                segment.file.open_ended = true;
             }
         }
     }

@@ -286,6 +286,7 @@ impl Start<'_> {
         }
         self.lost.append(&mut walked.lost);
         walked.segment.size = scanner.file_len();
+        walked.segment.file.open_ended = !walked.sealed;
         if let Err(error) = whole {
             // What follows may be acknowledged: it stays, and its sequences are not given out.
             tracing::warn!(error = %error, path = %found.path.display(), "a segment cannot be read");
@@ -295,7 +296,10 @@ impl Start<'_> {
         } else if newest && !walked.sealed {
             self.recovery.torn_tail |= walked.torn;
             match self.seal(found, &scanner, &walked) {
-                Ok(size) => walked.segment.size = size,
+                Ok(size) => {
+                    walked.segment.size = size;
+                    walked.segment.file.open_ended = false;
+                }
                 Err(error) => tracing::warn!(error = %error, "cannot end the newest segment"),
             }
         }

@@ -3,7 +3,8 @@
 //! Delivered data is shed before anything else; then sealed segments are compacted; then readers
 //! with `drop_oldest` lose their oldest; what a reader with `reject` holds is never touched, and
 //! when nothing else is left the journal is full. Holes between segments are legal, so a segment
-//! that is held never protects a younger one that is not.
+//! that is held never protects a younger one that is not, unless that one's name says where it ends
+//! (`State::candidates`).
 
 use std::time::Duration;
 

@@ -45,6 +45,9 @@ pub(super) struct File {
     pub(super) damaged: bool,
     /// Written to for good; only the active segment is not.
     pub(super) sealed: bool,
+    /// Behind its last record may lie others that nobody was told of, whose sequences were given out again: only where the
+    /// next segment begins says where this one ends, so that one stays as long.
+    pub(super) open_ended: bool,
 }
 
 impl Segment {

@@ -268,13 +268,15 @@ impl State {
     }
 
     /// The segments as retention sees them, oldest first. Of the newest, whose name is the floor of sequences, only
-    /// what is in memory can go.
+    /// what is in memory can go, and one stays whose name is where the one before it ends.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         let newest = self.segments.len().saturating_sub(1);
-        let may_go =
-            |(nth, segment): &(usize, &Segment)| *nth < newest || !segment.entries.is_empty();
-        let segments = self.segments.iter().enumerate().filter(may_go);
-        segments.map(|(_, segment)| self.candidate(segment)).collect()
+        let before = std::iter::once(false).chain(self.segments.iter().map(|s| s.file.open_ended));
+        let may_go = |(nth, (segment, ends_another)): &(usize, (&Segment, bool))| {
+            !ends_another && (*nth < newest || !segment.entries.is_empty())
+        };
+        let segments = self.segments.iter().zip(before).enumerate().filter(may_go);
+        segments.map(|(_, (segment, _))| self.candidate(segment)).collect()
     }
 
     fn candidate(&self, segment: &Segment) -> Candidate {

@@ -96,6 +96,46 @@ async fn what_a_poisoned_segment_holds_unpublished_is_never_given_twice() {
 }
 
 #[tokio::test]
+async fn what_was_refused_does_not_come_back_when_the_segment_goes_that_took_its_sequence() {
+    let readers = vec![lane("a:traces", Signal::Traces), lane("b:logs", Signal::Logs)];
+    let mut setup = Setup::new(1, readers);
+    let (journal, mut stepper) = setup.open_stepped();
+    let mut append = |signal, nth| {
+        let append = journal.append(unique(signal, nth, SIZE));
+        step(&mut stepper, pin!(append))
+    };
+    assert_eq!(append(Signal::Traces, 1).unwrap(), 1);
+    setup.fs.fail_after(Operation::Sync, 0, Fault::Io);
+    setup.fs.fail_after(Operation::Create, 0, Fault::Full);
+    append(Signal::Traces, 2).unwrap_err();
+    assert_eq!(append(Signal::Logs, 3).unwrap(), 2);
+    setup.fs.fail_after(Operation::Sync, 0, Fault::Io);
+    assert_eq!(append(Signal::Logs, 4).unwrap(), 3);
+    let mut logs = journal.reader("b:logs").unwrap();
+    let entries = drain(&mut logs).await;
+    logs.settler().settle(entries.iter().map(delivered));
+    setup.clock.advance(std::time::Duration::from_secs(1));
+    stepper.step();
+    drop((logs, stepper));
+    setup.kill(journal).await;
+    let (journal, mut stepper) = setup.open_stepped();
+    let mut traces = journal.reader("a:traces").unwrap();
+    let entries = drain(&mut traces).await;
+    assert_eq!(seqs(&entries), [1]);
+    for row in journal.ledger().readers {
+        assert!(row.balances() && row.dropped.is_empty(), "{row:#?}");
+    }
+    // Nobody holds either any more.
+    traces.settler().settle(entries.iter().map(delivered));
+    assert_eq!(setup.segments().len(), 3);
+    for _ in 0..3 {
+        setup.clock.advance(std::time::Duration::from_secs(1));
+        stepper.step();
+    }
+    assert_eq!(setup.segments().len(), 1);
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
     for operation in [Operation::Create, Operation::Allocate, Operation::Write] {
         let setup = Setup::new(2, readers());
