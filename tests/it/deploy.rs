@@ -260,6 +260,9 @@ fn the_systemd_unit_leaves_the_agent_little_to_do_harm_with() {
     ] {
         assert!(unit.lines().any(|l| l == line), "{line}");
     }
+    let programs = unit.lines().filter(|line| line.starts_with("Exec"));
+    let programs: Vec<_> = programs.filter_map(|line| line.split(['=', ' ']).nth(1)).collect();
+    assert_eq!(programs, ["/usr/bin/sidelight", "/bin/sh"], "a minimal system has no others");
     let host_metrics = "ProcSubset=pid hides what host metrics are read from";
     assert!(!unit.lines().any(|line| line.starts_with("ProcSubset=")), "{host_metrics}");
     // Without systemd the directives above are what is held.
