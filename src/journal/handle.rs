@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) inbox: Arc<Inbox>,
     /// The cap, in bytes.
     pub(super) max_size: u64,
+    /// Bytes of a segment that no single record makes larger: what has to fit under the cap for an append to be taken.
+    pub(super) segment_size: u64,
     pub(super) rejected: Keep,
     state: Mutex<State>,
 }
@@ -65,19 +67,11 @@ impl Drop for Writer {
 }
 
 impl Shared {
-    fn new(config: Config, deps: Deps, max_size: u64, state: State) -> Self {
+    fn new(config: Config, deps: Deps, (max_size, segment_size): (u64, u64), state: State) -> Self {
         let metrics = Metrics::new(&deps.registry);
         let inbox = Arc::new(Inbox::new());
         let (rejected, state) = (Keep::default(), Mutex::new(state));
-        Self { config, deps, metrics, inbox, max_size, rejected, state }
-    }
-
-    /// Bytes of the next segment: what has to fit under the cap for an append to be taken.
-    pub(super) fn segment_bytes(&self) -> u64 {
-        match self.config.durability {
-            Durability::Memory => self.max_size / 16,
-            Durability::Fsync | Durability::Os => segment_bytes(self.max_size),
-        }
+        Self { config, deps, metrics, inbox, max_size, segment_size, rejected, state }
     }
 
     /// The state. A panic elsewhere ends the process, so a poisoned lock is not looked at.
@@ -177,7 +171,7 @@ impl Journal {
             add_lane(&mut state, reader);
         }
         let max_size = config.memory_size as u64;
-        Self::over(Shared::new(config, deps, max_size, state))
+        Self::over(Shared::new(config, deps, (max_size, max_size / 16), state))
     }
 
     fn on_disk(
@@ -196,18 +190,19 @@ impl Journal {
             _ => io("lock")(error),
         })?;
         let (state, recovery) = recovery::recover(&config, readers, &deps)?;
-        let max_size = match config.max_size {
-            Some(max_size) => max_size,
+        let sizes = match config.max_size {
+            Some(max_size) => (max_size, segment_bytes(max_size)),
             None => {
                 let space = deps.fs.space(&directory).map_err(io("look at the room of"))?;
-                default_max_size(space.free, state.size())
+                let room = default_room(space.free, state.size());
+                (room.max(DEFAULT_MIN), segment_bytes(room))
             }
         };
-        let shared = Arc::new(Shared::new(config, deps, max_size, state));
+        let shared = Arc::new(Shared::new(config, deps, sizes, state));
         shared.metrics.quarantined.add(recovery.quarantined.len() as u64);
         shared.metrics.lost.add(recovery.lost_records);
         shared.rejected.load(&shared);
-        let log = Log::new(Arc::clone(&shared), max_size, lock);
+        let log = Log::new(Arc::clone(&shared), lock);
         Ok((shared, recovery, log))
     }
 
@@ -368,12 +363,17 @@ impl Journal {
     }
 }
 
-/// The file that is locked while an agent has the journal.
-const LOCK: &str = "lock";
+/// The file in its directory that is locked while an agent has the journal.
+pub const LOCK: &str = "lock";
 
-/// The cap when none is configured, with so much `free` on the disk and `kept` in the journal: 512 MiB, or a tenth of both,
-/// but never below what is kept, whoever else has filled the disk meanwhile, nor so little that nothing fits.
-fn default_max_size(free: u64, kept: u64) -> u64 {
+/// The least cap when none is configured: what others have filled they may free again, and until then it is the disk that has
+/// no room.
+const DEFAULT_MIN: u64 = 32 << 20;
+
+/// What the journal may take when no cap is configured, with so much `free` on the disk and `kept` in the journal: 512 MiB,
+/// or a tenth of both, but never below what is kept, whoever else has filled the disk meanwhile, nor so little that nothing
+/// fits. Segments are made for that.
+fn default_room(free: u64, kept: u64) -> u64 {
     let tenth = free.saturating_add(kept) / 10;
     tenth.max(kept).clamp(1 << 20, 512 << 20)
 }
@@ -423,18 +423,18 @@ pub(super) fn ago(now: Duration, then: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::default_max_size;
+    use super::default_room;
 
     #[test]
     fn the_default_cap_is_a_tenth_of_the_room_but_never_below_what_is_kept() {
         const MIB: u64 = 1 << 20;
-        assert_eq!(default_max_size(100 << 30, 0), 512 * MIB);
-        assert_eq!(default_max_size(1_000 * MIB, 0), 100 * MIB);
-        assert_eq!(default_max_size(0, 0), MIB);
+        assert_eq!(default_room(100 << 30, 0), 512 * MIB);
+        assert_eq!(default_room(1_000 * MIB, 0), 100 * MIB);
+        assert_eq!(default_room(0, 0), MIB);
         // The disk has been filled by others since the last start.
-        assert_eq!(default_max_size(700 * MIB, 400 * MIB), 400 * MIB);
-        assert_eq!(default_max_size(700 * MIB, 600 * MIB), 512 * MIB);
+        assert_eq!(default_room(700 * MIB, 400 * MIB), 400 * MIB);
+        assert_eq!(default_room(700 * MIB, 600 * MIB), 512 * MIB);
         // It does not grow from start to start.
-        assert_eq!(default_max_size(900 * MIB, 100 * MIB), 100 * MIB);
+        assert_eq!(default_room(900 * MIB, 100 * MIB), 100 * MIB);
     }
 }

@@ -76,9 +76,9 @@ pub struct ReaderReport {
     pub name: String,
     /// Requests and items that it has not settled.
     pub queued: Count,
-    /// Their payload bytes; an upper bound.
+    /// Their payload bytes; an upper bound: of a segment that has some it counts those that were settled, too.
     pub queued_bytes: u64,
-    /// When the oldest of them was received, or the first record of its segment.
+    /// When the oldest of them was received, or the first record of its segment, which may be older.
     pub oldest: Option<UnixNano>,
     /// The first sequence that it has not settled.
     pub watermark: u64,

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) redelivered_below: u64,
     /// Something was settled that no ack record on disk says.
     pub(super) dirty: bool,
+    /// Something was settled since the start.
+    pub(super) settles: bool,
     /// Whether a [`super::Reader`] exists.
     pub(super) taken: bool,
     /// Monotonic time of the last settlement.
@@ -74,6 +76,7 @@ impl Lane {
             settled: BTreeMap::new(),
             redelivered_below: 0,
             dirty: true,
+            settles: false,
             taken: false,
             progress: Duration::ZERO,
             wanted: None,
@@ -168,7 +171,7 @@ impl Lane {
         self.acks.insert(settled.seq..settled.seq + 1);
         self.settled.entry(segment).or_default().get_mut(record.class).add_one(record.items);
         self.totals_of(record.class).settle(record.items, &settled.dropped);
-        self.dirty = true;
+        (self.dirty, self.settles) = (true, true);
         true
     }
 

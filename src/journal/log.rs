@@ -40,9 +40,6 @@ pub(super) struct Log {
     pub(super) active: Option<Active>,
     /// Written, and not published before the next sync: see [`Unsynced`].
     pub(super) unsynced: Unsynced,
-    /// Bytes of a segment that no single record makes larger.
-    pub(super) segment_size: u64,
-    pub(super) max_size: u64,
     /// Below the cap, and the disk had no room for another segment.
     pub(super) starved: bool,
     pub(super) jumps: JumpGuard,
@@ -72,29 +69,14 @@ pub(super) struct Outcome {
 }
 
 impl Log {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        max_size: u64,
-        lock: Box<dyn std::fmt::Debug + Send + Sync>,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, lock: Box<dyn std::fmt::Debug + Send + Sync>) -> Self {
         let directory = shared.config.directory.clone();
-        let segment_size = segment_bytes(max_size);
         let mut jumps = JumpGuard::new(shared.config.retention_age);
         // The clocks as they are at the start are what a leap is measured against.
         jumps.trusted(shared.deps.clock.unix_nano(), shared.deps.clock.monotonic());
         let (active, unsynced) = (None, Unsynced::default());
         let starved = false;
-        Self {
-            shared,
-            directory,
-            active,
-            unsynced,
-            segment_size,
-            max_size,
-            starved,
-            jumps,
-            _lock: lock,
-        }
+        Self { shared, directory, active, unsynced, starved, jumps, _lock: lock }
     }
 
     /// Writes a group. With `durable` it is made so and published, and with it what waits for that.
@@ -105,7 +87,7 @@ impl Log {
         let mut rest = records.into_iter().peekable();
         while let Some(first) = rest.peek() {
             let first_len = encoded_len(first);
-            let max = record_bytes_max(self.max_size);
+            let max = record_bytes_max(self.shared.max_size);
             if first_len > max as u64 {
                 let bytes = usize::try_from(first_len).unwrap_or(usize::MAX);
                 outcome.results.push(Err(AppendError::TooLarge { bytes, max }));
@@ -113,7 +95,7 @@ impl Log {
                 continue;
             }
             // What needs as large a segment as one for which there was no room gets none either.
-            let segment = first_len.max(self.segment_size);
+            let segment = first_len.max(self.shared.segment_size);
             let mut left = match self.room_for(first_len, segment < no_room) {
                 Ok(room) => room,
                 Err(AppendError::Full) => {
@@ -158,7 +140,8 @@ impl Log {
             return;
         }
         let failure = error.map(|error| {
-            format!("the journal cannot write to {}: {error}", self.directory.display())
+            let (directory, help) = (self.directory.display(), help(error.kind()));
+            format!("the journal cannot write to {directory}: {error}: {help}")
         });
         let before = std::mem::replace(&mut self.shared.lock().failure, failure.clone());
         match (before, failure) {
@@ -368,9 +351,23 @@ impl Log {
 
     /// Makes everything durable that was written; the next start reads the active segment whole.
     pub(super) fn close(&mut self) {
-        if let Err(error) = self.write_acks(true) {
-            tracing::warn!(error = %error, "the last acknowledgements are not durable");
+        let Err(error) = self.write_acks(true) else { return };
+        // Without any there is nothing to lose: only who reads was to be written, which the next start does.
+        if self.shared.lock().has_unsaved_settlements() {
+            tracing::warn!(
+                error = %error,
+                "what was delivered last is not noted on disk: the next start sends it again"
+            );
         }
+    }
+}
+
+/// What to do about a disk that does not take a write.
+const fn help(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => "give the directory to the agent's user",
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing",
+        _ => "make room there, or mend the disk",
     }
 }
 

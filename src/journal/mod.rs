@@ -56,7 +56,7 @@ use std::sync::Arc;
 
 pub use config::{Class, Config, Durability, ReaderConfig, SignalSet, Start, WhenFull, is_lane};
 pub use format::Identity;
-pub use handle::{Deps, Journal, Reconfigured, Recovery, Removed};
+pub use handle::{Deps, Journal, LOCK, Reconfigured, Recovery, Removed};
 pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
 pub use reader::{Reader, Settler, Waited};
 pub use rejected::{REJECTED_BYTES_MAX, REJECTED_FILES_MAX, Rejected, RejectedFile};

@@ -26,7 +26,7 @@ impl Log {
             // Some file systems show only later what was deleted: waiting for that, all would go.
             let deleted = before.saturating_sub(self.shared.lock().size());
             let scarce = self.scarce(size, free.saturating_add(deleted));
-            let capped = self.shared.lock().size().saturating_add(size) > self.max_size;
+            let capped = self.shared.lock().size().saturating_add(size) > self.shared.max_size;
             if !capped && scarce.is_none() {
                 self.starved = false;
                 return Ok(());
@@ -53,7 +53,7 @@ impl Log {
         let used = self.shared.lock().size();
         let taken = free < size.saturating_add(space.total / KEPT_FREE);
         let said = || format!("of its disk {free} bytes are free, and 5 % are left to others");
-        (taken && used.saturating_add(size) > SEGMENTS_MIN * self.segment_size)
+        (taken && used.saturating_add(size) > SEGMENTS_MIN * self.shared.segment_size)
             .then(|| io::Error::new(io::ErrorKind::StorageFull, said()))
     }
 
@@ -61,14 +61,14 @@ impl Log {
     pub(super) fn look_for_room(&mut self) {
         if self.starved {
             let none = retention::make_room(&self.shared.lock().candidates()).is_none();
-            self.starved = none && self.scarce(self.segment_size, 0).is_some();
+            self.starved = none && self.scarce(self.shared.segment_size, 0).is_some();
             self.note_failure(None);
         }
     }
 
     /// Whether a copy of a segment could be written.
     pub(super) fn has_room_for_copy(&self) -> bool {
-        self.space().is_some_and(|space| space.free >= self.segment_size)
+        self.space().is_some_and(|space| space.free >= self.shared.segment_size)
     }
 
     pub(super) fn step_towards_room(&mut self) -> Result<(), AppendError> {

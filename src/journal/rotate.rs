@@ -76,7 +76,7 @@ impl Log {
         let durable: Vec<_> = state.lanes.values().filter(|l| l.config.durable).collect();
         let payload = snapshot::encode(&state.accepted, durable.into_iter(), Some(&state.departed));
         let fixed = (SEGMENT_HEADER + RECORD_HEADER + payload.len()) as u64 + SLACK;
-        (self.segment_size.max(fixed + need + self.unsynced.bytes()), payload)
+        (self.shared.segment_size.max(fixed + need + self.unsynced.bytes()), payload)
     }
 
     pub(super) fn create(&mut self, need: u64) -> io::Result<()> {

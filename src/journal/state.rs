@@ -250,6 +250,12 @@ impl State {
         self.departed.dirty || self.lanes.values().any(|lane| lane.dirty && lane.config.durable)
     }
 
+    /// Whether a durable reader settled something since the start that no record on disk says.
+    pub(super) fn has_unsaved_settlements(&self) -> bool {
+        let unsaved = |lane: &Lane| lane.dirty && lane.settles && lane.config.durable;
+        self.lanes.values().any(unsaved)
+    }
+
     /// Says whether a record on disk has all that was settled.
     pub(super) fn set_unsaved(&mut self, unsaved: bool) {
         self.departed.dirty = unsaved;

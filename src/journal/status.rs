@@ -27,7 +27,7 @@ pub struct Status {
     pub next_seq: u64,
     /// Whether an append was refused for want of room under the cap that still is not there.
     pub full: bool,
-    /// Why the disk did not take the last write, where it did not.
+    /// Why the disk did not take the last write, where it did not, and what to do about it.
     pub failure: Option<String>,
     /// At the rate of the last minute, and when nothing is delivered meanwhile, how long until the
     /// cap is reached; `None` when nothing arrives or there is no destination. A lower bound: when the cap presses, segments
@@ -84,7 +84,7 @@ impl Status {
             max_size: shared.max_size,
             segments: state.segments.len(),
             next_seq: state.next_seq,
-            full: state.is_full(shared.max_size, shared.segment_bytes()),
+            full: state.is_full(shared.max_size, shared.segment_size),
             failure: state.failure.clone(),
             time_left: time_left(shared, &state),
             poisoned: state.poisoned,

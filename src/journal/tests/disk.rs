@@ -26,6 +26,7 @@ const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EDQUOT: i32 = 122;
 const EINTR: i32 = 4;
+const EACCES: i32 = 13;
 
 /// A simulated disk. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub(super) enum Fault {
     Quota,
     /// A signal came first.
     Interrupted,
+    /// This user may not.
+    Denied,
     /// A part of the bytes only.
     Short,
     /// It works and takes this long on the clock given to [`SimFs::with_clock`].
@@ -508,6 +511,7 @@ impl Disk {
             Some(Fault::Full) => Err(io::Error::from_raw_os_error(ENOSPC)),
             Some(Fault::Quota) => Err(io::Error::from_raw_os_error(EDQUOT)),
             Some(Fault::Interrupted) => Err(io::Error::from_raw_os_error(EINTR)),
+            Some(Fault::Denied) => Err(io::Error::from_raw_os_error(EACCES)),
             Some(Fault::Slow(took)) => {
                 if let Some(clock) = &self.clock {
                     clock.advance(took);

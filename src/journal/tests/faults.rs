@@ -1,6 +1,7 @@
 //! Disks that fail, fill up and lie.
 
 use std::pin::pin;
+use std::sync::Mutex;
 
 use futures_util::FutureExt as _;
 
@@ -150,6 +151,7 @@ async fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
         assert!(append(&journal, nth).await.is_err());
         let failure = journal.status().failure.unwrap();
         assert!(failure.starts_with("the journal cannot write to /journal: "), "{failure}");
+        assert!(failure.ends_with(": make room there, or mend the disk"), "{failure}");
         setup.fs.heal();
         assert_eq!(append(&journal, nth).await.unwrap(), u64::from(nth));
         assert_eq!(journal.status().failure, None);
@@ -331,6 +333,40 @@ async fn a_disk_that_takes_acknowledgements_again_is_no_failure_though_nobody_ap
     setup.fs.fail_after(Operation::Write, 0, Fault::Io);
     assert!(tick(&entries[0]).is_some_and(|failure| failure.contains("cannot write")));
     assert_eq!(tick(&entries[1]), None);
+}
+
+#[tokio::test]
+async fn a_directory_of_another_user_is_said_and_the_end_speaks_only_of_what_was_delivered() {
+    for delivers in [false, true] {
+        let mut setup = Setup::new(6, readers());
+        let journal = setup.open();
+        append(&journal, 1).await.unwrap();
+        setup.crash(journal).await;
+        let (journal, mut stepper) = setup.open_stepped();
+        setup.fs.fail_one_in(Operation::Create, 1, Fault::Denied);
+        let refused = journal.append(unique(Signal::Traces, 2, SIZE));
+        step(&mut stepper, pin!(refused)).unwrap_err();
+        let failure = journal.status().failure.unwrap();
+        assert!(failure.ends_with(": give the directory to the agent's user"), "{failure}");
+        if delivers {
+            let mut reader = journal.reader("a:traces").unwrap();
+            let entries = drain(&mut reader).await;
+            reader.settler().settle(entries.iter().map(delivered));
+        }
+        let mut closed = pin!(journal.close());
+        assert!(closed.as_mut().now_or_never().is_none());
+        let said = logged(|| while stepper.step() {});
+        assert_eq!(said.contains("what was delivered last is not noted"), delivers, "{said}");
+    }
+}
+
+/// What this thread logs meanwhile.
+fn logged(meanwhile: impl FnOnce()) -> String {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let lines = Mutex::new(log.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(lines).finish();
+    tracing::subscriber::with_default(subscriber, meanwhile);
+    std::fs::read_to_string(log.path()).unwrap()
 }
 
 /// Lets the writer write what is appended.

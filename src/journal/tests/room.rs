@@ -46,6 +46,22 @@ async fn keep_up(journal: &Journal, every: u32) {
     }
 }
 
+#[tokio::test]
+async fn a_start_on_a_full_disk_makes_no_small_cap_for_when_others_free_theirs() {
+    let mut setup = Setup::new(1, vec![lane("a:traces", Signal::Traces)]);
+    setup.config.max_size = None;
+    setup.fs.set_capacity(0);
+    let journal = setup.open();
+    let refused = append(&journal, 1).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Disk(_)), "{refused}");
+    assert!(!journal.status().full);
+    setup.fs.set_capacity(1 << 30);
+    assert_eq!(journal.append(unique(Signal::Traces, 2, 8 << 20)).await.unwrap(), 1);
+    let (taken, refused) = until_refused(&journal, 1 << 20).await;
+    assert!(matches!(refused, AppendError::Full), "{refused}");
+    assert!((20..=24).contains(&taken), "{taken} of 32 MiB");
+}
+
 /// Appends records of these sizes, which the writer finds together.
 fn together(
     journal: &Journal,
