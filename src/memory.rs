@@ -82,6 +82,10 @@ impl Default for StoreBudget {
 /// What the program takes under load beside the parts: code, stacks, and what the allocator keeps.
 pub const PROGRAM_BYTES: usize = 24 << 20;
 
+/// The least that `limits.memory` may be. The program without anything to do has 20 to 23 MiB resident: under less than this
+/// it is always near its ceiling, and ordinary requests are refused without end.
+pub const TOTAL_MIN: usize = 32 << 20;
+
 impl Budget {
     /// Splits `total` bytes.
     #[must_use]
@@ -373,6 +377,16 @@ mod tests {
             assert!(b.message <= b.in_flight - b.in_flight / 8, "{mebibytes}");
         }
         assert!(Budget::split(16 << 20).in_flight > 1 << 20);
+    }
+
+    #[test]
+    fn under_the_least_ceiling_an_idle_agent_leaves_ordinary_requests_their_room() {
+        let budget = Budget::split(TOTAL_MIN);
+        assert_eq!(limit_for(23 << 20, &budget), budget.in_flight);
+        assert!(budget.in_flight > 2 << 20, "{budget:?}");
+        // What the least is for.
+        let less = Budget::split(24 << 20);
+        assert!(limit_for(23 << 20, &less) < less.in_flight / 2);
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Certificates that clients are shown: said where people look before they end, and when they have.
+//! Certificates that clients are shown: said where people look before they end, when they have, and before they begin.
 //!
-//! The receiver keeps when each file ends as a series; this compares it with the clock.
+//! The receiver keeps when each file begins and ends as series; this compares them with the clock.
 
 use std::time::Duration;
 
 use super::shown::View;
 use crate::telemetry::registry::Value;
-use crate::telemetry::{Registry, desc};
+use crate::telemetry::{Desc, Registry, desc};
 
 /// How long before its end a certificate is worth saying.
 const SOON: Duration = Duration::from_hours(7 * 24);
@@ -14,12 +14,19 @@ const SOON: Duration = Duration::from_hours(7 * 24);
 const INTERVAL: Duration = Duration::from_secs(60);
 const DAY: f64 = 86_400.0;
 
-/// Files whose certificates have ended or end within [`SOON`], in a sentence each.
+/// Files whose certificates have not begun, have ended or end within [`SOON`], in a sentence each.
 pub(super) fn trouble(registry: &Registry, now_seconds: f64) -> Vec<String> {
-    let family = registry.family(desc::TLS_CERTIFICATE_EXPIRY.name);
-    let series = family.map(|(_, series)| series).unwrap_or_default();
-    let sentence = |labels: &[String], expiry: f64| {
-        let [file] = labels else { return None };
+    let early = |(file, begin): (String, f64)| {
+        let left = begin - now_seconds;
+        (left > 0.0).then(|| {
+            let rough = rough(left);
+            format!(
+                "the certificate in {file} is not valid yet, and will be in {rough}: peers refuse it; set this machine's \
+                 clock, or replace the file"
+            )
+        })
+    };
+    let late = |(file, expiry): (String, f64)| {
         let left = expiry - now_seconds;
         let rough = rough(left.abs());
         if left <= 0.0 {
@@ -33,11 +40,19 @@ pub(super) fn trouble(registry: &Registry, now_seconds: f64) -> Vec<String> {
             None
         }
     };
-    let level = |value: &Value| match *value {
-        Value::Level(expiry) => Some(expiry),
-        Value::Count(_) => None,
+    let early = times(registry, &desc::TLS_CERTIFICATE_START).into_iter().filter_map(early);
+    let late = times(registry, &desc::TLS_CERTIFICATE_EXPIRY).into_iter().filter_map(late);
+    early.chain(late).collect()
+}
+
+/// What a series of each file says.
+fn times(registry: &Registry, desc: &Desc) -> Vec<(String, f64)> {
+    let series = registry.family(desc.name).map(|(_, series)| series).unwrap_or_default();
+    let time = |(labels, value): (Vec<String>, Value)| match (labels.as_slice(), value) {
+        ([file], Value::Level(time)) => Some((file.clone(), time)),
+        _ => None,
     };
-    series.iter().filter_map(|(labels, value)| sentence(labels, level(value)?)).collect()
+    series.into_iter().filter_map(time).collect()
 }
 
 /// Days, or hours where it is less than two of them.
@@ -76,5 +91,16 @@ mod tests {
         assert_eq!(soon, ["the certificate in /tls.crt expires in 12 h: replace the file"]);
         let over = trouble(&registry, 103.0 * DAY);
         assert!(over[0].starts_with("the certificate in /tls.crt expired 3 d ago"), "{over:?}");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_valid_yet_is_spoken_of_until_it_is() {
+        let registry = Registry::default();
+        registry.gauge(&desc::TLS_CERTIFICATE_START, &["/tls.crt"]).set(100.0 * DAY);
+        registry.gauge(&desc::TLS_CERTIFICATE_EXPIRY, &["/tls.crt"]).set(200.0 * DAY);
+        let early = trouble(&registry, 60.5 * DAY);
+        let said = "the certificate in /tls.crt is not valid yet, and will be in 39 d: peers";
+        assert!(early.len() == 1 && early[0].starts_with(said), "{early:?}");
+        assert!(trouble(&registry, 100.0 * DAY).is_empty());
     }
 }

@@ -19,7 +19,7 @@ use crate::api;
 use crate::api::{Control, Readiness, Sources};
 use crate::export;
 use crate::journal::{self, Journal};
-use crate::memory::{Budget, InFlight};
+use crate::memory::{Budget, InFlight, TOTAL_MIN};
 use crate::notify;
 use crate::receive;
 use crate::rules;
@@ -302,7 +302,7 @@ fn blocking(journal: &journal::Status, serving: bool) -> Vec<String> {
         ));
     }
     if let Some(failure) = &journal.failure {
-        reasons.push(format!("{failure}: make room there, or mend the disk; it goes on by itself"));
+        reasons.push(format!("{failure}; it goes on by itself"));
     }
     if let Some(waiting) = journal.waiting.filter(|waiting| *waiting > DISK_STALL) {
         reasons.push(format!("the disk has not taken a write for {} s", waiting.as_secs()));
@@ -312,10 +312,15 @@ fn blocking(journal: &journal::Status, serving: bool) -> Vec<String> {
 
 /// That requests are refused for want of memory, where they are.
 fn near_ceiling(memory: &Budget, limit: usize) -> Option<String> {
+    // So little comes of a container's limit alone: nobody may configure it.
+    let advice = if memory.total < TOTAL_MIN {
+        "the program itself takes as much, so give it 64 MiB; of a container's limit it uses 75 %"
+    } else {
+        "raise limits.memory, or send less at once"
+    };
     (limit < memory.in_flight).then(|| {
         format!(
-            "near limits.memory ({} MiB): requests may hold {} KiB until there is room, others are refused and retried; \
-             raise limits.memory, or send less at once",
+            "near limits.memory ({} MiB): requests may hold {} KiB until there is room, others are refused and retried; {advice}",
             memory.total >> 20,
             limit >> 10
         )
@@ -367,6 +372,9 @@ mod tests {
             said.starts_with("near limits.memory (64 MiB): requests may hold 2048 KiB"),
             "{said}"
         );
+        assert!(said.ends_with("; raise limits.memory, or send less at once"), "{said}");
+        let said = near_ceiling(&Budget::split(24 << 20), 96 << 10).unwrap();
+        assert!(said.contains("the program itself takes as much, so give it 64 MiB"), "{said}");
     }
 
     #[test]
@@ -398,8 +406,8 @@ mod tests {
 
         status.waiting = None;
         status.full = false;
-        status.failure = Some("the journal cannot write to /j: full".to_owned());
-        let expected = "the journal cannot write to /j: full: make room there, or mend the disk; it goes on by itself";
+        status.failure = Some("the journal cannot write to /j: full: make room".to_owned());
+        let expected = "the journal cannot write to /j: full: make room; it goes on by itself";
         assert_eq!(blocking(&status, true), [expected]);
         status.time_left = Some(ROOM_WORTH_SAYING / 2);
         assert_eq!(room_left(&status, false), None, "what is delivered makes room");

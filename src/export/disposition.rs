@@ -88,9 +88,17 @@ impl Status {
             Self::Http(300..=399 | 401 | 403 | 404 | 405) => Disposition::Hold,
             Self::Http(_) => Disposition::Refused,
         };
-        match found {
-            Disposition::Hold if !policy.hold_on_config_error => Disposition::Refused,
-            Disposition::Retry | Disposition::Hold if !policy.enabled => Disposition::Refused,
+        found.under(policy)
+    }
+}
+
+impl Disposition {
+    /// What becomes of it where retries or holding are switched off.
+    #[must_use]
+    pub(super) const fn under(self, policy: &Retry) -> Self {
+        match self {
+            Self::Hold if !policy.hold_on_config_error => Self::Refused,
+            Self::Retry | Self::Hold if !policy.enabled => Self::Refused,
             found => found,
         }
     }

@@ -354,6 +354,7 @@ impl<I: Intake> Lane<I> {
         self.parts.report.refused(error, &batch, fate);
         let (status, message) = match error {
             SendError::Answered { status, message, .. } => (status.to_string(), message.clone()),
+            SendError::WebPage(status) => (status.to_string(), error.chain()),
             other => ("not sent".to_owned(), other.chain()),
         };
         self.parts.report.sample(&batch.pieces, &status, &message);

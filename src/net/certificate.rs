@@ -15,10 +15,10 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// When each of the certificates in `pem` that can be read ends, in seconds since 1970.
-pub fn ends(pem: &[u8]) -> impl Iterator<Item = i64> {
+/// From when until when each of the certificates in `pem` that can be read is valid, in seconds since 1970.
+pub fn validities(pem: &[u8]) -> impl Iterator<Item = (i64, i64)> {
     let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-    certificates.filter_map(|der| validity(&der)).map(|(_, until)| until)
+    certificates.filter_map(|der| validity(&der))
 }
 
 /// From when until when a certificate is valid, in seconds since 1970; `None` when it cannot be read.
@@ -104,18 +104,20 @@ mod tests {
     }
 
     #[test]
-    fn every_certificate_of_a_file_has_its_end() {
+    fn every_certificate_of_a_file_has_its_beginning_and_its_end() {
         let (old, new, far) = (until(2001, 2, 3), until(2031, 12, 31), until(2061, 1, 1));
         let chain = format!("{far}{old}{new}");
-        let ends: Vec<_> = ends(chain.as_bytes()).collect();
-        assert_eq!(ends, [2_871_763_200, 981_158_400, 1_956_441_600]);
+        let all: Vec<_> = validities(chain.as_bytes()).collect();
+        // 1 January 1999.
+        let from = 915_148_800;
+        assert_eq!(all, [(from, 2_871_763_200), (from, 981_158_400), (from, 1_956_441_600)]);
     }
 
     #[test]
     fn what_is_no_certificate_says_nothing() {
-        assert_eq!(ends(b"").count(), 0);
+        assert_eq!(validities(b"").count(), 0);
         let empty = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-        assert_eq!(ends(empty).count(), 0);
+        assert_eq!(validities(empty).count(), 0);
         let der = CertificateDer::from_pem_slice(until(2031, 1, 1).as_bytes()).unwrap();
         for end in 0..der.len() {
             // Cut short its lengths say more than there is.

@@ -76,6 +76,14 @@ pub enum TlsError {
     /// Its certificate has ended, or this machine's clock is ahead.
     #[error("the peer's certificate has expired, or this machine's clock is wrong: {0}")]
     Expired(rustls::CertificateError),
+    /// Its certificate has not begun, or this machine's clock is behind.
+    #[error("the peer's certificate is not valid yet, or this machine's clock is behind: {0}")]
+    NotValidYet(rustls::CertificateError),
+    /// Its certificate is another name's.
+    #[error(
+        "the peer's certificate is for another name (is it the one for `tls.server_name_override`?): {0}"
+    )]
+    OtherName(rustls::CertificateError),
     /// It wants a certificate, and none is configured.
     #[error("the peer wants a client certificate: set tls.cert_file and tls.key_file")]
     CertificateWanted,
@@ -93,11 +101,15 @@ fn refused(error: std::io::Error, shown: bool) -> TlsError {
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         )) => TlsError::UnknownAuthority,
         Some(Error::InvalidCertificate(
-            why @ (CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. }),
+            why @ (CertificateError::Expired | CertificateError::ExpiredContext { .. }),
         )) => TlsError::Expired(why.clone()),
+        Some(Error::InvalidCertificate(
+            why @ (CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }),
+        )) => TlsError::NotValidYet(why.clone()),
+        Some(Error::InvalidCertificate(
+            why @ (CertificateError::NotValidForName
+            | CertificateError::NotValidForNameContext { .. }),
+        )) => TlsError::OtherName(why.clone()),
         Some(Error::AlertReceived(alert)) => {
             about_certificates(*alert, shown).unwrap_or(TlsError::Handshake(error))
         }

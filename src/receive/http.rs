@@ -1,9 +1,9 @@
 //! OTLP/HTTP: paths, media types, methods, and errors as `google.rpc.Status` in the request's encoding.
 //!
 //! A request is looked at from the outside in: path, preflight, method, token, media type, encoding,
-//! length; the body is read only when all of these are right. Where the sender may come back, what is left of it is read
-//! and dropped first, within limits, on HTTP/1.1: an answer in the middle of a body ends the connection, and most senders then
-//! see that it was reset, not when to come back.
+//! length; the body is read only when all of these are right. What is left of one that is refused is read and dropped
+//! first, within limits: an answer in the middle of a body ends the connection on HTTP/1.1 and the stream on HTTP/2, and many
+//! senders then see that it was reset, not why, or when to come back.
 
 use bytes::Bytes;
 use http::header::{
@@ -28,6 +28,9 @@ use crate::signal::Signal;
 const POST: HeaderValue = HeaderValue::from_static("POST");
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Bytes that are read of a body which is refused for good, or whose connection lives on.
+const SMALL_BODY: usize = 64 << 10;
 
 impl Paths {
     fn signal(&self, path: &str) -> Option<Signal> {
@@ -92,9 +95,11 @@ impl<A: Append> Service<A> {
             Ok(format) => accept(format),
             Err(refused) => {
                 self.count_refused(Transport::Http, signal, &refused);
-                let asked = head.headers.contains_key(EXPECT);
-                if refused.refusal.may_come_back() && head.version < Version::HTTP_2 && !asked {
-                    body::discard(&mut body, self.listener.message_bytes_max).await;
+                if !head.headers.contains_key(EXPECT) {
+                    let again = refused.refusal.may_come_back() && head.version < Version::HTTP_2;
+                    let largest = self.listener.message_bytes_max;
+                    let most = if again { largest } else { largest.min(SMALL_BODY) };
+                    body::discard(&mut body, most).await;
                 }
                 refuse(&refused.refusal, format.unwrap_or(Format::Protobuf))
             }

@@ -83,7 +83,7 @@ impl TlsFiles {
     pub(super) fn load(config: Tls, registry: &Registry) -> Result<Self, TlsError> {
         let contents = Contents::read(&config)?;
         let server = contents.build(&config)?;
-        contents.show_expiry(&config, registry);
+        contents.show_validity(&config, registry);
         let (registry, current) =
             (registry.clone(), ArcSwap::from_pointee(Loaded { contents, server }));
         Ok(Self { config, registry, current })
@@ -96,7 +96,7 @@ impl TlsFiles {
             return Ok(false);
         }
         let server = contents.build(&self.config)?;
-        contents.show_expiry(&self.config, &self.registry);
+        contents.show_validity(&self.config, &self.registry);
         self.current.store(Arc::new(Loaded { contents, server }));
         Ok(true)
     }
@@ -119,17 +119,24 @@ impl Contents {
         })
     }
 
-    /// An expired certificate is used all the same: whether to refuse it is the peer's to say.
-    fn show_expiry(&self, config: &Tls, registry: &Registry) {
-        let chain = (&config.cert_file, certificate::ends(&self.cert).min());
-        // Bundles carry authorities that ended long ago: the last one to end decides.
+    /// A certificate that is not valid is used all the same: whether to refuse it is the peer's to say.
+    fn show_validity(&self, config: &Tls, registry: &Registry) {
+        let (begins, ends): (Vec<_>, Vec<_>) = certificate::validities(&self.cert).unzip();
+        let chain = (&config.cert_file, begins.into_iter().max(), ends.into_iter().min());
+        // Bundles carry authorities that ended long ago: the first one to begin and the last one to end decide.
         let ca = config.client_ca_file.as_ref().zip(self.client_ca.as_ref());
-        let ca = ca.map(|(path, pem)| (path, certificate::ends(pem).max()));
-        for (path, end) in [chain].into_iter().chain(ca) {
-            if let Some(end) = end {
-                let file = path.display().to_string();
-                #[expect(clippy::cast_precision_loss, reason = "seconds are exact below 2^53")]
-                registry.gauge(&desc::TLS_CERTIFICATE_EXPIRY, &[&file]).set(end as f64);
+        let ca = ca.map(|(path, pem)| {
+            let (begins, ends): (Vec<_>, Vec<_>) = certificate::validities(pem).unzip();
+            (path, begins.into_iter().min(), ends.into_iter().max())
+        });
+        for (path, begin, end) in [chain].into_iter().chain(ca) {
+            let file = path.display().to_string();
+            let (start, expiry) = (&desc::TLS_CERTIFICATE_START, &desc::TLS_CERTIFICATE_EXPIRY);
+            for (desc, seconds) in [(start, begin), (expiry, end)] {
+                if let Some(seconds) = seconds {
+                    #[expect(clippy::cast_precision_loss, reason = "seconds are exact below 2^53")]
+                    registry.gauge(desc, &[&file]).set(seconds as f64);
+                }
             }
         }
     }

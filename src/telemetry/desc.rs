@@ -46,6 +46,13 @@ pub const TLS_CERTIFICATE_EXPIRY: Desc = Desc {
     help: "When a certificate file of the receivers ends: the first of a chain, the last of a bundle; Unix seconds.",
     labels: &["file"],
 };
+/// When certificates begin.
+pub const TLS_CERTIFICATE_START: Desc = Desc {
+    name: "sidelight_tls_certificate_start_timestamp_seconds",
+    kind: Kind::Gauge,
+    help: "When a certificate file of the receivers begins: the last of a chain, the first of a bundle; Unix seconds.",
+    labels: &["file"],
+};
 /// Spans that a receiver took in and the journal made durable.
 pub const RECEIVER_ACCEPTED_SPANS: Desc = Desc {
     name: "otelcol_receiver_accepted_spans",

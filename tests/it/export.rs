@@ -331,6 +331,37 @@ async fn http_statuses_end_as_the_table_says() {
 }
 
 #[tokio::test]
+async fn a_web_page_in_place_of_a_receiver_holds_the_lane_and_loses_nothing() {
+    let right = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&right);
+    let destination = Destination::serve(move |_, _| {
+        let page = Answer::Page("text/html; charset=utf-8", "<html>login</html>");
+        if asked.load(Ordering::SeqCst) { Answer::Ok } else { page }
+    })
+    .await;
+    let pipe = Pipe::start(configured(Protocol::Http, destination.address, Signal::Traces));
+    let names = pipe.append_all(7).await;
+    let handle = pipe.exporters.handle();
+    let said = wait_for("a reason", SOON, || handle.reasons().pop()).await;
+    assert!(said.starts_with("otlp/test traces: held, HTTP 200 with a web page"), "{said}");
+    assert!(said.contains("look at the URL of the endpoint"), "{said}");
+    right.store(true, Ordering::SeqCst);
+    assert_eq!(pipe.settled().await, (7, vec![]));
+    assert_eq!(set(destination.taken()), names);
+}
+
+#[tokio::test]
+async fn an_answer_in_plain_text_or_of_nothing_is_delivered() {
+    for (kind, body) in [("text/plain", "ok"), ("text/html", ""), ("text/html", "ok")] {
+        let destination = Destination::serve(move |_, _| Answer::Page(kind, body)).await;
+        let pipe = Pipe::start(configured(Protocol::Http, destination.address, Signal::Logs));
+        pipe.append("a").await;
+        assert_eq!(pipe.settled().await, (1, vec![]), "{kind} {body}");
+        assert_eq!(destination.received().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_merged_batch_that_is_refused_costs_only_the_culprit() {
     for signal in [Signal::Traces, Signal::Metrics] {
         let destination = Destination::serve(|_, names| {

@@ -162,7 +162,7 @@ async fn a_full_journal_refuses_says_why_and_takes_again_when_it_is_delivered() 
 }
 
 #[tokio::test]
-async fn a_certificate_that_has_expired_is_said_and_its_replacement_is_taken_up() {
+async fn a_certificate_that_is_not_valid_is_said_and_its_replacement_is_taken_up() {
     let scene = Scene::new();
     let directory: &Path = scene.directory.path();
     let authority = Authority::new();
@@ -175,8 +175,10 @@ async fn a_certificate_that_has_expired_is_said_and_its_replacement_is_taken_up(
     );
     let agent = scene.start(&scene.config(&tls, "", &scene.journal(""))).await;
     reason(&agent, 200, "cert.pem expired ").await;
+    authority.sign_early("localhost").write(directory);
+    reason(&agent, 200, "cert.pem is not valid yet, ").await;
     authority.sign("localhost").write(directory);
-    silence(&agent, "expired").await;
+    silence(&agent, "cert.pem").await;
 }
 
 #[tokio::test]

@@ -354,7 +354,7 @@ impl Load {
 impl Tally {
     /// Keeps the first words of each kind of answer.
     fn noted(&mut self, error: &SendError) -> &mut Self {
-        self.answered |= matches!(error, SendError::Answered { .. });
+        self.answered |= matches!(error, SendError::Answered { .. } | SendError::WebPage(_));
         let words = || escaped(&error.chain().chars().take(300).collect::<String>());
         self.words.entry(label(error)).or_insert_with(words);
         self
@@ -365,6 +365,7 @@ impl Tally {
 fn label(error: &SendError) -> String {
     match error {
         SendError::Answered { status, .. } => status.to_string(),
+        SendError::WebPage(_) => "web page".to_owned(),
         SendError::Timeout(_) => "timeout".to_owned(),
         SendError::Connect(_) => "no connection".to_owned(),
         SendError::Transport(_) | SendError::HungUp(_) | SendError::NoStatus => {

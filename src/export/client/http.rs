@@ -41,6 +41,9 @@ pub(super) async fn send(
         Err(_) => Bytes::new(),
     };
     if (200..300).contains(&code) {
+        if is_web_page(text(header::CONTENT_TYPE), &message) {
+            return Err(SendError::WebPage(Status::Http(code)));
+        }
         let partial = if json {
             reply::partial_from_json(&message)
         } else {
@@ -87,6 +90,16 @@ fn request(
     Ok(request)
 }
 
+/// Whether a 2xx answer is a page for people, of a portal or a proxy that answers every path. Receivers that answer with nothing,
+/// or with a word of plain text, are left alone, also where their framework calls it HTML: only markup is a page.
+fn is_web_page(content_type: Option<&str>, body: &[u8]) -> bool {
+    let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    let html = ["text/html", "application/xhtml+xml"];
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    html.iter().any(|html| kind.eq_ignore_ascii_case(html))
+        && body.trim_ascii_start().starts_with(b"<")
+}
+
 /// The words of an error body: a Status in protobuf or JSON, or plain text.
 fn error_message(body: &[u8], json: bool) -> String {
     if json {
@@ -122,4 +135,27 @@ pub(super) async fn read_answer(mut body: Incoming) -> Result<Answer, SendError>
         }
     }
     Ok(Answer { message: message.freeze(), trailers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_that_is_called_html_is_a_web_page_and_nothing_else_is() {
+        let page = b"<html>login</html>";
+        for (kind, body, want) in [
+            (Some("text/html"), &page[..], true),
+            (Some("Text/HTML; charset=UTF-8"), b"\xef\xbb\xbf\r\n<!DOCTYPE html>", true),
+            (Some("application/xhtml+xml"), b"<?xml version=\"1.0\"?>", true),
+            (Some("text/html"), b"", false),
+            (Some("text/html; charset=utf-8"), b"ok", false),
+            (Some("text/plain"), b"ok", false),
+            (Some("application/x-protobuf"), b"<", false),
+            (Some("application/json"), b"{}", false),
+            (None, page, false),
+        ] {
+            assert_eq!(is_web_page(kind, body), want, "{kind:?} {body:?}");
+        }
+    }
 }

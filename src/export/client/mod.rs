@@ -66,6 +66,11 @@ pub enum SendError {
     /// The same on a connection without TLS on which nothing was ever answered.
     #[error("the peer hung up without an answer (wrong port, or does it want TLS, `https://`?)")]
     HungUp(#[source] hyper::Error),
+    /// A web page stands where the receiver should be: whatever its status says, nothing was taken.
+    #[error(
+        "{0} with a web page, so what answers is no OTLP receiver: look at the URL of the endpoint"
+    )]
+    WebPage(Status),
     /// The connection ended properly, but without a status.
     #[error("the answer ended without a status")]
     NoStatus,
@@ -94,6 +99,7 @@ impl SendError {
             Self::Answered { status, retry_after, .. } => {
                 status.disposition(retry_after.is_some(), policy)
             }
+            Self::WebPage(_) => Disposition::Hold.under(policy),
             Self::Timeout(_)
             | Self::Connect(_)
             | Self::Transport(_)
@@ -433,6 +439,19 @@ mod tests {
             assert_eq!(error.disposition(&policy), Disposition::Retry, "{error}");
         }
         assert_eq!(SendError::ResponseTooLarge.disposition(&policy), Disposition::Refused);
+    }
+
+    #[test]
+    fn a_web_page_condemns_the_destination_as_404_does() {
+        let page = SendError::WebPage(Status::Http(200));
+        let letter = Retry { hold_on_config_error: false, ..Retry::default() };
+        let off = Retry { enabled: false, ..Retry::default() };
+        for policy in [Retry::default(), letter, off] {
+            let wrong_path = Status::Http(404).disposition(false, &policy);
+            assert_eq!(page.disposition(&policy), wrong_path, "{policy:?}");
+        }
+        assert_eq!(page.disposition(&Retry::default()), Disposition::Hold);
+        assert!(!page.faults_the_data());
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum Answer {
     /// A gRPC answer that ends without a status: not taken.
     NoStatus,
     Http(u16, &'static [(&'static str, &'static str)]),
+    /// HTTP 200 with this content type and body, of something that is no receiver.
+    Page(&'static str, &'static str),
     /// The connection is cut before the answer.
     Cut,
     /// Taken; then the connection is cut before the answer.
@@ -249,6 +251,11 @@ fn respond(grpc: bool, answer: &Answer, message: Vec<u8>) -> Response<Body> {
         for (name, value) in *headers {
             response.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
+        return response;
+    }
+    if let Answer::Page(kind, body) = answer {
+        let mut response = Response::new(full(body.as_bytes().to_vec()).boxed_unsync());
+        response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
         return response;
     }
     if !grpc {

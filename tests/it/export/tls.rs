@@ -81,8 +81,10 @@ async fn why_a_server_is_not_trusted_is_said_where_people_look() {
     trust(dir.path(), &ours);
     for (identity, want) in [
         (theirs.sign("localhost"), "no known authority signed the peer's certificate"),
+        (ours.sign("elsewhere"), "the peer's certificate is for another name"),
         (ours.sign("elsewhere"), "not valid for name"),
-        (ours.sign_expired("localhost"), "expired"),
+        (ours.sign_expired("localhost"), "the peer's certificate has expired"),
+        (ours.sign_early("localhost"), "the peer's certificate is not valid yet"),
     ] {
         let destination = Destination::serve_tls(identity.server(None), |_, _| Answer::Ok).await;
         let pipe = Pipe::start(over_tls(Protocol::Grpc, destination.address.port(), dir.path()));

@@ -52,6 +52,24 @@ async fn without_the_token_nothing_is_taken_over_either_protocol() {
     assert_eq!(call(&mut sender, TRACES, message, &[bearer]).await.code, 0);
 }
 
+/// Some senders take no answer from a stream that is reset behind it.
+#[tokio::test]
+async fn a_sender_without_the_token_is_told_when_its_body_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let auth = Auth { bearer_token_file: file, reload_interval: SOON };
+    let server = Server::start(|listener, _| listener.auth = Some(auth)).await;
+    let (sender, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("http://localhost/v1/traces");
+    let request = request.header(PROTOBUF.0, PROTOBUF.1).body(()).unwrap();
+    let (answer, mut body) = sender.ready().await.unwrap().send_request(request, false).unwrap();
+    tokio::time::sleep(5 * SOON).await;
+    body.send_data(traces_bytes(1).into(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 401);
+}
+
 #[tokio::test]
 async fn a_token_file_whose_disk_hangs_holds_up_nobody() {
     let dir = tempfile::tempdir().unwrap();

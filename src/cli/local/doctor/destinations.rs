@@ -119,20 +119,33 @@ async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Grou
     }
 }
 
-/// How long the certificate of a server that proved itself still holds.
+/// How long the certificate that a server shows still holds. One that does not hold is shown where none is verified.
 pub(super) fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut Group<'_>) {
-    let Some((_, until)) = certificate::validity(certificate) else { return };
-    let until = Duration::from_secs(u64::try_from(until).unwrap_or(0));
-    let left = until.saturating_sub(Duration::from_nanos(now.0));
-    let date = rfc3339(UnixNano::default().after(until));
-    let date = date.split('T').next().unwrap_or_default();
-    let text = format!("{name}: the server's certificate is valid until {date}");
-    if left < SOON {
-        let days = left.as_secs() / 86_400;
-        group.warning("certificate", format!("{text}, {days} days"), "renew it on that server");
+    let Some((from, until)) = certificate::validity(certificate) else { return };
+    let since_1970 = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let (from, until, now) = (since_1970(from), since_1970(until), Duration::from_nanos(now.0));
+    let days = |long: Duration| long.as_secs() / 86_400;
+    let the = format!("{name}: the server's certificate");
+    if now < from {
+        let text = format!("{the} is not valid before {}", date(from));
+        group.warning("certificate", text, "set this machine's clock, or mend it on that server");
+    } else if now > until {
+        let (ended, ago) = (date(until), days(now.saturating_sub(until)));
+        let text = format!("{the} expired on {ended}, {ago} days ago");
+        group.warning("certificate", text, "renew it on that server");
+    } else if until.saturating_sub(now) < SOON {
+        let (ends, left) = (date(until), days(until.saturating_sub(now)));
+        let text = format!("{the} is valid until {ends}, {left} days");
+        group.warning("certificate", text, "renew it on that server");
     } else {
-        group.passed("certificate", text);
+        group.passed("certificate", format!("{the} is valid until {}", date(until)));
     }
+}
+
+/// The day, so long after 1970 began.
+fn date(since_1970: Duration) -> String {
+    let time = rfc3339(UnixNano::default().after(since_1970));
+    time.split('T').next().unwrap_or_default().to_owned()
 }
 
 /// How far this machine's clock is from that of a server which says its time, to the second.
@@ -158,8 +171,17 @@ fn help(name: &str, error: &SendError) -> String {
                 .to_owned()
         }
         SendError::Connect(ConnectError::Tls(TlsError::NoAuthorities)) => option("tls.ca_file"),
-        SendError::Connect(ConnectError::Tls(_)) if error.chain().contains("expired") => {
+        SendError::Connect(ConnectError::Tls(TlsError::Expired(_))) => {
             "renew the certificate on that server, or set this machine's clock".to_owned()
+        }
+        SendError::Connect(ConnectError::Tls(TlsError::NotValidYet(_))) => {
+            "set this machine's clock, or wait until that server's certificate begins".to_owned()
+        }
+        SendError::Connect(ConnectError::Tls(TlsError::OtherName(_))) => {
+            format!(
+                "write a name of that certificate in the endpoint, or: {}",
+                option("tls.server_name_override")
+            )
         }
         SendError::Connect(ConnectError::Tls(_)) => {
             format!(
@@ -175,6 +197,10 @@ fn help(name: &str, error: &SendError) -> String {
                 .to_owned()
         }
         SendError::Answered { status, .. } => answered(*status, name),
+        SendError::WebPage(_) => format!(
+            "a portal or a proxy answers there: check the host, the port and the path: {}",
+            option("endpoint")
+        ),
         _ => format!(
             "the port may be another protocol's (4317 gRPC, 4318 HTTP): {}",
             option("endpoint")
@@ -270,9 +296,49 @@ mod tests {
     }
 
     #[test]
+    fn what_helps_against_a_certificate_is_said_by_what_is_wrong_with_it() {
+        use rustls::CertificateError as Wrong;
+        let help = |tls| help("otlp_grpc/x", &SendError::Connect(ConnectError::Tls(tls)));
+        let renew = help(TlsError::Expired(Wrong::Expired));
+        assert!(renew.starts_with("renew the certificate"), "{renew}");
+        let clock = help(TlsError::NotValidYet(Wrong::NotValidYet));
+        assert!(clock.starts_with("set this machine's clock"), "{clock}");
+        let name = help(TlsError::OtherName(Wrong::NotValidForName));
+        assert!(name.ends_with("exporters.otlp_grpc/x.tls.server_name_override"), "{name}");
+        assert!(help(TlsError::UnknownAuthority).contains("tls.ca_file"));
+    }
+
+    #[tokio::test]
+    async fn a_web_page_in_place_of_a_receiver_fails_and_points_to_the_endpoint() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let portal = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = portal.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = portal.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\
+                            content-length: 18\r\n\r\n<html>login</html>";
+                stream.write_all(page.as_bytes()).await.unwrap();
+            }
+        });
+        let text = format!("exporters: {{otlp_http/x: {{endpoint: 'http://{address}'}}}}");
+        let files = vec![("config.yaml".to_owned(), text)];
+        let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
+        let mut report = Report::default();
+        look(&loaded.config, Duration::from_secs(5), &mut report.group("destinations")).await;
+        let check = report.checks.first().unwrap();
+        assert_eq!((check.name, check.verdict), ("export", Verdict::Failed), "{report:?}");
+        assert!(check.text.contains("HTTP 200 with a web page"), "{check:?}");
+        let help = check.help.as_ref().unwrap();
+        assert!(help.ends_with("explain exporters.otlp_http/x.endpoint"), "{help}");
+    }
+
+    #[test]
     fn a_certificate_that_ends_soon_is_a_warning() {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2029, 1, 10);
         params.not_after = rcgen::date_time_ymd(2030, 1, 20);
         let certificate = params.self_signed(&key).unwrap();
         let at = |now: &str| {
@@ -286,5 +352,12 @@ mod tests {
         let soon = at("2030-01-15T00:00:00Z");
         assert_eq!(soon.verdict, Verdict::Warning);
         assert!(soon.text.ends_with("until 2030-01-20, 5 days"), "{soon:?}");
+        let over = at("2030-02-10T01:00:00Z");
+        assert_eq!(over.verdict, Verdict::Warning);
+        assert!(over.text.ends_with("certificate expired on 2030-01-20, 21 days ago"), "{over:?}");
+        let early = at("2028-12-31T00:00:00Z");
+        assert_eq!(early.verdict, Verdict::Warning);
+        assert!(early.text.ends_with("certificate is not valid before 2029-01-10"), "{early:?}");
+        assert!(early.help.unwrap().contains("clock"));
     }
 }
