@@ -395,8 +395,12 @@ fn refusal(kind: &Kind, text: &str, path: &str, span: Span, wrong: Wrong) -> Fin
                 help = format!("did you mean `{meant}`? {help}");
             }
         }
-        Kind::Listen if text.starts_with(':') => {
-            help = format!("for every interface write `0.0.0.0{text}`; {help}");
+        Kind::Listen => {
+            if let Some(meant) = value::bracketed(text) {
+                help = format!("an IPv6 address stands in brackets: `{meant}`; {help}");
+            } else if text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()) {
+                help = format!("for every interface write `0.0.0.0{text}`; {help}");
+            }
         }
         Kind::Bool if matches!(text, "yes" | "no" | "on" | "off") => {
             help = format!("`{shown}` is text in YAML 1.2; {help}");

@@ -238,7 +238,7 @@ alerting: {webhooks: [{url: 'https://hooks.example'}], external_labels: {a: 'b, 
               directory: /var/lib/sidelight/journal  # default
               durability: os  # --set
               group_window: 4ms  # default
-              # max_size: the smaller of 512MiB and 10 % of the free disk, or what the journal has already
+              # max_size: 10 % of the free disk or what the journal has already, at least 32MiB and at most 512MiB
               when_full: reject  # default
               retention:
                 age: 24h  # default

@@ -6,6 +6,7 @@ use http::HeaderName;
 
 use super::at::At;
 use super::check::{Exporter, Given, Val, Values};
+use super::value::bracketed;
 use crate::export::config::{
     ClientConfig, Compression, Config, DebugConfig, Destination, Encoding, FileConfig, Protocol,
     Target,
@@ -213,7 +214,10 @@ fn endpoint(
             Some(endpoint)
         }
         Err(error) => {
-            let help = format!("expected {}", given.option.kind.describe());
+            let mut help = format!("expected {}", given.option.kind.describe());
+            if let Some(meant) = at.word(key).and_then(bracketed) {
+                help = format!("an IPv6 address stands in brackets: `{meant}`; {help}");
+            }
             findings.push(Finding::error(given.span, error.to_string()).help(help));
             None
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::check::{Values, check};
 use super::option::Reload;
+use super::schema::schema;
 use super::surroundings::Surroundings;
 use super::{Config, resolve, secrets};
 use crate::time::{Clock as _, SystemClock, UnixNano};
@@ -245,6 +246,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Findings> {
         };
         assignment.apply(&mut root, &mut sources, &mut findings);
     }
+    findings.extend(inputs.surroundings.misread(&mut sources));
     let values = check(&root, &sources, variables, &mut findings);
     let config = resolve::resolve(&values, &inputs.surroundings, &mut findings);
     if let Some(now) = inputs.now {
@@ -292,8 +294,9 @@ impl Assignment<'_> {
         }
         let length = self.value.chars().count();
         let span = Span { source, line: 1, column: column + 1, length };
-        // A list or mapping is written as YAML; anything else is taken as it is.
-        let mut node = if self.value.starts_with(['[', '{']) {
+        // A list or mapping is written as YAML; anything else is taken as it is, also `[::1]:4317` for an address.
+        let is_scalar = schema().option(&self.keys).is_some_and(|option| option.kind.is_scalar());
+        let mut node = if self.value.starts_with(['[', '{']) && !is_scalar {
             let mut own = Vec::new();
             let parsed = yaml::parse(self.value, source, &mut own);
             if !own.is_empty() {

@@ -76,6 +76,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether a value is one text, and not a list or a mapping.
+    pub(super) const fn is_scalar(&self) -> bool {
+        !matches!(self, Self::HeaderNames | Self::List(_) | Self::Headers | Self::Labels)
+    }
+
     /// The type and the accepted values, for messages and the documentation.
     pub(super) fn describe(&self) -> String {
         match self {

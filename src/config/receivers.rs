@@ -8,6 +8,9 @@ use crate::receive::{Auth, Bind, Config, InvalidUtf8, Listener, Tls};
 use crate::yaml::Finding;
 
 const SHARED: &str = "receivers.otlp";
+/// The longest path of a Unix socket, in bytes. The system takes 107, and the agent makes the socket under a name with
+/// its process number behind, `.4194304` at most. Source: unix(7), `sun_path`; proc_sys_kernel(5), `pid_max`.
+const SOCKET_PATH_MAX: usize = 99;
 /// The listeners on ports, and where they are unless told otherwise.
 pub(super) const TCP: [(&str, &str); 2] = [("grpc", "127.0.0.1:4317"), ("http", "127.0.0.1:4318")];
 
@@ -28,6 +31,13 @@ pub(super) fn resolve(values: &Values, budget: &Budget, findings: &mut Vec<Findi
     }
     let at = values.at(&format!("{SHARED}.protocols.unix"));
     if let Some(path) = at.word("path") {
+        if path.len() > SOCKET_PATH_MAX
+            && let Some(given) = at.given("path")
+        {
+            let message = format!("the path of a Unix socket has at most {SOCKET_PATH_MAX} bytes");
+            let help = format!("this one has {}: take a shorter one", path.len());
+            findings.push(Finding::error(given.span, message).help(help));
+        }
         let mut mode = 0o660;
         at.set("mode", &mut mode);
         let bind = Bind::Unix { path: path.into(), mode };

@@ -55,6 +55,17 @@ impl Schema {
         *node = Self::Option(option);
     }
 
+    /// The option at the end of `keys`; below `exporters` the type of an entry counts, not its name.
+    pub(super) fn option(&self, keys: &[&str]) -> Option<&'static Opt> {
+        let mut node = self;
+        for (depth, &key) in keys.iter().enumerate() {
+            let is_exporter = depth == 1 && keys.first() == Some(&"exporters");
+            let key = if is_exporter { key.split('/').next().unwrap_or_default() } else { key };
+            node = node.child(key)?;
+        }
+        if let Self::Option(option) = node { Some(*option) } else { None }
+    }
+
     /// The names that may stand here.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let children = if let Self::Group(children) = self { Some(children) } else { None };

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::yaml::{Finding, SourceKind, Sources, Span};
+
 /// The most memory that is used unless configured.
 const MEMORY_DEFAULT: u64 = 128 << 20;
 /// In Kubernetes from the downward API (`limits.memory`).
@@ -28,6 +30,22 @@ impl Surroundings {
         let cgroup = cgroup_memory_limit(|path| std::fs::read_to_string(path).ok());
         let memory_limit = cgroup.into_iter().chain(told_memory_limit(&variables)).min();
         Self { variables, memory_limit }
+    }
+
+    /// What a variable says that is not understood, and so not heeded.
+    pub(super) fn misread(&self, sources: &mut Sources) -> Option<Finding> {
+        let value = self.variables.get(MEMORY_LIMIT)?;
+        // Without a limit it is empty or 0.
+        if value.trim().is_empty() || value.trim().parse::<u64>().is_ok() {
+            return None;
+        }
+        let text = format!("{MEMORY_LIMIT}={value}");
+        let source = sources.add(SourceKind::Environment, MEMORY_LIMIT, text);
+        let length = value.chars().count();
+        let span = Span { source, line: 1, column: MEMORY_LIMIT.len() + 2, length };
+        let message = format!("`{MEMORY_LIMIT}` is not a number of bytes: it is left out");
+        let help = "write the limit in bytes without a unit, for example `134217728`";
+        Some(Finding::warning(span, message).help(help))
     }
 
     /// The default of `limits.memory`: min(128 MiB, 75 % of the cgroup's limit), in bytes.

@@ -247,7 +247,8 @@ const RECEIVE_UNIX: &[Opt] = &[
         "path",
         Kind::Path,
         unset("no socket"),
-        "The socket. A stale socket there is replaced; a live one, or any other file, is not.",
+        "The socket, a path of at most 99 bytes. A stale socket there is replaced; a live one, or any other \
+         file, is not.",
     ),
     fixed("mode", Kind::Mode, is("0660"), "Its permission bits. Quote them: `\"0660\"`."),
     fixed(
@@ -363,7 +364,9 @@ const JOURNAL: &[Opt] = &[
     fixed(
         "max_size",
         size(32 * MIB, u64::MAX),
-        unset("the smaller of 512MiB and 10 % of the free disk, or what the journal has already"),
+        unset(
+            "10 % of the free disk or what the journal has already, at least 32MiB and at most 512MiB",
+        ),
         "The disk cap. 5 % of the disk is kept free in any case.",
     ),
     live(

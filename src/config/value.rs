@@ -1,6 +1,6 @@
 //! Scalars: what a text means as a size, a time, a number, an address. Pure.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// Bytes, from `ByteSize` text: a number, perhaps with a fraction, and `B`, `KiB`, `MiB`, `GiB`,
@@ -102,6 +102,18 @@ pub(super) fn listen(text: &str) -> Option<SocketAddr> {
     }
 }
 
+/// `text` with the brackets that it lacks: an IPv6 address and a port, which cannot be told apart without them.
+pub(super) fn bracketed(text: &str) -> Option<String> {
+    let (scheme, rest) = match text.trim().split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text.trim()),
+    };
+    let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
+    host.parse::<Ipv6Addr>().ok()?;
+    port.parse::<u16>().ok()?;
+    Some(format!("{scheme}[{host}]:{port}"))
+}
+
 /// Bytes as they are written in the documentation: the largest unit that gives a whole number.
 pub(super) fn show_byte_size(bytes: u64) -> String {
     for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
@@ -194,6 +206,23 @@ mod tests {
         assert!(listen("[::]:4318").is_some());
         assert_eq!((listen(":4317"), listen("4317"), listen("h:1")), (None, None, None));
         assert_eq!(listen("1.2.3.4:70000"), None);
+    }
+
+    #[test]
+    fn an_ipv6_address_with_a_port_gets_its_brackets() {
+        for (text, want) in [
+            ("::1:22464", Some("[::1]:22464")),
+            ("fd00::7:9464", Some("[fd00::7]:9464")),
+            (":::4317", Some("[::]:4317")),
+            ("http://fd00::7:4318/", Some("http://[fd00::7]:4318")),
+            (":4317", None),
+            ("[::1]:4317", None),
+            ("127.0.0.1:4317", None),
+            ("fd00::70000", None),
+            ("h:1", None),
+        ] {
+            assert_eq!(bracketed(text).as_deref(), want, "{text}");
+        }
     }
 
     #[test]

@@ -270,3 +270,31 @@ fn the_systemd_unit_leaves_the_agent_little_to_do_harm_with() {
         assert!(exposure <= 2.0, "systemd-analyze security: {exposure}");
     }
 }
+
+#[test]
+fn a_read_only_container_of_compose_takes_its_secrets_from_files() {
+    // Compose would write others into the container's root, and refuses where that is read-only.
+    let compose = &yaml("docker/compose.yaml")[0];
+    let mut seen = 0;
+    for (name, service) in compose["services"].as_object().unwrap() {
+        let secrets = service["secrets"].as_array().filter(|_| service["read_only"] == true);
+        for secret in secrets.into_iter().flatten() {
+            let source = &compose["secrets"][secret.as_str().unwrap()];
+            assert!(source["file"].is_string(), "{name}: {source}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "the agent has its token from a secret");
+}
+
+#[test]
+fn what_manifests_for_a_namespace_need_before_them_is_in_the_readme() {
+    let readme = text("kubernetes/README.md");
+    for directory in ["daemonset", "gateway"] {
+        let kustomization = &yaml(&format!("kubernetes/{directory}/kustomization.yaml"))[0];
+        let namespace = kustomization["namespace"].as_str().unwrap();
+        assert!(readme.contains(&format!("kubectl create namespace {namespace}\n")), "{directory}");
+        let secret = format!("create secret generic sidelight-admin -n {namespace} ");
+        assert!(readme.contains(&secret), "{directory}");
+    }
+}

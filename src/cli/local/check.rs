@@ -11,7 +11,7 @@ use crate::cli::read::promql;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
 use crate::config;
-use crate::config::{Finding, LoadError, Loaded, Severity};
+use crate::config::{Finding, LoadError, Severity};
 
 /// What is checked.
 #[derive(Debug, clap::Subcommand)]
@@ -36,7 +36,7 @@ pub(crate) struct ExprArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Configuration files; `-` is standard input.
-    #[arg(required_unless_present = "config", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["config", "set"], value_name = "FILE")]
     files: Vec<PathBuf>,
     /// As `run -c` has it.
     #[arg(short, long, hide = true, value_name = "FILE")]
@@ -73,12 +73,7 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let files = [args.files.as_slice(), &args.config].concat();
     let recipe = Configured::of(files, args.set.clone()).recipe()?;
     let (sources, findings) = match recipe.load() {
-        Ok(loaded) => {
-            let mut findings = rule_files(&loaded);
-            findings.extend(loaded.warnings);
-            findings.sort_by_key(|finding| finding.span);
-            (loaded.sources, findings)
-        }
+        Ok(loaded) => (loaded.sources, loaded.warnings),
         Err(LoadError::Findings(findings)) => (findings.sources, findings.list),
         Err(LoadError::Read(error)) => return Err(unreadable(&error)),
     };
@@ -105,30 +100,26 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if errors == 0 { Exit::Ok } else { Exit::InvalidConfiguration })
 }
 
-/// What is wrong with the rule files that it names: the agent runs without them, so these are warnings.
-fn rule_files(loaded: &Loaded) -> Vec<Finding> {
-    let Some(span) = loaded.span("rules.files") else { return Vec::new() };
-    let (_, wrong) = check_rules::configured(&loaded.config.rules.files);
-    let help = "the agent leaves such a file out; `sidelight check rules FILE` shows more";
-    wrong.into_iter().map(|text| Finding::warning(span, text).help(help)).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
-    use crate::config::{Inputs, load};
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
 
     #[test]
-    fn a_rule_file_that_is_missing_is_a_warning_where_it_is_named() {
-        let text = "rules: {files: [/nowhere/a.yaml, '/nowhere/*.yaml']}".to_owned();
-        let files = vec![("config.yaml".to_owned(), text)];
-        let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
-        let findings = rule_files(&loaded);
-        assert_eq!(findings.len(), 2, "{findings:?}");
-        for finding in &findings {
-            assert_eq!(finding.severity, Severity::Warning);
-            assert_eq!(loaded.sources.place(finding.span), "config.yaml:1:16");
-            assert!(finding.message.contains("/nowhere/"), "{finding:?}");
+    fn options_alone_are_checked_as_well_and_nothing_is_not() {
+        let typed = |line: &[&str]| {
+            Typed::try_parse_from([&["config"][..], line].concat()).map(|typed| typed.args)
+        };
+        for line in [&["a.yaml"][..], &["-c", "a.yaml"], &["--set", "journal.durability=os"]] {
+            assert!(typed(line).is_ok(), "{line:?}");
         }
+        assert!(typed(&[]).is_err());
     }
 }

@@ -41,7 +41,7 @@ pub(super) const ADMIN: &[Opt] = &[
 pub(super) const LIMITS: &[Opt] = &[
     fixed(
         "memory",
-        size(16 * MIB, u64::MAX),
+        size(crate::memory::TOTAL_MIN as u64, u64::MAX),
         unset("the smaller of 128MiB and 75 % of the cgroup's limit"),
         "The memory that the agent may use, split between connections, requests, journal and export; below 128MiB 24MiB go to \
          the program first, and every part is smaller. Above it senders are refused, and retry. Where the cgroup cannot \

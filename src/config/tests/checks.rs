@@ -47,6 +47,7 @@ fn what_needs_more_than_one_value_is_checked() {
         ("telemetry: {metrics: {endpoint: 'a:4317'}}", "own metrics cannot be sent there"),
         ("telemetry: {logs: {level: 'a=b=c'}}", "not a log level"),
         ("journal: {memory_size: 100MiB}", "more than half"),
+        ("limits: {memory: 24MiB}", "is out of range for `limits.memory`"),
         ("journal: {max_size: 64MiB, retention: {size: 1GiB}}", "above `journal.max_size`"),
     ];
     for (text, expected) in cases {
@@ -69,6 +70,7 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
             Some("is lowered to"),
         ),
         ("journal: {memory_size: 10MiB}", Some("no effect")),
+        ("limits: {memory: 32MiB}", Some("the program itself takes about 24 MiB")),
         ("limits: {memory: 40MiB}", Some("the program itself takes about 24 MiB")),
         ("limits: {memory: 64MiB}", None),
         (
@@ -101,6 +103,41 @@ fn files_that_are_named_and_not_there_are_warnings_beside_whatever_else_is_wrong
     let severities: Vec<_> = findings.list.iter().map(|f| f.severity.as_str()).collect();
     assert_eq!(severities, ["warning", "warning", "error"]);
     assert!(findings.list[0].message.starts_with("`/none/c` cannot be read: "));
+}
+
+#[test]
+fn a_rule_file_that_is_missing_is_a_warning_where_it_is_named() {
+    let text = "rules: {files: [/nowhere/a.yaml, '/nowhere/*.yaml']}";
+    let now = Some(crate::time::UnixNano(1));
+    let loaded = load(&Inputs { now, ..inputs(&[text], &[], &[]) }).unwrap();
+    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+    for finding in &loaded.warnings {
+        assert_eq!(loaded.sources.place(finding.span), "config.yaml:1:16");
+        assert!(finding.message.contains("/nowhere/"), "{finding:?}");
+        assert!(!finding.stops_start, "{finding:?}");
+    }
+}
+
+#[test]
+fn a_memory_limit_that_is_not_understood_is_a_warning() {
+    for (value, is_odd) in
+        [("abc", true), ("128Mi", true), ("134217728", false), ("0", false), ("", false)]
+    {
+        let loaded = loaded(&[], &[("SIDELIGHT_MEMORY_LIMIT", value)], &[]);
+        let places = loaded.warnings.iter().map(|found| loaded.sources.place(found.span));
+        let wanted: &[&str] = if is_odd { &["SIDELIGHT_MEMORY_LIMIT"] } else { &[] };
+        assert_eq!(places.collect::<Vec<_>>(), wanted, "{value}");
+    }
+}
+
+#[test]
+fn the_path_of_a_socket_is_as_short_as_the_system_wants_it() {
+    let text = |bytes: usize| {
+        let path = "s".repeat(bytes - 1);
+        format!("receivers: {{otlp: {{protocols: {{unix: {{path: '/{path}'}}}}}}}}")
+    };
+    assert_eq!(loaded(&[&text(99)], &[], &[]).config.receive.listeners.len(), 3);
+    assert_refused(&text(100), "has at most 99 bytes");
 }
 
 #[test]

@@ -158,6 +158,23 @@ fn a_bad_variable_or_flag_is_named() {
 }
 
 #[test]
+fn an_ipv6_address_without_brackets_is_told_where_they_go() {
+    for (set, help) in [
+        ("admin.endpoint=::1:22464", "an IPv6 address stands in brackets: `[::1]:22464`; "),
+        ("admin.endpoint=fd00::7:9464", "an IPv6 address stands in brackets: `[fd00::7]:9464`; "),
+        ("admin.endpoint=::1", "expected an IP address and a port"),
+        (
+            "exporters.otlp_grpc.endpoint=http://fd00::7:4317",
+            "an IPv6 address stands in brackets: `http://[fd00::7]:4317`; ",
+        ),
+    ] {
+        let found = load(&inputs(&[], &[], &[set])).unwrap_err().list;
+        let said: Vec<&str> = found.iter().filter_map(|f| f.help.as_deref()).collect();
+        assert!(said.iter().any(|said| said.starts_with(help)), "{set}: {said:?}");
+    }
+}
+
+#[test]
 fn a_store_that_would_take_nothing_or_only_write_is_refused() {
     let bad = inputs(&[], &[], &["store.series_ttl=0s", "store.checkpoint_interval=0s"]);
     let shown = load(&bad).unwrap_err().render(&Style::default());

@@ -67,6 +67,26 @@ fn lists_and_mappings_can_be_given_as_flags() {
 }
 
 #[test]
+fn an_address_in_brackets_is_a_value_and_no_list() {
+    let variables = [
+        ("SIDELIGHT__ADMIN__ENDPOINT", "[::1]:22464"),
+        ("SIDELIGHT__EXPORTERS__OTLP_GRPC__ENDPOINT", "[fd00::7]:4317"),
+    ];
+    let set =
+        ["receivers.otlp.protocols.grpc.endpoint=[::1]:0", "exporters.debug/b.signals=[logs]"];
+    let config = loaded(&[], &variables, &set).config;
+    assert_eq!(config.api.endpoint.to_string(), "[::1]:22464");
+    assert_eq!(config.receive.listeners[0].bind, Bind::Tcp("[::1]:0".into()));
+    let of = |name: &str| config.export.destinations.iter().find(|it| it.name == name).unwrap();
+    let Target::Otlp(client) = &of("otlp_grpc").target else { panic!() };
+    assert_eq!(client.endpoint.to_string(), "https://[fd00::7]:4317");
+    assert_eq!(of("debug/b").signals.iter().count(), 1);
+    let text = "admin: {endpoint: '[${env:POD_IP}]:9464'}";
+    let config = loaded(&[text], &[("POD_IP", "fd00::7")], &[]).config;
+    assert_eq!(config.api.endpoint.to_string(), "[fd00::7]:9464");
+}
+
+#[test]
 fn a_variable_in_a_file_is_a_value_and_never_yaml() {
     let text = "admin: {endpoint: '${env:HOST:-127.0.0.1}:${env:PORT}'}\n\
                 exporters: {otlp_http: {endpoint: 'http://b', headers: {a: '${env:EVIL}', b: $$x}}}\n\

@@ -1,6 +1,7 @@
 //! The running agent: whether it answers, is ready, delivers, and hears of services.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use http::StatusCode;
 use serde_json::Value;
@@ -19,12 +20,32 @@ const ROUTELESS: &str = "sum by (service) (increase(traces_spanmetrics_calls_tot
 /// Who answers at the admin endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Running {
-    /// An agent, and where it takes OTLP, if it says so.
-    Agent(Option<Vec<String>>),
+    /// An agent, and what it says of itself, if it does.
+    Agent(Option<Told>),
     /// Something else, or something that cannot be told from it.
     Foreign,
     /// Nobody.
     Nobody,
+}
+
+/// What an agent says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Where it takes OTLP.
+    pub(super) listeners: Vec<String>,
+    /// The directory of its journal, as it was configured.
+    pub(super) journal: PathBuf,
+}
+
+impl Told {
+    fn of(status: &Value) -> Self {
+        let address = |listener: &Value| rows::text(listener, "address");
+        let journal = status.pointer("/journal/directory").and_then(Value::as_str);
+        Self {
+            listeners: rows::rows(status, "listeners").iter().map(address).collect(),
+            journal: journal.unwrap_or_default().into(),
+        }
+    }
 }
 
 /// Whether an agent runs.
@@ -62,21 +83,20 @@ pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> Runn
     for reason in reasons.iter().filter(|_| answer.status == StatusCode::OK).map(rows::plain) {
         group.warning("ready", format!("ready, but {reason}"), cure(&reason));
     }
-    let listeners = listeners(connection).await;
-    if let Err(Failure { exit: Exit::NotAuthorised, what, .. }) = &listeners {
+    let status = status(connection).await;
+    if let Err(Failure { exit: Exit::NotAuthorised, what, .. }) = &status {
         group.warning("token", what.as_str(), "name the file of its token with --token-file");
         return Running::Agent(None);
     }
-    let listeners = listeners.ok();
+    let status = status.ok();
     let refused = reasons.iter().any(|reason| rows::plain(reason).starts_with(SENDERS));
     let send = if refused {
         "what senders are refused for is said above".to_owned()
     } else {
-        point_at(listeners.as_deref().unwrap_or_default())
+        point_at(status.as_ref().map_or(&[][..], |status| rows::rows(status, "listeners")))
     };
     application(connection, &send, group).await;
-    let address = |listener: Value| rows::text(&listener, "address");
-    Running::Agent(listeners.map(|all| all.into_iter().map(address).collect()))
+    Running::Agent(status.as_ref().map(Told::of))
 }
 
 /// How reasons about senders begin.
@@ -112,10 +132,9 @@ fn cure(reason: &str) -> &'static str {
     known.map_or("docs/runbooks.md", |(_, cure)| cure)
 }
 
-/// Where it takes OTLP.
-async fn listeners(connection: &Connection) -> Result<Vec<Value>, Failure> {
-    let status = rows::parsed(&connection.document("/api/sidelight/v1/status").await?)?;
-    Ok(rows::rows(&status, "listeners").to_vec())
+/// What it says of itself.
+async fn status(connection: &Connection) -> Result<Value, Failure> {
+    rows::parsed(&connection.document("/api/sidelight/v1/status").await?)
 }
 
 /// What a service needs to send here.
@@ -246,14 +265,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_agent_says_where_it_listens() {
+    async fn an_agent_says_where_it_listens_and_where_its_journal_is() {
         let answers = &[
             "200 {\"ready\":true}",
-            "200 {\"listeners\":[{\"address\":\"127.0.0.1:4317\"}]}",
+            "200 {\"listeners\":[{\"address\":\"127.0.0.1:4317\"}],\"journal\":{\"directory\":\"/j\"}}",
             "503 {\"status\":\"error\",\"error\":\"no store\"}",
         ];
         let (running, checks) = found(answers).await;
-        assert_eq!(running, Running::Agent(Some(vec!["127.0.0.1:4317".to_owned()])));
+        let told = Told { listeners: vec!["127.0.0.1:4317".to_owned()], journal: "/j".into() };
+        assert_eq!(running, Running::Agent(Some(told)));
         assert_eq!(checks, [(Verdict::Passed, "ready"), (Verdict::Skipped, "spans")]);
     }
 }

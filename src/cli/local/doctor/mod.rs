@@ -1,8 +1,8 @@
 //! `sidelight doctor`: whether this machine and this configuration let the agent work, and what to do where not.
 //!
 //! It changes nothing but for a probe file in each directory that the agent writes to (journal, store, `file` exporters), which
-//! is gone before it is written to, and takes free ports for a moment, unless it waits for an agent. Each network step may
-//! take `--timeout`. Exit codes: 0 fine or only warnings, 1 something failed, 5 the configuration.
+//! is gone before it is written to, and takes free ports and a free journal for a moment, unless it waits for an agent. Each
+//! network step may take `--timeout`. Exit codes: 0 fine or only warnings, 1 something failed, 5 the configuration.
 
 mod agent;
 mod alerting;
@@ -16,11 +16,10 @@ use std::time::Duration;
 
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::local::check_rules;
 use crate::cli::read::client::{Connection, duration};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
-use crate::config::{Config, LoadError};
+use crate::config::{Config, LoadError, rule_files};
 use crate::time::{Clock as _, SystemClock};
 use report::{Group, Report, Verdict};
 
@@ -68,7 +67,7 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
                 destinations::look(config, timeout, &mut report.group("destinations")).await;
                 rules(config, &mut report.group("rules"));
                 alerting::look(&config.notify, timeout, &mut report.group("alerting")).await;
-                storage::look(&loaded.config, &mut report.group("storage"));
+                storage::look(config, &running, may_bind, &mut report.group("storage"));
                 if report.count(Verdict::Failed) == 0 { Exit::Ok } else { Exit::Failed }
             }
         };
@@ -89,7 +88,7 @@ fn rules(config: &Config, group: &mut Group<'_>) {
     if config.rules.files.is_empty() {
         return group.skipped("files", "no rule files but those that the agent comes with");
     }
-    let (files, wrong) = check_rules::configured(&config.rules.files);
+    let (files, wrong) = rule_files(&config.rules.files);
     for text in &wrong {
         group.failed("files", text.as_str(), "`sidelight check rules FILE` shows where and why");
     }

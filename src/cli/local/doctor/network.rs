@@ -47,7 +47,7 @@ impl Running {
     /// Whether the agent that runs should listen at an address that `is` it: `None` where none runs.
     fn listens(&self, is: impl Fn(&str) -> bool) -> Option<bool> {
         match self {
-            Self::Agent(Some(addresses)) => Some(addresses.iter().any(|at| is(at))),
+            Self::Agent(Some(told)) => Some(told.listeners.iter().any(|at| is(at))),
             // It answers, and does not say more.
             Self::Agent(None) => Some(true),
             Self::Foreign | Self::Nobody => None,

@@ -2,18 +2,20 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{StatVfs, statfs, statvfs};
+use rustix::fs::{Access, FlockOperation, StatVfs, access, flock, statfs, statvfs};
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use super::agent::Running;
 use super::report::Group;
 use crate::cli::text::size;
 use crate::config::{Config, Surroundings};
-use crate::journal::Durability;
 use crate::journal::inspect;
+use crate::journal::{Durability, LOCK};
 use crate::memory::PROGRAM_BYTES;
 use crate::time::{Clock as _, SystemClock, UnixNano};
 
@@ -27,7 +29,8 @@ const FILES_MIN: u64 = 1024;
 /// 2026-01-01: no clock is earlier.
 const EARLIEST: UnixNano = UnixNano(1_767_225_600_000_000_000);
 
-pub(super) fn look(config: &Config, group: &mut Group<'_>) {
+/// `may_lock`: whether the journal may be taken for a moment, to see that it is free; not where an agent may want it meanwhile.
+pub(super) fn look(config: &Config, running: &Running, may_lock: bool, group: &mut Group<'_>) {
     let journal = &config.journal;
     if journal.durability == Durability::Memory {
         group.warning(
@@ -43,10 +46,17 @@ pub(super) fn look(config: &Config, group: &mut Group<'_>) {
         if journal.durability == Durability::Fsync {
             sync(&directory, group);
         }
-        content(&journal.directory, group);
+        if openable("journal", &journal.directory, group) {
+            if may_lock && !running.has_journal(&journal.directory) {
+                free(&journal.directory, group);
+            }
+            content(&journal.directory, group);
+        }
     }
-    if let Some(store) = &config.store {
-        writable("metric store", &store.directory, "store.directory", group);
+    if let Some(store) = &config.store
+        && writable("metric store", &store.directory, "store.directory", group).is_some()
+    {
+        openable("metric store", &store.directory, group);
     }
     memory(config, &Surroundings::of_process(), group);
     files(getrlimit(Resource::Nofile).maximum, group);
@@ -101,6 +111,75 @@ fn probe(directory: &Path) -> std::io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
+}
+
+/// What the agent does with a file of that name in the directory of its journal or store.
+fn needed(name: &str) -> Option<Access> {
+    let is_written = |end: &&str| name.ends_with(*end);
+    if name == LOCK || [".seg", ".db", ".db-wal", ".db-shm"].iter().any(is_written) {
+        return Some(Access::READ_OK | Access::WRITE_OK);
+    }
+    matches!(name, "admin.token" | "user.key").then_some(Access::READ_OK)
+}
+
+/// Whether what stands in a directory can be opened as the agent opens it: an agent that ran as another user may have made it.
+fn openable(what: &str, directory: &Path, group: &mut Group<'_>) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return true };
+    let refused = entries.flatten().find_map(|entry| {
+        let needed = needed(entry.file_name().to_str()?)?;
+        match access(entry.path(), needed) {
+            // A running agent deleted it meanwhile.
+            Ok(()) | Err(Errno::NOENT) => None,
+            Err(error) => Some((entry, std::io::Error::from(error))),
+        }
+    });
+    let Some((entry, error)) = refused else { return true };
+    let owner = match entry.metadata().map(|found| found.uid()) {
+        Ok(0) => ", which is root's".to_owned(),
+        Ok(user) => format!(", which is user {user}'s"),
+        Err(_) => String::new(),
+    };
+    let text = format!("{what}: this user cannot open {}{owner}: {error}", entry.path().display());
+    let help = format!(
+        "chown -R it to the agent's user: {} holds what an agent of another user made",
+        directory.display()
+    );
+    group.failed("files", text, help);
+    false
+}
+
+impl Running {
+    /// Whether the agent that runs has the journal in `directory`, as far as it says.
+    fn has_journal(&self, directory: &Path) -> bool {
+        match self {
+            Self::Agent(Some(told)) => {
+                let same = |a: &Path, b: &Path| {
+                    a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+                };
+                // Where a relative one is only that agent knows.
+                told.journal.is_relative() || same(&told.journal, directory)
+            }
+            // It answers, and does not say more.
+            Self::Agent(None) => true,
+            Self::Foreign | Self::Nobody => false,
+        }
+    }
+}
+
+/// Says that the journal is another agent's, if it is.
+fn free(directory: &Path, group: &mut Group<'_>) {
+    let lock = directory.join(LOCK);
+    let taken = File::open(&lock).map(|file| flock(&file, FlockOperation::NonBlockingLockShared));
+    if let Ok(Err(Errno::WOULDBLOCK)) = taken {
+        group.failed(
+            "lock",
+            format!("the journal in {} is in use by another process", directory.display()),
+            format!(
+                "stop it (`fuser -v {}` names it), or set journal.directory to another place",
+                lock.display()
+            ),
+        );
+    }
 }
 
 fn room(config: &Config, directory: &Path, group: &mut Group<'_>) {
@@ -262,8 +341,15 @@ fn clock(now: UnixNano, group: &mut Group<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::sync::Arc;
+
+    use super::super::agent::Told;
     use super::super::report::{Report, Verdict};
     use super::*;
+    use crate::journal::fs::RealFs;
+    use crate::journal::{Deps, Journal};
+    use crate::telemetry::Registry;
 
     fn looked(look: impl FnOnce(&mut Group<'_>)) -> Vec<(Verdict, &'static str)> {
         let mut report = Report::default();
@@ -294,6 +380,68 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_user_fails_where_the_directory_is_writable() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in [LOCK, "00000000000000000001.seg", "state.db", "admin.token"] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        // What the agent does not open.
+        symlink("notes", at("notes")).unwrap();
+        assert!(looked(|group| assert!(openable("x", directory.path(), group))).is_empty());
+        if !rustix::process::geteuid().is_root() {
+            let mode = |bits| std::fs::Permissions::from_mode(bits);
+            std::fs::set_permissions(at("state.db"), mode(0o400)).unwrap();
+            let found = looked(|group| assert!(!openable("x", directory.path(), group)));
+            assert_eq!(found, [(Verdict::Failed, "files")]);
+            std::fs::set_permissions(at("state.db"), mode(0o600)).unwrap();
+        }
+        // Nor can root open a link to itself.
+        symlink("alerts.db", at("alerts.db")).unwrap();
+        let mut report = Report::default();
+        assert!(!openable("x", directory.path(), &mut report.group("storage")));
+        let check = report.checks.remove(0);
+        assert_eq!((check.verdict, check.name), (Verdict::Failed, "files"));
+        assert!(check.text.contains("/alerts.db, which is "), "{check:?}");
+        assert!(check.help.as_ref().is_some_and(|help| help.starts_with("chown -R")), "{check:?}");
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_another_agent_has_fails_unless_it_is_the_one_that_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::with_surroundings(&Surroundings::default());
+        config.journal.directory = directory.path().to_owned();
+        config.journal.max_size = Some(8 << 20);
+        config.store = None;
+        let fails = |running: &Running, may_lock| {
+            let found = looked(|group| look(&config, running, may_lock, group));
+            found.contains(&(Verdict::Failed, "lock"))
+        };
+        assert!(!fails(&Running::Nobody, true), "nobody has it");
+        let deps = Deps {
+            fs: Arc::new(RealFs),
+            clock: Arc::new(SystemClock::new()),
+            registry: Registry::default(),
+        };
+        let (journal, _) = Journal::open(config.journal.clone(), Vec::new(), deps).unwrap();
+        let agent = |journal: &Path| {
+            Running::Agent(Some(Told { listeners: Vec::new(), journal: journal.to_owned() }))
+        };
+        for (running, may_lock, wanted) in [
+            (Running::Nobody, true, true),
+            (Running::Foreign, true, true),
+            (agent(Path::new("/elsewhere")), true, true),
+            (agent(directory.path()), true, false),
+            (Running::Agent(None), true, false),
+            // An agent that is waited for may want it.
+            (Running::Nobody, false, false),
+        ] {
+            assert_eq!(fails(&running, may_lock), wanted, "{running:?} {may_lock}");
+        }
+        journal.close().await;
+    }
+
+    #[test]
     fn limits_below_what_the_agent_needs_are_said() {
         let mut config = Config::with_surroundings(&Surroundings::default());
         let limited = |limit| Surroundings { memory_limit: limit, ..Surroundings::default() };
@@ -317,7 +465,7 @@ mod tests {
         config.journal.durability = Durability::Memory;
         config.store = None;
         assert_eq!(
-            looked(|group| look(&config, group)).first(),
+            looked(|group| look(&config, &Running::Nobody, true, group)).first(),
             Some(&(Verdict::Warning, "journal"))
         );
     }

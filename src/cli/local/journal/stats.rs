@@ -19,7 +19,8 @@ use crate::time::{Clock as _, SystemClock, UnixNano};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sidelight journal stats\n  \
     sidelight journal stats --directory /var/lib/sidelight/journal --segments\n\n\
-    Without a directory or configuration the running agent is asked; if there is none, the files are read.")]
+    Without a directory or configuration the running agent is asked; if there is none, the files are read. They say less: \
+    SIZE and OLDEST of readers are upper bounds then, with `≤` before them, in JSON with `\"upper_bounds\":true`.")]
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,
@@ -41,9 +42,11 @@ const READERS: Shape = Shape {
         Column::text("READER", |row| text(row, "name")),
         Column::number("QUEUED", |row| count(row, "/queued/requests")),
         Column::number("ITEMS", |row| count(row, "/queued/items")),
-        Column::number("SIZE", |row| row.get("queued_bytes").map_or_else(String::new, bytes))
-            .plain(|row| text(row, "queued_bytes")),
-        Column::number("OLDEST", |row| seconds(row, "oldest_age_seconds"))
+        Column::number("SIZE", |row| {
+            row.get("queued_bytes").map_or_else(String::new, |size| at_most(row, bytes(size)))
+        })
+        .plain(|row| text(row, "queued_bytes")),
+        Column::number("OLDEST", |row| at_most(row, seconds(row, "oldest_age_seconds")))
             .plain(|row| text(row, "oldest_age_seconds")),
         Column::number("PROGRESS", |row| seconds(row, "since_progress_seconds"))
             .plain(|row| text(row, "since_progress_seconds")),
@@ -78,6 +81,16 @@ fn bytes(value: &Value) -> String {
 
 fn seconds(row: &Value, key: &str) -> String {
     row.get(key).and_then(Value::as_f64).map_or_else(|| "-".to_owned(), long_time)
+}
+
+/// Whether what is said of a reader's size and age are upper bounds: files say both of segments, not of records.
+fn is_bound(row: &Value) -> bool {
+    row.get("upper_bounds").and_then(Value::as_bool) == Some(true)
+}
+
+/// A size or an age, marked where it is an upper bound.
+fn at_most(row: &Value, shown: String) -> String {
+    if is_bound(row) { format!("≤ {shown}") } else { shown }
 }
 
 pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -147,6 +160,7 @@ fn document(directory: &Path, found: &Inspection, now: UnixNano) -> Value {
             "queued": { "requests": reader.queued.requests, "items": reader.queued.items },
             "queued_bytes": reader.queued_bytes,
             "oldest_age_seconds": reader.oldest.map(|at| now.since(at).as_secs_f64()),
+            "upper_bounds": reader.queued.requests > 0,
             "watermark": reader.watermark,
         })
     });
@@ -193,7 +207,17 @@ fn shown(args: &Args, document: &Value, terminal: &Terminal) -> String {
         return shape.shown(document, args.output, terminal);
     }
     let list = shape.shown(document, args.output, terminal);
-    format!("{}\n{list}", head(document))
+    let note = if args.segments { "" } else { bounds(document) };
+    format!("{}\n{list}{note}", head(document))
+}
+
+/// What `≤` in the table means, where it is there.
+fn bounds(document: &Value) -> &'static str {
+    if rows::rows(document, READERS.list).iter().any(is_bound) {
+        "\n≤ is an upper bound: it counts from the beginning of a segment; a running agent knows better\n"
+    } else {
+        ""
+    }
 }
 
 /// What holds for the whole journal, a line each.
@@ -263,4 +287,45 @@ fn head(document: &Value) -> String {
         line("rejected", format!("{files} requests, {bytes}: `sidelight journal rejected ls`"));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Count;
+    use crate::journal::inspect::ReaderReport;
+
+    #[test]
+    fn what_files_say_of_size_and_age_is_marked_as_an_upper_bound_and_what_an_agent_says_is_not() {
+        let reader = |name: &str, requests, oldest: Option<u64>| ReaderReport {
+            name: name.to_owned(),
+            queued: Count { requests, items: requests },
+            queued_bytes: 166 * requests,
+            oldest: oldest.map(UnixNano),
+            watermark: 1,
+        };
+        let found = Inspection {
+            segments: Vec::new(),
+            readers: vec![reader("b:traces", 1, Some(0)), reader("b:logs", 0, None)],
+            next_seq: 3,
+            lost_records: 0,
+            unreadable: Vec::new(),
+            set_aside: (0, 0),
+        };
+        let mut document = document(Path::new("/j"), &found, UnixNano(25_000_000_000));
+        let table = READERS.table(&document);
+        let age = format!("≤ {}", long_time(25.0));
+        assert!(table.contains("≤ 166 B") && table.contains(&age), "{table}");
+        assert!(!table.contains("≤ 0 B") && !table.contains("≤ -"), "{table}");
+        assert!(bounds(&document).contains("upper bound"));
+        let readers = rows::rows(&document, "readers");
+        let marked: Vec<_> = readers.iter().map(|row| row["upper_bounds"].clone()).collect();
+        assert_eq!(marked, [json!(true), json!(false)]);
+        assert_eq!(readers[0]["queued_bytes"], 166);
+        for row in document["readers"].as_array_mut().unwrap() {
+            row.as_object_mut().unwrap().remove("upper_bounds");
+        }
+        assert!(!READERS.table(&document).contains('≤'));
+        assert_eq!(bounds(&document), "");
+    }
 }
