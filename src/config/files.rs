@@ -60,8 +60,11 @@ pub(super) fn look(values: &Values, config: &Config, now: UnixNano) -> Vec<Findi
     values.given.iter().filter_map(of).chain(rules_of(values, config)).collect()
 }
 
-/// What is wrong with the rule files of `config`, which the agent goes on without.
+/// What is wrong with the rule files of `config`, which the agent goes on without. Without a store it reads none.
 fn rules_of(values: &Values, config: &Config) -> Vec<Finding> {
+    if config.store.is_none() {
+        return Vec::new();
+    }
     let Some(given) = values.given.get("rules.files") else { return Vec::new() };
     let (_, wrong) = rule_files(&config.rules.files);
     let help = "the agent leaves such a file out; `sidelight check rules FILE` shows more";

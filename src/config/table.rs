@@ -247,7 +247,7 @@ const RECEIVE_UNIX: &[Opt] = &[
         "path",
         Kind::Path,
         unset("no socket"),
-        "The socket, a path of at most 99 bytes. A stale socket there is replaced; a live one, or any other \
+        "The socket, a path of at most 105 bytes. A stale socket there is replaced; a live one, or any other \
          file, is not.",
     ),
     fixed("mode", Kind::Mode, is("0660"), "Its permission bits. Quote them: `\"0660\"`."),

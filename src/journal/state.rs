@@ -278,11 +278,15 @@ impl State {
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         let newest = self.segments.len().saturating_sub(1);
         let before = std::iter::once(false).chain(self.segments.iter().map(|s| s.file.open_ended));
-        let may_go = |(nth, (segment, ends_another)): &(usize, (&Segment, bool))| {
-            !ends_another && (*nth < newest || !segment.entries.is_empty())
+        let may_go = |(nth, (segment, _)): &(usize, (&Segment, bool))| {
+            *nth < newest || !segment.entries.is_empty()
         };
-        let segments = self.segments.iter().zip(before).enumerate().filter(may_go);
-        segments.map(|(_, (segment, _))| self.candidate(segment)).collect()
+        let candidate = |(_, (segment, ends_another))| match (self.candidate(segment), ends_another)
+        {
+            (candidate, false) => candidate,
+            (candidate, true) => Candidate { free: false, blocked: true, ..candidate },
+        };
+        self.segments.iter().zip(before).enumerate().filter(may_go).map(candidate).collect()
     }
 
     fn candidate(&self, segment: &Segment) -> Candidate {

@@ -22,7 +22,7 @@ use super::ingest::{Envelope, Format, Refused};
 use super::metrics::Transport;
 use super::reply::Reply;
 use super::service::Service;
-use super::status::Refusal;
+use super::status::{Busy, Refusal};
 use crate::signal::Signal;
 
 const POST: HeaderValue = HeaderValue::from_static("POST");
@@ -95,7 +95,8 @@ impl<A: Append> Service<A> {
             Ok(format) => accept(format),
             Err(refused) => {
                 self.count_refused(Transport::Http, signal, &refused);
-                if !head.headers.contains_key(EXPECT) {
+                let is_silent = matches!(refused.refusal, Refusal::Busy(Busy::BodyTimeout));
+                if !is_silent && !head.headers.contains_key(EXPECT) {
                     let again = refused.refusal.may_come_back() && head.version < Version::HTTP_2;
                     let largest = self.listener.message_bytes_max;
                     let most = if again { largest } else { largest.min(SMALL_BODY) };

@@ -29,6 +29,16 @@ async fn the_process_gives_memory_back_and_may_open_all_files_that_it_may() {
     }
 }
 
+/// A process that ends with the test, however that ends.
+struct Ends(std::process::Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What is left of the attempt to begin it anew would end it by SIGPIPE when a peer goes.
 #[tokio::test]
 async fn a_program_whose_file_is_gone_goes_on_as_it_is() {
@@ -37,18 +47,17 @@ async fn a_program_whose_file_is_gone_goes_on_as_it_is() {
     let admin = free_address();
     std::fs::hard_link(program, directory.path().join("agent")).unwrap();
     std::fs::write(directory.path().join("c.yaml"), config(directory.path(), admin)).unwrap();
-    let mut child = std::process::Command::new("sh")
+    let child = std::process::Command::new("sh")
         .args(["-c", "exec 3<agent; rm agent; exec /proc/self/fd/3 run -c c.yaml"])
         .current_dir(directory.path())
         .env_remove("MIMALLOC_PURGE_DELAY")
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
+    let child = Ends(child);
     wait_for("it answers", Duration::from_secs(20), || std::net::TcpStream::connect(admin).ok())
         .await;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.0.id())).unwrap();
     let mask = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         u64::from_str_radix(line.trim(), 16).unwrap()

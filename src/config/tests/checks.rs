@@ -136,8 +136,8 @@ fn the_path_of_a_socket_is_as_short_as_the_system_wants_it() {
         let path = "s".repeat(bytes - 1);
         format!("receivers: {{otlp: {{protocols: {{unix: {{path: '/{path}'}}}}}}}}")
     };
-    assert_eq!(loaded(&[&text(99)], &[], &[]).config.receive.listeners.len(), 3);
-    assert_refused(&text(100), "has at most 99 bytes");
+    assert_eq!(loaded(&[&text(105)], &[], &[]).config.receive.listeners.len(), 3);
+    assert_refused(&text(106), "has at most 105 bytes");
 }
 
 #[test]

@@ -34,16 +34,16 @@ pub(super) async fn send(
     let message = match read_answer(body).await {
         Ok(answer) => {
             link.keep();
-            answer.message
+            Some(answer.message)
         }
-        // The status has arrived: it is the answer, whatever becomes of the rest.
-        Err(_) if (200..300).contains(&code) => return Ok(Response::default()),
-        Err(_) => Bytes::new(),
+        Err(_) => None,
     };
     if (200..300).contains(&code) {
-        if is_web_page(text(header::CONTENT_TYPE), &message) {
+        if is_web_page(text(header::CONTENT_TYPE), message.as_deref()) {
             return Err(SendError::WebPage(Status::Http(code)));
         }
+        // The status has arrived: it is the answer, whatever becomes of the rest.
+        let Some(message) = message else { return Ok(Response::default()) };
         let partial = if json {
             reply::partial_from_json(&message)
         } else {
@@ -53,7 +53,8 @@ pub(super) async fn send(
     }
     let retry_after = text(header::RETRY_AFTER).and_then(|value| parse_retry_after(value, now));
     let status = Status::Http(code);
-    Err(SendError::Answered { status, message: error_message(&message, json), retry_after })
+    let message = error_message(&message.unwrap_or_default(), json);
+    Err(SendError::Answered { status, message, retry_after })
 }
 
 fn request(
@@ -90,14 +91,17 @@ fn request(
     Ok(request)
 }
 
-/// Whether a 2xx answer is a page for people, of a portal or a proxy that answers every path. Receivers that answer with nothing,
-/// or with a word of plain text, are left alone, also where their framework calls it HTML: only markup is a page.
-fn is_web_page(content_type: Option<&str>, body: &[u8]) -> bool {
+/// Whether a 2xx answer is a page for people, of a portal or a proxy that answers every path, also one whose `body` could not
+/// be read. Receivers that answer with nothing, or with a word of plain text, are left alone, also where their framework calls
+/// it HTML: only markup is a page.
+fn is_web_page(content_type: Option<&str>, body: Option<&[u8]>) -> bool {
     let kind = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let html = ["text/html", "application/xhtml+xml"];
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    html.iter().any(|html| kind.eq_ignore_ascii_case(html))
-        && body.trim_ascii_start().starts_with(b"<")
+    let is_markup = |body: &[u8]| {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        body.trim_ascii_start().starts_with(b"<")
+    };
+    html.iter().any(|html| kind.eq_ignore_ascii_case(html)) && body.is_none_or(is_markup)
 }
 
 /// The words of an error body: a Status in protobuf or JSON, or plain text.
@@ -155,7 +159,10 @@ mod tests {
             (Some("application/json"), b"{}", false),
             (None, page, false),
         ] {
-            assert_eq!(is_web_page(kind, body), want, "{kind:?} {body:?}");
+            assert_eq!(is_web_page(kind, Some(body)), want, "{kind:?} {body:?}");
         }
+        // Cut off, or too large to read.
+        assert!(is_web_page(Some("text/html"), None));
+        assert!(!is_web_page(Some("text/plain"), None) && !is_web_page(None, None));
     }
 }
