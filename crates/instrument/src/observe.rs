@@ -131,29 +131,36 @@ pub fn every_second(work: impl FnMut() -> bool + Send + 'static) {
 /// // ... and now collect, where the meter is one's own.
 /// ```
 pub fn refresh() {
-    if WALKS.replace(true) {
-        return;
-    }
-    _ = catch_unwind(refresh_alone);
-    WALKS.set(false);
-}
-
-fn refresh_alone() {
-    let walking = process(|process| Arc::clone(process.walking.get_or_insert_default()));
-    let _walking = walking.lock().unwrap_or_else(PoisonError::into_inner);
-    run_work();
-    let mut seen = Seen::default();
-    for observed in observed() {
-        guarded(|| observed.observe(&mut seen));
-    }
-    *SEEN.lock().unwrap_or_else(PoisonError::into_inner) = Some((Started::now(), seen));
+    alone(|| {
+        run_work();
+        let mut seen = Seen::default();
+        for observed in observed() {
+            guarded(|| observed.observe(&mut seen));
+        }
+        *SEEN.lock().unwrap_or_else(PoisonError::into_inner) = Some((Started::now(), seen));
+    });
 }
 
 /// Samples queues once, as the thread does every 100 ms.
 pub(crate) fn sample() {
-    for observed in observed() {
-        guarded(|| observed.sample());
+    alone(|| {
+        for observed in observed() {
+            guarded(|| observed.sample());
+        }
+    });
+}
+
+/// Walks when no other thread does, so that what panics is asked once; not from within a walk.
+fn alone(walk: impl FnOnce()) {
+    if WALKS.replace(true) {
+        return;
     }
+    _ = catch_unwind(AssertUnwindSafe(|| {
+        let walking = process(|process| Arc::clone(process.walking.get_or_insert_default()));
+        let _walking = walking.lock().unwrap_or_else(PoisonError::into_inner);
+        walk();
+    }));
+    WALKS.set(false);
 }
 
 /// Runs an application's code; `None` where it panicked, which is counted.
