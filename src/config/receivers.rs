@@ -8,8 +8,8 @@ use crate::receive::{Auth, Bind, Config, InvalidUtf8, Listener, Tls};
 use crate::yaml::Finding;
 
 const SHARED: &str = "receivers.otlp";
-/// The longest path of a Unix socket, in bytes. The system takes 107, and the agent makes the socket under a name with
-/// its process number behind, `.4194304` at most. Source: unix(7), `sun_path`; proc_sys_kernel(5), `pid_max`.
+/// The longest path of a Unix socket, in bytes. The system takes 107, and the agent makes the socket under a name with a dot and
+/// its process number behind, which has one digit in a container. Source: unix(7), `sun_path`.
 const SOCKET_PATH_MAX: usize = 105;
 /// The listeners on ports, and where they are unless told otherwise.
 pub(super) const TCP: [(&str, &str); 2] = [("grpc", "127.0.0.1:4317"), ("http", "127.0.0.1:4318")];

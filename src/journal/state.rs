@@ -276,20 +276,19 @@ impl State {
     /// The segments as retention sees them, oldest first. Of the newest, whose name is the floor of sequences, only
     /// what is in memory can go, and one stays whose name is where the one before it ends.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let newest = self.segments.len().saturating_sub(1);
-        let before = std::iter::once(false).chain(self.segments.iter().map(|s| s.file.open_ended));
-        let may_go = |(nth, (segment, _)): &(usize, (&Segment, bool))| {
-            *nth < newest || !segment.entries.is_empty()
-        };
-        let candidate = |(_, (segment, ends_another))| match (self.candidate(segment), ends_another)
-        {
-            (candidate, false) => candidate,
-            (candidate, true) => Candidate { free: false, blocked: true, ..candidate },
-        };
-        self.segments.iter().zip(before).enumerate().filter(may_go).map(candidate).collect()
+        let newest = self.segments.back().map(|segment| segment.first_seq);
+        let mut candidates = Vec::with_capacity(self.segments.len());
+        let mut ends_another = false;
+        for segment in &self.segments {
+            if Some(segment.first_seq) != newest || !segment.entries.is_empty() {
+                candidates.push(self.candidate(segment, ends_another));
+            }
+            ends_another = segment.file.open_ended;
+        }
+        candidates
     }
 
-    fn candidate(&self, segment: &Segment) -> Candidate {
+    fn candidate(&self, segment: &Segment, ends_another: bool) -> Candidate {
         let holders = || {
             let durable = self.lanes.values().filter(|lane| lane.config.durable);
             durable.filter(|lane| lane.held(segment).requests > 0)
@@ -298,8 +297,9 @@ impl State {
             first_seq: segment.first_seq,
             size: segment.size,
             last_received: segment.last_received,
-            free: holders().next().is_none(),
-            blocked: holders().any(|lane| lane.config.when_full == WhenFull::Reject),
+            free: !ends_another && holders().next().is_none(),
+            blocked: ends_another
+                || holders().any(|lane| lane.config.when_full == WhenFull::Reject),
             compressible: segment.entries.is_empty()
                 && !segment.file.compressed
                 && !segment.file.incompressible
