@@ -1,4 +1,4 @@
-//! The certificates, keys, tokens and rule files that a configuration names: whether they are there and can be used.
+//! The certificates, keys and tokens that a configuration names: whether they are there, and for how long.
 //!
 //! Findings are warnings: a configuration is often checked on another machine than the one that it is for. The
 //! agent itself reads the files again, and does not start without those of its listeners and of the admin endpoint.
@@ -14,11 +14,8 @@ use super::Config;
 use super::check::{Val, Values};
 use crate::net::{certificate, token};
 use crate::receive::Listener;
-use crate::rules;
-use crate::rules::file;
-use crate::rules::load;
 use crate::time::UnixNano;
-use crate::yaml::{Finding, SourceKind, Sources};
+use crate::yaml::Finding;
 
 /// A larger file is not looked into.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -57,49 +54,7 @@ pub(super) fn look(values: &Values, config: &Config, now: UnixNano) -> Vec<Findi
                 .stops_start(stops),
         )
     };
-    values.given.iter().filter_map(of).chain(rules_of(values, config)).collect()
-}
-
-/// What is wrong with the rule files of `config`, which the agent goes on without. Without a store it reads none.
-fn rules_of(values: &Values, config: &Config) -> Vec<Finding> {
-    if config.store.is_none() {
-        return Vec::new();
-    }
-    let Some(given) = values.given.get("rules.files") else { return Vec::new() };
-    let (_, wrong) = rule_files(&config.rules.files);
-    let help = "the agent leaves such a file out; `sidelight check rules FILE` shows more";
-    wrong.into_iter().map(|text| Finding::warning(given.span, text).help(help)).collect()
-}
-
-/// How many rule files `patterns` stand for, and what is wrong with them, a line each. Blocks on disk.
-#[must_use]
-pub fn rule_files(patterns: &[String]) -> (usize, Vec<String>) {
-    let (mut read, mut wrong) = (0, Vec::new());
-    for pattern in patterns {
-        let found = rules::paths(pattern, load::FILES_MAX);
-        if found.is_empty() {
-            wrong.push(format!("no rule file matches {pattern}"));
-        }
-        for path in found {
-            let name = path.display().to_string();
-            match load::read(&name) {
-                Err(error) => wrong.push(format!("cannot read the rule file {name}: {error}")),
-                Ok(text) => {
-                    read += 1;
-                    wrong.extend(wrong_rules(&name, text));
-                }
-            }
-        }
-    }
-    (read, wrong)
-}
-
-/// What is wrong with the text of a rule file, each with its place.
-fn wrong_rules(name: &str, text: String) -> Vec<String> {
-    let findings = file::parse(&text).err().unwrap_or_default();
-    let mut sources = Sources::default();
-    sources.add(SourceKind::File, name, text);
-    findings.iter().map(|it| format!("{}: {}", sources.place(it.span), it.message)).collect()
+    values.given.iter().filter_map(of).collect()
 }
 
 /// Whether the agent reads the file at `path` of `key` before it serves: that of the admin endpoint, and those of its
@@ -210,23 +165,6 @@ mod tests {
         }
         let missing = wrong(&dir.path().join("none"), Holds::Token, NOW).unwrap().message;
         assert!(missing.starts_with("cannot be read: "), "{missing}");
-    }
-
-    #[test]
-    fn rule_files_that_are_missing_or_wrong_are_said_each() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        let good = "groups: [{name: a, rules: [{record: 'a:b', expr: 'up'}]}]\n";
-        std::fs::write(path("good.yaml"), good).unwrap();
-        std::fs::write(path("bad.yaml"), "groups: [{name: a, rules: [{}]}]\n").unwrap();
-        let (read, wrong) = rule_files(&[path("good.yaml"), path("none.yaml"), path("x*")]);
-        assert_eq!((read, wrong.len()), (1, 2), "{wrong:?}");
-        assert!(wrong[0].starts_with("cannot read the rule file "), "{wrong:?}");
-        assert!(wrong[1].starts_with("no rule file matches "), "{wrong:?}");
-        let (read, wrong) = rule_files(&[path("*.yaml")]);
-        assert_eq!(read, 2);
-        let bad = format!("{}:1:", path("bad.yaml"));
-        assert!(!wrong.is_empty() && wrong.iter().all(|it| it.starts_with(&bad)), "{wrong:?}");
     }
 
     #[test]

@@ -41,7 +41,6 @@ pub use crate::yaml::{
 };
 pub use effective::{Effective, yaml as effective_yaml};
 pub use explain::{Explained, Found, Unknown, explain};
-pub use files::rule_files;
 pub use json_schema::json_schema;
 pub use load::{
     Inputs, LoadError, Loaded, Origin, ReadError, Recipe, VARIABLE_PREFIX, load, read_file,

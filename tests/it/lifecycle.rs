@@ -229,6 +229,7 @@ async fn check_only_says_of_each_file_what_a_start_does_without_it() {
             "exporters: {otlp_http: {endpoint: 'http://127.0.0.1:1', tls: {ca_file: /none/ca}}}",
             true,
         ),
+        ("rules: {files: [/none/rules.yaml]}", true),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let admin = free_address();
@@ -245,6 +246,7 @@ async fn check_only_says_of_each_file_what_a_start_does_without_it() {
             .unwrap();
         let said = String::from_utf8_lossy(&checked.stderr);
         assert_eq!(checked.status.code(), Some(if starts { 0 } else { 5 }), "{option}: {said}");
+        assert!(said.contains("/none/"), "{option}: {said}");
         let arguments = ["-c", more.to_str().unwrap()];
         let base = config(directory.path(), admin);
         let agent = Agent::spawn_with(directory.path(), &base, admin, &arguments, &[]);

@@ -11,7 +11,7 @@ use crate::cli::read::promql;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
 use crate::config;
-use crate::config::{Finding, LoadError, Severity};
+use crate::config::{Finding, LoadError, Loaded, Severity};
 
 /// What is checked.
 #[derive(Debug, clap::Subcommand)]
@@ -73,7 +73,10 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let files = [args.files.as_slice(), &args.config].concat();
     let recipe = Configured::of(files, args.set.clone()).recipe()?;
     let (sources, findings) = match recipe.load() {
-        Ok(loaded) => (loaded.sources, loaded.warnings),
+        Ok(loaded) => {
+            let loaded = with_rule_files(loaded);
+            (loaded.sources, loaded.warnings)
+        }
         Err(LoadError::Findings(findings)) => (findings.sources, findings.list),
         Err(LoadError::Read(error)) => return Err(unreadable(&error)),
     };
@@ -100,11 +103,25 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if errors == 0 { Exit::Ok } else { Exit::InvalidConfiguration })
 }
 
+/// With what is wrong with the rule files that it names among its warnings: the agent runs without them, and without a store
+/// it reads none.
+pub(crate) fn with_rule_files(mut loaded: Loaded) -> Loaded {
+    if let Some(span) = loaded.span("rules.files").filter(|_| loaded.config.store.is_some()) {
+        let (_, wrong) = check_rules::configured(&loaded.config.rules.files);
+        let help = "the agent leaves such a file out; `sidelight check rules FILE` shows more";
+        let found = wrong.into_iter().map(|text| Finding::warning(span, text).help(help));
+        loaded.warnings.extend(found);
+        loaded.warnings.sort_by_key(|finding| finding.span);
+    }
+    loaded
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::config::{Inputs, load};
 
     #[derive(clap::Parser)]
     struct Typed {
@@ -121,5 +138,18 @@ mod tests {
             assert!(typed(line).is_ok(), "{line:?}");
         }
         assert!(typed(&[]).is_err());
+    }
+
+    #[test]
+    fn a_rule_file_that_is_missing_is_a_warning_where_it_is_named() {
+        let text = "rules: {files: [/nowhere/a.yaml, '/nowhere/*.yaml']}".to_owned();
+        let files = vec![("config.yaml".to_owned(), text)];
+        let loaded = with_rule_files(load(&Inputs { files, ..Inputs::default() }).unwrap());
+        assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+        for finding in &loaded.warnings {
+            assert_eq!(finding.severity, Severity::Warning);
+            assert_eq!(loaded.sources.place(finding.span), "config.yaml:1:16");
+            assert!(finding.message.contains("/nowhere/"), "{finding:?}");
+        }
     }
 }

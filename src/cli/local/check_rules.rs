@@ -93,6 +93,18 @@ fn read_all(patterns: &[String]) -> (Vec<Checked>, Vec<Failure>) {
     (checked, unread)
 }
 
+/// How many rule files a configuration names, and what is wrong with them, a line each.
+pub(super) fn configured(patterns: &[String]) -> (usize, Vec<String>) {
+    let (checked, unread) = read_all(patterns);
+    let unread = unread.into_iter().map(|failure| {
+        std::iter::once(failure.what).chain(failure.why).collect::<Vec<_>>().join(": ")
+    });
+    let wrong = checked.iter().flat_map(|one| {
+        one.findings.iter().map(|it| format!("{}: {}", one.sources.place(it.span), it.message))
+    });
+    (checked.len(), unread.chain(wrong).collect())
+}
+
 fn read(path: &std::path::Path) -> Result<Checked, Failure> {
     let name = path.display().to_string();
     let text = load::read(&name).map_err(|error| {
@@ -253,5 +265,7 @@ mod tests {
             let args = Typed::parse_from(["check", &path(name)]).args;
             assert_eq!(execute(&args, &terminal).await, Ok(exit), "{name}");
         }
+        let (files, wrong) = configured(&[path("a.yaml"), path("none.yaml"), path("x*")]);
+        assert_eq!((files, wrong.len()), (1, 2), "{wrong:?}");
     }
 }

@@ -6,9 +6,10 @@ use std::io::ErrorKind;
 
 use crate::agent;
 use crate::agent::{Cause, Started, Stopped};
-use crate::cli::configured::{Configured, load, read, warn};
+use crate::cli::configured::{Configured, read, warn};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::generate;
+use crate::cli::local::check::with_rule_files;
 use crate::cli::read::client::reachable;
 use crate::cli::terminal::Terminal;
 use crate::receive::BindError;
@@ -50,7 +51,8 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
     }
     let recipe = configured.recipe()?;
     if args.check_only {
-        let loaded = load(&recipe, terminal)?;
+        let loaded = with_rule_files(read(&recipe, terminal)?);
+        warn(&loaded, terminal);
         if loaded.warnings.iter().any(|finding| finding.stops_start) {
             let failure = Failure::new(
                 Exit::InvalidConfiguration,

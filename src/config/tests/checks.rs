@@ -106,19 +106,6 @@ fn files_that_are_named_and_not_there_are_warnings_beside_whatever_else_is_wrong
 }
 
 #[test]
-fn a_rule_file_that_is_missing_is_a_warning_where_it_is_named() {
-    let text = "rules: {files: [/nowhere/a.yaml, '/nowhere/*.yaml']}";
-    let now = Some(crate::time::UnixNano(1));
-    let loaded = load(&Inputs { now, ..inputs(&[text], &[], &[]) }).unwrap();
-    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
-    for finding in &loaded.warnings {
-        assert_eq!(loaded.sources.place(finding.span), "config.yaml:1:16");
-        assert!(finding.message.contains("/nowhere/"), "{finding:?}");
-        assert!(!finding.stops_start, "{finding:?}");
-    }
-}
-
-#[test]
 fn a_memory_limit_that_is_not_understood_is_a_warning() {
     for (value, is_odd) in
         [("abc", true), ("128Mi", true), ("134217728", false), ("0", false), ("", false)]

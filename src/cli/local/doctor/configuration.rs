@@ -35,9 +35,7 @@ pub(super) fn look(loaded: &Loaded, group: &mut Group<'_>) {
         format!("options: {}", counts.join(", "))
     };
     group.passed("valid", format!("the configuration is valid; {given}"));
-    // What is wrong with rule files stands in a group of its own.
-    let of_rules = loaded.span("rules.files");
-    for finding in loaded.warnings.iter().filter(|finding| Some(finding.span) != of_rules) {
+    for finding in &loaded.warnings {
         let text = format!("{}: {}", loaded.sources.place(finding.span), finding.message);
         let help = finding.help.clone().unwrap_or_else(|| EXPLAIN.to_owned());
         if finding.stops_start {

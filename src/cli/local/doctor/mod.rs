@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::local::check_rules;
 use crate::cli::read::client::{Connection, duration};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
-use crate::config::{Config, LoadError, rule_files};
+use crate::config::{Config, LoadError};
 use crate::time::{Clock as _, SystemClock};
 use report::{Group, Report, Verdict};
 
@@ -88,7 +89,7 @@ fn rules(config: &Config, group: &mut Group<'_>) {
     if config.rules.files.is_empty() {
         return group.skipped("files", "no rule files but those that the agent comes with");
     }
-    let (files, wrong) = rule_files(&config.rules.files);
+    let (files, wrong) = check_rules::configured(&config.rules.files);
     for text in &wrong {
         group.failed("files", text.as_str(), "`sidelight check rules FILE` shows where and why");
     }
