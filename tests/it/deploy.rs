@@ -298,3 +298,42 @@ fn what_manifests_for_a_namespace_need_before_them_is_in_the_readme() {
         assert!(readme.contains(&secret), "{directory}");
     }
 }
+
+/// Whether a pattern of `.dockerignore` takes `path` out of what an image is built from: as far as ours go, with `**` for
+/// any directories.
+fn left_out(pattern: &str, path: &str) -> bool {
+    let Some((before, name)) = pattern.split_once("**/") else {
+        return path
+            .strip_prefix(pattern)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    };
+    path.strip_prefix(before).is_some_and(|rest| rest.split('/').any(|part| part == name))
+}
+
+fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+#[test]
+fn an_image_is_built_from_all_that_the_agent_is_built_from() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ignored = std::fs::read_to_string(root.join(".dockerignore")).unwrap();
+    let patterns: Vec<_> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(
+        left_out("**/target", "src/export/target/file.rs"),
+        "the image that could not be built"
+    );
+    assert!(patterns.iter().any(|pattern| left_out(pattern, "target/release/sidelight")));
+    let mut sources = vec![root.join("Cargo.lock"), root.join("deploy/docker/config.yaml")];
+    for directory in ["src", "crates", "proto", "deploy/rules", "benches"] {
+        files(&root.join(directory), &mut sources);
+    }
+    for source in sources {
+        let path = source.strip_prefix(root).unwrap().to_str().unwrap();
+        let by = patterns.iter().find(|pattern| left_out(pattern, path));
+        assert_eq!(by, None, "{path} is not in the image's context");
+    }
+}
