@@ -34,6 +34,7 @@ use tokio::task::JoinSet;
 
 use crate::aggregate;
 use crate::api;
+use crate::blocking;
 use crate::config::{Config, Loaded};
 use crate::export;
 use crate::journal;
@@ -324,11 +325,7 @@ impl Running {
 
     async fn try_reload(&mut self, load: &Arc<Reload>) -> Result<String, String> {
         let load = Arc::clone(load);
-        let newer = tokio::task::spawn_blocking(move || load()).await;
-        let newer = newer.unwrap_or_else(|ended| match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err("the agent ends".to_owned()),
-        })?;
+        let newer = blocking::run(move || load()).await?;
         let export = newer.config.export.clone();
         export::itself::refuse(&export, &listeners(&self.view.endpoints))
             .await
@@ -433,8 +430,7 @@ async fn open_journal(
     };
     let readers = readers(&config.export, config.store.is_some());
     let config = config.journal.clone();
-    let opened = tokio::task::spawn_blocking(move || Journal::open(config, readers, deps)).await;
-    Ok(opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?)
+    Ok(blocking::run(move || Journal::open(config, readers, deps)).await?)
 }
 
 /// Where OTLP is taken, as the exporters want to know it.

@@ -23,6 +23,7 @@ pub mod agent;
 pub mod aggregate;
 pub mod alert;
 pub mod api;
+pub mod blocking;
 pub mod cli;
 pub mod config;
 pub mod export;

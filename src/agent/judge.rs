@@ -1,10 +1,10 @@
 //! The rules: what they are given, at the start and when the configuration is read again.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::shown::View;
 use crate::alert::Outbox;
+use crate::blocking;
 use crate::config::Config;
 use crate::rules;
 use crate::rules::{Deps, Loaded, Rules};
@@ -36,11 +36,11 @@ pub(super) async fn start(
     };
     let rules = config.rules.clone();
     let runtime = tokio::runtime::Handle::current();
-    let started = tokio::task::spawn_blocking(move || {
+    let rules = blocking::run(move || {
         let _entered = runtime.enter();
         Rules::start(rules, loaded, deps)
-    });
-    let rules = started.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
+    })
+    .await;
     // Nobody else sets it.
     let _ = view.rules.set(rules.clone());
     Some(rules)
@@ -58,6 +58,5 @@ pub(super) async fn read(config: &Config) -> Result<Loaded, String> {
 /// Reads the files where that holds up nobody.
 async fn load(config: &Config) -> Loaded {
     let config = config.rules.clone();
-    let loaded = tokio::task::spawn_blocking(move || rules::load(&config)).await;
-    loaded.unwrap_or_else(|panic| resume_unwind(panic.into_panic()))
+    blocking::run(move || rules::load(&config)).await
 }

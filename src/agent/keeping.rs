@@ -12,6 +12,7 @@ use super::local::{self, Found, Local, Threads};
 use super::shown::View;
 use super::{Error, judge, own};
 use crate::aggregate;
+use crate::blocking;
 use crate::config::Config;
 use crate::notify::Notifier;
 use crate::rules::Rules;
@@ -110,8 +111,7 @@ impl Keeping {
 
     /// What it is time to try; none where nothing is waited for.
     pub(super) async fn due(&mut self) -> Option<Again> {
-        let due = self.again.join_next().await?;
-        Some(due.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+        blocking::joined(self.again.join_next().await?)
     }
 
     /// Starts what waited, or waits on. Says so when it is over.

@@ -16,6 +16,7 @@ use crate::aggregate::domain;
 use crate::aggregate::entries::Entries;
 use crate::aggregate::exported;
 use crate::aggregate::{self, Aggregate, Durable, Origin};
+use crate::blocking;
 use crate::config::Config;
 use crate::host;
 use crate::journal::{Durability, Journal};
@@ -172,11 +173,10 @@ pub(super) async fn tend(store: Option<Store>) {
         tokio::time::sleep(TEND_INTERVAL).await;
         loop {
             let store = store.clone();
-            match tokio::task::spawn_blocking(move || store.tend()).await {
-                Ok(true) => tokio::time::sleep(TEND_PAUSE).await,
-                Ok(false) => break,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            if !blocking::run(move || store.tend()).await {
+                break;
             }
+            tokio::time::sleep(TEND_PAUSE).await;
         }
     }
 }
@@ -192,8 +192,8 @@ async fn export(
         tracing::warn!("`aggregate.export` has no effect without the metric store");
         return None;
     };
-    let host_name = tokio::task::spawn_blocking(|| host::Root::of_this_machine().host_name()).await;
-    Some(durable.export(export, &host_name.unwrap_or_default(), registry))
+    let host_name = blocking::run(|| host::Root::of_this_machine().host_name()).await;
+    Some(durable.export(export, &host_name, registry))
 }
 
 /// How signals are derived.
@@ -222,8 +222,7 @@ pub(super) async fn open_store(
     let store = config.store.clone()?;
     let directory = store.directory.clone();
     let deps = store::Deps { clock: Arc::clone(clock), registry: registry.clone() };
-    let opened = tokio::task::spawn_blocking(move || Store::open(store, deps)).await;
-    let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let opened = blocking::run(move || Store::open(store, deps)).await;
     Some(opened.map_err(|error| {
         let passes = error.may_pass();
         let cure = if passes {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sidelight_promql::Labels;
 
 use super::shown::View;
+use crate::blocking;
 use crate::export;
 use crate::host;
 use crate::rules;
@@ -57,8 +58,7 @@ const JOB: &str = "sidelight";
 /// Samples for as long as there is a store.
 pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     let Some(inbox) = inbox else { return };
-    let host_name = tokio::task::spawn_blocking(|| host::Root::of_this_machine().host_name()).await;
-    let host_name = host_name.unwrap_or_default();
+    let host_name = blocking::run(|| host::Root::of_this_machine().host_name()).await;
     let mut read = Own::new(rules::reads::of_builtin(), host_name.clone());
     let mut shown = Own::new(SHOWN.iter().map(|desc| desc.name.to_owned()).collect(), host_name);
     let mut since_shown = SHOWN_EVERY;

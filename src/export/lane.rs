@@ -31,6 +31,7 @@ use super::report::{Fate, Report};
 use super::schedule::{Failure, Schedule, Verdict};
 use super::spans::{note_outcome, own_span};
 use super::target::Sink;
+use crate::blocking;
 use crate::journal::DropReason;
 use crate::signal::Signal;
 use crate::time::Clock;
@@ -298,7 +299,7 @@ impl<I: Intake> Lane<I> {
 
     fn finish(&mut self, attempt: Result<Attempt, JoinError>) {
         self.dry = false;
-        let Some((batch, result)) = joined(attempt) else { return };
+        let Some((batch, result)) = blocking::joined(attempt) else { return };
         let error = match result {
             Ok(response) => return self.delivered(&batch, response.partial),
             Err(error) => error,
@@ -435,7 +436,7 @@ impl<I: Intake> Lane<I> {
     }
 
     fn finish_kept(&mut self, kept: Result<(Batch, DropReason), JoinError>) {
-        if let Some((batch, reason)) = joined(kept) {
+        if let Some((batch, reason)) = blocking::joined(kept) {
             self.drop_batch(&batch, reason);
         }
     }
@@ -474,18 +475,6 @@ impl<I: Intake> Lane<I> {
         self.parts.metrics.held.set(f64::from(u8::from(outage.is_some_and(|o| o.held))));
         self.parts.metrics.backing_off.set(f64::from(u8::from(outage.is_some_and(|o| !o.held))));
         self.parts.report.show(in_flight, waiting);
-    }
-}
-
-/// What a task gave; `None` when the runtime is shutting down.
-fn joined<T>(ended: Result<T, JoinError>) -> Option<T> {
-    match ended {
-        Ok(value) => Some(value),
-        // A panic is a defect: it ends this task too, and with it the agent.
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
     }
 }
 

@@ -4,7 +4,6 @@ mod debug;
 mod file;
 mod lines;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ pub(super) use file::File;
 use super::batch::Batch;
 use super::client::{Client, Response, SendError};
 use super::compress::Encoded;
+use crate::blocking;
 use crate::signal::Signal;
 
 /// How long a file or standard error may take for a batch, as long as a network's answer.
@@ -79,22 +79,14 @@ fn payloads(batch: &Batch) -> Vec<Bytes> {
 ///
 /// A write that outlasts [`WRITE_TIMEOUT`] goes on and keeps the writer; the next attempts wait for it on the
 /// async side, so that a disk that hangs costs one thread, not one an attempt.
-async fn blocking<W: Send + 'static, T: Send + 'static>(
+async fn written<W: Send + 'static, T: Send + 'static>(
     slot: &Arc<tokio::sync::Mutex<W>>,
     write: impl FnOnce(&mut W) -> Result<T, SendError> + Send + 'static,
 ) -> Result<T, SendError> {
     let slot = Arc::clone(slot);
     let written = async {
         let mut writer = slot.lock_owned().await;
-        let task = tokio::task::spawn_blocking(move || write(&mut writer));
-        match task.await {
-            Ok(written) => written,
-            // A panic is a defect: it ends the lane too, and with it the agent.
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => Err(SendError::Write(io::Error::other(error))),
-            },
-        }
+        blocking::run(move || write(&mut writer)).await
     };
     let in_time = tokio::time::timeout(WRITE_TIMEOUT, written).await;
     in_time.unwrap_or(Err(SendError::Timeout(WRITE_TIMEOUT)))

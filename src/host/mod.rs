@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blocking;
 use crate::journal::Journal;
 use crate::signal::Samples;
 use crate::store::Inbox;
@@ -57,8 +58,7 @@ pub async fn run(root: Root, inbox: Inbox, journal: Journal, clock: Arc<dyn Cloc
     loop {
         ticks.tick().await;
         let root = root.clone();
-        let read = tokio::task::spawn_blocking(move || root.read()).await;
-        let reading = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let reading = blocking::run(move || root.read()).await;
         let samples = measured.take(&reading, clock.unix_nano().as_ms());
         if !keep(&inbox, &journal, samples).await {
             return;

@@ -10,6 +10,7 @@ use super::disk::{self, Batch, Place, Wanted};
 use super::handle::{Shared, ago};
 use super::state::{LaneId, Taken};
 use super::{Durability, Entry, ReadError, Rejected, Settled};
+use crate::blocking;
 
 /// One reader's way in. Exists once per name.
 #[derive(Debug)]
@@ -129,8 +130,7 @@ impl Reader {
     /// Reads from disk where that may block.
     async fn read(&mut self, wanted: Wanted) -> Result<Batch, ReadError> {
         let (shared, place) = (Arc::clone(&self.shared), self.place.take());
-        let read = on_disk(&self.shared, move || disk::read(&shared, &wanted, place)).await;
-        match read.ok_or(ReadError::Closed)? {
+        match on_disk(&self.shared, move || disk::read(&shared, &wanted, place)).await {
             Ok(mut batch) => {
                 self.failing = None;
                 self.place = batch.place.take();
@@ -156,8 +156,7 @@ impl Reader {
         async move {
             let keeping = Arc::clone(&shared);
             let keep = move || keeping.rejected.keep(&keeping, &rejected);
-            // One that shuts down keeps nothing more.
-            on_disk(&shared, keep).await.unwrap_or_default();
+            on_disk(&shared, keep).await;
         }
     }
 
@@ -179,22 +178,12 @@ impl Reader {
     }
 }
 
-/// Runs what may block on a thread for that; `None` when the runtime is shutting down.
+/// Runs what may block where that holds up nobody.
 async fn on_disk<T: Send + 'static>(
     shared: &Shared,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    if !shared.deps.fs.blocks() {
-        return Some(work());
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Some(done),
-        // A panic ends the process.
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
-    }
+) -> T {
+    if shared.deps.fs.blocks() { blocking::run(work).await } else { work() }
 }
 
 impl Drop for Reader {

@@ -13,6 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::blocking;
+
 /// TLS towards one destination. The files are read again on every connect, so that rotated
 /// certificates are taken up without a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,8 +200,8 @@ impl Tls {
             return Ok(Arc::clone(last));
         }
         let (config, alpn) = (self.config.clone(), self.alpn);
-        let loaded = tokio::task::spawn_blocking(move || load(&config, alpn)).await;
-        match (loaded.unwrap_or(Err(TlsError::NoAuthorities)), last) {
+        let loaded = blocking::run(move || load(&config, alpn)).await;
+        match (loaded, last) {
             (Ok(loaded), _) => {
                 let loaded = Arc::new(loaded);
                 let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 
+use crate::blocking;
+
 /// Bytes of a token.
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
 
@@ -50,8 +52,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, TokenError> {
 /// [`TokenError`]: say it; the next request reads the file again.
 pub async fn authorization(path: &Path) -> Result<HeaderValue, TokenError> {
     let owned = path.to_owned();
-    let lost = |error| TokenError::Read { path: path.to_owned(), source: io::Error::other(error) };
-    let token = tokio::task::spawn_blocking(move || read(&owned)).await.map_err(lost)??;
+    let token = blocking::run(move || read(&owned)).await?;
     let value = HeaderValue::from_bytes(&[b"Bearer ", &token[..]].concat());
     let mut value = value.map_err(|_| TokenError::Content(path.to_owned()))?;
     value.set_sensitive(true);

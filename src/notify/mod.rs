@@ -42,6 +42,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alert::{Alert, Outbox};
+use crate::blocking;
 use crate::journal::Journal;
 use crate::telemetry;
 use crate::telemetry::registry::Counter;
@@ -213,8 +214,7 @@ impl Notifier {
         };
         let now = parts.clock.unix_nano();
         let database = Arc::clone(&self.handle.shared().database);
-        let found = tokio::task::spawn_blocking(move || database.move_to(&path, now)).await;
-        let found = found.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let found = blocking::run(move || database.move_to(&path, now)).await;
         let shared = self.handle.shared();
         let found = match found {
             Ok(found) => found.restored(now),
@@ -247,8 +247,7 @@ impl Notifier {
             }
         }
         let database = Arc::clone(&self.handle.shared().database);
-        let told = tokio::task::spawn_blocking(move || database.told()).await;
-        told.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        blocking::run(move || database.told()).await
     }
 
     /// What is over, as if every receiver had been told that it fires, long ago: each hears of its end, once more or at last.
@@ -364,7 +363,7 @@ async fn open(
     now: UnixNano,
 ) -> Result<(Arc<Database>, Found, Option<Trouble>), DatabaseError> {
     let owned = Arc::clone(config);
-    let opening = tokio::task::spawn_blocking(move || {
+    let opening = blocking::run(move || {
         let Config { history_age, history_rows_max, .. } = *owned;
         let open = |path| Database::open(path, history_age, history_rows_max, now);
         match open(owned.database.as_deref()) {
@@ -375,8 +374,7 @@ async fn open(
             }
         }
     });
-    let opened = opening.await;
-    let opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let opened = opening.await?;
     warn(opened.1.set_aside.as_deref(), opened.2.as_ref());
     Ok(opened)
 }

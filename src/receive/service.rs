@@ -23,6 +23,7 @@ use super::reply::Reply;
 use super::server::Deps;
 use super::status::Refusal;
 use super::tls::TlsFiles;
+use crate::blocking;
 use crate::memory::InFlight;
 use crate::signal::Signal;
 use crate::telemetry::otel::INTERNAL_HEADER;
@@ -157,8 +158,7 @@ impl<A> Service<A> {
         loop {
             tokio::time::sleep(interval).await;
             // A volume that hangs holds up a thread for that, and none that serves.
-            let read = tokio::task::spawn_blocking(reload.clone()).await;
-            match read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
+            match blocking::run(reload.clone()).await {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!(file, "reloaded");

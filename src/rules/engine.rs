@@ -24,7 +24,7 @@ use std::time::Duration;
 use sidelight_promql::ast::Matcher;
 use sidelight_promql::labels::{Labels, NAME};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::config::Config;
 use super::constants;
@@ -36,6 +36,7 @@ use super::metrics;
 use super::schedule::Slots;
 use super::state::State;
 use crate::alert::Outbox;
+use crate::blocking;
 use crate::journal::{AppendError, Journal};
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
@@ -191,11 +192,11 @@ impl Rules {
             }
         }
         // On a disk that hangs it takes its time.
-        let forgotten = tokio::task::spawn_blocking({
+        blocking::run({
             let (shared, groups) = (Arc::clone(shared), groups.clone());
             move || shared.forget_others(groups.iter().map(AsRef::as_ref))
-        });
-        ended(forgotten.await);
+        })
+        .await;
         // What is shown has its alerts at any time.
         let mut running = lock(&shared.running);
         for (group, old) in stays {
@@ -242,7 +243,7 @@ impl Shared {
         for (group, task) in tasks {
             // It may have ended by itself.
             let _ = task.stop.send(true);
-            ended(task.ended.await);
+            blocking::joined(task.ended.await);
             stopped.insert((group.file.clone(), group.name.clone()), group);
         }
         stopped
@@ -255,13 +256,13 @@ impl Shared {
             return Some(BTreeSet::new());
         }
         let (store, now) = (self.deps.store.clone(), self.deps.clock.unix_nano().as_ms());
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = blocking::run(move || {
             let matchers = [Matcher::equal(NAME, ROUTED)];
             let reading = store.reading(&|| false);
             let found = reading.label_values(ROUTE, &[&matchers], now - ROUTED_MS, now, ROUTES_MAX);
             found.map(|found| found.rows)
         });
-        let known = asked.await.ok()?.ok()?;
+        let known = asked.await.ok()?;
         Some(constants::excluded(&exclude, &known.into_iter().collect()))
     }
 
@@ -344,12 +345,12 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
             permit = permits.acquire() => permit,
         };
         let Ok(_permit) = permit else { return };
-        let evaluation = tokio::task::spawn_blocking({
+        blocking::run({
             let (shared, group, stopped) =
                 (Arc::clone(&shared), Arc::clone(&group), stopped.clone());
             move || shared.evaluate(&group, slot, &stopped)
-        });
-        ended(evaluation.await);
+        })
+        .await;
     }
 }
 
@@ -419,8 +420,7 @@ async fn write_constants(shared: Arc<Shared>) {
     let append = || shared.deps.journal.append(first.record());
     let seen = || {
         let store = shared.deps.store.clone();
-        let asked = tokio::task::spawn_blocking(move || constants::newest(&store, mark));
-        async { asked.await.unwrap_or(true) }
+        blocking::run(move || constants::newest(&store, mark))
     };
     catch_up(append, seen, || shared.deps.clock.monotonic() >= deadline).await;
     repeat_constants(&shared, started).await;
@@ -477,15 +477,6 @@ where
             return;
         }
         tokio::time::sleep(CATCH_UP_POLL).await;
-    }
-}
-
-/// A panic of a task that ended is this one's.
-fn ended(task: Result<(), JoinError>) {
-    if let Err(error) = task
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
     }
 }
 

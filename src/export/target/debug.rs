@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::{blocking, lines};
+use super::{lines, written};
 use crate::export::client::SendError;
 use crate::export::config::DebugConfig;
 use crate::signal::Signal;
@@ -36,7 +36,7 @@ impl Debug {
         let bytes: usize = payloads.iter().map(Bytes::len).sum();
         tracing::info!(exporter, signal = signal.name(), items, requests, bytes, "received");
         if self.detailed {
-            let shown = blocking(&self.turn, move |()| {
+            let shown = written(&self.turn, move |()| {
                 let lines = lines::encode(signal, &payloads)?;
                 std::io::stderr().lock().write_all(&lines).map_err(SendError::Write)
             });

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::{blocking, lines};
+use super::{lines, written};
 use crate::export::client::SendError;
 use crate::export::config::FileConfig;
 use crate::signal::Signal;
@@ -50,7 +50,7 @@ impl File {
             writer.append(&lines).map_err(SendError::Write)?;
             Ok(lines.len())
         };
-        blocking(&self.writer, write).await
+        written(&self.writer, write).await
     }
 }
 
