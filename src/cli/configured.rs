@@ -6,10 +6,15 @@ use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use crate::config::{self, LoadError, Loaded, ReadError, Recipe};
 
+/// Names the file that is meant where none is named: an image sets it, so that in its containers every command is about the
+/// agent that runs there.
+const USUAL: &str = "SIDELIGHT_CONFIG";
+
 /// Which configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Configured {
-    /// A configuration file; `-` is standard input. Repeatable: later files win.
+    /// A configuration file; `-` is standard input. Repeatable: later files win. Default: the one that `SIDELIGHT_CONFIG`
+    /// names, if that is set.
     #[arg(short, long = "config", value_name = "FILE")]
     config: Vec<PathBuf>,
     /// An option that wins over files and the environment, such as `journal.durability=os`.
@@ -44,7 +49,9 @@ impl Configured {
     /// # Errors
     /// A [`Failure`] when standard input cannot be read.
     pub(crate) fn recipe(&self) -> Result<Recipe, Failure> {
-        Recipe::new(&self.config, self.set.clone()).map_err(|error| unreadable(&error))
+        let usual = std::env::var_os(USUAL).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let files = if self.config.is_empty() { usual.as_slice() } else { &self.config };
+        Recipe::new(files, self.set.clone()).map_err(|error| unreadable(&error))
     }
 
     /// Loads it, and says what is odd about it.

@@ -23,9 +23,10 @@ sidelight config schema                  # the JSON Schema, for completion in ed
 
 ## Where values come from
 
-The last of these holds: the defaults below; files in the order of `-c`; environment variables such
-as `SIDELIGHT__JOURNAL__DURABILITY=os`; flags such as `--set journal.durability=os`. Mappings are
-merged key by key; lists and single values are replaced. A variable or flag for a list or a mapping
+The last of these holds: the defaults below; files in the order of `-c`, or where there is none the
+one that `SIDELIGHT_CONFIG` names; environment variables such as `SIDELIGHT__JOURNAL__DURABILITY=os`;
+flags such as `--set journal.durability=os`. Mappings are merged key by key; lists and single values
+are replaced. A variable or flag for a list or a mapping
 is read as YAML where it begins with `[` or `{`; any other is taken as it is: `[::1]:9464`.
 
 In files, `${env:NAME}` and `${env:NAME:-default}` stand for an environment variable, in values only

@@ -258,3 +258,37 @@ async fn check_only_says_of_each_file_what_a_start_does_without_it() {
         }
     }
 }
+
+#[test]
+fn the_file_that_the_surroundings_name_is_the_configuration_where_no_flag_names_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let [usual, other] = ["usual", "other"].map(|name| {
+        let path = directory.path().join(name).with_extension("yaml");
+        std::fs::write(&path, format!("journal: {{directory: '/{name}'}}\n")).unwrap();
+        path
+    });
+    let printed = |arguments: &[&str], variable: &std::path::Path| {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"))
+            .args(["config", "print"])
+            .args(arguments)
+            .env("SIDELIGHT_CONFIG", variable)
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        (
+            out.status.code(),
+            String::from_utf8(out.stdout).unwrap() + &String::from_utf8_lossy(&out.stderr),
+        )
+    };
+    let names = |found: &(Option<i32>, String), name: &str| {
+        found.0 == Some(0) && found.1.contains(&format!("directory: /{name}\n"))
+    };
+    let found = printed(&[], &usual);
+    assert!(names(&found, "usual"), "{found:?}");
+    let found = printed(&["-c", other.to_str().unwrap()], &usual);
+    assert!(names(&found, "other"), "{found:?}");
+    let found = printed(&[], std::path::Path::new(""));
+    assert!(found.0 == Some(0) && !found.1.contains("/usual"), "{found:?}");
+    let found = printed(&[], std::path::Path::new("/none.yaml"));
+    assert!(found.0 == Some(5) && found.1.contains("/none.yaml"), "{found:?}");
+}

@@ -11,7 +11,6 @@ mod grpc;
 mod http;
 pub mod reply;
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use super::compress::{Compressor, Encoded};
 use super::config::{ClientConfig, Encoding, Protocol, REQUEST_BYTES_MAX, Retry};
 use super::disposition::{Disposition, Status};
 use super::endpoint::{grpc_path, http_path};
+use crate::blocking;
 use crate::net::connect::{ConnectError, Link, Pool, Settings};
 use crate::signal::Signal;
 use crate::telemetry;
@@ -229,6 +229,12 @@ impl Client {
         self.send_encoded(signal, &body, &[]).await
     }
 
+    /// The path that requests of `signal` go to.
+    #[must_use]
+    pub fn path_of(&self, signal: Signal) -> &str {
+        self.routes.get(signal.index()).map_or("", |route| &route.path)
+    }
+
     /// Makes the body of a request: transcoded if need be, compressed, to be sent any number of times.
     ///
     /// # Errors
@@ -238,11 +244,7 @@ impl Client {
             Encoding::Proto => chunks,
             // Milliseconds, in which a worker's connections would wait.
             Encoding::Json => {
-                let made = tokio::task::spawn_blocking(move || to_json(signal, &chunks)).await;
-                vec![made.unwrap_or_else(|ended| match ended.try_into_panic() {
-                    Ok(panic) => resume_unwind(panic),
-                    Err(_) => Err(SendError::Encode("the agent ends".to_owned())),
-                })?]
+                vec![blocking::run(move || to_json(signal, &chunks)).await?]
             }
         };
         let bytes = chunks.iter().map(Bytes::len).sum();

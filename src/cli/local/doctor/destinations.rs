@@ -10,7 +10,7 @@ use super::storage;
 use crate::config::Config;
 use crate::export;
 use crate::export::client::{Client, SendError};
-use crate::export::config::{ClientConfig, Destination, Target};
+use crate::export::config::{ClientConfig, Destination, Protocol, Target};
 use crate::export::disposition::Status;
 use crate::export::itself;
 use crate::export::itself::Listeners;
@@ -100,7 +100,9 @@ async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Grou
         // Legal and without effect: a request with nothing in it.
         let sent = sender.send(signal, Vec::new()).await;
         let took = clock.monotonic().saturating_sub(began).as_millis();
-        let to = endpoint.authority();
+        // Over HTTP half of the mistakes are in the path.
+        let path = if client.protocol == Protocol::Http { sender.path_of(signal) } else { "" };
+        let to = format!("{}{path}", endpoint.authority());
         match sent {
             Ok(response) => {
                 if let Some(date) = response.date.as_ref().and_then(|date| date.to_str().ok()) {
@@ -329,7 +331,8 @@ mod tests {
         look(&loaded.config, Duration::from_secs(5), &mut report.group("destinations")).await;
         let check = report.checks.first().unwrap();
         assert_eq!((check.name, check.verdict), ("export", Verdict::Failed), "{report:?}");
-        assert!(check.text.contains("HTTP 200 with a web page"), "{check:?}");
+        let asked = format!("{address}/v1/traces: HTTP 200 with a web page");
+        assert!(check.text.contains(&asked), "{check:?}");
         let help = check.help.as_ref().unwrap();
         assert!(help.ends_with("explain exporters.otlp_http/x.endpoint"), "{help}");
     }
