@@ -141,6 +141,7 @@ def run_clients(commands, reference: Receiver, grpc: str, http: str) -> tuple[di
             made[told["run"]] = told["made"]
         if done.returncode != 0:
             problems.append(f"{language}: exit {done.returncode}\n{done.stderr[-4000:]}")
+        problems += [f"{language}: says nothing of its run {run}" for run in runs if f"{language} {run}" not in made]
     return made, problems
 
 

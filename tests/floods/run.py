@@ -293,7 +293,7 @@ def huge_header_lists(agent: Agent) -> str:
 
 
 def continuation_flood(agent: Agent) -> str:
-    sent = 0
+    before, sent = agent.limit("http2_flood"), 0
     for _ in range(5):
         connection = h2.Connection(agent.grpc)
         going = connection.send(h2.frame(h2.HEADERS, 0, 1, h2.head(h2.TRACES, *h2.GRPC)))
@@ -303,6 +303,7 @@ def continuation_flood(agent: Agent) -> str:
             going = connection.send(piece)
         assert not going, f"{sent >> 20} MiB of headers that never end were taken"
         connection.close()
+    until("connections that were cut for it are counted", lambda: agent.limit("http2_flood") > before, 5)
     return f"5 connections were cut after {sent >> 10} KiB in all"
 
 
@@ -332,15 +333,22 @@ def control_frames(agent: Agent) -> str:
         "WINDOW_UPDATE": h2.frame(h2.WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
         "empty DATA": h2.frame(h2.DATA, 0, 1),
     }
-    told = []
+    before, told, cut = agent.limit("http2_flood"), [], []
+    request = h2.frame(h2.DATA, h2.END_STREAM, 1, payloads.framed(payloads.ordinary()))
     for name, one in kinds.items():
-        connection, sent, going = h2.Connection(agent.grpc, 3), 0, True
+        connection, sent, going = h2.Connection(agent.grpc), 0, True
         connection.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.head(h2.TRACES, *h2.GRPC)))
         while going and sent < 100_000:
             sent += 500
             going = connection.send(one * 500)
-        told.append(f"{name} {'cut' if not going else 'held'} after {sent}")
+        # Behind all of these, the request that they came in the middle of.
+        answer = connection.until(h2.HEADERS, h2.GOAWAY) if connection.send(request) else None
+        if answer is None or answer[0] == h2.GOAWAY:
+            cut.append(name)
+        told.append(f"{name} {'cut' if name in cut else 'answered'} after {sent}")
         connection.close()
+    assert "empty DATA" in cut, "frames that say nothing are taken without end"
+    until(f"connections that were cut are counted: {cut}", lambda: agent.limit("http2_flood") >= before + len(cut), 5)
     return ", ".join(told)
 
 
@@ -350,10 +358,11 @@ def stalled_bodies(agent: Agent) -> str:
     start = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 4000000\r\n\r\n"
     held = [raw(agent.http, start + bytes(3_900_000)) for _ in range(24)]
     time.sleep(3)
-    used = agent.metrics()["sidelight_memory_in_flight_bytes"]
+    used, refused = agent.metrics()["sidelight_memory_in_flight_bytes"], agent.limit("in_flight_bytes") - before
     close(held)
+    assert used // 4_000_000 + refused == len(held), f"{used / 1e6:.1f} MB held, {refused:.0f} of {len(held)} bodies refused"
     until("their bytes are given back", lambda: agent.metrics()["sidelight_memory_in_flight_bytes"] < 1 << 20, 10)
-    return f"{used / 1e6:.1f} MB held by 24 bodies; {agent.limit('in_flight_bytes') - before:.0f} refused for want of bytes"
+    return f"{used / 1e6:.1f} MB held by 24 bodies; {refused:.0f} refused for want of bytes"
 
 
 def silent_connections(agent: Agent) -> str:
