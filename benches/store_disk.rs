@@ -8,8 +8,8 @@
 //! minutes. `SIDELIGHT_BENCH_DIR` is the disk (default: the build's), `SIDELIGHT_BENCH_KEEP=1` leaves the files there,
 //! `SIDELIGHT_BENCH_SERIES`, `SIDELIGHT_BENCH_HOURS` and `SIDELIGHT_BENCH_DAYS` are the sizes, and
 //! `SIDELIGHT_BENCH_MINUTES` is the time between two checkpoints of the window: an agent's is 5, and they are what takes
-//! long. `--ask DIRECTORY` asks again of what `days` left. Without `--bench` a little of each shows that it still runs. Cold: the store opened anew and its files dropped
-//! from the page cache.
+//! long. `--ask DIRECTORY` asks again of what `days` left. Without `--bench` a little of each shows that it still runs.
+//! Cold: the store opened anew and its files dropped from the page cache.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the result")]

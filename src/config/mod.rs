@@ -49,8 +49,17 @@ pub use surroundings::Surroundings;
 pub use token::{TokenError, admin_token};
 pub use value::duration as parse_duration;
 
+use crate::aggregate;
+use crate::api;
+use crate::export;
+use crate::host;
+use crate::journal;
 use crate::memory::Budget;
-use crate::{aggregate, api, export, host, journal, notify, receive, rules, store, telemetry};
+use crate::notify;
+use crate::receive;
+use crate::rules;
+use crate::store;
+use crate::telemetry;
 
 /// Everything that the agent is told.
 #[derive(Clone, Debug)]

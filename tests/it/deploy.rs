@@ -1,11 +1,12 @@
-//! What is in deploy/ fits the agent: dashboards ask for series that there are, manifests for files that there are, the
-//! systemd unit stays closed.
+//! What is in deploy/ fits the agent and the rest of it: dashboards ask for series that there are, manifests for files, ports
+//! and names that there are, the systemd unit stays closed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sidelight_agent::config::{self, Inputs};
 use sidelight_agent::rules::reads;
 use sidelight_agent::{host, telemetry};
 
@@ -169,17 +170,138 @@ fn pods() -> Vec<(&'static str, Value)> {
         .into()
 }
 
+const PROBES: [&str; 3] = ["startupProbe", "readinessProbe", "livenessProbe"];
+
+/// The agent's container; a sidecar is started before the others.
+fn agent_of(pod: &Value) -> &Value {
+    &pod.get("initContainers").unwrap_or(&pod["containers"])[0]
+}
+
+/// The part of a manifest that is mounted at `directory` of the agent's container.
+fn mounted<'a>(path: &str, pod: &'a Value, directory: &str) -> &'a Value {
+    let find = |list: &'a Value, key: &str, wanted: &str| {
+        list.as_array().unwrap().iter().find(|entry| entry[key] == wanted)
+    };
+    let mount = find(&agent_of(pod)["volumeMounts"], "mountPath", directory)
+        .unwrap_or_else(|| panic!("{path}: nothing is mounted at {directory}"));
+    let name = mount["name"].as_str().unwrap();
+    find(&pod["volumes"], "name", name).unwrap_or_else(|| panic!("{path}: no volume {name}"))
+}
+
+fn directory(file: &str) -> &str {
+    file.rsplit_once('/').unwrap().0
+}
+
+fn file_name(file: &str) -> &str {
+    file.rsplit_once('/').unwrap().1
+}
+
+/// What an agent with this configuration runs with, by key: defaults where it says nothing.
+fn options(path: &str) -> BTreeMap<String, String> {
+    let inputs = Inputs { files: vec![(path.to_owned(), text(path))], ..Inputs::default() };
+    let loaded = config::load(&inputs).unwrap_or_else(|error| panic!("{path}: {error}"));
+    loaded.effective().into_iter().filter_map(|option| Some((option.key, option.value?))).collect()
+}
+
+fn port(address: &str) -> u64 {
+    address.rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
+/// The ports that an agent listens on, as manifests call them.
+fn listeners(options: &BTreeMap<String, String>) -> [(&'static str, u64); 3] {
+    [
+        ("otlp-grpc", "receivers.otlp.protocols.grpc.endpoint"),
+        ("otlp-http", "receivers.otlp.protocols.http.endpoint"),
+        ("admin", "admin.endpoint"),
+    ]
+    .map(|(name, key)| (name, port(&options[key])))
+}
+
+/// The program of the image, and the configuration that it looks for.
+fn image() -> (String, String) {
+    let dockerfile = text("docker/Dockerfile");
+    let after = |start: &str| {
+        let found = dockerfile.split_once(start).unwrap_or_else(|| panic!("Dockerfile: {start}"));
+        found.1.split(['"', ' ', '\n']).next().unwrap().to_owned()
+    };
+    (after("\nENTRYPOINT [\""), after(" SIDELIGHT_CONFIG="))
+}
+
+#[test]
+fn an_image_has_its_program_and_its_configuration_where_it_says() {
+    let (program, config) = image();
+    let [grpc, http, admin] = listeners(&options("docker/config.yaml")).map(|(_, port)| port);
+    let dockerfile = text("docker/Dockerfile");
+    for part in [
+        format!("/release/sidelight /image{program} "),
+        format!(" deploy/docker/config.yaml /image{config} "),
+        format!(" CMD [\"{program}\", \"health\"]\n"),
+        format!("\nEXPOSE {grpc} {http} {admin}\n"),
+    ] {
+        assert!(dockerfile.contains(&part), "Dockerfile has no `{part}`");
+    }
+}
+
+#[test]
+fn a_pod_has_the_ports_and_the_files_that_its_agent_is_configured_with() {
+    let (program, config) = image();
+    for (path, pod) in pods() {
+        let place = format!("kubernetes/{}", directory(path));
+        let options = options(&format!("{place}/config.yaml"));
+        let container = agent_of(&pod);
+        let ports = container["ports"].as_array().unwrap().iter();
+        let ports: Vec<_> = ports
+            .map(|port| (port["name"].as_str().unwrap(), port["containerPort"].as_u64().unwrap()))
+            .collect();
+        assert_eq!(ports, listeners(&options), "{path} against its config.yaml");
+        for probe in PROBES.map(|probe| &container[probe]) {
+            let exec = &probe["exec"]["command"][0];
+            let fits = probe["httpGet"]["port"] == "admin" || *exec == program.as_str();
+            assert!(fits, "{path}: {probe} asks neither the port `admin` nor {program}");
+        }
+        assert_eq!(container["args"], json!(["run", "-c", config]), "{path} against the image");
+        let generated = &yaml(&format!("{place}/kustomization.yaml"))[0]["configMapGenerator"][0];
+        let map = &mounted(path, &pod, directory(&config))["configMap"]["name"];
+        assert_eq!(*map, generated["name"], "{path} against its kustomization");
+        assert_eq!(generated["files"], json!([file_name(&config)]), "{path}: {config}");
+    }
+}
+
+#[test]
+fn a_service_of_kubernetes_is_called_what_those_call_it_that_send_to_it() {
+    let mut addresses = Vec::new();
+    for path in ["kubernetes/daemonset/agent.yaml", "kubernetes/gateway/gateway.yaml"] {
+        let documents = yaml(path);
+        let service = documents.iter().find(|document| document["kind"] == "Service").unwrap();
+        let name = service["metadata"]["name"].as_str().unwrap();
+        let mut called = Vec::new();
+        documents.iter().for_each(|part| strings_under(part, &["app", "serviceName"], &mut called));
+        assert!(called.len() >= 4, "{path}: {called:?}");
+        assert!(called.iter().all(|other| other == name), "{path}: {name} against {called:?}");
+        let listeners = listeners(&options(&format!("{}/config.yaml", directory(path))));
+        for served in service["spec"]["ports"].as_array().unwrap() {
+            let target = (served["targetPort"].as_str().unwrap(), served["port"].as_u64().unwrap());
+            assert!(listeners.contains(&target), "{path}: {served} against {listeners:?}");
+        }
+        let kustomization = &yaml(&format!("{}/kustomization.yaml", directory(path)))[0];
+        let namespace = kustomization["namespace"].as_str().unwrap();
+        addresses.push(format!("http://{name}.{namespace}:{}", listeners[0].1));
+    }
+    let node = text("kubernetes/daemonset/agent.yaml");
+    assert!(node.contains(&format!("# {} is the agent", addresses[0])), "{}", addresses[0]);
+    for path in ["kubernetes/sidecar/config.yaml", "kubernetes/daemonset/config.yaml"] {
+        assert_eq!(options(path)["exporters.otlp_grpc/gateway.endpoint"], addresses[1], "{path}");
+    }
+}
+
 #[test]
 fn an_agent_in_kubernetes_has_probes_limits_and_no_more_rights_than_it_needs() {
     for (path, pod) in pods() {
-        let container = match pod.get("initContainers") {
-            Some(sidecars) => {
-                assert_eq!(sidecars[0]["restartPolicy"], "Always", "{path}: a sidecar");
-                &sidecars[0]
-            }
-            None => &pod["containers"][0],
-        };
-        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        let container = agent_of(&pod);
+        if pod.get("initContainers").is_some() {
+            assert_eq!(container["restartPolicy"], "Always", "{path}: a sidecar");
+        }
+        for probe in PROBES {
             assert!(container[probe].is_object(), "{path}: {probe}");
         }
         for probe in ["startupProbe", "livenessProbe"] {
@@ -234,14 +356,21 @@ fn every_file_that_a_kustomization_names_is_there() {
     }
 }
 
-/// The exposure that systemd-analyze sees, where it is installed and knows units on disk (systemd 250).
+/// The exposure that systemd-analyze sees, where it is installed and knows units on disk (systemd 250). What it does not
+/// understand of the unit it says, and leaves out.
 fn exposure(unit: &Path) -> Option<f64> {
     let mut analyze = Command::new("systemd-analyze");
-    analyze.args(["security", "--offline=yes", "--no-pager"]).arg(unit);
-    let out = analyze.output().ok().filter(|out| out.status.success())?;
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    let line = said.lines().find(|line| line.contains("Overall exposure level"))?;
-    line.rsplit_once(": ")?.1.split(' ').next()?.parse().ok()
+    let out = analyze.args(["security", "--offline=yes", "--no-pager"]).arg(unit).output().ok()?;
+    let wrong = String::from_utf8_lossy(&out.stderr);
+    if wrong.contains("unrecognized option") {
+        return None;
+    }
+    assert!(out.status.success() && wrong.is_empty(), "systemd-analyze: {}: {wrong}", out.status);
+    let said = String::from_utf8_lossy(&out.stdout);
+    let line = said.lines().find(|line| line.contains("Overall exposure level"));
+    let exposure = line.and_then(|line| line.rsplit_once(": ")?.1.split(' ').next()?.parse().ok());
+    assert!(exposure.is_some(), "systemd-analyze: {said}");
+    exposure
 }
 
 #[test]
@@ -288,14 +417,59 @@ fn a_read_only_container_of_compose_takes_its_secrets_from_files() {
 }
 
 #[test]
+fn compose_gives_grafana_and_the_agent_what_they_look_for() {
+    let services = &yaml("docker/compose.yaml")[0]["services"];
+    let (agent, grafana) = (&services["agent"], &services["grafana"]);
+    let provider = &yaml("grafana/provisioning/dashboards/sidelight.yaml")[0]["providers"][0];
+    let dashboards = provider["options"]["path"].as_str().unwrap();
+    for (source, target) in
+        [("provisioning", "/etc/grafana/provisioning"), ("dashboards", dashboards)]
+    {
+        let volume = Value::from(format!("../grafana/{source}:{target}:ro"));
+        let volumes = grafana["volumes"].as_array().unwrap();
+        assert!(volumes.contains(&volume), "{volume} is not in {volumes:?}");
+    }
+    let mut values = Vec::new();
+    let data_source = &yaml("grafana/provisioning/datasources/sidelight.yaml")[0];
+    strings_under(data_source, &["url", "httpHeaderValue1"], &mut values);
+    let asked: BTreeSet<_> =
+        values.iter().filter_map(|value| Some(value.split_once('$')?.1)).collect();
+    let given = grafana["environment"].as_object().unwrap().keys().map(String::as_str);
+    let given: BTreeSet<_> = given.filter(|name| name.starts_with("SIDELIGHT_")).collect();
+    assert_eq!(asked, given, "the data source against Grafana's environment");
+
+    let options = options("docker/config.yaml");
+    let listeners = listeners(&options).map(|(_, port)| port);
+    let url = grafana["environment"]["SIDELIGHT_URL"].as_str().unwrap();
+    let host = options["admin.allowed_hosts"].trim_matches(['[', ']']);
+    assert_eq!(url, format!("http://{host}:{}", listeners[2]), "against docker/config.yaml");
+    let gateway = agent["environment"]["GATEWAY_ENDPOINT"].as_str().unwrap();
+    for url in [url, gateway] {
+        let host = url.trim_start_matches("http://").split(':').next().unwrap();
+        assert!(services[host].is_object(), "{url}: no service of compose is called {host}");
+    }
+    let published = agent["ports"].as_array().unwrap().iter();
+    let published: Vec<_> = published.map(|address| port(address.as_str().unwrap())).collect();
+    assert_eq!(published, listeners, "compose.yaml against docker/config.yaml");
+    let token = format!("/run/secrets/{}", agent["secrets"][0].as_str().unwrap());
+    assert_eq!(agent["environment"]["SIDELIGHT__ADMIN__TOKEN_FILE"], token.as_str());
+}
+
+#[test]
 fn what_manifests_for_a_namespace_need_before_them_is_in_the_readme() {
     let readme = text("kubernetes/README.md");
-    for directory in ["daemonset", "gateway"] {
-        let kustomization = &yaml(&format!("kubernetes/{directory}/kustomization.yaml"))[0];
+    for (path, pod) in pods().iter().filter(|(path, _)| !path.starts_with("sidecar/")) {
+        let place = format!("kubernetes/{}", directory(path));
+        let kustomization = &yaml(&format!("{place}/kustomization.yaml"))[0];
         let namespace = kustomization["namespace"].as_str().unwrap();
-        assert!(readme.contains(&format!("kubectl create namespace {namespace}\n")), "{directory}");
-        let secret = format!("create secret generic sidelight-admin -n {namespace} ");
-        assert!(readme.contains(&secret), "{directory}");
+        assert!(readme.contains(&format!("kubectl create namespace {namespace}\n")), "{path}");
+        let token = &options(&format!("{place}/config.yaml"))["admin.token_file"];
+        let volume = mounted(path, pod, directory(token));
+        let (secret, key) = (volume["secret"]["secretName"].as_str(), file_name(token));
+        let secret = secret.unwrap_or_else(|| panic!("{path}: {volume} is not a secret"));
+        let made = format!("create secret generic {secret} -n {namespace} --from-literal={key}=");
+        let manifest = text(&format!("kubernetes/{path}"));
+        assert!(readme.contains(&made) && manifest.contains(&made), "{path}, README.md: {made}");
     }
 }
 
@@ -327,10 +501,16 @@ fn an_image_is_built_from_all_that_the_agent_is_built_from() {
         "the image that could not be built"
     );
     assert!(patterns.iter().any(|pattern| left_out(pattern, "target/release/sidelight")));
-    let mut sources = vec![root.join("Cargo.lock"), root.join("deploy/docker/config.yaml")];
-    for directory in ["src", "crates", "proto", "deploy/rules", "benches"] {
+    // Cargo reads every member of the workspace, also to build one.
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let members = manifest.split_once("members = [").unwrap().1.split(']').next().unwrap();
+    let members = members.split('"').skip(1).step_by(2).map(|member| member.trim_end_matches("/*"));
+    let single = ["Cargo.toml", "Cargo.lock", "deploy/docker/config.yaml", "docs/runbooks.md"];
+    let mut sources = single.map(|file| root.join(file)).to_vec();
+    for directory in members.chain(["src", "proto", "deploy/rules", "benches"]) {
         files(&root.join(directory), &mut sources);
     }
+    assert!(sources.contains(&root.join("tests/clients/rust/Cargo.toml")), "a member");
     for source in sources {
         let path = source.strip_prefix(root).unwrap().to_str().unwrap();
         let by = patterns.iter().find(|pattern| left_out(pattern, path));

@@ -97,34 +97,43 @@ fn every_example_in_help_can_be_typed_and_is_of_its_command() {
     assert!(examples > 10, "{examples}");
 }
 
+/// The lines of a page's blocks that begin with `fence`.
+fn lines_of_blocks<'a>(page: &'a str, fence: &'static str) -> impl Iterator<Item = &'a str> {
+    page.split(fence).skip(1).filter_map(|rest| rest.split("```").next()).flat_map(str::lines)
+}
+
 #[test]
 fn every_command_that_a_document_shows_can_be_typed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![
-        root.join("README.md"),
-        root.join("examples/python/README.md"),
-        root.join("examples/node/README.md"),
-    ];
-    pages.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let below = |directory: &str| {
+        std::fs::read_dir(root.join(directory)).unwrap().map(|entry| entry.unwrap().path())
+    };
+    let mut pages = vec![root.join("README.md")];
+    pages.extend(below("docs"));
+    let places = ["deploy", "examples", "examples/rust"].into_iter().flat_map(below);
+    pages.extend(places.map(|place| place.join("README.md")).filter(|page| page.is_file()));
     let mut shown = 0;
     for page in
         pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md"))
     {
         let text = std::fs::read_to_string(page).unwrap();
-        let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let scripts = lines_of_blocks(&text, "```sh\n");
+        // The other lines are what is answered.
+        let sessions = lines_of_blocks(&text, "```console\n").filter(|line| line.starts_with("$ "));
         // What is called by a command's name, that is: other things begin with this word, too.
         let inline = text.split('`').skip(1).step_by(2).filter(|code| {
             let name = code.strip_prefix("sidelight ").and_then(|rest| rest.split(' ').next());
             name.is_some_and(|name| Typed::command().find_subcommand(name).is_some())
         });
-        for line in blocks.flat_map(str::lines).chain(inline.filter(|code| !code.contains('\n'))) {
+        let inline = inline.filter(|code| !code.contains('\n'));
+        for line in scripts.chain(sessions).chain(inline) {
             for words in typed(line) {
                 shown += 1;
                 assert_eq!(refusal(&words), None, "{}", page.display());
             }
         }
     }
-    assert!(shown > 30, "{shown}");
+    assert!(shown > 100, "{shown}");
 }
 
 const HEAD: &str = "\

@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use regex::Regex;
 use serde_json::Value;
 
@@ -100,17 +102,28 @@ fn every_value_that_an_option_takes_is_one_by_the_schema() {
     }
 }
 
+/// Every `config.yaml` below a directory.
+fn configurations(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            configurations(&path, found);
+        } else if path.ends_with("config.yaml") {
+            found.push(path);
+        }
+    }
+}
+
 #[test]
 fn every_configuration_of_this_repository_is_one_by_the_schema() {
-    for text in [
-        include_str!("../../../docs/config.example.yaml"),
-        include_str!("../../../deploy/docker/config.yaml"),
-        include_str!("../../../deploy/kubernetes/daemonset/config.yaml"),
-        include_str!("../../../deploy/kubernetes/sidecar/config.yaml"),
-        include_str!("../../../deploy/systemd/config.yaml"),
-        include_str!("../../cli/local/config/starter.yaml"),
-    ] {
-        assert_eq!(wrong(text), Vec::<String>::new(), "{text}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = ["docs/config.example.yaml", "src/cli/local/config/starter.yaml"];
+    let mut paths = own.map(|path| root.join(path)).to_vec();
+    configurations(&root.join("deploy"), &mut paths);
+    assert!(paths.len() >= 7, "{paths:?}");
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(wrong(&text), Vec::<String>::new(), "{}", path.display());
     }
 }
 
