@@ -124,3 +124,8 @@ pub mod otel {
 #[cfg(all(doctest, feature = "macros", feature = "otlp"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// The program of the guide is one that compiles.
+#[cfg(all(doctest, feature = "axum", feature = "macros", feature = "otlp"))]
+#[doc = include_str!("../../../docs/instrument.md")]
+mod guide {}

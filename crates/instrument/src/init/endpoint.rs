@@ -1,6 +1,7 @@
-//! Where OTLP goes: what code said, else the environment, else the agent's Unix socket where its directory exists, else
+//! Where OTLP goes: what code said, else the environment, else the agent's Unix socket where this user may have it, else
 //! the agent's port on this machine.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::env::{Environment, Protocol};
@@ -44,9 +45,7 @@ impl Endpoint {
             return parse(all, protocol, insecure, Some(signal));
         }
         Ok(match protocol {
-            Protocol::Grpc if directory_exists(Path::new(SOCKET)) => {
-                Self::Unix(PathBuf::from(SOCKET))
-            }
+            Protocol::Grpc if is_open(Path::new(SOCKET)) => Self::Unix(PathBuf::from(SOCKET)),
             Protocol::Grpc => Self::Grpc("http://127.0.0.1:4317".to_owned()),
             Protocol::HttpProtobuf => Self::Http(format!("http://127.0.0.1:4318/v1/{signal}")),
         })
@@ -61,8 +60,15 @@ impl Endpoint {
     }
 }
 
-fn directory_exists(socket: &Path) -> bool {
-    socket.parent().is_some_and(|directory| directory.metadata().is_ok_and(|found| found.is_dir()))
+/// Whether this user may look for the socket, which is there or will be. An agent that is set up for a group lets nobody else
+/// into the directory.
+fn is_open(socket: &Path) -> bool {
+    match socket.metadata() {
+        Ok(_) => true,
+        Err(error) => {
+            error.kind() == ErrorKind::NotFound && socket.parent().is_some_and(Path::is_dir)
+        }
+    }
 }
 
 /// `append` names the signal whose path an HTTP endpoint for all signals gets.
@@ -171,6 +177,20 @@ mod tests {
         let resolve = |signal| Endpoint::resolve(signal, None, &environment).unwrap().shown();
         assert_eq!(resolve(Signal::Traces), "http://own:4318/in");
         assert_eq!(resolve(Signal::Metrics), "http://127.0.0.1:4318/v1/metrics");
+    }
+
+    #[test]
+    fn the_socket_is_taken_where_it_is_or_will_be_and_this_user_may_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("otlp.sock");
+        assert!(is_open(&socket), "the agent starts later");
+        std::fs::write(&socket, "").unwrap();
+        assert!(is_open(&socket));
+        assert!(!is_open(&directory.path().join("none/otlp.sock")), "no agent is installed");
+        assert!(
+            !is_open(&socket.join("otlp.sock")),
+            "any other error, as of a directory of others"
+        );
     }
 
     #[test]
