@@ -1,19 +1,30 @@
 //! Work that may block, on threads for that.
 //!
-//! A panic is a defect: it goes on in whoever waits for the work, and ends the agent. Work that a runtime drops because it
-//! shuts down has nobody who waits for it any more.
+//! A panic is a defect: it goes on in whoever waits for the work. The program has ended by then (`panic = "abort"`); an agent
+//! in another's process loses the task that waited.
 
 use tokio::task::JoinError;
 
-/// Does `work` on a thread that may block. Completes when the work is done, and never where the runtime shuts down first.
+/// Does `work` on a thread that may block. For tasks of the runtime alone: where that shuts down before the work has begun,
+/// this never completes, and the task is dropped.
 ///
 /// # Panics
 /// If `work` does.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match joined(tokio::task::spawn_blocking(work).await) {
+    match unless_ended(work).await {
         Some(done) => done,
         None => std::future::pending().await,
     }
+}
+
+/// The same for whoever outlives the runtime, as a thread that waits by its handle: `None` where that has shut down.
+///
+/// # Panics
+/// If `work` does.
+pub async fn unless_ended<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    joined(tokio::task::spawn_blocking(work).await)
 }
 
 /// What a task gave; `None` where it was ended, or the runtime shuts down.
@@ -43,6 +54,17 @@ mod tests {
     #[should_panic(expected = "a defect")]
     async fn a_panic_is_that_of_who_waits() {
         run(|| panic!("a defect")).await;
+    }
+
+    #[test]
+    fn a_thread_that_outlives_the_runtime_is_told() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let handle = runtime.handle().clone();
+        assert_eq!(handle.block_on(unless_ended(|| 1)), Some(1));
+        runtime.shutdown_background();
+        let thread = std::thread::spawn(move || handle.block_on(unless_ended(|| 2)));
+        assert_eq!(thread.join().unwrap(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,9 +6,13 @@ use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use crate::config::{self, LoadError, Loaded, ReadError, Recipe};
 
-/// Names the file that is meant where none is named: an image sets it, so that in its containers every command is about the
-/// agent that runs there.
+/// The variable that names the file where no flag does. The container image sets it, so that a command in a container reads what
+/// its agent does.
 const USUAL: &str = "SIDELIGHT_CONFIG";
+
+fn usual() -> Option<PathBuf> {
+    std::env::var_os(USUAL).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -34,14 +38,14 @@ impl Configured {
         self
     }
 
-    /// Whether anything was given.
+    /// Whether anything was typed.
     pub(crate) const fn any(&self) -> bool {
         !self.config.is_empty() || !self.set.is_empty()
     }
 
-    /// Whether a configuration file was named.
-    pub(crate) const fn names_a_file(&self) -> bool {
-        !self.config.is_empty()
+    /// Whether a configuration file was named, by a flag or the variable.
+    pub(crate) fn names_a_file(&self) -> bool {
+        !self.config.is_empty() || usual().is_some()
     }
 
     /// How to load it, now and again.
@@ -49,8 +53,8 @@ impl Configured {
     /// # Errors
     /// A [`Failure`] when standard input cannot be read.
     pub(crate) fn recipe(&self) -> Result<Recipe, Failure> {
-        let usual = std::env::var_os(USUAL).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let files = if self.config.is_empty() { usual.as_slice() } else { &self.config };
+        let usual = usual().filter(|_| self.config.is_empty());
+        let files = usual.as_ref().map_or(&self.config[..], std::slice::from_ref);
         Recipe::new(files, self.set.clone()).map_err(|error| unreadable(&error))
     }
 
@@ -99,7 +103,13 @@ pub(crate) fn read(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failu
 
 /// A file that cannot be read is no valid configuration.
 pub(crate) fn unreadable(error: &ReadError) -> Failure {
-    Failure::new(Exit::InvalidConfiguration, error.to_string())
-        .because(&error.source)
+    let failure =
+        Failure::new(Exit::InvalidConfiguration, error.to_string()).because(&error.source);
+    if usual().is_some_and(|path| path.to_string_lossy() == error.name) {
+        return failure.help(format!(
+            "the variable {USUAL} names it; `-c FILE` names another, and with the variable empty none is read"
+        ));
+    }
+    failure
         .help("name an existing file in UTF-8 that this user may read, or `-` for standard input")
 }

@@ -130,7 +130,8 @@ impl Reader {
     /// Reads from disk where that may block.
     async fn read(&mut self, wanted: Wanted) -> Result<Batch, ReadError> {
         let (shared, place) = (Arc::clone(&self.shared), self.place.take());
-        match on_disk(&self.shared, move || disk::read(&shared, &wanted, place)).await {
+        let read = on_disk(&self.shared, move || disk::read(&shared, &wanted, place)).await;
+        match read.ok_or(ReadError::Closed)? {
             Ok(mut batch) => {
                 self.failing = None;
                 self.place = batch.place.take();
@@ -156,7 +157,8 @@ impl Reader {
         async move {
             let keeping = Arc::clone(&shared);
             let keep = move || keeping.rejected.keep(&keeping, &rejected);
-            on_disk(&shared, keep).await;
+            // One that shuts down keeps nothing more.
+            on_disk(&shared, keep).await.unwrap_or_default();
         }
     }
 
@@ -178,12 +180,13 @@ impl Reader {
     }
 }
 
-/// Runs what may block where that holds up nobody.
+/// Runs what may block where that holds up nobody; `None` when the runtime has shut down. A reader may be a thread's, which
+/// does not end with it.
 async fn on_disk<T: Send + 'static>(
     shared: &Shared,
     work: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    if shared.deps.fs.blocks() { blocking::run(work).await } else { work() }
+) -> Option<T> {
+    if shared.deps.fs.blocks() { blocking::unless_ended(work).await } else { Some(work()) }
 }
 
 impl Drop for Reader {

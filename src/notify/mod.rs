@@ -448,13 +448,12 @@ impl Scribe {
             return;
         }
         let (database, now) = (Arc::clone(&self.database), self.clock.unix_nano());
-        let written = tokio::task::spawn_blocking(move || {
+        let (written, purged) = blocking::run(move || {
             let written = database.write(&rows);
             let purged = if purge && written.is_ok() { database.purge(now) } else { Ok(()) };
             (written.map_err(|error| (error, rows)), purged)
-        });
-        // A panic is being reported.
-        let Ok((written, purged)) = written.await else { return };
+        })
+        .await;
         let failed = written.is_err();
         let purge_error = purged.err();
         if let Err((error, rows)) = written {

@@ -172,6 +172,11 @@ impl Sources {
         }
     }
 
+    /// The files, or `-`, in order of precedence.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|source| source.kind == SourceKind::File).map(|file| &*file.name)
+    }
+
     /// The source that `span` is in.
     #[must_use]
     pub fn of(&self, span: Span) -> Option<&Source> {

@@ -290,5 +290,34 @@ fn the_file_that_the_surroundings_name_is_the_configuration_where_no_flag_names_
     let found = printed(&[], std::path::Path::new(""));
     assert!(found.0 == Some(0) && !found.1.contains("/usual"), "{found:?}");
     let found = printed(&[], std::path::Path::new("/none.yaml"));
-    assert!(found.0 == Some(5) && found.1.contains("/none.yaml"), "{found:?}");
+    assert!(found.0 == Some(5) && found.1.contains("SIDELIGHT_CONFIG names it"), "{found:?}");
+}
+
+#[tokio::test]
+async fn every_command_that_reads_a_configuration_takes_the_file_that_the_surroundings_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let path = directory.path().join("usual.yaml");
+    std::fs::write(&path, config(directory.path(), admin)).unwrap();
+    let sidelight = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"));
+        command.args(arguments).current_dir(directory.path()).stderr(std::process::Stdio::piped());
+        command
+    };
+    let checked = |usual: &std::path::Path| {
+        let mut command = sidelight(&["check", "config"]);
+        command.env("SIDELIGHT_CONFIG", usual).status().unwrap().code()
+    };
+    assert_eq!(checked(&path), Some(0));
+    assert_eq!(checked(std::path::Path::new("")), Some(2), "nothing says which one");
+    let doctor = sidelight(&["doctor"]).env("SIDELIGHT_CONFIG", &path).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains(&format!("from {}", path.display())), "{said}");
+    let mut run = sidelight(&["run"]);
+    let agent = Ends(run.env("SIDELIGHT_CONFIG", &path).spawn().unwrap());
+    wait_for("the agent of that file", Duration::from_secs(20), || {
+        std::net::TcpStream::connect(admin).ok()
+    })
+    .await;
+    drop(agent);
 }

@@ -43,7 +43,7 @@ pub(super) const ROUTES: &[Route] = &[
     tell("/api/v1/rules", "rule groups, their rules and alerts", rules::rules),
     tell("/api/v1/alerts", "pending and firing alerts", rules::alerts),
     tell("/api/v1/status/buildinfo", "version", status::build),
-    tell("/api/v1/status/config", "empty: `sidelight check config` shows it", status::config),
+    tell("/api/v1/status/config", "empty: `sidelight config print` shows it", status::config),
     tell("/api/v1/status/flags", "none of Prometheus' apply", status::flags),
     query("/api/v1/status/runtimeinfo", "the store's state", status::runtime),
     query("/api/v1/status/tsdb", "series by metric and label", status::tsdb),

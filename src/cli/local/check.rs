@@ -35,8 +35,8 @@ pub(crate) struct ExprArgs {
 /// What is checked and how it is said.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Configuration files; `-` is standard input.
-    #[arg(required_unless_present_any = ["config", "set"], value_name = "FILE")]
+    /// Configuration files; `-` is standard input. Default: the one that `SIDELIGHT_CONFIG` names, if that is set.
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// As `run -c` has it.
     #[arg(short, long, hide = true, value_name = "FILE")]
@@ -71,7 +71,14 @@ fn expressions(args: &ExprArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 
 fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let files = [args.files.as_slice(), &args.config].concat();
-    let recipe = Configured::of(files, args.set.clone()).recipe()?;
+    let configured = Configured::of(files, args.set.clone());
+    if !configured.any() && !configured.names_a_file() {
+        let what = "which configuration is to be checked?";
+        return Err(
+            Failure::new(Exit::Usage, what).help("name its files: `sidelight check config FILE`")
+        );
+    }
+    let recipe = configured.recipe()?;
     let (sources, findings) = match recipe.load() {
         Ok(loaded) => {
             let loaded = with_rule_files(loaded);
@@ -130,14 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn options_alone_are_checked_as_well_and_nothing_is_not() {
+    fn options_alone_are_checked_as_well() {
         let typed = |line: &[&str]| {
             Typed::try_parse_from([&["config"][..], line].concat()).map(|typed| typed.args)
         };
         for line in [&["a.yaml"][..], &["-c", "a.yaml"], &["--set", "journal.durability=os"]] {
             assert!(typed(line).is_ok(), "{line:?}");
         }
-        assert!(typed(&[]).is_err());
     }
 
     #[test]

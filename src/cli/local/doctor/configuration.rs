@@ -22,10 +22,11 @@ const EXPLAIN: &str = "`sidelight config explain KEY` says what an option takes"
 pub(super) fn look(loaded: &Loaded, group: &mut Group<'_>) {
     let options = loaded.effective();
     let of = |kind| options.iter().filter(|option| option.origin == kind).count();
+    let files = loaded.sources.files().collect::<Vec<_>>().join(" and ");
     let counts = [
-        (of(SourceKind::File), "from files"),
-        (of(SourceKind::Environment), "from the environment"),
-        (of(SourceKind::Flag), "from flags"),
+        (of(SourceKind::File), format!("from {files}")),
+        (of(SourceKind::Environment), "from the environment".to_owned()),
+        (of(SourceKind::Flag), "from flags".to_owned()),
     ];
     let counts: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, from)| format!("{n} {from}")).collect();

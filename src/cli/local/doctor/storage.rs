@@ -10,7 +10,7 @@ use rustix::fs::{Access, FlockOperation, StatVfs, access, flock, statfs, statvfs
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::agent::Running;
+use super::agent::{Running, Told};
 use super::report::Group;
 use crate::cli::text::size;
 use crate::config::{Config, Surroundings};
@@ -32,6 +32,19 @@ const EARLIEST: UnixNano = UnixNano(1_767_225_600_000_000_000);
 /// `may_lock`: whether the journal may be taken for a moment, to see that it is free; not where an agent may want it meanwhile.
 pub(super) fn look(config: &Config, running: &Running, may_lock: bool, group: &mut Group<'_>) {
     let journal = &config.journal;
+    if let Running::Agent(Some(Told { journal: its, .. })) = running
+        && !running.has_journal(&journal.directory)
+    {
+        group.warning(
+            "directory",
+            format!(
+                "the agent that answers has its journal in {}, not in {}",
+                its.display(),
+                journal.directory.display()
+            ),
+            "give this command the -c and --set of that agent: the lines below are about another's files",
+        );
+    }
     if journal.durability == Durability::Memory {
         group.warning(
             "journal",
@@ -344,7 +357,6 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::sync::Arc;
 
-    use super::super::agent::Told;
     use super::super::report::{Report, Verdict};
     use super::*;
     use crate::journal::fs::RealFs;
@@ -438,6 +450,12 @@ mod tests {
         ] {
             assert_eq!(fails(&running, may_lock), wanted, "{running:?} {may_lock}");
         }
+        let warned = |running: &Running| {
+            let found = looked(|group| look(&config, running, false, group));
+            found.contains(&(Verdict::Warning, "directory"))
+        };
+        assert!(warned(&agent(Path::new("/elsewhere"))), "another configuration was meant");
+        assert!(!warned(&agent(directory.path())) && !warned(&Running::Nobody));
         journal.close().await;
     }
 
