@@ -492,13 +492,14 @@ fn walk(dir: &Path, visit: &mut impl FnMut(String)) {
         let relative = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
         if !path.is_dir() {
             visit(relative);
-        } else if !is_made(&relative) {
+        } else if !is_made(&relative) && !path.join("CACHEDIR.TAG").try_exists().unwrap() {
             walk(&path, visit);
         }
     }
 }
 
-/// Whether a directory is made by a tool. What Cargo makes is known by its place: src/export/target is a module.
+/// Whether a directory is made by a tool. What Cargo makes is known by its place, since src/export/target is a module, and
+/// elsewhere by the file that it puts there.
 fn is_made(directory: &str) -> bool {
     let name = directory.rsplit('/').next().unwrap_or_default();
     let has_builds = directory.starts_with("examples/") || directory.starts_with("tests/");

@@ -343,3 +343,13 @@ async fn a_reload_takes_up_rules_that_are_right_and_tells_what_is_wrong_with_oth
     })
     .await;
 }
+
+#[test]
+fn tests_of_rules_that_no_name_is_found_of_are_no_success() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rules/tests/routes.yaml");
+    let ended = |names: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"));
+        command.args(["test", "rules", "--run", names, file]).output().unwrap().status.code()
+    };
+    assert_eq!((ended("."), ended("no test is called that")), (Some(0), Some(1)));
+}

@@ -62,14 +62,14 @@ pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure>
         terminal.note(&format!("{name}: {} passed, {bad} failed", cases.len() - bad));
         suites.push((name, cases));
     }
-    if !args.run.is_empty() && !failed && suites.iter().all(|(_, cases)| cases.is_empty()) {
-        return Err(Failure::new(Exit::Failed, "no test has a name that `--run` asks for")
-            .help("`--run` is a regular expression that is looked for in the `name` of tests"));
-    }
     if let Some(path) = &args.junit {
         std::fs::write(path, unittest::junit::document(&suites)).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot write {}", path.display())).because(&error)
         })?;
+    }
+    if !args.run.is_empty() && !failed && suites.iter().all(|(_, cases)| cases.is_empty()) {
+        return Err(Failure::new(Exit::Failed, "no test has a name that `--run` asks for")
+            .help("`--run` is a regular expression that is looked for in the `name` of tests"));
     }
     Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
