@@ -16,7 +16,7 @@ use std::time::Duration;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use sidelight_agent::alert::Nowhere;
-use sidelight_agent::rules::group::{Sink, Surroundings};
+use sidelight_agent::rules::evaluate::{Sink, Surroundings};
 use sidelight_agent::rules::{BUILTIN, Group, file};
 use sidelight_agent::signal::Samples;
 use sidelight_agent::store::{Config, Deps, Kind, Store};

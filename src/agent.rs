@@ -186,8 +186,9 @@ fn in_background(config: &Config, alone: bool, in_flight: InFlight, view: &View)
         tasks.spawn(memory::hold_ceiling(config.memory, in_flight, rss_bytes));
         tasks.spawn(stop::feed_watchdog());
     }
-    tasks.spawn(certificates::watch(view.clone()));
-    tasks.spawn(senders::watch(view.clone()));
+    let View { senders, registry, clock, .. } = view;
+    tasks.spawn(certificates::watch(registry.clone(), Arc::clone(clock)));
+    tasks.spawn(senders::watch(senders.clone(), registry.clone(), Arc::clone(clock)));
     tasks
 }
 

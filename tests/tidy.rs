@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 /// Which modules of `src/` may be named by which, by layer: see ARCHITECTURE.md. Modules of one layer are
 /// missing from each other's lists on purpose: they meet in `agent`. What is not listed may use everything.
 const LAYERS: &[(&str, &[&str])] = &[

@@ -72,7 +72,7 @@ fn silence_refused(error: SilenceError) -> Refused {
     match error {
         SilenceError::Invalid(why) => Refused::Invalid(why),
         SilenceError::Unknown(_) => Refused::Unknown(error.to_string()),
-        SilenceError::Full => Refused::Full(error.to_string()),
+        SilenceError::Full(_) => Refused::Full(error.to_string()),
         SilenceError::Keep(_) => Refused::Failed(telemetry::chain(&error)),
     }
 }

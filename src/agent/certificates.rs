@@ -2,11 +2,12 @@
 //!
 //! The receiver keeps when each file begins and ends as series; this compares them with the clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::shown::View;
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Desc, Registry, desc};
+use crate::time::Clock;
 
 /// How long before its end a certificate is worth saying.
 const SOON: Duration = Duration::from_hours(7 * 24);
@@ -62,12 +63,12 @@ fn rough(seconds: f64) -> String {
 }
 
 /// Says in the log what [`trouble`] says, whenever that changes.
-pub(super) async fn watch(view: View) {
+pub(super) async fn watch(registry: Registry, clock: Arc<dyn Clock>) {
     let mut said = Vec::new();
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
-        let trouble = trouble(&view.registry, view.now_seconds());
+        let trouble = trouble(&registry, clock.unix_nano().as_seconds_f64());
         for reason in trouble.iter().filter(|reason| !said.contains(*reason)) {
             tracing::warn!("{reason}");
         }

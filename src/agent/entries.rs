@@ -1,26 +1,32 @@
 //! Detailed entries as the admin endpoint shows them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::shown::View;
 use crate::aggregate::entries::{Entries, Entry, Filter};
 use crate::api;
 use crate::api::Refused;
+use crate::time::Clock;
 
-/// The entries, where there is a store to keep them in.
-pub(super) struct Shown(pub(super) View);
+/// The entries, and the time that filters are read at.
+pub(super) struct Shown {
+    /// None where there is no store to keep them in.
+    pub(super) entries: api::Source<Option<Entries>>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 impl Shown {
-    fn entries(&self) -> Result<&Entries, Refused> {
+    fn entries(&self) -> Result<Entries, Refused> {
         let none = || Refused::Unknown("no entries are kept without a store".to_owned());
-        self.0.kept().and_then(|kept| kept.entries.as_ref()).ok_or_else(none)
+        (self.entries)().ok_or_else(none)
     }
 }
 
 impl api::Entries for Shown {
     fn list(&self, parameters: &[(String, String)]) -> Result<String, Refused> {
         let pairs = parameters.iter().map(|(name, value)| (&**name, &**value));
-        let filter = Filter::of(pairs, self.0.clock.unix_nano());
+        let filter = Filter::of(pairs, self.clock.unix_nano());
         let filter = filter.map_err(|error| Refused::Invalid(error.to_string()))?;
         let entries = self.entries()?.list(&filter);
         let entries: Vec<_> = entries.iter().map(document).collect();

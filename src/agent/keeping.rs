@@ -73,7 +73,7 @@ impl Keeping {
         let View { journal, registry, clock, .. } = view;
         let local = Local::new(found, &self.config, journal, registry, clock).await;
         let (kept, inbox) = (local.kept.clone(), local.inbox.clone());
-        self.aggregating = Some(local.start(view, threads)?);
+        self.aggregating = Some(local.start(journal, registry, clock, threads)?);
         view.set_kept(kept.clone());
         self.rules =
             judge::start(rules, inbox.clone(), kept.store.clone(), notifier.outbox(), view).await;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::shown::View;
 use super::{Error, secret_file, user_key};
 use crate::aggregate::domain;
 use crate::aggregate::entries::Entries;
@@ -105,17 +104,19 @@ impl Local {
     /// Counts on a thread of its own, where that cannot hold up a request, which `threads` watches.
     pub(super) fn start(
         self,
-        view: &View,
+        journal: &Journal,
+        registry: &Registry,
+        clock: &Arc<dyn Clock>,
         threads: &mut Threads,
     ) -> Result<aggregate::Stop, Error> {
         let (stop, stopping) = aggregate::stop();
-        let Some(reader) = view.journal.reader(aggregate::READER) else { return Ok(stop) };
+        let Some(reader) = journal.reader(aggregate::READER) else { return Ok(stop) };
         let runtime = tokio::runtime::Handle::current();
         let Self { kept: Kept { table, .. }, keeping, exported, .. } = self;
         if let Some(batches) = exported {
             // It ends with the thread below.
-            let (journal, clock) = (view.journal.clone(), Arc::clone(&view.clock));
-            tokio::spawn(exported::run(batches, journal, clock, view.registry.clone()));
+            let (journal, clock) = (journal.clone(), Arc::clone(clock));
+            tokio::spawn(exported::run(batches, journal, clock, registry.clone()));
         }
         let (alive, ended) = oneshot::channel::<()>();
         let run = move || {

@@ -19,7 +19,7 @@ use crate::rules;
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
 use crate::store::{ApplyError, Inbox};
-use crate::telemetry::{Desc, Registry, desc, registry};
+use crate::telemetry::{Desc, Kind, Registry, desc, registry};
 use crate::time::UnixNano;
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ impl Own {
             let labels = desc.labels.iter().copied().zip(values.iter().copied());
             let labels = labels.filter(|(_, value)| !value.is_empty());
             let labels: Vec<_> = own.into_iter().chain(labels).collect();
-            let total = if desc.kind == registry::Kind::Counter { "_total" } else { "" };
+            let total = if desc.kind == Kind::Counter { "_total" } else { "" };
             Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value)
         };
         let mut samples: Vec<Sample> = collected

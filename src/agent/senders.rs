@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::shown::View;
 use crate::receive::reason;
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
+use crate::time::Clock;
 
 /// How often the log is told.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -136,11 +136,11 @@ fn counts(registry: &Registry) -> BTreeMap<String, u64> {
 }
 
 /// Says in the log what changes.
-pub(super) async fn watch(view: View) {
+pub(super) async fn watch(senders: Senders, registry: Registry, clock: Arc<dyn Clock>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
-        drop(view.senders.look(&view.registry, view.clock.monotonic()));
+        drop(senders.look(&registry, clock.monotonic()));
     }
 }
 

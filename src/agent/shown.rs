@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::alerts::Shown;
-use super::certificates;
 use super::local::Kept;
 use super::reloads::Reloads;
 use super::senders::Senders;
+use super::{alerts, certificates, entries};
 use crate::aggregate;
+use crate::aggregate::entries::Entries;
 use crate::alert::Alert;
 use crate::alert::status::GroupStatus;
 use crate::api;
@@ -97,6 +97,10 @@ impl View {
         self.kept()?.store.clone()
     }
 
+    fn entries(&self) -> Option<Entries> {
+        self.kept()?.entries.clone()
+    }
+
     /// Why there is no store though one is configured.
     fn store_missing(&self) -> Option<String> {
         self.kept().map_or_else(|| self.waiting(), |kept| kept.missing.clone())
@@ -133,11 +137,14 @@ impl View {
             definitions: definitions(),
             rejected: self.source(Self::rejected),
             status: self.source(Self::status),
-            alerts: Arc::new(Shown {
+            alerts: Arc::new(alerts::Shown {
                 active: Some(self.source(Self::active_alerts)),
                 notifications: self.notifications.clone(),
             }),
-            entries: Arc::new(super::entries::Shown(self.clone())),
+            entries: Arc::new(entries::Shown {
+                entries: self.source(Self::entries),
+                clock: Arc::clone(&self.clock),
+            }),
             control,
         }
     }
@@ -182,9 +189,8 @@ impl View {
     }
 
     /// The time, in seconds since 1970.
-    #[expect(clippy::cast_precision_loss, reason = "compared with days")]
     pub(super) fn now_seconds(&self) -> f64 {
-        self.clock.unix_nano().0 as f64 / 1e9
+        self.clock.unix_nano().as_seconds_f64()
     }
 
     fn ledger(&self) -> api::Ledger {

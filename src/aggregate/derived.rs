@@ -20,8 +20,7 @@ use super::table::exemplars::{Exemplar, WINDOW_MS};
 use super::table::views::{Http, Operation};
 use super::table::{Counted, ROLL_MS, Table};
 use crate::store;
-use crate::telemetry::desc;
-use crate::telemetry::registry::Desc;
+use crate::telemetry::{Desc, desc};
 use crate::time::UnixNano;
 
 mod sampler;

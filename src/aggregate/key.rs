@@ -4,17 +4,13 @@ use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
 
-use sidelight_wire::view::Text;
-
+use super::clip::clip;
 use super::codec::{self, Read};
 use super::operation::Method;
 use super::resource::{Dimensions, Resource};
 use super::same::same;
 use super::usual::Fields;
 use crate::telemetry::desc::OWN_SPAN_LABELS;
-
-/// The service of a resource that names none, as SDKs write it.
-const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
 
 const KINDS: [&str; 6] = [
     "SPAN_KIND_UNSPECIFIED",
@@ -79,25 +75,6 @@ impl Key<'_> {
         hasher.write_u128(u128::from(numbers) << 64 | Arc::as_ptr(resource).addr() as u128);
         hasher.finish()
     }
-}
-
-/// The service of a resource's attributes, cut to `value_bytes_max`.
-pub(super) fn service<'a>(name: Option<Text<'a>>, value_bytes_max: usize) -> &'a [u8] {
-    let name = name.unwrap_or_default().as_bytes();
-    if name.is_empty() { UNKNOWN_SERVICE } else { clip(name, value_bytes_max) }
-}
-
-/// At most `max` bytes of `text`, cut between characters.
-#[inline]
-pub(super) fn clip(text: &[u8], max: usize) -> &[u8] {
-    let Some(next) = text.get(max) else { return text };
-    let mut end = max;
-    let mut first_left_out = *next;
-    while first_left_out & 0xc0 == 0x80 && end > 0 {
-        end -= 1;
-        first_left_out = text.get(end).copied().unwrap_or(0);
-    }
-    text.get(..end).unwrap_or(text)
 }
 
 /// The labels of a series, owned.
@@ -239,26 +216,5 @@ impl Labels {
     #[must_use]
     pub fn http_response_status_code(&self) -> String {
         if self.http_status == 0 { String::new() } else { self.http_status.to_string() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_cut_between_characters() {
-        assert_eq!(clip(b"abc", 3), b"abc");
-        assert_eq!(clip(b"abcd", 3), b"abc");
-        assert_eq!(clip("aé".as_bytes(), 2), b"a");
-        assert_eq!(clip("aé".as_bytes(), 3), "aé".as_bytes());
-        assert_eq!(clip(&[0x80; 9], 4), b"");
-    }
-
-    #[test]
-    fn a_resource_without_a_name_is_the_unknown_service() {
-        assert_eq!(service(None, 9), UNKNOWN_SERVICE);
-        assert_eq!(service(Some(Text(b"")), 9), UNKNOWN_SERVICE);
-        assert_eq!(service(Some(Text(b"shop-front")), 4), b"shop");
     }
 }

@@ -6,6 +6,7 @@
 
 mod asked;
 mod bounds;
+mod clip;
 mod codec;
 pub mod config;
 mod derived;
@@ -14,6 +15,7 @@ mod durable;
 pub mod entries;
 pub mod exported;
 pub mod graph;
+mod grpc;
 mod key;
 mod measured;
 pub mod metrics;

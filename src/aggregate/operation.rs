@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::grpc;
 use super::usual::Fields;
 
 /// `SpanKind`.
@@ -17,30 +18,6 @@ pub(super) const CONSUMER: u8 = 5;
 
 /// `StatusCode`.
 const ERROR: u8 = 2;
-/// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`: the server's failures.
-const GRPC_FAILURES: [i64; 6] = [2, 4, 12, 13, 14, 15];
-
-/// The statuses of gRPC by their numbers.
-const GRPC_CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
 /// Known methods (RFC 9110, RFC 5789 and QUERY), sorted: a [`Method`] is a place here. The first is none, and any other is the
 /// last, `_OTHER`, as semantic conventions say, so that a scanner's inventions make no series.
 const METHODS: [&str; 12] = [
@@ -172,16 +149,10 @@ pub(super) fn span_failed(span: &Fields<'_>) -> bool {
         || grpc_failed(span)
 }
 
-/// The number of a status of gRPC from its name; Connect writes it small.
-pub(super) fn grpc_code(name: &str) -> Option<i64> {
-    let mut numbers = (0..).zip(GRPC_CODES);
-    numbers.find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| number)
-}
-
 /// Whether gRPC says that a span failed.
 #[inline]
 pub(super) fn grpc_failed(span: &Fields<'_>) -> bool {
-    span.grpc_status().is_some_and(|status| GRPC_FAILURES.contains(&status))
+    span.grpc_status().is_some_and(grpc::is_failure)
 }
 
 #[cfg(test)]

@@ -8,13 +8,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sidelight_wire::view;
+use sidelight_wire::view::Text;
 
+use super::clip::clip;
 use super::codec::{self, Read};
 use super::config::{Config, DIMENSIONS_MAX};
-use super::key;
 use super::metrics::labels::{LabelSet, label_name};
 use super::metrics::target::Target;
 use crate::telemetry::desc::SPAN_LABELS;
+
+/// The service of a resource that names none, as SDKs write it.
+const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
 
 /// The most resources that are known by the bytes of their attributes …
 const KNOWN_MAX: usize = 1 << 10;
@@ -26,6 +30,12 @@ const LABEL_BYTES_MAX: usize = 4 << 20;
 /// Labels that a dimension may not take, besides those of every span.
 const RESERVED: [&str; 6] =
     ["__name__", "le", "quantile", "otel_metric_overflow", "operation_name", "outcome"];
+
+/// The service of a resource's attributes, cut to `value_bytes_max`.
+pub(super) fn service<'a>(name: Option<Text<'a>>, value_bytes_max: usize) -> &'a [u8] {
+    let name = name.unwrap_or_default().as_bytes();
+    if name.is_empty() { UNKNOWN_SERVICE } else { clip(name, value_bytes_max) }
+}
 
 /// A resource by its labels.
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +52,7 @@ pub(super) type Defaults = Arc<[String]>;
 impl Resource {
     fn of(resource: view::Resource<'_>, config: &Config) -> Self {
         let max = config.label_value_bytes_max;
-        let service = key::service(resource.service_name(), max);
+        let service = service(resource.service_name(), max);
         let target = Target::of(resource, &config.promote, max);
         let mut labels = LabelSet::default();
         target.add_to(&mut labels);
@@ -269,5 +279,17 @@ impl Resources {
         self.known.clear();
         self.all.retain(|resource| used.contains(&Arc::as_ptr(resource)));
         self.label_bytes = self.all.iter().map(|resource| resource.label_bytes()).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_without_a_name_is_the_unknown_service() {
+        assert_eq!(service(None, 9), UNKNOWN_SERVICE);
+        assert_eq!(service(Some(Text(b"")), 9), UNKNOWN_SERVICE);
+        assert_eq!(service(Some(Text(b"shop-front")), 4), b"shop");
     }
 }

@@ -15,8 +15,7 @@ use super::measured::{Measured, UNIT};
 use super::table::{Counted, Table, Totals};
 use crate::telemetry::exposition;
 use crate::telemetry::exposition::Label;
-use crate::telemetry::registry::Desc;
-use crate::telemetry::{Exposition, desc};
+use crate::telemetry::{Desc, Exposition, desc};
 use crate::time::UnixNano;
 
 /// The quantiles shown, as numbers and as label values.

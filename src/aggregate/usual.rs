@@ -8,7 +8,7 @@ use sidelight_wire::view::traces::Span;
 use sidelight_wire::view::{Attribute, Value};
 
 use super::asked::{Asked, Chain, DATABASE, FAMILY, Known, NUMBERS, TEXTS, VALUE};
-use super::{asked, operation};
+use super::{asked, grpc};
 
 /// What is needed of a span, borrowed from the request. Of attributes that say the same under an old and a present name, the
 /// present one counts; of two with the same name, the first.
@@ -314,7 +314,7 @@ impl<'a> Fields<'a> {
             // Some write numbers as text, and conventions the status of gRPC by its name.
             Value::String(text) => {
                 let of_grpc = known.asked == Asked::GrpcStatus;
-                let named = |text: &str| of_grpc.then(|| operation::grpc_code(text))?;
+                let named = |text: &str| of_grpc.then(|| grpc::code(text))?;
                 let number =
                     text.as_str().and_then(|text| text.parse().ok().or_else(|| named(text)));
                 number.into_iter().for_each(|number| self.offer_number(known, number));

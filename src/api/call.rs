@@ -2,7 +2,8 @@
 
 use sidelight_promql::engine::{QueryError, Stop};
 
-pub(super) use super::prometheus::{Failure, Params};
+use super::failure::Failure;
+use super::params::Params;
 use super::reply::Reply;
 use super::sources::Sources;
 use crate::store::Store;
@@ -40,3 +41,8 @@ impl Call<'_> {
 
 /// What answers a route.
 pub(super) type Handler = fn(&Call<'_>) -> Result<Reply, Failure>;
+
+/// Answers a call.
+pub(super) fn answer(handler: Handler, call: &Call<'_>) -> Reply {
+    handler(call).unwrap_or_else(Failure::into_reply)
+}

@@ -1,29 +1,11 @@
-//! Routes of detailed entries: what happened last, one by one. Someone else makes the documents ([`Entries`]).
+//! Routes of detailed entries: what happened last, one by one. Someone else makes the documents
+//! ([`Entries`](super::Entries)).
 
-use super::alerts::{Refused, route};
-use super::call::{Call, Failure};
+use super::call::Call;
+use super::failure::Failure;
 use super::reply::Reply;
-use super::routes::{Methods, Route, private, taking, tell};
+use super::route::{Methods, Route, ask, private, taking, tell};
 use super::sheets;
-
-/// Detailed entries as documents.
-pub trait Entries: Send + Sync {
-    /// The newest that parameters let pass.
-    ///
-    /// # Errors
-    /// [`Refused`]: a parameter says nothing, or nothing is kept.
-    fn list(&self, parameters: &[(String, String)]) -> Result<String, Refused>;
-    /// How full they are.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing is kept.
-    fn stats(&self) -> Result<String, Refused>;
-    /// Lets what is past its time go.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing is kept.
-    fn cleanup(&self) -> Result<String, Refused>;
-}
 
 const PARAMETERS: &[(&str, &str)] = &[
     ("family", "Only this family: `http`, `operation`, `llm`, `retry`, `cache`, `queue`, …"),
@@ -43,7 +25,7 @@ fn sheet(call: &Call<'_>) -> Result<Reply, Failure> {
 
 pub(super) const ROUTES: &[Route] = &[
     private(taking(
-        route(
+        ask(
             "/api/sidelight/v1/entries",
             Methods::Get,
             "the last entries: `family`, `service`, `outcome`, `name`, `since` (a time, or 15m), `limit`",
@@ -52,13 +34,13 @@ pub(super) const ROUTES: &[Route] = &[
         PARAMETERS,
     )),
     private(taking(tell("/api/sidelight/v1/entries.csv", "the same as CSV", sheet), PARAMETERS)),
-    route(
+    ask(
         "/api/sidelight/v1/entries/stats",
         Methods::Get,
         "how full each family of entries is",
         |from, _| from.entries.stats(),
     ),
-    route(
+    ask(
         "/api/sidelight/v1/entries/cleanup",
         Methods::Post,
         "lets entries go that are past their time",

@@ -29,14 +29,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::alerts;
-use super::call::{Call, Failure, Handler, Params};
+use super::asked::{self, Asked};
+use super::call::{self, Call};
 use super::config::Config;
+use super::failure::Failure;
 use super::guard::{self, Refusal, Token};
+use super::params::Params;
 use super::patience::Patience;
-use super::prometheus;
 use super::reply::{Chunks, Reply};
-use super::routes::{self, Answer, Read};
+use super::route::{Answer, Read, Route};
+use super::routes;
 use super::sources::Sources;
 use super::stall::Stall;
 use crate::telemetry::desc;
@@ -193,7 +195,7 @@ impl Shared {
 
     async fn answer(
         &self,
-        route: &'static routes::Route,
+        route: &'static Route,
         open: &str,
         peer: SocketAddr,
         head: &Parts,
@@ -280,7 +282,7 @@ impl Shared {
     /// Reads the body and answers on a blocking thread.
     async fn ask(
         &self,
-        handler: alerts::Handler,
+        handler: asked::Handler,
         open: &str,
         head: &Parts,
         body: Incoming,
@@ -293,10 +295,10 @@ impl Shared {
         };
         let query = head.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let asked = alerts::Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
+        let asked = Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
         let sources = self.sources.clone();
         self.made(&self.replies, &head.headers, busy, move |_| {
-            alerts::answer(handler, &sources, &method, &asked)
+            asked::answer(handler, &sources, &method, &asked)
         })
         .await
     }
@@ -305,7 +307,7 @@ impl Shared {
     /// lasts.
     async fn query(
         &self,
-        (handler, permits): (Handler, &Arc<Semaphore>),
+        (handler, permits): (call::Handler, &Arc<Semaphore>),
         path: &'static str,
         open: &str,
         head: &Parts,
@@ -340,7 +342,7 @@ impl Shared {
                 now,
                 stop: &|| waiting.ended(),
             };
-            prometheus::answer(handler, &call)
+            call::answer(handler, &call)
         });
         // Dropped with this future, when the client goes.
         let _abandon = patience.abandon_on_drop();

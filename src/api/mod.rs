@@ -3,17 +3,21 @@
 //! [`listen`] bounds connections, [`guard`] says who may ask, [`routes`] is the table of what is
 //! answered, from [`sources`] that `agent` gives.
 
-pub mod alerts;
+mod alerts;
+mod asked;
 mod call;
 pub mod config;
-pub mod entries;
+mod entries;
+mod failure;
 pub mod guard;
 pub mod ledger;
 pub mod listen;
 mod openapi;
+mod params;
 mod patience;
 mod prometheus;
 mod reply;
+pub mod route;
 pub mod routes;
 mod sheets;
 pub mod sources;
@@ -24,10 +28,8 @@ mod storage;
 mod tests;
 mod views;
 
-pub use alerts::{Alerts, Refused};
 pub use config::Config;
-pub use entries::Entries;
 pub use guard::Token;
 pub use ledger::{Count, Flow, Ledger, Outcome};
 pub use listen::{Api, serve};
-pub use sources::{Control, Readiness, Source, Sources};
+pub use sources::{Alerts, Control, Entries, Readiness, Refused, Source, Sources};

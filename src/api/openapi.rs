@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::guard::Access;
-use super::routes::{Answer, Methods, Route, routes};
+use super::route::{Answer, Methods, Route};
 use super::views::BASE;
 use crate::views::{Shows, View};
 
-/// The whole document.
-pub(super) fn document() -> Value {
+/// The whole document, of all routes.
+pub(super) fn document(routes: impl Iterator<Item = &'static Route>) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in routes() {
+    for route in routes {
         // A path may be that of several routes, of other methods each.
         let operations: &mut Map<_, _> = paths.entry(route.path).or_default();
         for method in operations_of(route.methods) {

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::alerts::Alerts;
-use super::entries::Entries;
 use super::ledger::Ledger;
+use super::reply::Reply;
 use crate::alert::status::GroupStatus;
 use crate::store::Store;
 use crate::telemetry::Registry;
@@ -56,6 +57,81 @@ pub struct Sources {
 impl std::fmt::Debug for Sources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sources").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// Alerts, silences and history as documents. Calls may block on the disk.
+pub trait Alerts: Send + Sync {
+    /// Alerts that are pending, firing or were over lately, with the silences that cover them.
+    fn list(&self) -> String;
+    /// How every receiver is doing.
+    fn receivers(&self) -> String;
+    /// The `data` of Prometheus' `/api/v1/alertmanagers`.
+    fn alertmanagers(&self) -> Value;
+    /// Silences.
+    fn silences(&self) -> String;
+    /// Makes a silence of a JSON document.
+    ///
+    /// # Errors
+    /// [`Refused`]: it was not made.
+    fn add_silence(&self, body: &[u8]) -> Result<String, Refused>;
+    /// Ends a silence.
+    ///
+    /// # Errors
+    /// [`Refused`]: there is none, or it cannot be kept.
+    fn expire_silence(&self, id: &str) -> Result<String, Refused>;
+    /// Transitions or delivery results.
+    ///
+    /// # Errors
+    /// [`Refused`]: a parameter is wrong, or history cannot be read.
+    fn history(&self, parameters: &[(String, String)]) -> Result<String, Refused>;
+}
+
+/// Detailed entries as documents.
+pub trait Entries: Send + Sync {
+    /// The newest that parameters let pass.
+    ///
+    /// # Errors
+    /// [`Refused`]: a parameter says nothing, or nothing is kept.
+    fn list(&self, parameters: &[(String, String)]) -> Result<String, Refused>;
+    /// How full they are.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing is kept.
+    fn stats(&self) -> Result<String, Refused>;
+    /// Lets what is past its time go.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing is kept.
+    fn cleanup(&self) -> Result<String, Refused>;
+}
+
+/// Why something about alerts or entries was not done, in words for whoever asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It cannot be asked like this.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    Unknown(String),
+    /// There are too many already.
+    #[error("{0}")]
+    Full(String),
+    /// The disk refuses.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Refused {
+    pub(super) fn into_reply(self) -> Reply {
+        let (status, code) = match self {
+            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
+            Self::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Full(_) => (StatusCode::TOO_MANY_REQUESTS, "full"),
+            Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+        };
+        Reply::error(status, code, &self.to_string())
     }
 }
 

@@ -3,7 +3,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::call::{Call, Failure};
+use super::call::Call;
+use super::failure::Failure;
 use super::reply::Reply;
 use super::sheets;
 

@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::call::{Call, Failure};
+use super::call::Call;
+use super::failure::Failure;
 use super::reply::Reply;
-use super::routes::{Route, private, query};
+use super::route::{Route, private, query};
 use crate::views::csv;
 use crate::views::{Cell, Row, Rows, Times, VIEWS, View, evaluate};
 
@@ -238,8 +239,9 @@ mod tests {
     use sidelight_promql::engine::Stop;
 
     use super::{Call, Failure, ROUTES};
-    use crate::api::call::Params;
-    use crate::api::routes::Answer;
+    use crate::api::params::Params;
+    use crate::api::route::Answer;
+    use crate::api::routes::routes;
     use crate::api::tests::{Running, ask, sources, start_with, text};
     use crate::store::{Config, Deps, Kind, Store};
     use crate::telemetry::Registry;
@@ -338,7 +340,7 @@ mod tests {
         assert_eq!(status, 200, "{body}");
         let document: serde_json::Value = serde_json::from_str(&body).unwrap();
         // The document says of views what they are.
-        let said = crate::api::openapi::document();
+        let said = crate::api::openapi::document(routes());
         let said = &said["paths"]["/api/sidelight/v1/logs"]["get"]["responses"]["2XX"]["content"];
         let said = &said["application/json"]["schema"]["properties"];
         let shown = document["views"]["logs"].as_object().unwrap();

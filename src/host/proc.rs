@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::read::Space;
 use super::{DEVICES_MAX, MOUNTS_MAX};
+
+/// How full a file system is: its size, and what is free for anyone, in bytes.
+pub(super) type Space = dyn Fn(&Path) -> Option<(u64, u64)> + Send + Sync;
 
 /// Processor time of the machine since it started, in seconds.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,13 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cgroup::Cgroup;
-use super::proc::{Cpu, Disk, Interface, Memory, Mount, Process};
+use super::proc::{Cpu, Disk, Interface, Memory, Mount, Process, Space};
 
 /// The most of a file that is looked at. What is longer is cut.
 const FILE_BYTES_MAX: u64 = 256 << 10;
-
-/// How full a file system is: its size, and what is free for anyone, in bytes.
-pub(super) type Space = dyn Fn(&Path) -> Option<(u64, u64)> + Send + Sync;
 
 /// The directory that holds `proc` and `sys`.
 #[derive(Clone)]

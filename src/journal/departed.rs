@@ -15,6 +15,15 @@ pub(super) const ROWS_MAX: usize = 32;
 /// The row that sums all older ones; no destination can have this name.
 pub(super) const OLDER: &str = "removed:older";
 
+/// A reader that left the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Its name.
+    pub reader: String,
+    /// What it had not delivered, now dropped with [`super::DropReason::Removed`].
+    pub dropped: Count,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Departed {
     /// The longest gone first.

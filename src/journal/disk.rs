@@ -8,11 +8,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::format::{Header, Kind};
-use super::handle::Shared;
 use super::log::segment_path;
 use super::recovery::is_our_own;
 use super::scan::{self, Scanner, Step, Unscannable};
 use super::segment::{Readable, Segment};
+use super::shared::Shared;
 use super::state::class_of;
 use super::walk::{ATTEMPTS, Walked, walk};
 use super::{Entry, SignalSet};

@@ -24,7 +24,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use super::Class;
 use super::ledger::{Count, slot};
 use super::segment::Segment;
-use crate::signal::{Flags, Signal};
+use crate::signal::{Flags, Record, Signal};
 use crate::time::UnixNano;
 
 /// The newest format this agent reads, and the one it writes.
@@ -237,6 +237,11 @@ impl Header {
     pub(super) fn len(&self) -> u64 {
         RECORD_HEADER as u64 + self.body_len()
     }
+}
+
+/// Bytes of a record in a segment.
+pub(super) fn encoded_len(record: &Record) -> u64 {
+    (RECORD_HEADER + record.meta.as_tlv().len() + record.payload.len()) as u64
 }
 
 /// The header of a seal record: `items` and `durable_seq` are the agent's own records and their bytes.

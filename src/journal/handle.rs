@@ -1,37 +1,21 @@
-//! [`Journal`]: what the agent holds, and the state that its readers and its writer share.
+//! [`Journal`]: what the agent holds.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::acks::Acks;
 use super::format::Identity;
-use super::fs::Fs;
+use super::inbox::Inbox;
 use super::lane::Lane;
-use super::ledger::{Count, Ledger, PerSignal};
+use super::ledger::Ledger;
 use super::log::{Log, segment_bytes};
-use super::metrics::Metrics;
-use super::rejected::Keep;
+use super::shared::Shared;
 use super::state::{LaneId, State};
-use super::writer::{self, Inbox, Stepper};
+use super::writer::{self, Stepper};
 use super::{
-    AppendError, Config, Durability, OpenError, Reader, ReaderConfig, Rejected, RejectedFile,
-    Start, Status, memory, recovery, status,
+    AppendError, Config, Deps, Durability, OpenError, Reader, ReaderConfig, Recovery, Rejected,
+    RejectedFile, Removed, Status, memory, recovery, status,
 };
 use crate::signal::{Flags, Record};
-use crate::telemetry::Registry;
-use crate::time::Clock;
-
-/// What the journal is given.
-#[derive(Clone, Debug)]
-pub struct Deps {
-    /// The disk.
-    pub fs: Arc<dyn Fs>,
-    /// Received times, ages and progress.
-    pub clock: Arc<dyn Clock>,
-    /// Self-metrics.
-    pub registry: Registry,
-}
 
 /// One append-only log with named readers. Cloning shares it; when the last clone is dropped the
 /// writer ends.
@@ -39,21 +23,6 @@ pub struct Deps {
 pub struct Journal {
     pub(super) shared: Arc<Shared>,
     _writer: Arc<Writer>,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) deps: Deps,
-    pub(super) metrics: Metrics,
-    /// What waits for the writer; unused by `memory`.
-    pub(super) inbox: Arc<Inbox>,
-    /// The cap, in bytes.
-    pub(super) max_size: u64,
-    /// Bytes of a segment that no single record makes larger: what has to fit under the cap for an append to be taken.
-    pub(super) segment_size: u64,
-    pub(super) rejected: Keep,
-    state: Mutex<State>,
 }
 
 /// Ends the writer when nobody can append any more.
@@ -66,39 +35,6 @@ impl Drop for Writer {
     }
 }
 
-impl Shared {
-    fn new(config: Config, deps: Deps, (max_size, segment_size): (u64, u64), state: State) -> Self {
-        let metrics = Metrics::new(&deps.registry);
-        let inbox = Arc::new(Inbox::new());
-        let (rejected, state) = (Keep::default(), Mutex::new(state));
-        Self { config, deps, metrics, inbox, max_size, segment_size, rejected, state }
-    }
-
-    /// The state. A panic elsewhere ends the process, so a poisoned lock is not looked at.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a start found.
-#[derive(Clone, Debug, Default)]
-pub struct Recovery {
-    /// Segments kept.
-    pub segments: usize,
-    /// Records in them, delivered or not.
-    pub records: u64,
-    /// Whether the newest segment ended in something that was never acknowledged; it is cut off.
-    pub torn_tail: bool,
-    /// Records that cannot be read, found at the start.
-    pub lost_records: u64,
-    /// Files set aside as `.corrupt`.
-    pub quarantined: Vec<std::path::PathBuf>,
-    /// Per reader, what it has not delivered.
-    pub undelivered: Vec<(String, Count)>,
-    /// Durable readers on disk that are not configured: their records were released.
-    pub removed: Vec<Removed>,
-}
-
 /// What [`Journal::reconfigure`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconfigured {
@@ -106,15 +42,6 @@ pub struct Reconfigured {
     pub added: Vec<String>,
     /// Readers it has no more.
     pub removed: Vec<Removed>,
-}
-
-/// A reader that left the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removed {
-    /// Its name.
-    pub reader: String,
-    /// What it had not delivered, now dropped with [`super::DropReason::Removed`].
-    pub dropped: Count,
 }
 
 impl Journal {
@@ -168,7 +95,7 @@ impl Journal {
         let mut state = State::new(config.tail_size, 1);
         memory::prepare(&mut state);
         for reader in readers {
-            add_lane(&mut state, reader);
+            state.add_lane(reader);
         }
         let max_size = config.memory_size as u64;
         Self::over(Shared::new(config, deps, (max_size, max_size / 16), state))
@@ -201,7 +128,7 @@ impl Journal {
         let shared = Arc::new(Shared::new(config, deps, sizes, state));
         shared.metrics.quarantined.add(recovery.quarantined.len() as u64);
         shared.metrics.lost.add(recovery.lost_records);
-        shared.rejected.load(&shared);
+        shared.rejected.load();
         let log = Log::new(Arc::clone(&shared), lock);
         Ok((shared, recovery, log))
     }
@@ -298,7 +225,7 @@ impl Journal {
                     }
                     None => {
                         done.added.push(reader.name.clone());
-                        add_lane(&mut state, reader);
+                        state.add_lane(reader);
                     }
                 }
             }
@@ -328,13 +255,13 @@ impl Journal {
     /// Keeps a record that a destination did not take. What cannot be kept is logged and counted.
     /// Blocks on disk.
     pub fn keep_rejected(&self, rejected: &Rejected) {
-        self.shared.rejected.keep(&self.shared, rejected);
+        self.shared.rejected.keep(rejected);
     }
 
     /// The rejected records that are kept, oldest first. Blocks on disk.
     #[must_use]
     pub fn rejected(&self) -> Vec<RejectedFile> {
-        self.shared.rejected.list(&self.shared)
+        self.shared.rejected.list()
     }
 
     /// Resolves when the journal's thread has ended, by [`Journal::close`] or by a panic; never where there is none.
@@ -396,29 +323,6 @@ fn check_names(readers: &[ReaderConfig]) -> Result<(), OpenError> {
         Some(bad) => Err(OpenError::ReaderName(bad.name.clone())),
         None => Ok(()),
     }
-}
-
-/// Adds a reader that the journal does not know.
-pub(super) fn add_lane(state: &mut State, config: ReaderConfig) {
-    let oldest = state.segments.front().map_or(state.next_seq, |s| s.first_seq);
-    let from_oldest = config.durable && config.start == Start::Oldest;
-    let begin = if from_oldest { oldest } else { state.next_seq };
-    let mut kept = PerSignal::default();
-    state.segments.iter().for_each(|s| kept.add(&s.counts));
-    let before = if from_oldest { state.accepted.minus(&kept) } else { state.accepted };
-    let totals = state.departed.take(&config.name, config.signals, &before);
-    let mut lane = Lane::new(config, Acks::below(begin), totals);
-    lane.progress = state.progress;
-    for segment in &state.segments {
-        lane.adopt(segment, if from_oldest { PerSignal::default() } else { segment.counts });
-    }
-    state.lanes.insert(state.next_lane, lane);
-    state.next_lane += 1;
-}
-
-/// How long ago, at `now`.
-pub(super) fn ago(now: Duration, then: Duration) -> Duration {
-    now.saturating_sub(then)
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use super::format::{Header, Kind};
 use super::fs::{Fs, LookFs};
-use super::handle::Deps;
 use super::lane::Lane;
 use super::ledger::Count;
 use super::recovery::recover_for;
@@ -19,7 +18,7 @@ use super::rejected::{REJECTED, Rejected, describe};
 use super::scan::{Scanner, Step, Unscannable, entry};
 use super::segment::Segment;
 use super::state::State;
-use super::{Class, Config, Entry, OpenError, RejectedFile};
+use super::{Class, Config, Deps, Entry, OpenError, RejectedFile};
 use crate::signal::Signal;
 use crate::telemetry::Registry;
 use crate::time::{SystemClock, UnixNano};

@@ -23,11 +23,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::config::record_bytes_max;
-use super::format::{Header, Kind, RECORD_HEADER, Salt, crc32c};
+use super::format::{Header, Kind, Salt, crc32c, encoded_len};
 use super::fs::FsFile;
 use super::group::Group;
-use super::handle::Shared;
 use super::retention;
+use super::shared::Shared;
 use super::unsynced::Unsynced;
 use super::{AppendError, Durability, Entry, snapshot};
 use crate::signal::Record;
@@ -401,11 +401,6 @@ pub(super) fn push<'a>(group: &mut Group<'a>, entry: &'a Entry, durable_seq: u64
 /// Bytes of a segment that no single record makes larger, under a cap of `max_size`.
 pub(super) fn segment_bytes(max_size: u64) -> u64 {
     (max_size / 8).clamp(64 << 10, 16 << 20)
-}
-
-/// Bytes of a record in a segment.
-pub(super) fn encoded_len(record: &Record) -> u64 {
-    (RECORD_HEADER + record.meta.as_tlv().len() + record.payload.len()) as u64
 }
 
 /// The file of the segment that begins with `first_seq`.

@@ -3,9 +3,9 @@
 //! A chunk is a segment without a file, a sixteenth of `memory_size`; the rules of retention are
 //! those of the disk, so delivered records stay until room is needed.
 
-use super::handle::Shared;
 use super::retention::{self, Step};
 use super::segment::Segment;
+use super::shared::Shared;
 use super::state::State;
 use super::{AppendError, Entry, tail};
 use crate::signal::Record;

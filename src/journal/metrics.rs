@@ -1,4 +1,5 @@
-//! What the journal counts of itself; how full it is shows [`super::status`]. Names are in [`crate::telemetry::desc`].
+//! What the journal counts of itself, but for what becomes of rejected records ([`super::rejected`]); how full it is shows
+//! [`super::status`]. Names are in [`crate::telemetry::desc`].
 
 use std::time::Duration;
 
@@ -15,9 +16,6 @@ pub(super) struct Metrics {
     pub(super) shed: Counter,
     pub(super) compacted: Counter,
     pub(super) refused: Counter,
-    pub(super) rejected_kept: Counter,
-    pub(super) rejected_evicted: Counter,
-    pub(super) rejected_not_kept: Counter,
 }
 
 impl Metrics {
@@ -33,9 +31,6 @@ impl Metrics {
             shed: counter(&desc::JOURNAL_SHED),
             compacted: counter(&desc::JOURNAL_COMPACTED),
             refused: counter(&desc::JOURNAL_REFUSED),
-            rejected_kept: counter(&desc::JOURNAL_REJECTED_KEPT),
-            rejected_evicted: counter(&desc::JOURNAL_REJECTED_EVICTED),
-            rejected_not_kept: counter(&desc::JOURNAL_REJECTED_NOT_KEPT),
         }
     }
 

@@ -28,6 +28,7 @@ pub mod fs;
 pub mod fuzz;
 mod group;
 mod handle;
+mod inbox;
 pub mod inspect;
 mod lane;
 mod ledger;
@@ -43,6 +44,7 @@ mod room;
 mod rotate;
 mod scan;
 mod segment;
+mod shared;
 mod snapshot;
 mod state;
 mod status;
@@ -55,17 +57,31 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use config::{Class, Config, Durability, ReaderConfig, SignalSet, Start, WhenFull, is_lane};
+pub use departed::Removed;
 pub use format::Identity;
-pub use handle::{Deps, Journal, LOCK, Reconfigured, Recovery, Removed};
+pub use handle::{Journal, LOCK, Reconfigured};
 pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
 pub use reader::{Reader, Settler, Waited};
+pub use recovery::Recovery;
 pub use rejected::{REJECTED_BYTES_MAX, REJECTED_FILES_MAX, Rejected, RejectedFile};
 pub use status::{ReaderStatus, Status};
 #[doc(hidden)]
 pub use writer::Stepper;
 
 use crate::signal::Record;
-use crate::time::UnixNano;
+use crate::telemetry::Registry;
+use crate::time::{Clock, UnixNano};
+
+/// What the journal is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The disk.
+    pub fs: Arc<dyn fs::Fs>,
+    /// Received times, ages and progress.
+    pub clock: Arc<dyn Clock>,
+    /// Self-metrics.
+    pub registry: Registry,
+}
 
 /// A record as a reader gets it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::{self, Batch, Place, Wanted};
-use super::handle::{Shared, ago};
+use super::shared::Shared;
 use super::state::{LaneId, Taken};
 use super::{Durability, Entry, ReadError, Rejected, Settled};
 use crate::blocking;
@@ -111,10 +111,9 @@ impl Reader {
                 }
             };
             let seq = wanted.seq;
-            let batch = self.read(wanted).await?;
-            let passed = batch.passed;
+            let Batch { entries, passed, .. } = self.read(wanted).await?;
             let mut state = self.shared.lock();
-            match state.take_read(self.id, batch) {
+            match state.take_read(self.id, entries, passed) {
                 None => return Err(ReadError::Closed),
                 Some(entries) if entries.is_empty() && passed > seq => {}
                 Some(entries) => return Ok(entries),
@@ -124,7 +123,8 @@ impl Reader {
 
     fn has_failed_enough(&self) -> bool {
         let now = self.shared.deps.clock.monotonic();
-        self.failing.is_some_and(|(since, n)| n >= FAILURES_MAX && ago(now, since) >= FAILING_MIN)
+        let for_long = |since| now.saturating_sub(since) >= FAILING_MIN;
+        self.failing.is_some_and(|(since, n)| n >= FAILURES_MAX && for_long(since))
     }
 
     /// Reads from disk where that may block.
@@ -156,7 +156,7 @@ impl Reader {
         let shared = Arc::clone(&self.shared);
         async move {
             let keeping = Arc::clone(&shared);
-            let keep = move || keeping.rejected.keep(&keeping, &rejected);
+            let keep = move || keeping.rejected.keep(&rejected);
             // One that shuts down keeps nothing more.
             on_disk(&shared, keep).await.unwrap_or_default();
         }
@@ -170,7 +170,7 @@ impl Reader {
 
     /// Counts rejected records that are not kept.
     pub fn not_kept(&self, records: usize) {
-        self.shared.metrics.rejected_not_kept.add(records as u64);
+        self.shared.rejected.not_kept(records);
     }
 
     /// A way to settle this reader's records, from any task.

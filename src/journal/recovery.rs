@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::acks::Acks;
+use super::departed::Removed;
 use super::format::{
     BadHeader, Header, Identity, Kind, SEAL, decode_seal, encode_seal, seal_header,
 };
 use super::fs::{FsFile, write_all_at};
 use super::group::Group;
-use super::handle::{Deps, Recovery, Removed, add_lane};
 use super::lane::Lane;
 use super::ledger::{Count, PerSignal};
 use super::log::segment_path;
@@ -31,7 +31,26 @@ use super::segment::Segment;
 use super::snapshot::{SavedReader, Snapshot};
 use super::state::State;
 use super::walk::{ATTEMPTS, Attempt, Walked, attempt, walk};
-use super::{Class, Config, OpenError, ReaderConfig};
+use super::{Class, Config, Deps, OpenError, ReaderConfig};
+
+/// What a start found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// Segments kept.
+    pub segments: usize,
+    /// Records in them, delivered or not.
+    pub records: u64,
+    /// Whether the newest segment ended in something that was never acknowledged; it is cut off.
+    pub torn_tail: bool,
+    /// Records that cannot be read, found at the start.
+    pub lost_records: u64,
+    /// Files set aside as `.corrupt`.
+    pub quarantined: Vec<PathBuf>,
+    /// Per reader, what it has not delivered.
+    pub undelivered: Vec<(String, Count)>,
+    /// Durable readers on disk that are not configured: their records were released.
+    pub removed: Vec<Removed>,
+}
 
 /// Makes every restored lane's ledger balance. Records that were lost on disk are known by what is
 /// missing: what one lane settled had been accepted, and what another has neither settled nor left
@@ -332,7 +351,7 @@ impl Start<'_> {
         }
         balance(state);
         // They begin at what is accepted, which is known from here on.
-        unknown.into_iter().for_each(|reader| add_lane(state, reader));
+        unknown.into_iter().for_each(|reader| state.add_lane(reader));
         for gone in saved {
             let reader = gone.name.clone();
             let config = gone.config();

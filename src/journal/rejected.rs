@@ -7,16 +7,16 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::Durability;
 use super::format::{Input, crc32c};
-use super::fs::{FsFile, read_full_at, write_all_at};
-use super::handle::Shared;
+use super::fs::{Fs, FsFile, read_full_at, write_all_at};
+use super::{Config, Deps, Durability};
 use crate::signal::{Flags, Meta, Record, Signal};
+use crate::telemetry::{Counter, desc};
 use crate::time::UnixNano;
 
 /// Bytes of files kept.
@@ -90,8 +90,17 @@ impl RejectedFile {
 }
 
 /// The files there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keep {
+    fs: Arc<dyn Fs>,
+    durability: Durability,
+    /// The journal's directory …
+    journal: PathBuf,
+    /// … and the one below it that they are in.
+    directory: PathBuf,
+    kept: Counter,
+    evicted: Counter,
+    not_kept: Counter,
     /// Oldest first.
     files: Mutex<VecDeque<RejectedFile>>,
     /// Held while a file is written.
@@ -99,18 +108,34 @@ pub(super) struct Keep {
 }
 
 impl Keep {
+    /// What is there is not known before [`Keep::load`].
+    pub(super) fn new(config: &Config, deps: &Deps) -> Self {
+        let counter = |desc| deps.registry.counter(desc, &[]);
+        Self {
+            fs: Arc::clone(&deps.fs),
+            durability: config.durability,
+            journal: config.directory.clone(),
+            directory: config.directory.join(REJECTED),
+            kept: counter(&desc::JOURNAL_REJECTED_KEPT),
+            evicted: counter(&desc::JOURNAL_REJECTED_EVICTED),
+            not_kept: counter(&desc::JOURNAL_REJECTED_NOT_KEPT),
+            files: Mutex::default(),
+            writing: Mutex::default(),
+        }
+    }
+
     fn files(&self) -> MutexGuard<'_, VecDeque<RejectedFile>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is kept, oldest first.
-    pub(super) fn list(&self, shared: &Shared) -> Vec<RejectedFile> {
-        self.forget_removed(shared);
+    pub(super) fn list(&self) -> Vec<RejectedFile> {
+        self.forget_removed();
         self.files().iter().cloned().collect()
     }
 
     /// Forgets files that people sent again or removed.
-    fn forget_removed(&self, shared: &Shared) {
+    fn forget_removed(&self) {
         let names = |files: &VecDeque<RejectedFile>| -> BTreeSet<String> {
             files.iter().map(|file| file.name.clone()).collect()
         };
@@ -119,7 +144,7 @@ impl Keep {
         if gone.is_empty() {
             return;
         }
-        match shared.deps.fs.list(&directory(shared)) {
+        match self.fs.list(&self.directory) {
             Ok(there) => there.iter().for_each(|name| _ = gone.remove(name)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // What cannot be looked at is not known to be gone.
@@ -136,9 +161,9 @@ impl Keep {
     }
 
     /// Finds what earlier runs kept. A directory that cannot be read is as good as an empty one.
-    pub(super) fn load(&self, shared: &Shared) {
-        let (fs, directory) = (&shared.deps.fs, directory(shared));
-        let names = match fs.list(&directory) {
+    pub(super) fn load(&self) {
+        let Self { fs, directory, .. } = self;
+        let names = match fs.list(directory) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
@@ -167,27 +192,32 @@ impl Keep {
     }
 
     /// Writes one file. A failure is logged and counted.
-    pub(super) fn keep(&self, shared: &Shared, rejected: &Rejected) {
-        if shared.config.durability == Durability::Memory {
-            return shared.metrics.rejected_not_kept.add(1);
+    pub(super) fn keep(&self, rejected: &Rejected) {
+        if self.durability == Durability::Memory {
+            return self.not_kept(1);
         }
-        match self.write(shared, rejected) {
-            Ok(()) => shared.metrics.rejected_kept.add(1),
+        match self.write(rejected) {
+            Ok(()) => self.kept.add(1),
             Err(error) => {
-                shared.metrics.rejected_not_kept.add(1);
+                self.not_kept(1);
                 let (exporter, seq) = (&rejected.exporter, rejected.seq);
                 tracing::warn!(error = %error, exporter, seq, "cannot keep a rejected record");
             }
         }
     }
 
-    fn write(&self, shared: &Shared, rejected: &Rejected) -> io::Result<()> {
+    /// Counts records that are not kept.
+    pub(super) fn not_kept(&self, records: usize) {
+        self.not_kept.add(records as u64);
+    }
+
+    fn write(&self, rejected: &Rejected) -> io::Result<()> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (fs, directory) = (&shared.deps.fs, directory(shared));
+        let Self { fs, directory, .. } = self;
         let bytes = rejected.encode();
-        self.make_room(shared, &directory, bytes.len() as u64)?;
-        let fsync = shared.config.durability == Durability::Fsync;
-        fs.create_dir(&directory)?;
+        self.make_room(bytes.len() as u64)?;
+        let fsync = self.durability == Durability::Fsync;
+        fs.create_dir(directory)?;
         let name = self.free_name(rejected.seq);
         let path = directory.join(&name);
         let temporary = path.with_extension("tmp");
@@ -199,8 +229,8 @@ impl Keep {
             }
             fs.rename(&temporary, &path)?;
             if fsync {
-                fs.sync_dir(&directory)?;
-                fs.sync_dir(&shared.config.directory)?;
+                fs.sync_dir(directory)?;
+                fs.sync_dir(&self.journal)?;
             }
             Ok(())
         };
@@ -210,22 +240,22 @@ impl Keep {
     }
 
     /// Lets the oldest go until `bytes` more fit.
-    fn make_room(&self, shared: &Shared, directory: &Path, bytes: u64) -> io::Result<()> {
-        let space = shared.deps.fs.space(directory.parent().unwrap_or(directory))?;
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
+        let space = self.fs.space(&self.journal)?;
         if bytes > REJECTED_BYTES_MAX || space.free < bytes.saturating_add(space.total / 20) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if !self.has_room(bytes) {
-            self.forget_removed(shared);
+            self.forget_removed();
         }
         while !self.has_room(bytes) {
             let oldest = self.files().front().map(|file| file.name.clone());
             let Some(oldest) = oldest else { break };
-            match shared.deps.fs.remove(&directory.join(oldest)) {
+            match self.fs.remove(&self.directory.join(oldest)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {
                     self.files().pop_front();
-                    shared.metrics.rejected_evicted.add(1);
+                    self.evicted.add(1);
                 }
             }
         }
@@ -239,10 +269,6 @@ impl Keep {
         let taken = |name: &String| files.iter().any(|file| file.name == *name);
         (0..=files.len()).map(name).find(|name| !taken(name)).unwrap_or_else(|| name(files.len()))
     }
-}
-
-fn directory(shared: &Shared) -> PathBuf {
-    shared.config.directory.join(REJECTED)
 }
 
 /// A header's fields.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::acks::Acks;
 use super::departed::{Departed, Row};
-use super::disk::Batch;
 use super::format::Identity;
 use super::lane::{Lane, Unread};
 use super::ledger::{Count, Ledger, PerSignal, ReaderLedger};
@@ -18,7 +18,7 @@ use super::rate::Rate;
 use super::retention::{self, Candidate};
 use super::segment::{Readable, Segment};
 use super::tail::{self, Tail};
-use super::{Class, DropReason, Entry, Settled, SignalSet, WhenFull};
+use super::{Class, DropReason, Entry, ReaderConfig, Settled, SignalSet, Start, WhenFull};
 use crate::signal::{Record, Signal};
 use crate::time::UnixNano;
 
@@ -182,11 +182,17 @@ impl State {
         Some(Taken::Entries(out))
     }
 
-    /// Hands out what was read from disk for a lane, but for what was settled or dropped meanwhile.
-    pub(super) fn take_read(&mut self, id: LaneId, batch: Batch) -> Option<Vec<Entry>> {
+    /// Hands out what was read from disk for a lane, which has passed everything below `passed`, but for what was settled or
+    /// dropped meanwhile.
+    pub(super) fn take_read(
+        &mut self,
+        id: LaneId,
+        entries: Vec<Entry>,
+        passed: u64,
+    ) -> Option<Vec<Entry>> {
         let lane = self.lanes.get_mut(&id)?;
-        let mut out = Vec::with_capacity(batch.entries.len());
-        for entry in batch.entries {
+        let mut out = Vec::with_capacity(entries.len());
+        for entry in entries {
             if entry.seq < lane.cursor || lane.acks.contains(entry.seq) {
                 continue;
             }
@@ -201,7 +207,7 @@ impl State {
             );
             out.push(Entry { redelivered: entry.seq < lane.redelivered_below, ..entry });
         }
-        lane.pass_to(batch.passed);
+        lane.pass_to(passed);
         Some(out)
     }
 
@@ -260,6 +266,24 @@ impl State {
     pub(super) fn set_unsaved(&mut self, unsaved: bool) {
         self.departed.dirty = unsaved;
         self.lanes.values_mut().for_each(|lane| lane.dirty = unsaved);
+    }
+
+    /// Adds a reader that the journal does not know.
+    pub(super) fn add_lane(&mut self, config: ReaderConfig) {
+        let oldest = self.segments.front().map_or(self.next_seq, |s| s.first_seq);
+        let from_oldest = config.durable && config.start == Start::Oldest;
+        let begin = if from_oldest { oldest } else { self.next_seq };
+        let mut kept = PerSignal::default();
+        self.segments.iter().for_each(|s| kept.add(&s.counts));
+        let before = if from_oldest { self.accepted.minus(&kept) } else { self.accepted };
+        let totals = self.departed.take(&config.name, config.signals, &before);
+        let mut lane = Lane::new(config, Acks::below(begin), totals);
+        lane.progress = self.progress;
+        for segment in &self.segments {
+            lane.adopt(segment, if from_oldest { PerSignal::default() } else { segment.counts });
+        }
+        self.lanes.insert(self.next_lane, lane);
+        self.next_lane += 1;
     }
 
     /// Takes leave of a lane: what it holds is dropped. Returns what that was.

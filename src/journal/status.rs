@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handle::{Shared, ago};
 use super::ledger::Count;
+use super::shared::Shared;
 use super::state::State;
 use super::{Durability, ReaderConfig};
 use crate::telemetry::{Desc, desc};
@@ -73,7 +73,7 @@ impl Status {
             queued: state.queued(lane),
             queued_bytes: lane.queued_bytes(),
             oldest_age: state.oldest(lane).map(|received| wall.since(received)),
-            since_progress: ago(now, lane.progress),
+            since_progress: now.saturating_sub(lane.progress),
             watermark: lane.acks.watermark(),
         });
         Self {
@@ -89,8 +89,8 @@ impl Status {
             time_left: time_left(shared, &state),
             poisoned: state.poisoned,
             lost_records: state.lost_records,
-            since_append: ago(now, state.progress),
-            waiting: shared.inbox.waiting_since().map(|since| ago(now, since)),
+            since_append: now.saturating_sub(state.progress),
+            waiting: shared.inbox.waiting_since().map(|since| now.saturating_sub(since)),
             tail_size: state.tail.bytes(),
             readers: readers.collect(),
         }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::Entry;
-use super::log::encoded_len;
+use super::format::encoded_len;
 use crate::time::UnixNano;
 
 /// The longest that a record waits for a group that is synced.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, params};
 
+use super::error::DatabaseError;
 use super::message::Message;
 use super::silence::{Document, Silence};
 use crate::sqlite;
@@ -48,31 +49,6 @@ CREATE TABLE delivery (
   detail TEXT NOT NULL
 );
 CREATE INDEX delivery_at ON delivery (at);";
-
-/// The file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
-    /// It cannot be opened.
-    #[error(transparent)]
-    Open(#[from] sqlite::OpenError),
-    /// SQLite refuses.
-    #[error("the database of notifications")]
-    Sqlite(#[from] rusqlite::Error),
-    /// It does not take what there is to write.
-    #[error("the disk does not take what receivers were told")]
-    Behind,
-}
-
-impl DatabaseError {
-    /// Whether it may go well later though nobody mends it: the disk is full, or another process has the file.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::Open(error) => error.may_pass(),
-            Self::Sqlite(error) => sqlite::may_pass(error),
-            Self::Behind => false,
-        }
-    }
-}
 
 /// One thing to keep.
 #[derive(Clone, Debug)]

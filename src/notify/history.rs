@@ -3,7 +3,8 @@
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
 
-use super::database::{Database, DatabaseError, untime};
+use super::database::{Database, untime};
+use super::error::DatabaseError;
 use crate::time::{parse_unix_ms, rfc3339};
 
 /// Rows of one answer.

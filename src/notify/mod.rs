@@ -19,6 +19,7 @@ mod client;
 pub mod config;
 mod database;
 mod dispatch;
+mod error;
 mod groups;
 mod history;
 mod mailbox;
@@ -60,9 +61,8 @@ use view::{Running, Trouble};
 use webhook::Webhook;
 
 pub use config::Config;
-pub use database::DatabaseError;
+pub use error::{DatabaseError, SilenceError};
 pub use history::HistoryError;
-pub use silence::SilenceError;
 pub use view::Handle;
 
 /// Rows of state that may wait for the disk, for each alert there may be.

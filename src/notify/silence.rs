@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 use sidelight_promql::ast::{MatchOp, Matcher};
 
+use super::error::SilenceError;
 use super::message::Message;
 use crate::time::{UnixNano, parse_unix_ms, rfc3339};
 
@@ -16,23 +17,6 @@ use crate::time::{UnixNano, parse_unix_ms, rfc3339};
 pub(super) const SILENCES_MAX: usize = 1_000;
 const MATCHERS_MAX: usize = 32;
 const TEXT_BYTES_MAX: usize = 1 << 10;
-
-/// Why a silence is refused, or cannot be found.
-#[derive(Debug, thiserror::Error)]
-pub enum SilenceError {
-    /// What was asked for is not a silence.
-    #[error("{0}")]
-    Invalid(String),
-    /// There is none of this id that is not over.
-    #[error("there is no silence `{0}` that is not over")]
-    Unknown(String),
-    /// [`SILENCES_MAX`] are there.
-    #[error("there are {SILENCES_MAX} silences: expire one first")]
-    Full,
-    /// It cannot be kept.
-    #[error("the silence cannot be kept")]
-    Keep(#[from] super::database::DatabaseError),
-}
 
 /// One silence.
 #[derive(Clone, Debug, PartialEq)]

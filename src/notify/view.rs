@@ -10,11 +10,12 @@ use super::Parts;
 use super::client::printable;
 use super::database::Database;
 use super::dispatch::Known;
+use super::error::SilenceError;
 use super::history::{HistoryError, Query};
 use super::mailbox::Mailbox;
 use super::message::{Map, Message};
 use super::receiver::Receiver;
-use super::silence::{Document, SILENCES_MAX, Silence, SilenceError, Silences};
+use super::silence::{Document, SILENCES_MAX, Silence, Silences};
 use crate::alert::{Alert, State};
 use crate::telemetry::desc;
 use crate::time::{UnixNano, rfc3339};
@@ -193,7 +194,7 @@ impl Handle {
         let now = self.now();
         let document = Document::parse(body)?;
         if self.shared.silences.borrow().current(now) >= SILENCES_MAX {
-            return Err(SilenceError::Full);
+            return Err(SilenceError::Full(SILENCES_MAX));
         }
         let id = format!("{:032x}", fastrand::u128(..));
         let silence = document.silence(id, now)?;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::config::Timeouts;
-use super::stream::Version;
 
 /// Shared by a connection's stream, its requests and its watch.
 #[derive(Debug, Default)]
@@ -45,8 +44,8 @@ impl Drop for Active {
 /// Looks at an [`Activity`] every `header` timeout (or `idle`, if that is shorter).
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// HTTP/2 sends bytes that belong to no request, so only HTTP/1.1 can be seen to dawdle over headers.
-    version: Version,
+    /// Whether a peer can be seen to dawdle over headers.
+    sees_dawdling: bool,
     idle_looks_max: u32,
     begun: u32,
     unparsed: bool,
@@ -63,7 +62,17 @@ pub(super) enum Stalled {
 }
 
 impl Watch {
-    pub(super) fn new(version: Version, timeouts: &Timeouts) -> Self {
+    /// Of HTTP/1.1.
+    pub(super) fn http1(timeouts: &Timeouts) -> Self {
+        Self::new(true, timeouts)
+    }
+
+    /// Of HTTP/2, which sends bytes that belong to no request: it cannot be seen to dawdle over headers.
+    pub(super) fn http2(timeouts: &Timeouts) -> Self {
+        Self::new(false, timeouts)
+    }
+
+    fn new(sees_dawdling: bool, timeouts: &Timeouts) -> Self {
         let looks = timeouts.idle.as_secs_f64() / Self::step(timeouts).as_secs_f64();
         #[expect(
             clippy::cast_possible_truncation,
@@ -71,7 +80,7 @@ impl Watch {
             reason = "a small ratio of positive times; the cast saturates"
         )]
         let idle_looks_max = looks.ceil().max(1.0) as u32;
-        Self { version, idle_looks_max, begun: 0, unparsed: false, idle_looks: 0 }
+        Self { sees_dawdling, idle_looks_max, begun: 0, unparsed: false, idle_looks: 0 }
     }
 
     /// The time between two looks.
@@ -84,7 +93,7 @@ impl Watch {
         let begun = activity.begun.load(Ordering::Relaxed);
         let unparsed = activity.unparsed.load(Ordering::Relaxed);
         let quiet = activity.active.load(Ordering::Relaxed) == 0 && begun == self.begun;
-        let dawdles = quiet && unparsed && self.unparsed && self.version == Version::Http1;
+        let dawdles = quiet && unparsed && self.unparsed && self.sees_dawdling;
         self.idle_looks = if quiet { self.idle_looks + 1 } else { 0 };
         (self.begun, self.unparsed) = (begun, unparsed);
         if dawdles {
@@ -111,14 +120,14 @@ mod tests {
     #[test]
     fn a_connection_without_requests_ends_after_the_idle_time() {
         let activity = Arc::new(Activity::default());
-        let mut watch = Watch::new(Version::Http2, &TIMEOUTS);
+        let mut watch = Watch::http2(&TIMEOUTS);
         assert_eq!(looks_until_stalled(&mut watch, &activity), (7, Some(Stalled::Idle)));
     }
 
     #[test]
     fn a_request_in_progress_is_never_idle_and_a_finished_one_starts_over() {
         let activity = Arc::new(Activity::default());
-        let mut watch = Watch::new(Version::Http1, &TIMEOUTS);
+        let mut watch = Watch::http1(&TIMEOUTS);
         let active = activity.begin();
         assert_eq!(looks_until_stalled(&mut watch, &activity), (100, None));
         drop(active);
@@ -128,10 +137,10 @@ mod tests {
     #[test]
     fn headers_that_never_end_are_cut_off_within_two_looks() {
         let activity = Arc::new(Activity::default());
-        let mut watch = Watch::new(Version::Http1, &TIMEOUTS);
+        let mut watch = Watch::http1(&TIMEOUTS);
         activity.read();
         assert_eq!(looks_until_stalled(&mut watch, &activity), (2, Some(Stalled::Header)));
-        let mut watch = Watch::new(Version::Http2, &TIMEOUTS);
+        let mut watch = Watch::http2(&TIMEOUTS);
         assert_eq!(looks_until_stalled(&mut watch, &activity), (7, Some(Stalled::Idle)));
     }
 }

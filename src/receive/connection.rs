@@ -17,6 +17,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,13 +26,16 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tracing::{Instrument as _, Span};
 
 use super::Append;
-use super::activity::{Activity, Stalled, Watch};
+use super::activity::{Active, Activity, Stalled, Watch};
 use super::config::{HEADER_BYTES_MAX, Keepalive, STREAMS_MAX, Windows};
-use super::server::Phase;
+use super::grpc::is_grpc;
+use super::reply::Reply;
 use super::service::Service;
 use super::stream::{Socket, Stream, Transport, Version};
+use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// Streams that a peer may reset before they were accepted (CVE-2023-44487 and its kin).
 const PENDING_RESETS_MAX: usize = 20;
@@ -42,6 +47,16 @@ const READ_BYTES_MAX: usize = Windows::NARROW.connection as usize;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Longer than any process lives.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// How far the server is on its way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Serving,
+    /// Finish what has begun.
+    Draining,
+    /// Cut the rest.
+    Cut,
+}
 
 /// Serves a connection until it ends.
 pub(super) async fn serve<A: Append>(
@@ -63,18 +78,18 @@ pub(super) async fn serve<A: Append>(
         let (service, active) = (Arc::clone(&requests), begin.begin());
         async move { Ok::<_, Infallible>(service.call(request, active).await) }
     });
-    let watch = Watch::new(version, &service.listener.timeouts);
+    let timeouts = &service.listener.timeouts;
     let ended = match version {
         Version::Http1 => {
             let connection = http1_builder().serve_connection(io, answer);
-            drive(connection, &service, &activity, watch, phase).await
+            drive(connection, &service, &activity, Watch::http1(timeouts), phase).await
         }
         Version::Http2 => {
             let wide = service.shared.wide.try_acquire().ok();
             let windows = if wide.is_some() { Windows::WIDE } else { Windows::NARROW };
             let builder = http2_builder(&service.listener.keepalive, windows);
             let connection = builder.serve_connection(io, answer);
-            drive(connection, &service, &activity, watch, phase).await
+            drive(connection, &service, &activity, Watch::http2(timeouts), phase).await
         }
     };
     if let Some(error) = ended.err() {
@@ -85,6 +100,32 @@ pub(super) async fn serve<A: Append>(
         }
         tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
     }
+}
+
+impl<A: Append> Service<A> {
+    /// Answers one request, in the protocol that it speaks.
+    async fn call(&self, request: Request<Incoming>, active: Active) -> Response<Reply> {
+        let span = own_span(&request);
+        let answer = async {
+            if is_grpc(request.headers()) {
+                self.call_grpc(request).await
+            } else {
+                self.call_http(request).await
+            }
+        };
+        let response = answer.instrument(span).await;
+        drop(active);
+        response
+    }
+}
+
+/// A span of the agent's own for a request, unless the request brings the agent's own telemetry:
+/// its spans would beget spans for ever.
+fn own_span(request: &Request<Incoming>) -> Span {
+    if request.headers().contains_key(INTERNAL_HEADER) {
+        return Span::none();
+    }
+    tracing::debug_span!("receive", otel.kind = "server", url.path = request.uri().path())
 }
 
 /// The handshake and the first bytes, each within the header timeout.

@@ -18,15 +18,13 @@ use super::Append;
 use super::body::{self, Framing, Message};
 use super::health;
 use super::inflate::{Coding, inflate};
-use super::ingest::{Envelope, Format, Refused};
+use super::ingest::{Envelope, Format};
 use super::metrics::Transport;
 use super::reply::Reply;
 use super::service::Service;
-use super::status::{Refusal, percent_encode};
+use super::status::{GRPC_STATUS, Refusal, Refused, percent_encode};
 use crate::signal::Signal;
 
-pub(super) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-pub(super) const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 const OK: HeaderValue = HeaderValue::from_static("0");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
@@ -176,7 +174,7 @@ impl Rpc {
 
 fn unary(message: Bytes) -> Reply {
     let mut trailers = HeaderMap::with_capacity(1);
-    trailers.insert(STATUS, OK);
+    trailers.insert(GRPC_STATUS, OK);
     Reply::Grpc { message, trailers: Some(trailers) }
 }
 
@@ -194,7 +192,7 @@ fn refuse(refusal: &Refusal) -> Response<Reply> {
         *response.status_mut() = refusal.http();
     }
     let headers = response.headers_mut();
-    headers.insert(STATUS, HeaderValue::from(refusal.code() as u16));
+    headers.insert(GRPC_STATUS, HeaderValue::from(refusal.code() as u16));
     if let Ok(message) = HeaderValue::try_from(percent_encode(&refusal.to_string())) {
         headers.insert(MESSAGE, message);
     }

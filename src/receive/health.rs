@@ -9,12 +9,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use tokio::sync::watch;
 
-use super::grpc;
-use super::status::Refusal;
+use super::status::{Code, GRPC_STATUS, Refusal};
 
 /// Services that have a health of their own; the empty name is the server.
 const SERVICES: [&str; 5] = [
@@ -124,7 +123,7 @@ impl Watching {
                 State::Last => {
                     self.state = State::Ended;
                     let mut trailers = HeaderMap::new();
-                    trailers.insert(grpc::STATUS, grpc::UNAVAILABLE);
+                    trailers.insert(GRPC_STATUS, HeaderValue::from(Code::Unavailable as u16));
                     return Poll::Ready(Some(Frame::trailers(trailers)));
                 }
                 State::Ended => return Poll::Ready(None),

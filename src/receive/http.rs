@@ -18,11 +18,11 @@ use super::body::{self, Framing};
 use super::config::Paths;
 use super::cors;
 use super::inflate::Coding;
-use super::ingest::{Envelope, Format, Refused};
+use super::ingest::{Envelope, Format};
 use super::metrics::Transport;
 use super::reply::Reply;
 use super::service::Service;
-use super::status::{Busy, Refusal};
+use super::status::{Busy, Refusal, Refused};
 use crate::signal::Signal;
 
 const POST: HeaderValue = HeaderValue::from_static("POST");

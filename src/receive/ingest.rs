@@ -25,7 +25,7 @@ use super::config::InvalidUtf8;
 use super::inflate::{Coding, inflate};
 use super::metrics::Transport;
 use super::service::Service;
-use super::status::{Busy, Refusal};
+use super::status::{Busy, Refusal, Refused};
 use crate::journal::AppendError;
 use crate::signal::{Flags, Meta, Record, SKETCH};
 use crate::telemetry::otel::INTERNAL_HEADER;
@@ -59,19 +59,6 @@ pub(super) struct Envelope<'a> {
     pub(super) coding: Coding,
     pub(super) format: Format,
     pub(super) headers: &'a HeaderMap,
-}
-
-/// A refusal, and how many items it concerns: 0 when they were not counted.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) refusal: Refusal,
-    pub(super) items: u32,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, items: 0 }
-    }
 }
 
 impl<A: Append> Service<A> {

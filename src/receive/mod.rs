@@ -52,8 +52,8 @@ pub use config::{
     Auth, Bind, Config, Cors, HEADER_BYTES_MAX, InvalidUtf8, Keepalive, Listener, Paths,
     STREAMS_MAX, Timeouts, Tls, Windows,
 };
-pub use server::{BindError, Bound, Deps, Drained, Endpoint, Handle, bind};
-pub use service::ContextHeaders;
+pub use server::{BindError, Bound, Drained, Endpoint, Handle, bind};
+pub use service::{ContextHeaders, Deps};
 pub use tls::TlsError;
 pub use unix::UnixError;
 pub use within::{NotTaken, Taking, Within};

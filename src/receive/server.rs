@@ -16,24 +16,13 @@ use super::Append;
 use super::accept::{Acceptor, accept};
 use super::auth::Token;
 use super::config::{Bind, Config, Listener};
-use super::connection;
-use super::service::{ContextHeaders, Service, Shared};
+use super::connection::{self, Phase};
+use super::service::{ContextHeaders, Deps, Service, Shared};
 use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
 use super::within::Within;
-use crate::memory::InFlight;
 use crate::net::listen::listen;
 use crate::net::token::TokenError;
-use crate::telemetry::Registry;
-
-/// What the receiver shares with the rest of the agent.
-#[derive(Clone, Debug)]
-pub struct Deps {
-    /// The budget for bytes that are not durable yet.
-    pub in_flight: InFlight,
-    /// Where self-metrics go.
-    pub registry: Registry,
-}
 
 /// Why the receiver cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -164,16 +153,6 @@ fn warn_if_open(socket: &Socket) {
         let auth = socket.endpoint.auth;
         tracing::warn!(address, auth, "OTLP is taken from other hosts without TLS");
     }
-}
-
-/// How far the server is on its way down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Serving,
-    /// Finish what has begun.
-    Draining,
-    /// Cut the rest.
-    Cut,
 }
 
 struct AcceptContext<A> {

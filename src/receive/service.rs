@@ -1,32 +1,32 @@
-//! What every request of a listener shares, and which protocol answers it.
+//! What every request of a listener shares.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
-use http_body::Body;
+use http::{HeaderMap, HeaderName};
 use tokio::sync::{Semaphore, watch};
-use tracing::{Instrument as _, Span};
 
-use super::Append;
-use super::activity::Active;
 use super::admission::Admission;
 use super::auth::Token;
 use super::config::{Config, Listener};
-use super::grpc::is_grpc;
-use super::ingest::Refused;
 use super::metrics::{Metrics, RefusedAs, Transport};
-use super::reply::Reply;
-use super::server::Deps;
-use super::status::Refusal;
+use super::status::{Refusal, Refused};
 use super::tls::TlsFiles;
 use crate::blocking;
 use crate::memory::InFlight;
 use crate::signal::Signal;
-use crate::telemetry::otel::INTERNAL_HEADER;
+use crate::telemetry::Registry;
+
+/// What the receiver shares with the rest of the agent.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The budget for bytes that are not durable yet.
+    pub in_flight: InFlight,
+    /// Where self-metrics go.
+    pub registry: Registry,
+}
 
 /// The request headers that travel with a record, changed by a reload. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -196,33 +196,4 @@ impl<A> Drop for Unanswered<'_, A> {
             self.service.count_refused(self.transport, self.signal, &refused);
         }
     }
-}
-
-impl<A: Append> Service<A> {
-    /// Answers one request.
-    pub(super) async fn call<B>(&self, request: Request<B>, active: Active) -> Response<Reply>
-    where
-        B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
-    {
-        let span = own_span(&request);
-        let answer = async {
-            if is_grpc(request.headers()) {
-                self.call_grpc(request).await
-            } else {
-                self.call_http(request).await
-            }
-        };
-        let response = answer.instrument(span).await;
-        drop(active);
-        response
-    }
-}
-
-/// A span of the agent's own for a request, unless the request brings the agent's own telemetry:
-/// its spans would beget spans for ever.
-fn own_span<B>(request: &Request<B>) -> Span {
-    if request.headers().contains_key(INTERNAL_HEADER) {
-        return Span::none();
-    }
-    tracing::debug_span!("receive", otel.kind = "server", url.path = request.uri().path())
 }

@@ -20,11 +20,14 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use serde_json::json;
 
 use super::reason;
 use crate::signal::protobuf::Fields;
+
+/// The trailer that says how a call ended.
+pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// gRPC status codes that are used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,19 @@ pub(super) enum Busy {
     LargeRequest,
     #[error("the request body arrived too slowly")]
     BodyTimeout,
+}
+
+/// A refusal, and how many items it concerns: 0 when they were not counted.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) items: u32,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, items: 0 }
+    }
 }
 
 impl Refusal {

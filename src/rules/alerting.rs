@@ -19,9 +19,20 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use sidelight_promql::Labels;
+use sidelight_promql::labels::NAME;
+
 use super::error::EvaluationError;
 use crate::alert::{Alert, Pairs, State, fingerprint};
+use crate::signal::samples::Value;
 use crate::time::UnixNano;
+
+/// The series that are 1 while an alert is pending or firing.
+const ALERTS: &str = "ALERTS";
+/// Their label that says which.
+const ALERT_STATE: &str = "alertstate";
+/// The series that hold when an alert was first there, in seconds since the Unix epoch.
+const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
 
 /// The most alerts of a rule.
 pub(super) const ALERTS_MAX: usize = 10_000;
@@ -85,6 +96,22 @@ impl Alerts {
     /// Those that are pending or firing.
     pub(super) fn active(&self) -> impl Iterator<Item = &Alert> {
         self.all().filter(|alert| alert.state != State::Inactive)
+    }
+
+    /// [`ALERTS`] and [`ALERTS_FOR_STATE`] of those that are pending or firing.
+    pub(super) fn samples(&self) -> Vec<(Labels, Value)> {
+        let mut samples = Vec::new();
+        for alert in self.active() {
+            let mut labels = alert.labels.clone();
+            let since = series(ALERTS_FOR_STATE, &labels);
+            labels.retain(|(name, _)| name != ALERT_STATE);
+            labels.push((ALERT_STATE.to_owned(), alert.state.name().to_owned()));
+            samples.push((series(ALERTS, &labels), Value::Float(1.0)));
+            #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
+            let seconds = (alert.active_at.0 / 1_000_000_000) as f64;
+            samples.push((since, Value::Float(seconds)));
+        }
+        samples
     }
 
     /// Moves every alert on to `now`, when the expression had `seen`.
@@ -197,6 +224,12 @@ fn is_due(alert: &Alert, now: UnixNano, resend: Duration) -> bool {
         None => true,
         Some(sent) => alert.resolved_at > Some(sent) || sent.after(resend) < now,
     }
+}
+
+/// The labels of a series of `name`.
+fn series(name: &str, labels: &[(String, String)]) -> Labels {
+    let labels = labels.iter().map(|(name, value)| (&**name, &**value));
+    Labels::new(labels.chain([(NAME, name)]))
 }
 
 /// An alert that is there for the first time.

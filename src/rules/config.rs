@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::constants::THRESHOLDS;
-
 /// Which rules there are, and how they run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -77,5 +75,61 @@ impl Default for Slo {
             objective: 99.9,
             latency: None,
         }
+    }
+}
+
+/// A threshold that rules compare with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// Its key below `rules.thresholds`, and the value of the label `name`.
+    pub name: &'static str,
+    /// What it is unless the configuration says otherwise.
+    pub default: f64,
+}
+
+const fn threshold(name: &'static str, default: f64) -> Threshold {
+    Threshold { name, default }
+}
+
+/// Every threshold.
+pub const THRESHOLDS: &[Threshold] = &[
+    threshold("error_ratio_critical", 0.2),
+    threshold("error_ratio_warning", 0.05),
+    threshold("requests_min", 20.0),
+    threshold("latency_p95_seconds", 5.0),
+    threshold("latency_degraded_ratio", 1.5),
+    threshold("latency_degraded_seconds_min", 0.1),
+    threshold("route_warning_seconds", 0.1),
+    threshold("route_slow_seconds", 0.5),
+    threshold("route_critical_seconds", 1.0),
+    threshold("queue_utilization", 0.8),
+    threshold("cache_hit_ratio", 0.2),
+    threshold("store_utilization", 0.8),
+    threshold("cpu_utilization", 0.8),
+    threshold("memory_utilization", 0.9),
+    threshold("undelivered_age_seconds", 300.0),
+    threshold("service_silent_seconds", 300.0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_that_come_with_the_agent_know_these_thresholds_with_these_defaults() {
+        let rules = include_str!("../../deploy/rules/sidelight.yaml");
+        let lines = rules.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let rules: String = lines.collect();
+        let mut found = 0;
+        for (at, before) in rules.match_indices("sidelight_threshold{name=\"") {
+            let rest = &rules[at + before.len()..];
+            let (name, rest) =
+                rest.split_once("\"}) or vector(").unwrap_or_else(|| panic!("{rest:.80}"));
+            let default: f64 = rest.split_once(')').unwrap().0.parse().unwrap();
+            let known = THRESHOLDS.iter().find(|threshold| threshold.name == name);
+            assert_eq!(known.map(|threshold| threshold.default), Some(default), "{name}");
+            found += 1;
+        }
+        assert!(found > 10, "{found}");
     }
 }

@@ -27,41 +27,8 @@ pub const START: &str = "sidelight_agent_start_timestamp_seconds";
 /// Routes that are left out; without a route: that the agent says which.
 pub const ROUTE_EXCLUDED: &str = "sidelight_route_excluded";
 
-/// A threshold that rules compare with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Threshold {
-    /// Its key below `rules.thresholds`, and the value of the label `name`.
-    pub name: &'static str,
-    /// What it is unless the configuration says otherwise.
-    pub default: f64,
-}
-
-const fn threshold(name: &'static str, default: f64) -> Threshold {
-    Threshold { name, default }
-}
-
 /// The most routes that patterns stand for.
 const ROUTES_MAX: usize = 200;
-
-/// Every threshold.
-pub const THRESHOLDS: &[Threshold] = &[
-    threshold("error_ratio_critical", 0.2),
-    threshold("error_ratio_warning", 0.05),
-    threshold("requests_min", 20.0),
-    threshold("latency_p95_seconds", 5.0),
-    threshold("latency_degraded_ratio", 1.5),
-    threshold("latency_degraded_seconds_min", 0.1),
-    threshold("route_warning_seconds", 0.1),
-    threshold("route_slow_seconds", 0.5),
-    threshold("route_critical_seconds", 1.0),
-    threshold("queue_utilization", 0.8),
-    threshold("cache_hit_ratio", 0.2),
-    threshold("store_utilization", 0.8),
-    threshold("cpu_utilization", 0.8),
-    threshold("memory_utilization", 0.9),
-    threshold("undelivered_age_seconds", 300.0),
-    threshold("service_silent_seconds", 300.0),
-];
 
 /// The weights of the parts of the health score; absent parts leave theirs to the others.
 const HEALTH_WEIGHTS: &[(&str, f64)] = &[("latency", 40.0), ("cache", 30.0), ("errors", 30.0)];
@@ -143,23 +110,5 @@ mod tests {
         assert_eq!(value("/internal/a"), Some(Value::Float(1.0)));
         assert_eq!(value(START), Some(Value::Float(3.0)));
         assert!(samples.0.iter().all(|sample| sample.t_ms == 5));
-    }
-
-    #[test]
-    fn the_rules_that_come_with_the_agent_know_these_thresholds_with_these_defaults() {
-        let rules = include_str!("../../deploy/rules/sidelight.yaml");
-        let lines = rules.lines().filter(|line| !line.trim_start().starts_with('#'));
-        let rules: String = lines.collect();
-        let mut found = 0;
-        for (at, before) in rules.match_indices("sidelight_threshold{name=\"") {
-            let rest = &rules[at + before.len()..];
-            let (name, rest) =
-                rest.split_once("\"}) or vector(").unwrap_or_else(|| panic!("{rest:.80}"));
-            let default: f64 = rest.split_once(')').unwrap().0.parse().unwrap();
-            let known = THRESHOLDS.iter().find(|threshold| threshold.name == name);
-            assert_eq!(known.map(|threshold| threshold.default), Some(default), "{name}");
-            found += 1;
-        }
-        assert!(found > 10, "{found}");
     }
 }

@@ -28,7 +28,8 @@ use tokio::task::JoinHandle;
 
 use super::config::Config;
 use super::constants;
-use super::group::{Group, Sink, Surroundings};
+use super::evaluate::{Sink, Surroundings};
+use super::group::Group;
 use super::kept;
 use super::kept::SavedFirst;
 use super::load::Loaded;

@@ -8,17 +8,23 @@ use std::time::Duration;
 use sidelight_promql::engine::{Options, Stop};
 use sidelight_promql::labels::NAME;
 use sidelight_promql::value::{Sample, SampleValue};
-use sidelight_promql::{Engine, Expr, Label, Labels, QueryError};
+use sidelight_promql::{Engine, Expr, Label, Labels, QueryError, Queryable};
 
-use super::alerting::{Alerts, Seen, TEXT_BYTES_MAX, most, text_bytes};
+use super::alerting::{Seen, TEXT_BYTES_MAX, most, text_bytes};
 use super::error::EvaluationError;
 use super::file;
-use super::group::{Outcome, QUERY_TIME_MAX, Rule, SERIES_MAX, Surroundings, series};
 use super::parts::Results;
+use super::rule::Rule;
 use super::template::{self, Context, Template};
-use crate::alert::Pairs;
+use crate::alert::{Outbox, Pairs};
+use crate::signal::Samples;
 use crate::signal::samples::Value;
-use crate::time::UnixNano;
+use crate::time::{Clock, UnixNano};
+
+/// How long a rule may take.
+pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
+/// The most series that a recording rule may make.
+pub const SERIES_MAX: usize = 20_000;
 
 /// The clock is looked at once in so many times that an evaluation asks whether it is to stop: after that many series at
 /// the latest, however slow they are to read.
@@ -26,11 +32,45 @@ const STOP_STRIDE: u32 = 8;
 
 /// The label that names an alert.
 const ALERT_NAME: &str = "alertname";
-const ALERT_STATE: &str = "alertstate";
-/// The series that are 1 while an alert is pending or firing.
-pub const ALERTS: &str = "ALERTS";
-/// The series that hold when an alert was first there, in seconds since the Unix epoch.
-pub const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+
+/// Keeps samples.
+pub trait Sink {
+    /// Keeps them; every query sees them afterwards. May block.
+    ///
+    /// # Errors
+    /// Why they are not kept.
+    fn append(&self, samples: Samples) -> Result<(), String>;
+}
+
+/// What an evaluation works with.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Answers queries.
+    pub source: &'a dyn Queryable,
+    /// Keeps results.
+    pub sink: &'a dyn Sink,
+    /// Takes alerts that someone must hear of.
+    pub outbox: &'a dyn Outbox,
+    /// Measures, and bounds, how long it takes.
+    pub clock: &'a dyn Clock,
+    /// `$externalLabels` of templates.
+    pub external_labels: &'a [(String, String)],
+    /// `$externalURL` of templates, and where links lead.
+    pub external_url: &'a str,
+    /// Whether it is to end early: nobody waits for it.
+    pub stopped: &'a dyn Fn() -> bool,
+    /// How long after it was told a firing alert is told again.
+    pub resend: Duration,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("resend", &self.resend).finish_non_exhaustive()
+    }
+}
+
+/// The series of a rule and their values.
+pub(super) type Outcome = Result<Vec<(Labels, Value)>, EvaluationError>;
 
 /// A rule that asks.
 pub(super) struct Asking<'a> {
@@ -229,23 +269,4 @@ pub(super) fn alerts_seen(
         seen.push(one);
     }
     Ok(seen)
-}
-
-/// `ALERTS` and `ALERTS_FOR_STATE` of alerts that are pending or firing.
-pub(super) fn samples_of(rule: &file::Rule, alerts: &Alerts) -> Vec<(Labels, Value)> {
-    let mut samples = Vec::new();
-    if matches!(rule.kind, file::Kind::Recording) {
-        return samples;
-    }
-    for alert in alerts.active() {
-        let mut labels = alert.labels.clone();
-        let since = series(ALERTS_FOR_STATE, &labels);
-        labels.retain(|(name, _)| name != ALERT_STATE);
-        labels.push((ALERT_STATE.to_owned(), alert.state.name().to_owned()));
-        samples.push((series(ALERTS, &labels), Value::Float(1.0)));
-        #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
-        let seconds = (alert.active_at.0 / 1_000_000_000) as f64;
-        samples.push((since, Value::Float(seconds)));
-    }
-    samples
 }

@@ -10,80 +10,37 @@
 //!
 //! What several rules ask for is evaluated once ([`super::parts`]).
 //!
-//! Limits: [`QUERY_TIME_MAX`] for a rule, [`GROUP_TIME_MAX`] for a group, then what is left of it fails, and the next evaluation
-//! begins there: no rule starves, and what it reads of rules before it may be an interval older. A group that takes longer
-//! than its interval misses slots, so that its last rules are evaluated too. [`SERIES_MAX`] series for a
-//! recording rule, [`DUE_MAX`] alerts that wait to be told until the last rule was evaluated. Locks are held while a rule's
-//! result is taken over, never during a query.
+//! Limits: [`QUERY_TIME_MAX`](super::evaluate::QUERY_TIME_MAX) for a rule, [`GROUP_TIME_MAX`] for a group, then what is left
+//! of it fails, and the next evaluation begins there: no rule starves, and what it reads of rules before it may be an
+//! interval older. A group that takes longer than its interval misses slots, so that its last rules are evaluated too.
+//! [`SERIES_MAX`] series for a recording rule, [`DUE_MAX`] alerts that wait to be told until the last rule was evaluated.
+//! Locks are held while a rule's result is taken over, never during a query.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sidelight_promql::labels::NAME;
-use sidelight_promql::{Expr, Labels, Queryable};
+use sidelight_promql::Labels;
 
-use super::alerting::{Alerts, Terms};
+use super::alerting::Terms;
 use super::error::EvaluationError;
-use super::evaluate::{Asking, alerts_seen, recorded, samples_of};
+use super::evaluate::{Asking, Outcome, SERIES_MAX, Surroundings, alerts_seen, recorded};
 use super::file;
 use super::file::Kind;
-use super::parts;
 use super::parts::{Part, Results, Split};
-use super::reads::Reads;
-use super::state::{Change, Stamp};
-use crate::alert::{Alert, Outbox, Pairs};
+use super::rule::{Last, Rule, sorted};
+use crate::alert::Alert;
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
-use crate::time::{Clock, UnixNano};
+use crate::time::UnixNano;
 
 /// The file of the groups that come with the agent.
 pub const BUILTIN: &str = "builtin/sidelight.yaml";
-/// How long a rule may take.
-pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The longest that a group may take, whatever its interval: others wait for its place.
 const GROUP_TIME_MAX: Duration = Duration::from_secs(60);
-/// The most series that a recording rule may make.
-pub const SERIES_MAX: usize = 20_000;
 /// The alerts of a group that wait for its other rules before they are told, but for those of one rule.
 const DUE_MAX: usize = 10_000;
-
-/// Keeps samples.
-pub trait Sink {
-    /// Keeps them; every query sees them afterwards. May block.
-    ///
-    /// # Errors
-    /// Why they are not kept.
-    fn append(&self, samples: Samples) -> Result<(), String>;
-}
-
-/// What an evaluation works with.
-#[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// Answers queries.
-    pub source: &'a dyn Queryable,
-    /// Keeps results.
-    pub sink: &'a dyn Sink,
-    /// Takes alerts that someone must hear of.
-    pub outbox: &'a dyn Outbox,
-    /// Measures, and bounds, how long it takes.
-    pub clock: &'a dyn Clock,
-    /// `$externalLabels` of templates.
-    pub external_labels: &'a [(String, String)],
-    /// `$externalURL` of templates, and where links lead.
-    pub external_url: &'a str,
-    /// Whether it is to end early: nobody waits for it.
-    pub stopped: &'a dyn Fn() -> bool,
-    /// How long after it was told a firing alert is told again.
-    pub resend: Duration,
-}
-
-impl std::fmt::Debug for Surroundings<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").field("resend", &self.resend).finish_non_exhaustive()
-    }
-}
 
 /// A group that runs.
 #[derive(Debug)]
@@ -117,96 +74,6 @@ pub(super) struct Counts {
     pub(super) iterations: AtomicU64,
     /// Slots that passed while the one before was evaluated.
     pub(super) missed: AtomicU64,
-}
-
-/// A rule that runs.
-#[derive(Debug)]
-pub struct Rule {
-    /// As it is in the file.
-    pub spec: file::Rule,
-    /// Names and values of [`file::Rule::labels`].
-    pub labels: Pairs,
-    reads: Reads,
-    /// The expression with selectors of parts in it, and those parts.
-    pub(super) expr: Expr,
-    pub(super) needs: BTreeSet<usize>,
-    live: Mutex<Live>,
-}
-
-/// What an evaluation leaves behind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Last {
-    /// Its time slot; `None` before the first.
-    pub at: Option<UnixNano>,
-    /// How long it took.
-    pub took: Duration,
-    /// How many samples it made.
-    pub samples: usize,
-}
-
-/// What changes with every evaluation of a rule.
-#[derive(Debug, Default)]
-pub(super) struct Live {
-    pub(super) alerts: Alerts,
-    /// What of them is on disk, in which epoch of [`State::epoch`](super::state::State::epoch).
-    saved: BTreeMap<Pairs, Stamp>,
-    epoch: u64,
-    /// The series of the last evaluation, sorted.
-    previous: Vec<Labels>,
-    pub(super) error: Option<EvaluationError>,
-    pub(super) last: Last,
-    pub(super) failures: u64,
-    pub(super) evaluations: u64,
-}
-
-impl Live {
-    /// What is not on disk as it is, in this epoch of it.
-    pub(super) fn changes(&mut self, epoch: u64) -> Vec<Change> {
-        if self.epoch != epoch {
-            self.saved.clear();
-            self.epoch = epoch;
-        }
-        let mut gone = self.saved.clone();
-        let mut changes = Vec::new();
-        for alert in self.alerts.all() {
-            if gone.remove(&alert.labels) != Some(Stamp::of(alert)) {
-                changes.push(Change::Put(alert.clone()));
-            }
-        }
-        changes.extend(gone.into_keys().map(Change::Remove));
-        changes
-    }
-
-    /// Everything is on disk as it is.
-    pub(super) fn saved(&mut self, epoch: u64) {
-        self.epoch = epoch;
-        let stamps = self.alerts.all().map(|alert| (alert.labels.clone(), Stamp::of(alert)));
-        self.saved = stamps.collect();
-    }
-}
-
-impl Rule {
-    fn new(spec: file::Rule, expr: Expr) -> Self {
-        let labels = spec.labels.iter().map(|pair| (pair.name.clone(), pair.value.text.clone()));
-        let (labels, reads, needs) = (labels.collect(), Reads::of(&spec), parts::needs(&expr));
-        Self { spec, labels, reads, expr, needs, live: Mutex::default() }
-    }
-
-    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What makes it the same rule after a reload or a restart: its name and its labels, as Prometheus has it.
-    pub(super) fn identity(&self) -> (&str, &Pairs) {
-        (&self.spec.name.text, &self.labels)
-    }
-
-    /// Takes alerts over that were kept from before a restart.
-    pub(super) fn restore(&self, alerts: Alerts, saved: BTreeMap<Pairs, Stamp>, epoch: u64) {
-        let mut live = self.live();
-        live.previous = sorted(samples_of(&self.spec, &alerts).into_iter().map(|(l, _)| l));
-        (live.alerts, live.saved, live.epoch) = (alerts, saved, epoch);
-    }
 }
 
 impl Group {
@@ -354,14 +221,11 @@ impl Group {
                 let mut live = rule.live();
                 live.alerts.evaluate(seen, now, terms, &asking.generator_url())?;
                 due.extend(live.alerts.due(now, self.interval, with.resend));
-                Ok(samples_of(&rule.spec, &live.alerts))
+                Ok(live.alerts.samples())
             }
         }
     }
 }
-
-/// The series of a rule and their values.
-pub(super) type Outcome = Result<Vec<(Labels, Value)>, EvaluationError>;
 
 /// Results that are not appended yet.
 struct Batch<'a> {
@@ -475,24 +339,10 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Every label set once, in order.
-fn sorted(labels: impl Iterator<Item = Labels>) -> Vec<Labels> {
-    let mut labels: Vec<Labels> = labels.collect();
-    labels.sort_unstable();
-    labels.dedup();
-    labels
-}
-
 fn stale(labels: &Labels, t_ms: i64) -> Sample {
     sample(labels, t_ms, Value::Stale)
 }
 
 fn sample(labels: &Labels, t_ms: i64, value: Value) -> Sample {
     Sample { labels: labels.clone(), t_ms, value }
-}
-
-/// A series of `name` with `labels`.
-pub(super) fn series(name: &str, labels: &[(String, String)]) -> Labels {
-    let labels = labels.iter().map(|(name, value)| (&**name, &**value));
-    Labels::new(labels.chain([(NAME, name)]))
 }

@@ -2,7 +2,8 @@
 
 use super::alerting::Alerts;
 use super::file::Kind;
-use super::group::{Group, Rule};
+use super::group::Group;
+use super::rule::Rule;
 use super::state::{Change, RuleKey, Stamp, State, StateError};
 use crate::alert::{Alert, Outbox};
 use crate::telemetry;

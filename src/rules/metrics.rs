@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::group::Group;
 use crate::alert::State;
+use crate::telemetry::Desc;
 use crate::telemetry::exposition::Exposition;
-use crate::telemetry::registry::Desc;
 use crate::telemetry::{Registry, desc};
 
 /// Shows the groups that `groups` gives at each scrape.

@@ -25,6 +25,7 @@ pub mod load;
 mod metrics;
 mod parts;
 pub mod reads;
+pub mod rule;
 mod schedule;
 mod shown;
 pub mod slo;

@@ -1,7 +1,8 @@
 //! Groups as the API shows them.
 
 use super::file::Kind;
-use super::group::{Group, Rule};
+use super::group::Group;
+use super::rule::Rule;
 use crate::alert::status::{AlertingStatus, GroupStatus, RuleStatus};
 
 /// A group as it is now.

@@ -1,68 +1,19 @@
-//! [`Store`]: what the agent holds to read, and what it shares with the writer.
+//! [`Store`]: what the agent holds to read.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use super::config::Config;
 use super::disk::Disk;
-use super::exemplars::Ring;
-use super::head::{Full, Head};
 use super::metadata::Metadata;
+use super::shared::Shared;
 use super::stats::{Cardinality, Stats};
-use super::{OpenError, Opened, Writer};
-use crate::telemetry::{Counter, Registry, desc};
-use crate::time::Clock;
-
-/// What the store is given.
-#[derive(Clone, Debug)]
-pub struct Deps {
-    /// For progress and ages that are shown; never for what is kept.
-    pub clock: Arc<dyn Clock>,
-    /// Self-metrics.
-    pub registry: Registry,
-}
+use super::{Deps, OpenError, Opened, Writer};
+use crate::telemetry::desc;
 
 /// Reads the store. Cloning shares it. Every call may block on disk.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) metrics: Metrics,
-    pub(super) disk: Disk,
-    pub(super) head: RwLock<Head>,
-}
-
-#[derive(Debug)]
-pub(super) struct Metrics {
-    pub(super) overflow: Counter,
-    /// By [`Full`].
-    refused: [Counter; Full::ALL.len()],
-    pub(super) dropped_chunks: Counter,
-    pub(super) dropped_families: Counter,
-}
-
-impl Metrics {
-    /// Counts a series that was not made.
-    pub(super) fn refused(&self, full: Full) {
-        if let Some(counter) = self.refused.get(full as usize) {
-            counter.add(1);
-        }
-    }
-}
-
-impl Shared {
-    /// The head, to read. A panic elsewhere ends the process, so a poisoned lock is not looked at.
-    pub(super) fn head(&self) -> RwLockReadGuard<'_, Head> {
-        self.head.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The head, to write: the writer only.
-    pub(super) fn head_mut(&self) -> RwLockWriteGuard<'_, Head> {
-        self.head.write().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Store {
@@ -75,20 +26,7 @@ impl Store {
     pub fn open(config: Config, deps: Deps) -> Result<(Self, Writer, Opened), OpenError> {
         let (disk, mut restored) = Disk::open(&config, &deps)?;
         let registry = &deps.registry;
-        let metrics = Metrics {
-            overflow: registry.counter(&desc::STORE_OVERFLOW_SAMPLES, &[]),
-            refused: Full::ALL
-                .map(|full| registry.counter(&desc::STORE_REFUSED_SERIES, &[full.name()])),
-            dropped_chunks: registry.counter(&desc::STORE_UNWRITTEN_CHUNKS, &[]),
-            dropped_families: registry.counter(&desc::STORE_DROPPED_FAMILIES, &[]),
-        };
-        let ring = Ring::new(
-            config.exemplars_max,
-            config.exemplars_per_series_max,
-            config.memory.exemplars,
-        );
-        let head = RwLock::new(Head::new(config.series_max, config.memory, ring));
-        let shared = Arc::new(Shared { config, metrics, disk, head });
+        let shared = Arc::new(Shared::new(config, disk, registry));
         let weak = Arc::downgrade(&shared);
         registry.observe(&desc::STORE_SERIES, &[], move || {
             weak.upgrade().map_or(0.0, |shared| shared.head().len() as f64)

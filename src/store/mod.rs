@@ -33,6 +33,7 @@ mod labels;
 mod metadata;
 mod samples;
 mod select;
+mod shared;
 mod state;
 mod stats;
 mod virtual_series;
@@ -46,14 +47,26 @@ pub use config::Config;
 pub use disk::offline;
 pub use exemplars::{Exemplar, SeriesExemplars};
 pub use fingerprint::Fingerprint;
-pub use handle::{Deps, Store};
+pub use handle::Store;
 pub use inbox::{ApplyError, Batch, Inbox, Outlet, inbox};
 pub use labels::Listing;
 pub use metadata::{Metadata, MetricKind};
 pub use samples::{ClassicRow, Classics, Samples};
 pub use select::Reading;
 pub use stats::{Cardinality, FileSize, Offender, Stats};
-pub use writer::{PutState, SeriesId, Stream, Writer};
+pub use writer::{PutState, Writer};
+
+use crate::telemetry::Registry;
+use crate::time::Clock;
+
+/// What the store is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// For progress and ages that are shown; never for what is kept.
+    pub clock: Arc<dyn Clock>,
+    /// Self-metrics.
+    pub registry: Registry,
+}
 
 /// What the samples of a series are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +110,36 @@ impl Rank {
     const fn limit(self, whole: usize) -> usize {
         whole.saturating_add((whole / 8).saturating_mul(self as usize))
     }
+}
+
+/// A series in the head. Stays good until the series leaves the head; then appends say
+/// [`Refused::Gone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesId {
+    index: u32,
+    generation: u32,
+}
+
+impl SeriesId {
+    /// Stands for every series past the limit: what is appended to it is counted, not kept.
+    pub const OVERFLOW: Self = Self { index: u32::MAX, generation: u32::MAX };
+
+    /// Whether this is [`SeriesId::OVERFLOW`].
+    #[must_use]
+    pub fn is_overflow(self) -> bool {
+        self == Self::OVERFLOW
+    }
+}
+
+/// What the conversion of a stream of points needs to know of those before; kept by checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stream {
+    /// The start time of the points that make up the total; 0 when unknown.
+    pub start_unix_nano: u64,
+    /// The time of the last point taken; 0 when there is none.
+    pub last_unix_nano: u64,
+    /// The running total of a delta stream.
+    pub total: f64,
 }
 
 /// A histogram with explicit bounds, as OTLP has it.

@@ -22,9 +22,10 @@ use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
 use super::checkpoint::Window;
 use super::chunk::{self, Chunk};
 use super::disk::{AHEAD, Reader, Sparse};
-use super::handle::{Shared, Store};
+use super::handle::Store;
 use super::head::{Views, resolve};
 use super::samples::Samples;
+use super::shared::Shared;
 use super::virtual_series::{self, LE, Suffix};
 use super::{Fingerprint, Kind, SeriesId, StoreError};
 

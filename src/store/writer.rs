@@ -12,42 +12,12 @@ use super::checkpoint::Restored;
 use super::chunk::Sample;
 use super::disk::Attempts;
 use super::exemplars::Exemplar;
-use super::handle::Shared;
 use super::head::Lost;
 use super::metadata::Metadata;
+use super::shared::Shared;
 use super::state;
-use super::{Classic, Fingerprint, Kind, Rank, Refused, StoreError};
+use super::{Classic, Fingerprint, Kind, Rank, Refused, SeriesId, StoreError, Stream};
 use crate::telemetry::desc;
-
-/// A series in the head. Stays good until the series leaves the head; then appends say
-/// [`Refused::Gone`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeriesId {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-}
-
-impl SeriesId {
-    /// Stands for every series past the limit: what is appended to it is counted, not kept.
-    pub const OVERFLOW: Self = Self { index: u32::MAX, generation: u32::MAX };
-
-    /// Whether this is [`SeriesId::OVERFLOW`].
-    #[must_use]
-    pub fn is_overflow(self) -> bool {
-        self == Self::OVERFLOW
-    }
-}
-
-/// What the conversion of a stream of points needs to know of those before; kept by checkpoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Stream {
-    /// The start time of the points that make up the total; 0 when unknown.
-    pub start_unix_nano: u64,
-    /// The time of the last point taken; 0 when there is none.
-    pub last_unix_nano: u64,
-    /// The running total of a delta stream.
-    pub total: f64,
-}
 
 /// Puts samples into the store. There is exactly one.
 #[derive(Debug)]

@@ -4,7 +4,41 @@
 //! Add an entry inside `table!`, in the group of its module; nothing else needs to know. Names:
 //! the collector's where it has one, ours begin with `sidelight_`; no `_total`, units end the name.
 
-use super::registry::{Desc, Kind};
+/// What a metric is, in Prometheus' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by upper bound, with sum and count. Written by collectors, never held here.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of a `# TYPE` line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// The definition of one self-metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Desc {
+    /// The metric name without `_total`, which the exposition adds to counters.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// One sentence with the unit.
+    pub help: &'static str,
+    /// Label names, in the order in which values are given.
+    pub labels: &'static [&'static str],
+}
 
 /// A constant for each entry, with its help as documentation, and the list of all that are in the file.
 macro_rules! table {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::registry::{Desc, Kind};
+use super::desc::{Desc, Kind};
 use crate::time::UnixNano;
 
 /// A label's name and value.

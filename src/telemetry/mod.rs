@@ -10,9 +10,10 @@ pub mod process;
 pub mod registry;
 
 pub use config::Config;
+pub use desc::{Desc, Kind};
 pub use exposition::Exposition;
 pub use otel::{InitError, Telemetry, init};
-pub use registry::{Counter, Desc, Gauge, Kind, Registry};
+pub use registry::{Counter, Gauge, Registry};
 
 /// An error and what caused it, on one line: `cannot listen on 127.0.0.1:4317: address in use`.
 #[must_use]

@@ -30,8 +30,9 @@ use tracing_subscriber::layer::Layer as _;
 
 use super::config::{Config, Otlp};
 use super::desc;
+use super::desc::{Desc, Kind};
 use super::logs::{self, Extra, Level};
-use super::registry::{Counter, Desc, Kind, Registry, Value};
+use super::registry::{Counter, Registry, Value};
 use crate::time::Clock;
 
 /// The request header that marks the agent's own telemetry.

@@ -77,8 +77,9 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::desc::Desc;
     use super::super::exposition::{Exposition, Format};
-    use super::super::registry::{Desc, Value};
+    use super::super::registry::Value;
     use super::*;
     use crate::time::SystemClock;
 

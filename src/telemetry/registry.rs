@@ -8,47 +8,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::desc;
+use super::desc::{self, Desc, Kind};
 use super::exposition::{Exposition, Label};
 
 /// The most series of one family.
 pub const SERIES_MAX: usize = 2_000;
-
-/// What a metric is, in Prometheus' words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only ever grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts by upper bound, with sum and count. Written by collectors, never held here.
-    Histogram,
-}
-
-impl Kind {
-    /// The word of a `# TYPE` line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// The definition of one self-metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Desc {
-    /// The metric name without `_total`, which the exposition adds to counters.
-    pub name: &'static str,
-    /// Counter, gauge or histogram.
-    pub kind: Kind,
-    /// One sentence with the unit.
-    pub help: &'static str,
-    /// Label names, in the order in which values are given.
-    pub labels: &'static [&'static str],
-}
 
 /// A monotonic count. Cloning shares it.
 #[derive(Clone, Debug, Default)]

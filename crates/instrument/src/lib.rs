@@ -85,7 +85,6 @@ mod sketch;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod tracked;
 #[cfg_attr(
     not(feature = "otlp"),
     allow(dead_code, reason = "sketches are sent by what init starts")
@@ -108,10 +107,9 @@ pub use labelled::{Counter, FloatCounter, Gauge, Histogram, Timer, UpDownCounter
 pub use meter::{enabled, set_enabled};
 pub use operation::{InFlight, Operation, Watched};
 pub use outcome::{ErrorKind, Outcome, error_kind};
-pub use pool::{CloseReason, ConnectionId, Opening, Pool, Waiting};
+pub use pool::{Checkout, CloseReason, ConnectionId, Opening, Pool, Tracked, Waiting};
 pub use queue::{Queue, QueueDepth, QueueKind, RejectReason, Ticket};
 pub use retry::{Attempts, Retry};
-pub use tracked::{Checkout, Tracked};
 
 /// The crates of OpenTelemetry that this one is built on, so that an application needs no versions of its own.
 pub mod otel {

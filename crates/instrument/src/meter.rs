@@ -7,6 +7,8 @@
 //! Cost: one acquire load for the generation and one for the cell. A cell's first generation, the only one of a program
 //! that starts telemetry once, is read without a lock; later ones, which tests make, take a read lock.
 
+mod observable;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -46,7 +48,8 @@ pub fn install(meter: Meter) -> Installed {
     let observed = meter.clone();
     let instruments = Arc::new(Instruments { generation, meter, made: Mutex::default() });
     change(|installed| installed.push(instruments));
-    observe::install(&observed, generation);
+    observable::make(&observed, generation);
+    observe::run_while(is_installed);
     Installed { generation }
 }
 
@@ -245,11 +248,11 @@ pub(crate) fn drop_record() {
     }
 }
 
-pub(crate) fn is_current(generation: u64) -> bool {
+fn is_current(generation: u64) -> bool {
     ACTIVE.load(Ordering::Relaxed) == generation
 }
 
-pub(crate) fn is_installed() -> bool {
+fn is_installed() -> bool {
     !INSTALLED.read().unwrap_or_else(PoisonError::into_inner).is_empty()
 }
 

@@ -18,11 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use crate::clock::Started;
-use crate::names::{self, Kind, Metric};
-use crate::{limits, meter};
+use crate::names::Metric;
 
 const SAMPLE_PERIOD: Duration = Duration::from_millis(100);
 const SAMPLES_PER_WALK: u32 = 10;
@@ -105,6 +103,11 @@ pub(crate) fn refuse() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How much was past a limit of what is looked at.
+pub(crate) fn refused() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
+
 /// Runs `work` every second while a meter is installed, until it returns `false` or panics. It may record into handles. It
 /// shares its thread with everything else that is looked at: what waits for others goes on a thread of its own.
 ///
@@ -170,6 +173,24 @@ pub(crate) fn guarded<R>(code: impl FnOnce() -> R) -> Option<R> {
         .ok()
 }
 
+/// How often an application's code panicked.
+pub(crate) fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Counts a collection, and whether it is one without what is looked at.
+pub(crate) fn collected() {
+    COLLECTIONS.fetch_add(1, Ordering::Relaxed);
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let hangs = seen.as_ref().is_some_and(|(at, _)| is_stale(*at));
+    HANGS.fetch_add(hangs.into(), Ordering::Relaxed);
+}
+
+/// How many collections were without what is looked at, because that hung.
+pub(crate) fn hangs() -> u64 {
+    HANGS.load(Ordering::Relaxed)
+}
+
 /// How many collections there were: what is kept per collection starts again when this changes.
 pub(crate) fn collections() -> u64 {
     COLLECTIONS.load(Ordering::Relaxed)
@@ -193,69 +214,8 @@ fn run_work() {
     *registered = running;
 }
 
-/// Makes the observable instruments of a meter, and sees to it that the thread runs.
-pub(crate) fn install(meter: &Meter, generation: u64) {
-    for metric in names::ALL {
-        let (name, unit, said) = (metric.name, metric.unit, metric.description);
-        match metric.kind {
-            Kind::ObservableCounter => {
-                let builder = meter.u64_observable_counter(name).with_unit(unit);
-                let builder = builder.with_description(said);
-                builder.with_callback(move |to| count(metric, generation, to)).build();
-            }
-            Kind::ObservableSum => {
-                let builder = meter.f64_observable_counter(name).with_unit(unit);
-                let builder = builder.with_description(said);
-                let tell = move |to: &dyn AsyncInstrument<f64>| {
-                    tell(metric, generation, |value, of| to.observe(value, of));
-                };
-                builder.with_callback(tell).build();
-            }
-            Kind::ObservableUpDownCounter => {
-                let builder = meter.i64_observable_up_down_counter(name).with_unit(unit);
-                let builder = builder.with_description(said);
-                let tell = move |to: &dyn AsyncInstrument<i64>| {
-                    tell(metric, generation, |value, of| to.observe(value as i64, of));
-                };
-                builder.with_callback(tell).build();
-            }
-            Kind::ObservableGauge => {
-                let builder = meter.f64_observable_gauge(name).with_unit(unit);
-                let builder = builder.with_description(said);
-                let tell = move |to: &dyn AsyncInstrument<f64>| {
-                    tell(metric, generation, |value, of| to.observe(value, of));
-                };
-                builder.with_callback(tell).build();
-            }
-            _ => {}
-        }
-    }
-    run_thread();
-}
-
-/// What is counted here and in the other files of handles.
-fn count(metric: &Metric, generation: u64, to: &dyn AsyncInstrument<u64>) {
-    if !meter::is_current(generation) {
-        return;
-    }
-    if metric.name == names::SDK_DROPPED.name {
-        COLLECTIONS.fetch_add(1, Ordering::Relaxed);
-        to.observe(meter::dropped(), &[KeyValue::new("reason", "no_meter")]);
-        let refused = REFUSED.load(Ordering::Relaxed);
-        to.observe(refused, &[KeyValue::new("reason", "too_many_observed")]);
-        HANGS.fetch_add(u64::from(hangs()), Ordering::Relaxed);
-        to.observe(HANGS.load(Ordering::Relaxed), &[KeyValue::new("reason", "observer_hangs")]);
-    } else if metric.name == names::SDK_OVERFLOWED.name {
-        to.observe(limits::overflowed(), &[]);
-    } else if metric.name == names::SDK_PANICS.name {
-        to.observe(PANICS.load(Ordering::Relaxed), &[]);
-    }
-}
-
-fn tell(metric: &Metric, generation: u64, mut to: impl FnMut(f64, &[KeyValue])) {
-    if !meter::is_current(generation) {
-        return;
-    }
+/// Tells what the last walk saw of a metric, while that is the present.
+pub(crate) fn tell(metric: &Metric, mut to: impl FnMut(f64, &[KeyValue])) {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = seen.as_ref().filter(|(at, _)| !is_stale(*at));
     let Some(seen) = seen.and_then(|(_, seen)| seen.0.get(metric.name)) else { return };
@@ -267,27 +227,23 @@ fn is_stale(at: Started) -> bool {
     at.elapsed().is_some_and(|since| since > SEEN_MAX)
 }
 
-fn hangs() -> bool {
-    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.as_ref().is_some_and(|(at, _)| is_stale(*at))
-}
-
-fn run_thread() {
+/// Sees to it that the thread runs, for as long as it is `wanted`.
+pub(crate) fn run_while(wanted: fn() -> bool) {
     process(|process| {
         if !process.runs {
             let thread = std::thread::Builder::new().name("sidelight-observe".to_owned());
             // Without a thread nothing is looked at but when telemetry is flushed.
-            process.runs = thread.spawn(walk).is_ok();
+            process.runs = thread.spawn(move || walk(wanted)).is_ok();
         }
     });
 }
 
-fn walk() {
+fn walk(wanted: fn() -> bool) {
     let mut samples = 0_u32;
     loop {
         std::thread::park_timeout(SAMPLE_PERIOD);
         let goes_on = process(|process| {
-            process.runs = meter::is_installed();
+            process.runs = wanted();
             process.runs
         });
         if !goes_on {

@@ -1,6 +1,7 @@
 //! Expressions as written, with the place of everything in the text.
 
 pub use crate::matcher::{MatchOp, Matcher, RegexError, anchored};
+pub use crate::types::Type;
 
 /// A range of bytes of the expression's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,32 +35,6 @@ pub enum Expr {
     Unary(Box<Unary>),
     /// `(a)`.
     Paren(Box<Paren>),
-}
-
-/// What an expression gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// One number at each time.
-    Scalar,
-    /// A text.
-    String,
-    /// At most one sample per series at each time.
-    Vector,
-    /// Many samples per series.
-    Matrix,
-}
-
-impl Type {
-    /// The name in messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
-            Self::String => "string",
-            Self::Vector => "instant vector",
-            Self::Matrix => "range vector",
-        }
-    }
 }
 
 impl Expr {

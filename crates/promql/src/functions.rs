@@ -2,8 +2,8 @@
 //!
 //! Source: Prometheus 3.15, querying/functions.
 
-use crate::ast::Type;
-use crate::ast::Type::{Matrix, Scalar, String, Vector};
+use crate::types::Type;
+use crate::types::Type::{Matrix, Scalar, String, Vector};
 
 /// A function's signature.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use crate::engine::QueryError;
+use crate::error::QueryError;
 
 /// The memory of one.
 pub(crate) const SAMPLE_BYTES: usize = 16;

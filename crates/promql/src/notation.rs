@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::ast::MatchOp;
-use crate::source::STALE_BITS;
+use crate::marker::STALE_BITS;
 use crate::{Histogram, Labels, parse_selector};
 
 /// The most values that a line may stand for.

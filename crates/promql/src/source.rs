@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::ast::Matcher;
 use crate::{Histogram, Labels};
 
+pub use crate::marker::{LOST_BITS, STALE_BITS, is_stale};
+
 /// What a selector of an expression needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Selection<'a> {
@@ -68,19 +70,6 @@ impl Points {
         self.floats.clear();
         self.histograms.clear();
     }
-}
-
-/// The bits of the NaN that says that a series ended here.
-pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
-
-/// The bits of the NaN that says that there were samples up to here of which only aggregates are kept. A function
-/// that reads [every](Reads::Every) sample has no answer for a window with one.
-pub const LOST_BITS: u64 = 0x7ff0_0000_0000_0003;
-
-/// Whether `value` is the staleness marker.
-#[must_use]
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE_BITS
 }
 
 /// Takes the series of a selection one by one, until it breaks.

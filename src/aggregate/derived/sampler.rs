@@ -12,8 +12,8 @@ use super::super::measured::UNIT;
 use super::super::metrics::sink::Sink;
 use super::INTERVAL_MS;
 use crate::store::{Classic, Kind, Metadata, MetricKind, Rank, Refused};
-use crate::telemetry::registry;
-use crate::telemetry::registry::Desc;
+use crate::telemetry;
+use crate::telemetry::Desc;
 
 /// The distance of samples that say the same.
 const UNCHANGED_MS: i64 = 60_000;
@@ -303,15 +303,15 @@ fn find<S: Sink>(
 
 /// The name of a family's samples.
 fn name_of(family: &Desc) -> String {
-    let total = if family.kind == registry::Kind::Counter { "_total" } else { "" };
+    let total = if family.kind == telemetry::Kind::Counter { "_total" } else { "" };
     format!("{}{total}", family.name)
 }
 
 fn describe<S: Sink>(sink: &mut S, family: &Desc) {
     let kind = match family.kind {
-        registry::Kind::Counter => MetricKind::Counter,
-        registry::Kind::Gauge => MetricKind::Gauge,
-        registry::Kind::Histogram => MetricKind::Histogram,
+        telemetry::Kind::Counter => MetricKind::Counter,
+        telemetry::Kind::Gauge => MetricKind::Gauge,
+        telemetry::Kind::Histogram => MetricKind::Histogram,
     };
     let unit = if family.name.ends_with("_seconds") || kind == MetricKind::Histogram {
         "seconds"

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::resources::Found;
 use super::traces::Trace;
-use crate::aggregate::key::clip;
+use crate::aggregate::clip::clip;
 
 const OPEN_MAX: usize = 4_096;
 const WAIT_MS: i64 = 10_000;

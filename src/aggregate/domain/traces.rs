@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use super::resources::Found;
-use crate::aggregate::key::clip;
+use crate::aggregate::clip::clip;
 use crate::aggregate::operation::SERVER;
 use crate::aggregate::ring::Ring;
 use crate::aggregate::usual::Fields;

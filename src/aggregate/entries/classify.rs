@@ -14,7 +14,8 @@
 //! | operation | anything else, but the internal halves of an ASGI request | |
 //!
 //! A log event `sidelight.entry` says its family itself (`entry.family`, `entry.name`, `entry.outcome`, `entry.duration` in
-//! seconds). Limits: [`LOOKED_AT_MAX`] spans and log records per second of received time, the first ones; the others are counted.
+//! seconds). Limits: [`LOOKED_AT_MAX`](super::kept::LOOKED_AT_MAX) spans and log records per second of received time, the
+//! first ones; the others are counted.
 
 use std::borrow::Cow;
 use std::sync::MutexGuard;
@@ -31,9 +32,6 @@ use crate::aggregate::usual::Fields;
 use crate::aggregate::walk;
 use crate::aggregate::walk::Visit;
 use crate::time::UnixNano;
-
-/// Spans and log records looked at in a second, so that entries cost little however much arrives.
-pub(super) const LOOKED_AT_MAX: u32 = 1_000;
 
 const SEVERITY_ERROR: i32 = 17;
 

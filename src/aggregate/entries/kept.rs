@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use super::classify::LOOKED_AT_MAX;
 use super::{Config, Entry, Family, Filter, WARNING_UTILIZATION};
 use crate::aggregate::domain::siphash;
 use crate::time::UnixNano;
+
+/// Spans and log records looked at in a second, so that entries cost little however much arrives.
+pub(super) const LOOKED_AT_MAX: u32 = 1_000;
 
 /// How full the entries are.
 #[derive(Clone, Debug, PartialEq, Serialize)]

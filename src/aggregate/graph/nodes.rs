@@ -8,6 +8,8 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::super::clip::clip;
+
 /// The longest name of a node.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -54,7 +56,7 @@ impl Node<&[u8]> {
 
 /// At most [`NAME_BYTES_MAX`] of a name, cut between characters.
 pub(super) fn clipped(name: &[u8]) -> &[u8] {
-    super::super::key::clip(name, NAME_BYTES_MAX)
+    clip(name, NAME_BYTES_MAX)
 }
 
 #[derive(Debug)]

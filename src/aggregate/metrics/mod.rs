@@ -1,10 +1,9 @@
 //! Metrics: OTLP data points to samples in the store.
 //!
-//! [`translate`] walks a request and [`points`] turns each point into samples; the rest are pure parts: [`names`],
-//! [`labels`], [`value`] and [`target`] say what a series is called, [`stream`] and [`exports`] what a start time
-//! means, [`classic`], [`exponential`] and [`exemplar`] what is in a point, [`drops`] why one is not stored, [`reserved`] what
-//! nobody else may call a metric, [`local`] takes
-//! what the agent made itself, [`sink`] is where samples go.
+//! [`translate`] walks a request and turns each point into samples; the rest are pure parts: [`names`], [`labels`], [`value`]
+//! and [`target`] say what a series is called, [`stream`] and [`exports`] what a start time means, [`classic`],
+//! [`exponential`] and [`exemplar`] what is in a point, [`drops`] why one is not stored, [`reserved`] what nobody else may
+//! call a metric, [`local`] takes what the agent made itself, [`sink`] is where samples go.
 
 pub(super) mod cache;
 pub mod classic;
@@ -17,7 +16,6 @@ pub(super) mod keys;
 pub mod labels;
 pub mod local;
 pub mod names;
-mod points;
 pub mod reserved;
 pub mod sink;
 pub mod stream;

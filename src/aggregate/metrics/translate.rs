@@ -21,7 +21,6 @@ use super::exports::Exports;
 use super::form::{Form, form_of, points_of, time_of};
 use super::keys::{write_attributes, write_metric, write_scope};
 use super::labels::{Invalid, LabelSet};
-use super::points::Part;
 use super::sink::Sink;
 use super::stream;
 use super::target::{TARGET_INFO, Target};
@@ -31,6 +30,10 @@ use crate::aggregate::bounds;
 use crate::store::{Kind, Metadata, MetricKind, PutState, Rank, Refused, StoreError};
 use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
+
+mod points;
+
+use points::Part;
 
 /// How far before its first point a stream's start is written as a zero sample.
 pub(super) const ZERO_BACK_MS_MAX: i64 = 60 * 60 * 1_000;
@@ -100,7 +103,7 @@ pub struct Translator<Id> {
     stored: Counter,
     resets: Counter,
     key: Vec<u8>,
-    pub(super) scratch: super::points::Scratch,
+    scratch: points::Scratch,
     /// A point found no room in its level, or a series is gone.
     full: bool,
     /// Resources by their place in the request, and names of metrics, or with a dot at the end how they begin, whose new
@@ -130,7 +133,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             stored: registry.counter(&desc::STORE_POINTS, &[]),
             resets: registry.counter(&desc::STORE_CACHE_RESETS, &[]),
             key: Vec::new(),
-            scratch: super::points::Scratch::default(),
+            scratch: points::Scratch::default(),
             full: false,
             begun: Vec::new(),
             has_begun: false,
@@ -376,7 +379,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
     /// The series of a point. `suffix` and `extra` are what a summary's parts have beside the point's labels; `part`
     /// is their number.
     #[inline]
-    pub(super) fn series<S: Sink<Id = Id>>(
+    fn series<S: Sink<Id = Id>>(
         &mut self,
         sink: &mut S,
         at: &At<'_>,

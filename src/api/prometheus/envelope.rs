@@ -1,4 +1,5 @@
-//! Prometheus' envelope: `{"status":"success","data":…}` or `{"status":"error","errorType":…}`.
+//! Prometheus' envelope of an answer: `{"status":"success","data":…}`. Where there is none it is that of a
+//! [`Failure`](crate::api::failure::Failure).
 
 use http::StatusCode;
 use serde_json::json;
@@ -8,7 +9,7 @@ use crate::api::reply::Reply;
 
 /// An answer: `data` as JSON text, and what is said besides.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Success {
+pub(super) struct Success {
     pub(super) data: String,
     pub(super) annotations: Annotations,
     pub(super) warnings: Vec<String>,
@@ -44,52 +45,5 @@ impl Success {
         }
         document.push('}');
         Reply::json(StatusCode::OK, document)
-    }
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::api) enum Failure {
-    /// A parameter is missing or wrong.
-    #[error("{0}")]
-    BadData(String),
-    /// The expression cannot be evaluated over these series, or needs more than a limit allows.
-    #[error("{0}")]
-    Execution(String),
-    /// It took too long.
-    #[error("{0}")]
-    Timeout(String),
-    /// Whoever asked has gone.
-    #[error("{0}")]
-    Canceled(String),
-    /// There is no store to ask.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The store cannot answer.
-    #[error("{0}")]
-    Internal(String),
-}
-
-impl Failure {
-    /// A parameter that cannot be used, worded as Prometheus does.
-    pub(in crate::api) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
-        Self::BadData(format!("invalid parameter \"{name}\": {why}"))
-    }
-
-    const fn kind(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::BadData(_) => (StatusCode::BAD_REQUEST, "bad_data"),
-            Self::Execution(_) => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
-            Self::Timeout(_) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
-            Self::Canceled(_) => (StatusCode::SERVICE_UNAVAILABLE, "canceled"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-        }
-    }
-
-    pub(in crate::api) fn into_reply(self) -> Reply {
-        let (status, kind) = self.kind();
-        let document = json!({ "status": "error", "errorType": kind, "error": self.to_string() });
-        Reply::json(status, document.to_string())
     }
 }

@@ -20,10 +20,10 @@ use sidelight_promql::source::is_stale;
 use sidelight_promql::value::{Sample, SampleValue, Value};
 use sidelight_promql::{Expr, Labels, Queryable, Reads, Selection};
 
-use super::Call;
 use super::encode;
-use super::envelope::Failure;
 use super::query::engine;
+use crate::api::call::Call;
+use crate::api::failure::Failure;
 use crate::api::reply::Reply;
 use crate::store::{Metadata, MetricKind, Store};
 use crate::telemetry::Exposition;

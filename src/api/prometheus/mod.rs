@@ -12,7 +12,6 @@ mod ast;
 mod encode;
 mod envelope;
 mod exposition;
-mod params;
 mod query;
 mod rules;
 mod series;
@@ -20,13 +19,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(super) use envelope::Failure;
 pub(super) use exposition::expose;
-pub(super) use params::Params;
 
-use super::call::{Call, Handler};
-use super::reply::Reply;
-use super::routes::{Route, query, tell};
+use super::route::{Route, query, tell};
 
 /// Every route.
 pub(super) const ROUTES: &[Route] = &[
@@ -50,8 +45,3 @@ pub(super) const ROUTES: &[Route] = &[
     tell("/api/v1/status/walreplay", "done: replay ends before this answers", status::replay),
     query("/federate", "the last samples as Prometheus text", exposition::federate),
 ];
-
-/// Answers a call in the envelope.
-pub(super) fn answer(handler: Handler, call: &Call<'_>) -> Reply {
-    handler(call).unwrap_or_else(Failure::into_reply)
-}

@@ -5,12 +5,12 @@ use sidelight_promql::ast::Type;
 use sidelight_promql::engine::{Engine, Options, QueryError};
 use sidelight_promql::value::{Answer, Value};
 
-use super::Call;
 use super::ast;
 use super::encode;
-use super::envelope::{Failure, Success};
+use super::envelope::Success;
+use crate::api::call::Call;
+use crate::api::failure::Failure;
 use crate::api::reply::Reply;
-use crate::store::StoreError;
 
 pub(super) fn instant(call: &Call<'_>) -> Result<Reply, Failure> {
     let time = call.params.time("time", call.now_ms())?;
@@ -83,22 +83,6 @@ pub(super) fn engine<'a>(call: &Call<'a>) -> Result<Engine<'a>, Failure> {
     Ok(Engine::new(options))
 }
 
-impl From<QueryError> for Failure {
-    fn from(error: QueryError) -> Self {
-        let message = error.to_string();
-        match error {
-            QueryError::BadData(_) => Self::BadData(message),
-            QueryError::Execution(_) => Self::Execution(message),
-            QueryError::Timeout => Self::Timeout(message),
-            QueryError::Canceled => Self::Canceled(message),
-            QueryError::Source(source) => match source.0.downcast_ref::<StoreError>() {
-                Some(limit @ StoreError::TooMany(_)) => Self::Execution(limit.to_string()),
-                _ => Self::Internal(format!("{message}: {source}")),
-            },
-        }
-    }
-}
-
 /// An answer whose text, if it is one, is given `time`.
 fn reply(answer: Answer, time: i64, limit: usize) -> Reply {
     let Answer { mut value, annotations } = answer;
@@ -108,19 +92,4 @@ fn reply(answer: Answer, time: i64, limit: usize) -> Reply {
         Value::Scalar(_) | Value::String(_) => Vec::new(),
     };
     Success { data: encode::value(&value, time), annotations, warnings }.into_reply()
-}
-
-#[cfg(test)]
-mod tests {
-    use sidelight_promql::SourceError;
-
-    use super::*;
-
-    #[test]
-    fn too_many_series_are_a_limit_of_the_query_and_no_fault_of_the_store() {
-        let of = |error| Failure::from(QueryError::Source(SourceError(Box::new(error))));
-        let limit = "the selector matches more than 5 series".to_owned();
-        assert_eq!(of(StoreError::TooMany(5)), Failure::Execution(limit));
-        assert!(matches!(of(StoreError::Stopped), Failure::Internal(_)));
-    }
 }

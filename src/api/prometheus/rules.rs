@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use sidelight_promql::ast::Matcher;
 use sidelight_promql::value::{Number, exponent};
 
-use super::envelope::{Failure, Success};
-use super::{Call, Params};
+use super::envelope::Success;
 use crate::alert::status::{GroupStatus, RuleStatus};
 use crate::alert::{Alert, Pairs, fingerprint};
+use crate::api::call::Call;
+use crate::api::failure::Failure;
+use crate::api::params::Params;
 use crate::api::reply::Reply;
 use crate::time::UnixNano;
 

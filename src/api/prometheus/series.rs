@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sidelight_promql::ast::Matcher;
 
-use super::Call;
 use super::encode;
-use super::envelope::{Failure, Success};
+use super::envelope::Success;
 use super::query::expression;
+use crate::api::call::Call;
+use crate::api::failure::Failure;
 use crate::api::reply::Reply;
-use crate::store::{Listing, StoreError};
-use crate::telemetry;
+use crate::store::Listing;
 
 pub(super) fn label_names(call: &Call<'_>) -> Result<Reply, Failure> {
     let (start, end) = call.params.span()?;
@@ -83,12 +83,6 @@ impl Limit {
 
 fn slices(selectors: &[Vec<Matcher>]) -> Vec<&[Matcher]> {
     selectors.iter().map(Vec::as_slice).collect()
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Internal(telemetry::chain(&error))
-    }
 }
 
 pub(super) fn metadata(call: &Call<'_>) -> Result<Reply, Failure> {

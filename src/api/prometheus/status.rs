@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Call;
-use super::envelope::{Failure, Success};
+use super::envelope::Success;
+use crate::api::call::Call;
+use crate::api::failure::Failure;
 use crate::api::reply::Reply;
 
 /// The release whose API and language this agent speaks. Grafana decides by it what to ask.

@@ -10,8 +10,11 @@ use sidelight_promql::engine::Stop;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::{Call, Failure, Params, ROUTES, exposition};
-use crate::api::routes::Answer;
+use super::{ROUTES, exposition};
+use crate::api::call::Call;
+use crate::api::failure::Failure;
+use crate::api::params::Params;
+use crate::api::route::Answer;
 use crate::api::tests::{Running, ask, sources, start_with, text};
 use crate::store::{Classic, Config, Deps, Kind, Metadata, MetricKind, Store};
 use crate::telemetry::exposition::Format;

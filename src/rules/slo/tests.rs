@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::alert::Nowhere;
+use crate::rules::evaluate::{Sink, Surroundings};
 use crate::rules::file;
-use crate::rules::group::{Group, Sink, Surroundings};
+use crate::rules::group::Group;
 use crate::rules::unittest::{self, Options};
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use sidelight_promql::quote::quote;
 
 use super::ast::{Command, Operand, Pipe, Place, Step, Term, Tree};
-use super::functions;
+use super::functions::{self, Caller};
 use super::value::{Root, Sample, Value};
 use super::{Context, OUTPUT_MAX, calendar};
 
@@ -92,30 +92,30 @@ pub(super) struct Execution<'a> {
     steps: usize,
 }
 
-impl Execution<'_> {
-    pub(super) fn external_url(&self) -> &str {
+impl Caller for Execution<'_> {
+    fn external_url(&self) -> &str {
         self.context.external_url
     }
 
-    /// Seconds since the Unix epoch, in whole milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "as Go converts it")]
-    pub(super) fn now(&self) -> f64 {
+    fn now(&self) -> f64 {
         self.context.now.as_ms() as f64 / 1e3
     }
 
-    pub(super) fn query(&self, expr: &str) -> Result<Value, String> {
+    fn query(&self, expr: &str) -> Result<Value, String> {
         let samples = (self.context.query)(expr)?;
         Ok(Value::Samples(samples.iter().map(|sample| Rc::new(Sample::new(sample))).collect()))
     }
 
-    /// What the template `name` gives for `dot`.
-    pub(super) fn render(&mut self, name: &str, dot: &Value) -> Result<String, String> {
+    fn render(&mut self, name: &str, dot: &Value) -> Result<String, String> {
         let out = std::mem::take(&mut self.out);
         let ended = self.call_template(name, dot);
         let rendered = std::mem::replace(&mut self.out, out);
         ended.map(|()| rendered)
     }
+}
 
+impl Execution<'_> {
     fn fail<T>(&self, message: &str) -> Executed<T> {
         let before = self.source.get(..self.place.at).unwrap_or(self.source);
         let line = 1 + before.matches('\n').count();

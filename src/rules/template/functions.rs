@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use sidelight_promql::duration;
 
-use super::exec::Execution;
 use super::value::Value;
 use super::{OUTPUT_MAX, builtin, calendar, humanize, link, printf};
 
@@ -51,12 +50,30 @@ impl Kind {
     }
 }
 
+/// What functions ask of the template that calls them.
+pub(super) trait Caller {
+    /// `$externalURL`.
+    fn external_url(&self) -> &str;
+
+    /// Seconds since the Unix epoch, in whole milliseconds.
+    fn now(&self) -> f64;
+
+    /// The samples that `expr` has.
+    fn query(&self, expr: &str) -> Result<Value, String>;
+
+    /// What the template `name` gives for `dot`.
+    fn render(&mut self, name: &str, dot: &Value) -> Result<String, String>;
+}
+
+/// What a function does with arguments of its kinds.
+type Call = fn(&mut dyn Caller, &[Value]) -> Result<Value, String>;
+
 /// A function: what it takes, whether the last parameter may stand for none and many, and what it does.
 pub(super) struct Function {
     name: &'static str,
     pub(super) parameters: &'static [Kind],
     pub(super) variadic: bool,
-    pub(super) call: fn(&mut Execution<'_>, &[Value]) -> Result<Value, String>,
+    pub(super) call: Call,
 }
 
 /// Whether there is a function `name`.
@@ -72,8 +89,6 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
-
-type Call = fn(&mut Execution<'_>, &[Value]) -> Result<Value, String>;
 
 const fn fixed(name: &'static str, parameters: &'static [Kind], call: Call) -> Function {
     Function { name, parameters, variadic: false, call }
@@ -116,7 +131,7 @@ static FUNCTIONS: &[Function] = &[
     variadic("html", &[Any], |_, values| Ok(Value::text(&link::html(&printf::print(values))))),
     variadic("js", &[Any], |_, values| Ok(Value::text(&link::javascript(&printf::print(values))))),
     variadic("urlquery", &[Any], |_, values| Ok(Value::text(&link::query(&printf::print(values))))),
-    fixed("query", &[Text], |execution, values| execution.query(text(&last(values)))),
+    fixed("query", &[Text], |caller, values| caller.query(text(&last(values)))),
     fixed("first", &[Samples], |_, values| match values {
         [Value::Samples(samples)] => {
             let first = samples.first().cloned().map(Value::Sample);
@@ -157,8 +172,8 @@ static FUNCTIONS: &[Function] = &[
             named.map(|(at, value)| (format!("arg{at}"), value.clone())).collect();
         Ok(Value::Named(Rc::new(named)))
     }),
-    fixed("tmpl", &[Text, Any], |execution, values| match values {
-        [Value::Text(name), dot] => execution.render(name, dot).map(|text| Value::text(&text)),
+    fixed("tmpl", &[Text, Any], |caller, values| match values {
+        [Value::Text(name), dot] => caller.render(name, dot).map(|text| Value::text(&text)),
         _ => Err("wrong number of args".to_owned()),
     }),
     fixed("reReplaceAll", &[Text, Text, Text], |_, values| {
@@ -180,8 +195,8 @@ static FUNCTIONS: &[Function] = &[
     fixed("urlQueryEscape", &[Text], |_, values| {
         Ok(Value::text(&link::query(text(&last(values)))))
     }),
-    fixed("externalURL", &[], |execution, _| Ok(Value::text(execution.external_url()))),
-    fixed("pathPrefix", &[], |execution, _| Ok(Value::text(&link::path(execution.external_url())))),
+    fixed("externalURL", &[], |caller, _| Ok(Value::text(caller.external_url()))),
+    fixed("pathPrefix", &[], |caller, _| Ok(Value::text(&link::path(caller.external_url())))),
     fixed("stripPort", &[Text], |_, values| {
         let value = last(values);
         let host = link::split_host_port(text(&value)).map_or(text(&value), |(host, _)| host);
@@ -209,7 +224,7 @@ static FUNCTIONS: &[Function] = &[
     fixed("toDuration", &[Any], |_, values| {
         Ok(Value::Duration(humanize::whole(last(values).to_float()? * 1e9)))
     }),
-    fixed("now", &[], |execution, _| Ok(Value::Float(execution.now()))),
+    fixed("now", &[], |caller, _| Ok(Value::Float(caller.now()))),
     fixed("parseDuration", &[Text], |_, values| {
         let value = last(values);
         let written = text(&value);

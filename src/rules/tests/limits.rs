@@ -35,11 +35,11 @@ fn a_rule_that_takes_too_long_is_ended() {
     let (world, group) =
         (World::default(), rules("  - {record: a, expr: up}\n  - {record: b, expr: '1'}\n"));
     world.memory.put("up", &[], 0, 1.0);
-    world.evaluate_slowly(&group, 0, group::QUERY_TIME_MAX * 2);
+    world.evaluate_slowly(&group, 0, evaluate::QUERY_TIME_MAX * 2);
     let error = error(&group, 0);
     assert_eq!(error, "query timed out in expression evaluation");
     assert_eq!(world.memory.shown("b"), ["@0=1"]);
-    assert_eq!(group.last().took, group::QUERY_TIME_MAX * 2);
+    assert_eq!(group.last().took, evaluate::QUERY_TIME_MAX * 2);
 }
 
 #[test]

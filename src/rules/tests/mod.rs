@@ -14,7 +14,8 @@ use std::time::Duration;
 use sidelight_promql::source::STALE_BITS;
 use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
 
-use super::group::{Group, Sink, Surroundings};
+use super::evaluate::{Sink, Surroundings};
+use super::group::Group;
 use super::*;
 use crate::alert::{Alert, Outbox, State};
 use crate::signal::Samples;

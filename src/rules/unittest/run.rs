@@ -15,8 +15,9 @@ use sidelight_promql::{Each, Engine, Labels, Queryable, Selection, SourceError};
 use super::compare::{self, Fired};
 use super::file::{ExprTest, Test, TestFile};
 use crate::alert::{Nowhere, State};
+use crate::rules::evaluate::{Sink, Surroundings};
 use crate::rules::file::{Kind, RuleFile};
-use crate::rules::group::{Group, Sink, Surroundings};
+use crate::rules::group::Group;
 use crate::signal::samples::{Samples, Value};
 use crate::time::{ManualClock, UnixNano};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::chunk_file::ChunkFile;
 use super::file::{Role, Trouble};
 use super::layout::{Day, FileKey, HOUR, Tier};
-use super::{Disk, Files, tend};
+use super::{Disk, Files, retention};
 use crate::store::checkpoint::Record;
 use crate::store::chunk::Chunk;
 use crate::store::metadata::Metadata;
@@ -234,9 +234,9 @@ impl<'a> Commit<'a> {
     fn hold(&mut self, monotonic: Duration) -> Result<(), StoreError> {
         let (now_ms, files) = (self.now_ms, &mut *self.files);
         let before = files.held;
-        let begin = || tend::clocks(now_ms, monotonic, Duration::ZERO);
+        let begin = || retention::clocks(now_ms, monotonic, Duration::ZERO);
         let clocks = files.clocks.get_or_insert_with(begin);
-        clocks.trusted(tend::unix_nano(now_ms), monotonic);
+        clocks.trusted(retention::unix_nano(now_ms), monotonic);
         let held = clocks.held(monotonic);
         if held.as_secs() != before.as_secs() {
             self.state(HELD, held.as_secs().to_string().as_bytes())?;

@@ -12,10 +12,9 @@ use super::commit::GRACE;
 use super::file::{self, Access, Role, Trouble, trouble};
 use super::layout::{FileKey, STATE_FILE, Tier};
 use super::retention::{self, Held, Space};
-use super::{Disk, open, tend};
+use super::{Disk, open};
 use crate::store::config::Config;
-use crate::store::handle::Deps;
-use crate::store::{OpenError, StoreError};
+use crate::store::{Deps, OpenError, StoreError};
 use crate::time::UnixNano;
 
 /// A file and what is in it.
@@ -196,7 +195,7 @@ impl Offline {
             let mut files = self.disk.lock();
             files.now_ms = files.now_ms.max(milliseconds(now));
             files.clocks =
-                Some(tend::clocks(files.now_ms, self.disk.clock.monotonic(), files.held));
+                Some(retention::clocks(files.now_ms, self.disk.clock.monotonic(), files.held));
         }
         while self.disk.tend() {}
         Ok(rotation)

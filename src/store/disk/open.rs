@@ -15,14 +15,13 @@ use super::file::{self, Access, Role, Trouble, failed, trouble};
 use super::layout::{Day, FileKey, STATE_FILE, Tier};
 use super::metrics::Metrics;
 use super::read;
-use super::retention::Space;
+use super::retention::{self, Space};
 use super::state::StateFile;
-use super::{Disk, Files, tend};
+use super::{Disk, Files};
 use crate::store::checkpoint::Restored;
 use crate::store::config::Config;
-use crate::store::handle::Deps;
 use crate::store::stats::FileSize;
-use crate::store::{Fingerprint, OpenError, StoreError};
+use crate::store::{Deps, Fingerprint, OpenError, StoreError};
 
 impl Disk {
     /// Opens or makes the files, sets aside those that cannot be read. Blocks.
@@ -60,7 +59,7 @@ impl Disk {
             wants_all: restored.journal_seq.is_none(),
             now_ms: restored.now_ms,
             clocks: (!held.is_zero())
-                .then(|| tend::clocks(restored.now_ms, deps.clock.monotonic(), held)),
+                .then(|| retention::clocks(restored.now_ms, deps.clock.monotonic(), held)),
             held,
             horizon: horizon.unwrap_or(Day(i32::MIN)),
             // A look at each says whether there is something.

@@ -1,17 +1,21 @@
 //! Which files go. Pure.
 //!
 //! By age: a file goes when all of it is older than its tier is kept, a file of samples only after its
-//! day is rolled up. By size, which wins: the oldest samples first, then the oldest rows of 5 minutes,
-//! then of an hour; within samples those that are rolled up before those that are not. The files that
-//! are written to stay; when they alone are too large, the oldest part of today's samples is deleted in
-//! place. On a disk that is almost full files go in the same order until enough of it is free, but
-//! nothing is deleted in place, which would free nothing for others.
+//! day is rolled up. Age is measured by received time, as everything in the store is; a leap of it of more
+//! than an hour against the monotonic clock suspends this for a day, in which someone may set the clock
+//! right; a restart does not end that day. By size, which wins: the oldest samples first, then the oldest
+//! rows of 5 minutes, then of an hour; within samples those that are rolled up before those that are not.
+//! The files that are written to stay; when they alone are too large, the oldest part of today's samples is
+//! deleted in place. On a disk that is almost full files go in the same order until enough of it is free,
+//! but nothing is deleted in place, which would free nothing for others.
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::layout::{FileKey, Tier};
 use crate::store::Config;
+use crate::time::{JumpGuard, UnixNano};
 
 /// A file as retention sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,23 @@ impl Reason {
             Self::Disk => "disk",
         }
     }
+}
+
+/// How long ages are not believed after a leap of the clock.
+const LEAP_HOLD: Duration = Duration::from_hours(24);
+
+/// What says whether ages may be believed, from received time `now_ms` on. Before the start they were not for as long as
+/// `left`.
+pub(super) fn clocks(now_ms: i64, monotonic: Duration, left: Duration) -> JumpGuard {
+    let mut clocks = JumpGuard::new(LEAP_HOLD);
+    if !left.is_zero() {
+        clocks.hold(unix_nano(now_ms), monotonic, left);
+    }
+    clocks
+}
+
+pub(super) fn unix_nano(ms: i64) -> UnixNano {
+    UnixNano(u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000))
 }
 
 /// What is to be done.

@@ -1,12 +1,8 @@
 //! What is done in the background: rolling up days that are over, and letting go of files.
 //!
 //! [`Disk::tend`] does one slice and says whether there is more; whoever calls it decides how often, on
-//! a thread where it holds up nobody. A checkpoint waits for at most one slice. Age is measured by received
-//! time, as everything in the store is; a leap of it of more than an hour against the monotonic clock suspends
-//! deletion by age for a day, in which someone may set the clock right; a restart does not end that day. While
-//! less than 5 % of the disk is free nothing is rolled up and the oldest files go.
-
-use std::time::Duration;
+//! a thread where it holds up nobody. A checkpoint waits for at most one slice. While less than 5 % of the
+//! disk is free nothing is rolled up and the oldest files go.
 
 use rusqlite::Connection;
 
@@ -14,30 +10,12 @@ use super::commit::GRACE;
 use super::file::{self, Access, Role, Trouble};
 use super::layout::{Day, FileKey, HOUR, Tier};
 use super::open::{self, is_set_aside};
-use super::retention::{self, Held, Reason, Space};
+use super::retention::{self, Held, Reason, Space, unix_nano};
 use super::roll::{Fault, Roll, Step};
 use super::{Disk, Files};
-use crate::time::{JumpGuard, UnixNano};
 
 /// Files that were set aside and stay for people to look at.
 const SET_ASIDE_MAX: usize = 4;
-
-/// How long ages are not believed after a leap of the clock.
-const LEAP_HOLD: Duration = Duration::from_hours(24);
-
-/// What says whether ages may be believed, from received time `now_ms` on. Before the start they were not for as long as
-/// `left`.
-pub(super) fn clocks(now_ms: i64, monotonic: Duration, left: Duration) -> JumpGuard {
-    let mut clocks = JumpGuard::new(LEAP_HOLD);
-    if !left.is_zero() {
-        clocks.hold(unix_nano(now_ms), monotonic, left);
-    }
-    clocks
-}
-
-pub(super) fn unix_nano(ms: i64) -> UnixNano {
-    UnixNano(u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000))
-}
 
 impl Disk {
     /// Does some of what is to be done in the background. Whether there is more.

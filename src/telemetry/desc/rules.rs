@@ -1,6 +1,6 @@
 //! The self-metrics of rules and alerts.
 
-use crate::telemetry::registry::{Desc, Kind};
+use super::{Desc, Kind};
 
 table! {
 RULE_EVALUATIONS = Counter("sidelight_rule_evaluations", &["rule_group"]),

@@ -89,7 +89,8 @@ pub(crate) fn begin(
     };
     let mut exchange = Exchange::start(Kind::HttpClient, &asked);
     exchange.current = Current { resends: resends.unwrap_or(current.resends), ..current };
-    exchange.span = spans::client(&exchange, &asked);
+    let (key, resends) = (exchange.key, exchange.current.resends);
+    exchange.span = spans::client(key, asked.path, exchange.rpc_method(), resends);
     let mut trace = exchange.span.context();
     if !trace.span().span_context().is_valid() {
         // A filter may leave out the span of the request, and not those around it.

@@ -102,7 +102,10 @@ fn begin<A>(request: &Request<A>, id: RequestId, trusted: bool) -> Exchange {
     let mut exchange = Exchange::start(Kind::HttpServer, &asked);
     exchange.current =
         Current { request_id: Some(id), route: exchange.key.route.text(), resends: 0 };
-    spans::begin_server(&mut exchange, &asked, trusted);
+    exchange.span = spans::server(exchange.key, asked.path, &id);
+    if trusted {
+        exchange.caller = spans::follow(&exchange.span, asked.headers);
+    }
     exchange
 }
 

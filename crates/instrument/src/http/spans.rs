@@ -13,17 +13,15 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::exchange::{Asked, Exchange};
 use super::propagate;
 use super::series::{Key, Kind};
 use super::words::grpc_word;
+use crate::current::RequestId;
 use crate::interned::Name;
 
-/// Begins the span of a request that came in. It continues the caller's trace if `trusted`; where a filter leaves it out,
-/// spans within do. Which protocol it is tells the answer: until then what looks like gRPC has neither a name of its own nor a
-/// method of HTTP.
-pub(crate) fn begin_server(exchange: &mut Exchange, asked: &Asked<'_>, trusted: bool) {
-    let key = exchange.key;
+/// The span of a request that came in. Which protocol it is tells the answer: until then what looks like gRPC has neither a
+/// name of its own nor a method of HTTP.
+pub(crate) fn server(key: Key, path: &str, id: &RequestId) -> Span {
     let method = (!key.kind.is_grpc()).then(|| key.method.text());
     let span = info_span!(
         target: "sidelight::http",
@@ -35,9 +33,9 @@ pub(crate) fn begin_server(exchange: &mut Exchange, asked: &Asked<'_>, trusted: 
         http.route = Empty,
         http.response.status_code = Empty,
         http.response.body.size = Empty,
-        url.path = asked.path,
-        url.scheme = asked.scheme.text(),
-        network.protocol.version = asked.version.text(),
+        url.path = path,
+        url.scheme = key.scheme.text(),
+        network.protocol.version = key.version.text(),
         rpc.system.name = Empty,
         rpc.method = Empty,
         rpc.response.status_code = Empty,
@@ -46,29 +44,34 @@ pub(crate) fn begin_server(exchange: &mut Exchange, asked: &Asked<'_>, trusted: 
     );
     if !span.is_disabled() {
         span.record("otel.name", &*name(key));
-        if let Some(id) = &exchange.current.request_id {
-            span.record("request_id", id.as_str());
-        }
-        if let Some(caller) = caller(asked.headers).filter(|_| trusted) {
-            // Refused where no OpenTelemetry layer listens: then there is no trace to continue.
-            let _refused = span.set_parent(caller);
-        }
-    } else if trusted && LevelFilter::current() != LevelFilter::OFF {
-        exchange.caller = caller(asked.headers);
+        span.record("request_id", id.as_str());
     }
-    exchange.span = span;
+    span
 }
 
-/// The trace that a caller's headers continue, where they do.
-fn caller(headers: &HeaderMap) -> Option<Context> {
-    Some(propagate::extract(headers)).filter(|caller| caller.span().span_context().is_valid())
+/// Lets the span of a request that came in continue the caller's trace. Where a filter leaves that span out, gives the trace
+/// back, for spans within to continue.
+pub(crate) fn follow(span: &Span, headers: &HeaderMap) -> Option<Context> {
+    if span.is_disabled() && LevelFilter::current() == LevelFilter::OFF {
+        return None;
+    }
+    let caller = propagate::extract(headers);
+    if !caller.span().span_context().is_valid() {
+        return None;
+    }
+    if span.is_disabled() {
+        return Some(caller);
+    }
+    // Refused where no OpenTelemetry layer listens: then there is no trace to continue.
+    let _refused = span.set_parent(caller);
+    None
 }
 
-/// The span of a request that goes out.
-pub(crate) fn client(exchange: &Exchange, asked: &Asked<'_>) -> Span {
-    let (address, port) = exchange.key.server_address().unzip();
-    let resends = Some(exchange.current.resends).filter(|resends| *resends > 0);
-    let span = match exchange.rpc_method() {
+/// The span of a request that goes out; `rpc_method` is that of a gRPC call, as its caller spells it.
+pub(crate) fn client(key: Key, path: &str, rpc_method: Option<&str>, resends: u32) -> Span {
+    let (address, port) = key.server_address().unzip();
+    let resends = Some(resends).filter(|resends| *resends > 0);
+    let span = match rpc_method {
         Some(called) => info_span!(
             target: "sidelight::http",
             "rpc client",
@@ -88,19 +91,19 @@ pub(crate) fn client(exchange: &Exchange, asked: &Asked<'_>) -> Span {
             otel.name = Empty,
             otel.kind = "client",
             otel.status_code = Empty,
-            http.request.method = exchange.key.method.text(),
+            http.request.method = key.method.text(),
             http.request.resend_count = resends,
             http.response.status_code = Empty,
             http.response.body.size = Empty,
-            url.template = exchange.key.route.text(),
-            url.path = asked.path,
+            url.template = key.route.text(),
+            url.path = path,
             server.address = address,
             server.port = port,
             error.type = Empty,
         ),
     };
-    if !span.is_disabled() && exchange.rpc_method().is_none() {
-        span.record("otel.name", &*name(exchange.key));
+    if !span.is_disabled() && rpc_method.is_none() {
+        span.record("otel.name", &*name(key));
     }
     span
 }

@@ -246,7 +246,8 @@ impl Init {
             panic_hook: self.panic_hook && !self.local,
         });
         if self.subscriber && !self.local {
-            subscriber::install(&telemetry, self.logs, filter)?;
+            let (layer, resource) = (telemetry.layer(), telemetry.resource());
+            subscriber::install(filter, layer, self.logs, resource)?;
         }
         for warning in &environment.warnings {
             subscriber::warn(warning);

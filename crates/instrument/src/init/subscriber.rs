@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing_subscriber::layer::SubscriberExt;
+use opentelemetry_sdk::Resource;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
 
 use super::error::StartError;
 use super::filter::Filter;
-use super::telemetry::Telemetry;
 use crate::logs::{LogFormat, stdout};
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -21,16 +22,15 @@ pub(crate) fn vacant() -> Result<(), StartError> {
     }
 }
 
-/// Makes it the process's.
+/// Makes it the process's. What passes `filter` goes to `layer` and, in lines of `format`, to standard output.
 pub(crate) fn install(
-    telemetry: &Telemetry,
-    format: LogFormat,
     filter: Filter,
+    layer: impl Layer<Layered<Filter, Registry>> + Send + Sync,
+    format: LogFormat,
+    resource: &Resource,
 ) -> Result<(), StartError> {
-    let subscriber = tracing_subscriber::registry()
-        .with(filter)
-        .with(telemetry.layer())
-        .with(stdout(format, telemetry.resource()));
+    let subscriber =
+        tracing_subscriber::registry().with(filter).with(layer).with(stdout(format, resource));
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| StartError::SubscriberInstalled)?;
     INSTALLED.store(true, Ordering::Relaxed);

@@ -233,7 +233,12 @@ impl Telemetry {
     ///
     /// When the handler cannot be installed.
     pub fn install_signal_flush(&self) -> std::io::Result<()> {
-        signals::install(&self.shared)
+        let ended = Arc::downgrade(&self.shared);
+        signals::install(move || {
+            if let Some(shared) = ended.upgrade() {
+                _ = shared.shutdown();
+            }
+        })
     }
 
     /// How many records of a signal were delivered and dropped since the start.

@@ -4,6 +4,7 @@
 //! metrics are collected. Databases have the metrics of the semantic conventions, `db.client.connection.*`; ages are ours.
 
 mod request;
+mod tracked;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -19,9 +20,9 @@ use crate::meter::{self, Cell, Instruments};
 use crate::names;
 use crate::observe::{self, Observed, Seen};
 use crate::settings::settings;
-use crate::tracked::Tracked;
 
 pub use request::{Opening, Waiting};
+pub use tracked::{Checkout, Tracked};
 
 const SLOTS_MAX: usize = 10_000;
 /// Reasons and kinds of errors that a pool has series of their own for.
@@ -258,7 +259,7 @@ impl Pool {
 }
 
 /// What is known of a pool, for as long as it or one of its connections lives.
-pub(crate) struct State {
+struct State {
     own: [KeyValue; 2],
     conventional: [KeyValue; 1],
     db: bool,
@@ -330,7 +331,7 @@ impl State {
         then(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn opened(&self) -> ConnectionId {
+    fn opened(&self) -> ConnectionId {
         self.with(|bound| bound.opened.add(1));
         self.slots(|slots| {
             let slot = match slots.free.pop() {
@@ -348,7 +349,7 @@ impl State {
         })
     }
 
-    pub(crate) fn used(&self, id: ConnectionId) {
+    fn used(&self, id: ConnectionId) {
         let reused = self.slots(|slots| {
             let Some(slot) = slots.get(id) else { return false };
             slot.used = Some(Started::now());
@@ -360,14 +361,14 @@ impl State {
         }
     }
 
-    pub(crate) fn idle(&self, id: ConnectionId) {
+    fn idle(&self, id: ConnectionId) {
         let used = self.slots(|slots| slots.get(id).and_then(|slot| slot.used.take()));
         if let (true, Some(used)) = (self.db, used.and_then(Started::elapsed)) {
             self.with(|bound| bound.use_time.record(used.as_secs_f64()));
         }
     }
 
-    pub(crate) fn closed(&self, id: ConnectionId, why: CloseReason, error: &str) {
+    fn closed(&self, id: ConnectionId, why: CloseReason, error: &str) {
         if id == ConnectionId::NONE {
             return self.with(|bound| bound.closed.add(1));
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::tracked::Tracked;
 use super::{ConnectionId, Pool, State};
 use crate::clock::Started;
-use crate::tracked::Tracked;
 
 /// A connection that is being opened; see [`Pool::opening`]. Dropped, it was not.
 #[derive(Debug)]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::bits::Bits;
-use super::context::Steps;
 use crate::limits::SERIES_SAMPLES;
+use crate::steps::Steps;
 use crate::value::{SampleValue, Series};
 use crate::{Histogram, Labels};
 

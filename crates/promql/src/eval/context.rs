@@ -1,52 +1,13 @@
-//! What every part of an evaluation needs: the times, the limits, where to say something.
+//! What every part of an evaluation needs: the options, the limits, the store, where to say something.
 
 use std::cell::RefCell;
 use std::fmt::Display;
 
 use crate::ast::Span;
-use crate::engine::{Options, QueryError, Stop};
+use crate::error::QueryError;
 use crate::limits::Budget;
+use crate::options::{Options, Stop};
 use crate::{Annotations, Queryable};
-
-/// The times of an evaluation, in milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Steps {
-    /// The first.
-    pub(crate) start: i64,
-    /// From one to the next; 0 for an instant query.
-    pub(crate) step: i64,
-    /// How many.
-    pub(crate) len: usize,
-}
-
-impl Steps {
-    /// The time of step `at`.
-    pub(crate) const fn time(self, at: usize) -> i64 {
-        self.start.saturating_add(self.step.saturating_mul(at.cast_signed() as i64))
-    }
-
-    /// Every time.
-    pub(crate) fn times(self) -> impl Iterator<Item = i64> {
-        (0..self.len).map(move |at| self.time(at))
-    }
-
-    /// The last time.
-    pub(crate) const fn end(self) -> i64 {
-        self.time(self.len.saturating_sub(1))
-    }
-
-    /// The earlier and the later half.
-    pub(crate) const fn halves(self) -> (Self, Self) {
-        let first = self.len / 2;
-        let second = Self { start: self.time(first), step: self.step, len: self.len - first };
-        (Self { len: first, ..self }, second)
-    }
-
-    /// The first time alone.
-    pub(crate) const fn first(self) -> Self {
-        Self { start: self.start, step: 0, len: 1 }
-    }
-}
 
 /// A query while it is evaluated.
 pub(crate) struct Context<'a> {

@@ -5,15 +5,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::column::Column;
-use super::context::{Context, Steps};
+use super::context::Context;
 use super::names::{self, Union};
 use super::selector::{self, Take};
 use crate::Labels;
 use crate::ast::{MatchOp, Matcher};
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::labels::NAME;
 use crate::plan::Selector;
 use crate::source::Reads;
+use crate::steps::Steps;
 
 /// The labels that tell whose information an info series is.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];

@@ -5,7 +5,6 @@
 //! knows the plan as a whole.
 
 mod aggregate;
-pub(crate) mod arithmetic;
 mod binary;
 pub(crate) mod bits;
 pub(crate) mod column;
@@ -27,16 +26,18 @@ use binary::pairs::Pairs;
 use binary::scalar::WithScalar;
 use binary::sets;
 use column::Column;
-use context::{Context, Steps};
+use context::Context;
 use output::Output;
 use range::OverTime;
 use selector::Take;
 use window::{Samples, histogram_samples};
 
+use crate::arithmetic;
 use crate::ast::Matcher;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::functions::Id;
 use crate::plan::{self, Node, Subquery, WindowSource};
+use crate::steps::Steps;
 use crate::value::Series;
 
 /// The values of `node` at `steps`.

@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 
 use super::column::Column;
 use crate::Labels;
-use crate::engine::{Options, QueryError};
+use crate::error::QueryError;
 use crate::labels::NAME;
+use crate::options::Options;
 
 /// The labels that tell what a metric is, not whose: they go when its meaning changes.
 pub(crate) const METADATA: [&str; 3] = [NAME, "__type__", "__unit__"];

@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::context::{Context, Steps};
+use super::context::Context;
 use super::names;
 use super::output::Output;
 use crate::Labels;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::limits;
 use crate::plan::Node;
+use crate::steps::Steps;
 use crate::value::Series;
 
 /// The values of a range query.

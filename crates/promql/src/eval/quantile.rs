@@ -1,6 +1,8 @@
-//! The quantile of a set of numbers, and their order.
+//! The quantile of a set of numbers, what is said of one that there cannot be, and the order of numbers.
 
 use std::cmp::Ordering;
+
+use crate::histogram::Shortest;
 
 /// The `q` quantile of `values`, interpolated between neighbours; a NaN is the smallest. The order of
 /// `values` is lost. Cost: linear.
@@ -28,6 +30,11 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     let upper = rest.iter().copied().min_by(|a, b| ascending(*a, *b)).unwrap_or(lower);
     let weight = rank - rank.floor();
     lower * (1.0 - weight) + upper * weight
+}
+
+/// What is said of a quantile that is none.
+pub(crate) fn invalid_quantile(value: f64) -> String {
+    format!("quantile value should be between 0 and 1, got {}", Shortest(value))
 }
 
 /// Ascending, NaN first.

@@ -6,12 +6,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::column::Column;
-use super::context::{Context, Steps};
+use super::context::Context;
 use super::histograms::without_buckets;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::limits::SERIES_SAMPLES;
+use crate::marker::is_stale;
 use crate::plan::Selector;
-use crate::source::{Points, Selection, is_stale};
+use crate::source::{Points, Selection};
+use crate::steps::{Steps, seconds};
 use crate::value::SampleValue;
 use crate::{Histogram, Labels};
 
@@ -121,12 +123,6 @@ fn column(
 
 fn of_histogram(histogram: &Arc<Histogram>) -> Option<SampleValue> {
     (!is_stale(histogram.sum)).then(|| SampleValue::Histogram(Arc::clone(histogram)))
-}
-
-/// Milliseconds in seconds.
-#[expect(clippy::cast_precision_loss, reason = "times are far below 2^53 ms")]
-pub(crate) fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1000.0
 }
 
 /// Finds the last sample up to a time that only grows.

@@ -5,13 +5,15 @@
 use std::sync::Arc;
 
 use super::column::Column;
-use super::context::{Context, Steps};
+use super::context::Context;
 use super::selector;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::histogram::ResetHint;
 use crate::histogram::change;
+use crate::marker::{LOST_BITS, is_stale};
 use crate::plan::{Selector, Subquery};
-use crate::source::{LOST_BITS, Points, is_stale};
+use crate::source::Points;
+use crate::steps::Steps;
 use crate::{Histogram, Labels};
 
 /// Where the samples come from.

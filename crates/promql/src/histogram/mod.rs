@@ -119,7 +119,7 @@ impl Histogram {
     /// Whether it marks the end of its series.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        crate::source::is_stale(self.sum)
+        crate::marker::is_stale(self.sum)
     }
 
     /// The custom bounds; none for exponential buckets.

@@ -1,12 +1,11 @@
 //! Types: whether every expression stands where one of its kind may.
 
-use crate::ast::{
-    Aggregate, Binary, Call, Cardinality, Expr, Matching, Span, Type, VectorSelector,
-};
+use crate::ast::{Aggregate, Binary, Call, Cardinality, Expr, Matching, Span, VectorSelector};
 use crate::functions::Id;
 use crate::labels::NAME;
 use crate::parse::error::Failure;
 use crate::quote::quote;
+use crate::types::Type;
 
 /// Checks `expr`, which was parsed from `text`, and says its type. What a match of vectors says is taken off
 /// where no vectors are matched.

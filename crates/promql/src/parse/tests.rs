@@ -5,7 +5,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{DEPTH_MAX, Options, REGEXES_MAX, TEXT_BYTES_MAX, parse, parse_selector, parse_with};
-use crate::ast::{At, BinaryOp, Cardinality, Expr, Type};
+use crate::ast::{At, BinaryOp, Cardinality, Expr};
+use crate::types::Type;
 
 #[track_caller]
 fn refused(text: &str, message: &str) {

@@ -4,13 +4,14 @@ use super::node::{
     Aggregate, Binary, Call, Node, OverTime, Query, Selector, Subquery, Window, WindowSource,
 };
 use super::{absent, names};
-use crate::Labels;
-use crate::ast::{self, At, Expr, Span, Type, VectorSelector};
-use crate::engine::{Options, QueryError};
-use crate::eval::arithmetic;
-use crate::eval::context::Steps;
+use crate::ast::{self, At, Expr, Span, VectorSelector};
+use crate::error::QueryError;
 use crate::functions::Id;
+use crate::options::Options;
 use crate::source::Reads;
+use crate::steps::{Steps, seconds};
+use crate::types::Type;
+use crate::{Labels, arithmetic};
 
 /// The plan of `expr` for a query at `steps`, which was asked for up to `end`.
 ///
@@ -320,7 +321,6 @@ impl Builder<'_> {
     }
 
     /// The value of a function that depends on nothing but the query.
-    #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53 ms")]
     fn number(&self, function: Id) -> Option<f64> {
         let steps = self.steps;
         let millis = match function {
@@ -331,7 +331,7 @@ impl Builder<'_> {
             Id::Step => steps.step,
             _ => return None,
         };
-        Some(millis as f64 / 1000.0)
+        Some(seconds(millis))
     }
 }
 

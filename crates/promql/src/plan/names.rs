@@ -1,7 +1,7 @@
 //! Texts that are to become names of labels: any UTF-8 but the empty one.
 
 use crate::ast::{self, Expr};
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::functions::Id;
 
 /// Looks at the label names that a function is given.

@@ -16,9 +16,8 @@ use super::Disk;
 use crate::store::checkpoint::{Live, Record, Restored, Window};
 use crate::store::chunk::{self, Chunk};
 use crate::store::config::Config;
-use crate::store::handle::Deps;
 use crate::store::samples::Samples;
-use crate::store::{Fingerprint, Kind, OpenError, StoreError};
+use crate::store::{Deps, Fingerprint, Kind, OpenError, StoreError};
 use crate::telemetry::Registry;
 use crate::time::{Clock, ManualClock, UnixNano};
 

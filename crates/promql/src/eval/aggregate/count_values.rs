@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::names;
 use super::{Aggregation, grouping};
 use crate::Labels;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::value::{Number, SampleValue};
 
 /// A column per group and value, which is a label.

@@ -10,7 +10,7 @@ use super::super::quantile::quantile;
 use super::grouping::{Group, Groups};
 use super::{Aggregation, histograms};
 use crate::ast::AggregateOp;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::kahan::{Mean, Sum};
 use crate::value::SampleValue;
 

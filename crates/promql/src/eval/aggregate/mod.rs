@@ -14,8 +14,9 @@ mod xxhash;
 use super::column::Column;
 use super::context::Context;
 use super::histograms::ignored_in_aggregation;
+use super::quantile::invalid_quantile;
 use crate::ast::{AggregateOp, Span};
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::histogram::Shortest;
 
 /// An aggregation and its parameter.
@@ -132,9 +133,4 @@ impl Aggregation<'_> {
         let span = if whole { self.span } else { self.node_span };
         ignored_in_aggregation(self.op.name(), span, context);
     }
-}
-
-/// What is said of a quantile that is none.
-pub(crate) fn invalid_quantile(value: f64) -> String {
-    format!("quantile value should be between 0 and 1, got {}", Shortest(value))
 }

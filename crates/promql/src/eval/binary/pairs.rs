@@ -1,16 +1,15 @@
 //! Operators between two vectors: arithmetic and comparisons of the series that belong together.
 
-use super::super::arithmetic;
 use super::super::bits::Bits;
 use super::super::column::Column;
 use super::super::context::Context;
 use super::super::names::{self, Union};
 use super::sample;
 use super::signature::{self, Group};
-use crate::Labels;
 use crate::ast::{BinaryOp, Cardinality, Matching, Span};
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::value::SampleValue;
+use crate::{Labels, arithmetic};
 
 /// An operator between two vectors.
 #[derive(Clone, Copy)]

@@ -1,9 +1,9 @@
 //! Operators between a vector and a number.
 
-use super::super::arithmetic;
 use super::super::column::Column;
 use super::super::context::Context;
 use super::sample;
+use crate::arithmetic;
 use crate::ast::{BinaryOp, Span};
 use crate::value::SampleValue;
 

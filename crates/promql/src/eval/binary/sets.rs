@@ -4,7 +4,7 @@ use super::super::column::Column;
 use super::super::names;
 use super::signature;
 use crate::ast::{BinaryOp, Matching};
-use crate::engine::QueryError;
+use crate::error::QueryError;
 
 /// The result of a set operator.
 ///

@@ -4,21 +4,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter};
 
-use super::super::aggregate::invalid_quantile;
 use super::super::bits::Bits;
 use super::super::column::Column;
-use super::super::context::{Context, Steps};
+use super::super::context::Context;
 use super::super::histograms::{self, About, OfMetric};
 use super::super::names::{self, Union};
 use super::super::output::Output;
+use super::super::quantile::invalid_quantile;
 use super::Args;
 use super::bucket_quantile::{self, Bucket, Decrease};
 use super::calendar;
 use crate::ast::Span;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::functions::Id;
 use crate::histogram::Shortest;
 use crate::plan;
+use crate::steps::Steps;
 use crate::value::Number;
 use crate::{Histogram, Labels};
 

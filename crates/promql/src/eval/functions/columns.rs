@@ -2,10 +2,9 @@
 
 use super::super::bits::Bits;
 use super::super::column::Column;
-use super::super::context::Steps;
-use super::super::selector::seconds;
 use super::math;
 use crate::Labels;
+use crate::steps::{Steps, seconds};
 
 /// 1 at the steps at which no column has a sample.
 pub(super) fn absent(columns: &[Column], labels: &Labels, len: usize) -> Vec<Column> {

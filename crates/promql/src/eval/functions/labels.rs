@@ -5,7 +5,7 @@
 use super::super::column::Column;
 use super::super::names;
 use crate::ast;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::labels::NAME;
 use crate::limits::{Budget, SAMPLE_BYTES};
 

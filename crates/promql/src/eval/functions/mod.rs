@@ -10,14 +10,14 @@ mod natural;
 mod order;
 
 use super::column::Column;
-use super::context::{Context, Steps};
+use super::context::Context;
 use super::names;
 use super::output::Output;
-use super::selector::seconds;
-use crate::ast::Type;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::functions::Id;
 use crate::plan;
+use crate::steps::{Steps, seconds};
+use crate::types::Type;
 
 /// The values of a function for the values of its arguments.
 ///

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::super::window::Window;
-use super::{Call, over_time};
+use super::{Call, floats};
 use crate::value::SampleValue;
 
 /// Whether a value is to be given rather than another.
@@ -27,7 +27,7 @@ impl Extreme {
 
     /// The best of a window that ends no earlier than the one before; a NaN only if there is nothing else.
     pub(super) fn of(&mut self, window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
-        let floats = over_time::floats(window, call)?;
+        let floats = floats(window, call)?;
         let first = window.first_float;
         while self.best.front().is_some_and(|(at, _)| *at < first) {
             self.best.pop_front();

@@ -8,18 +8,19 @@ mod turns;
 
 use extreme::Extreme;
 
-use super::aggregate::invalid_quantile;
 use super::bits::Bits;
 use super::column::Column;
-use super::context::{Context, Steps};
-use super::histograms::About;
+use super::context::Context;
+use super::histograms::{About, ignored_in_range};
+use super::quantile::invalid_quantile;
 use super::window::{Samples, SeriesSamples, Window};
 use crate::Labels;
 use crate::ast::Span;
-use crate::engine::QueryError;
+use crate::error::QueryError;
 use crate::functions::{Function, Id};
 use crate::plan;
 use crate::source::Reads;
+use crate::steps::Steps;
 use crate::value::SampleValue;
 
 /// The query may be ended after so many samples.
@@ -57,6 +58,17 @@ pub(crate) struct Call<'a> {
     /// Whose samples these are, and where the window stands in the text.
     pub(crate) about: About<'a>,
     pub(crate) context: &'a Context<'a>,
+}
+
+/// The floats of a window for a function that leaves histograms out; `None` if there are none.
+fn floats<'a>(window: &Window<'a>, call: &Call<'_>) -> Option<&'a [(i64, f64)]> {
+    if window.floats.is_empty() {
+        return None;
+    }
+    if !window.histograms.is_empty() {
+        ignored_in_range(call.about, call.context);
+    }
+    Some(window.floats)
 }
 
 /// A call of a function of windows.

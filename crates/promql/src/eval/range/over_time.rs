@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::super::histograms;
 use super::super::quantile as ranked;
-use super::super::selector::seconds;
 use super::super::window::Window;
-use super::Call;
+use super::{Call, floats};
 use crate::kahan::{Mean, Spread, Sum};
+use crate::steps::seconds;
 use crate::value::SampleValue;
 
 pub(super) fn sum(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
@@ -44,17 +44,6 @@ fn total(
             Some(SampleValue::Histogram(Arc::new(total)))
         }
     }
-}
-
-/// The floats of a window for a function that leaves histograms out; `None` if there are none.
-pub(super) fn floats<'a>(window: &Window<'a>, call: &Call<'_>) -> Option<&'a [(i64, f64)]> {
-    if window.floats.is_empty() {
-        return None;
-    }
-    if !window.histograms.is_empty() {
-        histograms::ignored_in_range(call.about, call.context);
-    }
-    Some(window.floats)
 }
 
 pub(super) fn time_of_min(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {

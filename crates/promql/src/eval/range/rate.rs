@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::super::histograms;
-use super::super::selector::seconds;
 use super::super::window::Window;
 use super::Call;
+use crate::steps::seconds;
 use crate::value::SampleValue;
 
 pub(super) fn rate(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {

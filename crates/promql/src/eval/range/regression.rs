@@ -1,19 +1,19 @@
 //! Where a series is going: `deriv`, `predict_linear`, `double_exponential_smoothing`.
 
-use super::super::selector::seconds;
 use super::super::window::Window;
-use super::{Call, over_time};
+use super::{Call, floats};
 use crate::kahan::Sum;
+use crate::steps::seconds;
 use crate::value::SampleValue;
 
 pub(super) fn deriv(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
-    let floats = over_time::floats(window, call)?;
+    let floats = floats(window, call)?;
     let [(first, _), _, ..] = floats else { return None };
     Some(SampleValue::Float(Line::through(floats, *first).slope))
 }
 
 pub(super) fn predict_linear(window: &Window<'_>, call: &Call<'_>) -> Option<SampleValue> {
-    let floats = over_time::floats(window, call)?;
+    let floats = floats(window, call)?;
     let [_, _, ..] = floats else { return None };
     let line = Line::through(floats, window.time);
     let [ahead, _] = call.params;
@@ -25,7 +25,7 @@ pub(super) fn double_exponential_smoothing(
     window: &Window<'_>,
     call: &Call<'_>,
 ) -> Option<SampleValue> {
-    let floats = over_time::floats(window, call)?;
+    let floats = floats(window, call)?;
     let [(_, first), (_, second), ..] = floats else { return None };
     let [smoothing, trending] = call.params;
     let (mut before, mut smoothed, mut trend) = (0.0, *first, second - first);

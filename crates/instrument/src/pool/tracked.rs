@@ -4,8 +4,8 @@ use std::error::Error;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::{CloseReason, ConnectionId, State};
 use crate::error_kind;
-use crate::pool::{CloseReason, ConnectionId, State};
 
 /// A connection that its pool follows until it is dropped; made by [`Pool::track`](crate::Pool::track). It is used as the
 /// connection itself. Dropped by a panic it failed: `close.reason=error`, `error.type=panic`.
@@ -55,7 +55,7 @@ impl Drop for Followed {
 }
 
 impl<C> Tracked<C> {
-    pub(crate) fn new(connection: C, state: Arc<State>, id: ConnectionId) -> Self {
+    pub(super) fn new(connection: C, state: Arc<State>, id: ConnectionId) -> Self {
         let panicking = std::thread::panicking();
         let followed = Followed { state, id, why: CloseReason::Done, error: "", panicking };
         Self { connection, followed }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use sidelight_promql::ast::Matcher;
 use sidelight_promql::{duration, parse_selector};
 
-use super::envelope::Failure;
+use super::failure::Failure;
 use crate::time::parse_unix_ms;
 
 /// Names and values in the order sent; a name may come more than once.
 #[derive(Clone, Debug, Default)]
-pub(in crate::api) struct Params(Vec<(String, String)>);
+pub(super) struct Params(Vec<(String, String)>);
 
 /// The most `match[]` of a request: each is looked for in every file.
 const SELECTORS_MAX: usize = 64;
@@ -26,29 +26,29 @@ const ENDS: [(&str, i64); 2] = [
 
 impl Params {
     /// The parameters of a query string and a form's body.
-    pub(in crate::api) fn new(query: Option<&str>, form: &[u8]) -> Self {
+    pub(super) fn new(query: Option<&str>, form: &[u8]) -> Self {
         let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         let pairs = form_urlencoded::parse(form).chain(query);
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
     /// All of them, as they came.
-    pub(in crate::api) fn pairs(&self) -> &[(String, String)] {
+    pub(super) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 
     /// The first value of `name` that is not empty.
-    pub(in crate::api) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(super) fn first<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).find(|value| !value.is_empty())
     }
 
     /// Every value of `name`.
-    pub(in crate::api) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The time called `name` in milliseconds, or `default`.
-    pub(in crate::api) fn time(&self, name: &str, default: i64) -> Result<i64, Failure> {
+    pub(super) fn time(&self, name: &str, default: i64) -> Result<i64, Failure> {
         let Some(text) = self.first(name) else { return Ok(default) };
         time(text).ok_or_else(|| {
             Failure::parameter(name, format_args!("cannot parse {text:?} to a valid timestamp"))
@@ -56,7 +56,7 @@ impl Params {
     }
 
     /// The time called `name`, which must be there.
-    pub(in crate::api) fn required_time(&self, name: &str) -> Result<i64, Failure> {
+    pub(super) fn required_time(&self, name: &str) -> Result<i64, Failure> {
         // Prometheus' words for an absent one.
         let absent = || Failure::parameter(name, "cannot parse \"\" to a valid timestamp");
         self.first(name).ok_or_else(absent)?;
@@ -64,7 +64,7 @@ impl Params {
     }
 
     /// The duration called `name` in milliseconds.
-    pub(in crate::api) fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
+    pub(super) fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
         let Some(text) = self.first(name) else { return Ok(None) };
         let parsed = length(text).ok_or_else(|| {
             Failure::parameter(name, format_args!("cannot parse {text:?} to a valid duration"))
@@ -73,7 +73,7 @@ impl Params {
     }
 
     /// The time that the query may take: what it asks for, at most `longest`. One that asks for none has had it.
-    pub(in crate::api) fn timeout(&self, longest: Duration) -> Result<Duration, Failure> {
+    pub(super) fn timeout(&self, longest: Duration) -> Result<Duration, Failure> {
         let Some(asked) = self.duration("timeout")? else { return Ok(longest) };
         match u64::try_from(asked) {
             Ok(ms @ 1..) => Ok(Duration::from_millis(ms).min(longest)),
@@ -82,13 +82,13 @@ impl Params {
     }
 
     /// The number of rows wanted; 0 is all.
-    pub(in crate::api) fn limit(&self, name: &str) -> Result<usize, Failure> {
+    pub(super) fn limit(&self, name: &str) -> Result<usize, Failure> {
         let Some(text) = self.first(name) else { return Ok(0) };
         text.parse().map_err(|_| Failure::parameter(name, "limit must be a number, 0 or more"))
     }
 
     /// Start and end, both with a default.
-    pub(in crate::api) fn span(&self) -> Result<(i64, i64), Failure> {
+    pub(super) fn span(&self) -> Result<(i64, i64), Failure> {
         let [earliest, latest] = ENDS.map(|(_, time)| time);
         let (start, end) = (self.time("start", earliest)?, self.time("end", latest)?);
         if end < start {

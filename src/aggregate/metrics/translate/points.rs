@@ -8,7 +8,7 @@
 //! | exponential | one native histogram; of those that rules and views read by bucket, one with explicit bounds as well |
 //! | summary | `{quantile}` each, `_sum`, `_count` |
 //!
-//! A counter or histogram that begins, or begins again, has a zero sample at its start: [`super::stream`]. A point
+//! A counter or histogram that begins, or begins again, has a zero sample at its start: [`stream`]. A point
 //! that says `NO_RECORDED_VALUE` ends its series.
 
 use sidelight_exphist::Histogram;
@@ -18,13 +18,13 @@ use sidelight_wire::view::metrics::{
     Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, SummaryDataPoint,
 };
 
-use super::classic::Buckets;
-use super::drops::Reason;
-use super::form::Form;
-use super::sink::Sink;
-use super::stream::{self, Cumulative, Delta, Times};
-use super::translate::{At, Translator, ZERO_BACK_MS_MAX};
-use super::{exemplar, exponential};
+use super::super::classic::Buckets;
+use super::super::drops::Reason;
+use super::super::form::Form;
+use super::super::sink::Sink;
+use super::super::stream::{self, Cumulative, Delta, Times};
+use super::super::{exemplar, exponential};
+use super::{At, Translator, ZERO_BACK_MS_MAX};
 use crate::store::{Exemplar as Kept, Kind, Refused};
 
 /// Reused from point to point.
