@@ -1,13 +1,13 @@
 //! Which sequences one reader has settled: a contiguous watermark and ranges above it. Pure.
 //!
 //! Invariants: ranges are disjoint, not adjacent, not empty and lie above the watermark. Cost:
-//! O(log ranges) per insertion. Limit: the reader stops handing out records at
-//! [`MAX_RANGES`], so neither memory nor an ack record can grow without bound.
+//! O(log ranges) per insertion. Limit: at [`MAX_RANGES`] the reader gets nothing new, so neither memory nor an ack
+//! record can grow without bound.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Ranges above the watermark that one reader may have before it gets nothing more.
+/// Ranges above the watermark that one reader may have before it gets nothing above them.
 pub(super) const MAX_RANGES: usize = 16_384;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,9 +77,11 @@ impl Acks {
         }
     }
 
-    /// Whether so many ranges are open that nothing more may be handed out.
-    pub(super) fn is_crowded(&self) -> bool {
+    /// Whether so many ranges are open that `seq` may not be handed out. What lies below the last of them may: it closes them,
+    /// and after a restart nothing else does.
+    pub(super) fn is_crowded(&self, seq: u64) -> bool {
         self.ranges.len() >= MAX_RANGES
+            && self.ranges.last_key_value().is_some_and(|(_, &end)| seq >= end)
     }
 }
 
@@ -90,6 +92,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_crowd_keeps_nothing_away_that_closes_it() {
+        let mut acks = Acks::below(1);
+        let last = 2 * MAX_RANGES as u64;
+        (2..=last).step_by(2).for_each(|seq| acks.insert(seq..seq + 1));
+        assert_eq!(acks.ranges().len(), MAX_RANGES);
+        assert!([1, 3, last - 1].into_iter().all(|hole| !acks.is_crowded(hole)));
+        assert!(acks.is_crowded(last + 1));
+        acks.insert(1..2);
+        assert!(!acks.is_crowded(last + 1));
+    }
 
     proptest! {
         #[test]

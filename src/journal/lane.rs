@@ -5,9 +5,10 @@
 //! ```
 //!
 //! Invariants: `unread.records` counts own records at or above the cursor that are not settled;
-//! per segment, own records − settled = held. Records of foreign signals are passed, never held.
+//! per segment, own records − settled = held. Records of foreign signals are passed, never held. What lies below the cursor
+//! is in flight, or nobody asks for it: so foreign records part no ranges of settled ones.
 //! Cost: O(log) per record handed out or settled. Limits: `in_flight` holds what the reader took
-//! and did not settle, so the reader's own byte limit bounds it; see also [`super::acks`].
+//! and did not settle, so the reader's own byte limit bounds it, with `outlived`; see also [`super::acks`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(super) struct Lane {
     /// Own records not handed out.
     pub(super) unread: Unread,
     in_flight: BTreeMap<u64, InFlight>,
+    /// Was in flight when the cap took its segment: queued until its reader says how it ended.
+    outlived: BTreeMap<u64, InFlight>,
     /// Own records settled, by the first sequence of their segment. Absent = none.
     settled: BTreeMap<u64, PerSignal>,
     /// Records below may have been delivered before the last start.
@@ -73,6 +76,7 @@ impl Lane {
             totals,
             unread: Unread::default(),
             in_flight: BTreeMap::new(),
+            outlived: BTreeMap::new(),
             settled: BTreeMap::new(),
             redelivered_below: 0,
             dirty: true,
@@ -124,8 +128,14 @@ impl Lane {
 
     /// Moves the cursor over records that are not its own.
     pub(super) fn pass_to(&mut self, seq: u64) {
-        self.acks.insert(self.cursor..seq);
         self.cursor = self.cursor.max(seq);
+        self.advance();
+    }
+
+    /// Moves the watermark to what is in flight, or to the cursor.
+    fn advance(&mut self) {
+        let oldest = self.in_flight.first_key_value().map_or(self.cursor, |(&seq, _)| seq);
+        self.acks.insert(self.acks.watermark()..oldest);
     }
 
     /// Hands out the own record at the cursor.
@@ -150,10 +160,11 @@ impl Lane {
         }
     }
 
-    /// The reader was dropped: what is in flight becomes unread again.
+    /// The reader was dropped: what is in flight becomes unread again, and what is in no segment is dropped.
     pub(super) fn release(&mut self) {
         self.taken = false;
         self.wanted = None;
+        self.drop_outlived();
         if let Some((&oldest, _)) = self.in_flight.first_key_value() {
             self.redelivered_below = self.redelivered_below.max(self.cursor);
             self.cursor = oldest;
@@ -164,11 +175,21 @@ impl Lane {
         }
     }
 
-    /// Settles one record; `segment` is the first sequence of the segment it lies in. False when
-    /// it is not in flight: settled before, or dropped at the cap meanwhile.
-    pub(super) fn settle(&mut self, settled: &Settled, segment: u64) -> bool {
+    /// Settles one record; `segment` is the first sequence of the segment it lies in, if it lies in one. False when
+    /// it is not in flight: settled before.
+    pub(super) fn settle(&mut self, settled: &Settled, segment: Option<u64>) -> bool {
+        let outlived = self.outlived.remove(&settled.seq);
+        if let Some(record) = outlived {
+            self.totals_of(record.class).settle(record.items, &settled.dropped);
+            (self.dirty, self.settles) = (true, true);
+            return true;
+        }
+        let Some(segment) = segment else { return false };
         let Some(record) = self.in_flight.remove(&settled.seq) else { return false };
-        self.acks.insert(settled.seq..settled.seq + 1);
+        let seq = settled.seq;
+        let before = self.in_flight.range(..seq).next_back().map(|(before, _)| before + 1);
+        let after = self.in_flight.range(seq..).next().map_or(self.cursor, |(&after, _)| after);
+        self.acks.insert(before.unwrap_or(self.acks.watermark())..after);
         self.settled.entry(segment).or_default().get_mut(record.class).add_one(record.items);
         self.totals_of(record.class).settle(record.items, &settled.dropped);
         (self.dirty, self.settles) = (true, true);
@@ -179,26 +200,55 @@ impl Lane {
         slot(&mut self.totals, class)
     }
 
-    /// Lets go of everything it holds in `segment`; returns what that was.
+    /// Lets go of everything it holds in `segment`; returns what of it is dropped. What is in flight may be delivered yet.
     pub(super) fn drop_segment(&mut self, segment: &Segment, reason: DropReason) -> Count {
-        let held = self.held_per_signal(segment);
         let range = segment.first_seq..segment.end_seq;
-        let in_flight: Vec<u64> = self.in_flight.range(range.clone()).map(|(&s, _)| s).collect();
-        for seq in &in_flight {
-            self.in_flight.remove(seq);
-        }
+        let held = self.unread_in(segment);
+        let mut in_flight = self.in_flight.split_off(&range.start);
+        self.in_flight.extend(in_flight.split_off(&range.end));
+        self.dirty |= !in_flight.is_empty();
+        self.outlived.extend(in_flight);
         let lost = held.sum(self.config.signals);
         for class in self.config.signals.classes() {
             self.totals_of(class).drop_all(reason, held.get(class));
             let all = segment.counts.get(class);
             *self.settled.entry(segment.first_seq).or_default().get_mut(class) = all;
         }
-        let unread = lost.requests.saturating_sub(in_flight.len() as u64);
-        self.read(unread, segment.mean_bytes(self.config.signals).saturating_mul(unread));
+        let unread = segment.mean_bytes(self.config.signals).saturating_mul(lost.requests);
+        self.read(lost.requests, unread);
         self.acks.insert(range);
         self.cursor = self.acks.next_unsettled(self.cursor);
+        self.advance();
         self.dirty |= lost.requests > 0;
         lost
+    }
+
+    /// Counts as dropped what is in flight and in no segment: nobody says any more how it ended.
+    fn drop_outlived(&mut self) {
+        let outlived = self.outlived();
+        for class in self.config.signals.classes() {
+            self.totals_of(class).drop_all(DropReason::QueueFull, outlived.get(class));
+        }
+        self.dirty |= !self.outlived.is_empty();
+        self.outlived.clear();
+    }
+
+    /// What is in flight and in no segment any more.
+    pub(super) fn outlived(&self) -> PerSignal {
+        let mut outlived = PerSignal::default();
+        for record in self.outlived.values() {
+            outlived.get_mut(record.class).add_one(record.items);
+        }
+        outlived
+    }
+
+    /// What a start is to find: that what is in no segment was dropped, since then nobody has it.
+    pub(super) fn saved_totals(&self) -> [Totals; 5] {
+        let (mut totals, outlived) = (self.totals.clone(), self.outlived());
+        for class in self.config.signals.classes() {
+            slot(&mut totals, class).drop_all(DropReason::QueueFull, outlived.get(class));
+        }
+        totals
     }
 
     /// Counts as dropped what it has not read of `segment` below `end` and is not `readable`, and settles those
@@ -282,18 +332,23 @@ impl Lane {
 
     /// When the oldest record in flight was received.
     pub(super) fn oldest_in_flight(&self) -> Option<UnixNano> {
-        self.in_flight.first_key_value().map(|(_, r)| r.received)
+        let oldest = self.outlived.first_key_value().or(self.in_flight.first_key_value());
+        oldest.map(|(_, record)| record.received)
     }
 
     /// Payload bytes that are not settled.
     pub(super) fn queued_bytes(&self) -> u64 {
-        let in_flight: usize = self.in_flight.values().map(|record| record.bytes).sum();
+        let in_flight = self.in_flight.values().chain(self.outlived.values());
+        let in_flight: usize = in_flight.map(|record| record.bytes).sum();
         self.unread.bytes.saturating_add(in_flight as u64)
     }
 
     /// Whether a reader that waits for `bytes` may go on.
     pub(super) fn is_ready(&self, bytes: usize) -> bool {
-        self.unread.records > 0 && self.unread.bytes >= bytes as u64 && !self.acks.is_crowded()
+        let next = self.acks.next_unsettled(self.cursor);
+        self.unread.records > 0
+            && self.unread.bytes >= bytes as u64
+            && !self.acks.is_crowded(next)
     }
 
     /// Goes to sleep until `bytes` are unread.
@@ -315,5 +370,39 @@ impl Lane {
     /// The bell, whatever the reader waits for.
     pub(super) fn any_bell(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{SignalSet, Start, WhenFull};
+    use crate::signal::Signal;
+
+    fn settled(seq: u64) -> Settled {
+        Settled { seq, delivered_items: 1, dropped: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_not_its_own_parts_no_ranges() {
+        let config = ReaderConfig {
+            name: "a:traces".to_owned(),
+            signals: SignalSet::only(Signal::Traces),
+            durable: true,
+            start: Start::Oldest,
+            when_full: WhenFull::Reject,
+        };
+        let mut lane = Lane::new(config, Acks::below(1), <[Totals; 5]>::default());
+        for seq in (1..2_000).step_by(2) {
+            lane.hand_out(seq, Class::Signal(Signal::Traces), 1, UnixNano(1), 1);
+            lane.pass_to(seq + 2);
+        }
+        assert_eq!((lane.acks.ranges().len(), lane.acks.watermark()), (0, 1));
+        for seq in (3..2_000).step_by(2) {
+            assert!(lane.settle(&settled(seq), Some(1)));
+        }
+        assert_eq!(lane.acks.ranges().collect::<Vec<_>>(), [2..2_001]);
+        assert!(lane.settle(&settled(1), Some(1)) && !lane.settle(&settled(1), Some(1)));
+        assert_eq!((lane.acks.ranges().len(), lane.acks.watermark()), (0, 2_001));
     }
 }

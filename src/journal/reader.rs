@@ -78,7 +78,7 @@ impl Reader {
 
     /// The next records, in order: at most `max_records` and, but for a single larger record,
     /// `max_bytes` of payload. Empty when nothing is unread, or when older records must be settled
-    /// first (16,384 separate runs of settled records).
+    /// first (16,384 runs of settled records with records in flight between them).
     ///
     /// # Errors
     /// [`ReadError::Closed`]: stop. [`ReadError::Disk`]: try again later; nothing was skipped.
@@ -205,8 +205,8 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Settles records in any order. One that is not in flight (settled before, or dropped at the
-    /// cap meanwhile) is ignored. Durable with a later group; lost at a crash, it comes again.
+    /// Settles records in any order. One that is not in flight (settled before) is ignored; one whose segment the cap took
+    /// meanwhile counts as it ended. Durable with a later group; lost at a crash, it comes again.
     pub fn settle(&self, settled: impl IntoIterator<Item = Settled>) {
         let now = self.shared.deps.clock.monotonic();
         let bell = self.shared.lock().settle(self.id, settled, now);

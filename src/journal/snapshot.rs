@@ -130,7 +130,7 @@ fn put_reader(out: &mut Vec<u8>, lane: &Lane) {
         out.extend_from_slice(&range.start.to_le_bytes());
         out.extend_from_slice(&range.end.to_le_bytes());
     }
-    put_totals(out, lane.config.signals, &lane.totals);
+    put_totals(out, lane.config.signals, &lane.saved_totals());
 }
 
 fn put_name(out: &mut Vec<u8>, name: &str, signals: SignalSet) {

@@ -138,9 +138,12 @@ impl State {
         let lane = lanes.get_mut(&id)?;
         let mut out = Vec::new();
         let mut bytes = 0_usize;
-        while lane.unread.records > 0 && out.len() < max_records && !lane.acks.is_crowded() {
+        while lane.unread.records > 0 && out.len() < max_records {
             let seq = lane.acks.next_unsettled(lane.cursor);
             lane.cursor = seq;
+            if lane.acks.is_crowded(seq) {
+                break;
+            }
             let at = segments.partition_point(|s| s.end_seq <= seq);
             let Some(segment) = segments.get(at) else {
                 // Nothing lies there: neither its reader nor a segment must wait for it.
@@ -222,9 +225,7 @@ impl State {
         let lane = lanes.get_mut(&id)?;
         for one in settled {
             let at = segments.partition_point(|s| s.end_seq <= one.seq);
-            if let Some(segment) = segments.get(at)
-                && lane.settle(&one, segment.first_seq)
-            {
+            if lane.settle(&one, segments.get(at).map(|segment| segment.first_seq)) {
                 lane.progress = now;
             }
         }
@@ -288,6 +289,7 @@ impl State {
 
     /// Takes leave of a lane: what it holds is dropped. Returns what that was.
     pub(super) fn depart(&mut self, mut lane: Lane) -> Count {
+        lane.release();
         let drop = |segment| lane.drop_segment(segment, DropReason::Removed);
         let dropped = self.segments.iter().map(drop).fold(Count::default(), Count::plus);
         let Lane { config, totals, .. } = lane;
@@ -374,7 +376,8 @@ impl State {
     }
 
     pub(super) fn queued(&self, lane: &Lane) -> Count {
-        self.segments.iter().fold(Count::default(), |sum, s| sum.plus(lane.held(s)))
+        let outlived = lane.outlived().sum(lane.config.signals);
+        self.segments.iter().fold(outlived, |sum, s| sum.plus(lane.held(s)))
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -395,7 +398,7 @@ impl State {
             signal,
             accepted: self.accepted.get(signal).minus(totals.before),
             delivered: totals.delivered,
-            queued: held.fold(Count::default(), Count::plus),
+            queued: held.fold(lane.outlived().get(signal), Count::plus),
             dropped_requests: totals.dropped_requests,
             dropped: totals.dropped,
         }

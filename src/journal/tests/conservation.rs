@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::disk::{Fault, Operation};
 use super::support::{
-    SIZE, Setup, append, assert_balanced, delivered, drain, fill, seqs, settled_in_part,
+    LONG, SIZE, Setup, append, assert_balanced, delivered, drain, fill, seqs, settled_in_part,
+    unique,
 };
+use crate::journal::acks::MAX_RANGES;
 use crate::journal::format::RECORD_HEADER;
-use crate::journal::{DropReason, Journal, ReaderLedger};
+use crate::journal::{Config, DropReason, Entry, Journal, ReaderLedger, Waited, WhenFull};
 use crate::signal::Signal;
 
 /// Makes the body of that record unreadable.
@@ -177,5 +181,93 @@ async fn power_that_goes_at_any_operation_of_an_append_costs_nothing_acknowledge
         assert!(a.dropped.is_empty(), "{operation:?}: {a:?}");
         let kept = drain(&mut journal.reader("a:traces").unwrap()).await;
         assert_eq!(kept.len() as u64, a.queued.requests);
+    }
+}
+
+/// Every second of so many is settled when the reader goes: nothing that is read after them settles what is between.
+#[tokio::test]
+async fn a_reader_that_comes_back_to_a_crowd_of_settled_runs_reads_what_is_between() {
+    let mut setup = Setup::for_two(6);
+    setup.config = Config { max_size: Some(64 << 20), tail_size: 64 << 20, ..setup.config };
+    let records = 2 * u32::try_from(MAX_RANGES).unwrap() + 2;
+    let journal = setup.open();
+    let appended = (1..=records).map(|nth| journal.append(unique(Signal::Traces, nth, 0)));
+    assert!(join_all(appended).await.into_iter().all(|appended| appended.is_ok()));
+    let mut reader = journal.reader("a:traces").unwrap();
+    let mut entries = Vec::new();
+    while entries.len() < records as usize {
+        let more = reader.next(usize::MAX, usize::MAX).await.unwrap();
+        assert!(!more.is_empty());
+        entries.extend(more);
+    }
+    reader.settler().settle(entries.iter().skip(1).step_by(2).map(delivered));
+    append(&journal, records + 1).await.unwrap();
+    assert!(reader.next(usize::MAX, usize::MAX).await.unwrap().is_empty(), "so many are open");
+    let mut expected: Vec<u64> = entries.iter().step_by(2).map(|entry| entry.seq).collect();
+    drop(reader);
+    let mut reader = journal.reader("a:traces").unwrap();
+    assert_eq!(reader.wait(1, LONG).await, Waited::Ready);
+    let again = reader.next(usize::MAX, usize::MAX).await.unwrap();
+    assert!(seqs(&again) == expected, "{} records", again.len());
+    drop(reader);
+    setup.kill(journal).await;
+    let journal = setup.open();
+    let mut reader = journal.reader("a:traces").unwrap();
+    assert_eq!(reader.wait(1, LONG).await, Waited::Ready);
+    let mut again = Vec::new();
+    loop {
+        let entries = reader.next(usize::MAX, usize::MAX).await.unwrap();
+        if entries.is_empty() {
+            break;
+        }
+        reader.settler().settle(entries.iter().map(delivered));
+        again.extend(seqs(&entries));
+    }
+    expected.push(u64::from(records) + 1);
+    assert!(again == expected, "{} records", again.len());
+    assert_balanced(&journal);
+}
+
+/// What a slow destination is sent while the cap takes the oldest segment: delivered is delivered.
+#[tokio::test]
+async fn what_is_in_flight_when_the_cap_takes_its_segment_counts_as_it_ends() {
+    for ends in ["settled", "released", "killed"] {
+        let mut setup = Setup::for_two(7);
+        setup.readers.truncate(1);
+        setup.readers[0].when_full = WhenFull::DropOldest;
+        let mut journal = setup.open();
+        fill(&journal, 1..=20).await;
+        let mut reader = journal.reader("a:traces").unwrap();
+        let in_flight = reader.next(usize::MAX, 10).await.unwrap();
+        assert_eq!(in_flight.len(), 10);
+        let items = |entries: &[Entry]| -> u64 {
+            entries.iter().map(|entry| u64::from(entry.record.items)).sum()
+        };
+        for nth in 21..=3_000 {
+            append(&journal, nth).await.unwrap();
+            assert_balanced(&journal);
+        }
+        let before = row(&journal, 0, 3_000);
+        assert!(before.dropped_requests > 1_000, "{before:?}");
+        assert_eq!(journal.status().readers[0].queued, before.queued);
+        match ends {
+            "settled" => reader.settler().settle(in_flight.iter().map(delivered)),
+            "released" => drop(reader),
+            _ => {
+                setup.kill(journal).await;
+                drop(reader);
+                journal = setup.open();
+            }
+        }
+        let after = row(&journal, 0, 3_000);
+        let (delivered, dropped) = if ends == "settled" { (10, 0) } else { (0, 10) };
+        assert_eq!(after.delivered.requests, delivered, "{ends}");
+        assert_eq!(after.dropped_requests, before.dropped_requests + dropped, "{ends}");
+        assert_eq!(after.queued.requests, before.queued.requests - 10, "{ends}");
+        assert_eq!(after.dropped.keys().collect::<Vec<_>>(), [&DropReason::QueueFull], "{ends}");
+        if ends == "settled" {
+            assert_eq!(after.delivered.items, items(&in_flight));
+            assert_eq!(after.dropped, before.dropped);
+        }
     }
 }
