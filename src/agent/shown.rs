@@ -1,5 +1,6 @@
 //! What the admin endpoint shows of the running agent, put together from every part's own view.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -177,6 +178,7 @@ impl View {
         blocking.extend(room_left(&status, ready && !destinations.is_empty()));
         blocking.extend(destinations);
         blocking.extend(lost(status.lost_records));
+        blocking.extend(status.uncounted.as_deref().map(set_aside));
         blocking.extend(self.senders.look(&self.registry, self.clock.monotonic()));
         blocking.extend(self.reload.trouble());
         blocking.extend(near_ceiling(&self.memory, self.in_flight.limit()));
@@ -343,6 +345,14 @@ fn lost(records: u64) -> Option<String> {
     })
 }
 
+fn set_aside(file: &Path) -> String {
+    format!(
+        "{} was set aside at the start, its header damaged: what was acknowledged last may have been in it, and is lost \
+         (docs/operations.md)",
+        file.display()
+    )
+}
+
 /// How long the journal takes more while a destination takes nothing, once that is worth saying.
 fn room_left(journal: &journal::Status, outage: bool) -> Option<String> {
     let left = journal.time_left.filter(|left| outage && *left < ROOM_WORTH_SAYING)?;
@@ -397,6 +407,7 @@ mod tests {
             time_left: None,
             poisoned: 0,
             lost_records: 0,
+            uncounted: None,
             since_append: DISK_STALL * 2,
             waiting: Some(DISK_STALL),
             tail_size: 0,

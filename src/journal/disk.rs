@@ -1,13 +1,15 @@
 //! Reads a reader's records from segment files, on a thread that may block.
 //!
 //! A jump in sequences, a bad checksum or an early end is damage: the segment is then walked, more than once,
-//! and what every reader lost in it is counted exactly, as records that exist no more. Memory: the
+//! and what every reader lost in it is counted exactly, as records that exist no more. What the disk does not give is waited
+//! for; given up is then what lies in those sectors, while it gives others. Memory: the
 //! entries asked for and the scanner's window; for a damaged segment a line per record.
 
 use std::io;
 use std::sync::Arc;
 
 use super::format::{Header, Kind};
+use super::fs::{FsFile, Gaps};
 use super::log::segment_path;
 use super::recovery::is_our_own;
 use super::scan::{self, Scanner, Step, Unscannable};
@@ -58,28 +60,69 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
     let place = place.filter(|p| p.segment == wanted.segment.first_seq && at(p) <= wanted.seq);
     let place = match place {
         Some(place) => Ok(place),
-        None => open(shared, wanted),
+        None => open_segment(shared, &wanted.segment)
+            .and_then(|file| begin(file, wanted.segment.first_seq)),
     };
     let read = place.and_then(|place| collect(wanted, place));
     match read {
         Ok(Found { batch, damaged: false }) => Ok(batch),
         Ok(Found { batch, damaged: true }) => {
-            let readable = assess(shared, &wanted.segment, None);
+            let readable = readable(&open_segment(shared, &wanted.segment)?, &wanted.segment)?;
+            let readable = assess(shared, &wanted.segment, readable);
             up_to_the_first_missed(wanted, batch, &readable)
         }
         Err(error) if is_our_own(&error) => Err(error),
         Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
-            let segment = wanted.segment.first_seq;
-            // One that was let go meanwhile is counted as that.
-            if shared.lock().segments.iter().any(|known| known.first_seq == segment) {
-                tracing::warn!(error = %error, segment, "records are lost");
-            }
-            let left = assess(shared, &wanted.segment, Some(wanted.seq));
-            let next = left.range(wanted.seq..).next().map(|(&seq, _)| seq);
-            Ok(Batch { passed: next.unwrap_or(wanted.segment.end_seq), ..Batch::default() })
+            salvage(shared, wanted, error)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Reads on behind what the disk does not give. That is lost, counted, if the disk gives something else; else the disk is
+/// away, with everything that is on it.
+fn salvage(shared: &Shared, wanted: &Wanted, error: io::Error) -> io::Result<Batch> {
+    let segment = &wanted.segment;
+    let file = open_segment(shared, segment).map(|file| Arc::new(Gaps(file)) as Arc<dyn FsFile>);
+    let records = file.as_ref().ok().and_then(|file| readable(file, segment).ok());
+    let records = records.unwrap_or_default();
+    if records.is_empty() && !gives_anything_else(shared, segment.first_seq) {
+        return Err(error);
+    }
+    // One that was let go meanwhile is counted as that.
+    let first_seq = segment.first_seq;
+    if shared.lock().segments.iter().any(|known| known.first_seq == first_seq) {
+        tracing::warn!(error = %error, segment = first_seq, "records are lost");
+    }
+    let records = assess(shared, segment, records);
+    if let Ok(place) = file.and_then(|file| begin(file, first_seq))
+        && let Ok(Found { batch, .. }) = collect(wanted, place)
+    {
+        return up_to_the_first_missed(wanted, batch, &records);
+    }
+    let next = records.range(wanted.seq..).next().map(|(&seq, _)| seq);
+    Ok(Batch { passed: next.unwrap_or(segment.end_seq), ..Batch::default() })
+}
+
+/// Whether the disk has other segments, and gives some byte of one. The newest says nothing: what was just written is in the
+/// system's memory.
+fn gives_anything_else(shared: &Shared, segment: u64) -> bool {
+    let (fs, directory) = (&shared.deps.fs, &shared.config.directory);
+    let mut others: Vec<u64> = shared.lock().segments.iter().map(|other| other.first_seq).collect();
+    let newest = others.pop().filter(|newest| *newest != segment);
+    others.retain(|other| *other != segment);
+    let path = |first_seq| segment_path(directory, first_seq);
+    let gives = |other: &u64| {
+        let middle = |file: Arc<dyn FsFile>| file.read_at(&mut [0], file.len()? / 2);
+        fs.open(&path(*other)).and_then(middle).is_ok()
+    };
+    // A segment that is not there, in a directory that is, was taken away.
+    let is_gone = || {
+        let is_not_found = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+        fs.open(&path(segment)).is_err_and(is_not_found)
+            && newest.is_some_and(|newest| fs.open(&path(newest)).is_ok())
+    };
+    others.iter().any(gives) || is_gone()
 }
 
 /// The part of `batch` before the first record that was passed over and is `readable` all the same: damage that was on
@@ -103,9 +146,12 @@ fn up_to_the_first_missed(
     Ok(Batch { passed: missed, place: None, ..batch })
 }
 
-fn open(shared: &Shared, wanted: &Wanted) -> io::Result<Place> {
-    let path = segment_path(&shared.config.directory, wanted.segment.first_seq);
-    let file = shared.deps.fs.open(&path)?;
+fn open_segment(shared: &Shared, segment: &Segment) -> io::Result<Arc<dyn FsFile>> {
+    shared.deps.fs.open(&segment_path(&shared.config.directory, segment.first_seq))
+}
+
+/// The beginning of a segment's file.
+fn begin(file: Arc<dyn FsFile>, segment: u64) -> io::Result<Place> {
     let mut opened = Scanner::open(Arc::clone(&file));
     for _ in 1..ATTEMPTS {
         if matches!(opened, Err(Unscannable::Header(_))) {
@@ -116,7 +162,6 @@ fn open(shared: &Shared, wanted: &Wanted) -> io::Result<Place> {
         Unscannable::Io(error) => error,
         Unscannable::Header(_) => io::ErrorKind::NotFound.into(),
     })?;
-    let segment = wanted.segment.first_seq;
     Ok(Place { segment, scanner, next: segment, spare: None })
 }
 
@@ -192,12 +237,10 @@ fn collect(wanted: &Wanted, mut place: Place) -> io::Result<Found> {
     Ok(Found { batch: Batch { entries, passed, place: Some(place) }, damaged })
 }
 
-/// Walks a damaged segment and counts for every reader, once, what it can never get. Returns what can be had.
-///
-/// What lies from `given_up` on counts as unreadable, whatever the disk says by now.
-fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) -> Readable {
-    let mut records = readable(shared, segment);
-    records.retain(|&seq, _| given_up.is_none_or(|from| seq < from));
+/// Counts for every reader, once, what it can never get of a damaged segment of which these are `readable`. Returns what can
+/// be had.
+fn assess(shared: &Shared, segment: &Segment, readable: Readable) -> Readable {
+    let mut records = readable;
     let mut state = shared.lock();
     // What is in memory need not be read.
     for entry in (segment.first_seq..segment.end_seq).filter_map(|seq| state.tail.get(seq)) {
@@ -214,21 +257,28 @@ fn assess(shared: &Shared, segment: &Segment, given_up: Option<u64>) -> Readable
 }
 
 /// The records of a damaged segment that some walk over it can read.
-fn readable(shared: &Shared, segment: &Segment) -> Readable {
-    let path = segment_path(&shared.config.directory, segment.first_seq);
+///
+/// # Errors
+/// The disk's, where no walk comes to the end: what lies behind may be read another time.
+fn readable(file: &Arc<dyn FsFile>, segment: &Segment) -> io::Result<Readable> {
     let mut records = Readable::new();
-    for _ in 0..ATTEMPTS {
-        let Ok(file) = shared.deps.fs.open(&path) else { continue };
-        let Ok(mut scanner) = Scanner::open(file) else { continue };
-        let visit = |header: &Header, _: &[u8]| {
-            if let Some(class) = header.class()
-                && header.kind == Kind::Data
-            {
-                records.insert(header.seq, (class, header.items));
+    let mut whole = Ok(());
+    for attempt in 0..ATTEMPTS {
+        let walked = match Scanner::open(Arc::clone(file)) {
+            Ok(mut scanner) => {
+                let visit = |header: &Header, _: &[u8]| {
+                    if let Some(class) = header.class()
+                        && header.kind == Kind::Data
+                    {
+                        records.insert(header.seq, (class, header.items));
+                    }
+                };
+                walk(&mut scanner, Some(segment.end_seq), true, &mut Walked::default(), visit)
             }
+            Err(Unscannable::Io(error)) => Err(error),
+            Err(Unscannable::Header(_)) => Ok(()),
         };
-        // What it finds before the disk fails is what there is.
-        drop(walk(&mut scanner, Some(segment.end_seq), true, &mut Walked::default(), visit));
+        whole = if attempt == 0 { walked } else { whole.or(walked) };
     }
-    records
+    whole.map(|()| records)
 }

@@ -346,9 +346,7 @@ impl Lane {
     /// Whether a reader that waits for `bytes` may go on.
     pub(super) fn is_ready(&self, bytes: usize) -> bool {
         let next = self.acks.next_unsettled(self.cursor);
-        self.unread.records > 0
-            && self.unread.bytes >= bytes as u64
-            && !self.acks.is_crowded(next)
+        self.unread.records > 0 && self.unread.bytes >= bytes as u64 && !self.acks.is_crowded(next)
     }
 
     /// Goes to sleep until `bytes` are unread.

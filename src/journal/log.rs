@@ -236,6 +236,9 @@ impl Log {
 
     /// Writes a group and, when it is to be `durable` in `fsync` mode, syncs it.
     fn try_write(&mut self, entries: &[Entry], durable: bool) -> io::Result<()> {
+        if self.active.is_none() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         let (ack, durable_seq) = self.pending_ack();
         let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotConnected.into()) };
         let mut group = Group::new(active.salt, active.offset);
@@ -315,6 +318,23 @@ impl Log {
         }
     }
 
+    /// Gives up a segment whose file was taken away: what is written to it is durable nowhere.
+    fn notice_removal(&mut self) {
+        let active = self.active.as_ref().and_then(|_| {
+            let state = self.shared.lock();
+            state.segments.back().map(|segment| segment.first_seq)
+        });
+        let Some(first_seq) = active else { return };
+        let path = segment_path(&self.shared.config.directory, first_seq);
+        if let Err(error) = self.shared.deps.fs.open(&path)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            let path = path.display();
+            tracing::error!(%path, "the file that the journal writes to was removed: what is in it may be lost");
+            self.poison();
+        }
+    }
+
     /// Once a second: settled records reach the disk, and delivered segments their end.
     pub(super) fn tick(&mut self) {
         let clock = &self.shared.deps.clock;
@@ -322,13 +342,14 @@ impl Log {
         let config = &self.shared.config;
         let age = self.jumps.trusted(now, monotonic).then_some(config.retention_age);
         let limits = retention::Limits { age, size: config.retention_size };
+        self.notice_removal();
         let copies = !self.shared.lock().compaction_fails || self.has_room_for_copy();
-        let (expired, dirty) = {
+        let dirty = {
             let mut state = self.shared.lock();
             if copies {
                 state.segments.iter_mut().for_each(|s| s.file.compaction_failed = false);
             }
-            (retention::expired(&state.candidates(), now, limits), state.has_unsaved_acks())
+            state.has_unsaved_acks()
         };
         if dirty {
             // Where nothing is appended, only this tells that the disk works again.
@@ -341,6 +362,7 @@ impl Log {
             tracing::debug!(error = %error, "ack records go on in a segment that is full");
         }
         self.look_for_room();
+        let expired = retention::expired(&self.shared.lock().candidates(), now, limits);
         for segment in expired {
             if let Err(error) = self.delete(segment) {
                 tracing::warn!(error = %error, "cannot let a delivered segment go");
@@ -367,6 +389,7 @@ const fn help(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::PermissionDenied => "give the directory to the agent's user",
         io::ErrorKind::ReadOnlyFilesystem => "mount it for writing",
+        io::ErrorKind::NotFound => "its directory was removed: restart the agent, which makes it",
         _ => "make room there, or mend the disk",
     }
 }

@@ -19,19 +19,19 @@ use std::sync::Arc;
 use super::acks::Acks;
 use super::departed::Removed;
 use super::format::{
-    BadHeader, Header, Identity, Kind, SEAL, decode_seal, encode_seal, seal_header,
+    BadHeader, Identity, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal, seal_header,
 };
-use super::fs::{FsFile, write_all_at};
+use super::fs::{FsFile, read_full_at, write_all_at};
 use super::group::Group;
-use super::lane::Lane;
-use super::ledger::{Count, PerSignal};
-use super::log::segment_path;
+use super::ledger::Count;
 use super::scan::{Scanner, Step, Unscannable};
 use super::segment::Segment;
-use super::snapshot::{SavedReader, Snapshot};
+use super::snapshot::Snapshot;
 use super::state::State;
-use super::walk::{ATTEMPTS, Attempt, Walked, attempt, walk};
-use super::{Class, Config, Deps, OpenError, ReaderConfig};
+use super::walk::{ATTEMPTS, Attempt, Walked, attempt};
+use super::{Config, Deps, OpenError, ReaderConfig};
+
+mod readers;
 
 /// What a start found.
 #[derive(Clone, Debug, Default)]
@@ -46,36 +46,12 @@ pub struct Recovery {
     pub lost_records: u64,
     /// Files set aside as `.corrupt`.
     pub quarantined: Vec<PathBuf>,
+    /// One of them that was the newest, and not empty: nothing says how many acknowledged records are in it.
+    pub uncounted: Option<PathBuf>,
     /// Per reader, what it has not delivered.
     pub undelivered: Vec<(String, Count)>,
     /// Durable readers on disk that are not configured: their records were released.
     pub removed: Vec<Removed>,
-}
-
-/// Makes every restored lane's ledger balance. Records that were lost on disk are known by what is
-/// missing: what one lane settled had been accepted, and what another has neither settled nor left
-/// to read is dropped.
-fn balance(state: &mut State) {
-    for class in Class::ALL {
-        let accounted = |lane: &Lane| {
-            let held = state.segments.iter().map(|s| lane.held_of(s, class));
-            lane.accounted(class).plus(held.fold(Count::default(), Count::plus))
-        };
-        let reading = |lane: &&Lane| lane.config.signals.contains(class);
-        let most = state.lanes.values().filter(reading).map(accounted).fold(
-            state.accepted.get(class),
-            |most, count| Count {
-                requests: most.requests.max(count.requests),
-                items: most.items.max(count.items),
-            },
-        );
-        let missing: Vec<_> =
-            state.lanes.values().map(|lane| most.minus(accounted(lane))).collect();
-        *state.accepted.get_mut(class) = most;
-        for (lane, missing) in state.lanes.values_mut().zip(missing) {
-            lane.write_off(class, missing);
-        }
-    }
 }
 
 /// The sequence in the name of a file of that kind.
@@ -125,6 +101,7 @@ pub(super) fn recover_for(
     recovery.segments = state.segments.len();
     recovery.records = state.segments.iter().map(|s| s.counts.total().requests).sum();
     state.lost_records = recovery.lost_records;
+    state.uncounted.clone_from(&recovery.uncounted);
     for lane in state.lanes.values().filter(|lane| lane.config.durable) {
         recovery.undelivered.push((lane.config.name.clone(), state.queued(lane)));
     }
@@ -211,7 +188,13 @@ impl Start<'_> {
         for (path, first_seq, end) in bad {
             self.lost.extend(end.map(|end| first_seq..end));
             floor = floor.max(end.unwrap_or_else(|| self.beyond(&path, first_seq)));
-            self.quarantine(&path);
+            let uncounted = end.is_none() && self.has_content(&path);
+            let aside = self.quarantine(&path);
+            if uncounted && let Some(aside) = aside {
+                let path = aside.display();
+                tracing::error!(%path, "set aside as unreadable: what was acknowledged last may have been in it");
+                self.recovery.uncounted = Some(aside);
+            }
         }
         floor = floor.max(found.last().map_or(1, |f| f.first_seq));
         Ok((found, floor))
@@ -233,12 +216,31 @@ impl Start<'_> {
         first_seq.saturating_add(len / super::format::RECORD_HEADER as u64 + 1)
     }
 
-    fn quarantine(&mut self, path: &Path) {
+    /// Whether something was written behind the header: in what power loss leaves of a new file nothing was.
+    fn has_content(&self, path: &Path) -> bool {
+        let Ok(file) = self.deps.fs.open(path) else { return false };
+        let mut bytes = vec![0; 64 << 10];
+        let mut at = SEGMENT_HEADER as u64;
+        loop {
+            match read_full_at(&*file, &mut bytes, at) {
+                Ok(0) => return false,
+                Ok(read) if bytes.iter().take(read).all(|&byte| byte == 0) => at += read as u64,
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// Where it is now.
+    fn quarantine(&mut self, path: &Path) -> Option<PathBuf> {
         let aside = path.with_extension("corrupt");
         match self.deps.fs.rename(path, &aside) {
-            Ok(()) => self.recovery.quarantined.push(aside),
+            Ok(()) => {
+                self.recovery.quarantined.push(aside.clone());
+                Some(aside)
+            }
             Err(error) => {
                 tracing::warn!(error = %error, path = %path.display(), "cannot set a bad file aside");
+                None
             }
         }
     }
@@ -337,138 +339,4 @@ impl Start<'_> {
         found.file.sync()?;
         Ok(end)
     }
-
-    fn lanes(&mut self, state: &mut State, readers: Vec<ReaderConfig>, snapshot: Snapshot) {
-        let mut saved = snapshot.readers;
-        let mut unknown = Vec::new();
-        for reader in readers {
-            let same = |s: &SavedReader| s.name == reader.name && s.signals == reader.signals;
-            let known = saved.iter().position(|s| same(s) && reader.durable);
-            match known.map(|at| saved.remove(at)) {
-                Some(known) => self.restore(state, reader, known),
-                None => unknown.push(reader),
-            }
-        }
-        balance(state);
-        // They begin at what is accepted, which is known from here on.
-        unknown.into_iter().for_each(|reader| state.add_lane(reader));
-        for gone in saved {
-            let reader = gone.name.clone();
-            let config = gone.config();
-            self.restore(state, config, gone);
-            let Some((_, lane)) = state.lanes.pop_last() else { continue };
-            let dropped = state.depart(lane);
-            self.recovery.removed.push(Removed { reader, dropped });
-        }
-    }
-
-    /// Lost records that somebody waits for: what an earlier start counted is settled.
-    fn count_lost(&mut self, snapshot: &Snapshot) {
-        let of = |acks: &Acks| self.lost.iter().map(|range| acks.unsettled(range.clone())).sum();
-        let waited_for = snapshot.readers.iter().map(|reader| of(&reader.acks)).max();
-        self.recovery.lost_records = waited_for.unwrap_or_else(|| of(&Acks::default()));
-    }
-
-    fn restore(&self, state: &mut State, config: ReaderConfig, saved: SavedReader) {
-        let SavedReader { mut acks, totals, .. } = saved;
-        // Counted with what the ledger misses, and settled with it.
-        self.lost.iter().for_each(|range| acks.insert(range.clone()));
-        let mut lane = Lane::new(config, acks, totals);
-        lane.redelivered_below = state.next_seq;
-        lane.progress = state.progress;
-        let mut settled: Vec<_> = state.segments.iter().map(|s| self.settled(s, &lane)).collect();
-        for class in lane.config.signals.classes() {
-            let held = state
-                .segments
-                .iter()
-                .zip(&settled)
-                .map(|(s, known)| s.counts.get(class).minus(known.settled.get(class)));
-            let all = held.fold(lane.accounted(class), Count::plus);
-            let mut surplus = all.minus(state.accepted.get(class));
-            // It was settled before it became unreadable.
-            for known in &mut settled {
-                let part = known.missing.get(class).min(surplus);
-                known.settled.get_mut(class).add(part);
-                surplus = surplus.minus(part);
-            }
-        }
-        for (segment, known) in state.segments.iter().zip(settled) {
-            lane.adopt(segment, known.settled);
-        }
-        state.lanes.insert(state.next_lane, lane);
-        state.next_lane += 1;
-    }
-
-    /// What of a segment's records `lane` has settled.
-    fn settled(&self, segment: &Segment, lane: &Lane) -> Known {
-        let (first, end) = (segment.first_seq, segment.end_seq);
-        match lane.acks.unsettled(first..end) {
-            // Nobody reads it any more: whatever became of its bytes, it must not be held.
-            0 => return Known { settled: segment.counts, ..Known::default() },
-            all if all == end - first => return Known::default(),
-            _ => {}
-        }
-        let known = self.compare(segment, &lane.acks, false);
-        // A body that was bad when the segment was verified is none of its records.
-        if known.found.minus(&segment.counts) != PerSignal::default() {
-            return self.compare(segment, &lane.acks, true);
-        }
-        known
-    }
-
-    /// The best of some walks: what is wrong on the way from the disk alone is not missing.
-    fn compare(&self, segment: &Segment, acks: &Acks, verify: bool) -> Known {
-        let mut best = self.look(segment, acks, verify);
-        for _ in 1..ATTEMPTS {
-            if best.found == segment.counts {
-                break;
-            }
-            let again = self.look(segment, acks, verify);
-            if again.found.total().requests > best.found.total().requests {
-                best = again;
-            }
-        }
-        best
-    }
-
-    fn look(&self, segment: &Segment, acks: &Acks, verify: bool) -> Known {
-        let (first, end) = (segment.first_seq, segment.end_seq);
-        let path = segment_path(&self.config.directory, first);
-        let mut known = Known::default();
-        let mut unsettled = acks.unsettled(first..end);
-        let mut acknowledged = end - first - unsettled;
-        let scanner = self.deps.fs.open(&path).ok().and_then(|file| Scanner::open(file).ok());
-        if let Some(mut scanner) = scanner {
-            let visit = |header: &Header, _: &[u8]| {
-                let class = header.class().filter(|_| header.kind == Kind::Data);
-                let Some(class) = class else { return };
-                known.found.get_mut(class).add_one(header.items);
-                if acks.contains(header.seq) {
-                    known.settled.get_mut(class).add_one(header.items);
-                    acknowledged -= 1;
-                } else {
-                    unsettled -= 1;
-                }
-            };
-            // What a failing disk hides is found again, as damage, when it is read.
-            drop(walk(&mut scanner, Some(end), verify, &mut Walked::default(), visit));
-        }
-        let missing = segment.counts.minus(&known.found);
-        match (acknowledged, unsettled) {
-            (0, _) => {}
-            (_, 0) => known.settled.add(&missing),
-            _ => known.missing = missing,
-        }
-        known
-    }
-}
-
-/// What of one segment's records a lane needs no more.
-#[derive(Default)]
-struct Known {
-    settled: PerSignal,
-    /// Records that are there.
-    found: PerSignal,
-    /// Unreadable: settled or not.
-    missing: PerSignal,
 }

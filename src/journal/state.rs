@@ -4,6 +4,7 @@
 //! Nothing waits while the lock is held. Cost per appended record: O(readers).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(super) struct State {
     pub(super) rate: Rate,
     /// Records that cannot be read.
     pub(super) lost_records: u64,
+    /// [`super::Recovery::uncounted`]
+    pub(super) uncounted: Option<PathBuf>,
     /// Segments given up after a failed write or fsync.
     pub(super) poisoned: u64,
 }
@@ -81,6 +84,7 @@ impl State {
             progress: Duration::ZERO,
             rate: Rate::default(),
             lost_records: 0,
+            uncounted: None,
             poisoned: 0,
         }
     }

@@ -37,6 +37,8 @@ pub struct Status {
     pub poisoned: u64,
     /// Records that cannot be read.
     pub lost_records: u64,
+    /// The newest file, which the start set aside: nothing says how many acknowledged records are in it.
+    pub uncounted: Option<PathBuf>,
     /// Since the last durable append; compare with `waiting`.
     pub since_append: Duration,
     /// How long the oldest append has been waiting for the disk; `None` when none is.
@@ -89,6 +91,7 @@ impl Status {
             time_left: time_left(shared, &state),
             poisoned: state.poisoned,
             lost_records: state.lost_records,
+            uncounted: state.uncounted.clone(),
             since_append: now.saturating_sub(state.progress),
             waiting: shared.inbox.waiting_since().map(|since| now.saturating_sub(since)),
             tail_size: state.tail.bytes(),

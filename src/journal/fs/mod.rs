@@ -4,6 +4,7 @@
 //! Nothing else in the journal names `std::fs`. Paths are made of the configured directory and
 //! sequence numbers, never of telemetry.
 
+mod gaps;
 mod look;
 mod real;
 
@@ -12,6 +13,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+pub(super) use gaps::Gaps;
 pub use look::LookFs;
 pub use real::RealFs;
 

@@ -11,6 +11,7 @@ use super::support::{
 };
 use crate::journal::acks::MAX_RANGES;
 use crate::journal::format::RECORD_HEADER;
+use crate::journal::fs::Fs as _;
 use crate::journal::{Config, DropReason, Entry, Journal, ReaderLedger, Waited, WhenFull};
 use crate::signal::Signal;
 
@@ -105,25 +106,29 @@ async fn what_is_in_flight_when_its_segment_is_given_up_is_not_lost() {
     let mut setup = Setup::for_two(4);
     setup.config.tail_size = 2 * SIZE + 500;
     let journal = setup.open();
-    fill(&journal, 1..=10).await;
+    fill(&journal, 1..=20).await;
     let mut ahead = journal.reader("b:traces").unwrap();
-    let in_flight = ahead.next(usize::MAX, 6).await.unwrap();
+    let in_flight = ahead.next(usize::MAX, 10).await.unwrap();
     let mut reader = journal.reader("a:traces").unwrap();
     assert_eq!(seqs(&reader.next(usize::MAX, 1).await.unwrap()), [1]);
-    setup.fs.fail_one_in(Operation::Read, 1, Fault::Io);
+    // From the third sector on, to what is in memory.
+    setup.fs.lose_sectors(&setup.segments()[0], 8_192..setup.place(0, 19));
+    let whole = (2..19).take_while(|nth| setup.place(0, nth + 1) <= 8_192).last().unwrap();
+    assert!((5..8).contains(&whole), "{whole}");
     let mut got = Vec::new();
-    while got.last() != Some(&10) {
+    while got.last() != Some(&20) {
         match reader.next(usize::MAX, 1).await {
             Ok(entries) => got.extend(seqs(&entries)),
             Err(_) => setup.clock.advance(Duration::from_secs(30)),
         }
     }
-    assert_eq!(got.last_chunk(), Some(&[9, 10]), "what is in memory is not lost");
+    let expected: Vec<u64> = (2..=u64::from(whole)).chain([19, 20]).collect();
+    assert_eq!(got, expected, "what is in memory is not lost");
     ahead.settler().settle(in_flight.iter().map(delivered));
-    let b = row(&journal, 1, 10);
-    assert_eq!((b.delivered.requests, b.queued.requests, b.dropped_requests), (6, 2, 2));
+    let b = row(&journal, 1, 20);
+    assert_eq!((b.delivered.requests, b.queued.requests, b.dropped_requests), (10, 2, 8));
     assert_eq!(b.dropped.keys().collect::<Vec<_>>(), [&DropReason::Corrupt]);
-    assert_eq!(seqs(&drain(&mut ahead).await), [9, 10]);
+    assert_eq!(seqs(&drain(&mut ahead).await), [19, 20]);
 }
 
 #[tokio::test]
@@ -269,5 +274,52 @@ async fn what_is_in_flight_when_the_cap_takes_its_segment_counts_as_it_ends() {
             assert_eq!(after.delivered.items, items(&in_flight));
             assert_eq!(after.dropped, before.dropped);
         }
+    }
+}
+
+/// What the files say no more, the ledger does: it is told, in all places where damage is.
+#[tokio::test]
+async fn what_is_lost_with_whole_files_is_counted_at_the_start() {
+    for damage in ["the oldest removed", "one in the middle removed", "the oldest cut short"] {
+        let mut setup = Setup::for_two(8);
+        let journal = setup.open();
+        fill(&journal, 1..=400).await;
+        setup.kill(journal).await;
+        let segments = setup.segments();
+        assert!(segments.len() > 3);
+        match damage {
+            "the oldest removed" => setup.fs.remove(&segments[0]).unwrap(),
+            "one in the middle removed" => setup.fs.remove(&segments[1]).unwrap(),
+            _ => setup.edit(&segments[0], |bytes| bytes.truncate(bytes.len() / 4)),
+        }
+        let (journal, recovery) = setup.report();
+        let row = row(&journal, 0, 400);
+        assert!(row.dropped_requests > 80, "{damage}: {row:?}");
+        assert_eq!(recovery.lost_records, row.dropped_requests, "{damage}");
+        assert_eq!(journal.status().lost_records, row.dropped_requests, "{damage}");
+        assert_eq!(recovery.uncounted, None);
+        append(&journal, 10_000).await.unwrap();
+        setup.kill(journal).await;
+        assert_eq!(setup.report().1.lost_records, 0, "{damage}: once");
+    }
+}
+
+#[tokio::test]
+async fn that_the_newest_file_cannot_be_read_is_told_unless_nothing_was_in_it() {
+    for empty in [false, true] {
+        let mut setup = Setup::for_two(9);
+        let journal = setup.open();
+        fill(&journal, 1..=200).await;
+        setup.kill(journal).await;
+        let newest = setup.segments().pop().unwrap();
+        setup.edit(&newest, |bytes| match empty {
+            true => bytes.fill(0),
+            false => bytes[20] ^= 1,
+        });
+        let (journal, recovery) = setup.report();
+        let aside = newest.with_extension("corrupt");
+        assert_eq!(recovery.quarantined, [aside.clone()]);
+        assert_eq!(recovery.uncounted, (!empty).then_some(aside));
+        assert_eq!(journal.status().uncounted, recovery.uncounted);
     }
 }

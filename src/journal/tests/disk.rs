@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -134,6 +135,8 @@ struct Inode {
     dirty: BTreeSet<usize>,
     /// A sync failed.
     failed: bool,
+    /// Bytes that cannot be read.
+    bad: Option<Range<u64>>,
 }
 
 impl SimFs {
@@ -214,9 +217,20 @@ impl SimFs {
         self.lock_disk().faults.push(Planned { operation, fault, when });
     }
 
+    /// From here on no read gives these bytes of a file.
+    pub(super) fn lose_sectors(&self, path: &Path, bytes: Range<u64>) {
+        let mut disk = self.lock_disk();
+        let Disk { files, names, .. } = &mut *disk;
+        if let Some(file) = names.get(path).and_then(|id| files.get_mut(id)) {
+            file.bad = Some(bytes);
+        }
+    }
+
     /// Takes back every fault that was set.
     pub(super) fn heal(&self) {
-        self.lock_disk().faults.clear();
+        let mut disk = self.lock_disk();
+        disk.faults.clear();
+        disk.files.values_mut().for_each(|file| file.bad = None);
     }
 
     /// Writes and syncs of files whose sync had failed before.
@@ -691,6 +705,10 @@ impl FsFile for SimFile {
         let met = disk.meet(Operation::Read)?;
         let Disk { files, rng, .. } = &mut *disk;
         let file = files.get(&self.id).ok_or(io::ErrorKind::NotFound)?;
+        let read = offset..offset + buffer.len() as u64;
+        if file.bad.as_ref().is_some_and(|bad| bad.start < read.end && read.start < bad.end) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         let rest = file.bytes.get(index(offset)?..).unwrap_or_default();
         let mut len = rest.len().min(buffer.len());
         if met == Some(Fault::Short) && len > 1 {

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
@@ -9,7 +10,8 @@ use super::disk::{Fault, Operation};
 use super::support::{
     SIZE, Setup, append, assert_balanced, delivered, drain, fill, lane, seqs, unique,
 };
-use crate::journal::{AppendError, Durability, ReaderConfig, Stepper};
+use crate::journal::fs::Fs as _;
+use crate::journal::{AppendError, Durability, Reader, ReaderConfig, Stepper};
 use crate::signal::Signal;
 
 fn readers() -> Vec<ReaderConfig> {
@@ -215,31 +217,71 @@ async fn short_writes_and_reads_are_completed_and_slow_ones_change_nothing() {
     assert_balanced(&journal);
 }
 
-#[tokio::test]
-async fn a_read_error_skips_nothing_until_it_is_given_up_and_counted() {
-    let setup = Setup::new(6, readers());
-    let journal = setup.open();
-    fill(&journal, 1..=5).await;
-    let mut reader = journal.reader("a:traces").unwrap();
-    setup.fs.fail_after(Operation::Read, 0, Fault::Io);
-    assert!(reader.next(1, 1).await.is_err());
-    assert_eq!(seqs(&reader.next(usize::MAX, 2).await.unwrap()), [1, 2]);
-    setup.fs.fail_one_in(Operation::Read, 1, Fault::Io);
-    let (mut failed, mut got) = (0, Vec::new());
-    while journal.status().lost_records == 0 {
-        match reader.next(usize::MAX, 2).await {
+/// Reads until there is nothing more; the clock goes on where the disk fails. What it got, and how often it failed.
+async fn read_all(setup: &Setup, reader: &mut Reader) -> (Vec<u64>, u32) {
+    let (mut got, mut failed) = (Vec::new(), 0);
+    loop {
+        match reader.next(usize::MAX, usize::MAX).await {
+            Ok(entries) if entries.is_empty() => return (got, failed),
             Ok(entries) => got.extend(seqs(&entries)),
             Err(_) => {
                 failed += 1;
-                setup.clock.advance(std::time::Duration::from_secs(30));
+                setup.clock.advance(Duration::from_secs(30));
             }
         }
     }
-    assert_eq!((failed, got, journal.status().lost_records), (5, vec![3], 2));
-    assert_balanced(&journal);
-    setup.fs.heal();
-    append(&journal, 6).await.unwrap();
-    assert_eq!(seqs(&drain(&mut reader).await), [6]);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_away_loses_nothing_however_long() {
+    for operation in [Operation::Read, Operation::Open] {
+        let setup = Setup::new(6, readers());
+        let journal = setup.open();
+        fill(&journal, 1..=300).await;
+        let mut reader = journal.reader("a:traces").unwrap();
+        setup.fs.fail_after(operation, 0, Fault::Io);
+        assert!(reader.next(1, 1).await.is_err());
+        assert_eq!(seqs(&reader.next(usize::MAX, 2).await.unwrap()), [1, 2]);
+        setup.fs.fail_one_in(operation, 1, Fault::Io);
+        let mut got = Vec::new();
+        for _ in 0..60 {
+            match reader.next(usize::MAX, 2).await {
+                Ok(entries) => got.extend(seqs(&entries)),
+                Err(_) => setup.clock.advance(Duration::from_secs(30)),
+            }
+        }
+        assert_eq!(journal.status().lost_records, 0, "{operation:?}");
+        setup.fs.heal();
+        got.extend(seqs(&drain(&mut reader).await));
+        assert_eq!(got, (3..=300).collect::<Vec<_>>(), "{operation:?}");
+        assert_balanced(&journal);
+    }
+}
+
+#[tokio::test]
+async fn what_lies_in_sectors_that_cannot_be_read_is_lost_and_nothing_around_it() {
+    let setup = Setup::for_two(6);
+    let journal = setup.open();
+    fill(&journal, 1..=20).await;
+    let mut ahead = journal.reader("b:traces").unwrap();
+    let in_flight = ahead.next(usize::MAX, 50).await.unwrap();
+    fill(&journal, 21..=400).await;
+    let bad = setup.place(0, 50);
+    setup.fs.lose_sectors(&setup.segments()[0], bad..bad + 1);
+    let sector = bad / 4096 * 4096..bad / 4096 * 4096 + 4096;
+    let is_in_it =
+        |nth: &u32| setup.place(0, *nth) < sector.end && setup.place(0, nth + 1) > sector.start;
+    let lost: Vec<u64> = (40..60).filter(is_in_it).map(u64::from).collect();
+    assert!((4..=6).contains(&lost.len()) && lost.contains(&50), "{lost:?}");
+    let mut behind = journal.reader("a:traces").unwrap();
+    for (reader, first) in [(&mut behind, 1), (&mut ahead, 21)] {
+        let (got, failed) = read_all(&setup, reader).await;
+        assert!(failed > 4, "it was waited for: {failed}");
+        let expected: Vec<u64> = (first..=400).filter(|seq| !lost.contains(seq)).collect();
+        assert_eq!(got, expected);
+        assert_eq!(journal.status().lost_records, lost.len() as u64);
+    }
+    assert_eq!(in_flight.len(), 20);
     assert_balanced(&journal);
 }
 
@@ -374,4 +416,25 @@ fn step<F: Future + Unpin>(stepper: &mut Stepper, mut append: F) -> F::Output {
     assert!((&mut append).now_or_never().is_none());
     stepper.step();
     append.now_or_never().unwrap()
+}
+
+/// As somebody does who cleans up: nothing more is acknowledged into files that have no name.
+#[tokio::test]
+async fn a_directory_that_is_removed_under_it_is_noticed() {
+    let setup = Setup::new(10, readers());
+    let (journal, mut stepper) = setup.open_stepped();
+    let mut appended = pin!(append(&journal, 1));
+    assert!(appended.as_mut().now_or_never().is_none() && stepper.step());
+    assert_eq!(appended.as_mut().now_or_never().unwrap().unwrap(), 1);
+    for path in setup.fs.paths() {
+        setup.fs.remove(&path).unwrap();
+    }
+    setup.fs.fail_one_in(Operation::Create, 1, Fault::Io);
+    setup.clock.advance(Duration::from_secs(2));
+    assert!(stepper.step());
+    let mut appended = pin!(append(&journal, 2));
+    assert!(appended.as_mut().now_or_never().is_none() && stepper.step());
+    let refused = appended.as_mut().now_or_never().unwrap().unwrap_err();
+    assert!(matches!(refused, AppendError::Disk(_)), "{refused}");
+    assert!(journal.status().failure.is_some());
 }

@@ -153,6 +153,12 @@ impl Setup {
         self.fs.put(path, bytes);
     }
 
+    /// Where the record with that number begins in a segment.
+    pub(super) fn place(&self, segment: usize, nth: u32) -> u64 {
+        let bytes = self.fs.bytes(&self.segments()[segment]).unwrap();
+        find(&bytes, &unique(Signal::Traces, nth, SIZE)) as u64
+    }
+
     /// Flips a bit at `offset` of the record with that number.
     pub(super) fn spoil(&self, segment: usize, nth: u32, offset: usize) {
         self.edit(&self.segments()[segment], |bytes| {

@@ -283,7 +283,12 @@ fn content(directory: &Path, group: &mut Group<'_>) {
                 found.segments.len()
             );
             if found.lost_records > 0 || !found.unreadable.is_empty() {
-                let text = format!("{text}; {} records cannot be read", found.lost_records);
+                let files =
+                    found.unreadable.iter().map(|file| format!("{} is damaged", file.display()));
+                let lost = (found.lost_records > 0)
+                    .then(|| format!("{} records cannot be read", found.lost_records));
+                let damage: Vec<String> = files.chain(lost).collect();
+                let text = format!("{text}; {}", damage.join("; "));
                 group.warning(
                     "journal",
                     text,
