@@ -24,6 +24,14 @@ pub struct Limits {
     pub pass_headers: Vec<String>,
 }
 
+impl Limits {
+    /// The most bytes of one request, as people set it.
+    #[must_use]
+    pub fn request_limit(&self) -> String {
+        format!("sending_queue.batch.max_request_size, here {} bytes", self.max_request_size)
+    }
+}
+
 /// Pass-through headers of a batch: lower-case names with their values, in canonical order.
 pub type Headers = Vec<(String, Bytes)>;
 
@@ -60,7 +68,7 @@ pub struct Batch {
 /// What became of a batch's earlier attempts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
-    /// When it was first sent.
+    /// When it was first sent, or what it is a part of.
     pub first_sent: Option<Instant>,
     /// When it was last sent.
     pub last_sent: Option<Instant>,
@@ -77,13 +85,7 @@ pub struct History {
 }
 
 impl Batch {
-    /// A part of a record, to be sent by itself.
-    #[must_use]
-    pub fn single(headers: &Headers, seq: u64, items: u32, payload: Bytes) -> Self {
-        Self::of(headers.clone(), Piece { seq, items, payload }, true)
-    }
-
-    fn of(headers: Headers, piece: Piece, alone: bool) -> Self {
+    pub(super) fn of(headers: Headers, piece: Piece, alone: bool) -> Self {
         let bytes = piece.payload.len();
         let history = History::default();
         Self { headers, pieces: vec![piece], bytes, alone, internal: false, history, body: None }
@@ -113,10 +115,15 @@ impl Batch {
 
     /// Each piece as a batch of its own, exactly as its sender sent it.
     #[must_use]
-    pub fn into_singles(self) -> Vec<Self> {
-        let Self { headers, internal, pieces, .. } = self;
-        let single = |piece| Self { internal, ..Self::of(headers.clone(), piece, true) };
-        pieces.into_iter().map(single).collect()
+    pub fn into_singles(mut self) -> Vec<Self> {
+        std::mem::take(&mut self.pieces).into_iter().map(|piece| self.part(piece)).collect()
+    }
+
+    /// A part of it, to be sent by itself: as long tried as the whole.
+    #[must_use]
+    pub fn part(&self, piece: Piece) -> Self {
+        let history = History { first_sent: self.history.first_sent, ..History::default() };
+        Self { internal: self.internal, history, ..Self::of(self.headers.clone(), piece, true) }
     }
 
     fn takes(&self, headers: &Headers, bytes: usize, max: usize) -> bool {
@@ -124,12 +131,12 @@ impl Batch {
     }
 }
 
-/// What planning made of one record.
+/// What planning made of one record, or of a piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The record.
     pub seq: u64,
-    /// Its items.
+    /// The items of either.
     pub items: u32,
     /// Pieces that will be sent.
     pub pieces: u32,
@@ -142,7 +149,6 @@ pub struct Planned {
 /// Plans batches for `entries`, which are in journal order.
 #[must_use]
 pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>, Vec<Planned>) {
-    let max_merged = limits.max_size.min(limits.max_request_size);
     let mut batches: Vec<Batch> = Vec::new();
     let mut records = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -155,20 +161,48 @@ pub fn plan(signal: Signal, entries: Vec<Entry>, limits: &Limits) -> (Vec<Batch>
             let alone = stale || record.flags.contains(Flags::ALONE) || !signal.concatenates();
             let internal = record.flags.contains(Flags::INTERNAL);
             let headers = passed(&record.meta, &limits.pass_headers);
-            let parts = split(signal, record.payload, items, limits.max_request_size);
-            planned.pieces = u32::try_from(parts.pieces.len()).unwrap_or(u32::MAX);
-            planned.too_large = parts.too_large;
-            let whole = parts.pieces.len() == 1 && parts.too_large == 0;
-            for (payload, items) in parts.pieces {
-                let piece = Piece { seq, items, payload };
-                let alone = alone || !whole;
-                let batch = Batch { internal, ..Batch::of(headers.clone(), piece, alone) };
-                place(&mut batches, batch, max_merged, limits.ordered);
-            }
+            let piece = Piece { seq, items, payload: record.payload };
+            let batch = Batch { internal, ..Batch::of(headers, piece, alone) };
+            planned.place(&mut batches, signal, batch, limits);
         }
         records.push(planned);
     }
     (batches, records)
+}
+
+/// Plans `batch` anew, which was planned under other limits: without headers that are passed on no longer, and divided where
+/// it is larger than a request may be. Says what became of each piece then.
+#[must_use]
+pub fn plan_anew(signal: Signal, mut batch: Batch, limits: &Limits) -> (Vec<Batch>, Vec<Planned>) {
+    batch.headers.retain(|(name, _)| limits.pass_headers.contains(name));
+    if batch.bytes <= limits.max_request_size {
+        return (vec![batch], Vec::new());
+    }
+    let (mut batches, mut pieces) = (Vec::new(), Vec::new());
+    for piece in std::mem::take(&mut batch.pieces) {
+        let Piece { seq, items, payload } = piece.clone();
+        let mut planned = Planned { seq, items, pieces: 0, too_large: 0, payload };
+        let single = Batch { alone: batch.alone, ..batch.part(piece) };
+        planned.place(&mut batches, signal, single, limits);
+        pieces.push(planned);
+    }
+    (batches, pieces)
+}
+
+impl Planned {
+    /// Puts its one piece, `single`, into `batches`, split where it is larger than a request may be.
+    fn place(&mut self, batches: &mut Vec<Batch>, signal: Signal, single: Batch, limits: &Limits) {
+        let max = limits.max_request_size;
+        if single.bytes <= max {
+            self.pieces = 1;
+            return place(batches, single, limits.max_size.min(max), limits.ordered);
+        }
+        let parts = split(signal, self.payload.clone(), self.items, max);
+        self.pieces = u32::try_from(parts.pieces.len()).unwrap_or(u32::MAX);
+        self.too_large = parts.too_large;
+        let part = |(payload, items)| single.part(Piece { seq: self.seq, items, payload });
+        batches.extend(parts.pieces.into_iter().map(part));
+    }
 }
 
 /// Puts what is in `single` into a batch that takes it; in an ordered lane only the last one may.
@@ -373,6 +407,40 @@ mod tests {
         assert_eq!(sizes(9_000, 1_000).iter().map(|(_, items)| items).sum::<u32>(), 4);
         let alone = divide(Signal::Traces, &spans(&[600]), 1, 2_000, 1_000);
         assert_eq!((alone.pieces.len(), alone.too_large), (0, 1));
+    }
+
+    #[test]
+    fn what_other_limits_made_is_planned_anew_where_it_does_not_fit() {
+        let mut large = entry(3, 0, "a");
+        large.record.payload = spans(&[400, 400, 2000]);
+        large.record.items = 3;
+        let entries = vec![entry(1, 60, "a"), entry(2, 60, "a"), large];
+        let before = Limits { max_size: 9000, max_request_size: 9000, ..limits() };
+        let (mut batches, _) = plan(Signal::Traces, entries, &before);
+        let mut batch = batches.pop().unwrap();
+        assert_eq!((batch.pieces.len(), batches.len()), (3, 0));
+        let tried = History { first_sent: Some(Instant::now()), failures: 7, ..History::default() };
+        batch.history = tried;
+        let again = |batch: &Batch| Batch { history: tried, ..batch.part(batch.pieces[0].clone()) };
+
+        let (same, pieces) = plan_anew(Signal::Traces, again(&batch), &limits());
+        assert_eq!((same[0].history.failures, pieces.len()), (7, 0), "it fits");
+        assert_eq!(same[0].headers.len(), 1);
+        let passes_none = Limits { pass_headers: Vec::new(), ..limits() };
+        let (same, _) = plan_anew(Signal::Traces, again(&batch), &passes_none);
+        assert!(same[0].headers.is_empty());
+
+        let (parts, pieces) =
+            plan_anew(Signal::Traces, batch, &Limits { max_size: 120, ..limits() });
+        let made: Vec<_> = pieces.iter().map(|p| (p.seq, p.items, p.pieces, p.too_large)).collect();
+        assert_eq!(made, [(1, 2, 1, 0), (2, 2, 1, 0), (3, 3, 1, 1)]);
+        let sent = |b: &Batch| b.pieces.iter().map(|p| (p.seq, p.items)).collect::<Vec<_>>();
+        assert_eq!(
+            parts.iter().map(sent).collect::<Vec<_>>(),
+            [vec![(1, 2), (2, 2)], vec![(3, 2)]]
+        );
+        let histories = parts.iter().map(|b| (b.history.first_sent, b.history.failures));
+        assert!(histories.eq([(tried.first_sent, 0); 2]));
     }
 
     #[test]

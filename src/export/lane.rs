@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::account::{Account, Closed};
-use super::batch::{Batch, Limits, Piece, divide, plan};
+use super::batch::{Batch, Limits, Piece, Planned, divide, plan, plan_anew};
 use super::budget::Share;
 use super::client::{Partial, Response, SendError};
 use super::config::Destination;
@@ -129,15 +129,13 @@ impl<I: Intake> Lane<I> {
             ordered,
             pass_headers: destination.headers_from_context.clone(),
         };
-        let mut schedule = Schedule::new(destination.retry.clone(), ordered, queue.num_consumers);
-        schedule.offer(carry.batches);
         parts.share.adjust(0, carry.charged);
-        Self {
+        let mut lane = Self {
             intake: carry.intake,
             retry: destination.retry.clone(),
             linger: queue.batch.flush_timeout,
             weight: parts.sink.weight_percent(),
-            schedule,
+            schedule: Schedule::new(destination.retry.clone(), ordered, queue.num_consumers),
             account: carry.account,
             flight: JoinSet::new(),
             kept: JoinSet::new(),
@@ -147,7 +145,14 @@ impl<I: Intake> Lane<I> {
             closed: false,
             limits,
             parts,
+        };
+        let limit = lane.limits.request_limit();
+        for batch in carry.batches {
+            let (batches, pieces) = plan_anew(lane.parts.signal, batch, &lane.limits);
+            lane.schedule.offer(batches);
+            pieces.into_iter().for_each(|piece| lane.divided(piece, &limit));
         }
+        lane
     }
 
     /// Runs until told to end.
@@ -278,15 +283,13 @@ impl<I: Intake> Lane<I> {
             self.starved = Some(Box::pin(tokio::time::sleep(EMPTY_WAIT)));
         }
         let (batches, records) = plan(self.parts.signal, entries, &self.limits);
-        let max = self.limits.max_request_size;
-        let limit = format!("sending_queue.batch.max_request_size, here {max} bytes");
+        let limit = self.limits.request_limit();
         let (mut charged, mut closed) = (0, Vec::new());
         for record in records {
             let bytes = self.charge(record.payload.len());
             charged += bytes;
             closed.extend(self.account.open(&record, bytes));
-            let lost = Piece { seq: record.seq, items: record.too_large, payload: record.payload };
-            self.parts.report.too_large(&lost, &limit);
+            self.parts.report.too_large(record, &limit);
         }
         self.parts.share.adjust(wanted, charged);
         self.schedule.offer(batches);
@@ -373,21 +376,22 @@ impl<I: Intake> Lane<I> {
             self.schedule.offer_first(batch.into_singles());
             return;
         }
-        let Some(piece) = batch.pieces.pop() else { return };
-        let (signal, max) = (self.parts.signal, super::config::REQUEST_BYTES_MAX);
-        let parts = divide(signal, &piece.payload, piece.items, bytes, max);
-        self.account.divide_piece(piece.seq, u32::try_from(parts.pieces.len()).unwrap_or(0));
-        let Batch { headers, internal, .. } = batch;
-        let pieces = parts.pieces.into_iter();
-        let batches = pieces.map(|(payload, items)| Batch {
-            internal,
-            ..Batch::single(&headers, piece.seq, items, payload)
-        });
-        self.schedule.offer_first(batches.collect());
-        let dropped = Some((DropReason::TooLarge, parts.too_large));
-        let closed = self.account.end_piece(piece.seq, 0, dropped);
+        let Some(Piece { seq, items, payload }) = batch.pieces.pop() else { return };
+        let max = super::config::REQUEST_BYTES_MAX;
+        let parts = divide(self.parts.signal, &payload, items, bytes, max);
+        let pieces = u32::try_from(parts.pieces.len()).unwrap_or(0);
+        let part = |(payload, items)| batch.part(Piece { seq, items, payload });
+        self.schedule.offer_first(parts.pieces.into_iter().map(part).collect());
         let limit = format!("{max} bytes, the most that is sent in one");
-        self.parts.report.too_large(&Piece { items: parts.too_large, ..piece }, &limit);
+        self.divided(Planned { seq, items, pieces, too_large: parts.too_large, payload }, &limit);
+    }
+
+    /// One piece was made into several, or into none.
+    fn divided(&mut self, piece: Planned, limit: &str) {
+        self.account.divide_piece(piece.seq, piece.pieces);
+        let dropped = Some((DropReason::TooLarge, piece.too_large));
+        let closed = self.account.end_piece(piece.seq, 0, dropped);
+        self.parts.report.too_large(piece, limit);
         self.settle(closed.into_iter().collect());
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Piece};
+use super::batch::{Batch, Piece, Planned};
 use super::client::{Partial, SendError};
 use super::refused::{SAMPLES_MAX, Sample, escaped, payload_head};
 use super::schedule::Outage;
@@ -181,15 +181,16 @@ impl Report {
         }
     }
 
-    /// Items of `piece`, if any, are left out of every request: alone they are above this limit.
-    pub(super) fn too_large(&self, piece: &Piece, limit: &str) {
-        let (exporter, signal, items) = (&self.exporter, self.signal, piece.items);
+    /// Items of `planned`, if any, are left out of every request: alone they are above this limit.
+    pub(super) fn too_large(&self, planned: Planned, limit: &str) {
+        let Planned { seq, too_large: items, payload, .. } = planned;
+        let (exporter, signal) = (&self.exporter, self.signal);
         if items == 0 {
             return;
         }
         let why =
             format!("{items} items that no request can hold, each with what is around it: {limit}");
-        self.sample([piece], "too large", &why);
+        self.sample([&Piece { seq, items, payload }], "too large", &why);
         if let Some(more) = self.too_large.pass_at(self.clock.monotonic()) {
             tracing::warn!(exporter, signal, items, reason = why, more, "too large, dropped");
         }

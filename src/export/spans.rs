@@ -38,13 +38,12 @@ pub(super) fn note_outcome(span: &Span, result: &Result<Response, SendError>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::batch::Piece;
 
     #[test]
     fn the_agents_own_telemetry_begets_none() {
-        let batch = |internal| Batch {
-            internal,
-            ..Batch::single(&Vec::new(), 1, 1, bytes::Bytes::from_static(&[10, 0]))
-        };
+        let piece = Piece { seq: 1, items: 1, payload: bytes::Bytes::from_static(&[10, 0]) };
+        let batch = |internal| Batch { internal, ..Batch::of(Vec::new(), piece.clone(), true) };
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             let made =
                 |internal| !own_span("otlp_grpc/a", Signal::Traces, &batch(internal)).is_none();

@@ -100,7 +100,8 @@ pub struct Pool {
     shared: tokio::sync::Mutex<Option<Shared>>,
     /// HTTP/2 connections made so far.
     made: AtomicU64,
-    distrusted: AtomicBool,
+    /// Those with lower numbers are not used again.
+    trusted_from: AtomicU64,
     speaks_http1: AtomicBool,
     /// Which of the name's addresses is tried first: the one after those that did not accept.
     first_address: AtomicUsize,
@@ -123,7 +124,7 @@ impl Pool {
             keepalive: (settings.keepalive_time, settings.keepalive_timeout),
             shared: tokio::sync::Mutex::default(),
             made: AtomicU64::default(),
-            distrusted: false.into(),
+            trusted_from: AtomicU64::default(),
             speaks_http1: (!settings.http2_only && !endpoint.tls).into(),
             first_address: AtomicUsize::default(),
             idle: Mutex::default(),
@@ -142,9 +143,16 @@ impl Pool {
         self.tls.is_none() && matches!(self.endpoint.address, Address::Tcp { .. })
     }
 
-    /// After a timeout: the next request makes a new connection, to whatever address the name has then.
+    /// After a timeout: none of the connections made so far is used again. The next request makes a new one, to whatever
+    /// address the name has then.
     pub fn distrust(&self) {
-        self.distrusted.store(true, Ordering::Relaxed);
+        self.trusted_from.fetch_max(self.made.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// After a request that one HTTP/2 connection did not answer: the next one makes another, unless that was made already.
+    pub fn forget(&self, number: u64) {
+        self.trusted_from.fetch_max(number.saturating_add(1), Ordering::Relaxed);
     }
 
     /// A connection, and whether it had been used before.
@@ -166,10 +174,9 @@ impl Pool {
             return Ok((link, false));
         }
         let mut shared = self.shared.lock().await;
-        if self.distrusted.swap(false, Ordering::Relaxed) {
-            *shared = None;
-        }
-        if let Some((sender, number)) = shared.as_ref().filter(|(sender, _)| !sender.is_closed()) {
+        let trusted_from = self.trusted_from.load(Ordering::Relaxed);
+        shared.take_if(|(sender, number)| sender.is_closed() || *number < trusted_from);
+        if let Some((sender, number)) = &*shared {
             return Ok((Link::H2(sender.clone(), *number), true));
         }
         let link = self.connect().await?;
@@ -185,18 +192,8 @@ impl Pool {
         }
     }
 
-    /// After a stream that failed: the next request makes a new connection, unless another has made it.
-    pub async fn forget(&self, number: u64) {
-        let mut shared = self.shared.lock().await;
-        shared.take_if(|(_, its)| *its == number);
-    }
-
     fn pop_idle(&self) -> Option<http1::SendRequest<Chunks>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.distrusted.swap(false, Ordering::Relaxed) {
-            idle.clear();
-        }
-        idle.pop()
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     async fn connect(&self) -> Result<Link<'_>, ConnectError> {
@@ -322,6 +319,62 @@ async fn first_that_accepts<T, F: Future<Output = io::Result<T>>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::endpoint::Dial;
+
+    /// A pool whose connections lead to a peer that holds them and says nothing.
+    fn pool(http2_only: bool) -> Pool {
+        let dial = Dial::new(|| {
+            let (near, far) = tokio::io::duplex(64 << 10);
+            tokio::spawn(async move {
+                let _far = far;
+                std::future::pending::<()>().await;
+            });
+            std::future::ready(Ok(near))
+        });
+        let endpoint = Endpoint { address: Address::Within(dial), tls: false, path: "/".into() };
+        let (tls, keepalive_time) = (TlsConfig::default(), Duration::ZERO);
+        let settings =
+            Settings { tls, http2_only, keepalive_time, keepalive_timeout: Duration::from_secs(1) };
+        Pool::new(&endpoint, &settings)
+    }
+
+    /// The number of the connection that the next request gets, and whether it had been used before.
+    async fn next(pool: &Pool) -> (u64, bool) {
+        match pool.link().await.unwrap() {
+            (Link::H2(_, number), reused) => (number, reused),
+            (Link::H1(..), _) => panic!("HTTP/1.1 was not asked for"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_forgotten_takes_none_along_that_was_made_since() {
+        let pool = pool(true);
+        assert_eq!(next(&pool).await, (0, false));
+        assert_eq!(next(&pool).await, (0, true));
+        pool.forget(0);
+        assert_eq!(next(&pool).await, (1, false));
+        pool.forget(0);
+        assert_eq!(next(&pool).await, (1, true), "others that used the first say nothing of it");
+        pool.forget(1);
+        assert_eq!(next(&pool).await, (2, false));
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_is_distrusted_makes_a_connection_of_either_version_once() {
+        let shared = pool(true);
+        assert_eq!(next(&shared).await, (0, false));
+        shared.distrust();
+        assert_eq!((next(&shared).await, next(&shared).await), ((1, false), (1, true)));
+        let pool = pool(false);
+        let used_before = async || {
+            let (link, reused) = pool.link().await.unwrap();
+            link.keep();
+            reused
+        };
+        assert!(!used_before().await && used_before().await);
+        pool.distrust();
+        assert!(!used_before().await && used_before().await);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_address_behind_many_that_never_answer_is_reached_by_who_has_ten_seconds() {

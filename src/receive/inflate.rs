@@ -2,7 +2,7 @@
 //!
 //! The output buffer is charged to the request before it grows, and stops at the message limit. What a
 //! header claims about the size only decides how soon the buffer is as large as it will be, and
-//! never beyond 16 times the input; from 1 MiB on, what is more than that is measured first. Every
+//! never beyond 16 times the input; from 1 MiB on, what is more than that is measured first, beside the workers. Every
 //! member of a gzip stream and every frame of a zstd stream is read; the zstd window is at most 8 MiB
 //! (RFC 9659).
 //!
@@ -20,6 +20,7 @@ use zstd::zstd_safe;
 
 use super::admission::Admission;
 use super::status::Refusal;
+use super::workers;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +57,21 @@ const WINDOW_LOG_MAX: u32 = 23;
 const MEASURED_FROM: usize = 1 << 20;
 /// How many times the input a claimed size may be to be believed at once.
 const BELIEVED_RATIO: usize = 16;
+/// What telemetry compresses to, at least.
+const USUAL_RATIO: usize = 4;
 /// Decoders are fastest when they need not look out for the end of the buffer.
 const SLACK: usize = 320;
+
+/// How large the inflated `input` is, as far as that can be known before: what it claims, within what is believed.
+pub(super) fn expected(coding: Coding, input: &[u8]) -> usize {
+    let claimed = match coding {
+        Coding::Identity => Some(input.len()),
+        Coding::Gzip => claimed_by_gzip(input),
+        Coding::Zstd => claimed_by_zstd(input),
+    };
+    let usual = input.len().saturating_mul(USUAL_RATIO);
+    claimed.unwrap_or(usual).min(input.len().saturating_mul(BELIEVED_RATIO))
+}
 
 /// The inflated `input`.
 pub(super) fn inflate(
@@ -90,7 +104,7 @@ struct Contexts {
 impl Contexts {
     fn gunzip(&mut self, input: &[u8], admission: &mut Admission<'_>) -> Result<Vec<u8>, Refusal> {
         let inflater = self.gzip.get_or_insert_with(|| Decompress::new(false));
-        let mut out = Output::new(Coding::Gzip, input, claimed_by_gzip(input), admission)?;
+        let mut out = Output::new(Coding::Gzip, input, admission)?;
         let mut rest = input;
         loop {
             rest = skip_gzip_header(rest).ok_or_else(|| corrupt("gzip"))?;
@@ -128,9 +142,7 @@ impl Contexts {
             Some(decoder) => decoder,
             None => zstd_decoder().map_err(|error| Refusal::Internal(error.to_string()))?,
         };
-        let claimed = zstd_safe::get_frame_content_size(input).ok().flatten();
-        let claimed = claimed.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let mut out = Output::new(Coding::Zstd, input, claimed, admission)?;
+        let mut out = Output::new(Coding::Zstd, input, admission)?;
         let mut from = InBuffer::around(input);
         loop {
             let written = out.buffer.len();
@@ -180,16 +192,13 @@ struct Output<'a, 'b, 'i> {
 }
 
 impl<'a, 'b, 'i> Output<'a, 'b, 'i> {
-    /// An output for compressed `input` that claims to become `claimed`.
+    /// An output for compressed `input`.
     fn new(
         coding: Coding,
         input: &'i [u8],
-        claimed: Option<usize>,
         admission: &'a mut Admission<'b>,
     ) -> Result<Self, Refusal> {
-        let limit = admission.message_bytes_max();
-        let believable = input.len().saturating_mul(BELIEVED_RATIO).min(limit);
-        let first = claimed.unwrap_or(input.len().saturating_mul(4)).min(believable) + SLACK;
+        let first = expected(coding, input).min(admission.message_bytes_max()) + SLACK;
         let mut buffer = Vec::new();
         admission.make_room(&mut buffer, first, first)?;
         Ok(Self { coding, input, buffer, admission, measured: false })
@@ -204,7 +213,9 @@ impl<'a, 'b, 'i> Output<'a, 'b, 'i> {
                 return self.admission.make_room(&mut self.buffer, 1, limit.saturating_add(SLACK));
             }
             self.measured = true;
-            let whole = measure(self.coding, self.input, limit)?.saturating_add(SLACK);
+            // By its end another thread has this one's connections, and has them until the request is examined.
+            let measuring = || measure(self.coding, self.input, limit);
+            let whole = workers::beside(true, measuring)?.saturating_add(SLACK);
             self.admission.make_room(&mut self.buffer, whole.saturating_sub(here).max(1), whole)
         } else if all_read {
             Err(corrupt(coding))
@@ -270,6 +281,12 @@ fn measure(coding: Coding, input: &[u8], limit: usize) -> Result<usize, Refusal>
 /// The size that the last member claims; right when there is one member.
 fn claimed_by_gzip(input: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*input.last_chunk::<4>()?)).ok()
+}
+
+/// The size that the first frame claims.
+fn claimed_by_zstd(input: &[u8]) -> Option<usize> {
+    let claimed = zstd_safe::get_frame_content_size(input).ok().flatten();
+    claimed.map(|size| usize::try_from(size).unwrap_or(usize::MAX))
 }
 
 /// What follows a member's header.

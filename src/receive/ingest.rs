@@ -12,7 +12,6 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
-use tokio::runtime::RuntimeFlavor;
 
 use sidelight_wire::json::{InvalidText, JsonError, JsonOptions, Reason, to_protobuf};
 use sidelight_wire::view::logs;
@@ -22,18 +21,17 @@ use super::Append;
 use super::admission::Admission;
 use super::body::{self, Framing, Message};
 use super::config::InvalidUtf8;
-use super::inflate::{Coding, inflate};
+use super::inflate::{Coding, expected, inflate};
 use super::metrics::Transport;
 use super::service::Service;
 use super::status::{Busy, Refusal, Refused};
+use super::workers;
 use crate::journal::AppendError;
 use crate::signal::{Flags, Meta, Record, SKETCH};
 use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// An inflated body above this many times its size on the wire is counted.
 const HIGH_RATIO: usize = 200;
-/// What telemetry compresses to, at least.
-const USUAL_RATIO: usize = 4;
 /// How many times its input the protobuf of JSON can be: an array of `0,` becomes doubles.
 const JSON_GROWTH_MAX: usize = 4;
 /// A body up to here is copied out of its connection's read buffer, which it would keep from being used again.
@@ -74,8 +72,9 @@ impl<A: Append> Service<A> {
         let mut admission = self.admission();
         let timeout = self.listener.timeouts.body;
         let message = body::read(body, envelope.framing, timeout, &mut admission).await?;
-        let long = self.is_long(&message, envelope);
-        let record = off_the_workers(long, || self.examine(envelope, message, &mut admission))?;
+        let inflated = self.inflated(envelope, message, &mut admission)?;
+        let long = self.is_long(inflated.len());
+        let record = workers::beside(long, || self.examine(envelope, inflated, &mut admission))?;
         admission.assembled();
         let (items, bytes) = (record.items, record.payload.len());
         if says_something(&record) {
@@ -86,22 +85,19 @@ impl<A: Append> Service<A> {
         Ok(())
     }
 
-    /// Whether a message takes so long to inflate and examine that others would feel it.
-    fn is_long(&self, message: &Message, envelope: &Envelope<'_>) -> bool {
-        let plain = envelope.coding == Coding::Identity;
-        let ratio = if plain { 1 } else { USUAL_RATIO };
-        message.bytes.len() > self.shared.large_request_bytes / ratio
+    /// Whether so many bytes take so long to make or to examine that others would feel it.
+    fn is_long(&self, inflated: usize) -> bool {
+        inflated > self.shared.large_request_bytes
     }
 
-    /// From the body to what the journal keeps.
+    /// From the inflated body to what the journal keeps.
     fn examine(
         &self,
         envelope: &Envelope<'_>,
-        message: Message,
+        inflated: Bytes,
         admission: &mut Admission<'_>,
     ) -> Result<Record, Refusal> {
         let signal = envelope.signal;
-        let inflated = self.inflated(envelope, message, admission)?;
         let mut payload = match envelope.format {
             Format::Protobuf => inflated,
             Format::Json => {
@@ -156,7 +152,8 @@ impl<A: Append> Service<A> {
                 Format::Json => Ok(bytes),
             };
         }
-        let inflated = inflate(coding, &bytes, admission)?;
+        let long = self.is_long(expected(coding, &bytes));
+        let inflated = workers::beside(long, || inflate(coding, &bytes, admission))?;
         if inflated.len() / HIGH_RATIO > bytes.len() {
             self.metrics().high_ratio.add(1);
         }
@@ -211,15 +208,6 @@ fn internal(headers: &HeaderMap, signal: Signal) -> Flags {
         Some(b"sketch") if signal == Signal::Logs => Flags::INTERNAL.with(Flags::LOCAL),
         Some(_) => Flags::INTERNAL,
     }
-}
-
-/// Does `work`; if it is long, while another thread takes over the connections of this one.
-fn off_the_workers<T>(long: bool, work: impl FnOnce() -> T) -> T {
-    let flavor = tokio::runtime::Handle::current().runtime_flavor();
-    if long && flavor == RuntimeFlavor::MultiThread {
-        return tokio::task::block_in_place(work);
-    }
-    work()
 }
 
 /// JSON as protobuf. The output rarely outgrows the input, and never fills more than was charged for: where
@@ -307,10 +295,86 @@ impl From<AppendError> for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
+    use std::io::Write as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use http_body_util::Full;
+    use tokio::sync::{Semaphore, watch};
 
     use super::*;
     use crate::memory::InFlight;
+    use crate::receive::config::{Bind, Config, Listener};
+    use crate::receive::service::{ContextHeaders, Deps, Shared};
+    use crate::telemetry::Registry;
+
+    #[derive(Clone)]
+    struct Forget;
+
+    impl Append for Forget {
+        async fn append(&self, _: Record) -> Result<(), AppendError> {
+            Ok(())
+        }
+    }
+
+    fn service() -> Service<Forget> {
+        let deps = Deps { in_flight: InFlight::new(1 << 30), registry: Registry::default() };
+        let (_, serving) = watch::channel(true);
+        let context_headers = ContextHeaders::new(Vec::new());
+        let shared = Shared::new(Forget, &Config::default(), &deps, context_headers, serving);
+        Service::new(Arc::new(shared), Listener::new(Bind::Tcp("127.0.0.1:0".into())), None)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn others_go_on_while_a_small_body_becomes_a_large_one() {
+        // A field that no request has, of 16 MiB.
+        let large = [&b"\xfa\x7f\x80\x80\x80\x08"[..], &vec![0; 16 << 20]].concat();
+        let in_two = [gzip(&large[..large.len() - 1]), gzip(&large[large.len() - 1..])].concat();
+        let mut claims_nothing = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        claims_nothing.write_all(&large).unwrap();
+        let bodies = [
+            ("gzip", Coding::Gzip, gzip(&large)),
+            ("gzip that claims one byte", Coding::Gzip, in_two),
+            ("zstd", Coding::Zstd, zstd::bulk::compress(&large, 1).unwrap()),
+            ("zstd that claims nothing", Coding::Zstd, claims_nothing.finish().unwrap()),
+        ];
+        // One that is cut short is inflated, and no more.
+        let cases = bodies.iter().flat_map(|body| [(body, true), (body, false)]);
+        for (&(name, coding, ref body), whole) in cases {
+            let body = Bytes::copy_from_slice(&body[..body.len() - usize::from(!whole)]);
+            assert!(body.len() < 100 << 10, "{name}: {}", body.len());
+            let (service, ran) = (service(), Arc::new(AtomicBool::default()));
+            let sender = tokio::spawn(async move {
+                let other = Arc::clone(&ran);
+                tokio::spawn(async move { other.store(true, Ordering::Relaxed) });
+                let headers = HeaderMap::new();
+                let envelope = Envelope {
+                    transport: Transport::Http,
+                    signal: Signal::Traces,
+                    framing: Framing::Plain { declared: None },
+                    coding,
+                    format: Format::Protobuf,
+                    headers: &headers,
+                };
+                // It is as if this task had the only worker, unless that is left to others.
+                let mut left = 500;
+                while left > 0 && !ran.load(Ordering::Relaxed) {
+                    let mut body = Full::new(body.clone());
+                    let taken = service.ingest(&envelope, &mut body).await;
+                    assert_eq!(taken.is_ok(), whole, "{name}: {taken:?}");
+                    left -= 1;
+                }
+                left
+            });
+            assert!(sender.await.unwrap() > 0, "{name}, whole: {whole}");
+        }
+    }
 
     #[test]
     fn of_requests_that_count_no_items_only_sketches_are_kept() {

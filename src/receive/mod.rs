@@ -42,6 +42,7 @@ mod stream;
 mod tls;
 mod unix;
 mod within;
+mod workers;
 
 use std::future::Future;
 

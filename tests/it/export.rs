@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
-use sidelight_agent::export::client::Client;
+use sidelight_agent::export::client::{Client, SendError};
 use sidelight_agent::export::config::{
     ClientConfig, Compression, Config, Destination as Configured, Protocol, Retry, Target,
 };
@@ -31,7 +31,7 @@ use sidelight_agent::journal::fs::RealFs;
 use sidelight_agent::journal::{
     self, DropReason, Durability, Entry, Journal, Reader, Rejected, Settled, SignalSet,
 };
-use sidelight_agent::net::endpoint::Endpoint;
+use sidelight_agent::net::endpoint::{Address, Dial, Endpoint};
 use sidelight_agent::net::secret::Secret;
 use sidelight_agent::signal::{Flags, Meta, Record, Signal};
 use sidelight_agent::telemetry::Registry;
@@ -666,6 +666,31 @@ async fn requests_that_lose_one_connection_together_share_the_next() {
     assert_eq!(destination.connections(), 2);
 }
 
+/// On a clock that stands still but for the waits: each request is as late as it says.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_times_out_takes_no_connection_along_that_was_made_since() {
+    let hangs = |n: usize| if n < 2 { Answer::Hang } else { Answer::Ok };
+    let destination = Destination::within(move |n, _| hangs(n));
+    let served = destination.clone();
+    let dial = Dial::new(move || {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        served.accept(far);
+        std::future::ready(Ok(near))
+    });
+    let endpoint = Endpoint { address: Address::Within(dial), tls: false, path: "/".to_owned() };
+    let config = ClientConfig::new(Protocol::Grpc, endpoint);
+    let client = Client::new(&config, Arc::new(SystemClock::new())).unwrap();
+    let twice = async |after| {
+        tokio::time::sleep(after).await;
+        let send = || client.send(Signal::Traces, vec![request(Signal::Traces, &["a"])]);
+        assert!(matches!(send().await, Err(SendError::Timeout(_))));
+        send().await.unwrap();
+    };
+    tokio::join!(twice(Duration::ZERO), twice(config.timeout / 2));
+    assert_eq!(destination.received().len(), 4);
+    assert_eq!(destination.connections(), 2);
+}
+
 #[tokio::test]
 async fn a_reload_moves_a_lane_with_what_it_holds() {
     let hanging = Destination::serve(|_, _| Answer::Http(503, &[])).await;
@@ -681,6 +706,45 @@ async fn a_reload_moves_a_lane_with_what_it_holds() {
     assert_eq!(pipe.settled().await, (40, vec![]));
     assert_eq!(set(destination.taken()), names);
     assert_eq!(destination.taken().len(), 40, "nothing twice");
+}
+
+#[tokio::test]
+async fn a_reload_to_a_lower_limit_holds_for_what_waits_already() {
+    const LIMIT: usize = 1000;
+    // One record above the limit, and several that were merged into one batch above it.
+    for records in [&[&["a", "b"][..]][..], &[&["a"], &["b"], &["c"], &["d"]]] {
+        let down = Destination::serve(|_, _| Answer::Http(503, &[])).await;
+        let mut config = configured(Protocol::Http, down.address, Signal::Traces);
+        config.headers_from_context = vec!["x-tenant".to_owned()];
+        config.queue.batch.flush_timeout = Duration::from_secs(1);
+        let mut pipe = Pipe::start(config);
+        let bytes = if records.len() > 1 { LIMIT * 2 / 5 } else { LIMIT * 3 / 5 };
+        for names in records {
+            let long: Vec<_> = names.iter().map(|name| name.repeat(bytes)).collect();
+            let names: Vec<_> = long.iter().map(String::as_str).collect();
+            pipe.append_with(&names, Flags::default(), "shop").await;
+        }
+        let items = records.concat().len();
+        wait_for("all of it is tried at once", SOON, || {
+            let received = down.received();
+            received.iter().any(|request| request.names.len() == items).then_some(())
+        })
+        .await;
+        let destination = Destination::serve(|_, names| {
+            let bytes: usize = names.iter().map(String::len).sum();
+            if bytes > LIMIT { Answer::Grpc(8, None) } else { Answer::Ok }
+        })
+        .await;
+        let mut lower = configured(Protocol::Grpc, destination.address, Signal::Traces);
+        lower.queue.batch.max_request_size = LIMIT;
+        pipe.reload(Config { destinations: vec![lower] }).await.unwrap();
+        assert_eq!(pipe.settled().await, (items as u64, vec![]));
+        let received = destination.received();
+        assert_eq!(received.len(), 2, "as few as the limit allows");
+        let passed = |request: &destination::Received| request.headers.contains_key("x-tenant");
+        assert!(down.received().iter().all(passed));
+        assert!(!received.iter().any(passed), "it is passed on no longer");
+    }
 }
 
 #[tokio::test]

@@ -164,6 +164,16 @@ struct Route {
     path: String,
 }
 
+impl Route {
+    /// The next request takes another connection than one that did not answer: a shared one is known by its number.
+    fn leave(&self, shared: Option<u64>) {
+        match shared {
+            Some(number) => self.pool.forget(number),
+            None => self.pool.distrust(),
+        }
+    }
+}
+
 impl Client {
     /// A client for `config`. Nothing is connected yet.
     ///
@@ -275,26 +285,30 @@ impl Client {
         let Some(route) = self.routes.get(signal.index()) else {
             return Err(SendError::Encode(format!("no route for {signal}")));
         };
-        let sent = tokio::time::timeout(self.timeout, self.exchange(route, body, passed)).await;
+        let mut shared = None;
+        let exchange = self.exchange(route, body, passed, &mut shared);
+        let sent = tokio::time::timeout(self.timeout, exchange).await;
         sent.unwrap_or_else(|_| {
-            route.pool.distrust();
+            route.leave(shared);
             Err(SendError::Timeout(self.timeout))
         })
     }
 
-    /// One exchange. A connection that was idle may be gone without our knowing: then, once, another.
+    /// One exchange. A connection that was idle may be gone without our knowing: then, once, another. The number of one that
+    /// it shares with other requests is in `shared`, however it ends.
     async fn exchange(
         &self,
         route: &Route,
         body: &Encoded,
         passed: &[(String, Bytes)],
+        shared: &mut Option<u64>,
     ) -> Result<Response, SendError> {
         let mut headers = self.headers.clone();
         add_passed(&mut headers, passed);
         let mut again = true;
         loop {
             let (link, reused) = route.pool.link().await?;
-            let shared = match &link {
+            *shared = match &link {
                 Link::H2(_, number) => Some(*number),
                 Link::H1(..) => None,
             };
@@ -306,10 +320,7 @@ impl Client {
             match attempt {
                 Err(SendError::Transport(_)) if reused && again => {
                     again = false;
-                    match shared {
-                        Some(number) => route.pool.forget(number).await,
-                        None => route.pool.distrust(),
-                    }
+                    route.leave(*shared);
                 }
                 Err(SendError::Transport(error)) if !reused && route.pool.is_plain_tcp() => {
                     return Err(SendError::HungUp(error));

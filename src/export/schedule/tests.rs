@@ -421,6 +421,23 @@ fn a_batch_expires_when_a_limit_is_set() {
 }
 
 #[test]
+fn what_was_divided_expires_with_its_batch() {
+    let policy = Retry { max_elapsed_time: S(10), ..Retry::default() };
+    let mut lane = Schedule::new(policy, false, 1);
+    lane.offer([batch(&[1, 2])]);
+    let start = Instant::now();
+    let merged = lane.take(start).unwrap();
+    lane.ended(start + S(9));
+    lane.offer_first(merged.into_singles());
+    for after in [9, 10] {
+        let single = lane.take(start + S(9)).unwrap();
+        let verdict = lane.failed(start + S(after), single, DOWN);
+        assert_eq!(matches!(verdict, Verdict::Expired(_)), after == 10, "{verdict:?}");
+        lane.outage = None;
+    }
+}
+
+#[test]
 fn refused_batches_come_back_in_front_as_singles() {
     let mut lane = Schedule::new(Retry::default(), true, 1);
     lane.offer([batch(&[1, 2, 3]), batch(&[4])]);
