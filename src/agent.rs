@@ -103,16 +103,57 @@ const AFTER_LANES: u32 = 4;
 /// # Errors
 /// [`Error`]: it did not start; nothing was accepted.
 pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
-    let config = loaded.config.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Registry::default();
     let _ends = registry.ends();
     let alone = options.embedded.is_none();
-    let own = telemetry::init(&config.telemetry, &registry, Arc::clone(&clock), alone)?;
+    let own = telemetry::init(&loaded.config.telemetry, &registry, Arc::clone(&clock), alone)?;
     telemetry::process::observe(&registry, Arc::clone(&clock));
     let (control, controls) = mpsc::channel(CONTROL_CAPACITY);
     let mut events = Events::listen(controls, options.embedded).map_err(Error::Signals)?;
+    let begun = tokio::select! {
+        biased;
+        // A disk that does not answer holds up no signal. What has begun ends as it is dropped, or with the process.
+        cause = events.before_start() => {
+            tracing::info!(cause = cause.name(), "stopping before everything runs: nothing was accepted");
+            stop::notify_stopping();
+            return Ok(if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained });
+        }
+        begun = start(loaded, (own, registry, clock), control, alone) => begun?,
+    };
+    let Begun { mut running, receivers, recovery, _background } = begun;
+    let started = Started::new(&running.started, &receivers, running.admin.address(), recovery);
+    running.view.set_serving(true);
+    (options.started)(&started);
+    if alone {
+        stop::notify_ready();
+    }
+    let cause = running.until_stopped(&mut events, &options.reload).await;
 
+    let drained = running.drain(receivers, cause);
+    Ok(tokio::select! {
+        () = drained => if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained },
+        cause = events.again() => Stopped::AtOnce(cause),
+    })
+}
+
+/// What a start gives.
+struct Begun {
+    running: Running,
+    receivers: receive::Handle,
+    recovery: journal::Recovery,
+    /// Ends with it.
+    _background: JoinSet<()>,
+}
+
+/// Starts everything in order. Nothing in it blocks the task: that one hears of signals.
+async fn start(
+    loaded: Loaded,
+    (own, registry, clock): (telemetry::Telemetry, Registry, Arc<dyn Clock>),
+    control: mpsc::Sender<api::Control>,
+    alone: bool,
+) -> Result<Begun, Error> {
+    let config = loaded.config.clone();
     // Sockets first: two agents on one port are told so before either touches a journal.
     let in_flight = InFlight::new(config.memory.in_flight);
     telemetry::process::observe_memory(&registry, &config.memory, &in_flight);
@@ -141,20 +182,13 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         endpoints: bound.endpoints(),
         serving: Arc::default(),
     };
-    let (admin, token_trouble) = serve_admin(&config, admin, view.sources(control))?;
+    let (admin, token_trouble) = serve_admin(&config, admin, view.sources(control)).await?;
     // The last that can fail: its thread outlives this function until the journal closes.
     let (mut keeping, mut threads) = (Keeping::new(&config), local::threads(&journal));
     keeping.start(store, &config, (&mut notifier, &mut threads), &view).await?;
     let receivers = bound.serve(journal.clone());
-    let _background = in_background(&config, alone, in_flight, &view);
-
-    let started = Started::new(&loaded, &receivers, admin.address(), recovery);
-    view.set_serving(true);
-    (options.started)(&started);
-    if alone {
-        stop::notify_ready();
-    }
-    let mut running = Running {
+    let background = in_background(&config, alone, in_flight, &view);
+    let running = Running {
         started: loaded,
         config,
         journal,
@@ -169,13 +203,7 @@ pub async fn run(loaded: Loaded, options: Options) -> Result<Stopped, Error> {
         own,
         view,
     };
-    let cause = running.until_stopped(&mut events, &options.reload).await;
-
-    let drained = running.drain(receivers, cause);
-    Ok(tokio::select! {
-        () = drained => if cause == Cause::Panic { Stopped::Panicked } else { Stopped::Drained },
-        cause = events.again() => Stopped::AtOnce(cause),
-    })
+    Ok(Begun { running, receivers, recovery, _background: background })
 }
 
 /// What runs beside the data path, for as long as the set is held.
@@ -452,15 +480,19 @@ fn readers(export: &export::Config, with_store: bool) -> Vec<journal::ReaderConf
     readers
 }
 
-fn serve_admin(
+async fn serve_admin(
     config: &Config,
     listener: TcpListener,
     sources: api::Sources,
 ) -> Result<(api::Api, token::Trouble), Error> {
     let address = config.api.endpoint;
     let error = |source| Error::Admin { address, source };
-    let mut trouble = token::Trouble::default();
-    let token = trouble.at_start(&token::Source::of(config))?;
+    let source = token::Source::of(config);
+    let read = move || {
+        let mut trouble = token::Trouble::default();
+        trouble.at_start(&source).map(|token| (token, trouble))
+    };
+    let (token, trouble) = blocking::run(read).await?;
     let api = api::serve(listener, config.api.clone(), token, sources).map_err(error)?;
     Ok((api, trouble))
 }

@@ -3,6 +3,7 @@
 //! A panic is a defect: it goes on in whoever waits for the work. The program has ended by then (`panic = "abort"`); an agent
 //! in another's process loses the task that waited.
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 
 /// Does `work` on a thread that may block. For tasks of the runtime alone: where that shuts down before the work has begun,
@@ -25,6 +26,17 @@ pub async fn unless_ended<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     joined(tokio::task::spawn_blocking(work).await)
+}
+
+/// Does `work` at once, while another thread goes on with the runtime's tasks: for what computes for long and must not be cut
+/// off where the task that does it is ended. On a runtime of one thread that waits.
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    let of_several = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
+    if Handle::try_current().is_ok_and(of_several) {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
 }
 
 /// What a task gave; `None` where it was ended, or the runtime shuts down.
@@ -54,6 +66,23 @@ mod tests {
     #[should_panic(expected = "a defect")]
     async fn a_panic_is_that_of_who_waits() {
         run(|| panic!("a defect")).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_computes_for_long_in_place_holds_up_no_other_task() {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let computing = tokio::spawn(async move {
+            let other = tokio::spawn(async move { tell.send(42) });
+            let told = in_place(|| told.recv_timeout(std::time::Duration::from_secs(10)));
+            other.await.unwrap().unwrap();
+            told
+        });
+        assert_eq!(computing.await.unwrap(), Ok(42));
+    }
+
+    #[tokio::test]
+    async fn what_computes_in_place_is_done_on_a_runtime_of_one_thread_too() {
+        assert_eq!(in_place(|| 6 * 7), 42);
     }
 
     #[test]

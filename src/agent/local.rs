@@ -78,7 +78,7 @@ impl Local {
                 let replays = status.durability != Durability::Memory;
                 let (identity, next_seq) = (journal.identity(), status.next_seq);
                 let origin = Origin { identity, next_seq, replays };
-                let signals = signals(config);
+                let signals = signals(config).await;
                 durable = Some(Durable::new(writer, &found, signals, origin, registry));
                 store = Some(opened);
                 (inbox, outlet) = Some(store::inbox(registry)).unzip();
@@ -198,9 +198,11 @@ async fn export(
 }
 
 /// How signals are derived.
-fn signals(config: &Config) -> domain::Config {
-    let directory = config.store.as_ref().map(|store| store.directory.as_path());
-    let key = directory.map_or_else(secret_file::random, user_key::load);
+async fn signals(config: &Config) -> domain::Config {
+    let directory = config.store.as_ref().map(|store| store.directory.clone());
+    // Where the store comes later this is the task that hears of signals, and a disk may hang.
+    let load = move || directory.map_or_else(secret_file::random, |at| user_key::load(&at));
+    let key = blocking::run(load).await;
     let key = key.or_else(|error| {
         tracing::warn!(%error, "the key for users cannot be kept: users are counted anew after a restart");
         secret_file::random()
@@ -253,5 +255,36 @@ fn report(found: &Opened) {
             refused_series,
             "`limits.memory` has no room for series of the last checkpoint: their newest samples are lost"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Recipe;
+
+    #[test]
+    fn a_disk_that_hangs_where_the_key_for_users_is_holds_up_no_task_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Recipe::new(&[], Vec::new()).unwrap().load().unwrap().config;
+        config.store.as_mut().unwrap().directory = directory.path().to_owned();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            // Every thread that may wait for a disk does.
+            let (answers, answer) = std::sync::mpsc::sync_channel::<()>(1);
+            let hanging = tokio::task::spawn_blocking(move || answer.recv());
+            let mut reading = std::pin::pin!(signals(&config));
+            let beside = tokio::time::sleep(Duration::from_millis(1));
+            tokio::select! {
+                biased;
+                _ = &mut reading => panic!("it waits for the disk on the task's own thread"),
+                () = beside => {}
+            }
+            answers.send(()).unwrap();
+            hanging.await.unwrap().unwrap();
+            assert!(reading.await.user_key.is_some());
+        });
+        assert!(directory.path().join("user.key").try_exists().unwrap());
     }
 }

@@ -1,9 +1,37 @@
-//! Files with secrets that the agent makes for itself: complete or not there, whenever it is killed.
+//! Files with secrets that the agent makes for itself: complete or not there, whenever it is killed. All of this blocks on
+//! the disk. Limits: 4 KiB are read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// The most that is read of one.
+const BYTES_MAX: u64 = 4096;
+
+/// What the file at `path` holds and is; none where there is none.
+///
+/// # Errors
+/// As the operating system's; or it is no regular file.
+pub(super) fn read(path: &Path) -> io::Result<Option<(Vec<u8>, Metadata)>> {
+    // Nothing that waits for a writer is waited at.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+    }
+    let mut found = Vec::new();
+    file.take(BYTES_MAX).read_to_end(&mut found)?;
+    Ok(Some((found, metadata)))
+}
 
 /// Puts `secret` at `path`, in place of what is there; only its owner reads it.
 ///

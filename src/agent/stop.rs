@@ -155,6 +155,18 @@ impl Events {
         }
     }
 
+    /// The same until everything runs. What an application's start has begun would stay in its process, so it is not cut off:
+    /// the application stops what has started.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is cancelled.
+    pub(super) async fn before_start(&mut self) -> Cause {
+        match &self.interrupt {
+            Asked::By(_) => self.signalled().await,
+            Asked::Once(_) | Asked::Never => std::future::pending().await,
+        }
+    }
+
     /// Resolves when a second signal asks to stop at once.
     ///
     /// # Cancel safety

@@ -4,13 +4,9 @@
 //! It is read again every minute, on a blocking thread. Where that fails the one in memory holds; without any nobody but
 //! loopback is answered, and of what is private nobody.
 
-use std::fs::File;
 use std::io;
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{Mode, OFlags};
 
 use super::secret_file;
 use crate::api;
@@ -20,8 +16,6 @@ use crate::config::{Config, TokenError};
 use crate::telemetry;
 
 const NAME: &str = "admin.token";
-/// The most that a token's file may hold.
-const BYTES_MAX: u64 = 4096;
 
 /// Where the token is.
 #[derive(Clone, Debug)]
@@ -143,25 +137,13 @@ impl Trouble {
 
 /// What the file at `path` holds, made where there is none, and whether others may read it.
 fn own(path: &Path) -> io::Result<(Vec<u8>, bool)> {
-    // Nothing that waits for a writer is waited at.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => {
-            let (file, mut found) = (File::from(file), Vec::new());
-            let metadata = file.metadata()?;
-            if !metadata.is_file() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
-            }
-            file.take(BYTES_MAX).read_to_end(&mut found)?;
-            // A kill may have left an empty one.
-            if !found.trim_ascii().is_empty() {
-                return Ok((found, metadata.permissions().mode() & 0o077 != 0));
-            }
+    match secret_file::read(path)? {
+        // A kill may have left an empty one.
+        Some((found, metadata)) if !found.trim_ascii().is_empty() => {
+            Ok((found, metadata.permissions().mode() & 0o077 != 0))
         }
-        Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
+        _ => make(path).map(|text| (text, false)),
     }
-    make(path).map(|text| (text, false))
 }
 
 fn make(path: &Path) -> io::Result<Vec<u8>> {

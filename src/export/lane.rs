@@ -9,6 +9,8 @@
 //! [`plan`](super::batch::plan) and [`Account`]. Invariant: a record is settled once, with
 //! delivered + dropped = its items. Limits: batches held count against the export [`Share`].
 
+mod keeping;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,8 +109,8 @@ pub(super) struct Lane<I> {
     schedule: Schedule,
     account: Account,
     flight: JoinSet<Attempt>,
-    /// Given up, on their way to `journal/rejected/`.
-    kept: JoinSet<(Batch, DropReason)>,
+    /// Given up, on their way to `journal/rejected/`; without a reason where that took too long.
+    kept: JoinSet<(Batch, Option<DropReason>)>,
     /// Set while nothing can be read: no memory is left, or the last read failed.
     starved: Option<Freed>,
     /// Set from a batch's first record until it is read.
@@ -431,17 +433,16 @@ impl<I: Intake> Lane<I> {
         };
         let keep = |one| self.intake.keep_rejected(one);
         let keeping: Vec<_> = about.of(&batch).map(keep).collect();
-        self.kept.spawn(async move {
-            for one in keeping {
-                one.await;
-            }
-            (batch, reason)
-        });
+        let all = keeping::all(keeping, self.parts.mode.clone());
+        self.kept.spawn(async move { (batch, all.await.then_some(reason)) });
     }
 
-    fn finish_kept(&mut self, kept: Result<(Batch, DropReason), JoinError>) {
-        if let Some((batch, reason)) = blocking::joined(kept) {
-            self.drop_batch(&batch, reason);
+    fn finish_kept(&mut self, kept: Result<(Batch, Option<DropReason>), JoinError>) {
+        match blocking::joined(kept) {
+            Some((batch, Some(reason))) => self.drop_batch(&batch, reason),
+            // For who goes on: it is given up again.
+            Some((batch, None)) => self.schedule.offer_first(vec![batch]),
+            None => {}
         }
     }
 

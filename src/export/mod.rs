@@ -209,8 +209,8 @@ impl<I: Intake> Exporters<I> {
     }
 
     /// The second step: ends the lanes that the new configuration changes or does not have. What they have in
-    /// flight is awaited (at most their timeout), the rest is kept for their successors. Then
-    /// reconfigure the journal and call [`Exporters::apply`].
+    /// flight is awaited (at most their timeout, and 10 s for what goes to `journal/rejected/`), the rest is kept for their
+    /// successors. Then reconfigure the journal and call [`Exporters::apply`].
     pub async fn release(&mut self, prepared: &Prepared) {
         let config = &prepared.config;
         let lanes = std::mem::take(&mut self.lanes);

@@ -3,24 +3,25 @@
 //! A transition is the first message of an alert that fires, or that it is over. The log line and the log record are
 //! left out while a silence covers the alert; when the silence ends and it still fires, they come then. A firing alert of
 //! which rules say nothing until its `valid_until` is over (its rule was removed or hit its limit), else it would be told
-//! as news after every restart. Limits: as many alerts are known as may wait, those that are over for 15 minutes; 100 log
-//! lines for what comes at once.
+//! as news after every restart. Where log records are asked for, a transition is kept as announced once its record is with
+//! the journal, or counted as dropped: what the process ended before is announced after the next start. Limits: as many alerts
+//! are known as may wait, those that are over for 15 minutes; 100 log lines for what comes at once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::Parts;
 use super::client::printable;
 use super::database::Row;
+use super::known::{Known, Seen};
 use super::mailbox::Mailbox;
 use super::message::Message;
 use super::otlp;
 use super::silence::Silences;
+use super::{Parts, judged};
 use crate::telemetry::desc;
-use crate::time::{Clock, UnixNano};
+use crate::time::UnixNano;
 
 /// How long an alert that is over is shown and, after a restart, told.
 const OVER_KEPT: Duration = Duration::from_secs(900);
@@ -30,109 +31,6 @@ const LINES_MAX: usize = 100;
 const BATCH_MAX: usize = 1_000;
 /// The longest time between two looks at silences and alerts that are over.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Alerts as last seen.
-#[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<u64, Seen>>);
-
-#[derive(Debug)]
-struct Seen {
-    message: Message,
-    /// Whether its transition was announced.
-    announced: bool,
-    /// Until when it fires without a word, monotonic: a jump of the wall clock ends no alert.
-    expires: Duration,
-}
-
-impl Seen {
-    fn of(message: Message, announced: bool, clock: &dyn Clock) -> Self {
-        let expires = clock.monotonic() + message.valid_until.since(clock.unix_nano());
-        Self { message, announced, expires }
-    }
-}
-
-impl Known {
-    pub(super) fn new(found: Vec<(Message, bool)>, clock: &dyn Clock) -> Self {
-        let found = found
-            .into_iter()
-            .map(|(message, announced)| (message.id, Seen::of(message, announced, clock)));
-        Self(Mutex::new(found.collect()))
-    }
-
-    /// Takes in what is found later, but what is known already.
-    pub(super) fn restore(&self, found: Vec<(Message, bool)>, clock: &dyn Clock) {
-        let mut known = self.lock();
-        for (message, announced) in found {
-            known.entry(message.id).or_insert_with(|| Seen::of(message, announced, clock));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Every alert, in no order.
-    pub(super) fn messages(&self) -> Vec<Message> {
-        self.lock().values().map(|seen| seen.message.clone()).collect()
-    }
-
-    /// Firing alerts whose beginning was not announced: silences cover them, or did.
-    fn unannounced(&self) -> Vec<Message> {
-        let known = self.lock();
-        let held = known.values().filter(|seen| seen.message.is_firing() && !seen.announced);
-        held.map(|seen| seen.message.clone()).collect()
-    }
-
-    /// Takes in what is said again of alerts that fire. The others, each with whether its beginning was announced, and
-    /// how many there is no room for.
-    fn update(
-        &self,
-        messages: Vec<Message>,
-        max: usize,
-        clock: &dyn Clock,
-    ) -> (Vec<(Message, bool)>, usize) {
-        let (mut changed, mut added, mut lost) = (Vec::new(), 0, 0);
-        let mut known = self.lock();
-        for message in messages {
-            let room = known.len() + added < max;
-            match known.get_mut(&message.id) {
-                Some(before) if before.message.is_firing() == message.is_firing() => {
-                    if message.is_firing() {
-                        *before = Seen::of(message, before.announced, clock);
-                    }
-                }
-                Some(before) => changed.push((message, before.announced)),
-                // Nobody has heard of it, and it is over.
-                None if !message.is_firing() => {}
-                None if room => {
-                    added += 1;
-                    changed.push((message, false));
-                }
-                None => lost += 1,
-            }
-        }
-        (changed, lost)
-    }
-
-    /// When the first alert of which nothing is heard is over, monotonic.
-    fn next_expiry(&self) -> Option<Duration> {
-        let known = self.lock();
-        let firing = known.values().filter(|seen| seen.message.is_firing());
-        firing.map(|seen| seen.expires).min()
-    }
-
-    /// The end of every alert of which nothing was heard for too long.
-    fn expired(&self, clock: &dyn Clock) -> Vec<Message> {
-        let (now, at) = (clock.monotonic(), clock.unix_nano());
-        let known = self.lock();
-        let over = known.values().filter(|seen| seen.message.is_firing() && seen.expires <= now);
-        over.map(|seen| {
-            let message = seen.message.clone();
-            Message { resolved_at: Some(message.valid_until.min(at)), ..message }
-        })
-        .collect()
-    }
-}
 
 /// The task between rules and receivers.
 #[derive(Debug)]
@@ -150,6 +48,8 @@ impl Dispatch {
     pub(super) async fn run(self: Arc<Self>) {
         let mut changed = self.silences.subscribe();
         let mut told = self.parts.clock.unix_nano();
+        // What was to be announced when the process ended.
+        self.look();
         loop {
             let now = self.parts.clock.unix_nano();
             // A clock that is set back is believed from there on.
@@ -208,16 +108,21 @@ impl Dispatch {
         }
         let mut seen = Vec::new();
         // Whoever asks what there is does not wait for regular expressions.
-        for (message, told) in changed {
-            let silenced_by = silences.covering(&message, at).map(str::to_owned);
+        let covering =
+            |(message, _): &(Message, bool)| silences.covering(message, at).map(str::to_owned);
+        let silenced = judged(&silences, || changed.iter().map(covering).collect::<Vec<_>>());
+        for ((message, told), silenced_by) in changed.into_iter().zip(silenced) {
             // Its end is announced where its beginning was.
             let announce = silenced_by.is_none() && (message.is_firing() || told);
             if announce {
                 announced.push(message.clone());
             }
-            seen.push(Seen::of(message.clone(), announce, &*self.parts.clock));
+            // A beginning may be announced later, when no silence covers it; an end is now or never.
+            let settled = announce || !message.is_firing();
+            seen.push(Seen::of(message.clone(), settled, &*self.parts.clock));
             let message = Box::new(message);
-            rows.push(Row::Known { message: message.clone(), announced: announce });
+            let announced = if announce { self.is_announced_at_once() } else { settled };
+            rows.push(Row::Known { message: message.clone(), announced });
             rows.push(Row::Transition { at, message, silenced_by });
         }
         self.known.lock().extend(seen.into_iter().map(|seen| (seen.message.id, seen)));
@@ -238,13 +143,14 @@ impl Dispatch {
         gauge.set(f64::from(u32::try_from(holding).unwrap_or(u32::MAX)));
         let mut rows = Vec::new();
         let mut announced = self.known.unannounced();
-        announced.retain(|message| silences.covering(message, at).is_none());
+        judged(&silences, || announced.retain(|one| silences.covering(one, at).is_none()));
         let mut known = self.known.lock();
         for message in &announced {
             if let Some(seen) = known.get_mut(&message.id) {
                 seen.announced = true;
             }
-            rows.push(Row::Known { message: Box::new(message.clone()), announced: true });
+            let announced = self.is_announced_at_once();
+            rows.push(Row::Known { message: Box::new(message.clone()), announced });
         }
         known.retain(|id, seen| {
             let over = seen.message.resolved_at.is_some_and(|over| at.since(over) >= OVER_KEPT);
@@ -265,12 +171,18 @@ impl Dispatch {
         if let Some(more) = messages.len().checked_sub(LINES_MAX).filter(|more| *more > 0) {
             tracing::warn!(more, "alerts changed as well: see `sidelight alerts history`");
         }
-        if let Some(otlp) = self.otlp.as_ref().filter(|_| !messages.is_empty()) {
-            let count = messages.len();
-            if otlp.try_send(messages).is_err() {
-                otlp::dropped(&self.parts, "queue_full", count);
-            }
+        if let Some(otlp) = self.otlp.as_ref().filter(|_| !messages.is_empty())
+            && let Err(error) = otlp.try_send(messages)
+        {
+            let messages = error.into_inner();
+            otlp::dropped(&self.parts, "queue_full", messages.len());
+            self.known.recorded(&messages, &self.parts);
         }
+    }
+
+    /// Whether a transition is announced with its log line: otherwise there is a record to make.
+    const fn is_announced_at_once(&self) -> bool {
+        self.otlp.is_none()
     }
 }
 
@@ -310,7 +222,7 @@ mod tests {
     use super::*;
     use crate::net::endpoint::Endpoint;
     use crate::telemetry::Registry;
-    use crate::time::ManualClock;
+    use crate::time::{Clock as _, ManualClock};
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 

@@ -5,14 +5,17 @@
 //!   severity ERROR (severity="critical"), WARN or INFO (resolved) · body "HighErrorRate firing: summary"
 //!   alert.name alert.state alert.value alert.fingerprint alert.label.* alert.annotation.*
 //! ```
-//! Limits: 16 batches wait, of 1,000 records at most each; what the journal does not take within five minutes is
-//! dropped and counted. Source: opentelemetry-proto 1.9, logs/v1/logs.proto.
+//! What waits when the process ends is made after the next start: of an alert that began and ended meanwhile, its end. Limits:
+//! 16 batches wait, of 1,000 records at most each; what the journal does not take within five minutes is dropped and
+//! counted. Source: opentelemetry-proto 1.9, logs/v1/logs.proto.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::Parts;
+use super::known::Known;
 use super::message::Message;
 use crate::journal::Journal;
 use crate::net::retry::Backoff;
@@ -29,8 +32,13 @@ const RECORDS_MAX: usize = 1_000;
 /// What the label `receiver` calls it.
 const NAME: &str = "otlp";
 
-/// Appends what comes until nothing comes any more.
-pub(super) async fn run(mut batches: mpsc::Receiver<Vec<Message>>, journal: Journal, parts: Parts) {
+/// Appends what comes until nothing comes any more, and has it kept of what `known` has that its record is made.
+pub(super) async fn run(
+    mut batches: mpsc::Receiver<Vec<Message>>,
+    journal: Journal,
+    known: Arc<Known>,
+    parts: Parts,
+) {
     while let Some(batch) = batches.recv().await {
         for messages in batch.chunks(RECORDS_MAX) {
             let record = record(messages, parts.clock.unix_nano());
@@ -40,6 +48,7 @@ pub(super) async fn run(mut batches: mpsc::Receiver<Vec<Message>>, journal: Jour
             } else {
                 dropped(&parts, "given_up", messages.len());
             }
+            known.recorded(messages, &parts);
         }
     }
 }

@@ -16,7 +16,6 @@ use sidelight_promql::quote::quote;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Parts;
 use super::client::{Client, PostError};
 use super::config::Webhook as Config;
 use super::database::{Row, counted};
@@ -25,6 +24,7 @@ use super::mailbox::Mailbox;
 use super::message::{Map, Message, NEVER};
 use super::receiver::{Kind, Receiver};
 use super::silence::Silences;
+use super::{Parts, judged};
 use crate::alert::Pairs;
 use crate::time::{UnixNano, rfc3339};
 
@@ -141,7 +141,8 @@ impl Webhook {
             let (now, wall) = (self.now(), self.parts.clock.unix_nano());
             let silences = Arc::clone(&self.silences.borrow());
             let silenced = |message: &Message| silences.covering(message, wall).is_some();
-            let Some(notification) = self.groups.next(now, silenced) else { return };
+            let next = judged(&silences, || self.groups.next(now, silenced));
+            let Some(notification) = next else { return };
             let body = self.body(&notification);
             let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.parts.clock));
             under_way.spawn(async move {

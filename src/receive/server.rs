@@ -15,14 +15,16 @@ use tokio::sync::{Semaphore, watch};
 use super::Append;
 use super::accept::{Acceptor, accept};
 use super::auth::Token;
-use super::config::{Bind, Config, Listener};
+use super::config::{Auth, Bind, Config, Listener, Tls};
 use super::connection::{self, Phase};
 use super::service::{ContextHeaders, Deps, Service, Shared};
 use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
 use super::within::Within;
+use crate::blocking;
 use crate::net::listen::listen;
 use crate::net::token::TokenError;
+use crate::telemetry::Registry;
 
 /// Why the receiver cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -82,14 +84,24 @@ struct Socket {
 pub async fn bind(config: Config, deps: Deps) -> Result<Bound, BindError> {
     let mut sockets = Vec::new();
     for listener in config.listeners.clone() {
-        let load = |config| TlsFiles::load(config, &deps.registry);
-        let tls = listener.tls.clone().map(load).transpose()?;
-        let token = listener.auth.clone().map(Token::load).transpose()?;
+        let (files, registry) =
+            ((listener.tls.clone(), listener.auth.clone()), deps.registry.clone());
+        let (tls, token) = blocking::run(move || read(files, &registry)).await?;
         let (acceptor, address) = bind_one(&listener.bind).await?;
         let endpoint = Endpoint { address, tls: tls.is_some(), auth: token.is_some() };
         sockets.push(Socket { acceptor, endpoint, listener, tls, token });
     }
     Ok(Bound { config, deps, sockets })
+}
+
+/// What a listener needs of files. Blocks on the disk.
+fn read(
+    (tls, auth): (Option<Tls>, Option<Auth>),
+    registry: &Registry,
+) -> Result<(Option<TlsFiles>, Option<Token>), BindError> {
+    let tls = tls.map(|config| TlsFiles::load(config, registry)).transpose()?;
+    let token = auth.map(Token::load).transpose()?;
+    Ok((tls, token))
 }
 
 async fn bind_one(bind: &Bind) -> Result<(Acceptor, String), BindError> {
@@ -101,7 +113,8 @@ async fn bind_one(bind: &Bind) -> Result<(Acceptor, String), BindError> {
             Ok((Acceptor::Tcp(listener), address.to_string()))
         }
         Bind::Unix { path, mode } => {
-            let listener = unix::bind(path, *mode)?;
+            let (owned, mode) = (path.clone(), *mode);
+            let listener = blocking::run(move || unix::bind(&owned, mode)).await?;
             Ok((Acceptor::Unix(listener), format!("unix://{}", path.display())))
         }
     }

@@ -75,6 +75,44 @@ async fn sigterm_drains_and_exits_with_zero() {
     assert_eq!(agent.ended(Duration::from_secs(10)).await, Some(0));
 }
 
+/// A file that is read again and again and does not answer once: a pipe is a token for who checks the configuration, and waits
+/// for another writer when the agent starts with it.
+#[tokio::test]
+async fn a_signal_ends_a_start_that_a_disk_holds_up() {
+    for signal in ["TERM", "INT"] {
+        for option in [
+            "receivers: {otlp: {protocols: {http: {auth: {bearer_token_file: 'PIPE'}}}}}",
+            "admin: {token_file: 'PIPE'}",
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let [admin, grpc, http] = [(); 3].map(|()| free_address());
+            let [pipe, more] = ["token", "more.yaml"].map(|name| directory.path().join(name));
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            std::fs::write(&more, option.replace("PIPE", pipe.to_str().unwrap())).unwrap();
+            let config = format!(
+                "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}}}\n\
+                 journal: {{directory: '{}'}}\nadmin: {{endpoint: '{admin}'}}\n",
+                directory.path().join("journal").display()
+            );
+            let arguments = ["-c", more.to_str().unwrap()];
+            let agent = Agent::spawn_with(directory.path(), &config, admin, &arguments, &[]);
+            let log = agent.log_path();
+            let written = tokio::task::spawn_blocking(move || std::fs::write(pipe, "secret\n"));
+            tokio::time::timeout(Duration::from_secs(20), written).await.unwrap().unwrap().unwrap();
+            // It listens to signals before it binds.
+            wait_for("it starts", Duration::from_secs(20), || {
+                std::net::TcpStream::connect(grpc).ok()
+            })
+            .await;
+            agent.signal(signal);
+            let ended = agent.ended(Duration::from_secs(10)).await;
+            let log = std::fs::read_to_string(log).unwrap();
+            assert_eq!(ended, Some(0), "{signal}, {option}: {log}");
+            assert!(log.contains("before everything runs"), "{signal}, {option}: {log}");
+        }
+    }
+}
+
 /// A request that stays open would hold the drain for the five minutes of the configuration.
 #[tokio::test]
 async fn a_second_signal_ends_the_drain_at_once() {

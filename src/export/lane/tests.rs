@@ -130,7 +130,7 @@ impl Intake for Hung {
     }
     fn settle(&self, _: Vec<crate::journal::Settled>) {}
     fn keep_rejected(&self, _: Rejected) -> impl Future<Output = ()> + Send + 'static {
-        std::future::ready(())
+        std::future::pending()
     }
     fn not_kept(&self, _: usize) {}
 }
@@ -152,6 +152,25 @@ async fn a_lane_ends_though_the_disk_never_answers_its_read() {
         let ended = tokio::time::timeout(Duration::from_secs(1), lane).await;
         assert_eq!(ended.expect("it ends").unwrap().unsettled(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_released_lane_ends_though_the_disk_never_takes_what_is_given_up_and_leaves_it_to_the_next()
+ {
+    let (parts, destination, mode) = parts(Arc::new(SystemClock::new()));
+    let (reads, _reading) = tokio::sync::mpsc::channel(1);
+    let mut lane = Lane::new(parts, &destination, Carry::fresh(Hung { reads }));
+    for seq in [7, 8] {
+        let payload = bytes::Bytes::from_static(&[10, 0]);
+        let batch = Batch::single(&Vec::new(), seq, 3, payload);
+        lane.keep(batch, &SendError::NoStatus, DropReason::Rejected);
+    }
+    let began = Instant::now();
+    mode.send_replace(Mode::Release);
+    let ended = tokio::time::timeout(Duration::from_secs(60), lane.run()).await;
+    let left: Vec<_> = ended.expect("it ends").batches.iter().map(Batch::first_seq).collect();
+    assert_eq!(left, [7, 8]);
+    assert!(began.elapsed() >= Duration::from_secs(10), "a slow disk gets its time");
 }
 
 #[tokio::test]

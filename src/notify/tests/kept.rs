@@ -111,6 +111,52 @@ async fn a_transition_is_a_record_of_the_journal_when_asked_for() {
     until("kept", || history().matches("\"state\"").count() == 2).await;
 }
 
+/// With log records and the file at `path`; and a journal that takes none of them where it `refuses`.
+async fn start_recording(path: &Path, refuses: bool) -> (Notifier, Journal) {
+    let deps = deps();
+    let journal = deps.journal.clone();
+    if refuses {
+        journal.close().await;
+    }
+    let config = Config { otlp: true, database: Some(path.to_owned()), ..Config::default() };
+    (Notifier::start(config, deps).await.unwrap(), journal)
+}
+
+#[tokio::test]
+async fn a_log_record_that_the_journal_did_not_take_before_the_end_is_made_once_after_the_next_start()
+ {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notifications.db");
+    for other in ["Begins", "Ends"] {
+        let (notifier, _journal) = start_recording(&path, true).await;
+        notifier.handle().notify(vec![if other == "Begins" { fires("X") } else { ends("X") }]);
+        notifier.shutdown(Duration::from_millis(100)).await;
+        for (start, made) in [("the next", 1), ("the one after it", 0)] {
+            let (notifier, journal) = start_recording(&path, false).await;
+            let next = || journal.status().next_seq;
+            let before = next();
+            until("made", || next() >= before + made).await;
+            // What waited is before what comes.
+            notifier.handle().notify(vec![fires(&format!("{other} {made}"))]);
+            until("appended", || next() > before + made).await;
+            notifier.shutdown(Duration::from_secs(9)).await;
+            assert_eq!(next(), before + made + 1, "{other}, {start} start");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_handed_over_last_before_a_shutdown_is_a_log_record_before_the_journal_closes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notifications.db");
+    let (notifier, journal) = start_recording(&path, false).await;
+    let before = journal.status().next_seq;
+    // No task runs between these two: tests have one thread.
+    notifier.handle().notify(vec![fires("X")]);
+    notifier.shutdown(Duration::from_secs(9)).await;
+    assert_eq!(journal.status().next_seq, before + 1);
+}
+
 #[tokio::test]
 async fn what_a_receiver_was_told_while_the_disk_refused_is_kept_once_it_takes_again() {
     let hook = Server::start(OK).await;
