@@ -1,5 +1,6 @@
 //! What a request that reads the store asks and may use.
 
+use http::HeaderMap;
 use sidelight_promql::engine::{QueryError, Stop};
 
 use super::failure::Failure;
@@ -15,6 +16,8 @@ pub(super) struct Call<'a> {
     /// That of the sources, which is there.
     pub(super) store: &'a Store,
     pub(super) params: &'a Params,
+    /// The head of the request.
+    pub(super) headers: &'a HeaderMap,
     /// The path of its route.
     pub(super) path: &'static str,
     /// The part of the path that a route leaves open; empty where it leaves none.

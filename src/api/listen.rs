@@ -332,11 +332,12 @@ impl Shared {
         let sources = self.sources.clone();
         let (open, now) = (open.to_owned(), sources.clock.unix_nano());
         let busy = |why: &str| Failure::Unavailable(why.to_owned()).into_reply();
-        let evaluated = self.made(permits, &head.headers, busy, move |_| {
+        let evaluated = self.made(permits, &head.headers, busy, move |headers| {
             let call = Call {
                 sources: &sources,
                 store: &store,
                 params: &params,
+                headers,
                 path,
                 open: &open,
                 now,

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use sidelight_promql::engine::Stop;
 
 use super::guard::Access;
-use super::reply::Reply;
+use super::reply::{Reply, accepted};
 use super::route::{Answer, Route, get, post, query};
 use super::sources::{Control, Sources};
 use super::{alerts, entries, openapi, prometheus, storage, views};
@@ -155,10 +155,9 @@ fn ready(from: &Sources) -> Reply {
 }
 
 fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {
-    let accept: Vec<_> =
-        request.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
-    let format = Format::negotiate(Some(&accept.join(",")));
-    let mut out = Exposition::new(format);
+    let offered = [Format::Text, Format::OpenMetrics];
+    let (format, escaping) = Format::negotiate(Some(&accepted(request)), &offered);
+    let mut out = Exposition::new(format).escaped(escaping);
     from.registry.write(&mut out);
     if let Some(store) = &(from.store)()
         && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), stop, &mut out)
@@ -166,7 +165,7 @@ fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>)
     {
         tracing::warn!(%error, "stored series are not among the metrics shown");
     }
-    Reply::new(StatusCode::OK, format.content_type(), out.finish())
+    Reply::new(StatusCode::OK, format.content_type(escaping), out.finish())
 }
 
 /// Asks for the configuration to be read again and waits for the outcome.

@@ -207,15 +207,18 @@ async fn metrics_and_ledger_are_served_in_the_format_asked_for() {
     let Running { api, .. } = start(|_| {}, None).await;
     let (status, head, body) = ask(&api, "GET /metrics", "").await;
     assert_eq!(status, 200);
-    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    let said = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores\r\n";
+    assert!(head.contains(said), "{head}");
     let body = text(body);
     let sample = r#"otelcol_receiver_accepted_spans_total{receiver="otlp",transport="grpc"} 41"#;
     assert!(body.contains(sample), "{body}");
     assert!(body.contains(r#"sidelight_ledger_accepted_items_total{signal="logs"} 7"#), "{body}");
 
-    let accept = "accept: application/openmetrics-text; version=1.0.0\r\n";
+    let accept = "accept: application/openmetrics-text; version=1.0.0; escaping=allow-utf-8\r\n";
     let (_, head, body) = ask(&api, "GET /metrics", accept).await;
-    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    let said =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8\r\n";
+    assert!(head.contains(said), "{head}");
     assert!(text(body).ends_with("# EOF\n"));
 
     let (status, _, body) = ask(&api, "GET /api/sidelight/v1/ledger", "").await;
@@ -372,6 +375,15 @@ fn docs_api_md_lists_every_route() {
         sample. Where windows are shorter than two rows, the buckets, sum and count of a classic one are as other series; of \
         native ones `rate` and `increase` are those of the line between two, `delta` and what cannot be known from rows \
         have no answer and no info, and everything else means the last one known, once in each window.\n\n\
+        `/metrics` is text 0.0.4 or OpenMetrics 1.0.0, as `Accept` prefers, and `/federate` text 0.0.4. Names beyond \
+        `[a-zA-Z_:][a-zA-Z0-9_:]*` are escaped as its `escaping=` says: `underscores`, `dots` and `values` as in Prometheus \
+        (but for one underscore at the head of a label's name, where two are reserved), `allow-utf-8` quotes them; without \
+        one it is `underscores`, and `Content-Type` always names it. Of labels, series and \
+        families of `/metrics` that escaping makes one, the one that needed none is written, else the first. `/metrics` leaves \
+        out what readers refuse a page for: a series named as a part of a histogram or summary that is there (`x_count` \
+        beside `x`), and in OpenMetrics negative or NaN counters, the sum and count of a histogram with negative buckets, and \
+        the count of one without a sum. `/federate` has no types and no native histograms, writes `instance=\"\"` where a \
+        series has none, for `honor_labels`, and is empty without `match[]`.\n\n\
         | method | path | access | what |\n|---|---|---|---|\n"
         .to_owned();
     for route in routes::routes() {

@@ -296,8 +296,8 @@ mod tests {
                     (asked.get() > patience).then_some(Stop::Canceled)
                 };
                 let (sources, params, now) = (&sources, &params, sources.clock.unix_nano());
-                let (path, open) = (route.path, "");
-                let call = Call { sources, store, params, path, open, now, stop: &stop };
+                let (path, open, headers) = (route.path, "", &http::HeaderMap::new());
+                let call = Call { sources, store, params, headers, path, open, now, stop: &stop };
                 (handler(&call), asked.get())
             };
             let (whole, often) = run(usize::MAX);

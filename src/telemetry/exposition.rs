@@ -1,16 +1,19 @@
 //! Writes metric families as Prometheus text 0.0.4 or OpenMetrics 1.0.
 //!
-//! One pass into one string; a family is written whole or, when its name was written before, not at
-//! all. That is its name in the format: where OpenMetrics calls a gauge and a counter the same, the counter, whose samples
-//! have another name, is of no known type. Labels with an empty value are left out: both formats define them as absent.
+//! One pass into one string; a family is written whole or, when its name or that of a sample it may have was taken before, not
+//! at all: readers refuse a whole page for a gauge `x_count` beside a histogram `x`. That is its name in the format: where
+//! OpenMetrics calls a gauge and a counter the same, the counter, whose samples have another name, is of no known type.
+//! Labels with an empty value are left out: both formats define them as absent.
 //!
-//! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0 (2022-11), RFC 9110 section 12.5.1.
+//! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0 (2022-11), RFC 9110 section 12.5.1, Prometheus 3.15 "Content
+//! negotiation".
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::desc::{Desc, Kind};
+use super::escaping::{Escaping, is_plain, quoted};
 use crate::time::UnixNano;
 
 /// A label's name and value.
@@ -26,41 +29,77 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that an `Accept` header prefers; text when it names neither or is absent.
+    /// The format that an `Accept` header prefers of those `offered`, text when it names none of them or is absent, and how
+    /// names are escaped in it. As in Prometheus that is what the range says or, where it says nothing, one that is liked
+    /// better: its own scrapes name no scheme beside text, and take the one of OpenMetrics there.
     #[must_use]
-    pub fn negotiate(accept: Option<&str>) -> Self {
-        let (mut text, mut open) = (None, None);
-        for range in accept.unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let mut quality = 1.0_f32;
-            let mut version = "";
-            for (name, value) in parts.filter_map(|p| p.split_once('=')) {
-                match name.trim().to_ascii_lowercase().as_str() {
-                    "q" => quality = value.trim().parse().unwrap_or(0.0),
-                    "version" => version = value.trim().trim_matches('"'),
-                    _ => {}
-                }
+    pub fn negotiate(accept: Option<&str>, offered: &[Self]) -> (Self, Escaping) {
+        let mut ranges: Vec<_> = accept.unwrap_or_default().split(',').map(Range::of).collect();
+        ranges.retain(|range| range.quality > 0.0);
+        let order = |range: &Range<'_>| (range.quality, !range.media_type.contains('*'));
+        ranges.sort_by(|a, b| order(b).partial_cmp(&order(a)).unwrap_or(Ordering::Equal));
+        let mut escaping = Escaping::default();
+        for range in ranges {
+            escaping = range.escaping.unwrap_or(escaping);
+            if let Some(format) = range.format().filter(|format| offered.contains(format)) {
+                return (format, escaping);
             }
-            let slot = match (media_type.as_str(), version) {
-                ("application/openmetrics-text", "" | "1.0.0") => &mut open,
-                ("text/plain" | "text/*" | "*/*", _) => &mut text,
-                _ => continue,
-            };
-            *slot = Some(slot.map_or(quality, |q: f32| q.max(quality)));
         }
-        match (open, text) {
-            (Some(open), text) if open > 0.0 && open >= text.unwrap_or(0.0) => Self::OpenMetrics,
-            _ => Self::Text,
-        }
+        (Self::Text, escaping)
     }
 
     /// The `Content-Type` of a response in this format.
     #[must_use]
-    pub const fn content_type(self) -> &'static str {
+    pub const fn content_type(self, escaping: Escaping) -> &'static str {
+        macro_rules! of {
+            ($media_type:literal) => {
+                match escaping {
+                    Escaping::Utf8 => concat!($media_type, "; escaping=allow-utf-8"),
+                    Escaping::Underscores => concat!($media_type, "; escaping=underscores"),
+                    Escaping::Dots => concat!($media_type, "; escaping=dots"),
+                    Escaping::Values => concat!($media_type, "; escaping=values"),
+                }
+            };
+        }
         match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => of!("text/plain; version=0.0.4; charset=utf-8"),
+            Self::OpenMetrics => of!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        }
+    }
+}
+
+/// One of the media ranges of an `Accept` header.
+struct Range<'a> {
+    /// In lower case.
+    media_type: String,
+    version: &'a str,
+    quality: f32,
+    /// None where there is none that is known.
+    escaping: Option<Escaping>,
+}
+
+impl<'a> Range<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut parts = text.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let mut range = Self { media_type, version: "", quality: 1.0, escaping: None };
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "q" => range.quality = value.parse().unwrap_or(0.0),
+                "version" => range.version = value,
+                "escaping" => range.escaping = Escaping::named(value),
+                _ => {}
+            }
+        }
+        range
+    }
+
+    fn format(&self) -> Option<Format> {
+        match (self.media_type.as_str(), self.version) {
+            ("application/openmetrics-text", "" | "1.0.0") => Some(Format::OpenMetrics),
+            ("text/plain", "" | "0.0.4") | ("text/*" | "*/*", _) => Some(Format::Text),
+            _ => None,
         }
     }
 }
@@ -69,29 +108,31 @@ impl Format {
 #[derive(Debug)]
 pub struct Exposition {
     format: Format,
+    escaping: Escaping,
     out: String,
-    /// The names of families as they are written.
-    written: BTreeSet<Cow<'static, str>>,
-    /// The agent's own counters, without `_total`.
-    counters: BTreeSet<&'static str>,
+    /// The names of families as they are written, and of samples that they may have.
+    taken: BTreeSet<String>,
 }
 
 impl Exposition {
-    /// An empty exposition.
+    /// An empty exposition whose names every reader knows.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let out = String::with_capacity(16 << 10);
-        Self { format, out, written: BTreeSet::new(), counters: BTreeSet::new() }
+        let (escaping, out) = (Escaping::default(), String::with_capacity(16 << 10));
+        Self { format, escaping, out, taken: BTreeSet::new() }
+    }
+
+    /// The same with names as `escaping` has them.
+    #[must_use]
+    pub const fn escaped(mut self, escaping: Escaping) -> Self {
+        self.escaping = escaping;
+        self
     }
 
     /// Begins the family of `desc`. Its samples must follow before the next family begins.
     pub fn family(&mut self, desc: &Desc) -> Family<'_> {
-        let mut name = Cow::Borrowed(desc.name);
-        if desc.kind == Kind::Counter {
-            self.counters.insert(desc.name);
-            name += self.total();
-        }
-        let first = self.written.insert(name);
+        let total = if desc.kind == Kind::Counter { self.total() } else { "" };
+        let first = self.take(&format!("{}{total}", desc.name), desc.kind.name());
         debug_assert!(first, "the family {} is written twice", desc.name);
         Family { desc: *desc, exposition: self, head: false, mute: !first }
     }
@@ -102,6 +143,12 @@ impl Exposition {
         self.format
     }
 
+    /// How names are to be escaped.
+    #[must_use]
+    pub const fn escaping(&self) -> Escaping {
+        self.escaping
+    }
+
     /// What text 0.0.4, which names a counter's family as its samples, puts behind its name.
     const fn total(&self) -> &'static str {
         match self.format {
@@ -110,30 +157,49 @@ impl Exposition {
         }
     }
 
+    /// Takes the names that a family of a type has in the format, unless one is taken: its own, and those of its samples.
+    fn take(&mut self, name: &str, kind: &str) -> bool {
+        let suffixes: &[&str] = match (self.format, kind) {
+            (Format::OpenMetrics, "counter") => &["_total", "_created"],
+            (Format::OpenMetrics, "histogram") => &["_bucket", "_sum", "_count", "_created"],
+            (Format::OpenMetrics, "summary") => &["_sum", "_count", "_created"],
+            (Format::Text, "histogram") => &["_bucket", "_sum", "_count"],
+            (Format::Text, "summary") => &["_sum", "_count"],
+            _ => &[],
+        };
+        let names = suffixes.iter().chain(&[""]).map(|suffix| format!("{name}{suffix}"));
+        let names: Vec<_> = names.collect();
+        let free = names.iter().all(|name| !self.taken.contains(name));
+        if free {
+            self.taken.extend(names);
+        }
+        free
+    }
+
     /// Writes a family that no [`Desc`] describes, a counter's `name` without `_total`, whose `lines` are finished:
-    /// samples as the format has them, each with its end. Nothing is written when the family is there already.
+    /// samples as the format has them, each with its end. The name is escaped. Nothing is written when the family, or another
+    /// with samples of its name, is there already.
     pub fn foreign(&mut self, name: &str, kind: &str, help: &str, lines: &str) {
         let is_counter = kind == "counter";
-        // What the agent samples of itself has the name of a counter's samples, not of its family.
-        let base = if is_counter { Some(name) } else { name.strip_suffix("_total") };
-        if base.is_some_and(|base| self.counters.contains(base)) {
-            return;
-        }
         let total = if is_counter { self.total() } else { "" };
         let (mut name, mut kind) = (format!("{name}{total}"), kind);
-        if is_counter && self.format == Format::OpenMetrics && self.written.contains(&*name) {
+        if !self.take(&name, kind) {
+            if !is_counter || self.format == Format::Text {
+                return;
+            }
             name += "_total";
             kind = "unknown";
+            if !self.take(&name, kind) {
+                return;
+            }
         }
-        if !self.written.insert(Cow::Owned(name.clone())) {
-            return;
-        }
+        let shown = if is_plain(&name, true) { name } else { quoted(&name) };
         if !help.is_empty() {
-            put(&mut self.out, format_args!("# HELP {name} "));
+            put(&mut self.out, format_args!("# HELP {shown} "));
             escape(&mut self.out, help, self.format == Format::OpenMetrics);
             self.out.push('\n');
         }
-        put(&mut self.out, format_args!("# TYPE {name} {kind}\n"));
+        put(&mut self.out, format_args!("# TYPE {shown} {kind}\n"));
         self.out.push_str(lines);
     }
 
@@ -316,6 +382,9 @@ mod tests {
         Desc { name: "t_time_seconds", kind: Kind::Histogram, help: "C.", labels: &["a"] };
     const NONE: Desc = Desc { name: "t_none", kind: Kind::Gauge, help: "D.", labels: &[] };
 
+    const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+        application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,*/*;q=0.2";
+
     fn every_kind(format: Format) -> String {
         let mut out = Exposition::new(format);
         let created = Some(UnixNano(1_700_000_000_000_000_007));
@@ -414,24 +483,83 @@ mod tests {
     }
 
     #[test]
+    fn a_family_named_as_a_part_of_another_is_not_written_beside_it() {
+        let beside = |format, first: (&str, &str), second: (&str, &str)| {
+            let mut out = Exposition::new(format);
+            out.foreign(first.0, first.1, "", "first 1\n");
+            out.foreign(second.0, second.1, "", "second 2\n");
+            out.finish().contains("second 2")
+        };
+        let (histogram, summary) = (("h", "histogram"), ("h", "summary"));
+        for format in [Format::Text, Format::OpenMetrics] {
+            for part in ["h", "h_bucket", "h_count", "h_sum"].map(|name| (name, "gauge")) {
+                assert!(!beside(format, histogram, part), "{format:?} {part:?}");
+                assert!(!beside(format, part, histogram), "{format:?} {part:?}");
+                let of_summary = part.0 != "h_bucket";
+                assert_eq!(beside(format, summary, part), !of_summary, "{format:?} {part:?}");
+            }
+            let created = ("h_created", "gauge");
+            assert_eq!(beside(format, histogram, created), format == Format::Text);
+            assert!(beside(format, ("h", "gauge"), ("h_count", "gauge")), "{format:?}");
+        }
+        let mut out = Exposition::new(Format::Text);
+        let buckets = Buckets { cumulative: &[], count: 1, sum: 1.0 };
+        out.family(&TIME).histogram(&[], &buckets, None);
+        out.foreign("t_time_seconds_count", "gauge", "", "t_time_seconds_count 7\n");
+        assert!(!out.finish().contains(" 7"), "beside one of the agent's own");
+    }
+
+    #[test]
     fn the_preferred_format_is_the_one_of_the_higher_quality() {
         use Format::{OpenMetrics, Text};
-        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-            application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,*/*;q=0.2";
         for (accept, format) in [
             (None, Text),
             (Some(""), Text),
             (Some("*/*"), Text),
             (Some("text/html, */*;q=0.8"), Text),
-            (Some(prometheus_3), OpenMetrics),
+            (Some(PROMETHEUS_3), OpenMetrics),
             (Some("application/openmetrics-text"), OpenMetrics),
+            (Some("*/*, application/openmetrics-text"), OpenMetrics),
             (Some("Application/OpenMetrics-Text; Version=\"1.0.0\""), OpenMetrics),
             (Some("application/openmetrics-text; version=0.0.1"), Text),
             (Some("application/openmetrics-text;q=0.3, text/plain;q=0.9"), Text),
+            (Some("application/openmetrics-text;q=0.3, text/plain;version=2;q=0.9"), OpenMetrics),
             (Some("application/openmetrics-text;q=0"), Text),
             (Some("application/openmetrics-text;q=x, ;;=,"), Text),
+            (Some("application/openmetrics-text;q=NaN"), Text),
         ] {
-            assert_eq!(Format::negotiate(accept), format, "{accept:?}");
+            assert_eq!(Format::negotiate(accept, &[Text, OpenMetrics]).0, format, "{accept:?}");
+            assert_eq!(Format::negotiate(accept, &[Text]).0, Text, "{accept:?}");
         }
+    }
+
+    #[test]
+    fn names_are_escaped_to_underscores_unless_another_scheme_is_asked_for_and_it_is_said() {
+        use Format::{OpenMetrics, Text};
+        for (accept, of_text, of_both) in [
+            ("", "underscores", "underscores"),
+            ("*/*", "underscores", "underscores"),
+            (PROMETHEUS_3, "allow-utf-8", "allow-utf-8"),
+            ("text/plain;version=0.0.4;escaping=values", "values", "values"),
+            ("text/plain; Escaping=\"dots\"", "dots", "dots"),
+            ("text/plain;escaping=else", "underscores", "underscores"),
+            ("application/json;escaping=dots", "dots", "dots"),
+            ("text/plain;q=0.5;escaping=dots,application/openmetrics-text", "dots", "underscores"),
+            ("application/openmetrics-text;escaping=values,text/plain;q=0.5", "values", "values"),
+        ] {
+            for (offered, expected) in [(&[Text][..], of_text), (&[Text, OpenMetrics], of_both)] {
+                let (format, escaping) = Format::negotiate(Some(accept), offered);
+                assert_eq!(escaping.name(), expected, "{accept}");
+                let said = format.content_type(escaping);
+                assert!(said.ends_with(&format!("; charset=utf-8; escaping={expected}")), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_escaped_is_quoted_where_its_type_is_said() {
+        let mut out = Exposition::new(Format::Text).escaped(Escaping::Utf8);
+        out.foreign("a b", "gauge", "H.", "{\"a b\"} 1\n");
+        assert_eq!(out.finish(), "# HELP \"a b\" H.\n# TYPE \"a b\" gauge\n{\"a b\"} 1\n");
     }
 }

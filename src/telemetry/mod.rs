@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod desc;
+pub mod escaping;
 pub mod exposition;
 pub mod logs;
 pub mod otel;
@@ -11,6 +12,7 @@ pub mod registry;
 
 pub use config::Config;
 pub use desc::{Desc, Kind};
+pub use escaping::Escaping;
 pub use exposition::Exposition;
 pub use otel::{InitError, Telemetry, init};
 pub use registry::{Counter, Gauge, Registry};

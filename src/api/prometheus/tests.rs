@@ -5,6 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 
 use sidelight_promql::engine::Stop;
 use tokio::io::AsyncWriteExt as _;
@@ -234,8 +236,8 @@ async fn every_long_read_ends_when_its_client_has_gone() {
             };
             let (now, sources, store, params) =
                 (sources.clock.unix_nano(), &sources, &store, &params);
-            let (path, open) = (route.path, "job");
-            let call = Call { sources, store, params, path, open, now, stop: &stop };
+            let (path, open, headers) = (route.path, "job", &HeaderMap::new());
+            let call = Call { sources, store, params, headers, path, open, now, stop: &stop };
             let said = match handler(&call) {
                 Err(Failure::Canceled(_)) => "canceled",
                 Err(Failure::Timeout(_)) => "timeout",
@@ -250,28 +252,57 @@ async fn every_long_read_ends_when_its_client_has_gone() {
     assert_eq!(ended, 7);
 }
 
-#[tokio::test]
-async fn federated_samples_have_the_time_that_they_were_taken_at() {
+/// The content type and page of a federation.
+async fn federated(query: Option<&str>, accept: &'static str) -> (String, String) {
     let directory = tempfile::tempdir().unwrap();
     let (sources, _control) = sources(Some(store(directory.path())));
     let store = &(sources.store)().unwrap();
-    let params = Params::new(Some("match[]=up&match[]=requests_total&match[]=seconds_sum"), b"");
     let at = crate::time::UnixNano((T + 60_000).unsigned_abs() * 1_000_000);
-    let (sources, params) = (&sources, &params);
+    let (sources, params) = (&sources, &Params::new(query, b""));
+    let headers = &HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
     let (path, open, stop) = ("/federate", "", &|| None);
-    let call = Call { sources, store, params, path, open, now: at, stop };
-    let reply = exposition::federate(&call).unwrap();
-    let response = reply.into_response(None);
+    let call = Call { sources, store, params, headers, path, open, now: at, stop };
+    let response = exposition::federate(&call).unwrap().into_response(None);
+    let content_type = response.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    (content_type, text(body.to_vec()))
+}
+
+#[tokio::test]
+async fn federated_samples_have_the_time_that_they_were_taken_at() {
+    let query = "match[]=up&match[]=requests_total&match[]=seconds_sum";
+    let (content_type, body) = federated(Some(query), "").await;
+    assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
     expect![[r#"
         # TYPE requests_total untyped
-        requests_total{job="shop"} 3 1795219200000
+        requests_total{job="shop",instance=""} 3 1795219200000
         # TYPE seconds_sum untyped
-        seconds_sum{job="shop"} 9.5 1795219200000
+        seconds_sum{job="shop",instance=""} 9.5 1795219200000
         # TYPE up untyped
-        up{job="shop \"é\""} +Inf 1795219215000
+        up{job="shop \"é\"",instance=""} +Inf 1795219215000
     "#]]
-    .assert_eq(&text(body.to_vec()));
+    .assert_eq(&body);
+}
+
+#[tokio::test]
+async fn a_federation_has_its_names_as_they_are_asked_for_and_no_series_without_a_selector() {
+    let scrape =
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;q=0.3";
+    for (accept, escaping, label) in [
+        ("*/*", "underscores", "gr__e"),
+        (scrape, "allow-utf-8", "\"größe\""),
+        ("text/plain;escaping=values", "values", "U__gr_f6__df_e"),
+    ] {
+        let (content_type, body) = federated(Some("match[]=sizes"), accept).await;
+        assert_eq!(
+            content_type,
+            format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}")
+        );
+        let line = format!("sizes{{{label}=\"10\",instance=\"\"}} 1 1795219200000\n");
+        assert_eq!(body, format!("# TYPE sizes untyped\n{line}"));
+    }
+    let (content_type, body) = federated(None, "").await;
+    assert!(content_type.starts_with("text/plain") && body.is_empty(), "{content_type} {body}");
 }
 
 #[tokio::test]
