@@ -166,6 +166,7 @@ impl World {
             clock: &self.clock,
             external_labels: &[],
             external_url: "",
+            subquery_step_ms: 60_000,
             stopped: &|| false,
             resend: Duration::from_secs(60),
         };

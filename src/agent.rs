@@ -173,6 +173,7 @@ async fn start(
         store_off: config.why_no_store(),
         notifications: notifier.handle(),
         rules: Arc::default(),
+        subquery_step_ms: Arc::new(config.rules.subquery_step_ms().into()),
         in_flight: in_flight.clone(),
         memory: config.memory,
         senders: Senders::default(),
@@ -378,6 +379,7 @@ impl Running {
             summary.push_str(&format!("; not all lanes run: {}", telemetry::chain(&error)));
         }
         self.notifier.reload(newer.config.notify.clone()).await;
+        self.view.set_subquery_step(&newer.config.rules);
         if let Some(running) = &self.keeping.rules {
             running.reload(newer.config.rules.clone(), rules).await;
         }

@@ -1,7 +1,7 @@
 //! What the admin endpoint shows of the running agent, put together from every part's own view.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(super) struct View {
     pub(super) notifications: notify::Handle,
     /// Empty until they run, and where there is no store.
     pub(super) rules: Arc<OnceLock<Rules>>,
+    /// The step of a subquery that names none, in milliseconds, as the configuration has it now.
+    pub(super) subquery_step_ms: Arc<AtomicI64>,
     pub(super) in_flight: InFlight,
     pub(super) memory: Budget,
     pub(super) registry: Registry,
@@ -66,6 +68,11 @@ impl View {
     /// Whether the agent serves: between its start and its drain.
     pub(super) fn set_serving(&self, serving: bool) {
         self.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// Takes over the step of a subquery that names none.
+    pub(super) fn set_subquery_step(&self, rules: &rules::Config) {
+        self.subquery_step_ms.store(rules.subquery_step_ms(), Ordering::Relaxed);
     }
 
     /// Whether a store is configured, also when it cannot be opened.
@@ -130,6 +137,7 @@ impl View {
             registry: self.registry.clone(),
             store: self.source(Self::store),
             no_store: self.source(Self::why_no_store),
+            subquery_step_ms: self.source(|view| view.subquery_step_ms.load(Ordering::Relaxed)),
             clock: Arc::clone(&self.clock),
             rules: self.source(Self::rule_groups),
             readiness: self.source(Self::readiness),

@@ -376,7 +376,13 @@ fn busy(why: &str) -> Reply {
 /// The form of a POST; empty for everything else.
 async fn form(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failure> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+    let kind = kind.unwrap_or_default().to_ascii_lowercase();
+    if kind.starts_with("multipart/form-data") {
+        // Not taken for empty: what it asks for would be answered as if it had not been asked.
+        let why = "multipart/form-data is not read: send application/x-www-form-urlencoded";
+        return Err(Failure::BadData(why.to_owned()));
+    }
+    if !kind.starts_with("application/x-www-form-urlencoded") {
         return Ok(Bytes::new());
     }
     let read = Limited::new(body, FORM_BYTES_MAX).collect().await;

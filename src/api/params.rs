@@ -87,14 +87,20 @@ impl Params {
         text.parse().map_err(|_| Failure::parameter(name, "limit must be a number, 0 or more"))
     }
 
-    /// Start and end, both with a default.
+    /// The number called `name` of what Prometheus lists of metadata: none, or a negative one, is `None`.
+    pub(super) fn listed(&self, name: &str) -> Result<Option<usize>, Failure> {
+        let Some(text) = self.first(name) else { return Ok(None) };
+        let number: i64 = text.parse().map_err(|_| {
+            // In Prometheus' words.
+            Failure::BadData(format!("{name} must be a number"))
+        })?;
+        Ok(usize::try_from(number).ok())
+    }
+
+    /// Start and end, both with a default; the end may be before the start.
     pub(super) fn span(&self) -> Result<(i64, i64), Failure> {
         let [earliest, latest] = ENDS.map(|(_, time)| time);
-        let (start, end) = (self.time("start", earliest)?, self.time("end", latest)?);
-        if end < start {
-            return Err(Failure::parameter("end", "end timestamp must not be before start time"));
-        }
-        Ok((start, end))
+        Ok((self.time("start", earliest)?, self.time("end", latest)?))
     }
 
     /// The matchers of every `match[]`.

@@ -32,6 +32,8 @@ pub struct Sources {
     pub no_store: Source<String>,
     /// What recorded series mean, in the order of the rule file.
     pub definitions: Arc<[Definition]>,
+    /// The step of a subquery that names none, in milliseconds.
+    pub subquery_step_ms: Source<i64>,
     /// For queries that name no time.
     pub clock: Arc<dyn Clock>,
     /// The groups of rules as they are.

@@ -165,6 +165,7 @@ fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<
         registry,
         store: Arc::new(move || store.clone()),
         no_store: Arc::new(|| "store.enabled is false".to_owned()),
+        subquery_step_ms: Arc::new(|| 15_000),
         clock: Arc::new(SystemClock::new()),
         rules: Arc::new(Vec::new),
         readiness: Arc::new(move || Readiness {
@@ -362,7 +363,9 @@ fn docs_api_md_lists_every_route() {
         With `admin.token_file` set, that token is asked for instead, on loopback as well, and by all but open routes.\n\n\
         Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
         and promtool call them. They take parameters in the query string or, with POST, in a form, which comes first; a query \
-        may take `admin.query_timeout`, hold a million samples, a series counting as 16 more, and give 11,000 steps.\n\n\
+        may take `admin.query_timeout`, hold a million samples, a series counting as 16 more, and give 11,000 steps. A \
+        subquery without a step has `rules.evaluation_interval`. Forms are `application/x-www-form-urlencoded`; \
+        `multipart/form-data` is refused. There is no `data.stats`, whatever `stats` says.\n\n\
         Where only rows are kept of the time asked for (docs/store-format.md), a query with steps of at least a row reads that \
         row, and so does one with windows of six rows. A window shorter than two rows means the rows around it: `rate`, \
         `increase`, `irate`, `delta`, `deriv` and `predict_linear` that of the line between their samples, `min_over_time` and \

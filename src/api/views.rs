@@ -101,7 +101,8 @@ impl<'a> Asked<'a> {
             0 => LIMIT,
             limit => limit,
         };
-        let times = Times { end, range, step };
+        let subquery_step = (call.sources.subquery_step_ms)();
+        let times = Times { end, range, step, subquery_step };
         Ok(Self { times, service: params.first("service"), sort: params.first("sort"), limit })
     }
 

@@ -12,7 +12,7 @@ pub struct Config {
     pub builtin: bool,
     /// Names of groups and alerts among them that do not.
     pub builtin_disable: Vec<String>,
-    /// How often groups are evaluated that do not say.
+    /// How often groups are evaluated that do not say, and the step of a subquery that names none.
     pub evaluation_interval: Duration,
     /// How long after it was told a firing alert is told again.
     pub resend_delay: Duration,
@@ -30,6 +30,14 @@ pub struct Config {
     pub external_url: String,
     /// Where the alerts are kept: the store's directory.
     pub directory: PathBuf,
+}
+
+impl Config {
+    /// The step of a subquery that names none, in rules and in every other query, in milliseconds: as Prometheus has it.
+    #[must_use]
+    pub fn subquery_step_ms(&self) -> i64 {
+        i64::try_from(self.evaluation_interval.as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 impl Default for Config {

@@ -307,6 +307,7 @@ impl Shared {
             clock: &*self.deps.clock,
             external_labels: &config.external_labels,
             external_url: &config.external_url,
+            subquery_step_ms: config.subquery_step_ms(),
             stopped: &|| *stopped.borrow(),
             resend: config.resend_delay,
         };

@@ -57,6 +57,8 @@ pub struct Surroundings<'a> {
     pub external_labels: &'a [(String, String)],
     /// `$externalURL` of templates, and where links lead.
     pub external_url: &'a str,
+    /// The step of a subquery that names none, in milliseconds.
+    pub subquery_step_ms: i64,
     /// Whether it is to end early: nobody waits for it.
     pub stopped: &'a dyn Fn() -> bool,
     /// How long after it was told a firing alert is told again.
@@ -99,7 +101,9 @@ impl<'a> Asking<'a> {
 
     fn query(&self, expr: &Expr, text: &str, t_ms: i64) -> Result<Vec<Sample>, EvaluationError> {
         let stop = || self.stop();
-        let engine = Engine::new(Options { text, stop: &stop, ..Options::default() });
+        let subquery_step = self.with.subquery_step_ms;
+        let options = Options { text, stop: &stop, subquery_step, ..Options::default() };
+        let engine = Engine::new(options);
         let answer = engine.instant(expr, t_ms, self.results).map_err(|error| {
             EvaluationError::Query(match error {
                 QueryError::Source(source) => format!("expanding series: {source}"),
@@ -144,9 +148,8 @@ impl<'a> Asking<'a> {
 
     /// Where the expression can be looked at.
     pub(super) fn generator_url(&self) -> String {
-        let expr = form_urlencoded::byte_serialize(self.rule.spec.query.text.as_bytes());
         let base = self.with.external_url.trim_end_matches('/');
-        format!("{base}/graph?g0.expr={}&g0.tab=1", expr.collect::<String>())
+        format!("{base}{}", self.rule.link)
     }
 }
 
@@ -240,15 +243,11 @@ pub(super) fn alerts_seen(
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let of_sample: Pairs =
             sample.labels.iter().map(|label| own((&label.name, &label.value))).collect();
-        let value = match sample.value {
-            SampleValue::Float(value) => value,
-            SampleValue::Histogram(_) => 0.0,
-        };
         let context = Context {
             labels: &of_sample,
             external_labels: asking.with.external_labels,
             external_url: asking.with.external_url,
-            value,
+            value: &sample.value,
             now: asking.now,
             query: &query,
         };
@@ -260,7 +259,11 @@ pub(super) fn alerts_seen(
         let one = Seen {
             labels: all.iter().map(|label| own((&label.name, &label.value))).collect(),
             annotations: annotations.iter().map(expand).collect(),
-            value,
+            // As in Prometheus' API, which has no histogram here.
+            value: match sample.value {
+                SampleValue::Float(value) => value,
+                SampleValue::Histogram(_) => 0.0,
+            },
         };
         bytes += text_bytes(&one.labels) + text_bytes(&one.annotations);
         if bytes > TEXT_BYTES_MAX {

@@ -9,9 +9,11 @@ use sidelight_promql::{Expr, Labels};
 use super::alerting::Alerts;
 use super::error::EvaluationError;
 use super::file;
+use super::file::Kind;
 use super::parts;
 use super::reads::Reads;
 use super::state::{Change, Stamp};
+use super::template;
 use crate::alert::Pairs;
 use crate::time::UnixNano;
 
@@ -26,6 +28,8 @@ pub struct Rule {
     /// The expression with selectors of parts in it, and those parts.
     pub(super) expr: Expr,
     pub(super) needs: BTreeSet<usize>,
+    /// Where the expression of an alert can be looked at, below the external URL: printed once, told at each evaluation.
+    pub(super) link: String,
     live: Mutex<Live>,
 }
 
@@ -85,7 +89,12 @@ impl Rule {
     pub(super) fn new(spec: file::Rule, expr: Expr) -> Self {
         let labels = spec.labels.iter().map(|pair| (pair.name.clone(), pair.value.text.clone()));
         let (labels, reads, needs) = (labels.collect(), Reads::of(&spec), parts::needs(&expr));
-        Self { spec, labels, reads, expr, needs, live: Mutex::default() }
+        // Of what is written, which has no parts in it.
+        let link = match &spec.kind {
+            Kind::Recording => String::new(),
+            Kind::Alerting(_) => template::table_link(&spec.expr),
+        };
+        Self { spec, labels, reads, expr, needs, link, live: Mutex::default() }
     }
 
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {

@@ -31,8 +31,6 @@ pub struct Config {
     pub families_max: usize,
     /// The most exemplars in all: four times `aggregate.exemplars_max`. Default 2,000.
     pub exemplars_max: usize,
-    /// The most exemplars of one series. 10.
-    pub exemplars_per_series_max: usize,
     /// How long samples are kept as they came (`raw`). Default 48 h.
     pub retention: Duration,
     /// How long rollups of 5 min are kept (`rollup_5m`). Default 14 d.
@@ -57,7 +55,6 @@ impl Config {
             memory: StoreBudget::default(),
             families_max: 5_000,
             exemplars_max: 2_000,
-            exemplars_per_series_max: 10,
             retention: 2 * DAY,
             retention_5m: 14 * DAY,
             retention_1h: 90 * DAY,

@@ -114,7 +114,7 @@ impl Rank {
 
 /// A series in the head. Stays good until the series leaves the head; then appends say
 /// [`Refused::Gone`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId {
     index: u32,
     generation: u32,

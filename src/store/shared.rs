@@ -48,11 +48,7 @@ impl Metrics {
 impl Shared {
     pub(super) fn new(config: Config, disk: Disk, registry: &Registry) -> Self {
         let metrics = Metrics::new(registry);
-        let ring = Ring::new(
-            config.exemplars_max,
-            config.exemplars_per_series_max,
-            config.memory.exemplars,
-        );
+        let ring = Ring::new(config.exemplars_max, config.memory.exemplars);
         let head = RwLock::new(Head::new(config.series_max, config.memory, ring));
         Self { config, metrics, disk, head }
     }

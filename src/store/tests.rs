@@ -378,7 +378,7 @@ fn exemplars_come_back_after_a_restart() {
     }
     let every = |store: &Store| exemplars(store, &[], 0, i64::MAX);
     let before = every(&fixture.store);
-    assert_eq!(before.iter().map(|of| of.exemplars.len()).sum::<usize>(), 30);
+    assert_eq!(before.iter().map(|of| of.exemplars.len()).sum::<usize>(), 40);
     fixture.writer.checkpoint(1).unwrap();
     fixture.restart(|_| {});
     assert_eq!(every(&fixture.store), before);

@@ -323,7 +323,7 @@ impl Writer {
         }
     }
 
-    /// Keeps an exemplar; the oldest of its series, or of all, goes for it.
+    /// Keeps an exemplar, in place of others where there is no room.
     pub fn exemplar(&mut self, series: SeriesId, exemplar: Exemplar) {
         if !series.is_overflow() {
             self.shared.head_mut().exemplars.push(series, exemplar);

@@ -24,6 +24,8 @@ pub struct Times {
     pub range: i64,
     /// The distance of rows of a view of steps.
     pub step: i64,
+    /// The step of a subquery that names none.
+    pub subquery_step: i64,
 }
 
 /// What is told of one thing.
@@ -75,7 +77,13 @@ pub fn evaluate(
         Window::Steps => Some(times.step),
         Window::Own => None,
     };
-    let options = Options { experimental: true, counts: true, stop, ..Options::default() };
+    let options = Options {
+        experimental: true,
+        counts: true,
+        stop,
+        subquery_step: times.subquery_step,
+        ..Options::default()
+    };
     let engine = Engine::new(options);
     let ask = |expr: &Expr, from: &dyn Queryable| {
         let answer = if view.window == Window::Steps {

@@ -7,7 +7,8 @@ use super::*;
 struct Shop;
 
 const STEP: i64 = 15_000;
-const HOUR: i64 = 3_600_000;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
 const END: i64 = 500_000 * HOUR;
 
 impl Queryable for Shop {
@@ -77,9 +78,13 @@ fn definitions() -> Vec<Definition> {
 }
 
 fn shown(name: &str, range: i64) -> String {
-    let times = Times { end: END, range, step: HOUR };
+    let times = Times { end: END, range, step: HOUR, subquery_step: MINUTE };
+    shown_of(name, &definitions(), times)
+}
+
+fn shown_of(name: &str, definitions: &[Definition], times: Times) -> String {
     let view = View::find(name).unwrap();
-    let mut rows = evaluate(view, &definitions(), &Shop, times, &|| None).unwrap();
+    let mut rows = evaluate(view, definitions, &Shop, times, &|| None).unwrap();
     assert!(rows.sort(view.sort));
     let cell = |cell: &Cell| match cell {
         Cell::Empty => "-".to_owned(),
@@ -107,6 +112,20 @@ fn a_rule_is_asked_again_over_the_window_and_rows_are_joined_by_their_keys() {
 }
 
 #[test]
+fn a_subquery_without_a_step_has_the_one_of_the_configuration() {
+    let requests = "sidelight:route_requests:rate5m";
+    let mut definitions = definitions();
+    let defined = definitions.iter_mut().find(|of| of.record == requests).unwrap();
+    let expr = "sum by (service_name, http_route) (count_over_time(http_server_request_duration_seconds_sum[5m:]))";
+    defined.expr = sidelight_promql::parse(expr).unwrap();
+    for (subquery_step, expected) in [(MINUTE, "| 5.000 "), (STEP, "| 20.000 ")] {
+        let times = Times { end: END, range: HOUR, step: HOUR, subquery_step };
+        let shown = shown_of("routes", &definitions, times);
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
 fn a_trend_has_a_row_for_each_hour() {
     expect![[r#"
         -1 h shop /cart | 0.667 - - - 0.480 -
@@ -121,7 +140,7 @@ fn a_trend_has_a_row_for_each_hour() {
 fn a_range_shorter_than_a_step_is_one_step() {
     let view = View::find("routes/trend").unwrap();
     let rows = |range| {
-        let times = Times { end: END, range, step: HOUR };
+        let times = Times { end: END, range, step: HOUR, subquery_step: MINUTE };
         evaluate(view, &definitions(), &Shop, times, &|| None).unwrap().rows
     };
     assert_eq!(rows(HOUR / 2), rows(HOUR));
@@ -149,7 +168,7 @@ fn rows_without_a_value_come_last_whatever_the_direction() {
 #[test]
 fn every_column_parses_and_every_order_is_that_of_a_column() {
     for view in VIEWS {
-        let times = Times { end: END, range: HOUR, step: HOUR };
+        let times = Times { end: END, range: HOUR, step: HOUR, subquery_step: MINUTE };
         let mut rows = evaluate(view, &definitions(), &Shop, times, &|| None)
             .unwrap_or_else(|error| panic!("{}: {error}", view.name));
         assert!(rows.sort(view.sort), "{}", view.name);
@@ -190,7 +209,7 @@ impl Queryable for Model {
 
 #[test]
 fn what_a_provider_bills_is_counted_and_not_estimated() {
-    let times = Times { end: END, range: HOUR, step: HOUR };
+    let times = Times { end: END, range: HOUR, step: HOUR, subquery_step: MINUTE };
     let view = View::find("llm").unwrap();
     for (range, requests) in [(HOUR, 25.0), (60_000, 5.0), (100_000, 8.0)] {
         let rows = evaluate(view, &[], &Model, Times { range, ..times }, &|| None).unwrap();

@@ -344,6 +344,26 @@ async fn a_reload_takes_up_rules_that_are_right_and_tells_what_is_wrong_with_oth
     .await;
 }
 
+#[tokio::test]
+async fn a_reload_takes_up_the_step_of_subqueries_that_name_none() {
+    let world = World::new("groups: []\n").await;
+    let agent = world.start().await;
+    let steps = || {
+        let (status, body) =
+            agent.get("/api/v1/query?query=count_over_time(vector(1)[1m:])&time=60")?;
+        (status == 200).then(|| {
+            serde_json::from_str::<Value>(&body).unwrap()["data"]["result"][0]["value"][1].clone()
+        })
+    };
+    assert_eq!(wait_for("there is a store", SOON, steps).await, "60");
+    let config = world.config.replace("evaluation_interval: 1s", "evaluation_interval: 15s");
+    assert_ne!(config, world.config);
+    std::fs::write(world.path().join("config.yaml"), &config).unwrap();
+    let (status, summary) = agent.post("/-/reload").unwrap();
+    assert_eq!(status, 200, "{summary}");
+    assert_eq!(steps().unwrap(), "4");
+}
+
 #[test]
 fn tests_of_rules_that_no_name_is_found_of_are_no_success() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rules/tests/routes.yaml");

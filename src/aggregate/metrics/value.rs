@@ -93,7 +93,7 @@ fn json(value: AnyValue<'_>, depth: u32, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Escapes what JSON must, and what Go escapes besides so that the text may stand in HTML.
+/// Escapes what JSON must, and besides what JavaScript takes for the end of a line, as Prometheus does.
 fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
@@ -105,7 +105,7 @@ fn quote(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+            '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
                 // Writing to a string does not fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
@@ -172,15 +172,15 @@ mod tests {
         let list = ArrayValue {
             values: vec![
                 any(Any::IntValue(1)),
-                any(Any::StringValue("a<\"\n".into())),
+                any(Any::StringValue("a<&>\u{2028}\"\n".into())),
                 AnyValue::default(),
             ],
         };
-        assert_eq!(written(Any::ArrayValue(list.clone())), r#"[1,"a\u003c\"\n",null]"#);
+        assert_eq!(written(Any::ArrayValue(list.clone())), r#"[1,"a<&>\u2028\"\n",null]"#);
         let map = KeyValueList {
             values: vec![entry("z", Any::ArrayValue(list)), entry("a", Any::BoolValue(false))],
         };
-        assert_eq!(written(Any::KvlistValue(map)), r#"{"a":false,"z":[1,"a\u003c\"\n",null]}"#);
+        assert_eq!(written(Any::KvlistValue(map)), r#"{"a":false,"z":[1,"a<&>\u2028\"\n",null]}"#);
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub(super) fn expression(call: &Call<'_>) -> Result<Expr, Failure> {
 
 pub(super) fn engine<'a>(call: &Call<'a>) -> Result<Engine<'a>, Failure> {
     let text = call.params.first("query").unwrap_or_default();
-    let mut options = Options { text, stop: call.stop, ..Options::default() };
+    let subquery_step = (call.sources.subquery_step_ms)();
+    let mut options = Options { text, stop: call.stop, subquery_step, ..Options::default() };
     if let Some(lookback) = call.params.duration("lookback_delta")?.filter(|ms| *ms > 0) {
         options.lookback = lookback;
     }

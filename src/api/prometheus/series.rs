@@ -11,15 +11,16 @@ use super::query::expression;
 use crate::api::call::Call;
 use crate::api::failure::Failure;
 use crate::api::reply::Reply;
-use crate::store::Listing;
+use crate::store::{Listing, StoreError};
 
 pub(super) fn label_names(call: &Call<'_>) -> Result<Reply, Failure> {
-    let (start, end) = call.params.span()?;
+    let span = call.params.span()?;
     let limit = Limit::of(call)?;
     let selectors = call.params.selectors()?;
     let stop = || (call.stop)().is_some();
-    let names =
-        call.store.reading(&stop).label_names(&slices(&selectors), start, end, limit.rows());
+    let names = within(span, |start, end| {
+        call.store.reading(&stop).label_names(&slices(&selectors), start, end, limit.rows())
+    });
     let names = names.map_err(|error| call.failure(error))?;
     Ok(limit.reply(names, |names| json!(names).to_string()))
 }
@@ -29,33 +30,40 @@ pub(super) fn label_values(call: &Call<'_>) -> Result<Reply, Failure> {
     if name.is_empty() {
         return Err(Failure::BadData("invalid label name: \"\"".to_owned()));
     }
-    let (start, end) = call.params.span()?;
+    let span = call.params.span()?;
     let limit = Limit::of(call)?;
     let selectors = call.params.selectors()?;
     let stop = || (call.stop)().is_some();
-    let values = call.store.reading(&stop).label_values(
-        &name,
-        &slices(&selectors),
-        start,
-        end,
-        limit.rows(),
-    );
+    let values = within(span, |start, end| {
+        let (reading, selectors) = (call.store.reading(&stop), slices(&selectors));
+        reading.label_values(&name, &selectors, start, end, limit.rows())
+    });
     let values = values.map_err(|error| call.failure(error))?;
     Ok(limit.reply(values, |values| json!(values).to_string()))
 }
 
 pub(super) fn series(call: &Call<'_>) -> Result<Reply, Failure> {
     let selectors = call.params.required_selectors()?;
-    let (start, end) = call.params.span()?;
+    let span = call.params.span()?;
     let limit = Limit::of(call)?;
     let stop = || (call.stop)().is_some();
-    let found = call.store.reading(&stop).series(&slices(&selectors), start, end, limit.rows());
+    let found = within(span, |start, end| {
+        call.store.reading(&stop).series(&slices(&selectors), start, end, limit.rows())
+    });
     let found = found.map_err(|error| call.failure(error))?;
     Ok(limit.reply(found, |found| {
         let mut data = String::from("[");
         encode::separated(&mut data, found, encode::labels);
         data + "]"
     }))
+}
+
+/// What there is of a span: nothing where it ends before it begins, which is no mistake for lists.
+fn within<T>(
+    (start, end): (i64, i64),
+    list: impl FnOnce(i64, i64) -> Result<Listing<T>, StoreError>,
+) -> Result<Listing<T>, StoreError> {
+    if end < start { Ok(Listing { rows: Vec::new(), cut: false }) } else { list(start, end) }
 }
 
 /// How many rows are wanted. One more is asked for, so that it is known whether there are more.
@@ -86,12 +94,9 @@ fn slices(selectors: &[Vec<Matcher>]) -> Vec<&[Matcher]> {
 }
 
 pub(super) fn metadata(call: &Call<'_>) -> Result<Reply, Failure> {
-    // A negative limit, as Prometheus documents it, is none.
-    let limit = match call.params.first("limit") {
-        Some(text) if text.starts_with('-') => 0,
-        _ => call.params.limit("limit")?,
-    };
-    let limit = if limit == 0 { usize::MAX } else { limit };
+    let limit = call.params.listed("limit")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    // Of each metric there is one.
+    call.params.listed("limit_per_metric")?;
     let families = call.store.metadata(call.params.first("metric"), limit);
     // Written as it goes: texts of help are most of it, and as a tree they would be there three times.
     let mut data = String::from("{");
@@ -106,6 +111,10 @@ pub(super) fn metadata(call: &Call<'_>) -> Result<Reply, Failure> {
 
 pub(super) fn exemplars(call: &Call<'_>) -> Result<Reply, Failure> {
     let (start, end) = call.params.span()?;
+    if end < start {
+        let why = "end timestamp must not be before start timestamp";
+        return Err(Failure::BadData(why.to_owned()));
+    }
     let expr = expression(call)?;
     let mut selectors: Vec<&[Matcher]> = Vec::new();
     expr.selectors(&mut |selector, _| selectors.push(&selector.matchers));

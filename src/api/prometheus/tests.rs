@@ -210,6 +210,63 @@ async fn a_form_asks_as_a_query_string_does() {
 }
 
 #[tokio::test]
+async fn a_form_of_parts_is_refused_and_not_taken_for_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    let headers = "content-type: Multipart/Form-Data; boundary=x\r\ncontent-length: 0\r\n";
+    let (status, _, body) = ask(&running.api, "POST /api/v1/query", headers).await;
+    expect![[r#"400 {"error":"multipart/form-data is not read: send application/x-www-form-urlencoded","errorType":"bad_data","status":"error"}"#]]
+        .assert_eq(&format!("{status} {}", text(body)));
+}
+
+#[tokio::test]
+async fn a_subquery_without_a_step_has_the_one_of_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    for (path, times, expected) in [
+        ("query", "time=1795219200", r#""value":[1795219200,"20"]"#),
+        (
+            "query_range",
+            "start=1795219200&end=1795219201&step=5",
+            r#""values":[[1795219200,"20"]]"#,
+        ),
+    ] {
+        let asked = format!("GET /api/v1/{path}?query=count_over_time(vector(1)[5m:])&{times}");
+        let (status, _, body) = ask(&running.api, &asked, "").await;
+        let body = text(body);
+        assert!(status == 200 && body.contains(expected), "{path}: {status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn lists_of_a_time_that_ends_before_it_begins_are_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    for path in ["series?match[]=up&", "labels?", "label/job/values?"] {
+        let asked = format!("GET /api/v1/{path}start=1795219210&end=1795219200");
+        let (status, _, body) = ask(&running.api, &asked, "").await;
+        let said = format!("{status} {}", text(body));
+        assert_eq!(said, r#"200 {"status":"success","data":[]}"#, "{path}");
+    }
+    check(&running, "/api/v1/query_exemplars?query=up&start=2&end=1", expect![[r#"400 {"error":"end timestamp must not be before start timestamp","errorType":"bad_data","status":"error"}"#]]).await;
+}
+
+#[tokio::test]
+async fn limits_of_metadata_are_numbers_and_negative_ones_are_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = started(&directory).await;
+    for name in ["limit", "limit_per_metric"] {
+        for (of, expected) in [("abc", 400), ("-x", 400), ("1.5", 400), ("-1", 200), ("1", 200)] {
+            let asked = format!("GET /api/v1/metadata?{name}={of}");
+            let (status, _, body) = ask(&running.api, &asked, "").await;
+            assert_eq!(status, expected, "{asked}");
+            let said = text(body).contains(&format!(r#""error":"{name} must be a number""#));
+            assert_eq!(said, expected == 400, "{asked}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_a_store_the_api_says_that_there_is_none() {
     let running = start_with(|_| {}, None, None).await;
     check(&running, "/api/v1/query?query=up", expect![[r#"503 {"error":"no metrics are kept here: store.enabled is false","errorType":"unavailable","status":"error"}"#]]).await;

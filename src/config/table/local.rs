@@ -49,8 +49,9 @@ pub(super) const AGGREGATE: &[Opt] = &[
         "exemplars_max",
         Kind::Integer { min: 1, max: 10_000 },
         is("500"),
-        "The most exemplars of 15 s, over all series. The store keeps four times as many, in at most 1/128 of \
-         `limits.memory`, about 500 B each.",
+        "The most exemplars of 15 s, over all series. The store keeps four times as many, those of metrics among them, in at \
+         most 1/128 of `limits.memory`, about 500 B each. Where there is no more room the oldest goes of the series that holds \
+         most, a whole histogram being one, and of all where none holds more than 16.",
     ),
     fixed(
         "thresholds.default",

@@ -39,7 +39,8 @@ const RULES: &[Opt] = &[
         "evaluation_interval",
         millis(1_000, YEAR),
         is("1m"),
-        "How often groups are evaluated that say nothing else.",
+        "How often groups are evaluated that say nothing else, and the step of a subquery that names none (`[5m:]`), in rules, \
+         queries and views.",
     ),
     live(
         "resend_delay",

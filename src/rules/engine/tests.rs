@@ -153,6 +153,7 @@ async fn a_store_that_takes_nothing_fails_rules_and_holds_them_up_no_longer_than
                 clock: &*shared.deps.clock,
                 external_labels: &[],
                 external_url: "",
+                subquery_step_ms: 60_000,
                 stopped: &|| false,
                 resend: Duration::from_secs(60),
             };

@@ -45,7 +45,7 @@ pub(super) fn execute(
         labels: labels(context.labels),
         external_labels: labels(context.external_labels),
         external_url: context.external_url.into(),
-        value: context.value,
+        value: context.value.into(),
     };
     let dot = Value::Root(Rc::new(root));
     let mut execution = Execution {
@@ -426,7 +426,7 @@ impl Execution<'_> {
                 Value::Labels(root.external_labels.clone())
             }
             Value::Root(root) if name == "ExternalURL" => Value::Text(root.external_url.clone()),
-            Value::Root(root) if name == "Value" => Value::Float(root.value),
+            Value::Root(root) if name == "Value" => root.value.clone(),
             Value::Time(at) => match (calendar::part(*at, name), calendar::name(*at, name)) {
                 (Some(part), _) => Value::Int(part),
                 (_, Some(name)) => Value::text(name),

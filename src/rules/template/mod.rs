@@ -32,7 +32,7 @@ mod value;
 
 use std::fmt;
 
-use sidelight_promql::Sample;
+use sidelight_promql::{Expr, Sample, SampleValue};
 
 use crate::time::UnixNano;
 
@@ -49,7 +49,7 @@ pub struct Context<'a> {
     /// `$externalURL`.
     pub external_url: &'a str,
     /// The value of the sample: `$value`.
-    pub value: f64,
+    pub value: &'a SampleValue,
     /// The time of the evaluation.
     pub now: UnixNano,
     /// Answers the PromQL of the function `query` at that time.
@@ -98,6 +98,11 @@ pub fn parse(text: &str) -> Result<Template, TemplateError> {
 pub fn like(name: &str) -> Option<&'static str> {
     let near = functions::names().map(|known| (strsim::osa_distance(known, name), known));
     near.filter(|(distance, _)| *distance <= 2).min().map(|(_, known)| known)
+}
+
+/// Where an expression's table is, below the external URL: what `tableLink` gives.
+pub(super) fn table_link(expr: &Expr) -> String {
+    link::graph(&expr.to_string(), 1)
 }
 
 impl Template {

@@ -48,7 +48,7 @@ fn expanded(text: &str) -> String {
         labels: &given(),
         external_labels: &external,
         external_url: "https://example.org:9090/sidecar/one%20two",
-        value: 1234.5678,
+        value: &SampleValue::Float(1234.5678),
         now: UnixNano(1_700_000_000_123_000_000),
         query: &answer,
     };

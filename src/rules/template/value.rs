@@ -47,11 +47,16 @@ impl Sample {
     pub(super) fn new(sample: &sidelight_promql::Sample) -> Self {
         let labels = sample.labels.iter();
         let labels = labels.map(|label| (label.name.to_string(), label.value.to_string()));
-        let value = match &sample.value {
-            SampleValue::Float(value) => Value::Float(*value),
-            SampleValue::Histogram(histogram) => Value::Histogram(histogram.clone()),
-        };
-        Self { labels: Rc::new(labels.collect()), value }
+        Self { labels: Rc::new(labels.collect()), value: (&sample.value).into() }
+    }
+}
+
+impl From<&SampleValue> for Value {
+    fn from(value: &SampleValue) -> Self {
+        match value {
+            SampleValue::Float(value) => Self::Float(*value),
+            SampleValue::Histogram(histogram) => Self::Histogram(histogram.clone()),
+        }
     }
 }
 
@@ -61,7 +66,8 @@ pub(super) struct Root {
     pub(super) labels: Rc<BTreeMap<String, String>>,
     pub(super) external_labels: Rc<BTreeMap<String, String>>,
     pub(super) external_url: Rc<str>,
-    pub(super) value: f64,
+    /// A number or a histogram.
+    pub(super) value: Value,
 }
 
 impl Value {
@@ -141,7 +147,7 @@ impl Value {
             Self::Root(root) => {
                 let labels = Self::Labels(root.labels.clone()).plain();
                 let external = Self::Labels(root.external_labels.clone()).plain();
-                format!("{{{labels} {external} {} {}}}", root.external_url, shortest(root.value))
+                format!("{{{labels} {external} {} {}}}", root.external_url, root.value.plain())
             }
         }
     }

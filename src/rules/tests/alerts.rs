@@ -66,6 +66,19 @@ fn a_firing_alert_says_until_when_it_holds_and_where_to_look() {
 }
 
 #[test]
+fn an_alert_leads_to_its_expression_as_it_is_printed_and_not_as_it_is_written_or_evaluated() {
+    let (world, _) = evaluated(
+        "  - {record: all, expr: 'sum(up)'}\n  - alert: Down\n    expr: |\n      # Nobody is there.\n      \
+         sum (up)\n        == 0 unless up{l=~\"~.*x\"}\n",
+        0.0,
+    );
+    let told = world.told.0.lock().unwrap();
+    let expr = "sum%28up%29+%3D%3D+0+unless+up%7Bl%3D~%22~.%2Ax%22%7D";
+    let expected = format!("http://agent:9464/graph?g0.expr={expr}&g0.tab=1");
+    assert_eq!(told[0].generator_url, expected);
+}
+
+#[test]
 fn alerts_are_series_with_their_state_and_since_when() {
     let (world, group) = (World::default(), rules(HELD));
     for minute in 0..4 {

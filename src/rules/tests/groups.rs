@@ -174,3 +174,14 @@ fn what_several_rules_ask_for_is_asked_once_and_again_when_something_it_reads_wa
     assert_eq!(world.memory.shown("d"), ["@0=7"]);
     assert_eq!(world.memory.shown("e"), ["@0=5"]);
 }
+
+#[test]
+fn a_subquery_without_a_step_has_the_one_of_the_configuration() {
+    let world = World::default();
+    let group = rules("  - {record: n, expr: 'count_over_time(vector(1)[5m:])'}\n");
+    for (seconds, subquery_step_ms) in [(600, 60_000), (900, 15_000)] {
+        let surroundings = world.surroundings(&world.told);
+        let _ = group.evaluate(at(seconds), &Surroundings { subquery_step_ms, ..surroundings });
+    }
+    assert_eq!(world.memory.shown("n"), ["@600=5", "@900=20"]);
+}

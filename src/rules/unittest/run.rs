@@ -164,6 +164,11 @@ impl<'a> Running<'a> {
         true
     }
 
+    /// That of the file is the step of a subquery that names none, as promtool has it.
+    fn subquery_step_ms(&self) -> i64 {
+        i64::try_from(self.file.evaluation_interval.as_millis()).unwrap_or(i64::MAX)
+    }
+
     fn evaluate_at(&self, since: Duration) -> Vec<String> {
         let with = Surroundings {
             source: &self.store,
@@ -172,6 +177,7 @@ impl<'a> Running<'a> {
             clock: &self.clock,
             external_labels: &self.test.external_labels,
             external_url: &self.test.external_url,
+            subquery_step_ms: self.subquery_step_ms(),
             stopped: &|| false,
             resend: Duration::from_secs(60),
         };
@@ -213,12 +219,8 @@ impl<'a> Running<'a> {
     fn check_expr(&mut self, test: &ExprTest) {
         let (text, time) = (&test.text, compare::time(test.eval_time));
         let since = i64::try_from(test.eval_time.as_millis()).unwrap_or(i64::MAX);
-        let interval = self.file.evaluation_interval.as_millis();
-        let engine = Engine::new(QueryOptions {
-            text,
-            subquery_step: i64::try_from(interval).unwrap_or(i64::MAX),
-            ..QueryOptions::default()
-        });
+        let subquery_step = self.subquery_step_ms();
+        let engine = Engine::new(QueryOptions { text, subquery_step, ..QueryOptions::default() });
         let at = self.test.start.saturating_add(since);
         let found = match engine.instant(&test.expr, at, &self.store) {
             Err(error) => Err(error.to_string()),

@@ -68,6 +68,37 @@ fn a_test_passes_where_alerts_and_samples_are_as_expected_and_says_what_is_not()
     }
 }
 
+/// The failures of a file's tests of one group.
+fn failures(rules: &str, tests: &str) -> Vec<String> {
+    let rules = file::parse(&format!("groups:\n- name: g\n  rules:\n{rules}")).unwrap();
+    let tests = parse(&format!("rule_files: [rules.yaml]\n{tests}")).unwrap();
+    let cases = run(&tests, &[("rules.yaml".to_owned(), rules)], &Options::default());
+    cases.into_iter().flat_map(|case| case.failures).collect()
+}
+
+#[test]
+fn a_rule_and_a_test_have_the_same_step_where_a_subquery_names_none() {
+    let failures = failures(
+        "  - {record: n, expr: 'count_over_time(vector(1)[5m:])'}\n",
+        "evaluation_interval: 15s\ntests:\n  - interval: 1m\n    promql_expr_test:\n      \
+         - {expr: n, eval_time: 5m, exp_samples: [{labels: n, value: 20}]}\n      \
+         - {expr: 'count_over_time(vector(1)[5m:])', eval_time: 5m, exp_samples: [{labels: '{}', value: 20}]}\n",
+    );
+    assert_eq!(failures, [""; 0]);
+}
+
+#[test]
+fn the_value_of_an_alert_on_a_native_histogram_is_the_histogram() {
+    let failures = failures(
+        "  - {alert: A, expr: h, annotations: {v: '{{ $value }} {{ if .Value }}{{ . }}{{ end }}'}}\n",
+        "tests:\n  - interval: 1m\n    input_series:\n      \
+         - {series: h, values: '{{schema:0 sum:23 count:25 buckets:[1 24] offset:1}}x2'}\n    alert_rule_test:\n      \
+         - {eval_time: 1m, alertname: A, exp_alerts: [{exp_annotations: {v: '{count:25, sum:23, (1,2]:1, (2,4]:24} \
+         {map[__name__:h] map[]  {count:25, sum:23, (1,2]:1, (2,4]:24}}'}}]}\n",
+    );
+    assert_eq!(failures, [""; 0]);
+}
+
 #[test]
 fn only_tests_that_are_asked_for_run() {
     let wanted = [regex::Regex::new("^what is so$").unwrap()];

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn labels_are_counted_over_both_sorts_of_series() {
-        let mut head = Head::new(100, StoreBudget::default(), Ring::new(0, 0, 0));
+        let mut head = Head::new(100, StoreBudget::default(), Ring::new(0, 0));
         for (name, job, kind) in [
             ("up", "shop", Kind::Float),
             ("up", "cart", Kind::Float),

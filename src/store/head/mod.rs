@@ -441,6 +441,7 @@ impl Head {
                 self.departed_ms = self.departed_ms.max(series.last_ms.unwrap_or(i64::MIN));
                 self.open_bytes -= series.open_bytes();
                 self.series_bytes -= bytes_of(series.labels.len());
+                self.exemplars.remove_series(*id);
                 self.free.push(id.index);
                 out.push((id.index, series));
             }
@@ -469,7 +470,7 @@ impl Head {
 
     /// Takes up what [`Head::encoded_exemplars`] gave.
     pub(super) fn take_back_exemplars(&mut self, bytes: &[u8]) {
-        let mut exemplars = std::mem::replace(&mut self.exemplars, Ring::new(0, 0, 0));
+        let mut exemplars = std::mem::replace(&mut self.exemplars, Ring::new(0, 0));
         exemplars.take_back(bytes, |of| self.id(of));
         self.exemplars = exemplars;
     }

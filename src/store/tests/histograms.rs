@@ -71,6 +71,27 @@ fn a_histogram_shows_as_its_virtual_series_in_labels() {
 }
 
 #[test]
+fn every_bucket_of_a_histogram_keeps_its_exemplars_while_there_is_room() {
+    let Fixture { store, mut writer, directory: _directory } = open(|_| {});
+    let bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    let id = writer.series(&[("__name__", "h")], Kind::Classic);
+    for minute in 0..30 {
+        let time_ms = T0 + minute * 60_000;
+        writer.set_now(time_ms);
+        let one = Classic { bounds: &bounds, counts: &[1; 15], sum: None, count: 15 };
+        writer.append_classic(id, time_ms, &one).unwrap();
+        for (nth, bound) in bounds.iter().enumerate() {
+            let labels = vec![("trace_id".to_owned(), format!("{minute} {nth}"))];
+            let time_ms = time_ms - 30_000 + nth as i64;
+            writer.exemplar(id, Exemplar { time_ms, value: bound * 0.9, labels });
+        }
+    }
+    let found = exemplars(&store, &named("h_bucket"), 0, i64::MAX);
+    let kept: Vec<_> = found.iter().map(|of| of.exemplars.len()).collect();
+    assert_eq!(kept, [30; 14]);
+}
+
+#[test]
 fn a_histogram_without_sums_has_no_sum_series_in_memory_or_on_disk() {
     let mut fixture = open(|_| {});
     let id = fixture.writer.series(&[("__name__", "h")], Kind::Classic);
