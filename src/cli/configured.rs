@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
-use crate::config::{self, LoadError, Loaded, ReadError, Recipe};
+use crate::config::{self, Finding, LoadError, Loaded, ReadError, Recipe, Sources, Style};
 
 /// The variable that names the file where no flag does. The container image sets it, so that a command in a container reads what
 /// its agent does.
@@ -81,8 +81,20 @@ pub(crate) fn load(recipe: &Recipe, terminal: &Terminal) -> Result<Loaded, Failu
 pub(crate) fn warn(loaded: &Loaded, terminal: &Terminal) {
     let Loaded { sources, warnings, .. } = loaded;
     if !warnings.is_empty() {
-        terminal.note(&config::render(sources, warnings, &terminal.style()));
+        terminal.note(&rendered(sources, warnings, &terminal.style()));
     }
+}
+
+/// Findings as text. Of several at one place, as those in a rule file that a configuration names, the place is shown once.
+pub(crate) fn rendered(sources: &Sources, findings: &[Finding], style: &Style) -> String {
+    let alike =
+        |a: &Finding, b: &Finding| (a.span, a.severity, &a.help) == (b.span, b.severity, &b.help);
+    let shown = findings.chunk_by(alike).filter_map(|all| {
+        let messages: Vec<&str> = all.iter().map(|finding| finding.message.as_str()).collect();
+        let finding = Finding { message: messages.join("\n  "), ..all.first()?.clone() };
+        Some(config::render(sources, &[finding], style))
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 /// Loads what `recipe` names; what is odd about it is the caller's to say.
@@ -112,4 +124,34 @@ pub(crate) fn unreadable(error: &ReadError) -> Failure {
     }
     failure
         .help("name an existing file in UTF-8 that this user may read, or `-` for standard input")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inputs, load};
+
+    #[test]
+    fn a_place_that_several_findings_are_about_is_shown_once() {
+        let text = "rules: {files: [/nowhere/a.yaml]}".to_owned();
+        let files = vec![("config.yaml".to_owned(), text)];
+        let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
+        let span = loaded.span("rules.files").unwrap();
+        let about = |message: &str| Finding::warning(span, message).help("mend it");
+        let findings = [about("one"), about("two"), Finding::warning(span, "other")];
+        expect_test::expect![[r"
+            config.yaml:1:16: warning: one
+              two
+              |
+            1 | rules: {files: [/nowhere/a.yaml]}
+              |                ^
+              = help: mend it
+
+            config.yaml:1:16: warning: other
+              |
+            1 | rules: {files: [/nowhere/a.yaml]}
+              |                ^
+        "]]
+        .assert_eq(&rendered(&loaded.sources, &findings, &Style::default()));
+    }
 }

@@ -22,7 +22,7 @@ use crate::time::{Clock, SystemClock};
 
 use super::exit::{Exit, Failure};
 use super::ids::{self, IdsFile};
-use super::read::client::duration;
+use super::read::client::{duration, some_time};
 use super::terminal::Terminal;
 use super::text::ReportFormat;
 
@@ -33,10 +33,10 @@ const MEMORY_BYTES: usize = 1 << 30;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// The address for gRPC; both addresses answer both protocols.
-    #[arg(long, default_value = "127.0.0.1:14317", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:14317", value_parser = address, value_name = "ADDRESS")]
     grpc: String,
     /// The address for HTTP.
-    #[arg(long, default_value = "127.0.0.1:14318", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:14318", value_parser = address, value_name = "ADDRESS")]
     http: String,
     /// How long every answer is held back.
     #[arg(long, default_value = "0", value_parser = duration, value_name = "TIME")]
@@ -54,7 +54,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
     /// How often the counts are shown.
-    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "10s", value_parser = some_time, value_name = "TIME")]
     every: Duration,
     /// How the counts are written at the end.
     #[arg(short, long, value_enum, default_value_t = ReportFormat::Text)]
@@ -64,6 +64,13 @@ pub(super) struct Args {
 fn part(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|part| (0.0..=1.0).contains(part));
     number.ok_or_else(|| "a number from 0 to 1".to_owned())
+}
+
+/// A host or an address, and a port; whether it can be listened on only the system knows.
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let known = port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    known.then(|| text.to_owned()).ok_or_else(|| "expected HOST:PORT".to_owned())
 }
 
 /// Takes records by counting them.
@@ -299,6 +306,34 @@ impl Shared {
                     serde_json::json!({"schema_version": 1, "seconds": seconds, "signals": signals})
                 )
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        _args: Args,
+    }
+
+    #[test]
+    fn an_address_or_a_time_that_is_none_is_a_mistake_in_what_was_typed() {
+        for (flag, value, taken) in [
+            ("--grpc", "foo", false),
+            ("--http", ":1", false),
+            ("--http", "127.0.0.1:99999", false),
+            ("--grpc", "localhost:0", true),
+            ("--every", "0s", false),
+            ("--every", "1s", true),
+        ] {
+            let typed = Typed::try_parse_from(["sink", flag, value]);
+            assert_eq!(typed.is_ok(), taken, "{flag} {value}");
         }
     }
 }

@@ -86,6 +86,12 @@ pub enum TlsError {
         "the peer's certificate is for another name (is it the one for `tls.server_name_override`?): {0}"
     )]
     OtherName(rustls::CertificateError),
+    /// Its certificate may sign others, and so is none of a server.
+    #[error(
+        "the server's certificate is itself an authority (CA:TRUE), as `openssl req -x509` makes them: make one with `-addext \
+         basicConstraints=critical,CA:FALSE`"
+    )]
+    Authority,
     /// It wants a certificate, and none is configured.
     #[error("the peer wants a client certificate: set tls.cert_file and tls.key_file")]
     CertificateWanted,
@@ -112,6 +118,12 @@ fn refused(error: std::io::Error, shown: bool) -> TlsError {
             why @ (CertificateError::NotValidForName
             | CertificateError::NotValidForNameContext { .. }),
         )) => TlsError::OtherName(why.clone()),
+        // rustls has no word of its own for it.
+        Some(Error::InvalidCertificate(CertificateError::Other(why)))
+            if why.to_string() == "CaUsedAsEndEntity" =>
+        {
+            TlsError::Authority
+        }
         Some(Error::AlertReceived(alert)) => {
             about_certificates(*alert, shown).unwrap_or(TlsError::Handshake(error))
         }
@@ -304,5 +316,39 @@ impl ServerCertVerifier for Unseen {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_whose_certificate_is_an_authority_is_told_how_to_make_one_that_is_not() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let ca_file = directory.path().join("ca.pem");
+        std::fs::write(&ca_file, certificate.pem()).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let served = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            drop(tokio_rustls::TlsAcceptor::from(Arc::new(server)).accept(tcp).await);
+        });
+        let config = TlsConfig { ca_file: Some(ca_file), ..TlsConfig::default() };
+        let error = Tls::new(&config, &[]).connect("localhost", tcp).await.unwrap_err();
+        assert!(matches!(error, TlsError::Authority), "{error:?}");
+        served.await.unwrap();
     }
 }

@@ -31,7 +31,7 @@ use crate::time::{Clock, SystemClock};
 
 use super::exit::{Exit, Failure};
 use super::ids::IdsFile;
-use super::read::client::duration;
+use super::read::client::{duration, some_time};
 use super::sink::asked_to_stop;
 use super::terminal::Terminal;
 use super::text::ReportFormat;
@@ -79,7 +79,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// How long one request may take.
-    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "10s", value_parser = some_time, value_name = "TIME")]
     timeout: Duration,
     /// How long a request is sent again while the answers are retryable.
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "TIME")]

@@ -3,14 +3,16 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+use sidelight_promql::ParseError;
+
 use super::check_rules;
 use super::findings::{document, finding};
-use crate::cli::configured::{Configured, unreadable};
+use crate::cli::configured::{Configured, rendered, unreadable};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::promql;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::ReportFormat;
-use crate::config;
 use crate::config::{Finding, LoadError, Loaded, Severity};
 
 /// What is checked.
@@ -30,6 +32,9 @@ pub(crate) struct ExprArgs {
     /// PromQL expressions, each an argument of its own.
     #[arg(required = true, value_name = "EXPR")]
     exprs: Vec<String>,
+    /// The format: for people on standard error, or JSON on standard output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: ReportFormat,
 }
 
 /// What is checked and how it is said.
@@ -61,12 +66,47 @@ pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Fa
 }
 
 fn expressions(args: &ExprArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let wrong = args.exprs.iter().filter(|expr| promql::check(expr, terminal).is_err()).count();
-    if wrong > 0 {
-        return Err(Failure::said(Exit::Failed));
+    let wrong = wrong(&args.exprs);
+    match args.output {
+        ReportFormat::Json => {
+            let findings: Vec<_> = wrong.iter().map(|(_, expr, why)| found(expr, why)).collect();
+            terminal.data(&document(wrong.is_empty(), &findings))?;
+        }
+        ReportFormat::Text if wrong.is_empty() => terminal.note("every expression is valid"),
+        ReportFormat::Text => {
+            let all = args.exprs.len();
+            for (nth, expr, why) in &wrong {
+                let which =
+                    if all > 1 { format!("expression {nth} of {all}: ") } else { String::new() };
+                terminal.say(&format!("{which}{}", promql::shown(why, expr)));
+            }
+        }
     }
-    terminal.note("every expression is valid");
-    Ok(Exit::Ok)
+    Ok(if wrong.is_empty() { Exit::Ok } else { Exit::Failed })
+}
+
+/// Expressions that are none: which of them, from 1, the text, and why.
+fn wrong(exprs: &[String]) -> Vec<(usize, &str, ParseError)> {
+    let parsed = (1..).zip(exprs).map(|(nth, expr)| (nth, expr, sidelight_promql::parse(expr)));
+    parsed.filter_map(|(nth, expr, parsed)| Some((nth, expr.as_str(), parsed.err()?))).collect()
+}
+
+/// The same for programs, as a finding in the expression.
+fn found(expr: &str, why: &ParseError) -> Value {
+    let start = expr.floor_char_boundary(why.span.start as usize);
+    let end = expr.floor_char_boundary(why.span.end as usize).max(start);
+    let (before, marked) = (expr.get(..start), expr.get(start..end));
+    let last_line = before.unwrap_or_default().rsplit('\n').next().unwrap_or_default();
+    let marked = marked.unwrap_or_default().split('\n').next().unwrap_or_default();
+    json!({
+        "severity": "error",
+        "source": expr,
+        "line": why.line,
+        "column": last_line.chars().count() + 1,
+        "length": marked.chars().count(),
+        "message": why.message,
+        "help": why.suggestion.map(|meant| format!("did you mean `{meant}`?")),
+    })
 }
 
 fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -97,7 +137,7 @@ fn configuration(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         ReportFormat::Text => {
             if !findings.is_empty() {
-                terminal.say(&config::render(&sources, &findings, &terminal.style()));
+                terminal.say(&rendered(&sources, &findings, &terminal.style()));
             }
             let verdict = if errors == 0 { "valid" } else { "not valid" };
             let mut summary = format!("the configuration is {verdict}");
@@ -144,6 +184,26 @@ mod tests {
         for line in [&["a.yaml"][..], &["-c", "a.yaml"], &["--set", "journal.durability=os"]] {
             assert!(typed(line).is_ok(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn each_expression_that_is_wrong_is_named_and_an_empty_one_is_said_to_be_empty() {
+        let exprs = ["up", "", "up +\n{a=\"é\"} + rat(x[5m])"].map(str::to_owned);
+        let wrong = wrong(&exprs);
+        assert_eq!(wrong.iter().map(|(nth, ..)| *nth).collect::<Vec<_>>(), [2, 3]);
+        let [(_, empty, why), (_, expr, error)] = &wrong[..] else { panic!("{wrong:?}") };
+        assert_eq!(promql::shown(why, empty), "the expression is empty");
+        let found = found(expr, error);
+        assert_eq!((found["source"].as_str(), found["line"].as_u64()), (Some(*expr), Some(2)));
+        assert_eq!(found["column"], 11, "in characters: {found}");
+        let json = ["check", "up", "-o", "json"];
+        assert!(TypedExpr::try_parse_from(json).is_ok());
+    }
+
+    #[derive(clap::Parser)]
+    struct TypedExpr {
+        #[command(flatten)]
+        _args: ExprArgs,
     }
 
     #[test]

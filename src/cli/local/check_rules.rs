@@ -1,6 +1,7 @@
 //! `sidelight check rules`: rule files with every finding at once, and what a running agent's series say about them.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use crate::rules::file::{RuleFile, parse};
 use crate::rules::lint;
 use crate::rules::lint::{Metric, Seen};
 use crate::rules::load;
-use crate::rules::load::FILES_MAX;
+use crate::rules::load::{FILE_BYTES_MAX, FILES_MAX};
 use crate::rules::paths;
 use crate::yaml::{SourceKind, Sources};
 
@@ -26,7 +27,7 @@ const METRICS_MAX: usize = 500;
 /// What is checked and how it is said.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rule files, or patterns of their paths such as `rules/*.yaml`.
+    /// Rule files, or patterns of their paths such as `rules/*.yaml`; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// End with 3 where there is only something to look at.
@@ -51,7 +52,14 @@ struct Checked {
 }
 
 pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (mut checked, unread) = read_all(&args.files);
+    let (typed, files): (Vec<_>, Vec<_>) = args.files.iter().cloned().partition(|it| it == "-");
+    let (mut checked, mut unread) = read_all(&files);
+    if !typed.is_empty() {
+        match read_from(std::io::stdin().lock()) {
+            Ok(read) => checked.insert(0, read),
+            Err(failure) => unread.insert(0, failure),
+        }
+    }
     for failure in &unread {
         terminal.failure(failure);
     }
@@ -112,13 +120,29 @@ fn read(path: &std::path::Path) -> Result<Checked, Failure> {
             .because(&error)
             .help("name an existing file in UTF-8 that this user may read")
     })?;
+    Ok(checked(&name, text))
+}
+
+/// A rule file from standard input: what is in it, not what it names.
+fn read_from(input: impl Read) -> Result<Checked, Failure> {
+    let refused = || Failure::new(Exit::Failed, "cannot read rules from standard input");
+    let mut text = String::new();
+    let read = input.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| refused().because(&error))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(refused().help(format!("a rule file has at most {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(checked("<stdin>", text))
+}
+
+fn checked(name: &str, text: String) -> Checked {
     let mut sources = Sources::default();
-    sources.add(SourceKind::File, &name, text.clone());
+    sources.add(SourceKind::File, name, text.clone());
     let (file, findings) = match parse(&text) {
         Ok(file) => (Some(file), Vec::new()),
         Err(findings) => (None, findings),
     };
-    Ok(Checked { sources, text, file, findings })
+    Checked { sources, text, file, findings }
 }
 
 fn report(
@@ -245,6 +269,16 @@ mod tests {
     struct Typed {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn standard_input_is_a_rule_file() {
+        let read = read_from(GOOD.as_bytes()).unwrap();
+        assert!(read.file.is_some() && read.findings.is_empty());
+        let wrong = read_from(&b"groups: [{name: a, rules: [{}]}]"[..]).unwrap();
+        let place = wrong.sources.place(wrong.findings.first().unwrap().span);
+        assert!(place.starts_with("<stdin>:1:"), "{place}");
+        assert!(read_from(&[0xff][..]).is_err());
     }
 
     const GOOD: &str = "groups: [{name: a, rules: [{record: 'a:b', expr: 'up'}]}]\n";

@@ -69,7 +69,7 @@ pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure>
             show_stats(args, &config, &files, terminal)
         }
         What::Rotate(Rotate { yes, change: Change { dry_run, args } }) => {
-            let config = store(args, terminal)?;
+            let config = made(args, terminal)?;
             let now = deps.clock.unix_nano();
             let mut rotation = offline::rotation(&config, now).map_err(refused)?;
             if !dry_run {
@@ -86,7 +86,7 @@ pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure>
             Ok(Exit::Ok)
         }
         What::Vacuum(Change { dry_run, args }) => {
-            let config = store(args, terminal)?;
+            let config = made(args, terminal)?;
             let compactions = if *dry_run {
                 offline::compactions(&config).map_err(refused)?
             } else {
@@ -129,6 +129,20 @@ fn store(args: &Args, terminal: &Terminal) -> Result<Config, Failure> {
                 .help("name the agent's configuration with `-c`"))
         }
     }
+}
+
+/// The same, and a store has to be in it: a change makes none.
+fn made(args: &Args, terminal: &Terminal) -> Result<Config, Failure> {
+    let config = store(args, terminal)?;
+    let files = offline::files(&config)
+        .map_err(|error| Failure::new(Exit::Failed, "cannot read the store").because(&error))?;
+    if files.is_empty() {
+        let what = format!("there is no store in {}", config.directory.display());
+        return Err(
+            Failure::new(Exit::Failed, what).help("name the agent's configuration with `-c`")
+        );
+    }
+    Ok(config)
 }
 
 fn unopened(error: &OpenError) -> Failure {
@@ -348,6 +362,16 @@ mod tests {
         let failure = store(&args(&absent), &terminal).unwrap_err();
         assert!(failure.what.contains("there is no store in"), "{failure:?}");
         assert!(!absent.try_exists().unwrap());
+
+        let other = directory.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        let change = || Change { dry_run: false, args: args(&other) };
+        let rotate = What::Rotate(Rotate { yes: true, change: change() });
+        for what in [rotate, What::Vacuum(change())] {
+            let failure = execute(&what, &terminal).unwrap_err();
+            assert!(failure.what.contains("there is no store in"), "{failure:?}");
+        }
+        assert_eq!(std::fs::read_dir(&other).unwrap().count(), 0, "nothing is made there");
 
         let config = Config::new(directory.path().join("store"));
         let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };

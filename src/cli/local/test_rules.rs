@@ -86,16 +86,18 @@ fn read(path: &Path, terminal: &Terminal) -> Result<Option<Read>, Failure> {
             return Ok(None);
         }
     };
+    let tests_in = path;
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut rules = Vec::new();
     for pattern in &tests.rule_files {
         let pattern = directory.join(pattern);
         let found = paths(&pattern.to_string_lossy(), FILES_MAX);
         if found.is_empty() {
-            terminal.say(&format!("no file matches {}\n", pattern.display()));
+            let (tests, pattern) = (path.display(), pattern.display());
+            terminal.say(&format!("{tests}: no rule file matches {pattern}\n"));
         }
         for path in found {
-            let text = self::text(&path)?;
+            let text = self::text(&path).map_err(|failure| named_in(tests_in, failure))?;
             match file::parse(&text) {
                 Ok(file) => rules.push((path.display().to_string(), file)),
                 Err(findings) => {
@@ -106,6 +108,15 @@ fn read(path: &Path, terminal: &Terminal) -> Result<Option<Read>, Failure> {
         }
     }
     Ok(Some((tests, rules)))
+}
+
+/// With the file of tests that names what cannot be read.
+fn named_in(tests: &Path, failure: Failure) -> Failure {
+    let help = format!(
+        "{} names it in `rule_files`, relative to itself; name an existing file in UTF-8 that this user may read",
+        tests.display()
+    );
+    failure.help(help)
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
@@ -120,4 +131,21 @@ fn say(path: &Path, text: &str, findings: &[Finding], terminal: &Terminal) {
     let mut sources = Sources::default();
     sources.add(SourceKind::File, &path.display().to_string(), text.to_owned());
     terminal.say(&config::render(&sources, findings, &terminal.style()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ColourChoice;
+
+    #[test]
+    fn a_rule_file_that_is_missing_is_said_with_the_file_that_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tests.yaml");
+        std::fs::write(&path, "rule_files: [gone.yaml]\ntests: []\n").unwrap();
+        let terminal = Terminal::of_process(true, ColourChoice::Never);
+        let failure = read(&path, &terminal).err().unwrap();
+        assert!(failure.what.contains("gone.yaml"), "{failure:?}");
+        assert!(failure.help.unwrap().contains("tests.yaml names it"));
+    }
 }

@@ -256,10 +256,17 @@ fn matchers(text: &str) -> Result<Vec<Value>, Failure> {
              before it stands in quotes",
         )
     };
-    if let Ok(list) = parse_selector(&format!("{{{text}}}")).as_deref()
+    let parsed = parse_selector(&format!("{{{text}}}"));
+    if let Ok(list) = parsed.as_deref()
         && !list.is_empty()
     {
         return Ok(list.iter().map(|it| document(&it.name, it.op, &it.value)).collect());
+    }
+    if let Err(error) = &parsed
+        && let Some(why) = error.message.strip_prefix("error parsing regexp: ")
+    {
+        let what = format!("the regular expression in `{text}` is not valid: {why}");
+        return Err(Failure::new(Exit::Usage, what));
     }
     let at = text.find(['=', '!']).ok_or_else(refuse)?;
     let (name, rest) = text.split_at(at);
@@ -389,6 +396,14 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_regular_expression_that_is_none_is_said_and_why() {
+        let failure = matchers(r#"a=~"[""#).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.what.starts_with("the regular expression in"), "{failure:?}");
+        assert!(failure.what.contains("unclosed character class"), "{failure:?}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Limits: 64 MiB of answer, `--timeout` for all of it.
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,7 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use hyper_util::rt::TokioIo;
 use rustix::fs::{Mode, OFlags};
 use tokio::net::TcpStream;
@@ -36,13 +39,22 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE", env = "SIDELIGHT_TOKEN_FILE", hide_env = true)]
     token_file: Option<PathBuf>,
     /// How long to wait for an answer.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = some_time)]
     timeout: Duration,
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     crate::config::parse_duration(text)
         .ok_or_else(|| "expected a duration such as `30s`".to_owned())
+}
+
+/// A duration in which something can happen.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
+    let long = duration(text)?;
+    if long.is_zero() { Err("expected a duration above 0".to_owned()) } else { Ok(long) }
 }
 
 /// What the agent answered.
@@ -60,9 +72,9 @@ impl Connection {
     /// The same, where the agent of this configuration listens unless an address was given, with its token.
     pub(crate) fn for_agent(&self, config: &Config) -> Self {
         let mut connection = self.clone();
-        connection.url.get_or_insert_with(|| {
-            std::env::var(URL).unwrap_or_else(|_| url_of(&config.api.endpoint.to_string()))
-        });
+        if variable(URL).is_none() {
+            connection.url.get_or_insert_with(|| url_of(&config.api.endpoint.to_string()));
+        }
         connection.token_file = connection.token_file.or_else(|| config.api.token_file.clone());
         connection
     }
@@ -90,8 +102,8 @@ impl Connection {
         path: &str,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let url = self.url();
-        let uri = uri(&url)?;
+        let (url, named_by) = self.place();
+        let uri = uri(&url, named_by)?;
         // A token that cannot be read matters only to an agent that asks for it.
         let (token, unread) = match self.token_file(&uri).as_deref().map(token) {
             Some(Ok(token)) => (Some(token), None),
@@ -125,17 +137,12 @@ impl Connection {
     async fn asked(
         &self,
         url: &str,
-        ask: impl Future<Output = Result<Answer, Box<dyn std::error::Error + Send + Sync>>>,
+        ask: impl Future<Output = Result<Answer, Unanswered>>,
     ) -> Result<Answer, Failure> {
-        match tokio::time::timeout(self.timeout, ask).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                let what = format!("cannot reach the agent at {url}");
-                let failure = Failure::new(Exit::Unreachable, what).because(&*error);
-                Err(failure.help("start it with `sidelight run`, or name its address with `--url`"))
-            }
+        let waited = self.timeout;
+        match tokio::time::timeout(waited, ask).await {
+            Ok(answer) => answer.map_err(|why| why.failure(url)),
             Err(_) => {
-                let waited = self.timeout;
                 let what = format!("the agent at {url} did not answer within {waited:?}");
                 Err(Failure::new(Exit::Unreachable, what))
             }
@@ -165,22 +172,52 @@ impl Connection {
 
     /// The file with the token, for an agent at `uri`: what is meant for the agent beside is shown to no other.
     fn token_file(&self, uri: &Uri) -> Option<PathBuf> {
-        let configured = || Some(PathBuf::from(std::env::var_os("SIDELIGHT__ADMIN__TOKEN_FILE")?));
-        let its = self.url.is_none() && std::env::var_os(URL).is_none() || is_here(uri);
+        let configured = || variable("SIDELIGHT__ADMIN__TOKEN_FILE").map(PathBuf::from);
+        let its = self.url.is_none() && variable(URL).is_none() || is_here(uri);
         self.token_file.clone().or_else(|| configured().filter(|_| its))
     }
 
     /// Where it is.
     pub(crate) fn url(&self) -> String {
-        let configured = || Some(url_of(&std::env::var("SIDELIGHT__ADMIN__ENDPOINT").ok()?));
-        let default = || "http://127.0.0.1:9464".to_owned();
-        let named = self.url.clone().or_else(|| std::env::var(URL).ok());
-        named.unwrap_or_else(|| configured().unwrap_or_else(default))
+        self.place().0
+    }
+
+    /// Where it is, and what says so.
+    fn place(&self) -> (String, &'static str) {
+        place(self.url.as_deref(), variable)
     }
 }
 
 /// Names the agent's address.
 const URL: &str = "SIDELIGHT_URL";
+/// Names where the agent listens, and so its address.
+const ENDPOINT: &str = "SIDELIGHT__ADMIN__ENDPOINT";
+
+/// A variable of the environment; an empty one is none.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(is_set)
+}
+
+fn is_set(value: &OsString) -> bool {
+    !value.is_empty()
+}
+
+fn place(
+    typed: Option<&str>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> (String, &'static str) {
+    // One that is not UTF-8 is no address, and is refused as such.
+    let named = |name: &str| Some(variable(name)?.to_string_lossy().into_owned());
+    if let Some(url) = typed {
+        (url.to_owned(), "`--url`")
+    } else if let Some(url) = named(URL) {
+        (url, "`SIDELIGHT_URL`")
+    } else if let Some(endpoint) = named(ENDPOINT) {
+        (url_of(&endpoint), "`SIDELIGHT__ADMIN__ENDPOINT`")
+    } else {
+        ("http://127.0.0.1:9464".to_owned(), "the default")
+    }
+}
 
 fn url_of(endpoint: &str) -> String {
     let reached = endpoint.parse().map(|address| reachable(address).to_string());
@@ -205,13 +242,21 @@ fn taken(answer: Answer) -> Result<Bytes, Failure> {
     let what = format!("the agent answered {}: {}", answer.status, message(&answer));
     let typed = answer.status == StatusCode::BAD_REQUEST;
     let failure = Failure::new(if typed { Exit::Usage } else { Exit::Failed }, what);
-    // Every path that is asked for is there; what takes OTLP answers so.
-    Err(match answer.status {
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            failure.help("`--url` names the admin endpoint, port 9464 unless configured: is this a port for OTLP, or an older agent?")
-        }
-        _ => failure,
-    })
+    let missed = matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+    // Every path that is asked for is there, though what it names may not be; what takes OTLP answers so.
+    Err(if missed && !names_a_thing(&answer) { failure.help(OTHER_PORT) } else { failure })
+}
+
+/// What to try where something else answers.
+pub(crate) const OTHER_PORT: &str = "\
+    `--url` names the admin endpoint, port 9464 unless configured: is this a port for OTLP, or an older agent?";
+
+/// Whether it is an agent that knows the path, and not what the path names.
+fn names_a_thing(answer: &Answer) -> bool {
+    let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+    let error = document.as_ref().and_then(|document| document.get("error"));
+    let said = error.and_then(|error| error.as_str().or_else(|| error.get("message")?.as_str()));
+    said.is_some_and(|said| !said.starts_with("no such path"))
 }
 
 /// The token in a file, as a header.
@@ -263,15 +308,78 @@ fn own_file(path: &Path) -> Option<String> {
     made.then(|| token.to_owned())
 }
 
-fn uri(url: &str) -> Result<Uri, Failure> {
-    let usage = || {
-        let what = format!("`{url}` is not the address of an agent");
+/// The address that `url` is, which `named_by` names. What would be left out of it is refused: a port that is none is not that of
+/// another agent.
+fn uri(url: &str, named_by: &str) -> Result<Uri, Failure> {
+    let refuse = |why: &str| {
+        // A password may stand before the host.
+        let host = url.rsplit_once('@').map(|(_, host)| format!("…@{host}"));
+        let shown = host.as_deref().unwrap_or(url);
+        let what = format!("`{shown}`, from {named_by}, is not the address of an agent{why}");
         Failure::new(Exit::Usage, what).help("write http://HOST:PORT")
     };
+    if url.contains('@') {
+        return Err(refuse(": it takes no user; a token is given with `--token-file`"));
+    }
     let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    let uri: Uri = text.parse().map_err(|_| usage())?;
-    let plain = uri.scheme_str() == Some("http");
-    if plain && uri.host().is_some() { Ok(uri) } else { Err(usage()) }
+    let uri: Uri = text.parse().map_err(|_| refuse(""))?;
+    let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host().filter(|it| !it.is_empty()))
+    else {
+        return Err(refuse(""));
+    };
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    if authority != host && uri.port_u16().is_none() {
+        return Err(refuse(": its port is no number up to 65535"));
+    }
+    if !matches!(uri.path(), "" | "/") || text.contains(['?', '#']) {
+        return Err(refuse(": it has no path"));
+    }
+    Ok(uri)
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+enum Unanswered {
+    /// Nobody takes the connection.
+    Unreached(std::io::Error),
+    /// What took it says something else.
+    Foreign(hyper::Error),
+    /// It ended before the answer did.
+    BrokenOff(Box<dyn Error + Send + Sync>),
+    /// More than [`ANSWER_BYTES_MAX`].
+    TooLarge,
+}
+
+impl Unanswered {
+    fn failure(&self, url: &str) -> Failure {
+        match self {
+            Self::Unreached(error) => {
+                Failure::new(Exit::Unreachable, format!("cannot reach the agent at {url}"))
+                    .because(error)
+                    .help("start it with `sidelight run`, or name its address with `--url`")
+            }
+            Self::Foreign(error) => {
+                Failure::new(Exit::Failed, format!("what answers at {url} does not speak HTTP/1.1"))
+                    .because(error)
+                    .help(OTHER_PORT)
+            }
+            Self::BrokenOff(error) => {
+                let what = format!("the answer of the agent at {url} broke off");
+                Failure::new(Exit::Unreachable, what)
+                    .because(&**error)
+                    .help("it may be stopping or starting: try again, and see its log")
+            }
+            Self::TooLarge => {
+                let max = ANSWER_BYTES_MAX >> 20;
+                let what = format!("the answer of the agent at {url} is larger than {max} MiB");
+                Failure::new(Exit::Failed, what).help("narrow it with `--range` or `-n`")
+            }
+        }
+    }
+
+    fn of(error: hyper::Error) -> Self {
+        if error.is_parse() { Self::Foreign(error) } else { Self::BrokenOff(error.into()) }
+    }
 }
 
 async fn ask(
@@ -280,22 +388,34 @@ async fn ask(
     path: &str,
     body: Bytes,
     token: Option<HeaderValue>,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Answer, Unanswered> {
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(9464);
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
+    let stream = stream.map_err(Unanswered::Unreached)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(Unanswered::of)?;
     let request = Request::builder().method(method).uri(path);
     let request = request.header(header::HOST, format!("{host}:{port}"));
-    let mut request = request.body(Full::new(body))?;
+    let request = request.body(Full::new(body));
+    let mut request =
+        request.map_err(|error| Unanswered::Unreached(std::io::Error::other(error)))?;
     if let Some(token) = token {
         request.headers_mut().insert(header::AUTHORIZATION, token);
     }
     let exchange = async {
-        let response = sender.send_request(request).await?;
+        let response = sender.send_request(request).await.map_err(Unanswered::of)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?;
+        // One that says so is not waited for.
+        if response.body().size_hint().lower() > ANSWER_BYTES_MAX as u64 {
+            return Err(Unanswered::TooLarge);
+        }
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+            true => Unanswered::TooLarge,
+            false => Unanswered::BrokenOff(error),
+        })?;
         Ok(Answer { status, body: body.to_bytes() })
     };
     tokio::pin!(exchange, connection);
@@ -384,6 +504,88 @@ mod tests {
             let failure = taken(answer).err().unwrap();
             assert_eq!(failure.exit, Exit::Usage);
             assert!(failure.what.ends_with(": no such range"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_a_port_that_has_no_such_path() {
+        for (status, body, helped) in [
+            (
+                404,
+                r#"{"error":{"code":"not_found","message":"there is no silence `nope`"}}"#,
+                false,
+            ),
+            (
+                404,
+                r#"{"error":{"code":"not_found","message":"no such path; GET / lists them"}}"#,
+                true,
+            ),
+            (404, r#"{"code":12,"message":"no such path"}"#, true),
+            (405, "<html>", true),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let failure = taken(Answer { status, body: body.into() }).err().unwrap();
+            assert_eq!(failure.help.as_deref(), helped.then_some(OTHER_PORT), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_refused_and_no_other_agent_is_asked() {
+        for url in [
+            "http://127.0.0.1:99999",
+            "http://127.0.0.1:",
+            "127.0.0.1:70000",
+            "http://127.0.0.1:x",
+            "http://[::1]:99999",
+            "http://user:pass@127.0.0.1:9464",
+            "http://127.0.0.1:9464/other",
+            "http://127.0.0.1:9464/?a=b",
+            "http://127.0.0.1:9464#a",
+        ] {
+            let failure = uri(url, "`SIDELIGHT_URL`").unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{url}");
+            assert!(failure.what.contains("`SIDELIGHT_URL`"), "{failure:?}");
+            assert!(!failure.what.contains("pass@"), "{failure:?}");
+        }
+        for url in ["http://127.0.0.1:9464/", "agent:1", "http://agent", "[::1]:9464"] {
+            assert!(uri(url, "`--url`").is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_empty_names_no_agent_and_one_that_names_it_is_said() {
+        fn of(typed: Option<&str>, variables: &[(&str, &str)]) -> (String, &'static str) {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| OsString::from(value)).filter(is_set)
+            };
+            place(typed, variable)
+        }
+        let configured = (ENDPOINT, "0.0.0.0:7");
+        assert_eq!(of(Some("a:1"), &[(URL, "b:2")]), ("a:1".to_owned(), "`--url`"));
+        assert_eq!(of(None, &[(URL, "b:2"), configured]), ("b:2".to_owned(), "`SIDELIGHT_URL`"));
+        let (url, by) = of(None, &[configured]);
+        assert_eq!((&*url, by), ("http://127.0.0.1:7", "`SIDELIGHT__ADMIN__ENDPOINT`"));
+        assert_eq!(of(None, &[(URL, ""), configured]).1, "`SIDELIGHT__ADMIN__ENDPOINT`");
+        assert_eq!(of(None, &[(URL, "")]).0, "http://127.0.0.1:9464");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_too_large_or_is_no_http_is_not_an_absent_agent() {
+        for (answer, exit, words) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}", Exit::Unreachable, "broke off"),
+            ("", Exit::Unreachable, "broke off"),
+            ("SSH-2.0-OpenSSH_9.2\r\n", Exit::Failed, "does not speak HTTP"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n",
+                Exit::Failed,
+                "larger than 64 MiB",
+            ),
+        ] {
+            let (url, _asked) = answering(answer).await;
+            let failure = connection(&url).get("/x").await.err().unwrap();
+            assert_eq!(failure.exit, exit, "{failure:?}");
+            assert!(failure.what.contains(words), "{failure:?}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! `sidelight health`: for container health checks where there is no curl.
 
 use http::StatusCode;
-use serde::Deserialize;
+use serde_json::Value;
 
-use super::client::{Answer, Connection};
+use super::client::{Answer, Connection, OTHER_PORT};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::rows;
 use crate::cli::terminal::Terminal;
@@ -22,32 +22,54 @@ pub(crate) struct Args {
     connection: Connection,
 }
 
-#[derive(Deserialize)]
-struct Readiness {
-    #[serde(default)]
-    reasons: Vec<String>,
-}
-
 pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let path = if args.ready { "/readyz" } else { "/healthz" };
+    let (path, key) = if args.ready { ("/readyz", "ready") } else { ("/healthz", "alive") };
     let answer = args.connection.get(path).await?;
+    let (well, document) = told(&answer, key).ok_or_else(|| {
+        let (url, status) = (args.connection.url(), answer.status);
+        let what = format!("what answers at {url} is not this agent: {status}");
+        Failure::new(Exit::Failed, what).help(OTHER_PORT)
+    })?;
     match args.output {
         ReportFormat::Json => {
-            // Whatever else answers at that address is no agent.
-            rows::parsed(&answer.body)?;
             terminal.data(&format!("{}\n", String::from_utf8_lossy(&answer.body)))?;
         }
-        ReportFormat::Text if answer.status == StatusCode::OK => {}
-        ReportFormat::Text => terminal.note(&reasons(&answer)),
+        ReportFormat::Text if well => {}
+        ReportFormat::Text => terminal.note(&reasons(&answer, key, &document)),
     }
-    Ok(if answer.status == StatusCode::OK { Exit::Ok } else { Exit::Failed })
+    Ok(if well { Exit::Ok } else { Exit::Failed })
 }
 
-fn reasons(answer: &Answer) -> String {
-    match serde_json::from_slice::<Readiness>(&answer.body) {
-        Ok(Readiness { reasons }) if !reasons.is_empty() => {
-            format!("not ready: {}", reasons.join("; "))
-        }
-        _ => format!("not ready: the agent answered {}", answer.status),
+/// Whether it says that it is well, and all that it says; `None` where it is no agent: any web page is answered with 200.
+fn told(answer: &Answer, key: &str) -> Option<(bool, Value)> {
+    let document: Value = serde_json::from_slice(&answer.body).ok()?;
+    let well = document.get(key)?.as_bool()?;
+    Some((well && answer.status == StatusCode::OK, document))
+}
+
+fn reasons(answer: &Answer, key: &str, document: &Value) -> String {
+    let reasons: Vec<String> = rows::rows(document, "reasons").iter().map(rows::plain).collect();
+    if reasons.is_empty() {
+        format!("not {key}: the agent answered {}", answer.status)
+    } else {
+        format!("not {key}: {}", reasons.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_page_is_no_healthy_agent() {
+        let told = |status: u16, body: &'static str, key| {
+            let status = StatusCode::from_u16(status).unwrap();
+            told(&Answer { status, body: body.into() }, key).map(|(well, _)| well)
+        };
+        assert_eq!(told(200, "<html>welcome</html>", "alive"), None);
+        assert_eq!(told(200, "{}", "alive"), None);
+        assert_eq!(told(404, r#"{"code":12,"message":"no such path"}"#, "alive"), None);
+        assert_eq!(told(200, r#"{"alive":true}"#, "alive"), Some(true));
+        assert_eq!(told(503, r#"{"ready":false,"reasons":["full"]}"#, "ready"), Some(false));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use sidelight_promql::ParseError;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal::Terminal;
@@ -16,10 +17,15 @@ pub(crate) fn check(expr: &str, terminal: &Terminal) -> Result<(), Failure> {
     match sidelight_promql::parse(expr) {
         Ok(_) => Ok(()),
         Err(error) => {
-            terminal.say(&error.render(expr));
+            terminal.say(&shown(&error, expr));
             Err(Failure::said(Exit::Usage))
         }
     }
+}
+
+/// What is wrong with `expr`, and where; what is empty has no place.
+pub(crate) fn shown(error: &ParseError, expr: &str) -> String {
+    if expr.trim().is_empty() { "the expression is empty".to_owned() } else { error.render(expr) }
 }
 
 /// A label set as the API gives it.

@@ -7,7 +7,7 @@ use super::client::{Connection, duration};
 use super::promql::{self, Labels};
 use super::sparkline::sparkline;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{limit, parsed, unreadable};
+use crate::cli::rows::{limit, parsed, plain, rows, unreadable};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, csv, printable, table};
 use crate::time::{Clock as _, SystemClock};
@@ -43,10 +43,6 @@ pub(crate) struct Args {
 #[derive(Debug, Deserialize)]
 struct Document {
     data: Data,
-    #[serde(default)]
-    warnings: Vec<String>,
-    #[serde(default)]
-    infos: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,15 +74,21 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
         return Ok(Exit::Ok);
     }
     if let Format::Ndjson = args.output {
-        terminal.data(&ndjson(&parsed(&answer)?))?;
+        let document = parsed(&answer)?;
+        said(&document).iter().for_each(|said| terminal.say(said));
+        terminal.data(&ndjson(&document))?;
         return Ok(Exit::Ok);
     }
+    said(&parsed(&answer)?).iter().for_each(|said| terminal.say(said));
     let document: Document = serde_json::from_slice(&answer).map_err(|error| unreadable(&error))?;
-    for said in document.warnings.iter().chain(&document.infos) {
-        terminal.say(&printable(said));
-    }
     show(document.data, args, terminal)?;
     Ok(Exit::Ok)
+}
+
+/// What the agent says of its answer, that it is cut for one: lines say nothing of those that are left out.
+fn said(document: &Value) -> Vec<String> {
+    let lists = ["warnings", "infos"].map(|name| rows(document, name));
+    lists.concat().iter().map(|said| printable(&plain(said))).collect()
 }
 
 /// A line per series; of a scalar or a string, one.
@@ -295,6 +297,13 @@ mod tests {
         let row = Series { value: Some(value), ..Series::default() };
         assert_eq!(rows_csv(&[row]).replace("\r\n", "\n"), "series,time,value\n{},1.5,2\n");
         assert_eq!(rows_csv(&[]).replace("\r\n", "\n"), "series,time,value\n");
+    }
+
+    #[test]
+    fn what_is_cut_is_said_beside_lines_as_beside_a_table() {
+        let document = serde_json::json!({"data": {}, "warnings": ["cut at 2"], "infos": ["i"]});
+        assert_eq!(said(&document), ["cut at 2", "i"]);
+        assert!(said(&serde_json::json!({"data": {}})).is_empty());
     }
 
     #[test]

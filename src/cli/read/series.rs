@@ -111,6 +111,9 @@ async fn list<T: DeserializeOwned + ToString>(
         let document = parsed(&answer)?;
         let lines: String = rows(&document, "data").iter().map(|row| format!("{row}\n")).collect();
         terminal.data(&lines)?;
+        if let Some(note) = cut(rows(&document, "data").len(), rows(&document, "warnings").len()) {
+            terminal.note(&note);
+        }
         return Ok(Exit::Ok);
     }
     let document: Document<T> =
@@ -121,8 +124,8 @@ async fn list<T: DeserializeOwned + ToString>(
         _ => lines.map(|line| printable(&line) + "\n").collect(),
     };
     terminal.data(&text)?;
-    if !document.warnings.is_empty() {
-        terminal.note(&format!("only the first {}; more with `-n`", document.data.len()));
+    if let Some(note) = cut(document.data.len(), document.warnings.len()) {
+        terminal.note(&note);
     }
     if document.data.is_empty() {
         terminal.note(&none);
@@ -130,9 +133,20 @@ async fn list<T: DeserializeOwned + ToString>(
     Ok(Exit::Ok)
 }
 
+/// What is said where a list was cut: the agent warns of nothing else in these.
+fn cut(shown: usize, warnings: usize) -> Option<String> {
+    (warnings > 0).then(|| format!("only the first {shown}; more with `-n`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_says_so_in_every_format_but_json() {
+        assert_eq!(cut(2, 1).as_deref(), Some("only the first 2; more with `-n`"));
+        assert_eq!(cut(2, 0), None);
+    }
 
     #[test]
     fn a_label_that_no_series_has_is_not_taken_for_a_store_without_series() {

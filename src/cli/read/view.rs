@@ -83,7 +83,7 @@ struct Document {
     keys: Vec<String>,
     columns: Vec<Column>,
     rows: Vec<Map<String, Value>>,
-    rows_total: usize,
+    rows_total: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +121,8 @@ pub(crate) async fn execute(view: &str, args: &Args, terminal: &Terminal) -> Res
                 Format::Json => format!("{}\n", String::from_utf8_lossy(&answer).trim_end()),
                 Format::Ndjson => {
                     let document = parsed(&answer)?;
+                    let all = document.get("rows_total").and_then(Value::as_u64).unwrap_or(0);
+                    left_out(rows::rows(&document, "rows").len() as u64, all, terminal);
                     rows::rows(&document, "rows").iter().map(|row| format!("{row}\n")).collect()
                 }
                 Format::Csv => String::from_utf8_lossy(&answer).into_owned(),
@@ -144,15 +146,20 @@ fn path(view: &str, args: &Args) -> String {
     format!("/api/sidelight/v1/{view}{twin}?{}", query.finish())
 }
 
+/// Says that there is more than was shown.
+fn left_out(shown: u64, all: u64, terminal: &Terminal) {
+    if all > shown {
+        terminal.note(&format!("{shown} of {all} rows; more with `-n {all}`"));
+    }
+}
+
 fn laid_out(answer: &[u8], terminal: &Terminal) -> Result<String, Failure> {
     let document: Document = serde_json::from_slice(answer).map_err(|error| unreadable(&error))?;
     if document.rows.is_empty() {
         terminal.note("nothing of this within the range; `sidelight series` lists what there is");
     }
-    let (shown, all) = (document.rows.len(), document.rows_total);
-    if all > shown {
-        terminal.note(&format!("{shown} of {all} rows; more with `-n {all}`"));
-    }
+    let shown = document.rows.len();
+    left_out(shown as u64, document.rows_total, terminal);
     Ok(if shown == 0 { String::new() } else { columns(&document, terminal.width()) })
 }
 

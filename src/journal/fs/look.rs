@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use super::{Fs, FsFile, RealFs, Space};
 
@@ -37,8 +37,13 @@ impl Fs for LookFs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
-        let flags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-        Ok(Arc::new(LookFile(rustix::fs::open(path, flags, Mode::empty())?)))
+        // A pipe of such a name would be waited at.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::open(path, flags, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("it is not a file"));
+        }
+        Ok(Arc::new(LookFile(file)))
     }
 
     fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
@@ -82,5 +87,23 @@ impl FsFile for LookFile {
 
     fn sync(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_is_named_like_a_file_is_not_waited_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("00000000000000000001.seg");
+        let (here, user) = (rustix::fs::CWD, Mode::RUSR | Mode::WUSR);
+        rustix::fs::mknodat(here, &path, FileType::Fifo, user, 0).unwrap();
+        assert!(LookFs.open(&path).is_err());
+        assert!(LookFs.open(directory.path()).is_err(), "nor is a directory read");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "a").unwrap();
+        assert_eq!(LookFs.open(&path).unwrap().len().unwrap(), 1);
     }
 }

@@ -46,8 +46,11 @@ pub(super) async fn look(config: &Config, timeout: Duration, group: &mut Group<'
                 group.passed("export", format!("{} writes to standard error", destination.name))
             }
             Target::File(file) => {
-                let parent = file.path.parent().unwrap_or(Path::new("."));
-                storage::writable(&destination.name, parent, "directory", group);
+                let option = format!("exporters.{}.path", destination.name);
+                if appendable(&destination.name, &file.path, &option, group) {
+                    let parent = file.path.parent().unwrap_or(Path::new("."));
+                    storage::writable(&destination.name, parent, &option, group);
+                }
             }
             Target::Otlp(client) => {
                 let client =
@@ -56,6 +59,27 @@ pub(super) async fn look(config: &Config, timeout: Duration, group: &mut Group<'
             }
         }
     }
+}
+
+/// Whether what is at `path`, if anything is, can be appended to as the agent does; what is no file is not opened.
+fn appendable(name: &str, path: &Path, option: &str, group: &mut Group<'_>) -> bool {
+    let shown = path.display();
+    let help = format!("set {option} to a file that the agent's user may write");
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            group.failed("export", format!("{name}: {shown} is not a file"), help);
+            return false;
+        }
+        Ok(_) => {}
+        // What hides it is said of its directory.
+        Err(_) => return true,
+    }
+    let opened = std::fs::OpenOptions::new().read(true).append(true).open(path);
+    if let Err(error) = &opened {
+        let text = format!("{name}: this user cannot write to {shown}: {error}");
+        group.failed("export", text, help);
+    }
+    opened.is_ok()
 }
 
 /// Where the agent of this configuration would listen.
@@ -179,6 +203,10 @@ fn help(name: &str, error: &SendError) -> String {
         SendError::Connect(ConnectError::Tls(TlsError::NotValidYet(_))) => {
             "set this machine's clock, or wait until that server's certificate begins".to_owned()
         }
+        SendError::Connect(ConnectError::Tls(TlsError::Authority)) => {
+            "renew it on that server: `openssl req -x509 … -addext basicConstraints=critical,CA:FALSE`"
+                .to_owned()
+        }
         SendError::Connect(ConnectError::Tls(TlsError::OtherName(_))) => {
             format!(
                 "write a name of that certificate in the endpoint, or: {}",
@@ -272,6 +300,31 @@ mod tests {
             "{failed:?}"
         );
         assert!(failed.help.as_ref().unwrap().contains("exporters.otlp_grpc/x.endpoint"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_the_agent_could_not_write_fails_and_its_option_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let found = async |path: &Path| {
+            let text = format!("exporters: {{file/x: {{path: '{}'}}}}", path.display());
+            let files = vec![("config.yaml".to_owned(), text)];
+            let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
+            let mut report = Report::default();
+            look(&loaded.config, Duration::from_secs(5), &mut report.group("destinations")).await;
+            report.checks.remove(0)
+        };
+        for path in [directory.path(), Path::new("/dev/null")] {
+            let check = found(path).await;
+            assert_eq!(check.verdict, Verdict::Failed, "{check:?}");
+            assert!(check.help.unwrap().contains("exporters.file/x.path"));
+        }
+        let there = directory.path().join("there");
+        std::fs::write(&there, "").unwrap();
+        for path in [&there, &directory.path().join("missing")] {
+            assert_eq!(found(path).await.verdict, Verdict::Passed);
+        }
+        let check = found(&there.join("below")).await;
+        assert!(check.help.unwrap().contains("exporters.file/x.path"));
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -106,8 +107,7 @@ const ROWS: Shape = Shape {
     list: "kept",
     columns: &[
         Column::text("NAME", |row| text(row, "file")),
-        Column::text("AT", |row| rows::time_of_nanos(row, "at_unix_nano"))
-            .plain(|row| text(row, "at_unix_nano")),
+        Column::text("AT", |row| rows::time_of_nanos(row, "at_unix_nano")).plain(seconds_at),
         Column::text("EXPORTER", |row| text(row, "exporter")),
         Column::text("SIGNAL", |row| text(row, "signal")),
         Column::number("ITEMS", |row| text(row, "items")),
@@ -119,6 +119,13 @@ const ROWS: Shape = Shape {
     ],
     none: "nothing was rejected",
 };
+
+/// The time as the requests of `journal dump` have it: in seconds.
+fn seconds_at(row: &Value) -> String {
+    let nanos = row.get("at_unix_nano").and_then(Value::as_u64);
+    let at = nanos.map(|nanos| Duration::from_nanos(nanos).as_secs_f64());
+    at.map_or_else(String::new, |at| rows::plain(&json!(at)))
+}
 
 pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
@@ -307,4 +314,15 @@ async fn send(
         Err(error) => return Ok(Err(error)),
     };
     Ok(client.send_encoded(signal, &body, &headers).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_for_programs_are_in_seconds_as_those_of_a_dump_are() {
+        let row = json!({ "at_unix_nano": 1_795_375_012_250_000_000_u64 });
+        assert_eq!(seconds_at(&row), "1795375012.25");
+    }
 }

@@ -128,14 +128,19 @@ async fn of_agent(args: &Args, terminal: &Terminal) -> Result<Value, Failure> {
                     terminal.note("no agent answers: this is what the files say");
                     Ok(document)
                 }
-                Err(files) => {
-                    let why = std::iter::once(files.what).chain(files.why).collect();
-                    Err(Failure { why, ..failure })
-                }
+                Err(files) => Err(neither(failure, files)),
             }
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Why there is neither an agent nor a journal, and what to name.
+fn neither(agent: Failure, files: Failure) -> Failure {
+    let why = agent.why.into_iter().chain([files.what]).chain(files.why).collect();
+    let help = "start the agent with `sidelight run`, name its address with `--url`, its configuration with `-c`, or the \
+                journal with `--directory`";
+    Failure { why, ..agent }.help(help)
 }
 
 fn of_files(place: &Place, terminal: &Terminal) -> Result<Value, Failure> {
@@ -294,6 +299,21 @@ mod tests {
     use super::*;
     use crate::journal::Count;
     use crate::journal::inspect::ReaderReport;
+
+    #[test]
+    fn without_an_agent_and_without_a_journal_both_reasons_are_said() {
+        let failed = |exit, what: &str, why: &str| Failure {
+            why: vec![why.to_owned()],
+            ..Failure::new(exit, what)
+        };
+        let agent = failed(Exit::Unreachable, "cannot reach the agent", "refused");
+        let failure =
+            neither(agent, failed(Exit::Failed, "cannot read the journal", "no such file"));
+        assert_eq!((failure.exit, &*failure.what), (Exit::Unreachable, "cannot reach the agent"));
+        assert_eq!(failure.why, ["refused", "cannot read the journal", "no such file"]);
+        let help = failure.help.unwrap();
+        assert!(help.contains("`-c`") && help.contains("`--directory`"), "{help}");
+    }
 
     #[test]
     fn what_files_say_of_size_and_age_is_marked_as_an_upper_bound_and_what_an_agent_says_is_not() {
