@@ -17,6 +17,7 @@ mod keeping;
 mod local;
 mod own;
 mod reloads;
+mod rule_files;
 mod secret_file;
 mod senders;
 mod shown;
@@ -50,6 +51,7 @@ use crate::time::{Clock, SystemClock};
 
 use keeping::{Again, Keeping};
 use reloads::Reloads;
+use rule_files::RuleFiles;
 use senders::Senders;
 use shown::View;
 use stop::{Event, Events};
@@ -178,9 +180,11 @@ async fn start(
         memory: config.memory,
         senders: Senders::default(),
         reload: Reloads::new(&registry, clock.unix_nano().as_seconds_f64()),
+        rule_files: RuleFiles::new(&registry),
         registry,
         clock: Arc::clone(&clock),
         endpoints: bound.endpoints(),
+        stale: bound.stale(),
         serving: Arc::default(),
     };
     let (admin, token_trouble) = serve_admin(&config, admin, view.sources(control)).await?;
@@ -382,6 +386,7 @@ impl Running {
         self.view.set_subquery_step(&newer.config.rules);
         if let Some(running) = &self.keeping.rules {
             running.reload(newer.config.rules.clone(), rules).await;
+            self.view.rule_files.note(&[]);
         }
         for key in self.started.needs_restart(&newer) {
             summary.push_str(&format!("; {key} takes effect at the next start"));

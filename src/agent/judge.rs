@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::rules;
 use crate::rules::{Deps, Loaded, Rules};
 use crate::store::{Inbox, Store};
-use crate::telemetry::desc;
 
 /// Starts the rules, where there is a store to ask. A file that cannot be used is left out, and said: telemetry must
 /// not wait for it.
@@ -25,7 +24,7 @@ pub(super) async fn start(
     for error in &loaded.errors {
         tracing::error!("a rule file is left out:\n{error}");
     }
-    view.registry.gauge(&desc::RULE_FILES_INVALID, &[]).set(loaded.errors.len() as f64);
+    view.rule_files.note(&loaded.errors);
     let deps = Deps {
         clock: Arc::clone(&view.clock),
         registry: view.registry.clone(),

@@ -29,7 +29,9 @@ impl Reloads {
             self.at.set(now);
         }
         let trouble = outcome.err().map(|error| {
-            let first = error.lines().next().unwrap_or_default();
+            // Findings come in the order of their places: warnings among them are no reason.
+            let first = error.lines().find(|line| line.contains(": error: "));
+            let first = first.or_else(|| error.lines().next()).unwrap_or_default();
             format!(
                 "the last reload of the configuration failed, the one before is in force: {first}; \
                  `sidelight check config FILE` shows everything"
@@ -61,6 +63,17 @@ mod tests {
         let said = reloads.trouble().unwrap();
         assert!(said.contains("is in force: c.yaml:3:1: error: unknown key; "), "{said}");
         assert_eq!(shown(), (0.0, 5.0));
+        let findings =
+            "c.yaml:4:73: warning: `/nope` cannot be read\n  |\nc.yaml:5:1: error: unknown key\n";
+        reloads.note(Err(findings), 6.0);
+        let said = reloads.trouble().unwrap();
+        assert!(said.contains("is in force: c.yaml:5:1: error: unknown key; "), "{said}");
+        reloads.note(Err("cannot read the configuration `c.yaml`: gone\n"), 6.0);
+        let said = reloads.trouble().unwrap();
+        assert!(
+            said.contains("is in force: cannot read the configuration `c.yaml`: gone; "),
+            "{said}"
+        );
         reloads.note(Ok(()), 7.0);
         assert_eq!((shown(), reloads.trouble()), ((1.0, 7.0), None));
     }

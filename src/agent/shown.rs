@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::local::Kept;
 use super::reloads::Reloads;
+use super::rule_files::RuleFiles;
 use super::senders::Senders;
 use super::{alerts, certificates, entries};
 use crate::aggregate;
@@ -59,9 +60,11 @@ pub(super) struct View {
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) endpoints: Vec<receive::Endpoint>,
+    pub(super) stale: receive::Stale,
     pub(super) serving: Arc<AtomicBool>,
     pub(super) senders: Senders,
     pub(super) reload: Reloads,
+    pub(super) rule_files: RuleFiles,
 }
 
 impl View {
@@ -189,9 +192,12 @@ impl View {
         blocking.extend(status.uncounted.as_deref().map(set_aside));
         blocking.extend(self.senders.look(&self.registry, self.clock.monotonic()));
         blocking.extend(self.reload.trouble());
+        blocking.extend(self.rule_files.trouble());
         blocking.extend(near_ceiling(&self.memory, self.in_flight.limit()));
         blocking.extend(certificates::trouble(&self.registry, self.now_seconds()));
+        blocking.extend(self.stale.reasons());
         blocking.extend(self.store_missing());
+        blocking.extend(self.store().and_then(|store| store.trouble()));
         blocking.extend(self.kept().and_then(|kept| kept.table.trouble()));
         blocking.extend(self.notifications.trouble());
         let journal_seconds_left = status.time_left.map(|left| left.as_secs_f64());

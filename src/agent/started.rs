@@ -51,10 +51,11 @@ pub(super) fn changes(changed: &journal::Reconfigured, anew: &[String]) -> Strin
     }
     for removed in &changed.removed {
         let journal::Count { requests, items } = removed.dropped;
-        parts.push(format!(
-            "removed {}, dropping {items} undelivered items in {requests} requests",
-            removed.reader
-        ));
+        let dropped = match requests {
+            0 => String::new(),
+            _ => format!(", dropping {items} undelivered items in {requests} requests"),
+        };
+        parts.push(format!("removed {}{dropped}", removed.reader));
     }
     if parts.is_empty() { "no lane changed".to_owned() } else { parts.join("; ") }
 }
@@ -70,5 +71,14 @@ mod tests {
         changed.added.push("file/b:logs".to_owned());
         let anew = ["file/b:logs".to_owned(), "otlp_grpc/a:logs".to_owned()];
         assert_eq!(changes(&changed, &anew), "added file/b:logs; changed otlp_grpc/a:logs");
+        let removed = |reader: &str, requests, items| {
+            let dropped = journal::Count { requests, items };
+            journal::Removed { reader: reader.to_owned(), dropped }
+        };
+        let removed = vec![removed("c:logs", 0, 0), removed("c:traces", 2, 7)];
+        let changed = journal::Reconfigured { removed, ..journal::Reconfigured::default() };
+        let expected =
+            "removed c:logs; removed c:traces, dropping 7 undelivered items in 2 requests";
+        assert_eq!(changes(&changed, &[]), expected);
     }
 }

@@ -4,8 +4,9 @@
 //! It is read again every minute, on a blocking thread. Where that fails the one in memory holds; without any nobody but
 //! loopback is answered, and of what is private nobody.
 
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::secret_file;
@@ -63,6 +64,19 @@ impl Source {
         Self::Own(directory.join(NAME))
     }
 
+    /// Makes the directory of the agent's own, which nothing else does where no file is kept there. Blocks.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    fn prepare(&self) -> Result<(), Unusable> {
+        let Self::Own(path) = self else { return Ok(()) };
+        let Some(directory) = path.parent().filter(|path| !path.as_os_str().is_empty()) else {
+            return Ok(());
+        };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|source| Unusable::Own { path: path.clone(), source })
+    }
+
     /// Reads it; makes that of the agent where there is none. Blocks.
     ///
     /// # Errors
@@ -90,12 +104,13 @@ impl Source {
 pub(super) struct Trouble(Option<String>);
 
 impl Trouble {
-    /// The token at the start; none where the agent cannot keep one of its own.
+    /// The token at the start; none where the agent cannot keep one of its own. A directory that goes later is not made again:
+    /// it may come back with the token that clients have.
     ///
     /// # Errors
     /// [`TokenError`]: the one that is configured cannot be used.
     pub(super) fn at_start(&mut self, source: &Source) -> Result<Option<Token>, TokenError> {
-        match source.read() {
+        match source.prepare().and_then(|()| source.read()) {
             Err(Unusable::Configured(error)) => Err(error),
             read => Ok(self.take(read)),
         }
@@ -177,6 +192,7 @@ mod tests {
     #[test]
     fn a_token_that_cannot_be_read_again_is_no_reason_to_go_on_without_and_is_said_once() {
         let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("later"), "no directory yet").unwrap();
         let source = Source::Own(directory.path().join("later/admin.token"));
         let mut trouble = Trouble::default();
         let read = || source.read();
@@ -186,9 +202,22 @@ mod tests {
         assert!(first.as_ref().is_some_and(|text| text.contains("later/admin.token")));
         assert!(!trouble.changes(first), "the same is not said every minute");
         assert!(trouble.take(read()).is_none());
+        fs::remove_file(directory.path().join("later")).unwrap();
+        assert!(trouble.take(read()).is_none(), "a directory that went is not made again");
         fs::create_dir(directory.path().join("later")).unwrap();
         assert!(trouble.take(read()).is_some());
         assert_eq!(trouble.0, None);
+    }
+
+    #[test]
+    fn a_token_is_kept_also_where_nobody_else_makes_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let parent = directory.path().join("new/dir");
+        let source = Source::Own(parent.join(NAME));
+        let mut trouble = Trouble::default();
+        assert!(trouble.at_start(&source).unwrap().is_some());
+        assert_eq!(trouble.0, None);
+        assert_eq!(fs::metadata(parent).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -138,15 +138,9 @@ impl Check<'_> {
         if let Some(child) = schema.child(&entry.key) {
             return self.node(&entry.node, child, &full);
         }
-        let is_refused = |refused: &str| match refused.strip_prefix("exporters.*.") {
-            Some(key) => path.starts_with("exporters.") && full.ends_with(&format!(".{key}")),
-            None => refused == full,
-        };
-        let finding = match refused::REFUSED.iter().find(|(refused, _)| is_refused(refused)) {
-            Some((_, why)) => {
-                Finding::error(entry.key_span, format!("`{full}` cannot be set: {why}"))
-                    .help("remove it")
-            }
+        let finding = match refused::why(&full) {
+            Some(why) => Finding::error(entry.key_span, format!("`{full}` cannot be set: {why}"))
+                .help("remove it"),
             None => Finding::error(entry.key_span, format!("unknown key `{}`", entry.key))
                 .help(suggestion(&entry.key, schema)),
         };
@@ -203,11 +197,23 @@ impl Check<'_> {
             (Kind::List(_) | Kind::HeaderNames | Kind::Headers | Kind::Labels, other)
             | (_, other @ (Value::Sequence(_) | Value::Mapping(_) | Value::Null)) => {
                 let message = format!("`{path}` is {}, not {}", kind.describe(), other.kind());
-                self.findings.push(Finding::error(node.span, message));
+                let finding = Finding::error(node.span, message);
+                self.findings.push(match (kind, other) {
+                    (Kind::List(_) | Kind::HeaderNames, Value::Scalar(text)) => {
+                        finding.help(as_list(text))
+                    }
+                    _ => finding,
+                });
                 None
             }
             (_, Value::Scalar(text)) => {
                 let text = self.expanded(text, node.span)?;
+                if let (Kind::Path, Some(below)) = (kind, text.trim().strip_prefix("~/")) {
+                    let message =
+                        format!("`~` in `{path}` is a directory of that name, not your home");
+                    let help = format!("write the whole path; in a file `${{env:HOME}}/{below}`");
+                    self.findings.push(Finding::warning(node.span, message).help(help));
+                }
                 match scalar(kind, text.trim()) {
                     Ok(value) => Some(value),
                     Err(wrong) => {
@@ -329,6 +335,14 @@ fn suggestion(key: &str, schema: &'static Schema) -> String {
         Some(full) => format!("`{key}` is known as `{full}`; {}", known(schema)),
         None => known(schema),
     }
+}
+
+/// How to write as a list what was written as one value.
+fn as_list(text: &str) -> String {
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    let parts: Vec<&str> =
+        shown.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    format!("write `[{}]`", parts.join(", "))
 }
 
 /// Why a text is not a value of its option.

@@ -3,7 +3,7 @@
 use super::check::join;
 use super::option::{Kind, Opt, Preset, Reload};
 use super::schema::{Schema, schema};
-use super::{VARIABLE_PREFIX, table};
+use super::{VARIABLE_PREFIX, refused, table};
 use crate::yaml::nearest;
 
 /// What a key is.
@@ -40,10 +40,12 @@ pub struct Explained {
 
 /// A key that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no option `{key}`")]
+#[error("there is no option `{key}`{}", .why.map_or_else(String::new, |why| format!(": {why}")))]
 pub struct Unknown {
     /// As asked.
     pub key: String,
+    /// What there is in its place, of a key that other agents have.
+    pub why: Option<&'static str>,
     /// Keys that may be meant, the likeliest first.
     pub meant: Vec<String>,
 }
@@ -65,7 +67,10 @@ pub fn explain(key: &str) -> Result<Found, Unknown> {
     if !group.is_empty() {
         return Ok(Found::Group(group));
     }
-    Err(Unknown { key: key.to_owned(), meant: meant(&plain, &all) })
+    let above = std::iter::successors(Some(&*plain), |key| Some(key.rsplit_once('.')?.0));
+    let why = { above }.find_map(refused::why);
+    let meant = if why.is_some() { Vec::new() } else { meant(&plain, &all) };
+    Err(Unknown { key: key.to_owned(), why, meant })
 }
 
 /// Every option at every place of its own, in the order of the documentation.
@@ -187,6 +192,10 @@ fn example(key: &str, option: &Opt) -> String {
         Kind::Path if leaf.ends_with("_file") => {
             format!("/etc/sidelight/{}", leaf.replace("_file", ".pem"))
         }
+        Kind::Path if leaf == "directory" => {
+            let whose = key.rsplit('.').nth(1).unwrap_or(leaf);
+            format!("/var/lib/sidelight/{whose}")
+        }
         Kind::Path => format!("/var/lib/sidelight/{leaf}"),
         Kind::Listen => {
             let port = default.rsplit(':').next().filter(|port| !port.is_empty()).unwrap_or("4317");
@@ -300,5 +309,28 @@ mod tests {
             );
         }
         assert!(explain("zzzzzzzzzz").unwrap_err().meant.is_empty());
+    }
+
+    #[test]
+    fn a_key_that_other_agents_have_is_told_what_there_is_in_its_place() {
+        for (asked, why) in [
+            ("processors", "processors are not in this version"),
+            ("processors.batch.timeout", "processors are not in this version"),
+            ("receivers.prometheus", "the only receiver is `otlp`"),
+            ("exporters.otlp_grpc/a.sending_queue.queue_size", "the journal is the queue"),
+        ] {
+            let said = explain(asked).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("there is no option `{asked}`: {why}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_an_example_is_called_for_what_is_in_it() {
+        for of in ["journal", "store"] {
+            let Ok(Found::Option(found)) = explain(&format!("{of}.directory")) else {
+                panic!("{of}")
+            };
+            assert_eq!(found.example, format!("/var/lib/sidelight/{of}"));
+        }
     }
 }

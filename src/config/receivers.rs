@@ -43,6 +43,14 @@ pub(super) fn resolve(values: &Values, budget: &Budget, findings: &mut Vec<Findi
         let bind = Bind::Unix { path: path.into(), mode };
         config.listeners.push(listener(values, &at, bind, budget, findings));
     }
+    let disabled = values.at(&format!("{SHARED}.protocols.http"));
+    if let Some(given) = disabled.given("enabled")
+        && config.listeners.is_empty()
+    {
+        let message = "no receiver is left: nothing can send to this agent";
+        let help = "enable `grpc` or `http`, or give `unix` a `path`";
+        findings.push(Finding::warning(given.span, message).help(help));
+    }
     config
 }
 

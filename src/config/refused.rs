@@ -36,3 +36,13 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
         "the journal is the queue: `when_full: reject` or `drop_oldest`",
     ),
 ];
+
+/// What to say of the key at `full`, where it is one of these.
+pub(super) fn why(full: &str) -> Option<&'static str> {
+    let exporter = full.strip_prefix("exporters.").and_then(|below| below.split_once('.'));
+    let is = |refused: &str| match refused.strip_prefix("exporters.*.") {
+        Some(key) => exporter.is_some_and(|(_, below)| below == key),
+        None => refused == full,
+    };
+    REFUSED.iter().find(|(refused, _)| is(refused)).map(|(_, why)| *why)
+}

@@ -101,7 +101,8 @@ impl Report {
 
     /// An outage began, went on, or became another: the log says the first and the last.
     pub(super) fn outage(&self, outage: &Outage, error: &SendError) {
-        let now = self.clock.unix_nano().0;
+        let at = self.clock.unix_nano();
+        let (now, next_attempt_unix_nano) = (at.0, at.after(outage.wait()).0);
         let reason = escaped(&error.chain());
         let (exporter, signal) = (&self.exporter, self.signal);
         let failures = outage.failures;
@@ -115,7 +116,7 @@ impl Report {
             let state = if outage.held {
                 State::Held { since_unix_nano, reason: reason.clone() }
             } else {
-                State::BackingOff { since_unix_nano, failures }
+                State::BackingOff { since_unix_nano, failures, next_attempt_unix_nano }
             };
             std::mem::replace(&mut status.state, state)
         });

@@ -74,6 +74,14 @@ pub struct Outage {
     last_failure: Instant,
 }
 
+impl Outage {
+    /// From the last failure to the next probe.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.until - self.last_failure
+    }
+}
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {

@@ -2,15 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::refused::{Refused, Sample};
 use crate::signal::Signal;
-use crate::time::UnixNano;
+use crate::time::{UnixNano, rfc3339};
 
 /// Failed probes, or requests refused for good in a row, after which they are a reason to look.
 pub const WORTH_SAYING: u32 = 3;
+
+/// So long from the beginning of an outage to its next attempt is a reason to look, however few attempts failed.
+const WAIT_WORTH_SAYING: Duration = Duration::from_secs(30);
 
 /// What one lane does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +48,8 @@ pub enum State {
         since_unix_nano: u64,
         /// Probes that failed.
         failures: u32,
+        /// When the next one goes out, in nanoseconds since 1970.
+        next_attempt_unix_nano: u64,
     },
     /// The destination's answers condemn the configuration: probed every `max_interval`.
     Held {
@@ -202,19 +208,26 @@ impl Handle {
         self.cells().iter().map(of).collect()
     }
 
-    /// Why not everything is well: one reason for a lane that is held or has been backing off for [`WORTH_SAYING`]
-    /// failures, and one where that many requests in a row were refused for good.
+    /// Why not everything is well: one reason for a lane that is held, or backs off for [`WORTH_SAYING`] failures or
+    /// [`WAIT_WORTH_SAYING`], and one where that many requests in a row were refused for good.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         let reason = |lane: LaneStatus| {
-            let (what, why) = match lane.state {
-                State::Held { reason, .. } => ("held", reason),
-                State::BackingOff { failures, .. } if failures >= WORTH_SAYING => {
-                    ("backing off", lane.last_error.map(|error| error.message).unwrap_or_default())
+            let said = match lane.state {
+                State::Held { reason, .. } => format!("held, {reason}"),
+                State::BackingOff { since_unix_nano, failures, next_attempt_unix_nano } => {
+                    let lasts = next_attempt_unix_nano.saturating_sub(since_unix_nano);
+                    if failures < WORTH_SAYING && u128::from(lasts) <= WAIT_WORTH_SAYING.as_nanos()
+                    {
+                        return None;
+                    }
+                    let why = lane.last_error.map(|error| error.message).unwrap_or_default();
+                    let next = rfc3339(UnixNano(next_attempt_unix_nano));
+                    format!("backing off, {why}; next attempt at {next}")
                 }
-                _ => return None,
+                State::Sending | State::Stopped => return None,
             };
-            Some(format!("{} {}: {what}, {why}", lane.exporter, lane.signal))
+            Some(format!("{} {}: {said}", lane.exporter, lane.signal))
         };
         let mut reasons: Vec<_> = self.lanes().into_iter().filter_map(reason).collect();
         reasons.extend(self.cells().iter().filter_map(|cell| cell.refuses()));
@@ -245,6 +258,23 @@ mod tests {
         assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");
         cell.note_taken();
         assert!(handle.reasons().is_empty());
+    }
+
+    #[test]
+    fn a_lane_that_waits_long_is_a_reason_after_one_failure() {
+        let (handle, cell) = handle(true);
+        cell.note_error(UnixNano(0), "HTTP 429: later");
+        let backs_off = |failures, seconds: u64| {
+            let next_attempt_unix_nano = seconds * 1_000_000_000;
+            let state = State::BackingOff { since_unix_nano: 0, failures, next_attempt_unix_nano };
+            cell.update(|status| status.state = state);
+            handle.reasons()
+        };
+        assert!(backs_off(2, 30).is_empty());
+        let expected = "a logs: backing off, HTTP 429: later; next attempt at 1970-01-01T00:10:00";
+        let reasons = backs_off(1, 600);
+        assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");
+        assert_eq!(backs_off(WORTH_SAYING, 3).len(), 1);
     }
 
     #[test]

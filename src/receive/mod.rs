@@ -54,7 +54,7 @@ pub use config::{
     STREAMS_MAX, Timeouts, Tls, Windows,
 };
 pub use server::{BindError, Bound, Drained, Endpoint, Handle, bind};
-pub use service::{ContextHeaders, Deps};
+pub use service::{ContextHeaders, Deps, Stale};
 pub use tls::TlsError;
 pub use unix::UnixError;
 pub use within::{NotTaken, Taking, Within};

@@ -17,7 +17,7 @@ use super::accept::{Acceptor, accept};
 use super::auth::Token;
 use super::config::{Auth, Bind, Config, Listener, Tls};
 use super::connection::{self, Phase};
-use super::service::{ContextHeaders, Deps, Service, Shared};
+use super::service::{ContextHeaders, Deps, Service, Shared, Stale};
 use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
 use super::within::Within;
@@ -66,6 +66,7 @@ pub struct Bound {
     config: Config,
     deps: Deps,
     sockets: Vec<Socket>,
+    stale: Stale,
 }
 
 #[derive(Debug)]
@@ -91,7 +92,7 @@ pub async fn bind(config: Config, deps: Deps) -> Result<Bound, BindError> {
         let endpoint = Endpoint { address, tls: tls.is_some(), auth: token.is_some() };
         sockets.push(Socket { acceptor, endpoint, listener, tls, token });
     }
-    Ok(Bound { config, deps, sockets })
+    Ok(Bound { config, deps, sockets, stale: Stale::default() })
 }
 
 /// What a listener needs of files. Blocks on the disk.
@@ -127,6 +128,12 @@ impl Bound {
         self.sockets.iter().map(|socket| socket.endpoint.clone()).collect()
     }
 
+    /// Tokens and certificates that cannot be read again while it serves.
+    #[must_use]
+    pub fn stale(&self) -> Stale {
+        self.stale.clone()
+    }
+
     /// Serves on the current runtime until the handle drains or is dropped. Health checks say
     /// SERVING from the start; see [`Handle::set_serving`].
     #[must_use]
@@ -137,7 +144,9 @@ impl Bound {
         let permits = Arc::new(Semaphore::new(self.config.connections_max));
         let context_headers = ContextHeaders::new(self.config.headers_from_context.clone());
         let passed = context_headers.clone();
-        let shared = Shared::new(append, &self.config, &self.deps, passed, serving.subscribe());
+        let subscribed = serving.subscribe();
+        let shared =
+            Shared::new(append, &self.config, &self.deps, passed, subscribed, self.stale.clone());
         let shared = Arc::new(shared);
         let mut within = None;
         for socket in self.sockets {

@@ -1,7 +1,8 @@
 //! What every request of a listener shares.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,14 +11,18 @@ use tokio::sync::{Semaphore, watch};
 
 use super::admission::Admission;
 use super::auth::Token;
-use super::config::{Config, Listener};
+use super::config::{Bind, Config, Listener};
 use super::metrics::{Metrics, RefusedAs, Transport};
 use super::status::{Refusal, Refused};
 use super::tls::TlsFiles;
 use crate::blocking;
 use crate::memory::InFlight;
 use crate::signal::Signal;
+use crate::telemetry;
 use crate::telemetry::Registry;
+
+/// How the bearer token's file is called in the log and in series.
+const TOKEN: &str = "bearer_token";
 
 /// What the receiver shares with the rest of the agent.
 #[derive(Clone, Debug)]
@@ -47,6 +52,52 @@ impl ContextHeaders {
     }
 }
 
+/// Tokens and certificates that could not be read again, so that the ones before are in use. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Stale(Arc<Mutex<BTreeMap<Of, String>>>);
+
+/// The listener, and which of its files.
+type Of = (String, &'static str);
+
+/// What a look at a listener's files changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// They cannot be read for a reason that nobody knows yet.
+    Fails,
+    /// They can be read again.
+    Mended,
+    /// Nothing that is worth saying.
+    None,
+}
+
+impl Stale {
+    /// Each in a sentence; what listeners share is said once.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        let stale = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = |((_, file), error): (&Of, &String)| {
+            let what = if *file == TOKEN { "bearer token" } else { "certificate" };
+            format!(
+                "a listener's {what} is not renewed: {error}; the one in use stays, mend the file: it is read every \
+                 reload_interval"
+            )
+        };
+        let said: BTreeSet<_> = stale.iter().map(said).collect();
+        said.into_iter().collect()
+    }
+
+    /// Reading the files of a listener gave this `error`, or none.
+    fn note(&self, of: Of, error: Option<String>) -> Change {
+        let mut stale = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(error) = error else {
+            return if stale.remove(&of).is_some() { Change::Mended } else { Change::None };
+        };
+        let known = stale.values().any(|known| *known == error);
+        stale.insert(of, error);
+        if known { Change::None } else { Change::Fails }
+    }
+}
+
 /// What every request of the receiver shares.
 pub(super) struct Shared<A> {
     pub(super) append: A,
@@ -57,6 +108,7 @@ pub(super) struct Shared<A> {
     pub(super) wide: Semaphore,
     pub(super) context_headers: ContextHeaders,
     pub(super) serving: watch::Receiver<bool>,
+    stale: Stale,
     metrics: Metrics,
 }
 
@@ -67,6 +119,7 @@ impl<A> Shared<A> {
         deps: &Deps,
         context_headers: ContextHeaders,
         serving: watch::Receiver<bool>,
+        stale: Stale,
     ) -> Self {
         Self {
             append,
@@ -76,6 +129,7 @@ impl<A> Shared<A> {
             wide: Semaphore::new(config.wide_connections_max),
             context_headers,
             serving,
+            stale,
             metrics: Metrics::new(&deps.registry),
         }
     }
@@ -144,8 +198,7 @@ impl<A> Service<A> {
         let token = self.token.clone();
         let token = token.map(|token| (token.config.reload_interval, move || token.reload()));
         let tls = tls.map(|files| (files.config.reload_interval, move || files.reload()));
-        let (token_loop, tls_loop) =
-            (self.keep_fresh("bearer_token", token), self.keep_fresh("tls", tls));
+        let (token_loop, tls_loop) = (self.keep_fresh(TOKEN, token), self.keep_fresh("tls", tls));
         tokio::select! { never = token_loop => never, never = tls_loop => never }
     }
 
@@ -158,18 +211,31 @@ impl<A> Service<A> {
         loop {
             tokio::time::sleep(interval).await;
             // A volume that hangs holds up a thread for that, and none that serves.
-            match blocking::run(reload.clone()).await {
-                Ok(false) => {}
-                Ok(true) => {
+            let reloaded = blocking::run(reload.clone()).await;
+            let error = reloaded.as_ref().err().map(|error| telemetry::chain(error));
+            let change = self.shared.stale.note((self.name(), file), error.clone());
+            match (reloaded, change) {
+                (Ok(true), _) => {
                     tracing::info!(file, "reloaded");
                     self.metrics().reloaded(file, "loaded");
                 }
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(file, error, "cannot reload; the one in use stays");
+                (Ok(false), Change::Mended) => tracing::info!(file, "as it was again"),
+                (Ok(false), _) => {}
+                (Err(_), change) => {
+                    if change == Change::Fails {
+                        tracing::warn!(file, error, "cannot reload; the one in use stays");
+                    }
                     self.metrics().reloaded(file, "failed");
                 }
             }
+        }
+    }
+
+    /// Where it listens, as configured.
+    fn name(&self) -> String {
+        match &self.listener.bind {
+            Bind::Tcp(endpoint) => endpoint.clone(),
+            Bind::Unix { path, .. } => path.display().to_string(),
         }
     }
 }
@@ -195,5 +261,58 @@ impl<A> Drop for Unanswered<'_, A> {
             let refused = Refusal::Disconnected.into();
             self.service.count_refused(self.transport, self.signal, &refused);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Auth;
+    use super::*;
+    use crate::memory::Budget;
+
+    const INTERVAL: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_listeners_share_and_cannot_read_again_is_said_once_until_it_changes() {
+        let stale = Stale::default();
+        let note = |listener: &str, error: Option<&str>| {
+            stale.note((listener.to_owned(), "tls"), error.map(str::to_owned))
+        };
+        assert_eq!(note("grpc", None), Change::None);
+        assert_eq!(note("grpc", Some("cannot read /c: gone")), Change::Fails);
+        assert_eq!(note("http", Some("cannot read /c: gone")), Change::None);
+        assert_eq!(note("grpc", Some("cannot read /c: gone")), Change::None);
+        let said = "a listener's certificate is not renewed: cannot read /c: gone; the one";
+        let reasons = stale.reasons();
+        assert!(matches!(&reasons[..], [one] if one.starts_with(said)), "{reasons:?}");
+        assert_eq!(note("grpc", Some("/c holds no usable certificate")), Change::Fails);
+        assert_eq!(stale.reasons().len(), 2);
+        assert_eq!([note("grpc", None), note("http", None)], [Change::Mended; 2]);
+        assert!(stale.reasons().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_cannot_be_read_again_is_a_reason_until_it_can() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        std::fs::write(&path, "s3cret").unwrap();
+        let auth = Auth { bearer_token_file: path.clone(), reload_interval: INTERVAL };
+        let config = Config::with_budget(&Budget::split(64 << 20));
+        let deps = Deps { in_flight: InFlight::new(1 << 20), registry: Registry::default() };
+        let (headers, stale) = (ContextHeaders::new(Vec::new()), Stale::default());
+        let (_serving, serving) = watch::channel(true);
+        let shared = Shared::new((), &config, &deps, headers, serving, stale.clone());
+        let listener = Listener::new(Bind::Tcp("127.0.0.1:4317".to_owned()));
+        let token = Token::load(auth).unwrap();
+        let service = Service::new(Arc::new(shared), listener, Some(token));
+        let look = || tokio::time::timeout(INTERVAL * 3, service.keep_secrets_fresh(None));
+        std::fs::remove_file(&path).unwrap();
+        assert!(look().await.is_err());
+        let said = "a listener's bearer token is not renewed: cannot read the token file /";
+        let reasons = stale.reasons();
+        assert!(matches!(&reasons[..], [one] if one.starts_with(said)), "{reasons:?}");
+        std::fs::write(&path, "s3cret").unwrap();
+        assert!(look().await.is_err());
+        assert!(stale.reasons().is_empty(), "the same as before");
     }
 }

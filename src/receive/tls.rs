@@ -1,7 +1,7 @@
 //! TLS from files that may change: the certificate chain, the key and, for mutual TLS, the client CA.
 //!
 //! The files are read every `reload_interval` and used for connections from then on when they differ
-//! and fit together; otherwise the ones in use stay, with a warning each time.
+//! and fit together; otherwise the ones in use stay, which is said once, and a reason until it is over.
 
 use std::fmt;
 use std::io;

@@ -67,6 +67,12 @@ impl Store {
         self.shared.disk.tend()
     }
 
+    /// That files of it are damaged, in a sentence, where some are.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.disk.trouble()
+    }
+
     /// Its limits.
     #[must_use]
     pub fn config(&self) -> &Config {

@@ -293,3 +293,56 @@ async fn senders_that_speak_plain_text_to_a_port_with_tls_are_said_and_who_only_
     let _ = stream.read_to_end(&mut Vec::new());
     reason(&agent, 200, "senders are refused, 1 requests: tls").await;
 }
+
+#[tokio::test]
+async fn rule_files_that_a_start_left_out_and_damaged_files_are_said_until_they_are_mended() {
+    let scene = Scene::new();
+    let directory = scene.directory.path();
+    let (rules, store) = (directory.join("rules.yaml"), directory.join("store"));
+    std::fs::write(&rules, "groups: 3\n").unwrap();
+    std::fs::create_dir(&store).unwrap();
+    for file in ["state.db", "alerts.db"] {
+        std::fs::write(store.join(file), [0x5a; 5000]).unwrap();
+    }
+    let more = format!("{}\nrules: {{files: ['{}']}}", scene.journal(""), rules.display());
+    let agent = scene.start(&scene.config("", "", &more)).await;
+    reason(&agent, 200, "rule files are left out, none of their rules and alerts run: ").await;
+    reason(&agent, 200, "rules.yaml:1:9: error: `groups` is a list").await;
+    reason(&agent, 200, "state.db.corrupt-1 (not an SQLite file)").await;
+    reason(&agent, 200, "alerts.db.corrupt-1").await;
+    let firing = "/api/v1/query?query=ALERTS%7Balertname%3D%22RuleFilesLeftOut%22%2Calertstate%3D%22firing%22%7D";
+    wait_for("the alert fires", SOON, || {
+        agent.get(firing).filter(|(_, body)| body.contains("RuleFilesLeftOut"))
+    })
+    .await;
+
+    assert_eq!(agent.post("/-/reload").unwrap().0, 422);
+    reason(&agent, 200, "rule files are left out").await;
+    std::fs::write(&rules, "groups: []\n").unwrap();
+    assert_eq!(agent.post("/-/reload").unwrap().0, 200);
+    silence(&agent, "rule files").await;
+    for file in ["state.db.corrupt-1", "alerts.db.corrupt-1"] {
+        std::fs::remove_file(store.join(file)).unwrap();
+    }
+    silence(&agent, "damaged").await;
+}
+
+#[tokio::test]
+async fn a_destination_that_asks_for_a_long_wait_is_said_after_one_attempt() {
+    let mut scene = Scene::new();
+    let listener = std::net::TcpListener::bind(scene.destination).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 16 << 10]);
+            let answer = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 99999999\r\nContent-Length: 0\r\n\
+                          Connection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let config = scene.config("", "", &scene.journal(""));
+    let agent = scene.start(&config.replace("otlp_grpc/b", "otlp_http/b")).await;
+    assert_eq!(scene.send(10), 200);
+    reason(&agent, 200, "otlp_http/b traces: backing off, ").await;
+    reason(&agent, 200, "; next attempt at 2").await;
+}

@@ -73,6 +73,17 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
         ("limits: {memory: 32MiB}", Some("the program itself takes about 24 MiB")),
         ("limits: {memory: 40MiB}", Some("the program itself takes about 24 MiB")),
         ("limits: {memory: 64MiB}", None),
+        ("journal: {directory: ~/x}", Some("`~` in `journal.directory` is a directory of that")),
+        ("rules: {files: ['~/*.yaml']}", Some("`~` in `rules.files` is a directory of that name")),
+        ("journal: {directory: /a/~/x}", None),
+        (
+            "receivers: {otlp: {protocols: {grpc: {enabled: false}, http: {enabled: false}}}}",
+            Some("no receiver is left"),
+        ),
+        (
+            "receivers: {otlp: {protocols: {grpc: {enabled: false}, http: {enabled: false}, unix: {path: /s}}}}",
+            None,
+        ),
         (
             "exporters: {otlp_http: {endpoint: 'http://a:4318/v1/traces'}}",
             Some("requests would go to `/v1/traces/v1/traces`"),
@@ -91,6 +102,18 @@ fn what_works_but_is_probably_not_meant_is_a_warning() {
         let found: Vec<&str> = warnings.iter().map(|f| f.message.as_str()).collect();
         assert_eq!(found.len(), usize::from(expected.is_some()), "{text}: {found:?}");
         assert!(expected.is_none_or(|e| found[0].contains(e)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn one_value_for_a_list_is_told_how_a_list_is_written() {
+    for (set, help) in [
+        ("exporters.debug.signals=traces", "write `[traces]`"),
+        ("rules.files=a,b", "write `[a, b]`"),
+        ("exporters.debug.headers_from_context=x-a", "write `[x-a]`"),
+    ] {
+        let found = load(&inputs(&[], &[], &[set])).unwrap_err().list;
+        assert!(found.iter().any(|f| f.help.as_deref() == Some(help)), "{set}: {found:?}");
     }
 }
 

@@ -452,3 +452,11 @@ fn refused_batches_come_back_in_front_as_singles() {
     }
     assert_eq!(order, [1, 2, 3, 4]);
 }
+
+#[test]
+fn an_outage_waits_for_as_long_as_was_asked_up_to_a_limit() {
+    let (mut lane, now) = (schedule(false), Instant::now());
+    let first = taken(&mut lane, now).remove(0);
+    lane.failed(now, first, Failure { asked: Some(S(99_999_999)), ..DOWN });
+    assert_eq!(lane.outage().unwrap().wait(), ASKED_MAX);
+}

@@ -13,7 +13,7 @@
 //!   old or too much ([`retention`]). A day of samples goes by unlinking a file.
 //! - [`Reader`] is the one way out; [`catalog`] says from which tier a query is answered.
 //! - One lock for everything that writes, held for a checkpoint or a slice. Readers never take it.
-//! - What cannot be read is renamed, counted and logged, and never keeps the agent from starting. What a
+//! - What cannot be read is renamed, counted, logged and said ([`damage`]), and never keeps the agent from starting. What a
 //!   later version wrote is refused and left as it is.
 
 mod ahead;
@@ -21,6 +21,7 @@ mod attempts;
 mod catalog;
 mod chunk_file;
 mod commit;
+mod damage;
 mod file;
 mod find;
 mod labels;
@@ -53,6 +54,7 @@ use super::stats::FileSize;
 use crate::time::{Clock, JumpGuard};
 use catalog::Catalog;
 use chunk_file::ChunkFile;
+use damage::Damage;
 use file::{Access, Role, Trouble};
 use layout::{Day, FileKey, STATE_FILE, Tier};
 use metrics::Metrics;
@@ -79,6 +81,7 @@ pub(super) struct Disk {
     space: fn(&Path) -> io::Result<Space>,
     /// Files that a reader found damaged.
     suspects: Mutex<BTreeSet<FileKey>>,
+    damage: Damage,
 }
 
 /// A connection to read, and how often files had gone when it was opened.
@@ -138,6 +141,11 @@ impl Disk {
     /// The files and their sizes.
     pub(in crate::store) fn files(&self) -> Vec<FileSize> {
         open::list(&self.config.directory).unwrap_or_default()
+    }
+
+    /// That files are damaged, in a sentence, where some are.
+    pub(in crate::store) fn trouble(&self) -> Option<String> {
+        self.damage.trouble(&self.config.directory)
     }
 
     fn path(&self, key: FileKey) -> PathBuf {
@@ -205,6 +213,7 @@ impl Disk {
     /// Takes a damaged file out of queries; whoever writes next sets it aside.
     fn suspect(&self, key: FileKey, why: &str) {
         tracing::error!(file = key.name(), why, "a file of the store is damaged");
+        self.damage.found(&self.path(key), why);
         self.change_catalog(|catalog| catalog.remove(key));
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     }
@@ -235,10 +244,12 @@ impl Disk {
             Ok(to) => {
                 self.change_catalog(Catalog::renamed);
                 self.metrics.quarantined.add(1);
+                self.damage.set_aside(path, &to, why);
                 tracing::error!(file = %path.display(), to = %to.display(), why, "file set aside");
                 Some(to)
             }
             Err(error) => {
+                self.damage.found(path, why);
                 tracing::error!(file = %path.display(), why, %error, "cannot set a file aside");
                 None
             }

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use rusqlite::Connection;
 
 use super::catalog::Catalog;
+use super::damage::{Damage, is_set_aside};
 use super::file::{self, Access, Role, Trouble, failed, trouble};
 use super::layout::{Day, FileKey, STATE_FILE, Tier};
 use super::metrics::Metrics;
@@ -44,6 +45,7 @@ impl Disk {
             idle: Mutex::default(),
             space: Space::of,
             suspects: Mutex::default(),
+            damage: Damage::default(),
         };
         let mut quarantined = Vec::new();
         // The lock comes with the state: nothing of another process's is touched before.
@@ -70,6 +72,7 @@ impl Disk {
         };
         disk.change_catalog(|held| *held = catalog);
         disk.show_sizes();
+        disk.damage.look(directory);
         let newest = disk.catalog().days(Tier::Raw).last().copied();
         let on_disk = newest.map_or(i64::MIN, |day| day.until_ms() + read::CHUNK_SPAN);
         if restored.journal_seq.is_none() {
@@ -231,9 +234,4 @@ pub(super) fn list(directory: &Path) -> Result<Vec<FileSize>, StoreError> {
         Ok(files)
     };
     read().map_err(|error: io::Error| failed("list", directory, error))
-}
-
-/// Whether a file was set aside.
-pub(super) fn is_set_aside(name: &str) -> bool {
-    name.split_once(".db.corrupt-").is_some_and(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -7,9 +7,10 @@
 use rusqlite::Connection;
 
 use super::commit::GRACE;
+use super::damage::is_set_aside;
 use super::file::{self, Access, Role, Trouble};
 use super::layout::{Day, FileKey, HOUR, Tier};
-use super::open::{self, is_set_aside};
+use super::open;
 use super::retention::{self, Held, Reason, Space, unix_nano};
 use super::roll::{Fault, Roll, Step};
 use super::{Disk, Files};
@@ -22,6 +23,7 @@ impl Disk {
     pub(in crate::store) fn tend(&self) -> bool {
         let files = &mut *self.lock();
         self.set_suspects_aside(files);
+        self.damage.look(&self.config.directory);
         let missing = self.missing(files);
         if !files.scarce && files.roll.is_none() && files.stuck_ms != files.now_ms {
             files.roll = self.next_roll(files);

@@ -28,5 +28,5 @@ RULE_DROPPED_SAMPLES = Counter("sidelight_rule_unjournaled_samples", &[]),
 RULE_STATE_FAILURES = Counter("sidelight_rule_state_failures", &[]),
     "Evaluations whose alerts could not be written to disk; the next one writes them.";
 RULE_FILES_INVALID = Gauge("sidelight_rule_files_invalid", &[]),
-    "Rule files that were left out at the start because of what is wrong with them.";
+    "Rule files that were left out at the start because of what is wrong with them, until a reload takes up all of them.";
 }

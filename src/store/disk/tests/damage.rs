@@ -71,6 +71,36 @@ fn damage_within_a_file_is_found_by_a_query_and_the_next_checkpoint_sets_it_asid
 }
 
 #[test]
+fn a_damaged_file_is_said_from_when_it_is_found_until_it_is_removed() {
+    let (setup, up) = filled();
+    let mut bytes = fs::read(setup.path(DAY_FILE)).unwrap();
+    bytes[4096..].iter_mut().step_by(3).for_each(|byte| *byte ^= 0x55);
+    fs::write(setup.path(DAY_FILE), bytes).unwrap();
+    fs::write(setup.path("rollup-5m-20261119.db"), [0x5a; 5000]).unwrap();
+    // What others keep beside the store is looked at as well.
+    fs::write(setup.path("alerts.db.corrupt-1"), "x").unwrap();
+    let (disk, _) = setup.open();
+    let said = disk.trouble().unwrap();
+    assert!(said.contains("rollup-5m-20261119.db.corrupt-1 (not an SQLite file)"), "{said}");
+    assert!(said.contains("alerts.db.corrupt-1") && !said.contains(DAY_FILE), "{said}");
+    assert_eq!(floats(&disk, &up, &window(START, START + DAY)), []);
+    let said = disk.trouble().unwrap();
+    assert!(said.contains(&format!("{DAY_FILE} (")), "before it is set aside: {said}");
+    tend(&disk);
+    let said = disk.trouble().unwrap();
+    assert!(said.contains(&format!("{DAY_FILE}.corrupt-1 (")), "{said}");
+    assert!(!said.contains(&format!("{DAY_FILE} (")), "{said}");
+    drop(disk);
+    let (disk, _) = setup.open();
+    assert!(disk.trouble().unwrap().contains(DAY_FILE), "also after the next start");
+    for name in setup.names().iter().filter(|name| name.contains("corrupt")) {
+        fs::remove_file(setup.path(name)).unwrap();
+    }
+    tend(&disk);
+    assert_eq!(disk.trouble(), None);
+}
+
+#[test]
 fn a_connection_to_a_file_that_was_set_aside_meanwhile_is_not_used_for_the_one_that_took_its_name()
 {
     let (setup, up) = filled();

@@ -1,0 +1,84 @@
+//! Damaged files, said for as long as they are in the store's directory: what they held is missing from every answer, which
+//! nobody sees in the answer.
+//!
+//! Those of others that keep files beside the store (`alerts.db`, `notifications.db`) are found by their names once they
+//! are set aside.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Files that are shown by name; the others are counted.
+const SHOWN: usize = 4;
+
+/// What is wrong with each, by its name; nothing where an earlier run set it aside, or somebody else.
+#[derive(Debug, Default)]
+pub(super) struct Damage(Mutex<BTreeMap<String, String>>);
+
+impl Damage {
+    /// A file is damaged, and has its name still.
+    pub(super) fn found(&self, path: &Path, why: &str) {
+        self.lock().insert(name(path), why.to_owned());
+    }
+
+    /// A damaged file has another name now.
+    pub(super) fn set_aside(&self, path: &Path, to: &Path, why: &str) {
+        let mut files = self.lock();
+        let found = files.remove(&name(path)).unwrap_or_else(|| why.to_owned());
+        files.insert(name(to), found);
+    }
+
+    /// Looks which are there. Blocks on disk.
+    pub(super) fn look(&self, directory: &Path) {
+        let Ok(entries) = fs::read_dir(directory) else { return };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut files = self.lock();
+        let mut there = BTreeMap::new();
+        for name in names {
+            match files.remove(&name) {
+                Some(why) => drop(there.insert(name, why)),
+                None if is_set_aside(&name) => drop(there.insert(name, String::new())),
+                None => {}
+            }
+        }
+        *files = there;
+    }
+
+    /// That there are some, in the store's `directory`.
+    pub(super) fn trouble(&self, directory: &Path) -> Option<String> {
+        let files = self.lock();
+        let more = files.len().saturating_sub(SHOWN);
+        let mut shown: Vec<String> = files
+            .iter()
+            .take(SHOWN)
+            .map(
+                |(name, why)| if why.is_empty() { name.clone() } else { format!("{name} ({why})") },
+            )
+            .collect();
+        if more > 0 {
+            shown.push(format!("{more} more"));
+        }
+        (!files.is_empty()).then(|| {
+            format!(
+                "damaged files in {}, `.corrupt-N` where they were set aside: {}; queries, rules and alerts go on without what \
+                 they held. Look after the disk; this is said until they are removed",
+                directory.display(),
+                shown.join(", ")
+            )
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Whether a file was set aside.
+pub(super) fn is_set_aside(name: &str) -> bool {
+    name.split_once(".db.corrupt-").is_some_and(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()))
+}
