@@ -60,6 +60,7 @@ impl From<QueryError> for Failure {
         let message = error.to_string();
         match error {
             QueryError::BadData(_) => Self::BadData(message),
+            QueryError::Expression(_) => Self::parameter("query", message),
             QueryError::Execution(_) => Self::Execution(message),
             QueryError::Timeout => Self::Timeout(message),
             QueryError::Canceled => Self::Canceled(message),

@@ -109,6 +109,7 @@ impl Linter<'_> {
         let Some(seen) = self.seen else { return };
         let mut findings = Vec::new();
         rule.expr.selectors(&mut |selector, range| {
+            let range = range.and_then(|range| range.fixed());
             if let Some(finding) = self.selector(&rule.query, seen, selector, range) {
                 findings.push(finding);
             }

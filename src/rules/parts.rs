@@ -16,7 +16,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sidelight_promql::ast::{AggregateOp, Call, Matcher, Type, VectorSelector};
+use sidelight_promql::ast::{AggregateOp, Call, Duration, Matcher, Type, VectorSelector};
 use sidelight_promql::functions::Id;
 use sidelight_promql::labels::NAME;
 use sidelight_promql::source::{Each, Points, SourceError};
@@ -124,7 +124,7 @@ impl Splitter {
 fn selector(id: usize) -> Expr {
     let name = format!("{PREFIX}{id}");
     let matchers = vec![Matcher::equal(NAME, &name)];
-    let (offset, at, span) = (0, None, Default::default());
+    let (offset, at, span) = (Duration::Fixed(0), None, Default::default());
     Expr::Vector(VectorSelector { name: Some(name), matchers, offset, at, span })
 }
 

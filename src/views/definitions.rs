@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sidelight_promql::Expr;
+use sidelight_promql::ast::Duration;
 
 /// A recording rule.
 #[derive(Clone, Debug)]
@@ -30,8 +31,10 @@ pub(super) fn over(expr: &Expr, window: Option<i64>) -> Windowed {
         Expr::Vector(selector) => names.extend(selector.name.clone()),
         Expr::Matrix(matrix) => {
             names.extend(matrix.selector.name.clone());
-            if let (Some(window), 0, None) = (window, matrix.selector.offset, matrix.selector.at) {
-                matrix.range = window;
+            let selector = &matrix.selector;
+            if let (Some(window), true, None) = (window, selector.offset.is_nothing(), selector.at)
+            {
+                matrix.range = Duration::Fixed(window);
             }
         }
         _ => {}

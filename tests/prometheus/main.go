@@ -65,7 +65,7 @@ func run(listen, directory string) error {
 	}
 	defer db.Close()
 
-	language := parser.NewParser(parser.Options{})
+	language := parser.NewParser(parser.Options{ExperimentalDurationExpr: true})
 	engine := promql.NewEngine(promql.EngineOpts{
 		Logger:               logger,
 		MaxSamples:           50_000_000,

@@ -1,7 +1,10 @@
 //! Expressions as written, with the place of everything in the text.
 
+mod duration;
+
 pub use crate::matcher::{MatchOp, Matcher, RegexError, anchored};
 pub use crate::types::Type;
+pub use duration::{Duration, DurationExpr, DurationKind};
 
 /// A range of bytes of the expression's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,11 +96,11 @@ impl Expr {
         }
     }
 
-    /// Hands every selector within it to `each`, with its range in milliseconds if it has one.
-    pub fn selectors<'e>(&'e self, each: &mut dyn FnMut(&'e VectorSelector, Option<i64>)) {
+    /// Hands every selector within it to `each`, with its range if it has one.
+    pub fn selectors<'e>(&'e self, each: &mut dyn FnMut(&'e VectorSelector, Option<&'e Duration>)) {
         self.walk(&mut |part| match part {
             Self::Vector(vector) => each(vector, None),
-            Self::Matrix(matrix) => each(&matrix.selector, Some(matrix.range)),
+            Self::Matrix(matrix) => each(&matrix.selector, Some(&matrix.range)),
             _ => {}
         });
     }
@@ -173,8 +176,8 @@ pub struct VectorSelector {
     pub name: Option<String>,
     /// Every condition, that of the name included.
     pub matchers: Vec<Matcher>,
-    /// Milliseconds back; negative is ahead.
-    pub offset: i64,
+    /// How far back; negative is ahead.
+    pub offset: Duration,
     /// A fixed time.
     pub at: Option<At>,
     /// Where it stands.
@@ -186,8 +189,8 @@ pub struct VectorSelector {
 pub struct MatrixSelector {
     /// Whose samples.
     pub selector: VectorSelector,
-    /// How far back, in milliseconds; positive.
-    pub range: i64,
+    /// How far back; positive.
+    pub range: Duration,
     /// Where it stands.
     pub span: Span,
 }
@@ -197,12 +200,12 @@ pub struct MatrixSelector {
 pub struct Subquery {
     /// What is evaluated again and again.
     pub expr: Expr,
-    /// How far back, in milliseconds; positive.
-    pub range: i64,
-    /// The distance of two evaluations in milliseconds; `None` is the evaluator's default.
-    pub step: Option<i64>,
-    /// Milliseconds back; negative is ahead.
-    pub offset: i64,
+    /// How far back; positive.
+    pub range: Duration,
+    /// The distance of two evaluations; `None` is the evaluator's default.
+    pub step: Option<Duration>,
+    /// How far back; negative is ahead.
+    pub offset: Duration,
     /// A fixed time.
     pub at: Option<At>,
     /// Where it stands.
@@ -333,6 +336,8 @@ pub enum BinaryOp {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+    TrimUpper,
+    TrimLower,
     And,
     Or,
     Unless,
@@ -356,6 +361,8 @@ impl BinaryOp {
             Self::LessOrEqual => "<=",
             Self::Greater => ">",
             Self::GreaterOrEqual => ">=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
             Self::And => "and",
             Self::Or => "or",
             Self::Unless => "unless",
@@ -367,6 +374,12 @@ impl BinaryOp {
     pub fn is_comparison(self) -> bool {
         use BinaryOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
         matches!(self, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual)
+    }
+
+    /// Whether it cuts what is above or below a number off a native histogram.
+    #[must_use]
+    pub fn is_trim(self) -> bool {
+        matches!(self, Self::TrimUpper | Self::TrimLower)
     }
 
     /// Whether it is `and`, `or` or `unless`.
@@ -381,7 +394,7 @@ impl BinaryOp {
         match self {
             Self::Or => 1,
             Self::And | Self::Unless => 2,
-            op if op.is_comparison() => 3,
+            op if op.is_comparison() || op.is_trim() => 3,
             Self::Add | Self::Sub => 4,
             Self::Pow => 6,
             _ => 5,

@@ -130,7 +130,7 @@ impl<'a> Engine<'a> {
 }
 
 fn not_over_a_range(found: &str) -> QueryError {
-    QueryError::BadData(format!(
+    QueryError::Expression(format!(
         "invalid expression type \"{found}\" for range query, must be Scalar or instant Vector"
     ))
 }

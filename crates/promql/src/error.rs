@@ -9,6 +9,8 @@ use crate::SourceError;
 pub enum QueryError {
     /// The query cannot be asked: its times, or what it uses.
     BadData(String),
+    /// The expression cannot be asked at these times: its durations, or its type.
+    Expression(String),
     /// The query cannot be answered with the series there are.
     Execution(String),
     /// It took too long.
@@ -24,7 +26,7 @@ impl QueryError {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::BadData(_) => "bad_data",
+            Self::BadData(_) | Self::Expression(_) => "bad_data",
             Self::Execution(_) => "execution",
             Self::Timeout => "timeout",
             Self::Canceled => "canceled",
@@ -36,7 +38,9 @@ impl QueryError {
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadData(message) | Self::Execution(message) => f.write_str(message),
+            Self::BadData(message) | Self::Expression(message) | Self::Execution(message) => {
+                f.write_str(message)
+            }
             Self::Timeout => f.write_str("query timed out in expression evaluation"),
             Self::Canceled => f.write_str("query was canceled in expression evaluation"),
             Self::Source(_) => f.write_str("expanding series"),

@@ -5,8 +5,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::ast::{
-    Aggregate, At, Binary, Call, Cardinality, Expr, Matcher, MatrixSelector, NumberLiteral,
-    Subquery, VectorSelector,
+    Aggregate, At, Binary, Call, Cardinality, Duration, DurationExpr, DurationKind, Expr, Matcher,
+    MatrixSelector, NumberLiteral, Subquery, VectorSelector,
 };
 use crate::duration;
 use crate::labels::NAME;
@@ -53,6 +53,42 @@ impl Display for NumberLiteral {
     }
 }
 
+impl Display for Duration {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(milliseconds) => f.write_str(&duration::format(*milliseconds)),
+            Self::Computed(expr) => expr.fmt(f),
+        }
+    }
+}
+
+impl Display for DurationExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.wrapped { "(" } else { "" })?;
+        match &self.kind {
+            DurationKind::Number(number) => number.fmt(f),
+            DurationKind::Step => f.write_str("step()"),
+            DurationKind::Range => f.write_str("range()"),
+            DurationKind::MinOf(sides) => {
+                let [lhs, rhs] = &**sides;
+                write!(f, "min_of({lhs}, {rhs})")
+            }
+            DurationKind::MaxOf(sides) => {
+                let [lhs, rhs] = &**sides;
+                write!(f, "max_of({lhs}, {rhs})")
+            }
+            DurationKind::Signed { negative, of } => {
+                write!(f, "{}{of}", if *negative { "-" } else { "" })
+            }
+            DurationKind::Binary { op, sides } => {
+                let [lhs, rhs] = &**sides;
+                write!(f, "{lhs} {} {rhs}", op.name())
+            }
+        }?;
+        f.write_str(if self.wrapped { ")" } else { "" })
+    }
+}
+
 impl Display for Matcher {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         LabelName(&self.name).fmt(f)?;
@@ -63,15 +99,14 @@ impl Display for Matcher {
 
 impl Display for VectorSelector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", Matchers(self), Time { at: self.at, offset: self.offset })
+        write!(f, "{}{}", Matchers(self), Time { at: self.at, offset: &self.offset })
     }
 }
 
 impl Display for MatrixSelector {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let VectorSelector { at, offset, .. } = self.selector;
-        let range = duration::format(self.range);
-        write!(f, "{}[{range}]{}", Matchers(&self.selector), Time { at, offset })
+        let time = Time { at: self.selector.at, offset: &self.selector.offset };
+        write!(f, "{}[{}]{time}", Matchers(&self.selector), self.range)
     }
 }
 
@@ -118,12 +153,12 @@ impl Display for Matchers<'_> {
 }
 
 /// ` @ 12.000 offset 5m`
-struct Time {
+struct Time<'a> {
     at: Option<At>,
-    offset: i64,
+    offset: &'a Duration,
 }
 
-impl Display for Time {
+impl Display for Time<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.at {
             None => {}
@@ -135,8 +170,27 @@ impl Display for Time {
             }
         }
         match self.offset {
-            0 => Ok(()),
-            offset => write!(f, " offset {}", duration::format(offset)),
+            offset if offset.is_nothing() => Ok(()),
+            Duration::Computed(expr) if !is_one_offset(expr) => write!(f, " offset ({expr})"),
+            offset => write!(f, " offset {offset}"),
+        }
+    }
+}
+
+/// Whether all of what is printed for `expr` is read as the offset again. Prometheus loses the second sign of
+/// `offset - +step() * 2` and prints what multiplies the samples.
+fn is_one_offset(expr: &DurationExpr) -> bool {
+    let is_operand = |expr: &DurationExpr| {
+        let operator =
+            matches!(expr.kind, DurationKind::Binary { .. } | DurationKind::Signed { .. });
+        expr.wrapped || !operator
+    };
+    match &expr.kind {
+        _ if is_operand(expr) => true,
+        DurationKind::Signed { of, .. } if is_operand(of) => true,
+        _ => {
+            let text = expr.to_string();
+            text.starts_with('(') || text.starts_with("--")
         }
     }
 }
@@ -147,9 +201,9 @@ struct SubqueryEnd<'a>(&'a Subquery);
 impl Display for SubqueryEnd<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(subquery) = self;
-        let step = subquery.step.map(duration::format).unwrap_or_default();
-        let time = Time { at: subquery.at, offset: subquery.offset };
-        write!(f, "[{}:{step}]{time}", duration::format(subquery.range))
+        let step = subquery.step.as_ref().map(Duration::to_string).unwrap_or_default();
+        let time = Time { at: subquery.at, offset: &subquery.offset };
+        write!(f, "[{}:{step}]{time}", subquery.range)
     }
 }
 

@@ -333,6 +333,29 @@ fn a_native_histogram_counts_with_its_buckets() {
 }
 
 #[test]
+fn a_duration_that_is_none_at_the_times_of_the_query_is_an_error() {
+    for (text, message) in [
+        ("m[5m:step()]", "5:11: duration must be greater than 0"),
+        ("rate(m[range()])", "7:14: duration must be greater than 0"),
+        ("m[1m -\n 1m]", "2:10: duration must be greater than 0"),
+        ("m offset (1m / (0))", "10:17: division by zero"),
+        ("m[1m % (0)]", "2:9: modulo by zero"),
+        ("m offset (NaN)", "9:13: duration is NaN or infinite"),
+        ("m offset max_of(1, 10 ^ 400)", "16:27: duration is NaN or infinite"),
+        ("m offset (9e9 + 9e9)", "10:19: duration is out of range"),
+    ] {
+        let error = Engine::new(options()).instant(&expr(text), 0, &hour(1)).unwrap_err();
+        assert_eq!((error.kind(), &*error.to_string()), ("bad_data", message), "{text}");
+    }
+    // Shorter than a millisecond: no samples, and for the step of a subquery the default.
+    let at = |text: &str| {
+        Engine::new(options()).instant(&expr(text), 60 * MINUTE, &hour(1)).unwrap().value
+    };
+    assert_eq!(at("count_over_time(m[0.0001 + 0.0001])"), Value::Vector(Vec::new()));
+    assert_eq!(at("count_over_time(m[5m:0.0001 + 0.0001])"), at("count_over_time(m[5m:])"));
+}
+
+#[test]
 fn a_query_ends_when_it_is_told_to() {
     let asked = Cell::new(0);
     let stop = || {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use sidelight_promql::Expr;
 use sidelight_promql::ast::{
-    Aggregate, At, Binary, Call, Cardinality, MatchOp, Matching, Subquery, Type, VectorSelector,
+    Aggregate, At, Binary, Call, Cardinality, Duration, DurationExpr, DurationKind, MatchOp,
+    Matching, NumberLiteral, Subquery, Type, VectorSelector,
 };
 
 use super::encode;
@@ -12,14 +13,10 @@ use super::encode;
 /// without them.
 pub(super) fn tree(expr: &Expr) -> Value {
     match expr {
-        Expr::Number(number) => {
-            let mut text = String::new();
-            encode::number(&mut text, number.value);
-            json!({ "type": "numberLiteral", "val": text })
-        }
+        Expr::Number(number) => json!({ "type": "numberLiteral", "val": value(number) }),
         Expr::String(string) => json!({ "type": "stringLiteral", "val": string.value }),
         Expr::Vector(vector) => selector("vectorSelector", vector, None),
-        Expr::Matrix(matrix) => selector("matrixSelector", &matrix.selector, Some(matrix.range)),
+        Expr::Matrix(matrix) => selector("matrixSelector", &matrix.selector, Some(&matrix.range)),
         Expr::Subquery(subquery) => self::subquery(subquery),
         Expr::Call(call) => self::call(call),
         Expr::Aggregate(aggregate) => self::aggregate(aggregate),
@@ -33,7 +30,55 @@ pub(super) fn tree(expr: &Expr) -> Value {
     }
 }
 
-fn selector(kind: &str, selector: &VectorSelector, range: Option<i64>) -> Value {
+fn value(number: &NumberLiteral) -> String {
+    let mut text = String::new();
+    encode::number(&mut text, number.value);
+    text
+}
+
+/// The milliseconds of a duration that is fixed, else 0, and what computes one that is not.
+fn duration(duration: &Duration) -> (i64, Option<Value>) {
+    match duration {
+        Duration::Fixed(milliseconds) => (*milliseconds, None),
+        Duration::Computed(expr) => (0, Some(duration_expr(expr))),
+    }
+}
+
+fn duration_expr(expr: &DurationExpr) -> Value {
+    let (op, lhs, rhs) = match &expr.kind {
+        DurationKind::Number(number) => {
+            let number = json!({
+                "type": "numberLiteral",
+                "val": value(number),
+                "duration": number.duration,
+            });
+            if !expr.wrapped {
+                return number;
+            }
+            // Prometheus keeps the parentheses of a number with a sign before it.
+            ("+", None, Some(number))
+        }
+        DurationKind::Step => ("step", None, None),
+        DurationKind::Range => ("range", None, None),
+        DurationKind::MinOf(sides) => binary_duration("min_of", sides),
+        DurationKind::MaxOf(sides) => binary_duration("max_of", sides),
+        DurationKind::Signed { negative, of } => {
+            (if *negative { "-" } else { "+" }, None, Some(duration_expr(of)))
+        }
+        DurationKind::Binary { op, sides } => binary_duration(op.name(), sides),
+    };
+    json!({ "type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": expr.wrapped })
+}
+
+fn binary_duration<'a>(
+    op: &'a str,
+    sides: &[DurationExpr; 2],
+) -> (&'a str, Option<Value>, Option<Value>) {
+    let [lhs, rhs] = sides;
+    (op, Some(duration_expr(lhs)), Some(duration_expr(rhs)))
+}
+
+fn selector(kind: &str, selector: &VectorSelector, range: Option<&Duration>) -> Value {
     let matchers = selector.matchers.iter().map(|matcher| {
         let op = match matcher.op {
             MatchOp::Equal => "=",
@@ -44,11 +89,12 @@ fn selector(kind: &str, selector: &VectorSelector, range: Option<i64>) -> Value 
         json!({ "name": matcher.name, "type": op, "value": matcher.value })
     });
     let (timestamp, end) = at(selector.at);
+    let (offset, offset_expr) = duration(&selector.offset);
     let mut node = json!({
         "type": kind,
         "name": selector.name.as_deref().unwrap_or_default(),
-        "offset": selector.offset,
-        "offsetExpr": null,
+        "offset": offset,
+        "offsetExpr": offset_expr,
         "anchored": false,
         "smoothed": false,
         "matchers": matchers.collect::<Vec<_>>(),
@@ -56,8 +102,9 @@ fn selector(kind: &str, selector: &VectorSelector, range: Option<i64>) -> Value 
         "startOrEnd": end,
     });
     if let (Some(range), Some(node)) = (range, node.as_object_mut()) {
+        let (range, range_expr) = duration(range);
         node.insert("range".to_owned(), range.into());
-        node.insert("rangeExpr".to_owned(), Value::Null);
+        node.insert("rangeExpr".to_owned(), range_expr.into());
     }
     node
 }
@@ -73,15 +120,18 @@ fn at(at: Option<At>) -> (Option<i64>, Option<&'static str>) {
 
 fn subquery(subquery: &Subquery) -> Value {
     let (timestamp, end) = at(subquery.at);
+    let (range, range_expr) = duration(&subquery.range);
+    let (offset, offset_expr) = duration(&subquery.offset);
+    let (step, step_expr) = subquery.step.as_ref().map_or((0, None), duration);
     json!({
         "type": "subquery",
         "expr": tree(&subquery.expr),
-        "range": subquery.range,
-        "rangeExpr": null,
-        "offset": subquery.offset,
-        "offsetExpr": null,
-        "step": subquery.step.unwrap_or(0),
-        "stepExpr": null,
+        "range": range,
+        "rangeExpr": range_expr,
+        "offset": offset,
+        "offsetExpr": offset_expr,
+        "step": step,
+        "stepExpr": step_expr,
         "timestamp": timestamp,
         "startOrEnd": end,
     })

@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use http::StatusCode;
-use sidelight_promql::ast::{MatchOp, Matcher, Span, VectorSelector};
+use sidelight_promql::ast::{Duration, MatchOp, Matcher, Span, VectorSelector};
 use sidelight_promql::engine::{Engine, Options, QueryError, Stop};
 use sidelight_promql::labels::NAME;
 use sidelight_promql::source::is_stale;
@@ -87,8 +87,8 @@ fn select(
     now_ms: i64,
     store: &dyn Queryable,
 ) -> Result<Vec<Sample>, QueryError> {
-    let selector =
-        VectorSelector { name: None, matchers, offset: 0, at: None, span: Span::default() };
+    let (offset, span) = (Duration::Fixed(0), Span::default());
+    let selector = VectorSelector { name: None, matchers, offset, at: None, span };
     match engine.instant(&Expr::Vector(selector), now_ms, store)?.value {
         Value::Vector(samples) => Ok(samples),
         _ => Ok(Vec::new()),

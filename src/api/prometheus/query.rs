@@ -1,8 +1,7 @@
 //! Expressions: evaluated at one time or over a range, laid out, and as a tree.
 
 use sidelight_promql::Expr;
-use sidelight_promql::ast::Type;
-use sidelight_promql::engine::{Engine, Options, QueryError};
+use sidelight_promql::engine::{Engine, Options};
 use sidelight_promql::value::{Answer, Value};
 
 use super::ast;
@@ -41,13 +40,7 @@ pub(super) fn range(call: &Call<'_>) -> Result<Reply, Failure> {
     // How many steps there may be is the engine's to say.
     let stop = || (call.stop)().is_some();
     let answer = engine.range(&expr, start, end, step, &call.store.reading(&stop));
-    let has_values = matches!(expr.value_type(), Type::Scalar | Type::Vector);
-    let answer = answer.map_err(|error| match error {
-        // Of the type of the expression, like those that the parser finds.
-        QueryError::BadData(why) if !has_values => Failure::parameter("query", why),
-        error => call.failure(error),
-    })?;
-    Ok(reply(answer, start, limit))
+    Ok(reply(answer.map_err(|error| call.failure(error))?, start, limit))
 }
 
 /// Of an expression that is laid out or shown as a tree, which takes a hundred times its length in memory.

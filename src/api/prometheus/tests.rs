@@ -193,6 +193,19 @@ async fn what_is_stored_is_listed() {
         expect![[r#"200 {"status":"success","data":{"bool":true,"lhs":{"anchored":false,"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":300000,"offsetExpr":null,"smoothed":false,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"},"matching":null,"op":">","rhs":{"type":"numberLiteral","val":"1"},"type":"binaryExpr"}}"#]],
     )
     .await;
+    check(
+        &running,
+        "/api/v1/parse_query?query=up%5Bmax_of(5m,step()*2)%5D%20offset%20-(5m)",
+        expect![[r#"200 {"status":"success","data":{"anchored":false,"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":0,"offsetExpr":{"lhs":null,"op":"-","rhs":{"lhs":null,"op":"+","rhs":{"duration":true,"type":"numberLiteral","val":"300"},"type":"durationExpr","wrapped":true},"type":"durationExpr","wrapped":false},"range":0,"rangeExpr":{"lhs":{"duration":true,"type":"numberLiteral","val":"300"},"op":"max_of","rhs":{"lhs":{"lhs":null,"op":"step","rhs":null,"type":"durationExpr","wrapped":false},"op":"*","rhs":{"duration":false,"type":"numberLiteral","val":"2"},"type":"durationExpr","wrapped":false},"type":"durationExpr","wrapped":false},"smoothed":false,"startOrEnd":null,"timestamp":null,"type":"matrixSelector"}}"#]],
+    )
+    .await;
+    check(
+        &running,
+        "/api/v1/parse_query?query=up%5B5m:step()%5D%20offset%20%2Bstep()",
+        expect![[r#"200 {"status":"success","data":{"expr":{"anchored":false,"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":0,"offsetExpr":null,"smoothed":false,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"},"offset":0,"offsetExpr":{"lhs":null,"op":"+","rhs":{"lhs":null,"op":"step","rhs":null,"type":"durationExpr","wrapped":false},"type":"durationExpr","wrapped":false},"range":300000,"rangeExpr":null,"startOrEnd":null,"step":0,"stepExpr":{"lhs":null,"op":"step","rhs":null,"type":"durationExpr","wrapped":false},"timestamp":null,"type":"subquery"}}"#]],
+    )
+    .await;
+    check(&running, "/api/v1/query?query=up%5B5m:step()%5D", expect![[r#"400 {"error":"invalid parameter \"query\": 6:12: duration must be greater than 0","errorType":"bad_data","status":"error"}"#]]).await;
 }
 
 #[tokio::test]

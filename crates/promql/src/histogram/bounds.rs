@@ -100,13 +100,13 @@ impl Histogram {
         }
     }
 
-    fn positive_bucket(&self, &(index, count): &(i32, f64)) -> Bucket {
+    pub(super) fn positive_bucket(&self, &(index, count): &(i32, f64)) -> Bucket {
         let (lower, upper) = (self.upper_bound(index.saturating_sub(1)), self.upper_bound(index));
         let lower_inclusive = if self.is_custom() { index == 0 } else { lower < 0.0 };
         Bucket { lower, upper, lower_inclusive, upper_inclusive: true, count }
     }
 
-    fn negative_bucket(&self, &(index, count): &(i32, f64)) -> Bucket {
+    pub(super) fn negative_bucket(&self, &(index, count): &(i32, f64)) -> Bucket {
         let (lower, upper) =
             (-bound(index, self.schema), -bound(index.saturating_sub(1), self.schema));
         Bucket { lower, upper, lower_inclusive: true, upper_inclusive: false, count }
@@ -125,11 +125,21 @@ impl Histogram {
     }
 
     /// The buckets that hold something, from the lowest to the highest, with their bounds as they
-    /// are: the outermost of a side may overlap the zero bucket. What the HTTP API shows.
+    /// are: the outermost of a side may overlap the zero bucket. What the HTTP API shows, as Prometheus
+    /// without a zero bucket whose count is negative or NaN.
     pub fn buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> + '_ {
+        self.with_zero(self.zero_bucket().filter(|zero| zero.count > 0.0))
+    }
+
+    /// The same with any zero bucket that is not empty: what its text shows.
+    pub(super) fn written_buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
+        self.with_zero(self.zero_bucket())
+    }
+
+    fn with_zero(&self, zero: Option<Bucket>) -> impl DoubleEndedIterator<Item = Bucket> + '_ {
         let negative = self.negative.0.iter().rev().map(|b| self.negative_bucket(b));
         let positive = self.positive.0.iter().map(|b| self.positive_bucket(b));
-        negative.chain(self.zero_bucket()).chain(positive).filter(|bucket| bucket.count != 0.0)
+        negative.chain(zero).chain(positive).filter(|bucket| bucket.count != 0.0)
     }
 
     /// Every bucket from the lowest to the highest, the zero bucket where it holds something;

@@ -17,6 +17,7 @@ mod quantile;
 mod reset;
 mod text;
 pub(crate) mod total;
+pub(crate) mod trim;
 
 #[cfg(test)]
 mod tests;

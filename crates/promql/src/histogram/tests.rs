@@ -186,6 +186,17 @@ fn an_otlp_point_moves_by_one_index_and_down_to_schema_8() {
 }
 
 #[test]
+fn a_zero_bucket_is_shown_only_if_it_holds_more_than_nothing() {
+    for (count, shown) in [(2.0, 3), (0.0, 2), (-2.0, 2), (f64::NAN, 2)] {
+        let mut histogram =
+            read("{{count:3 z_bucket:2 z_bucket_w:0.1 buckets:[-1 0] n_buckets:[2]}}");
+        histogram.zero_count = count;
+        assert_eq!(histogram.buckets().count(), shown, "{count}");
+        assert_eq!(histogram.to_string().contains("[-0.1,0.1]"), count != 0.0, "{count}");
+    }
+}
+
+#[test]
 fn explicit_bounds_become_custom_buckets() {
     let bounds: Arc<[f64]> = [1.0, 2.5].into();
     let made = Histogram::from_explicit(bounds.clone(), [1.0, 0.0, 2.0], 7.0, None).unwrap();

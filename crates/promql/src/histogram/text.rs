@@ -44,7 +44,7 @@ impl Display for Bucket {
 impl Display for Histogram {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "{{count:{}, sum:{}", Shortest(self.count), Shortest(self.sum))?;
-        for bucket in self.buckets() {
+        for bucket in self.written_buckets() {
             write!(f, ", {bucket}")?;
         }
         f.write_char('}')

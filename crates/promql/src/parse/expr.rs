@@ -63,10 +63,6 @@ impl Parser<'_> {
         let lexeme = self.peek()?;
         let op = match lexeme.token {
             Token::Operator(op) if op.precedence() >= floor => op,
-            Token::Trim => {
-                let message = "trim operators are experimental and not supported";
-                return Err(Failure::new(lexeme.span, message));
-            }
             _ => return Ok(None),
         };
         self.take()?;

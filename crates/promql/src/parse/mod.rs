@@ -7,6 +7,7 @@
 
 mod call;
 mod check;
+mod duration;
 mod error;
 mod expr;
 mod lexer;
@@ -188,7 +189,7 @@ impl Parser<'_> {
             Token::Duration => format!("duration {}", short()),
             Token::Keyword(keyword) if keyword.is_function() => short(),
             Token::Keyword(_) => format!("<{text}>"),
-            Token::Operator(_) | Token::At | Token::Regex | Token::NotRegex | Token::Trim => {
+            Token::Operator(_) | Token::At | Token::Regex | Token::NotRegex => {
                 format!("<op:{text}>")
             }
             Token::Aggregate(_) => format!("<aggr:{text}>"),

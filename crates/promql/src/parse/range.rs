@@ -1,6 +1,6 @@
 //! What may follow an expression: `[5m]`, `[1h:1m]`, `offset 5m`, `@ 12`.
 
-use crate::ast::{At, BinaryOp, Expr, MatrixSelector, NumberLiteral, Span, Subquery};
+use crate::ast::{At, BinaryOp, Duration, Expr, MatrixSelector, Span, Subquery};
 use crate::parse::Parser;
 use crate::parse::error::Failure;
 use crate::parse::expr::{Node, Parsed};
@@ -8,10 +8,6 @@ use crate::parse::token::{Keyword, Token};
 
 const DURATION: &str = "number, duration, step(), or range()";
 const DURATION_OR_END: &str = "number, duration, step(), range(), or \"]\"";
-const NO_DURATION_EXPRESSIONS: &str = "experimental duration expression is not enabled";
-
-/// The longest duration in seconds: what fits a signed 64-bit number of nanoseconds.
-const SECONDS_MAX: f64 = 9_223_372_036.854_775;
 
 impl Parser<'_> {
     /// Everything that modifies the expression before it, however much of it there is.
@@ -20,7 +16,7 @@ impl Parser<'_> {
             let next = self.peek()?;
             match next.token {
                 Token::LeftBracket => node = self.brackets(*node)?,
-                Token::Keyword(Keyword::Offset) => self.offset(&mut node.expr)?,
+                Token::Keyword(Keyword::Offset) => self.offset(&mut node)?,
                 Token::At => self.at(&mut node.expr)?,
                 Token::Keyword(Keyword::Anchored | Keyword::Smoothed) => {
                     let word = self.text_of(next).to_ascii_lowercase();
@@ -34,13 +30,14 @@ impl Parser<'_> {
 
     fn brackets(&mut self, node: Node) -> Parsed {
         let bracket = self.take()?.span;
-        let range = self
+        let (range, height) = self
             .positive_duration()
             .map_err(|failure| expected(failure, "subquery or range selector", DURATION))?;
+        let node = Node { height: self.grown(node.height + height, bracket)?, ..node };
         match self.peek()?.token {
             Token::RightBracket => {
                 self.take()?;
-                Ok(Node::boxed(self.matrix(node.expr, range, bracket)?, 1))
+                Ok(Node::boxed(self.matrix(node.expr, range, bracket)?, node.height))
             }
             Token::Colon => {
                 self.take()?;
@@ -50,12 +47,12 @@ impl Parser<'_> {
         }
     }
 
-    fn matrix(&self, expr: Expr, range: i64, bracket: Span) -> Result<Expr, Failure> {
+    fn matrix(&self, expr: Expr, range: Duration, bracket: Span) -> Result<Expr, Failure> {
         let failed = |message| Err(Failure::new(self.span_from(bracket.start), message));
         let Expr::Vector(selector) = expr else {
             return failed("ranges only allowed for vector selectors");
         };
-        if selector.offset != 0 {
+        if !selector.offset.is_nothing() {
             return failed("no offset modifiers allowed before range");
         }
         if selector.at.is_some() {
@@ -65,112 +62,44 @@ impl Parser<'_> {
         Ok(Expr::Matrix(MatrixSelector { selector, range, span }))
     }
 
-    fn subquery(&mut self, node: Node, range: i64) -> Parsed {
-        let step = if self.peek()?.token == Token::RightBracket {
-            None
+    fn subquery(&mut self, node: Node, range: Duration) -> Parsed {
+        let (step, height) = if self.peek()?.token == Token::RightBracket {
+            (None, 0)
         } else {
-            let step = self
+            let (step, height) = self
                 .positive_duration()
                 .map_err(|failure| expected(failure, "subquery selector", DURATION_OR_END))?;
             if self.peek()?.token != Token::RightBracket {
                 return Err(self.unexpected_in("subquery selector", "\"]\""));
             }
-            Some(step)
+            (Some(step), height)
         };
         self.take()?;
         let span = self.span_from(node.expr.span().start);
-        let height = self.grown(node.height + 1, span)?;
-        let subquery = Subquery { expr: node.expr, range, step, offset: 0, at: None, span };
+        let height = self.grown(node.height + height + 1, span)?;
+        let offset = Duration::Fixed(0);
+        let subquery = Subquery { expr: node.expr, range, step, offset, at: None, span };
         Ok(Node::boxed(Expr::Subquery(Box::new(subquery)), height))
     }
 
-    /// The milliseconds of a range or step.
-    fn positive_duration(&mut self) -> Result<i64, Failure> {
-        let literal = self.duration_literal()?;
-        let next = self.peek()?;
-        if let Token::Operator(op) = next.token
-            && !op.is_comparison()
-            && !op.is_set()
-        {
-            // What stands on the other side must be a duration too before the sum of them is refused.
-            self.take()?;
-            self.duration_literal()?;
-            return Err(Failure::new(literal.span, NO_DURATION_EXPRESSIONS));
-        }
-        if literal.value <= 0.0 {
-            return Err(Failure::new(literal.span, "duration must be greater than 0"));
-        }
-        match milliseconds(literal.value) {
-            0 => Err(Failure::new(literal.span, "duration must be at least 1ms")),
-            milliseconds => Ok(milliseconds),
-        }
-    }
-
-    /// A number or duration with any sign.
-    fn duration_literal(&mut self) -> Result<NumberLiteral, Failure> {
-        let first = self.peek()?;
-        let mut negative = false;
-        while let Token::Operator(op @ (BinaryOp::Add | BinaryOp::Sub)) = self.peek()?.token {
-            negative ^= op == BinaryOp::Sub;
-            self.take()?;
-        }
-        let lexeme = self.peek()?;
-        match lexeme.token {
-            Token::Number | Token::Duration => self.take()?,
-            Token::LeftParen => return Err(self.duration_expression(true)),
-            Token::Keyword(Keyword::Step | Keyword::Range | Keyword::MaxOf | Keyword::MinOf) => {
-                return Err(self.duration_expression(false));
-            }
-            _ => return Err(self.unexpected()),
-        };
-        let mut literal = self.number(lexeme)?;
-        literal.value = if negative { -literal.value } else { literal.value };
-        if literal.value.is_nan() || literal.value.abs() > SECONDS_MAX {
-            let span = if negative { first.span } else { literal.span };
-            return Err(Failure::new(span, "duration out of range"));
-        }
-        literal.span.start = first.span.start;
-        Ok(literal)
-    }
-
-    /// That an expression stands where only a duration may.
-    fn duration_expression(&mut self, paren: bool) -> Failure {
-        let first = match self.take() {
-            Ok(first) => first,
-            Err(failure) => return failure,
-        };
-        if !paren {
-            return match self.peek() {
-                Ok(next) if next.token == Token::LeftParen => {
-                    Failure::new(first.span, NO_DURATION_EXPRESSIONS)
-                }
-                Ok(_) => self.unexpected(),
-                Err(failure) => failure,
-            };
-        }
-        match self.duration_literal() {
-            Ok(inner) => Failure::new(inner.span, NO_DURATION_EXPRESSIONS),
-            Err(failure) => failure,
-        }
-    }
-
-    fn offset(&mut self, expr: &mut Expr) -> Result<(), Failure> {
+    fn offset(&mut self, node: &mut Node) -> Result<(), Failure> {
         self.take()?;
-        let span = expr.span();
-        let literal =
-            self.duration_literal().map_err(|failure| expected(failure, "offset", DURATION))?;
+        let span = node.expr.span();
+        let (duration, height) =
+            self.offset_duration().map_err(|failure| expected(failure, "offset", DURATION))?;
         let end = self.last_end;
-        let (offset, whole) = match expr {
+        let (offset, whole) = match &mut node.expr {
             Expr::Vector(selector) => (&mut selector.offset, &mut selector.span),
             Expr::Matrix(matrix) => (&mut matrix.selector.offset, &mut matrix.span),
             Expr::Subquery(subquery) => (&mut subquery.offset, &mut subquery.span),
             _ => return Err(misplaced(span, "offset modifier")),
         };
-        if *offset != 0 {
+        if !offset.is_nothing() {
             return Err(Failure::new(span, "offset may not be set multiple times"));
         }
-        *offset = milliseconds(literal.value);
+        *offset = duration;
         whole.end = end;
+        node.height = self.grown(node.height + height, span)?;
         Ok(())
     }
 
@@ -230,11 +159,6 @@ fn at_time(seconds: f64, of: Span) -> Result<At, Failure> {
         return Err(Failure::new(of, message));
     }
     Ok(At::Time((seconds * 1000.0).round() as i64))
-}
-
-/// Seconds to whole milliseconds by way of nanoseconds, as Prometheus does.
-fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1e9).round() as i64 / 1_000_000
 }
 
 fn misplaced(span: Span, what: &str) -> Failure {

@@ -1,6 +1,6 @@
 //! `metric{label="value", "a b"=~"c.*"}`.
 
-use crate::ast::{BinaryOp, MatchOp, Matcher, StringLiteral, VectorSelector};
+use crate::ast::{BinaryOp, Duration, MatchOp, Matcher, StringLiteral, VectorSelector};
 use crate::labels::NAME;
 use crate::parse::error::Failure;
 use crate::parse::token::{Lexeme, Token};
@@ -35,7 +35,7 @@ impl Parser<'_> {
             matchers.push(Matcher::equal(NAME, name));
         }
         let span = self.span_from(first.span.start);
-        Ok(VectorSelector { name, matchers, offset: 0, at: None, span })
+        Ok(VectorSelector { name, matchers, offset: Duration::Fixed(0), at: None, span })
     }
 
     fn matchers(&mut self) -> Result<Vec<Matcher>, Failure> {

@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{DEPTH_MAX, Options, REGEXES_MAX, TEXT_BYTES_MAX, parse, parse_selector, parse_with};
+use crate::ast::Duration::Fixed;
 use crate::ast::{At, BinaryOp, Cardinality, Expr};
 use crate::types::Type;
 
@@ -41,9 +42,16 @@ fn operators_bind_as_strongly_as_they_should() {
         ("a or b and c unless d", "(a or ((b and c) unless d))"),
         ("a + b == c or d", "(((a + b) == c) or d)"),
         ("a > b == c", "((a > b) == c)"),
+        ("a </ b + c >/ d and e", "(((a </ (b + c)) >/ d) and e)"),
         ("- -a", "(-(-a))"),
         ("--1 ^ 2", "(-(-(1 ^ 2)))"),
         ("a + b offset 5m", "(a + b offset 5m)"),
+        ("a offset -2 ^ 2", "(a offset -2s ^ 2)"),
+        ("a offset step() + 1", "(a offset step() + 1)"),
+        ("a offset -(1m) * 2", "(a offset -(1m) * 2)"),
+        ("a offset -max_of(1, 2) ^ b", "(a offset -max_of(1, 2) ^ b)"),
+        ("a offset (1m) * 2", "a offset (1m) * 2"),
+        ("a offset - -1 ^ 2", "a offset --1 ^ 2"),
     ] {
         assert_eq!(grouped(&parse(text).unwrap()), wanted, "{text}");
     }
@@ -57,14 +65,14 @@ fn a_selector_has_its_matchers_times_and_place() {
     assert_eq!(selector.name.as_deref(), Some("up"));
     let matchers: Vec<_> = selector.matchers.iter().map(ToString::to_string).collect();
     assert_eq!(matchers, ["job=\"x\"", "__name__=\"up\""]);
-    assert_eq!((selector.offset, selector.at), (-300_000, Some(At::Time(-1500))));
+    assert_eq!((selector.offset, selector.at), (Fixed(-300_000), Some(At::Time(-1500))));
     assert_eq!((selector.span.start, selector.span.end), (1, 31));
 
     let Expr::Subquery(subquery) = parse("up[1h:] @ end() offset 1d").unwrap() else { panic!() };
-    assert_eq!((subquery.range, subquery.step), (3_600_000, None));
-    assert_eq!((subquery.offset, subquery.at), (86_400_000, Some(At::End)));
+    assert_eq!((subquery.range, subquery.step), (Fixed(3_600_000), None));
+    assert_eq!((subquery.offset, subquery.at), (Fixed(86_400_000), Some(At::End)));
     let Expr::Matrix(matrix) = parse("up[90] @ start()").unwrap() else { panic!() };
-    assert_eq!((matrix.range, matrix.selector.at), (90_000, Some(At::Start)));
+    assert_eq!((matrix.range, matrix.selector.at), (Fixed(90_000), Some(At::Start)));
 }
 
 #[test]
@@ -158,8 +166,34 @@ const SYNTAX: &[(&str, &str)] = &[
     ("a[5m:1m:1m]", "1:8: parse error: unexpected colon ':'"),
     ("a[x]", "1:3: parse error: unexpected character in duration expression: 'x'"),
     ("a[-5m]", "1:3: parse error: duration must be greater than 0"),
-    ("a[5m+1m]", "1:3: parse error: experimental duration expression is not enabled"),
     ("a[300y]", "1:3: parse error: duration out of range"),
+    ("a </ bool 2", "1:3: parse error: bool modifier can only be used on comparison operators"),
+    ("a > / 2", "1:5: parse error: unexpected <op:/>"),
+    (
+        "a[1m </ 2]",
+        "1:6: parse error: unexpected <op:</> in subquery or range, expected \":\" or \"]\"",
+    ),
+    ("a[-1e10]", "1:4: parse error: duration out of range"),
+    ("a offset +1e10", "1:10: parse error: duration out of range"),
+    ("a offset NaN", "1:10: parse error: duration out of range"),
+    ("a[1m/0]", "1:5: parse error: division by zero"),
+    ("a[1m % 0s]", "1:6: parse error: modulo by zero"),
+    ("a[step():1m]", "1:10: parse error: unexpected colon before duration in duration expression"),
+    (
+        "a[max_of(1m)]",
+        "1:12: parse error: unexpected \")\" in subquery or range selector, expected number, duration, step(), or range()",
+    ),
+    (
+        "a[1m:step]",
+        "1:10: parse error: unexpected \"]\" in subquery selector, expected number, duration, step(), range(), or \"]\"",
+    ),
+    // An operator behind a parenthesis is the offset's.
+    (
+        "a offset (5m) + b",
+        "1:17: parse error: unexpected identifier \"b\" in offset, expected number, duration, step(), or range()",
+    ),
+    ("a offset (5m) offset 1", "1:1: parse error: offset may not be set multiple times"),
+    ("a offset (5m)[1m]", "1:14: parse error: no offset modifiers allowed before range"),
     ("a offset 1 offset 2", "1:1: parse error: offset may not be set multiple times"),
     ("a @ 1 @ 2", "1:1: parse error: @ <timestamp> may not be set multiple times"),
     ("a @ inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),
@@ -304,12 +338,53 @@ fn what_is_printed_is_what_prometheus_prints() {
         ("{\"a.b\", \"c d\"=~`e`}", "{\"c d\"=~\"e\",__name__=\"a.b\"}"),
         ("a[90m] offset -1h30m @ 1.5", "a[1h30m] @ 1.500 offset -1h30m"),
         ("a[1h:] @ start()", "a[1h:] @ start()"),
+        ("a[1m*2+ -STEP()]", "a[1m * 2 + -step()]"),
+        ("a[((90s))]", "a[(1m30s)]"),
+        ("a[+(2 ^3)]", "a[(2 ^ 3)]"),
+        (
+            "a[min_of(5m,range()):2*step()] offset (1+1) @ end()",
+            "a[min_of(5m, range()):2 * step()] @ end() offset (1 + 1)",
+        ),
+        ("a offset +step()", "a offset step()"),
+        ("a offset - -5m", "a offset 5m"),
         ("1e3 + 5m + Inf + -.5", "1000 + 5m + +Inf + -0.5"),
         ("'\\u00e9\"'", "\"é\\\"\""),
         ("-(a)", "-(a)"),
+        ("a</on(b)group_left c>/2", "a </ on (b) group_left () c >/ 2"),
     ] {
         assert_eq!(parse(text).unwrap().to_string(), printed);
     }
+}
+
+/// What Prometheus prints for these is something else.
+#[test]
+fn a_computed_offset_is_printed_as_what_is_one() {
+    for (text, printed) in [
+        ("a offset - +step() * 2", "a offset (-step() * 2)"),
+        ("a offset - +2 ^ 2", "a offset (-2 ^ 2)"),
+        ("a offset - -5m * 2", "a offset (5m * 2)"),
+        ("a offset - +(2) ^ 2", "a offset (-(2) ^ 2)"),
+    ] {
+        assert_eq!(parse(text).unwrap().to_string(), printed);
+        assert_eq!(parse(printed).unwrap().to_string(), printed);
+    }
+}
+
+#[test]
+fn durations_within_durations_have_a_limit() {
+    let many = |count: usize| format!("a[{}5m{}]", "(".repeat(count), ")".repeat(count));
+    assert!(parse(&many(200)).is_ok());
+    let deep = format!("more than {DEPTH_MAX} expressions within each other");
+    for text in
+        [many(300), format!("a[1{}]", "+1".repeat(300)), format!("a[{}1]", "-(".repeat(300))]
+    {
+        assert!(parse(&text).unwrap_err().message.contains(&deep), "{text}");
+    }
+    let long = format!("a offset (1{})", "*1".repeat(250));
+    assert!(
+        parse(&long).is_ok()
+            && parse(&format!("{}{long}{}", "-(".repeat(9), ")".repeat(9))).is_err()
+    );
 }
 
 #[test]

@@ -37,8 +37,6 @@ pub(super) enum Token {
     MetricIdentifier,
     Aggregate(AggregateOp),
     Keyword(Keyword),
-    /// `</` and `>/`, of an experiment of Prometheus that is not supported.
-    Trim,
 }
 
 /// A word with a meaning of its own.

@@ -1,5 +1,6 @@
 //! From expression to plan.
 
+use super::durations::Times;
 use super::node::{
     Aggregate, Binary, Call, Node, OverTime, Query, Selector, Subquery, Window, WindowSource,
 };
@@ -16,14 +17,17 @@ use crate::{Labels, arithmetic};
 /// The plan of `expr` for a query at `steps`, which was asked for up to `end`.
 ///
 /// # Errors
-/// [`QueryError::BadData`]: it is nested too deep, or uses what is not allowed.
+/// [`QueryError::BadData`]: it is nested too deep, or uses what is not allowed. [`QueryError::Expression`]: a duration
+/// in it is none at these steps.
 pub(crate) fn build<'a>(
     expr: &'a Expr,
     steps: Steps,
     end: i64,
     options: &Options<'_>,
 ) -> Result<Query<'a>, QueryError> {
-    let mut builder = Builder { steps, end, options, parts: HistogramParts::Unknown, depth: 0 };
+    let times = Times { step: steps.step, range: end.saturating_sub(steps.start) };
+    let parts = HistogramParts::Unknown;
+    let mut builder = Builder { steps, end, times, options, parts, depth: 0 };
     if expr.value_type() == Type::Matrix {
         return Ok(Query::Window(builder.window(expr, Reads::Last)?.part));
     }
@@ -33,6 +37,7 @@ pub(crate) fn build<'a>(
 struct Builder<'o> {
     steps: Steps,
     end: i64,
+    times: Times,
     options: &'o Options<'o>,
     depth: usize,
     parts: HistogramParts,
@@ -110,7 +115,7 @@ impl Builder<'_> {
                 }
             },
             Expr::Vector(selector) => {
-                let selector = self.selector(selector, Reads::Last);
+                let selector = self.selector(selector, Reads::Last)?;
                 Built { part: Node::Select(selector), constant: selector.at.is_some() }
             }
             Expr::Paren(paren) => self.node(&paren.expr)?,
@@ -140,10 +145,15 @@ impl Builder<'_> {
         })
     }
 
-    fn selector<'a>(&self, selector: &'a VectorSelector, reads: Reads) -> Selector<'a> {
+    fn selector<'a>(
+        &self,
+        selector: &'a VectorSelector,
+        reads: Reads,
+    ) -> Result<Selector<'a>, QueryError> {
         let at = self.at(selector.at);
+        let offset = self.times.offset(&selector.offset)?;
         let buckets = self.parts != HistogramParts::CountAndSum;
-        Selector { matchers: &selector.matchers, offset: selector.offset, at, reads, buckets }
+        Ok(Selector { matchers: &selector.matchers, offset, at, reads, buckets })
     }
 
     fn at(&self, at: Option<At>) -> Option<i64> {
@@ -161,27 +171,28 @@ impl Builder<'_> {
     ) -> Result<Built<Window<'a>>, QueryError> {
         match expr.inner() {
             Expr::Matrix(matrix) => {
-                let selector = self.selector(&matrix.selector, reads);
+                let range = self.times.positive(&matrix.range)?;
+                let selector = self.selector(&matrix.selector, reads)?;
                 let constant = selector.at.is_some();
                 let source = WindowSource::Selector(selector);
-                Ok(Built {
-                    part: Window { source, range: matrix.range, before: 0, span: matrix.span },
-                    constant,
-                })
+                Ok(Built { part: Window { source, range, before: 0, span: matrix.span }, constant })
             }
             Expr::Subquery(subquery) => {
                 let at = self.at(subquery.at);
+                let offset = self.times.offset(&subquery.offset)?;
+                let step = subquery.step.as_ref().map(|step| self.times.positive(step));
+                let step = step.transpose()?.filter(|step| *step > 0);
+                let step = step.unwrap_or(self.options.subquery_step).max(1);
+                let range = self.times.positive(&subquery.range)?;
                 // The samples before those of a subquery tell of resets, so that nothing is known of them.
                 let outer = std::mem::replace(&mut self.parts, HistogramParts::All);
                 let node = self.node(&subquery.expr);
                 self.parts = outer;
                 let node = node?.once();
-                let step = subquery.step.unwrap_or(self.options.subquery_step).max(1);
-                let source =
-                    WindowSource::Subquery(Subquery { node, step, offset: subquery.offset, at });
+                let source = WindowSource::Subquery(Subquery { node, step, offset, at });
                 // Prometheus has forgotten the place of a subquery when it warns of its samples.
                 let span = Span::default();
-                let part = Window { source, range: subquery.range, before: 0, span };
+                let part = Window { source, range, before: 0, span };
                 Ok(Built { part, constant: at.is_some() })
             }
             other => {
@@ -192,8 +203,18 @@ impl Builder<'_> {
     }
 
     fn binary<'a>(&mut self, binary: &'a ast::Binary) -> Result<Built<Node<'a>>, QueryError> {
-        let lhs = self.node(&binary.lhs)?;
-        let rhs = self.node(&binary.rhs)?;
+        let trim = binary.op.is_trim();
+        let is_scalar = |side: &Expr| side.value_type() == Type::Scalar;
+        if trim && is_scalar(&binary.lhs) && is_scalar(&binary.rhs) {
+            let op = binary.op.name();
+            let message = format!("operator \"{op}\" not allowed for Scalar operations");
+            return Err(QueryError::Execution(message));
+        }
+        let outer = self.parts;
+        self.parts = if trim { HistogramParts::All } else { outer };
+        let sides = self.node(&binary.lhs).and_then(|lhs| Ok((lhs, self.node(&binary.rhs)?)));
+        self.parts = outer;
+        let (lhs, rhs) = sides?;
         if let (Node::Number(left), Node::Number(right)) = (&lhs.part, &rhs.part) {
             let value = arithmetic::scalars(binary.op, *left, *right);
             return Ok(Built { part: Node::Number(value), constant: true });
@@ -265,7 +286,7 @@ impl Builder<'_> {
         if let (Id::Timestamp, Some(Expr::Vector(selector))) =
             (function.id, call.args.first().map(Expr::inner))
         {
-            let selector = self.selector(selector, Reads::Last);
+            let selector = self.selector(selector, Reads::Last)?;
             let constant = selector.at.is_some();
             return Ok(Built { part: Node::Timestamps(selector), constant });
         }
@@ -327,8 +348,10 @@ impl Builder<'_> {
             Id::Pi => return Some(std::f64::consts::PI),
             Id::Start => steps.start,
             Id::End => self.end,
-            Id::Range => self.end.saturating_sub(steps.start),
-            Id::Step => steps.step,
+            Id::Range => self.times.range,
+            // As Prometheus has it for the function, unlike in a duration.
+            Id::Step if self.times.range == 0 => 0,
+            Id::Step => self.times.step,
             _ => return None,
         };
         Some(seconds(millis))

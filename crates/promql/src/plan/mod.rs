@@ -3,6 +3,7 @@
 
 mod absent;
 mod build;
+mod durations;
 mod names;
 mod node;
 

@@ -162,7 +162,8 @@ impl Pairs<'_> {
         }
     }
 
-    /// The results at the steps at which either side is a histogram; these are taken out of `present`.
+    /// The results at the steps at which either side is a histogram; these are taken out of `present`. All steps are where
+    /// something is trimmed: between floats that is nothing, which is noted.
     fn histograms(
         self,
         left: &Column,
@@ -171,12 +172,13 @@ impl Pairs<'_> {
         context: &Context<'_>,
     ) -> Vec<(usize, SampleValue)> {
         let mut results = Vec::new();
-        if left.histograms.is_empty() && right.histograms.is_empty() {
+        let trim = self.op.is_trim();
+        if left.histograms.is_empty() && right.histograms.is_empty() && !trim {
             return results;
         }
         let steps: Vec<usize> = present
             .ones()
-            .filter(|step| left.histogram(*step).or(right.histogram(*step)).is_some())
+            .filter(|step| trim || left.histogram(*step).or(right.histogram(*step)).is_some())
             .collect();
         for step in steps {
             present.clear(step);
@@ -192,8 +194,8 @@ impl Pairs<'_> {
     /// The labels of the result of a pair.
     fn labels(self, many: &Labels, one: &Labels) -> Labels {
         let matching = self.matching;
-        let mut labels =
-            if self.op.is_comparison() { many.clone() } else { names::without_metadata(many) };
+        let keeps_name = self.op.is_comparison() || self.op.is_trim();
+        let mut labels = if keeps_name { many.clone() } else { names::without_metadata(many) };
         if matching.cardinality == Cardinality::OneToOne {
             let named = |name: &str| matching.labels.iter().any(|label| label == name);
             labels = names::without(&labels, |name| named(name) != matching.on);

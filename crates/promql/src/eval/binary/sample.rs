@@ -1,4 +1,4 @@
-//! Binary operators on single samples of which at least one is a native histogram.
+//! Binary operators on single samples of which at least one is a native histogram, or should be for `</` and `>/`.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use super::super::context::Context;
 use crate::Histogram;
 use crate::ast::{BinaryOp, Span};
 use crate::histogram::ResetHint;
+use crate::histogram::trim::Keep;
 use crate::value::SampleValue;
 
 /// What stands on either side of an operator.
@@ -27,6 +28,12 @@ pub(crate) fn apply(
         }
         (Histogram(histogram), Float(by), BinaryOp::Div) => {
             Some(changed(histogram, |histogram| histogram.divide(*by)))
+        }
+        (Histogram(histogram), Float(at), BinaryOp::TrimUpper) => {
+            Some(trimmed(histogram, Keep::Below(*at)))
+        }
+        (Histogram(histogram), Float(at), BinaryOp::TrimLower) => {
+            Some(trimmed(histogram, Keep::Above(*at)))
         }
         (Histogram(left), Histogram(right), BinaryOp::Add | BinaryOp::Sub) => {
             combined(op, left, right, span, context)
@@ -57,6 +64,12 @@ fn changed(histogram: &Histogram, change: impl Fn(&mut Histogram)) -> (SampleVal
     let mut histogram = histogram.clone();
     change(&mut histogram);
     histogram.compact();
+    (SampleValue::Histogram(Arc::new(histogram)), true)
+}
+
+fn trimmed(histogram: &Histogram, keep: Keep) -> (SampleValue, bool) {
+    let mut histogram = histogram.clone();
+    histogram.trim(keep);
     (SampleValue::Histogram(Arc::new(histogram)), true)
 }
 

@@ -1,5 +1,6 @@
 //! Operators between a vector and a number.
 
+use super::super::bits::Bits;
 use super::super::column::Column;
 use super::super::context::Context;
 use super::sample;
@@ -24,7 +25,9 @@ impl WithScalar<'_> {
     pub(crate) fn apply(self, column: &mut Column, context: &Context<'_>) {
         let histograms = self.histograms(column, context);
         column.drop_histograms();
-        if self.op.is_comparison() {
+        if self.op.is_trim() {
+            column.present = Bits::none(column.len());
+        } else if self.op.is_comparison() {
             self.compare(column);
         } else {
             self.arithmetic(column);
@@ -58,13 +61,14 @@ impl WithScalar<'_> {
         column.drop_name |= self.return_bool;
     }
 
-    /// The results at the steps that hold a histogram.
+    /// The results at the steps that hold a histogram. Nothing else can be trimmed, which is noted.
     fn histograms(self, column: &Column, context: &Context<'_>) -> Vec<(usize, SampleValue)> {
         let mut results = Vec::new();
-        if column.histograms.is_empty() {
+        let trim = self.op.is_trim();
+        if column.histograms.is_empty() && !trim {
             return results;
         }
-        for step in column.present.ones().filter(|step| column.histogram(*step).is_some()) {
+        for step in column.present.ones().filter(|step| trim || column.histogram(*step).is_some()) {
             let (Some(vector), Some(scalar)) = (column.get(step), self.scalar.get(step)) else {
                 continue;
             };
