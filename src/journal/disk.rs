@@ -61,7 +61,7 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
     let place = match place {
         Some(place) => Ok(place),
         None => open_segment(shared, &wanted.segment)
-            .and_then(|file| begin(file, wanted.segment.first_seq)),
+            .and_then(|file| begin(&file, wanted.segment.first_seq)),
     };
     let read = place.and_then(|place| collect(wanted, place));
     match read {
@@ -95,7 +95,7 @@ fn salvage(shared: &Shared, wanted: &Wanted, error: io::Error) -> io::Result<Bat
         tracing::warn!(error = %error, segment = first_seq, "records are lost");
     }
     let records = assess(shared, segment, records);
-    if let Ok(place) = file.and_then(|file| begin(file, first_seq))
+    if let Ok(place) = file.and_then(|file| begin(&file, first_seq))
         && let Ok(Found { batch, .. }) = collect(wanted, place)
     {
         return up_to_the_first_missed(wanted, batch, &records);
@@ -151,11 +151,11 @@ fn open_segment(shared: &Shared, segment: &Segment) -> io::Result<Arc<dyn FsFile
 }
 
 /// The beginning of a segment's file.
-fn begin(file: Arc<dyn FsFile>, segment: u64) -> io::Result<Place> {
-    let mut opened = Scanner::open(Arc::clone(&file));
+fn begin(file: &Arc<dyn FsFile>, segment: u64) -> io::Result<Place> {
+    let mut opened = Scanner::open(Arc::clone(file));
     for _ in 1..ATTEMPTS {
         if matches!(opened, Err(Unscannable::Header(_))) {
-            opened = Scanner::open(Arc::clone(&file));
+            opened = Scanner::open(Arc::clone(file));
         }
     }
     let scanner = opened.map_err(|error| match error {

@@ -399,7 +399,7 @@ mod tests {
         for seq in (3..2_000).step_by(2) {
             assert!(lane.settle(&settled(seq), Some(1)));
         }
-        assert_eq!(lane.acks.ranges().collect::<Vec<_>>(), [2..2_001]);
+        assert_eq!((lane.acks.ranges().next(), lane.acks.ranges().len()), (Some(2..2_001), 1));
         assert!(lane.settle(&settled(1), Some(1)) && !lane.settle(&settled(1), Some(1)));
         assert_eq!((lane.acks.ranges().len(), lane.acks.watermark()), (0, 2_001));
     }

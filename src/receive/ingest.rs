@@ -305,7 +305,7 @@ mod tests {
     use super::*;
     use crate::memory::InFlight;
     use crate::receive::config::{Bind, Config, Listener};
-    use crate::receive::service::{ContextHeaders, Deps, Shared};
+    use crate::receive::service::{ContextHeaders, Deps, Shared, Stale};
     use crate::telemetry::Registry;
 
     #[derive(Clone)]
@@ -321,7 +321,9 @@ mod tests {
         let deps = Deps { in_flight: InFlight::new(1 << 30), registry: Registry::default() };
         let (_, serving) = watch::channel(true);
         let context_headers = ContextHeaders::new(Vec::new());
-        let shared = Shared::new(Forget, &Config::default(), &deps, context_headers, serving);
+        let stale = Stale::default();
+        let shared =
+            Shared::new(Forget, &Config::default(), &deps, context_headers, serving, stale);
         Service::new(Arc::new(shared), Listener::new(Bind::Tcp("127.0.0.1:0".into())), None)
     }
 

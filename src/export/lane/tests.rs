@@ -162,7 +162,7 @@ async fn a_released_lane_ends_though_the_disk_never_takes_what_is_given_up_and_l
     let mut lane = Lane::new(parts, &destination, Carry::fresh(Hung { reads }));
     for seq in [7, 8] {
         let payload = bytes::Bytes::from_static(&[10, 0]);
-        let batch = Batch::single(&Vec::new(), seq, 3, payload);
+        let batch = Batch::of(Vec::new(), Piece { seq, items: 3, payload }, false);
         lane.keep(batch, &SendError::NoStatus, DropReason::Rejected);
     }
     let began = Instant::now();

@@ -318,7 +318,7 @@ async fn that_the_newest_file_cannot_be_read_is_told_unless_nothing_was_in_it() 
         });
         let (journal, recovery) = setup.report();
         let aside = newest.with_extension("corrupt");
-        assert_eq!(recovery.quarantined, [aside.clone()]);
+        assert_eq!(recovery.quarantined, std::slice::from_ref(&aside));
         assert_eq!(recovery.uncounted, (!empty).then_some(aside));
         assert_eq!(journal.status().uncounted, recovery.uncounted);
     }
