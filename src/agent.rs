@@ -492,14 +492,8 @@ async fn serve_admin(
     listener: TcpListener,
     sources: api::Sources,
 ) -> Result<(api::Api, token::Trouble), Error> {
-    let address = config.api.endpoint;
-    let error = |source| Error::Admin { address, source };
-    let source = token::Source::of(config);
-    let read = move || {
-        let mut trouble = token::Trouble::default();
-        trouble.at_start(&source).map(|token| (token, trouble))
-    };
-    let (token, trouble) = blocking::run(read).await?;
+    let error = |source| Error::Admin { address: config.api.endpoint, source };
+    let (token, trouble) = token::at_start(config).await?;
     let api = api::serve(listener, config.api.clone(), token, sources).map_err(error)?;
     Ok((api, trouble))
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::secret_file;
 use crate::api;
 use crate::api::Token;
+use crate::blocking;
 use crate::config;
 use crate::config::{Config, TokenError};
 use crate::telemetry;
@@ -99,6 +100,19 @@ impl Source {
     }
 }
 
+/// The token at the start, and what is wrong with it.
+///
+/// # Errors
+/// [`TokenError`]: the one that is configured cannot be used.
+pub(super) async fn at_start(config: &Config) -> Result<(Option<Token>, Trouble), TokenError> {
+    let source = Source::of(config);
+    let read = move || {
+        let mut trouble = Trouble::default();
+        trouble.at_start(&source).map(|token| (token, trouble))
+    };
+    blocking::run(read).await
+}
+
 /// What is wrong with the token, so that it is said when that changes and not every minute.
 #[derive(Debug, Default)]
 pub(super) struct Trouble(Option<String>);
@@ -109,7 +123,7 @@ impl Trouble {
     ///
     /// # Errors
     /// [`TokenError`]: the one that is configured cannot be used.
-    pub(super) fn at_start(&mut self, source: &Source) -> Result<Option<Token>, TokenError> {
+    fn at_start(&mut self, source: &Source) -> Result<Option<Token>, TokenError> {
         match source.prepare().and_then(|()| source.read()) {
             Err(Unusable::Configured(error)) => Err(error),
             read => Ok(self.take(read)),

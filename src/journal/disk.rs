@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::format::{Header, Kind};
-use super::fs::{FsFile, Gaps};
+use super::fs::{FsFile, Gaps, gives_some_byte};
 use super::log::segment_path;
 use super::recovery::is_our_own;
 use super::scan::{self, Scanner, Step, Unscannable};
@@ -63,14 +63,16 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
         None => open_segment(shared, &wanted.segment)
             .and_then(|file| begin(&file, wanted.segment.first_seq)),
     };
-    let read = place.and_then(|place| collect(wanted, place));
-    match read {
-        Ok(Found { batch, damaged: false }) => Ok(batch),
-        Ok(Found { batch, damaged: true }) => {
+    let read =
+        place.and_then(|place| collect(wanted, place)).and_then(|Found { batch, damaged }| {
+            if !damaged {
+                return Ok(batch);
+            }
             let readable = readable(&open_segment(shared, &wanted.segment)?, &wanted.segment)?;
-            let readable = assess(shared, &wanted.segment, readable);
-            up_to_the_first_missed(wanted, batch, &readable)
-        }
+            up_to_the_first_missed(wanted, batch, &assess(shared, &wanted.segment, readable))
+        });
+    match read {
+        Ok(batch) => Ok(batch),
         Err(error) if is_our_own(&error) => Err(error),
         Err(error) if wanted.give_up || error.kind() == io::ErrorKind::NotFound => {
             salvage(shared, wanted, error)
@@ -83,7 +85,10 @@ pub(super) fn read(shared: &Shared, wanted: &Wanted, place: Option<Place>) -> io
 /// away, with everything that is on it.
 fn salvage(shared: &Shared, wanted: &Wanted, error: io::Error) -> io::Result<Batch> {
     let segment = &wanted.segment;
-    let file = open_segment(shared, segment).map(|file| Arc::new(Gaps(file)) as Arc<dyn FsFile>);
+    let file = match open_segment(shared, segment) {
+        Err(error) if is_our_own(&error) => return Err(error),
+        file => file.map(|file| Arc::new(Gaps(file)) as Arc<dyn FsFile>),
+    };
     let records = file.as_ref().ok().and_then(|file| readable(file, segment).ok());
     let records = records.unwrap_or_default();
     if records.is_empty() && !gives_anything_else(shared, segment.first_seq) {
@@ -112,10 +117,7 @@ fn gives_anything_else(shared: &Shared, segment: u64) -> bool {
     let newest = others.pop().filter(|newest| *newest != segment);
     others.retain(|other| *other != segment);
     let path = |first_seq| segment_path(directory, first_seq);
-    let gives = |other: &u64| {
-        let middle = |file: Arc<dyn FsFile>| file.read_at(&mut [0], file.len()? / 2);
-        fs.open(&path(*other)).and_then(middle).is_ok()
-    };
+    let gives = |other: &u64| gives_some_byte(&**fs, &path(*other));
     // A segment that is not there, in a directory that is, was taken away.
     let is_gone = || {
         let is_not_found = |error: io::Error| error.kind() == io::ErrorKind::NotFound;

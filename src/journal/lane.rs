@@ -8,7 +8,7 @@
 //! per segment, own records − settled = held. Records of foreign signals are passed, never held. What lies below the cursor
 //! is in flight, or nobody asks for it: so foreign records part no ranges of settled ones.
 //! Cost: O(log) per record handed out or settled. Limits: `in_flight` holds what the reader took
-//! and did not settle, so the reader's own byte limit bounds it, with `outlived`; see also [`super::acks`].
+//! and did not settle, so the reader's own limit bounds it, with `outlived`; see also [`super::acks`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::time::UnixNano;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) config: ReaderConfig,
-    /// The next sequence to look at; everything below is settled or in flight.
+    /// The next sequence to look at; everything below is in flight, or nobody asks for it.
     pub(super) cursor: u64,
     pub(super) acks: Acks,
     pub(super) totals: [Totals; 5],

@@ -236,11 +236,8 @@ impl Log {
 
     /// Writes a group and, when it is to be `durable` in `fsync` mode, syncs it.
     fn try_write(&mut self, entries: &[Entry], durable: bool) -> io::Result<()> {
-        if self.active.is_none() {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        let (ack, durable_seq) = self.pending_ack();
         let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotConnected.into()) };
+        let (ack, durable_seq) = pending_ack(&self.shared);
         let mut group = Group::new(active.salt, active.offset);
         if let Some(payload) = &ack {
             group.push(Header::of(Kind::Ack, durable_seq, payload), &[], payload);
@@ -255,18 +252,6 @@ impl Log {
         Ok(())
     }
 
-    /// The payload of an ack record, if a durable reader settled anything since the last.
-    fn pending_ack(&self) -> (Option<Vec<u8>>, u64) {
-        let mut state = self.shared.lock();
-        let durable_seq = state.next_seq.saturating_sub(1);
-        let dirty: Vec<_> = state.lanes.values().filter(|l| l.dirty && l.config.durable).collect();
-        let departed = Some(&state.departed).filter(|departed| departed.dirty);
-        let ack = (!dirty.is_empty() || departed.is_some())
-            .then(|| snapshot::encode(&state.accepted, dirty.into_iter(), departed));
-        state.set_unsaved(false);
-        (ack, durable_seq)
-    }
-
     /// Writes what readers settled, if anything, and with `durable` makes sure that it is on disk
     /// as the mode says.
     pub(super) fn write_acks(&mut self, durable: bool) -> io::Result<()> {
@@ -274,7 +259,7 @@ impl Log {
             // A new segment begins with all that readers settled.
             return if self.shared.lock().has_unsaved_acks() { self.create(0) } else { Ok(()) };
         }
-        let (ack, durable_seq) = self.pending_ack();
+        let (ack, durable_seq) = pending_ack(&self.shared);
         let fsync = self.shared.config.durability == Durability::Fsync;
         let Some(active) = &mut self.active else { return Ok(()) };
         let mut write = || {
@@ -382,6 +367,18 @@ impl Log {
             );
         }
     }
+}
+
+/// The payload of an ack record, if a durable reader settled anything since the last.
+fn pending_ack(shared: &Shared) -> (Option<Vec<u8>>, u64) {
+    let mut state = shared.lock();
+    let durable_seq = state.next_seq.saturating_sub(1);
+    let dirty: Vec<_> = state.lanes.values().filter(|l| l.dirty && l.config.durable).collect();
+    let departed = Some(&state.departed).filter(|departed| departed.dirty);
+    let ack = (!dirty.is_empty() || departed.is_some())
+        .then(|| snapshot::encode(&state.accepted, dirty.into_iter(), departed));
+    state.set_unsaved(false);
+    (ack, durable_seq)
 }
 
 /// What to do about a disk that does not take a write.

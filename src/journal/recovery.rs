@@ -21,7 +21,7 @@ use super::departed::Removed;
 use super::format::{
     BadHeader, Identity, Kind, SEAL, SEGMENT_HEADER, decode_seal, encode_seal, seal_header,
 };
-use super::fs::{FsFile, read_full_at, write_all_at};
+use super::fs::{FsFile, gives_some_byte, read_full_at, write_all_at};
 use super::group::Group;
 use super::ledger::Count;
 use super::scan::{Scanner, Step, Unscannable};
@@ -44,6 +44,9 @@ pub struct Recovery {
     pub torn_tail: bool,
     /// Records that cannot be read, found at the start.
     pub lost_records: u64,
+    /// More of which no file says anything, nor that they were delivered: files are missing or cut short, or power failed while
+    /// the disk was too full for that note.
+    pub unaccounted: u64,
     /// Files set aside as `.corrupt`.
     pub quarantined: Vec<PathBuf>,
     /// One of them that was the newest, and not empty: nothing says how many acknowledged records are in it.
@@ -101,6 +104,7 @@ pub(super) fn recover_for(
     recovery.segments = state.segments.len();
     recovery.records = state.segments.iter().map(|s| s.counts.total().requests).sum();
     state.lost_records = recovery.lost_records;
+    state.unaccounted = recovery.unaccounted;
     state.uncounted.clone_from(&recovery.uncounted);
     for lane in state.lanes.values().filter(|lane| lane.config.durable) {
         recovery.undelivered.push((lane.config.name.clone(), state.queued(lane)));
@@ -204,9 +208,8 @@ impl Start<'_> {
     fn reads_anything(&self, names: &[String]) -> bool {
         let segments = names.iter().filter(|name| first_seq_of(name, ".seg").is_some());
         segments.into_iter().any(|name| {
-            let file = self.deps.fs.open(&self.config.directory.join(name));
-            let middle = |file: Arc<dyn FsFile>| file.read_at(&mut [0], file.len()? / 2);
-            (0..ATTEMPTS).any(|_| file.as_ref().is_ok_and(|f| middle(Arc::clone(f)).is_ok()))
+            let path = self.config.directory.join(name);
+            (0..ATTEMPTS).any(|_| gives_some_byte(&*self.deps.fs, &path))
         })
     }
 

@@ -37,6 +37,8 @@ pub struct Status {
     pub poisoned: u64,
     /// Records that cannot be read.
     pub lost_records: u64,
+    /// What the start found in no file, and not noted as delivered either.
+    pub unaccounted: u64,
     /// The newest file, which the start set aside: nothing says how many acknowledged records are in it.
     pub uncounted: Option<PathBuf>,
     /// Since the last durable append; compare with `waiting`.
@@ -91,6 +93,7 @@ impl Status {
             time_left: time_left(shared, &state),
             poisoned: state.poisoned,
             lost_records: state.lost_records,
+            unaccounted: state.unaccounted,
             uncounted: state.uncounted.clone(),
             since_append: now.saturating_sub(state.progress),
             waiting: shared.inbox.waiting_since().map(|since| now.saturating_sub(since)),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::format::{Header, Kind, SEGMENT_HEADER};
-use super::fs::FsFile;
+use super::fs::{FsFile, Gaps};
 use super::scan::{Scanner, Step};
 use super::segment::Segment;
 use super::snapshot::Snapshot;
@@ -164,6 +164,21 @@ pub(super) fn attempt(
         }
         if sound {
             break;
+        }
+    }
+    // What lies behind sectors that the disk does not give is there all the same. The error stays: nothing is cut off.
+    if let Some(best) = best.as_mut().filter(|best| best.whole.is_err())
+        && let Ok(mut scanner) = Scanner::open(Arc::new(Gaps(Arc::clone(file))))
+    {
+        let (mut walked, mut snapshot) = (Walked::default(), before.clone());
+        let behind = walk(&mut scanner, end, end.is_none(), &mut walked, |header, payload| {
+            if counted {
+                snapshot.note(header, payload);
+            }
+        });
+        let records = |walked: &Walked| walked.segment.counts.total().requests;
+        if behind.is_ok() && records(&walked) > records(&best.walked) {
+            (best.walked, best.snapshot) = (walked, snapshot);
         }
     }
     best

@@ -85,9 +85,13 @@ struct Socket {
 pub async fn bind(config: Config, deps: Deps) -> Result<Bound, BindError> {
     let mut sockets = Vec::new();
     for listener in config.listeners.clone() {
-        let (files, registry) =
-            ((listener.tls.clone(), listener.auth.clone()), deps.registry.clone());
-        let (tls, token) = blocking::run(move || read(files, &registry)).await?;
+        let (tls, token) = match (listener.tls.clone(), listener.auth.clone()) {
+            (None, None) => (None, None),
+            files => {
+                let registry = deps.registry.clone();
+                blocking::run(move || read(files, &registry)).await?
+            }
+        };
         let (acceptor, address) = bind_one(&listener.bind).await?;
         let endpoint = Endpoint { address, tls: tls.is_some(), auth: token.is_some() };
         sockets.push(Socket { acceptor, endpoint, listener, tls, token });

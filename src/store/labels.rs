@@ -3,7 +3,7 @@
 //! Histograms with explicit bounds show as their virtual series do. Times are as coarse as the head and the
 //! day files: a live series counts as there from its oldest sample in memory to its newest, and on the days whose files have it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use sidelight_promql::ast::Matcher;
 use sidelight_promql::{Labels, Reads};
 
 use super::checkpoint::Window;
-use super::exemplars::SeriesExemplars;
+use super::exemplars::{Exemplar, SeriesExemplars};
 use super::handle::Store;
 use super::head::{Series, Views, resolve};
 use super::select::{Place, Query, Reading, Selected};
@@ -49,20 +49,19 @@ impl Store {
         };
         let bounds = virtual_series::bounds(series.bounds().map(|bounds| &**bounds));
         drop(head);
-        let mut buckets: Vec<SeriesExemplars> = Vec::new();
+        let mut of_bound: BTreeMap<usize, Vec<Exemplar>> = BTreeMap::new();
         for exemplar in exemplars {
-            let bound = bounds.iter().find(|&&bound| exemplar.value <= bound);
-            let le = virtual_series::le(bound.copied().unwrap_or(f64::INFINITY));
-            if !wanted || !matchers.iter().all(|m| m.name != LE || m.matches(&le)) {
-                continue;
-            }
-            let labels = virtual_series::bucket_labels(&labels, &le);
-            match buckets.iter_mut().find(|bucket| bucket.labels == labels) {
-                Some(bucket) => bucket.exemplars.push(exemplar),
-                None => buckets.push(SeriesExemplars { labels, exemplars: vec![exemplar] }),
-            }
+            // What is no number is above all.
+            let below = |bound: &f64| exemplar.value > *bound || exemplar.value.is_nan();
+            of_bound.entry(bounds.partition_point(below)).or_default().push(exemplar);
         }
-        buckets
+        let buckets = of_bound.into_iter().filter_map(|(nth, exemplars)| {
+            let le = virtual_series::le(bounds.get(nth).copied().unwrap_or(f64::INFINITY));
+            let meets = wanted && matchers.iter().all(|m| m.name != LE || m.matches(&le));
+            let labels = meets.then(|| virtual_series::bucket_labels(&labels, &le))?;
+            Some(SeriesExemplars { labels, exemplars })
+        });
+        buckets.collect()
     }
 }
 

@@ -716,7 +716,7 @@ async fn a_reload_to_a_lower_limit_holds_for_what_waits_already() {
         let down = Destination::serve(|_, _| Answer::Http(503, &[])).await;
         let mut config = configured(Protocol::Http, down.address, Signal::Traces);
         config.headers_from_context = vec!["x-tenant".to_owned()];
-        config.queue.batch.flush_timeout = Duration::from_secs(1);
+        config.queue.batch.flush_timeout = Duration::from_secs(5);
         let mut pipe = Pipe::start(config);
         let bytes = if records.len() > 1 { LIMIT * 2 / 5 } else { LIMIT * 3 / 5 };
         for names in records {

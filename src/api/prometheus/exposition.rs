@@ -275,7 +275,11 @@ fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Exposition) {
         _ => (&*written, unknown),
     };
     let bounded_by = bounded_by(kind);
-    let belonging = samples.iter().filter(|sample| belongs(name, kind, sample));
+    // Floats named as parts of native histograms are another's: those have none.
+    let natives = kind == "summary" && of.kind != MetricKind::Summary;
+    let belonging = samples
+        .iter()
+        .filter(|sample| belongs(name, kind, sample) && (!natives || is_native(sample)));
     let mut ordered: Vec<_> =
         belonging.map(|sample| (Order::of(&sample.labels, bounded_by), *sample)).collect();
     ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -642,6 +646,24 @@ mod tests {
             # EOF
         "#]]
         .assert_eq(&of(Escaping::Utf8));
+    }
+
+    /// A native histogram has no floats: those named as its parts are another's.
+    #[test]
+    fn a_gauge_named_as_a_part_of_a_native_histogram_gives_it_no_value() {
+        let kinds = [("n", MetricKind::Histogram), ("n_count", MetricKind::Gauge)];
+        let gauge = |labels: &[(&'static str, &'static str)]| sample(labels, 9.0);
+        let all = [
+            native(&[("__name__", "n")]),
+            gauge(&[("__name__", "n_count")]),
+            gauge(&[("__name__", "n_count"), ("a", "b")]),
+        ];
+        expect![[r#"
+            # TYPE n summary
+            n_count 4
+            n_sum 2.5
+        "#]]
+        .assert_eq(&shown(Format::Text, &kinds, &all));
     }
 
     #[test]

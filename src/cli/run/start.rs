@@ -91,6 +91,10 @@ fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
         let lost = recovery.lost_records;
         format!("lost: {lost} requests in it cannot be read; the rest of their files is read, and kept as .corrupt")
     });
+    let unaccounted = (recovery.unaccounted > 0).then(|| {
+        let missing = recovery.unaccounted;
+        format!("missing: {missing} requests are in no file of it, and not noted as delivered; see /readyz")
+    });
     let removed =
         recovery.removed.iter().filter(|removed| removed.dropped.items > 0).map(|removed| {
             let items = removed.dropped.items;
@@ -100,7 +104,13 @@ fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
         .quarantined
         .iter()
         .map(|path| format!("set aside as unreadable: {}", path.display()));
-    held.into_iter().chain(lost).chain(removed).chain(quarantined).collect::<Vec<_>>().into_iter()
+    held.into_iter()
+        .chain(lost)
+        .chain(unaccounted)
+        .chain(removed)
+        .chain(quarantined)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 fn target(target: &Target) -> String {

@@ -1,7 +1,7 @@
 //! A file of which the disk does not give every sector.
 //!
 //! What cannot be read is read as bytes over which no checksum holds, so that a walk passes them as it passes damage, and
-//! finds what lies behind them. For reading alone, and only where it is decided that what cannot be read is lost.
+//! finds what lies behind them. For reading alone; whether what cannot be read is lost is decided by reads of the file itself.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;

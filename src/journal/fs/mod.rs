@@ -129,6 +129,12 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether the disk gives a byte in the middle of a file.
+pub(super) fn gives_some_byte(fs: &dyn Fs, path: &Path) -> bool {
+    let middle = |file: Arc<dyn FsFile>| file.read_at(&mut [0], file.len()? / 2);
+    fs.open(path).and_then(middle).is_ok()
+}
+
 /// Allocates, however often a signal interrupts it.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use super::super::segment::Segment;
 use super::super::snapshot::{SavedReader, Snapshot};
 use super::super::state::State;
 use super::super::walk::{ATTEMPTS, Walked, walk};
-use super::super::{Class, ReaderConfig};
+use super::super::{Class, ReaderConfig, WhenFull};
 use super::Start;
 
 impl Start<'_> {
@@ -32,9 +32,7 @@ impl Start<'_> {
                 None => unknown.push(reader),
             }
         }
-        // What a file does not show that is cut short, or not there at all, the ledger misses.
-        let missing = balance(state);
-        self.recovery.lost_records = self.recovery.lost_records.max(missing);
+        self.recovery.unaccounted = balance(state).saturating_sub(self.recovery.lost_records);
         // They begin at what is accepted, which is known from here on.
         unknown.into_iter().for_each(|reader| state.add_lane(reader));
         for gone in saved {
@@ -150,7 +148,8 @@ impl Start<'_> {
 
 /// Makes every restored lane's ledger balance. Records that were lost on disk are known by what is
 /// missing: what one lane settled had been accepted, and what another has neither settled nor left
-/// to read is dropped. Returns how many requests the lane that misses most of a signal does, over all signals.
+/// to read is dropped. Returns how many requests the lane that misses most of a signal does, over all signals: of those that hold
+/// what they have not got. What another misses may have been let go at the cap.
 fn balance(state: &mut State) -> u64 {
     let mut lost = 0;
     for class in Class::ALL {
@@ -169,9 +168,9 @@ fn balance(state: &mut State) -> u64 {
         let missing: Vec<_> =
             state.lanes.values().map(|lane| most.minus(accounted(lane))).collect();
         *state.accepted.get_mut(class) = most;
-        let reads = state.lanes.values().map(|lane| lane.config.signals.contains(class));
-        let waited_for = missing.iter().zip(reads).filter(|(_, reads)| *reads);
-        lost += waited_for.map(|(missing, _)| missing.requests).max().unwrap_or(0);
+        let holds = |lane: &Lane| reading(&lane) && lane.config.when_full == WhenFull::Reject;
+        let held = state.lanes.values().zip(&missing).filter(|(lane, _)| holds(lane));
+        lost += held.map(|(_, missing)| missing.requests).max().unwrap_or(0);
         for (lane, missing) in state.lanes.values_mut().zip(missing) {
             lane.write_off(class, missing);
         }

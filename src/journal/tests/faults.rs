@@ -10,6 +10,7 @@ use super::disk::{Fault, Operation};
 use super::support::{
     SIZE, Setup, append, assert_balanced, delivered, drain, fill, lane, seqs, unique,
 };
+use crate::journal::format::RECORD_HEADER;
 use crate::journal::fs::Fs as _;
 use crate::journal::{AppendError, Durability, Reader, ReaderConfig, Stepper};
 use crate::signal::Signal;
@@ -283,6 +284,38 @@ async fn what_lies_in_sectors_that_cannot_be_read_is_lost_and_nothing_around_it(
     }
     assert_eq!(in_flight.len(), 20);
     assert_balanced(&journal);
+}
+
+/// Both in one file, as on a disk that dies: neither keeps a reader from what is around the other, and a start neither.
+#[tokio::test]
+async fn damage_before_a_sector_that_cannot_be_read_stops_nobody() {
+    for restarted in [false, true] {
+        let mut setup = Setup::for_two(11);
+        // One segment, larger than what is read at a time.
+        setup.config.max_size = Some(16 << 20);
+        let journal = setup.open();
+        fill(&journal, 1..=900).await;
+        let bad = setup.place(0, 600) / 4096 * 4096;
+        let is_lost =
+            |nth: &u32| setup.place(0, *nth) < bad + 4096 && setup.place(0, nth + 1) > bad;
+        let lost = [5].into_iter().chain((590..610).filter(is_lost)).map(u64::from);
+        let lost: Vec<u64> = lost.collect();
+        setup.spoil(0, 5, RECORD_HEADER + 9);
+        setup.fs.lose_sectors(&setup.segments()[0], bad + 1..bad + 2);
+        let journal = if restarted {
+            setup.fs = setup.fs.kill();
+            journal.close().await;
+            setup.open()
+        } else {
+            journal
+        };
+        let mut reader = journal.reader("a:traces").unwrap();
+        let (got, _) = read_all(&setup, &mut reader).await;
+        let expected: Vec<u64> = (1..=900).filter(|seq| !lost.contains(seq)).collect();
+        assert!(got == expected, "{restarted}: {} of {}, lost {lost:?}", got.len(), expected.len());
+        assert_eq!(journal.status().lost_records, lost.len() as u64, "{restarted}");
+        assert_balanced(&journal);
+    }
 }
 
 #[tokio::test]

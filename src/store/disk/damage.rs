@@ -4,7 +4,7 @@
 //! Those of others that keep files beside the store (`alerts.db`, `notifications.db`) are found by their names once they
 //! are set aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,17 +32,14 @@ impl Damage {
     /// Looks which are there. Blocks on disk.
     pub(super) fn look(&self, directory: &Path) {
         let Ok(entries) = fs::read_dir(directory) else { return };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        // Listed before the lock is taken: whoever asks how the store is waits for no disk.
+        let there: BTreeSet<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         let mut files = self.lock();
-        let mut there = BTreeMap::new();
-        for name in names {
-            match files.remove(&name) {
-                Some(why) => drop(there.insert(name, why)),
-                None if is_set_aside(&name) => drop(there.insert(name, String::new())),
-                None => {}
-            }
+        files.retain(|name, _| there.contains(name));
+        for name in there.into_iter().filter(|name| is_set_aside(name)) {
+            files.entry(name).or_default();
         }
-        *files = there;
     }
 
     /// That there are some, in the store's `directory`.

@@ -180,8 +180,14 @@ impl Pairs<'_> {
             .ones()
             .filter(|step| trim || left.histogram(*step).or(right.histogram(*step)).is_some())
             .collect();
+        let mut said = false;
         for step in steps {
             present.clear(step);
+            let floats = left.histogram(step).or(right.histogram(step)).is_none();
+            // One pair of floats says what all of them would.
+            if floats && std::mem::replace(&mut said, true) {
+                continue;
+            }
             let (Some(left), Some(right)) = (left.get(step), right.get(step)) else { continue };
             let result = sample::apply(self.op, (&left, &right), self.span, context);
             if let Some(value) = result.and_then(|result| sample::kept(result, self.return_bool)) {

@@ -68,7 +68,10 @@ impl WithScalar<'_> {
         if column.histograms.is_empty() && !trim {
             return results;
         }
-        for step in column.present.ones().filter(|step| trim || column.histogram(*step).is_some()) {
+        let is_histogram = |step: &usize| column.histogram(*step).is_some();
+        // One of the floats says what all of them would.
+        let float = column.present.ones().find(|step| trim && !is_histogram(step));
+        for step in float.into_iter().chain(column.present.ones().filter(is_histogram)) {
             let (Some(vector), Some(scalar)) = (column.get(step), self.scalar.get(step)) else {
                 continue;
             };
