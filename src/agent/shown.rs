@@ -363,8 +363,8 @@ fn lost(records: u64) -> Option<String> {
 fn unaccounted(requests: u64) -> Option<String> {
     (requests > 0).then(|| {
         format!(
-            "{requests} acknowledged requests were in no file of the journal at the start, and not noted as delivered: files were \
-             removed or cut short, or power failed while the disk was full (docs/operations.md)"
+            "{requests} acknowledged requests were in no file of the journal at the start, and not noted as delivered: files \
+             were removed or cut short, or power failed while the disk was full (docs/operations.md)"
         )
     })
 }
