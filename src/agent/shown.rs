@@ -189,7 +189,7 @@ impl View {
         blocking.extend(room_left(&status, ready && !destinations.is_empty()));
         blocking.extend(destinations);
         blocking.extend(lost(status.lost_records));
-        blocking.extend(unaccounted(status.unaccounted));
+        blocking.extend(missing(status.missing_records));
         blocking.extend(status.uncounted.as_deref().map(set_aside));
         blocking.extend(self.senders.look(&self.registry, self.clock.monotonic()));
         blocking.extend(self.reload.trouble());
@@ -360,7 +360,7 @@ fn lost(records: u64) -> Option<String> {
     })
 }
 
-fn unaccounted(requests: u64) -> Option<String> {
+fn missing(requests: u64) -> Option<String> {
     (requests > 0).then(|| {
         format!(
             "{requests} acknowledged requests were in no file of the journal at the start, and not noted as delivered: files \
@@ -431,7 +431,7 @@ mod tests {
             time_left: None,
             poisoned: 0,
             lost_records: 0,
-            unaccounted: 0,
+            missing_records: 0,
             uncounted: None,
             since_append: DISK_STALL * 2,
             waiting: Some(DISK_STALL),

@@ -156,7 +156,7 @@ fn ready(from: &Sources) -> Reply {
 
 fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {
     let offered = [Format::Text, Format::OpenMetrics];
-    let (format, escaping) = Format::negotiate(Some(&accepted(request)), &offered);
+    let (format, escaping) = Format::negotiate(&accepted(request), &offered);
     let mut out = Exposition::new(format).escaped(escaping);
     from.registry.write(&mut out);
     if let Some(store) = &(from.store)()

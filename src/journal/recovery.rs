@@ -46,7 +46,7 @@ pub struct Recovery {
     pub lost_records: u64,
     /// More of which no file says anything, nor that they were delivered: files are missing or cut short, or power failed while
     /// the disk was too full for that note.
-    pub unaccounted: u64,
+    pub missing_records: u64,
     /// Files set aside as `.corrupt`.
     pub quarantined: Vec<PathBuf>,
     /// One of them that was the newest, and not empty: nothing says how many acknowledged records are in it.
@@ -104,7 +104,7 @@ pub(super) fn recover_for(
     recovery.segments = state.segments.len();
     recovery.records = state.segments.iter().map(|s| s.counts.total().requests).sum();
     state.lost_records = recovery.lost_records;
-    state.unaccounted = recovery.unaccounted;
+    state.missing_records = recovery.missing_records;
     state.uncounted.clone_from(&recovery.uncounted);
     for lane in state.lanes.values().filter(|lane| lane.config.durable) {
         recovery.undelivered.push((lane.config.name.clone(), state.queued(lane)));

@@ -51,8 +51,8 @@ pub(super) struct State {
     pub(super) rate: Rate,
     /// Records that cannot be read.
     pub(super) lost_records: u64,
-    /// [`super::Recovery::unaccounted`]
-    pub(super) unaccounted: u64,
+    /// [`super::Recovery::missing_records`]
+    pub(super) missing_records: u64,
     /// [`super::Recovery::uncounted`]
     pub(super) uncounted: Option<PathBuf>,
     /// Segments given up after a failed write or fsync.
@@ -86,7 +86,7 @@ impl State {
             progress: Duration::ZERO,
             rate: Rate::default(),
             lost_records: 0,
-            unaccounted: 0,
+            missing_records: 0,
             uncounted: None,
             poisoned: 0,
         }

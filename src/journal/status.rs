@@ -38,7 +38,7 @@ pub struct Status {
     /// Records that cannot be read.
     pub lost_records: u64,
     /// What the start found in no file, and not noted as delivered either.
-    pub unaccounted: u64,
+    pub missing_records: u64,
     /// The newest file, which the start set aside: nothing says how many acknowledged records are in it.
     pub uncounted: Option<PathBuf>,
     /// Since the last durable append; compare with `waiting`.
@@ -93,7 +93,7 @@ impl Status {
             time_left: time_left(shared, &state),
             poisoned: state.poisoned,
             lost_records: state.lost_records,
-            unaccounted: state.unaccounted,
+            missing_records: state.missing_records,
             uncounted: state.uncounted.clone(),
             since_append: now.saturating_sub(state.progress),
             waiting: shared.inbox.waiting_since().map(|since| now.saturating_sub(since)),

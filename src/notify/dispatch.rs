@@ -121,8 +121,8 @@ impl Dispatch {
             let settled = announce || !message.is_firing();
             seen.push(Seen::of(message.clone(), settled, &*self.parts.clock));
             let message = Box::new(message);
-            let announced = if announce { self.is_announced_at_once() } else { settled };
-            rows.push(Row::Known { message: message.clone(), announced });
+            let kept = if announce { self.is_announced_at_once() } else { settled };
+            rows.push(Row::Known { message: message.clone(), announced: kept });
             rows.push(Row::Transition { at, message, silenced_by });
         }
         self.known.lock().extend(seen.into_iter().map(|seen| (seen.message.id, seen)));

@@ -29,12 +29,12 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that an `Accept` header prefers of those `offered`, text when it names none of them or is absent, and how
+    /// The format that an `Accept` header prefers of those `offered`, text when it names none of them, and how
     /// names are escaped in it. As in Prometheus that is what the range says or, where it says nothing, one that is liked
     /// better: its own scrapes name no scheme beside text, and take the one of OpenMetrics there.
     #[must_use]
-    pub fn negotiate(accept: Option<&str>, offered: &[Self]) -> (Self, Escaping) {
-        let mut ranges: Vec<_> = accept.unwrap_or_default().split(',').map(Range::of).collect();
+    pub fn negotiate(accept: &str, offered: &[Self]) -> (Self, Escaping) {
+        let mut ranges: Vec<_> = accept.split(',').map(Range::of).collect();
         ranges.retain(|range| range.quality > 0.0);
         let order = |range: &Range<'_>| (range.quality, !range.media_type.contains('*'));
         ranges.sort_by(|a, b| order(b).partial_cmp(&order(a)).unwrap_or(Ordering::Equal));
@@ -513,20 +513,19 @@ mod tests {
     fn the_preferred_format_is_the_one_of_the_higher_quality() {
         use Format::{OpenMetrics, Text};
         for (accept, format) in [
-            (None, Text),
-            (Some(""), Text),
-            (Some("*/*"), Text),
-            (Some("text/html, */*;q=0.8"), Text),
-            (Some(PROMETHEUS_3), OpenMetrics),
-            (Some("application/openmetrics-text"), OpenMetrics),
-            (Some("*/*, application/openmetrics-text"), OpenMetrics),
-            (Some("Application/OpenMetrics-Text; Version=\"1.0.0\""), OpenMetrics),
-            (Some("application/openmetrics-text; version=0.0.1"), Text),
-            (Some("application/openmetrics-text;q=0.3, text/plain;q=0.9"), Text),
-            (Some("application/openmetrics-text;q=0.3, text/plain;version=2;q=0.9"), OpenMetrics),
-            (Some("application/openmetrics-text;q=0"), Text),
-            (Some("application/openmetrics-text;q=x, ;;=,"), Text),
-            (Some("application/openmetrics-text;q=NaN"), Text),
+            ("", Text),
+            ("*/*", Text),
+            ("text/html, */*;q=0.8", Text),
+            (PROMETHEUS_3, OpenMetrics),
+            ("application/openmetrics-text", OpenMetrics),
+            ("*/*, application/openmetrics-text", OpenMetrics),
+            ("Application/OpenMetrics-Text; Version=\"1.0.0\"", OpenMetrics),
+            ("application/openmetrics-text; version=0.0.1", Text),
+            ("application/openmetrics-text;q=0.3, text/plain;q=0.9", Text),
+            ("application/openmetrics-text;q=0.3, text/plain;version=2;q=0.9", OpenMetrics),
+            ("application/openmetrics-text;q=0", Text),
+            ("application/openmetrics-text;q=x, ;;=,", Text),
+            ("application/openmetrics-text;q=NaN", Text),
         ] {
             assert_eq!(Format::negotiate(accept, &[Text, OpenMetrics]).0, format, "{accept:?}");
             assert_eq!(Format::negotiate(accept, &[Text]).0, Text, "{accept:?}");
@@ -548,7 +547,7 @@ mod tests {
             ("application/openmetrics-text;escaping=values,text/plain;q=0.5", "values", "values"),
         ] {
             for (offered, expected) in [(&[Text][..], of_text), (&[Text, OpenMetrics], of_both)] {
-                let (format, escaping) = Format::negotiate(Some(accept), offered);
+                let (format, escaping) = Format::negotiate(accept, offered);
                 assert_eq!(escaping.name(), expected, "{accept}");
                 let said = format.content_type(escaping);
                 assert!(said.ends_with(&format!("; charset=utf-8; escaping={expected}")), "{said}");

@@ -17,6 +17,8 @@ const UNITS: [(&str, u64); 7] = [
 
 /// The longest duration there is, about 292 years: what fits a signed 64-bit number of nanoseconds.
 pub const MAX: i64 = i64::MAX / 1_000_000;
+/// The same in seconds, before it is rounded to milliseconds.
+pub(crate) const SECONDS_MAX: f64 = 9_223_372_036.854_775;
 
 /// The milliseconds of `text`: whole numbers with units, each unit once, from large to small.
 ///

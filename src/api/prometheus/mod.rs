@@ -12,12 +12,14 @@ mod ast;
 mod encode;
 mod envelope;
 mod exposition;
+mod federate;
 mod query;
 mod rules;
 mod series;
 mod status;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub(super) use exposition::expose;
 
@@ -43,5 +45,5 @@ pub(super) const ROUTES: &[Route] = &[
     query("/api/v1/status/runtimeinfo", "the store's state", status::runtime),
     query("/api/v1/status/tsdb", "series by metric and label", status::tsdb),
     tell("/api/v1/status/walreplay", "done: replay ends before this answers", status::replay),
-    query("/federate", "the last samples as Prometheus text", exposition::federate),
+    query("/federate", "the last samples as Prometheus text", federate::federate),
 ];

@@ -12,7 +12,7 @@ use sidelight_promql::engine::Stop;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::{ROUTES, exposition};
+use super::{ROUTES, exposition, federate};
 use crate::api::call::Call;
 use crate::api::failure::Failure;
 use crate::api::params::Params;
@@ -332,7 +332,7 @@ async fn federated(query: Option<&str>, accept: &'static str) -> (String, String
     let headers = &HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
     let (path, open, stop) = ("/federate", "", &|| None);
     let call = Call { sources, store, params, headers, path, open, now: at, stop };
-    let response = exposition::federate(&call).unwrap().into_response(None);
+    let response = federate::federate(&call).unwrap().into_response(None);
     let content_type = response.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     (content_type, text(body.to_vec()))

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_input_is_a_rule_file() {
+    fn what_is_read_as_a_rule_file_is_found_in_by_line() {
         let read = read_from(GOOD.as_bytes()).unwrap();
         assert!(read.file.is_some() && read.findings.is_empty());
         let wrong = read_from(&b"groups: [{name: a, rules: [{}]}]"[..]).unwrap();

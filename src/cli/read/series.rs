@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_is_cut_says_so_in_every_format_but_json() {
+    fn a_list_that_is_cut_says_so() {
         assert_eq!(cut(2, 1).as_deref(), Some("only the first 2; more with `-n`"));
         assert_eq!(cut(2, 0), None);
     }

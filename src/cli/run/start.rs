@@ -91,8 +91,8 @@ fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
         let lost = recovery.lost_records;
         format!("lost: {lost} requests in it cannot be read; the rest of their files is read, and kept as .corrupt")
     });
-    let unaccounted = (recovery.unaccounted > 0).then(|| {
-        let missing = recovery.unaccounted;
+    let missing = (recovery.missing_records > 0).then(|| {
+        let missing = recovery.missing_records;
         format!("missing: {missing} requests are in no file of it, and not noted as delivered; see /readyz")
     });
     let removed =
@@ -106,7 +106,7 @@ fn found(recovery: &Recovery) -> impl Iterator<Item = String> {
         .map(|path| format!("set aside as unreadable: {}", path.display()));
     held.into_iter()
         .chain(lost)
-        .chain(unaccounted)
+        .chain(missing)
         .chain(removed)
         .chain(quarantined)
         .collect::<Vec<_>>()

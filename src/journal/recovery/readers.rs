@@ -32,7 +32,7 @@ impl Start<'_> {
                 None => unknown.push(reader),
             }
         }
-        self.recovery.unaccounted = balance(state).saturating_sub(self.recovery.lost_records);
+        self.recovery.missing_records = balance(state).saturating_sub(self.recovery.lost_records);
         // They begin at what is accepted, which is known from here on.
         unknown.into_iter().for_each(|reader| state.add_lane(reader));
         for gone in saved {

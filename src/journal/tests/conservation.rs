@@ -295,14 +295,14 @@ async fn what_is_lost_with_whole_files_is_counted_at_the_start() {
         let (journal, recovery) = setup.report();
         let row = row(&journal, 0, 400);
         assert!(row.dropped_requests > 80, "{damage}: {row:?}");
-        let told = recovery.lost_records + recovery.unaccounted;
+        let told = recovery.lost_records + recovery.missing_records;
         assert_eq!(told, row.dropped_requests, "{damage}: {recovery:?}");
-        assert_eq!(journal.status().unaccounted, recovery.unaccounted, "{damage}");
+        assert_eq!(journal.status().missing_records, recovery.missing_records, "{damage}");
         assert_eq!(recovery.uncounted, None);
         append(&journal, 10_000).await.unwrap();
         setup.kill(journal).await;
         let (_journal, again) = setup.report();
-        assert_eq!((again.lost_records, again.unaccounted), (0, 0), "{damage}: once");
+        assert_eq!((again.lost_records, again.missing_records), (0, 0), "{damage}: once");
     }
 }
 

@@ -4,12 +4,10 @@
 //! only behind a parenthesis or two signs, so that `a offset 5m + b` adds, and `a offset (5m) + b` is an error.
 
 use crate::ast::{BinaryOp, Duration, DurationExpr, DurationKind, NumberLiteral, Span};
+use crate::duration::SECONDS_MAX;
 use crate::parse::Parser;
 use crate::parse::error::Failure;
 use crate::parse::token::{Keyword, Lexeme, Token};
-
-/// The longest duration in seconds: what fits a signed 64-bit number of nanoseconds.
-const SECONDS_MAX: f64 = 9_223_372_036.854_775;
 
 /// What computes a duration, and how many such are within each other in it.
 struct Length {

@@ -2,11 +2,9 @@
 
 use crate::arithmetic;
 use crate::ast::{BinaryOp, Duration, DurationExpr, DurationKind};
+use crate::duration::SECONDS_MAX;
 use crate::error::QueryError;
 use crate::steps::seconds;
-
-/// The longest duration in seconds: what fits a signed 64-bit number of nanoseconds.
-const SECONDS_MAX: f64 = 9_223_372_036.854_775;
 
 /// What durations are computed from, in milliseconds.
 #[derive(Clone, Copy, Debug)]
