@@ -6,8 +6,8 @@
 //! what the buckets hold, with every observation at the middle of what is left of its bucket.
 //! Source: Prometheus 3.15, whose results these are also where that is odd.
 
-use super::Histogram;
 use super::bounds::Bucket;
+use super::{Buckets, Histogram};
 
 /// What of the observations stays.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,17 @@ struct Left {
 }
 
 impl Left {
+    /// Trims the buckets of one sign. Whether there are any that hold something.
+    fn trim(&mut self, all: &mut Buckets, cut: Cut, of: impl Fn(&(i32, f64)) -> Bucket) -> bool {
+        let mut any = false;
+        for entry in all.0.iter_mut().filter(|(_, count)| *count != 0.0) {
+            any = true;
+            let rest = cut.of(of(entry));
+            self.add(&mut entry.1, rest);
+        }
+        any
+    }
+
     fn add(&mut self, count: &mut f64, rest: Rest) {
         self.count += rest.count;
         self.sum += rest.middle * rest.count;
@@ -59,21 +70,11 @@ impl Histogram {
         let mut left = Left::default();
         let cut = Cut { keep, custom: self.is_custom(), negative: false };
         let mut positive = std::mem::take(&mut self.positive);
-        let mut has_positive = false;
-        for entry in positive.0.iter_mut().filter(|(_, count)| *count != 0.0) {
-            has_positive = true;
-            let rest = cut.of(self.positive_bucket(entry));
-            left.add(&mut entry.1, rest);
-        }
+        let has_positive = left.trim(&mut positive, cut, |entry| self.positive_bucket(entry));
         self.positive = positive;
         let cut = Cut { negative: true, ..cut };
         let mut negative = std::mem::take(&mut self.negative);
-        let mut has_negative = false;
-        for entry in negative.0.iter_mut().filter(|(_, count)| *count != 0.0) {
-            has_negative = true;
-            let rest = cut.of(self.negative_bucket(entry));
-            left.add(&mut entry.1, rest);
-        }
+        let has_negative = left.trim(&mut negative, cut, |entry| self.negative_bucket(entry));
         self.negative = negative;
         if self.zero_count > 0.0 {
             let lower = if has_positive && !has_negative { 0.0 } else { -self.zero_threshold };
