@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sidelight_promql::ast::{AggregateOp, Call, Duration, Matcher, Type, VectorSelector};
 use sidelight_promql::functions::Id;
 use sidelight_promql::labels::NAME;
-use sidelight_promql::source::{Each, Points, SourceError};
+use sidelight_promql::source::{Each, Points, SourceError, Warnings};
 use sidelight_promql::value::{Sample, SampleValue};
 use sidelight_promql::{Expr, Queryable, Selection};
 
@@ -253,7 +253,7 @@ impl<'a> Results<'a> {
 }
 
 impl Queryable for Results<'_> {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         let Some(id) = selected(selection.matchers) else {
             return self.source.select(selection, each);
         };
@@ -271,7 +271,7 @@ impl Queryable for Results<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -313,8 +313,8 @@ mod tests {
     struct Empty;
 
     impl Queryable for Empty {
-        fn select(&self, _: &Selection<'_>, _: Each<'_>) -> Result<(), SourceError> {
-            Ok(())
+        fn select(&self, _: &Selection<'_>, _: Each<'_>) -> Result<Warnings, SourceError> {
+            Ok(Vec::new())
         }
     }
 

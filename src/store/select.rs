@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Warnings};
 
 use super::checkpoint::Window;
 use super::chunk::{self, Chunk};
@@ -81,13 +81,13 @@ impl Reading<'_> {
 }
 
 impl Queryable for Store {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         self.reading(&|| false).select(selection, each)
     }
 }
 
 impl Queryable for Reading<'_> {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         let failed = |error: StoreError| SourceError(Box::new(error));
         let window = Window::of(selection);
         let mut query = Query::new(*self, window);
@@ -95,7 +95,8 @@ impl Queryable for Reading<'_> {
         if selected.len() > SELECTED_MAX {
             return Err(failed(StoreError::TooMany(SELECTED_MAX)));
         }
-        query.run(selection.matchers, selected, each).map_err(failed)
+        query.run(selection.matchers, selected, each).map_err(failed)?;
+        Ok(query.reader.map_or_else(Vec::new, |reader| reader.lost(&window)))
     }
 }
 

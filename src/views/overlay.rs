@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sidelight_promql::ast::{MatchOp, Matcher};
 use sidelight_promql::labels::NAME;
-use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Value};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Value, Warnings};
 
 use super::definitions::Definition;
 
@@ -48,7 +48,7 @@ impl<'a> Overlay<'a> {
 }
 
 impl Queryable for Overlay<'_> {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         let by_name = |m: &&Matcher| m.name == NAME && m.op == MatchOp::Equal;
         let name = selection.matchers.iter().find(by_name);
         let Some(made) = name.and_then(|name| self.made.get(&name.value)) else {
@@ -60,6 +60,6 @@ impl Queryable for Overlay<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }

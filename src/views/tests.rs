@@ -1,5 +1,5 @@
 use expect_test::expect;
-use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Warnings};
 
 use super::*;
 
@@ -12,7 +12,7 @@ const HOUR: i64 = 60 * MINUTE;
 const END: i64 = 500_000 * HOUR;
 
 impl Queryable for Shop {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         // Twice as many in the second hour.
         let grown = |time: i64, per_step: f64| {
             let steps = |from: i64, to: i64| ((time.min(to) - from).max(0) / STEP) as f64;
@@ -41,11 +41,11 @@ impl Queryable for Shop {
             for (labels, points) in all {
                 let wanted = |m: &sidelight_promql::ast::Matcher| m.matches(labels.get(&m.name));
                 if selection.matchers.iter().all(wanted) && each(&labels, &points).is_break() {
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -179,7 +179,7 @@ fn every_column_parses_and_every_order_is_that_of_a_column() {
 struct Model;
 
 impl Queryable for Model {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         for (name, labels, of_each) in [
             ("sidelight_gen_ai_requests_total", ("outcome", "ok"), 1.0),
             ("sidelight_gen_ai_tokens_total", ("gen_ai_token_type", "input"), 1_237.0),
@@ -203,7 +203,7 @@ impl Queryable for Model {
                 break;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 

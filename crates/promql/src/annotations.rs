@@ -20,6 +20,11 @@ impl Annotations {
         insert(&mut self.warnings, format!("PromQL warning: {message}"), place);
     }
 
+    /// Adds a warning of the store: the answer lacks something.
+    pub fn lack(&mut self, message: String) {
+        self.warnings.insert(message.clone(), message);
+    }
+
     /// Adds an info: the answer may not be what was meant. `message` without the `PromQL info: ` in front,
     /// `place` as in `1:14`.
     pub fn info(&mut self, message: impl Display, place: impl Display) {

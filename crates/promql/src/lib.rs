@@ -43,5 +43,5 @@ pub use histogram::Histogram;
 pub use labels::{Label, Labels};
 pub use options::{Options, Stop};
 pub use parse::{ParseError, parse, parse_selector, parse_with};
-pub use source::{Each, Points, Queryable, Reads, Selection, SourceError};
+pub use source::{Each, Points, Queryable, Reads, Selection, SourceError, Warnings};
 pub use value::{Answer, Sample, SampleValue, Series, Value};

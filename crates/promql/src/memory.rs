@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ast::Matcher;
 use crate::value::SampleValue;
-use crate::{Each, Histogram, Labels, Points, Queryable, Selection, SourceError};
+use crate::{Each, Histogram, Labels, Points, Queryable, Selection, SourceError, Warnings};
 
 /// Series with their samples by time in milliseconds since the Unix epoch. Every selection looks at every series.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Memory {
 }
 
 impl Queryable for Memory {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         let mut points = Points::default();
         for (labels, samples) in &self.series {
             let meets = |matcher: &Matcher| matcher.matches(labels.get(&matcher.name));
@@ -71,6 +71,6 @@ impl Queryable for Memory {
                 break;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }

@@ -72,6 +72,9 @@ impl Points {
     }
 }
 
+/// What of a selection the store has lost, a sentence each: warnings of the answer.
+pub type Warnings = Vec<String>;
+
 /// Takes the series of a selection one by one, until it breaks.
 pub type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
 
@@ -83,7 +86,7 @@ pub trait Queryable {
     ///
     /// # Errors
     /// [`SourceError`]: the store cannot answer; what was handed over is void.
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError>;
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError>;
 }
 
 /// A store that cannot answer.

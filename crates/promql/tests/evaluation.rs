@@ -13,7 +13,7 @@ use sidelight_promql::parse::parse_with;
 use sidelight_promql::source::STALE_BITS;
 use sidelight_promql::{
     Each, Engine, Expr, Histogram, Labels, Options, Points, QueryError, Queryable, SampleValue,
-    Selection, SourceError, Stop, Value,
+    Selection, SourceError, Stop, Value, Warnings,
 };
 
 const MINUTE: i64 = 60_000;
@@ -181,10 +181,35 @@ fn hour(series: usize) -> Held {
 struct Counted<'a>(Held, &'a Cell<usize>);
 
 impl Queryable for Counted<'_> {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         self.1.set(self.1.get() + 1);
         self.0.select(selection, each)
     }
+}
+
+/// Has lost something.
+struct Damaged(Held);
+
+impl Queryable for Damaged {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
+        self.0.select(selection, each)?;
+        Ok(vec!["without one day".to_owned()])
+    }
+}
+
+#[test]
+fn what_a_store_has_lost_is_a_warning_of_the_answer_once() {
+    let (engine, damaged) = (Engine::new(options()), Damaged(hour(2)));
+    for text in ["m", "m + m", "rate(m[5m])", "max_over_time(m[10m:1m])", "timestamp(m)"] {
+        let instant = engine.instant(&expr(text), 30 * MINUTE, &damaged).unwrap();
+        let range = engine.range(&expr(text), 0, 60 * MINUTE, MINUTE, &damaged).unwrap();
+        for answer in [instant, range] {
+            let said: Vec<_> = answer.annotations.warnings().collect();
+            assert_eq!(said, ["without one day"], "{text}");
+        }
+    }
+    let answer = engine.instant(&expr("1 + 1"), 0, &damaged).unwrap();
+    assert_eq!(answer.annotations.warnings().len(), 0);
 }
 
 fn failure(options: Options<'_>, text: &str, held: &Held) -> (&'static str, String) {

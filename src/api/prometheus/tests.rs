@@ -76,6 +76,17 @@ async fn a_query_is_answered_in_prometheus_envelope() {
 }
 
 #[tokio::test]
+async fn an_answer_over_a_day_whose_file_is_damaged_has_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(store(directory.path()));
+    std::fs::write(directory.path().join("metrics-20261119.db"), [0x5a; 5000]).unwrap();
+    let running = started(&directory).await;
+    let asked = "/api/v1/query_range?query=up&step=1h&end=1795219215&start=";
+    check(&running, &format!("{asked}1795136400"), expect![[r#"200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"shop \"é\""},"values":[[1795219200,"1.5"]]}]}}"#]]).await;
+    check(&running, &format!("{asked}1795046400"), expect![[r#"200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"shop \"é\""},"values":[[1795219200,"1.5"]]}]},"warnings":["without what damaged files of the store held: metrics-20261119.db.corrupt-1 (not an SQLite file)"]}"#]]).await;
+}
+
+#[tokio::test]
 async fn a_range_of_one_step_is_a_matrix_whatever_it_is_of() {
     let directory = tempfile::tempdir().unwrap();
     let running = started(&directory).await;

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use sidelight_promql::source::STALE_BITS;
-use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Warnings};
 
 use super::evaluate::{Sink, Surroundings};
 use super::group::Group;
@@ -67,7 +67,7 @@ impl Memory {
 }
 
 impl Queryable for Memory {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         for (labels, points) in &*self.series.lock().unwrap() {
             if selection.matchers.iter().all(|m| m.matches(labels.get(&m.name))) {
                 let wanted = |(time, _): &&(i64, f64)| {
@@ -79,7 +79,7 @@ impl Queryable for Memory {
                 }
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -177,7 +177,7 @@ struct Asked<'a> {
 }
 
 impl Queryable for Asked<'_> {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         self.times.set(self.times.get() + 1);
         self.world.clock.advance(self.takes);
         self.world.memory.select(selection, each)

@@ -10,7 +10,7 @@ use sidelight_promql::memory::Memory;
 use sidelight_promql::notation;
 use sidelight_promql::source::{STALE_BITS, is_stale};
 use sidelight_promql::value::{Number, SampleValue};
-use sidelight_promql::{Each, Engine, Labels, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Engine, Labels, Queryable, Selection, SourceError, Warnings};
 
 use super::compare::{self, Fired};
 use super::file::{ExprTest, Test, TestFile};
@@ -61,7 +61,7 @@ pub fn run(file: &TestFile, rules: &[(String, RuleFile)], options: &Options<'_>)
 struct Store(RefCell<Memory>);
 
 impl Queryable for Store {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         self.0.borrow().select(selection, each)
     }
 }

@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::layout::{Day, FileKey, Tier};
 
 /// Files that are shown by name; the others are counted.
 const SHOWN: usize = 4;
@@ -42,26 +45,34 @@ impl Damage {
         }
     }
 
+    /// That some held samples of the days that `wanted` says, where they are missed: not rows of a day that is there whole.
+    pub(super) fn missed(
+        &self,
+        wanted: &RangeInclusive<Day>,
+        whole: &BTreeSet<Day>,
+    ) -> Option<String> {
+        let files = self.lock();
+        let missed = files.iter().filter(|(name, _)| {
+            let name = name.split_once(".corrupt-").map_or(&***name, |(name, _)| name);
+            FileKey::parse(name).is_some_and(|key| {
+                let is_there = |day: &Day| key.tier != Tier::Raw && whole.contains(day);
+                key.days().map(Day).any(|day| wanted.contains(&day) && !is_there(&day))
+            })
+        });
+        let listed = listed(missed);
+        (!listed.is_empty())
+            .then(|| format!("without what damaged files of the store held: {listed}"))
+    }
+
     /// That there are some, in the store's `directory`.
     pub(super) fn trouble(&self, directory: &Path) -> Option<String> {
         let files = self.lock();
-        let more = files.len().saturating_sub(SHOWN);
-        let mut shown: Vec<String> = files
-            .iter()
-            .take(SHOWN)
-            .map(
-                |(name, why)| if why.is_empty() { name.clone() } else { format!("{name} ({why})") },
-            )
-            .collect();
-        if more > 0 {
-            shown.push(format!("{more} more"));
-        }
         (!files.is_empty()).then(|| {
             format!(
                 "damaged files in {}, `.corrupt-N` where they were set aside: {}; queries, rules and alerts go on without what \
                  they held. Look after the disk; this is said until they are removed",
                 directory.display(),
-                shown.join(", ")
+                listed(files.iter())
             )
         })
     }
@@ -69,6 +80,18 @@ impl Damage {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn listed<'a>(mut files: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    let file = |(name, why): (&String, &String)| {
+        if why.is_empty() { name.clone() } else { format!("{name} ({why})") }
+    };
+    let mut shown: Vec<String> = files.by_ref().take(SHOWN).map(file).collect();
+    match files.count() {
+        0 => {}
+        more => shown.push(format!("{more} more")),
+    }
+    shown.join(", ")
 }
 
 fn name(path: &Path) -> String {

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sidelight_promql::{Histogram, Labels};
+use sidelight_promql::{Histogram, Labels, Warnings};
 
 use super::ahead::{self, Chunks, Piece};
 use super::catalog::{Catalog, Stretch};
@@ -48,6 +48,8 @@ pub(in crate::store) struct Reader<'a> {
     catalog: Arc<Catalog>,
     /// Whether a file of the plan was gone.
     gone: bool,
+    /// Chunks and rows that could not be read.
+    corrupt: u64,
     open: BTreeMap<FileKey, Option<Opened>>,
     plan: Option<Plan>,
     /// What was read ahead, and by which catalog.
@@ -128,6 +130,7 @@ impl<'a> Reader<'a> {
             disk,
             catalog: Arc::clone(&catalog),
             gone: false,
+            corrupt: 0,
             open: BTreeMap::new(),
             plan: None,
             ahead: (catalog, BTreeMap::new()),
@@ -369,6 +372,7 @@ impl<'a> Reader<'a> {
         };
         rows.retain(|row| row.at > wanted.after);
         self.rows = rows;
+        self.corrupt += corrupt;
         self.disk.metrics.corrupt.add(corrupt);
         read
     }
@@ -377,6 +381,15 @@ impl<'a> Reader<'a> {
     fn found_ahead(&self, key: FileKey) -> Option<&Chunks> {
         let (catalog, chunks) = &self.ahead;
         chunks.get(&key).filter(|_| Arc::ptr_eq(catalog, &self.catalog))
+    }
+
+    /// What of the window is lost.
+    pub(in crate::store) fn lost(&self, window: &Window) -> Warnings {
+        let wanted = Day::of(window.after.saturating_add(1))..=Day::of(window.until);
+        let files = self.disk.damage.missed(&wanted, self.disk.catalog().days(Tier::Raw));
+        let pieces = (self.corrupt > 0)
+            .then(|| format!("without {} damaged pieces in files of the store", self.corrupt));
+        files.into_iter().chain(pieces).collect()
     }
 
     /// Does something with a file. One that is gone, or turns out to be damaged, is passed over, noted.

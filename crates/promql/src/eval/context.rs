@@ -7,7 +7,7 @@ use crate::ast::Span;
 use crate::error::QueryError;
 use crate::limits::Budget;
 use crate::options::{Options, Stop};
-use crate::{Annotations, Queryable};
+use crate::{Annotations, Queryable, Warnings};
 
 /// A query while it is evaluated.
 pub(crate) struct Context<'a> {
@@ -25,6 +25,11 @@ impl Context<'_> {
     /// Warns of something at `span`.
     pub(crate) fn warn(&self, message: impl Display, span: Span) {
         self.annotations.borrow_mut().warn(message, self.position(span));
+    }
+
+    /// Warns of what the store has lost.
+    pub(crate) fn lack(&self, warnings: Warnings) {
+        warnings.into_iter().for_each(|warning| self.annotations.borrow_mut().lack(warning));
     }
 
     /// Notes something at `span`.

@@ -82,7 +82,8 @@ pub(crate) fn select(
         if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     failed?;
-    selected.map_err(QueryError::Source)
+    context.lack(selected.map_err(QueryError::Source)?);
+    Ok(())
 }
 
 fn column(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sidelight_promql::labels::NAME;
 use sidelight_promql::notation::Value;
 use sidelight_promql::value::SampleValue;
-use sidelight_promql::{Each, Histogram, Labels, Queryable, Selection, SourceError};
+use sidelight_promql::{Each, Histogram, Labels, Queryable, Selection, SourceError, Warnings};
 
 use super::script::Load;
 
@@ -121,7 +121,7 @@ impl Classic {
 }
 
 impl Queryable for Memory {
-    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<(), SourceError> {
+    fn select(&self, selection: &Selection<'_>, each: Each<'_>) -> Result<Warnings, SourceError> {
         self.store.select(selection, &mut |labels, points| {
             let read = !points.histograms.is_empty();
             self.histograms_read.set(self.histograms_read.get() || read);

@@ -100,6 +100,54 @@ fn a_damaged_file_is_said_from_when_it_is_found_until_it_is_removed() {
     assert_eq!(disk.trouble(), None);
 }
 
+/// What is said of an answer over `window`.
+fn lost(disk: &Disk, series: &Series, window: &Window) -> Vec<String> {
+    let mut reader = disk.reader();
+    reader.read(series.fingerprint, window, i64::MAX, &mut Samples::default()).unwrap();
+    reader.lost(window)
+}
+
+#[test]
+fn an_answer_says_what_damaged_files_of_its_days_held() {
+    let (setup, up) = filled();
+    let (disk, _) = setup.open();
+    commit(&disk, 2, START + DAY + 3 * HOUR, &[up.record(&[], b"")]).unwrap();
+    tend(&disk);
+    drop(disk);
+    let rows = "rollup-5m-20261120.db";
+    let spoil = |name: &str| {
+        let mut bytes = fs::read(setup.path(name)).unwrap();
+        bytes[4096..].iter_mut().step_by(3).for_each(|byte| *byte ^= 0x55);
+        fs::write(setup.path(name), bytes).unwrap();
+    };
+    let (whole, later) = (window(START, START + DAY), window(START + DAY, START + 2 * DAY));
+    // Rows of a day whose samples are all there.
+    fs::write(setup.path(rows), [0x5a; 5000]).unwrap();
+    let (disk, _) = setup.open();
+    assert!(disk.trouble().unwrap().contains(rows));
+    assert_eq!(lost(&disk, &up, &whole), [""; 0]);
+    drop(disk);
+    spoil(DAY_FILE);
+    let (disk, _) = setup.open();
+    let [said] = &lost(&disk, &up, &whole)[..] else { panic!("one sentence") };
+    let begin = "without what damaged files of the store held: ";
+    let found = said.strip_prefix(begin).unwrap();
+    assert!(found.starts_with(&format!("{DAY_FILE} (")) && found.contains(rows), "{said}");
+    assert_eq!(lost(&disk, &up, &later), [""; 0], "days of which nothing is lost");
+    tend(&disk);
+    let [said] = &lost(&disk, &up, &whole)[..] else { panic!("one sentence") };
+    assert!(said.contains(&format!("{DAY_FILE}.corrupt-1 (")), "{said}");
+}
+
+#[test]
+fn an_answer_says_that_pieces_of_a_file_are_damaged() {
+    let (setup, up) = filled();
+    spoil_chunks(&setup.path(DAY_FILE), 1, &[0xff; 7]);
+    let (disk, _) = setup.open();
+    let [said] = &lost(&disk, &up, &window(START, START + DAY))[..] else { panic!("one sentence") };
+    assert!(said.ends_with(" damaged pieces in files of the store"), "{said}");
+}
+
 #[test]
 fn a_connection_to_a_file_that_was_set_aside_meanwhile_is_not_used_for_the_one_that_took_its_name()
 {

@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use sidelight_promql::ast::Type;
 use sidelight_promql::functions::FUNCTIONS;
 use sidelight_promql::{
-    Engine, Labels, Options, Points, Queryable, Selection, SourceError, Value, parse_with,
+    Engine, Labels, Options, Points, Queryable, Selection, SourceError, Value, Warnings, parse_with,
 };
 
 use super::super::row::Roller;
@@ -134,7 +134,7 @@ impl Queryable for Source {
         &self,
         selection: &Selection<'_>,
         each: &mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Warnings, SourceError> {
         let Selection { after, until, step, range, lookback, reads, .. } = *selection;
         let mut points = Points::default();
         let inside = |&(t, _): &(i64, f64)| t > after && t <= until;
@@ -156,7 +156,7 @@ impl Queryable for Source {
         if !points.floats.is_empty() {
             let _ = each(&Labels::default(), &points);
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
