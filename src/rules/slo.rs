@@ -127,13 +127,25 @@ fn budget(slo: &Slo) -> f64 {
     ((100.0 - slo.objective) * 1e7).round() / 1e9
 }
 
+/// An `error.type` that is no failure of the service: none, and what is named for a client that went away.
+const NO_FAULT: &str = "(?i)(|.*(abort|cancel|closed|disconnect|pipe|reset).*)";
+
 fn events(slo: &Slo) -> String {
-    total(slo, "count", "", "")
+    total(slo, "count", &[String::new()], "")
 }
 
 /// Bad events a second; 0 where there are events and none of them is bad.
 fn bad(slo: &Slo) -> String {
-    let failed = total(slo, "count", ",http_response_status_code=~\"5..\"", ",outcome!=\"ok\"");
+    // A 5xx; and an error without a status or behind one, as where a handler panics. What a client did wrong is neither.
+    let failed = [
+        ",http_response_status_code=~\"5..\"".to_owned(),
+        format!(",http_response_status_code!~\"4..\",error_type!~\"{NO_FAULT}\""),
+    ];
+    let others = [
+        ",http_response_status_code=~\"4..\"".to_owned(),
+        format!(",http_response_status_code!~\"5..\",error_type=~\"{NO_FAULT}\""),
+    ];
+    let failed = total(slo, "count", &failed, ",outcome!=\"ok\"");
     let all = events(slo);
     let none = format!("({all}) * 0");
     let Some(latency) = slo.latency else { return format!("({failed}) or {none}") };
@@ -141,22 +153,18 @@ fn bad(slo: &Slo) -> String {
     let (http, span) = (nearest(&HTTP_BOUNDS, seconds), nearest(&SPAN_BOUNDS, seconds));
     let le = format!(",le=~\"{}|{}\"", pattern(&http), pattern(&span));
     let le = le.replace('\\', "\\\\");
-    let fast = total(slo, "bucket", &le, &le);
-    let good = total(
-        slo,
-        "bucket",
-        &format!("{le},http_response_status_code!~\"5..\""),
-        &format!("{le},outcome=\"ok\""),
-    );
+    let fast = total(slo, "bucket", std::slice::from_ref(&le), &le);
+    let good = others.map(|http| format!("{le}{http}"));
+    let good = total(slo, "bucket", &good, &format!("{le},outcome=\"ok\""));
     // Good is fast and not failed. Without such a bucket `fast` is empty, and so is the difference.
     format!(
         "clamp_min(({all}) - on (service_name) (({good}) or ({fast}) * 0), 0) or ({failed}) or {none}"
     )
 }
 
-/// A rate by service of what the built-in rules count as requests: HTTP metrics, and spans of services without. Series are
-/// summed before anything else is done with them.
-fn total(slo: &Slo, suffix: &str, http: &str, span: &str) -> String {
+/// A rate by service of what the built-in rules count as requests: HTTP metrics that meet one of `http`, and spans that meet
+/// `span` of services without. Series are summed before anything else is done with them.
+fn total(slo: &Slo, suffix: &str, http: &[String], span: &str) -> String {
     let service = quoted(&slo.service);
     // What `sidelight:http_measured` is, for a service, and without the rules that come with the agent.
     let measured = format!("count by (service_name) ({HTTP}_count{{service_name={service}}})");
@@ -171,7 +179,10 @@ fn total(slo: &Slo, suffix: &str, http: &str, span: &str) -> String {
     };
     let of_http = wanted("http_route", routes.collect::<Vec<_>>().join("|"));
     let of_span = wanted("operation_name", all.join("|"));
-    let http = format!("rate({HTTP}_{suffix}{{service_name={service}{of_http}{http}}}[5m])");
+    let http = http
+        .iter()
+        .map(|http| format!("rate({HTTP}_{suffix}{{service_name={service}{of_http}{http}}}[5m])"));
+    let http = http.collect::<Vec<_>>().join(" or ");
     let span = format!(
         "rate(sidelight_operation_duration_seconds_{suffix}{{service_name={service}{of_span}{span}}}[5m])"
     );

@@ -117,6 +117,45 @@ fn without_such_a_bound_only_failures_are_bad_and_spans_count_where_there_is_no_
 }
 
 #[test]
+fn a_request_without_an_answer_is_bad_however_fast_it_broke_unless_the_client_went_away() {
+    let series = |suffix: &str, labels: &str, values: &str| {
+        format!(
+            "      - {{series: 'http_server_request_duration_seconds_{suffix}service_name=\"shop\",http_route=\"/pay/{{id}}\",\
+             {labels}}}', values: '{values}'}}\n"
+        )
+    };
+    // Of 64 a minute: 3 panics, an answer that broke; 6 clients that left and 6 that asked for what is not there.
+    let broken = [
+        ("error_type=\"panic\"", 3),
+        ("error_type=\"body\",http_response_status_code=\"200\"", 1),
+        ("error_type=\"cancelled\"", 4),
+        ("error_type=\"org.example.ClientAbortException\",http_response_status_code=\"200\"", 2),
+        ("error_type=\"NotFound\",http_response_status_code=\"404\"", 6),
+        ("http_response_status_code=\"200\"", 48),
+    ];
+    let ratio = "    promql_expr_test:\n".to_owned()
+        + &expr(
+            "round(10000 * sum(sidelight:slo_error_ratio{window=\"5m\"}))",
+            "10m",
+            "{labels: '{}', value: 625}",
+        );
+    let count: String =
+        broken.map(|(labels, n)| series("count{", labels, &format!("0+{n}x10"))).concat();
+    check(&slo(), &count, &ratio);
+    let fast =
+        broken.map(|(labels, n)| series("bucket{le=\"0.25\",", labels, &format!("0+{n}x10")));
+    let slo = Slo { latency: Some(Duration::from_millis(250)), ..slo() };
+    check(&slo, &(count + &fast.concat()), &ratio);
+}
+
+#[test]
+fn the_built_in_rules_mean_the_same_failures() {
+    let rules = include_str!("../../../deploy/rules/sidelight.yaml");
+    let meant = format!("http_response_status_code!~\"4..\",error_type!~\"{NO_FAULT}\"");
+    assert_eq!(rules.matches(&meant).count(), rules.matches("=~\"5..\"").count());
+}
+
+#[test]
 fn a_few_requests_are_no_rate_and_page_nobody_however_many_of_them_fail() {
     let firing = |samples: &str| {
         "    promql_expr_test:\n".to_owned()
