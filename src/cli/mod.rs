@@ -107,7 +107,7 @@ enum Command {
     Features(view::Args),
     /// Health of services: score, grade and parts.
     Score(view::Args),
-    /// Language models: requests and tokens as the provider counted them.
+    /// Language models: requests and tokens as spans and metrics report them.
     Llm(view::Args),
     /// The last operations one by one, of a family, service or outcome.
     Entries(entries::Args),

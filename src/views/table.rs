@@ -112,7 +112,7 @@ pub const VIEWS: &[View] = &[
     },
     View {
         name: "llm",
-        purpose: "language models: requests and tokens as the provider counted them",
+        purpose: "language models: requests and tokens as spans and metrics report them",
         keys: &["service_name", "gen_ai_provider_name", "gen_ai_request_model"],
         columns: LLM,
         window: Window::Asked,

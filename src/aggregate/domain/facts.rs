@@ -16,6 +16,9 @@ pub(in crate::aggregate) struct Facts<'a> {
     pub(in crate::aggregate) user: Option<Cow<'a, str>>,
     pub(in crate::aggregate) provider: Option<Cow<'a, str>>,
     pub(in crate::aggregate) model: Option<Cow<'a, str>>,
+    pub(in crate::aggregate) model_operation: Option<Cow<'a, str>>,
+    /// The id that a provider gave its answer.
+    pub(in crate::aggregate) answer: Option<Cow<'a, str>>,
     pub(in crate::aggregate) input_tokens: Option<i64>,
     pub(in crate::aggregate) output_tokens: Option<i64>,
     pub(in crate::aggregate) flag: Option<Cow<'a, str>>,
@@ -70,6 +73,8 @@ impl<'a> Facts<'a> {
             }
             b"gen_ai.provider.name" | b"gen_ai.system" => text(&mut self.provider, value()),
             b"gen_ai.request.model" => text(&mut self.model, value()),
+            b"gen_ai.operation.name" => text(&mut self.model_operation, value()),
+            b"gen_ai.response.id" => text(&mut self.answer, value()),
             b"gen_ai.usage.input_tokens" | b"gen_ai.usage.prompt_tokens" => {
                 whole(&mut self.input_tokens, value());
             }

@@ -236,7 +236,8 @@ pub const SPELLINGS: &[Spelling] = {
             Spans,
             "gen_ai.usage.input_tokens",
             Derived,
-            "and `gen_ai.usage.output_tokens`, with `gen_ai.provider.name` (or `gen_ai.system`) and the model",
+            "and `gen_ai.usage.output_tokens`, with `gen_ai.provider.name` (or `gen_ai.system`) and the model; \
+             by `gen_ai.operation.name` and `gen_ai.response.id` a call counts once",
         ),
     ]
 };

@@ -118,7 +118,7 @@ instruments! {
     /// S6.
     LlmTokens = "sidelight.gen_ai.tokens", "{token}", Holds::Count,
         &["gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type"],
-        "Tokens that the provider counted.";
+        "Tokens of language models, as spans or metrics report them.";
     /// S6.
     LlmRequests = "sidelight.gen_ai.requests", "{request}", Holds::Count,
         &["gen_ai.provider.name", "gen_ai.request.model", "outcome"],

@@ -11,6 +11,7 @@
 //! said in each part.
 
 mod board;
+mod calls;
 pub(super) mod facts;
 pub mod families;
 pub mod instruments;
@@ -43,6 +44,7 @@ use crate::telemetry::{Counter, Registry, desc};
 use crate::time::UnixNano;
 
 use board::{Board, Place};
+use calls::Calls;
 use families::{Family, Source};
 use instruments::Instrument;
 use resources::{Claim, Found, Resources};
@@ -77,6 +79,7 @@ pub struct Domain<Id> {
     board: Board<Id>,
     traces: Traces,
     retries: Retries,
+    calls: Calls,
     queues: queues::Queues,
     users: Users,
     now_ms: i64,
@@ -106,6 +109,7 @@ impl<Id: Copy + Eq> Domain<Id> {
             board: Board::new(ttl_ms, cut),
             traces: Traces::default(),
             retries: Retries::default(),
+            calls: Calls::default(),
             queues: queues::Queues::default(),
             users: Users::new(user_key),
             now_ms: 0,

@@ -202,10 +202,11 @@ impl<Id: Copy + Eq> Domain<Id> {
     }
 
     fn model_call(&mut self, found: &Found, seen: &Seen<'_>) {
-        if !self.holds(found, Family::Llm) {
+        let facts = &seen.facts;
+        let trace = id_of(found.instance, seen.span.trace_id);
+        if !self.holds(found, Family::Llm) || !self.calls.is_new(found.instance, trace, facts) {
             return;
         }
-        let facts = &seen.facts;
         let provider = facts.provider.as_deref().unwrap_or_default();
         let model = facts.model.as_deref().unwrap_or_default();
         let place = place(found);

@@ -1,6 +1,7 @@
 //! Requests of real clients to the series derived from them, and what small requests of our own say.
 
 mod attempts;
+mod calls;
 mod clients;
 mod http;
 mod limits;
