@@ -7,9 +7,10 @@
 //! ```
 //! The loop is one `select!` over a closed set of events; every decision is in [`Schedule`],
 //! [`plan`](super::batch::plan) and [`Account`]. Invariant: a record is settled once, with
-//! delivered + dropped = its items. Limits: batches held count against the export [`Share`].
+//! delivered + dropped = its items. Limits: records held count against the export [`Share`].
 
 mod keeping;
+mod reading;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::account::{Account, Closed};
-use super::batch::{Batch, Limits, Piece, Planned, divide, plan, plan_anew};
+use super::batch::{Batch, Limits, Piece, Planned, divide, plan_anew};
 use super::budget::Share;
 use super::client::{Partial, Response, SendError};
 use super::config::Destination;
@@ -37,15 +38,6 @@ use crate::blocking;
 use crate::journal::DropReason;
 use crate::signal::Signal;
 use crate::time::Clock;
-
-/// Records read at a time.
-const READ_RECORDS_MAX: usize = 16_384;
-/// How long a lane waits for a first record before it looks again.
-const IDLE_WAIT: Duration = Duration::from_secs(60);
-/// The wait after a read that gave nothing.
-const EMPTY_WAIT: Duration = Duration::from_millis(20);
-/// The wait after a read that failed.
-const READ_RETRY: Duration = Duration::from_secs(1);
 
 /// Batches on their way to `journal/rejected/` at once: what is given up faster is dropped, counted.
 const KEEPING_MAX: usize = 8;
@@ -106,6 +98,8 @@ pub(super) struct Lane<I> {
     linger: Duration,
     /// Memory that a byte of payload holds until it is settled, in percent.
     weight: usize,
+    /// Bytes read though they did not fit, less what was given back since.
+    beyond: usize,
     schedule: Schedule,
     account: Account,
     flight: JoinSet<Attempt>,
@@ -131,12 +125,13 @@ impl<I: Intake> Lane<I> {
             ordered,
             pass_headers: destination.headers_from_context.clone(),
         };
-        parts.share.adjust(0, carry.charged);
+        parts.share.take(carry.charged);
         let mut lane = Self {
             intake: carry.intake,
             retry: destination.retry.clone(),
             linger: queue.batch.flush_timeout,
             weight: parts.sink.weight_percent(),
+            beyond: 0,
             schedule: Schedule::new(destination.retry.clone(), ordered, queue.num_consumers),
             account: carry.account,
             flight: JoinSet::new(),
@@ -196,30 +191,6 @@ impl<I: Intake> Lane<I> {
         self.end()
     }
 
-    /// Whether to read, and what to wait for before: a first record, then a full batch or the end of the
-    /// linger.
-    fn appetite(&self, mode: Mode, now: Instant) -> (bool, usize, Duration) {
-        let able = !self.closed && self.starved.is_none() && self.schedule.wants_more(now);
-        match mode {
-            Mode::Run => match self.linger_until {
-                None => (able, 1, IDLE_WAIT),
-                Some(until) => (able, self.limits.max_size, until.saturating_duration_since(now)),
-            },
-            Mode::Drain => (able && !self.dry, 1, Duration::ZERO),
-            Mode::Release | Mode::Stop => (false, 1, IDLE_WAIT),
-        }
-    }
-
-    /// Begins to linger at the first record, reads at the end of it.
-    async fn gather(&mut self, mode: Mode) {
-        if mode == Mode::Run && self.linger_until.is_none() && !self.linger.is_zero() {
-            self.linger_until = Some(Instant::now() + self.linger);
-            return;
-        }
-        self.linger_until = None;
-        self.read().await;
-    }
-
     fn is_done(&self, mode: Mode) -> bool {
         let idle = self.flight.is_empty() && self.kept.is_empty();
         let empty = (self.closed || self.dry) && !self.schedule.holds_any();
@@ -253,57 +224,10 @@ impl<I: Intake> Lane<I> {
         }
     }
 
-    /// Reads and plans; when the memory for it is taken, waits until some is given back.
-    async fn read(&mut self) {
-        let freed = self.parts.share.freed();
-        let wanted = self.charge(self.limits.max_size);
-        if !self.parts.share.try_take(wanted) {
-            self.starved = Some(Box::pin(freed));
-            return;
-        }
-        let records_max = if self.schedule.searches() { 1 } else { READ_RECORDS_MAX };
-        let read = tokio::select! {
-            biased;
-            read = self.intake.next(self.limits.max_size, records_max) => read,
-            // A disk may never answer: who ends the lane does not wait for it.
-            _ = self.parts.mode.changed() => {
-                self.parts.share.give_back(wanted);
-                self.dry = false;
-                return;
-            }
-        };
-        let entries = match read {
-            Ok(entries) => entries,
-            Err(why) => {
-                self.parts.report.unreadable(&why);
-                self.starved = Some(Box::pin(tokio::time::sleep(READ_RETRY)));
-                Vec::new()
-            }
-        };
-        self.dry = entries.is_empty();
-        if self.dry && self.starved.is_none() {
-            self.starved = Some(Box::pin(tokio::time::sleep(EMPTY_WAIT)));
-        }
-        let (batches, records) = plan(self.parts.signal, entries, &self.limits);
-        let limit = self.limits.request_limit();
-        let (mut charged, mut closed) = (0, Vec::new());
-        for record in records {
-            let bytes = self.charge(record.payload.len());
-            charged += bytes;
-            closed.extend(self.account.open(&record, bytes));
-            self.parts.report.too_large(record, &limit);
-        }
-        self.parts.share.adjust(wanted, charged);
-        self.schedule.offer(batches);
-        self.settle(closed);
-    }
-
-    const fn charge(&self, bytes: usize) -> usize {
-        bytes.saturating_mul(self.weight) / 100
-    }
-
     fn finish(&mut self, attempt: Result<Attempt, JoinError>) {
         self.dry = false;
+        // It may have been the last in flight, after which more may be read than fits.
+        self.starved = None;
         let Some((batch, result)) = blocking::joined(attempt) else { return };
         let error = match result {
             Ok(response) => return self.delivered(&batch, response.partial),
@@ -469,6 +393,7 @@ impl<I: Intake> Lane<I> {
             settled.push(record.settled);
         }
         self.intake.settle(settled);
+        self.beyond = self.beyond.saturating_sub(freed);
         self.parts.share.give_back(freed);
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 /// Each is to occur in [`crate::SEEDS_DEFAULT`] worlds. Those of the disk are named by its operation and its fault.
-pub const KINDS: [&str; 57] = [
+pub const KINDS: [&str; 58] = [
     "Allocate Full",
     "Allocate Io",
     "Create Full",
@@ -58,6 +58,7 @@ pub const KINDS: [&str; 57] = [
     "answer Partial",
     "answer TakenThenCut",
     "answer TrailersOnly",
+    "answer to poison",
     "dropped corrupt",
     "dropped partial_success",
     "dropped permanent",

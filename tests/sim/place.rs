@@ -1,7 +1,7 @@
 //! One destination: how it is configured, what it answers while the world is ill, and the weather on the way to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -21,6 +21,44 @@ pub struct Place {
     pub destination: Destination,
     pub network: Network,
     pub configured: Configured,
+    pub poison: Poison,
+}
+
+/// A request that its destination answers as if it were down, also once that is healed and takes every other. Cloning
+/// shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Poison {
+    is_there: Arc<AtomicBool>,
+    /// Requests of the same sender that were taken meanwhile.
+    others: Arc<AtomicUsize>,
+}
+
+impl Poison {
+    /// Of the first sender, sent early in each world.
+    const SENDER: &str = "s0-";
+    const REQUEST: &str = "s0-3-0-";
+    /// More than wait beside it when everything heals.
+    const OTHERS: usize = 6;
+
+    pub fn set(&self, is_there: bool) {
+        self.is_there.store(is_there, Ordering::Relaxed);
+    }
+
+    fn is_in(&self, names: &[String]) -> bool {
+        self.is_there.load(Ordering::Relaxed) && names.iter().any(|n| n.starts_with(Self::REQUEST))
+    }
+
+    fn note_taken(&self, names: &[String]) {
+        if names.iter().any(|name| name.starts_with(Self::SENDER)) {
+            self.others.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether others arrive though it is there.
+    pub fn is_passed(&self) -> bool {
+        !self.is_there.load(Ordering::Relaxed)
+            || self.others.load(Ordering::Relaxed) >= Self::OTHERS
+    }
 }
 
 impl Place {
@@ -32,8 +70,15 @@ impl Place {
     ) -> Self {
         let protocol = if random.bool() { Protocol::Grpc } else { Protocol::Http };
         let (seed, healed, told) = (random.u64(..), Arc::clone(healed), happened.clone());
-        let destination = Destination::within(move |n, _| {
+        let poison = Poison::default();
+        let within = poison.clone();
+        let destination = Destination::within(move |n, names| {
+            if within.is_in(names) {
+                told.note("answer to poison");
+                return down(protocol);
+            }
             if healed.load(Ordering::Relaxed) {
+                within.note_taken(names);
                 return Answer::Ok;
             }
             let answer = answer(seed, n, protocol);
@@ -59,7 +104,7 @@ impl Place {
         if random.u8(..4) == 0 {
             configured.queue.when_full = WhenFull::DropOldest;
         }
-        Self { name, destination, network, configured }
+        Self { name, destination, network, configured, poison }
     }
 }
 
@@ -72,6 +117,14 @@ pub fn weather(random: &mut Rng) -> Weather {
         8..10 => Weather::Reset(random.usize(..40_000)),
         10 => Weather::HalfClosed(random.usize(..400)),
         _ => Weather::Garbage,
+    }
+}
+
+/// To be tried again.
+fn down(protocol: Protocol) -> Answer {
+    match protocol {
+        Protocol::Grpc => Answer::Grpc(14, None),
+        Protocol::Http => Answer::Http(503, &[]),
     }
 }
 

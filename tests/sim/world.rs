@@ -57,6 +57,8 @@ pub struct World {
     clock: SimClock,
     disk: SimFs,
     config: sidelight_agent::journal::Config,
+    /// What the lanes may hold.
+    memory: usize,
     places: Vec<Place>,
     healed: Arc<AtomicBool>,
     /// How long the disk takes before a group.
@@ -99,13 +101,18 @@ impl World {
         let happened = Happened::default();
         let count = random.usize(1..3);
         let places = (0..count).map(|nth| Place::new(nth, &mut random, &healed, &happened));
-        let places = places.collect();
+        let places: Vec<_> = places.collect();
+        // Drawn beside the rest, of which a seed makes the same whatever is added here.
+        let mut beside = Rng::with_seed(!seed);
+        let memory = [24 << 10, 192 << 10, 1 << 20][beside.usize(..3)];
+        places[0].poison.set(beside.u8(..4) == 0);
         let rot_anywhere = random.u8(..4) == 0;
         Self {
             tell,
             clock,
             disk,
             config,
+            memory,
             places,
             healed,
             lag: Arc::default(),
@@ -123,7 +130,7 @@ impl World {
     }
 
     pub async fn run(mut self) -> Outcome {
-        self.say(format_args!("{:?}", self.config));
+        self.say(format_args!("{:?}, {} for lanes", self.config, self.memory));
         self.start().await;
         let senders = self.senders();
         for _ in 0..self.random.usize(4..12) {
@@ -138,6 +145,11 @@ impl World {
             }
         })
         .await;
+        self.wait_until("what a destination takes passes what it does not", |world: &Self| {
+            world.places.iter().all(|place| place.poison.is_passed())
+        })
+        .await;
+        self.places.iter().for_each(|place| place.poison.set(false));
         senders.iter().for_each(JoinHandle::abort);
         self.wait_until("nothing is queued", |world: &Self| {
             let ledger = world.journal().ledger();
@@ -425,7 +437,7 @@ impl World {
         tasks.push(tokio::spawn(read_locally(journal.reader(LOCAL).expect("it is there"))));
         tasks.push(tokio::spawn(beat(journal.clone(), Arc::clone(&bell))));
         let (clock, registry) = (Arc::new(self.clock.clone()), Registry::default());
-        let deps = export::Deps { clock, registry, memory: 1 << 20 };
+        let deps = export::Deps { clock, registry, memory: self.memory };
         let exporters = Exporters::start(config, deps, |name| journal.reader(name)).unwrap();
         let listeners = vec![Listener::new(Bind::Tcp("127.0.0.1:0".to_owned()))];
         let config = receive::Config { listeners, ..receive::Config::default() };

@@ -1,7 +1,9 @@
-//! A lane on a journal on disk, without a destination.
+//! A lane on a journal on disk, or on one that is made up, without a destination.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 
 use super::*;
 use crate::export::budget::Budget;
@@ -11,7 +13,8 @@ use crate::export::disposition::Status;
 use crate::export::status::LaneCell;
 use crate::journal::fs::{Fs, FsFile, RealFs, Space};
 use crate::journal::{
-    Config, Deps, Durability, Journal, Reader, ReaderConfig, Rejected, SignalSet, Start, WhenFull,
+    Config, Deps, Durability, Entry, Journal, Reader, ReaderConfig, Rejected, Settled, SignalSet,
+    Start, WhenFull,
 };
 use crate::net::endpoint::Endpoint;
 use crate::signal::{Flags, Meta, Record};
@@ -124,11 +127,11 @@ impl Intake for Hung {
     async fn wait(&mut self, _: usize, _: Duration) -> bool {
         true
     }
-    async fn next(&mut self, _: usize, _: usize) -> Result<Vec<crate::journal::Entry>, String> {
+    async fn next(&mut self, _: usize, _: usize) -> Result<Vec<Entry>, String> {
         self.reads.send(()).await.unwrap();
         std::future::pending().await
     }
-    fn settle(&self, _: Vec<crate::journal::Settled>) {}
+    fn settle(&self, _: Vec<Settled>) {}
     fn keep_rejected(&self, _: Rejected) -> impl Future<Output = ()> + Send + 'static {
         std::future::pending()
     }
@@ -138,19 +141,156 @@ impl Intake for Hung {
 #[tokio::test(start_paused = true)]
 async fn a_lane_ends_though_the_disk_never_answers_its_read() {
     for last in [Mode::Stop, Mode::Release] {
-        let (parts, destination, mode) = parts(Arc::new(SystemClock::new()));
+        let (mut parts, destination, mode) = parts(Arc::new(SystemClock::new()));
+        let budget = Budget::new(3 << 20);
+        parts.share = budget.share();
         let (reads, mut reading) = tokio::sync::mpsc::channel(1);
         let mut lane = Lane::new(parts, &destination, Carry::fresh(Hung { reads }));
-        // Another read of as much is refused for as long as the first holds what it charged.
         lane.limits.max_size = 1 << 20;
         lane.weight = 100;
         let lane = tokio::spawn(lane.run());
         reading.recv().await.unwrap();
         mode.send_replace(Mode::Drain);
         reading.recv().await.unwrap();
+        assert_eq!(budget.held(), 1 << 20, "the first read gave back what it had charged");
         mode.send_replace(last);
         let ended = tokio::time::timeout(Duration::from_secs(1), lane).await;
         assert_eq!(ended.expect("it ends").unwrap().unsettled(), 0);
+    }
+}
+
+/// A journal that always has more: records of 3 items, from sequence 1 on, as large as `bytes` says.
+struct Endless {
+    next: u64,
+    bytes: fn(u64) -> usize,
+    settled: Outcomes,
+}
+
+type Outcomes = Arc<Mutex<Vec<Settled>>>;
+
+impl Intake for Endless {
+    async fn wait(&mut self, _: usize, _: Duration) -> bool {
+        true
+    }
+    async fn next(&mut self, max_bytes: usize, max_records: usize) -> Result<Vec<Entry>, String> {
+        let (mut entries, mut read) = (Vec::new(), 0);
+        while entries.len() < max_records {
+            let payload = bytes::Bytes::from([10_u8, 0].repeat((self.bytes)(self.next) / 2));
+            read += payload.len();
+            if read > max_bytes && !entries.is_empty() {
+                break;
+            }
+            let (signal, flags, meta) = (Signal::Logs, Flags::default(), Meta::default());
+            let record = Record { signal, items: 3, flags, meta, payload };
+            let received = UnixNano(0);
+            entries.push(Entry { seq: self.next, received, redelivered: false, record });
+            self.next += 1;
+        }
+        Ok(entries)
+    }
+    fn settle(&self, settled: Vec<Settled>) {
+        self.settled.lock().unwrap().extend(settled);
+    }
+    fn keep_rejected(&self, _: Rejected) -> impl Future<Output = ()> + Send + 'static {
+        std::future::ready(())
+    }
+    fn not_kept(&self, _: usize) {}
+}
+
+/// A lane of such a journal, what it settled, and who tells it what to do.
+fn endless(
+    signal: Signal,
+    budget: &Budget,
+    bytes: fn(u64) -> usize,
+) -> (Lane<Endless>, Outcomes, watch::Sender<Mode>) {
+    let (mut parts, destination, mode) = parts(Arc::new(SystemClock::new()));
+    (parts.signal, parts.share) = (signal, budget.share());
+    let settled = Outcomes::default();
+    let intake = Endless { next: 1, bytes, settled: Arc::clone(&settled) };
+    (Lane::new(parts, &destination, Carry::fresh(intake)), settled, mode)
+}
+
+/// A second at most of a lane whose destination answers at once: requests in which it takes every record are delivered.
+async fn step(lane: &mut Lane<Endless>, takes: impl Fn(u64) -> bool) {
+    while let Some(batch) = lane.schedule.take(Instant::now()) {
+        let taken = batch.pieces.iter().all(|piece| takes(piece.seq));
+        let result = if taken { Ok(Response::default()) } else { Err(SendError::NoStatus) };
+        lane.finish(Ok((batch, result)));
+    }
+    let (wants, ..) = lane.appetite(Mode::Run, Instant::now());
+    if wants {
+        lane.read().await;
+    }
+    while let Some(kept) = lane.kept.try_join_next() {
+        lane.finish_kept(kept);
+    }
+    let free = tokio::time::timeout(Duration::from_secs(1), freed(&mut lane.starved)).await;
+    if free.is_ok() {
+        lane.starved = None;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_never_taken_is_given_up_and_the_rest_delivered_though_it_holds_all_the_memory() {
+    const TOTAL: usize = 48 << 10;
+    const LARGEST: usize = 100_000;
+    for (signal, poison) in [(Signal::Logs, 3), (Signal::Metrics, 1)] {
+        let budget = Budget::new(TOTAL);
+        let bytes = |seq: u64| if seq == 1 { LARGEST } else { 300 };
+        let (mut lane, settled, _mode) = endless(signal, &budget, bytes);
+        let given_up = || -> BTreeSet<u64> {
+            let settled = settled.lock().unwrap();
+            let is_given_up = |s: &&Settled| s.dropped == [(DropReason::Rejected, 3)];
+            settled.iter().filter(is_given_up).map(|s| s.seq).collect()
+        };
+        let (began, expected) = (Instant::now(), (1..=poison).collect::<BTreeSet<u64>>());
+        while given_up() != expected {
+            step(&mut lane, |seq| seq > poison).await;
+            assert!(budget.held() <= TOTAL + 2 * LARGEST, "{}", budget.held());
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(4 * 3600), "{signal:?}: {:?}", given_up());
+        }
+        assert!(settled.lock().unwrap().len() > 1000, "the others are delivered meanwhile");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_reads_more_than_it_has_memory_for_once_nothing_is_in_flight_and_only_so_much() {
+    let budget = Budget::new(48 << 10);
+    let (mut lane, _settled, _mode) = endless(Signal::Logs, &budget, |_| 100_000);
+    lane.read().await;
+    let first = lane.schedule.take(Instant::now()).unwrap();
+    lane.read().await;
+    assert!(lane.starved.is_some(), "it waits for what is in flight");
+    assert_eq!(lane.account.open_records(), 1);
+    lane.finish(Ok((first, Err(SendError::NoStatus))));
+    let (wants, ..) = lane.appetite(Mode::Run, Instant::now());
+    assert!(wants, "all that it holds waits for a retry");
+    lane.read().await;
+    assert_eq!(lane.account.open_records(), 2);
+    lane.read().await;
+    assert!(lane.starved.is_some(), "a part beyond is taken");
+    assert_eq!(lane.account.open_records(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_whose_destinations_are_down_hold_the_budget_together_and_two_records_each() {
+    const TOTAL: usize = 192 << 10;
+    const LANES: usize = 12;
+    let sizes: [fn(u64) -> usize; 4] = [|_| 2, |_| 100, |_| 4_000, |_| 9_000];
+    for bytes in sizes {
+        let budget = Budget::new(TOTAL);
+        let mut lanes: Vec<_> = (0..LANES).map(|_| endless(Signal::Logs, &budget, bytes)).collect();
+        for _ in 0..100 {
+            for (lane, ..) in &mut lanes {
+                step(lane, |_| false).await;
+            }
+        }
+        // With a body that is compressed.
+        let record = 350 + bytes(1) * 13 / 10;
+        let records: usize = lanes.iter().map(|(lane, ..)| lane.account.open_records()).sum();
+        assert!(records >= LANES * 2, "{records}");
+        assert!(records * record <= TOTAL + LANES * 2 * record, "{records} of {record} bytes");
     }
 }
 
