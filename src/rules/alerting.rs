@@ -7,16 +7,18 @@
 //!     └─────────────────┘                 pending ◀───┘
 //! ```
 //! An alert is the same one as long as its labels are. A clock that went back cannot leave a time of the future in an
-//! alert: such a time becomes the present one. What fired before a restart and is not there after it fires until receivers
-//! hold it for over, as if nothing had been said since: a short downtime ends nothing, and what ended in a long one is over at
-//! once. Prometheus says nothing more of it either, and its receivers end it at that time.
+//! alert: all its times go back with it, so that it is as old as before. What fired before a restart and is not there after it
+//! fires until receivers hold it for over, as if nothing had been said since: a short downtime ends nothing, and what ended in
+//! a long one is over at once. Prometheus says nothing more of it either, and its receivers end it at that time. What was
+//! pending goes on: a downtime above [`DOWNTIME_COUNTED`] counts no further as time that it was there, and above
+//! [`DOWNTIME_MAX`] it begins anew.
 //!
-//! Limits: [`ALERTS_MAX`] alerts and [`TEXT_BYTES_MAX`] of text per rule, or the group's `limit` if that is lower.
+//! Limits: [`ALERTS_MAX`] alerts that are active and [`TEXT_BYTES_MAX`] of text per rule. What is beyond does not begin; what
+//! began goes on. The group's own `limit` leaves no alert of the rule, as in Prometheus.
 //!
 //! Source: Prometheus 3.15, `rules/alerting.go`.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use sidelight_promql::Labels;
@@ -34,7 +36,7 @@ const ALERT_STATE: &str = "alertstate";
 /// The series that hold when an alert was first there, in seconds since the Unix epoch.
 const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
 
-/// The most alerts of a rule.
+/// The most alerts of a rule that are pending or firing.
 pub(super) const ALERTS_MAX: usize = 10_000;
 /// The most bytes of labels and annotations of a rule's alerts.
 pub const TEXT_BYTES_MAX: usize = 16 << 20;
@@ -45,20 +47,28 @@ const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
 /// The longest that receivers are told to hold an alert for firing, in seconds: four times an interval of 15 minutes.
 const RESTORED_MAX: u64 = 3_600;
 
+/// A downtime that counts for what is pending, or four intervals where these are longer: a restart delays no alert.
+const DOWNTIME_COUNTED: Duration = Duration::from_secs(120);
+/// The longest downtime after which something is still pending: the outage that Prometheus tolerates.
+const DOWNTIME_MAX: Duration = Duration::from_secs(3_600);
+
 /// When alerts fire, and how many there may be.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Terms {
     pub(super) hold: Duration,
     pub(super) keep_firing_for: Duration,
-    /// 0: as many as [`ALERTS_MAX`].
+    /// That of the group; 0: none.
     pub(super) limit: usize,
+    /// The time between two evaluations.
+    pub(super) interval: Duration,
 }
 
 /// An alert as the expression has it at one time: labels and annotations expanded.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) labels: Pairs,
-    pub(super) annotations: Pairs,
+    /// `None`: no others than before.
+    pub(super) annotations: Option<Pairs>,
     pub(super) value: f64,
 }
 
@@ -68,11 +78,16 @@ pub(super) struct Alerts {
     known: BTreeMap<Pairs, Alert>,
     /// Those that fired when the agent ended and were not there since, with when receivers hold them for over.
     unconfirmed: BTreeMap<Pairs, UnixNano>,
+    /// When they were last evaluated before the agent ended, until they are evaluated again.
+    left_at: Option<UnixNano>,
 }
 
 impl Alerts {
-    /// Alerts as they were left.
-    pub(super) fn restored(alerts: impl IntoIterator<Item = Alert>) -> Self {
+    /// Alerts as they were left, and when that was, where it is known.
+    pub(super) fn restored(
+        alerts: impl IntoIterator<Item = Alert>,
+        left_at: Option<UnixNano>,
+    ) -> Self {
         let known: BTreeMap<Pairs, Alert> =
             alerts.into_iter().map(|alert| (alert.labels.clone(), alert)).collect();
         let there =
@@ -80,7 +95,7 @@ impl Alerts {
         let until = |alert: &Alert| alert.valid_until.unwrap_or(alert.active_at);
         let unconfirmed = known.values().filter(there);
         let unconfirmed = unconfirmed.map(|alert| (alert.labels.clone(), until(alert)));
-        Self { unconfirmed: unconfirmed.collect(), known }
+        Self { unconfirmed: unconfirmed.collect(), known, left_at }
     }
 
     /// Every alert, those that are over among them.
@@ -96,6 +111,11 @@ impl Alerts {
     /// Those that are pending or firing.
     pub(super) fn active(&self) -> impl Iterator<Item = &Alert> {
         self.all().filter(|alert| alert.state != State::Inactive)
+    }
+
+    /// Whether one with these labels is pending or firing.
+    pub(super) fn is_active(&self, labels: &Pairs) -> bool {
+        self.known.get(labels).is_some_and(|alert| alert.state != State::Inactive)
     }
 
     /// [`ALERTS`] and [`ALERTS_FOR_STATE`] of those that are pending or firing.
@@ -114,24 +134,27 @@ impl Alerts {
         samples
     }
 
-    /// Moves every alert on to `now`, when the expression had `seen`.
+    /// Moves every alert on to `now`, when the expression had `seen`; why some of it did not begin, where there was no room.
     ///
     /// # Errors
-    /// Two of `seen` have the same labels: nothing changed. Or there are too many: no alert is left.
+    /// Two of `seen` have the same labels: nothing changed. Or there are more than the group's limit: no alert is left.
     pub(super) fn evaluate(
         &mut self,
         seen: Vec<Seen>,
         now: UnixNano,
         terms: Terms,
         generator_url: &str,
-    ) -> Result<(), EvaluationError> {
+    ) -> Result<Option<EvaluationError>, EvaluationError> {
         let mut there: BTreeMap<Pairs, Seen> = BTreeMap::new();
         for one in seen {
             if there.insert(one.labels.clone(), one).is_some() {
                 return Err(EvaluationError::DuplicateAlerts);
             }
         }
-        let Self { known, unconfirmed } = self;
+        if let Some(left_at) = self.left_at.take() {
+            self.resume(now.since(left_at), terms.interval);
+        }
+        let Self { known, unconfirmed, .. } = self;
         known.retain(|labels, alert| {
             clamp(alert, now);
             let seen = there.remove(labels);
@@ -139,11 +162,16 @@ impl Alerts {
                 unconfirmed.remove(labels);
             }
             match seen {
+                // It begins another time, as any other does.
                 Some(one) if alert.state == State::Inactive => {
-                    *alert = first(one, now, generator_url)
+                    there.insert(labels.clone(), one);
+                    return false;
                 }
                 Some(one) => {
-                    (alert.value, alert.annotations) = (one.value, one.annotations);
+                    alert.value = one.value;
+                    if let Some(annotations) = one.annotations {
+                        alert.annotations = annotations;
+                    }
                     generator_url.clone_into(&mut alert.generator_url);
                     alert.keep_firing_since = None;
                 }
@@ -163,54 +191,92 @@ impl Alerts {
             }
             true
         });
-        for (labels, one) in there {
-            if let Entry::Vacant(entry) = self.known.entry(labels) {
-                entry.insert(first(one, now, generator_url));
-            }
-        }
+        let beyond = self.begin(there.into_values(), now, generator_url);
         for alert in self.known.values_mut().filter(|alert| alert.state != State::Inactive) {
             fire(alert, now, terms);
         }
-        self.within_limits(terms)
-    }
-
-    fn within_limits(&mut self, terms: Terms) -> Result<(), EvaluationError> {
-        let limit = most(terms.limit);
         let found = self.active().count();
-        let text = |alert: &Alert| text_bytes(&alert.labels) + text_bytes(&alert.annotations);
-        let bytes: usize = self.all().map(text).sum();
-        let error = if found > limit {
-            EvaluationError::Alerts { limit, found }
-        } else if bytes > TEXT_BYTES_MAX {
-            EvaluationError::Text { limit: TEXT_BYTES_MAX }
-        } else {
-            return Ok(());
-        };
-        self.clear();
-        Err(error)
+        if terms.limit > 0 && found > terms.limit {
+            self.clear();
+            return Err(EvaluationError::Alerts { limit: terms.limit, found });
+        }
+        Ok(beyond)
     }
 
-    /// Marks those as sent that someone must hear of at `now`, and gives copies of them.
+    /// Takes in what is there for the first time, as far as there is room; otherwise why not.
+    fn begin(
+        &mut self,
+        new: impl ExactSizeIterator<Item = Seen>,
+        now: UnixNano,
+        generator_url: &str,
+    ) -> Option<EvaluationError> {
+        let (mut active, mut bytes) = (self.active().count(), self.text_bytes());
+        let found = active + new.len();
+        for one in new {
+            if active >= ALERTS_MAX {
+                return Some(EvaluationError::Alerts { limit: ALERTS_MAX, found });
+            }
+            let alert = first(one, now, generator_url);
+            let own = alert_bytes(&alert);
+            if bytes + own > TEXT_BYTES_MAX {
+                // What is over, and told, gives way.
+                self.known.retain(|_, alert| {
+                    alert.state != State::Inactive || alert.last_sent_at < alert.resolved_at
+                });
+                bytes = self.text_bytes();
+                if bytes + own > TEXT_BYTES_MAX {
+                    return Some(EvaluationError::Text { limit: TEXT_BYTES_MAX });
+                }
+            }
+            active += 1;
+            bytes += own;
+            self.known.insert(alert.labels.clone(), alert);
+        }
+        None
+    }
+
+    /// Goes on after nothing was evaluated for as long as `downtime`: of what is pending nobody knows whether it was there.
+    fn resume(&mut self, downtime: Duration, interval: Duration) {
+        let counted = interval.saturating_mul(4).max(DOWNTIME_COUNTED);
+        if downtime > counted.max(DOWNTIME_MAX) {
+            self.known.retain(|_, alert| alert.state != State::Pending);
+        }
+        let lost = downtime.saturating_sub(counted);
+        for alert in self.known.values_mut().filter(|alert| alert.state == State::Pending) {
+            alert.active_at = alert.active_at.after(lost);
+        }
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.all().map(alert_bytes).sum()
+    }
+
+    /// Marks those as sent that someone must hear of at `now`, and gives copies of them, which are valid until then.
     pub(super) fn due(
         &mut self,
         now: UnixNano,
-        interval: Duration,
+        valid_until: UnixNano,
         resend: Duration,
     ) -> Vec<Alert> {
-        let valid = interval.max(resend).saturating_mul(4);
         let due = self.known.values_mut().filter(|alert| is_due(alert, now, resend));
         due.map(|alert| {
             alert.last_sent_at = Some(now);
-            alert.valid_until = Some(now.after(valid));
+            alert.valid_until = Some(valid_until);
             alert.clone()
         })
         .collect()
     }
 }
 
-/// The most alerts of a rule whose group has `limit`.
-pub(super) fn most(limit: usize) -> usize {
-    if limit == 0 { ALERTS_MAX } else { limit.min(ALERTS_MAX) }
+/// The newest of its times, but for the one until which it is valid.
+pub(super) fn latest(alert: &Alert) -> UnixNano {
+    let Alert { fired_at, keep_firing_since, resolved_at, last_sent_at, .. } = *alert;
+    let times = [fired_at, keep_firing_since, resolved_at, last_sent_at];
+    times.into_iter().flatten().fold(alert.active_at, UnixNano::max)
+}
+
+fn alert_bytes(alert: &Alert) -> usize {
+    text_bytes(&alert.labels) + text_bytes(&alert.annotations)
 }
 
 /// The bytes of names and values.
@@ -237,7 +303,7 @@ fn first(seen: Seen, now: UnixNano, generator_url: &str) -> Alert {
     Alert {
         fingerprint: fingerprint(&seen.labels),
         labels: seen.labels,
-        annotations: seen.annotations,
+        annotations: seen.annotations.unwrap_or_default(),
         state: State::Pending,
         value: seen.value,
         active_at: now,
@@ -290,15 +356,19 @@ fn fire(alert: &mut Alert, now: UnixNano, terms: Terms) {
     }
 }
 
-/// Lets no time of an alert be after `now`.
+/// Lets no time of an alert be after `now`: where the clock went back all of them do, and what fires is as old as it was.
 fn clamp(alert: &mut Alert, now: UnixNano) {
-    alert.active_at = alert.active_at.min(now);
+    let ahead = latest(alert).since(now);
+    if ahead.is_zero() {
+        return;
+    }
+    alert.active_at = alert.active_at.before(ahead);
     for time in [
         &mut alert.fired_at,
         &mut alert.keep_firing_since,
         &mut alert.resolved_at,
         &mut alert.last_sent_at,
     ] {
-        *time = time.map(|time| time.min(now));
+        *time = time.map(|time| time.before(ahead));
     }
 }

@@ -3,15 +3,15 @@
 //! ```text
 //! task per group ─ slot ─▶ one of EVALUATIONS_MAX permits ─▶ blocking thread: Group::evaluate ─ samples ─▶ Inbox (seen at once)
 //!                                              alerts.db ◀─ alerts ─┘       └─▶ queue ─▶ journal (survives a kill)
-//!                                                   └─ when they are there ─▶ Outbox
+//!                                                   └─ when they are there, or the disk takes too long ─▶ Outbox
 //! ```
 //! Rules have permits of their own, so queries of people cannot hold them up; the groups that come with the agent have one that
 //! no other group can take. A group never runs twice at once: slots that pass
-//! meanwhile are missed, counted, and not made up for. Nothing is evaluated before the store has read the journal: an
-//! alert would seem to be over.
+//! meanwhile are missed, counted, and not made up for, also while it waits for a permit. Nothing is evaluated before the store
+//! has read the journal, or has taken [`CATCH_UP_MAX`] for it: an alert would seem to be over.
 //!
 //! Limits: [`EVALUATIONS_MAX`] groups at once and one that comes with the agent, [`APPLY_TIME_MAX`] for the store to take
-//! results, [`RECORDS_MAX`] records that wait for the journal.
+//! results, [`RECORDS_MAX`] records that wait for the journal, [`STOP_TIME_MAX`] for what a reload ends.
 
 #[cfg(test)]
 mod tests;
@@ -28,14 +28,15 @@ use tokio::task::JoinHandle;
 
 use super::config::Config;
 use super::constants;
-use super::evaluate::{Sink, Surroundings};
+use super::evaluate::Surroundings;
 use super::group::Group;
 use super::kept;
 use super::kept::SavedFirst;
 use super::load::Loaded;
 use super::metrics;
 use super::schedule::Slots;
-use super::state::State;
+use super::sink::{InboxSink, write_journal};
+use super::state::{Known, State};
 use crate::alert::Outbox;
 use crate::blocking;
 use crate::journal::{AppendError, Journal};
@@ -62,6 +63,8 @@ const ROUTE: &str = "http_route";
 const ROUTES_MAX: usize = 10_000;
 /// The time for which routes are looked for.
 const ROUTED_MS: i64 = 3_600_000;
+/// How long a reload waits for evaluations to end: a store on a disk that hangs may take longer.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the store may take to read the journal before rules are evaluated all the same.
 const CATCH_UP_MAX: Duration = Duration::from_secs(300);
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
@@ -150,8 +153,11 @@ impl Rules {
             let weak = Arc::downgrade(&shared);
             move || weak.upgrade().map(|shared| shared.groups()).unwrap_or_default()
         });
-        kept::restore(&loaded.groups, &shared.state);
-        shared.forget_others(&loaded.groups);
+        match shared.state.load() {
+            Some(known) => kept::restore(&loaded.groups, known),
+            None => shared.state.begin_anew(),
+        }
+        shared.forget_others(&loaded.groups, loaded.left_out);
         let journal = shared.deps.journal.clone();
         let dropped = shared.dropped.clone();
         let append = move |samples: &Samples| {
@@ -174,36 +180,38 @@ impl Rules {
     }
 
     /// Replaces every group. A group that is there before and after keeps its alerts and its times, by the names and labels of
-    /// its rules; the series of what is gone end. Until then the groups before it are shown, with their alerts.
+    /// its rules; the series of what is gone end. Until then the groups before it are shown, with their alerts. Neither a disk
+    /// nor a store that hangs keeps the groups after it from being evaluated.
     pub async fn reload(&self, config: Config, loaded: Loaded) {
         let shared = &self.shared;
         let mut stopped = shared.stop_groups().await;
         shared.config.send_replace(config);
         let groups: Vec<Arc<Group>> = loaded.groups.into_iter().map(Arc::new).collect();
-        let key = |group: &Group| (group.file.clone(), group.name.clone());
-        let stays =
-            groups.iter().filter_map(|group| stopped.remove(&key(group)).map(|old| (group, old)));
-        let stays: Vec<_> = stays.collect();
-        // Series of groups that are gone, unless another makes them from now on.
-        let now = shared.deps.clock.unix_nano();
-        for group in stopped.into_values() {
-            let ended = group.end(now);
-            if !ended.0.is_empty() && shared.deps.inbox.apply(ended.clone()).await.is_ok() {
-                shared.keep(&ended);
-            }
+        // One of a file that was left out until now has its alerts on disk.
+        if groups.iter().any(|group| !stopped.contains_key(&key(group)))
+            && let Some(known) = shared.known().await
+        {
+            kept::restore(groups.iter().map(AsRef::as_ref), known);
         }
+        // Before any sample of what begins now.
+        let now = shared.deps.clock.unix_nano();
+        {
+            // What is shown has its alerts at any time.
+            let mut running = lock(&shared.running);
+            for group in &groups {
+                if let Some(old) = stopped.remove(&key(group)) {
+                    group.take_over(&old);
+                }
+            }
+            *running = groups.iter().map(|group| shared.run(Arc::clone(group))).collect();
+        }
+        shared.end(stopped.into_values().map(|group| group.end(now)).collect()).await;
         // On a disk that hangs it takes its time.
         blocking::run({
-            let (shared, groups) = (Arc::clone(shared), groups.clone());
-            move || shared.forget_others(groups.iter().map(AsRef::as_ref))
+            let shared = Arc::clone(shared);
+            move || shared.forget_others(groups.iter().map(AsRef::as_ref), loaded.left_out)
         })
         .await;
-        // What is shown has its alerts at any time.
-        let mut running = lock(&shared.running);
-        for (group, old) in stays {
-            group.take_over(&old);
-        }
-        *running = groups.into_iter().map(|group| shared.run(group)).collect();
     }
 
     /// Ends every evaluation; what was made is in the journal then.
@@ -236,18 +244,47 @@ impl Shared {
         lock(&self.running).iter().map(|running| Arc::clone(&running.group)).collect()
     }
 
-    /// Ends the task of every group. The groups by file and name.
+    /// Ends the task of every group, but waits for none that hangs: it takes no more alerts over. The groups by file and name.
     async fn stop_groups(&self) -> BTreeMap<(String, String), Arc<Group>> {
-        let take = |running: &mut Running| Some((Arc::clone(&running.group), running.task.take()?));
-        let tasks: Vec<_> = lock(&self.running).iter_mut().filter_map(take).collect();
-        let mut stopped = BTreeMap::new();
-        for (group, task) in tasks {
-            // It may have ended by itself.
-            let _ = task.stop.send(true);
-            blocking::joined(task.ended.await);
-            stopped.insert((group.file.clone(), group.name.clone()), group);
+        let (mut tasks, mut stopped) = (Vec::new(), BTreeMap::new());
+        for Running { group, task } in lock(&self.running).iter_mut() {
+            stopped.insert(key(group), Arc::clone(group));
+            if let Some(Task { stop, ended }) = task.take() {
+                // It may have ended by itself.
+                let _ = stop.send(true);
+                tasks.push(ended);
+            }
+        }
+        let ended = async {
+            for task in tasks {
+                blocking::joined(task.await);
+            }
+        };
+        if tokio::time::timeout(STOP_TIME_MAX, ended).await.is_err() {
+            tracing::warn!("an evaluation of rules hangs: the rules go on without it");
         }
         stopped
+    }
+
+    /// The alerts on disk, unless it takes too long.
+    async fn known(self: &Arc<Self>) -> Option<Known> {
+        let shared = Arc::clone(self);
+        let load = blocking::run(move || shared.state.load());
+        tokio::time::timeout(APPLY_TIME_MAX, load).await.ok().flatten()
+    }
+
+    /// Series of groups that are gone, unless another makes them from now on.
+    async fn end(&self, groups: Vec<Samples>) {
+        let end = async {
+            for ended in groups.into_iter().filter(|ended| !ended.0.is_empty()) {
+                if self.deps.inbox.apply(ended.clone()).await.is_ok() {
+                    self.keep(&ended);
+                }
+            }
+        };
+        if tokio::time::timeout(APPLY_TIME_MAX, end).await.is_err() {
+            tracing::warn!("the store takes too long: series of rules that are gone go on");
+        }
     }
 
     /// Routes that patterns of excluded ones stand for; `None` where the store cannot say.
@@ -282,9 +319,13 @@ impl Shared {
         }
     }
 
-    /// Deletes the alerts of rules that there are not.
-    fn forget_others<'a>(&self, groups: impl IntoIterator<Item = &'a Group>) {
-        if let Err(error) = kept::forget_others(groups, &self.state) {
+    /// Deletes the alerts of rules that there are not, but for those of files that were left out.
+    fn forget_others<'a>(
+        &self,
+        groups: impl IntoIterator<Item = &'a Group>,
+        left_out: Vec<String>,
+    ) {
+        if let Err(error) = kept::forget_others(groups, left_out, &self.state) {
             self.save_failures.add(1);
             tracing::error!(
                 error = telemetry::chain(&error),
@@ -333,6 +374,13 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
             _ = stopped.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(slots.after(now).since(now)) => {}
         }
+        let permits = if group.is_builtin() { &shared.builtin } else { &shared.permits };
+        let permit = tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            permit = permits.acquire() => permit,
+        };
+        let Ok(_permit) = permit else { return };
+        // Of now, not of when it began to wait: an alert would be told when it is not valid any more.
         let slot = slots.at_or_before(clock.unix_nano());
         if last == Some(slot) {
             continue;
@@ -341,12 +389,6 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
         group.counts.iterations.fetch_add(missed + 1, Ordering::Relaxed);
         group.counts.missed.fetch_add(missed, Ordering::Relaxed);
         last = Some(slot);
-        let permits = if group.is_builtin() { &shared.builtin } else { &shared.permits };
-        let permit = tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => return,
-            permit = permits.acquire() => permit,
-        };
-        let Ok(_permit) = permit else { return };
         blocking::run({
             let (shared, group, stopped) =
                 (Arc::clone(&shared), Arc::clone(&group), stopped.clone());
@@ -356,76 +398,29 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
     }
 }
 
-/// Puts samples into the store from a blocking thread.
-struct InboxSink<'a> {
-    inbox: &'a Inbox,
-    stopped: &'a watch::Receiver<bool>,
-    patience: Duration,
-}
-
-impl Sink for InboxSink<'_> {
-    fn append(&self, samples: Samples) -> Result<(), String> {
-        let mut stopped = self.stopped.clone();
-        tokio::runtime::Handle::current().block_on(async {
-            tokio::select! {
-                applied = self.inbox.apply(samples) => applied.map_err(|error| error.to_string()),
-                () = tokio::time::sleep(self.patience) => {
-                    Err(format!("the store took longer than {:?}", self.patience))
-                }
-                _ = stopped.wait_for(|stop| *stop) => Err("stopping".to_owned()),
-            }
-        })
-    }
-}
-
-/// Appends what evaluations made to the journal, one record after the other. When it is to end, it first appends what waits.
-async fn write_journal<A>(
-    append: impl Fn(&Samples) -> A,
-    mut waiting: mpsc::Receiver<Samples>,
-    mut ending: watch::Receiver<bool>,
-    dropped: Counter,
-) where
-    A: Future<Output = Result<u64, AppendError>>,
-{
-    let mut failing = false;
-    loop {
-        let samples = tokio::select! {
-            biased;
-            samples = waiting.recv() => samples,
-            _ = ending.wait_for(|ending| *ending), if !waiting.is_closed() => {
-                waiting.close();
-                continue;
-            }
-        };
-        let Some(samples) = samples else { return };
-        let failed = append(&samples).await.err();
-        if let Some(error) = &failed {
-            dropped.add(samples.0.len() as u64);
-            // Once, not for every group: a full journal may stay so for hours.
-            if !failing {
-                tracing::warn!(%error, "results of rules are not in the journal: a kill would lose them");
-            }
-        } else if failing {
-            tracing::info!("results of rules are in the journal again");
-        }
-        failing = failed.is_some();
-    }
-}
-
 /// Waits until the store has read the journal, then lets rules run and writes constants again and again.
 async fn write_constants(shared: Arc<Shared>) {
     let started = shared.deps.clock.unix_nano();
     // What the journal has of this is behind everything that was there before.
     let first = constants::samples(&shared.config.borrow(), &BTreeSet::new(), started, started);
     let mark = first.0.first().map_or(0, |sample| sample.t_ms);
-    let deadline = shared.deps.clock.monotonic() + CATCH_UP_MAX;
     let append = || shared.deps.journal.append(first.record());
     let seen = || {
         let store = shared.deps.store.clone();
         blocking::run(move || constants::newest(&store, mark))
     };
-    catch_up(append, seen, || shared.deps.clock.monotonic() >= deadline).await;
-    repeat_constants(&shared, started).await;
+    let writing = async {
+        let _ = tokio::time::timeout(CATCH_UP_MAX, catch_up(append, seen)).await;
+        repeat_constants(&shared, started).await;
+    };
+    // Also where the store does not come to take them, as it cannot read the journal: alerts may be about the agent itself.
+    let at_latest = async {
+        tokio::time::sleep(CATCH_UP_MAX).await;
+        if !shared.ready.send_replace(true) {
+            tracing::warn!("the store has not read the journal: rules are evaluated all the same");
+        }
+    };
+    tokio::join!(writing, at_latest);
 }
 
 /// Writes constants again and again, and when the configuration changes; the series that it does not have any more end.
@@ -445,13 +440,14 @@ async fn repeat_constants(shared: &Shared, started: UnixNano) {
             Ok(()) => {
                 shared.keep(&samples);
                 written = said;
+                // The store takes them when it has read what was in the journal.
+                shared.ready.send_replace(true);
             }
             Err(error) => {
                 tracing::warn!(%error, "thresholds are not in the store");
                 written.extend(said);
             }
         }
-        shared.ready.send_replace(true);
         tokio::select! {
             () = tokio::time::sleep(CONSTANTS_INTERVAL) => {}
             Ok(()) = changes.changed() => {}
@@ -459,27 +455,26 @@ async fn repeat_constants(shared: &Shared, started: UnixNano) {
     }
 }
 
-/// Waits until what `append` puts into the journal is `seen` in the store, so that everything before it is too. A journal
-/// that is full, because a destination is down, takes it later.
-async fn catch_up<A, S>(append: impl Fn() -> A, seen: impl Fn() -> S, expired: impl Fn() -> bool)
+/// Waits until what `append` puts into the journal is `seen` in the store, so that everything before it is too. Where the
+/// journal takes nothing, as it is full because a destination is down, or the disk is, nobody waits: the store has read what
+/// was there at the start before it takes the first constants.
+async fn catch_up<A, S>(append: impl Fn() -> A, seen: impl Fn() -> S)
 where
     A: Future<Output = Result<u64, AppendError>>,
     S: Future<Output = bool>,
 {
-    let mut appended = false;
-    while !expired() {
-        if !appended {
-            match append().await {
-                Ok(_) => appended = true,
-                Err(AppendError::Closing) => return,
-                Err(error) => tracing::debug!(%error, "rules wait for the journal"),
-            }
-        }
-        if appended && seen().await {
-            return;
-        }
+    if let Err(error) = append().await {
+        tracing::debug!(%error, "rules do not wait for a journal that takes nothing");
+        return;
+    }
+    while !seen().await {
         tokio::time::sleep(CATCH_UP_POLL).await;
     }
+}
+
+/// What names a group: its file and its name in it.
+fn key(group: &Group) -> (String, String) {
+    (group.file.clone(), group.name.clone())
 }
 
 /// A panic elsewhere ends the process, so a poisoned lock is not looked at.

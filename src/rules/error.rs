@@ -13,7 +13,7 @@ pub enum EvaluationError {
     /// Two series with the same labels.
     #[error("vector contains metrics with the same labelset after applying rule labels")]
     DuplicateSeries,
-    /// More alerts than the rule may have.
+    /// More alerts than the rule may have: of its group none is left then, of the agent's own limit those within it.
     #[error("exceeded limit of {limit} with {found} alerts")]
     Alerts {
         /// The most.
@@ -29,7 +29,7 @@ pub enum EvaluationError {
         /// How many there were.
         found: usize,
     },
-    /// More text in labels and annotations than the rule's alerts may have.
+    /// More text in labels and annotations than the rule's alerts may have: those within it are left.
     #[error("exceeded limit of {limit} bytes of labels and annotations")]
     Text {
         /// The most.
@@ -49,8 +49,8 @@ pub enum EvaluationError {
 }
 
 impl EvaluationError {
-    /// Whether there is more than the rule may have.
+    /// Whether there is more than the group says.
     pub(super) const fn is_limit(&self) -> bool {
-        matches!(self, Self::Alerts { .. } | Self::Series { .. } | Self::Text { .. })
+        matches!(self, Self::Alerts { .. } | Self::Series { .. })
     }
 }

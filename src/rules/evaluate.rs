@@ -1,6 +1,7 @@
 //! One rule at one time: its query, and what becomes of the result. Pure.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use sidelight_promql::labels::NAME;
 use sidelight_promql::value::{Sample, SampleValue};
 use sidelight_promql::{Engine, Expr, Label, Labels, QueryError, Queryable};
 
-use super::alerting::{Seen, TEXT_BYTES_MAX, most, text_bytes};
+use super::alerting::{ALERTS_MAX, Seen, TEXT_BYTES_MAX, text_bytes};
 use super::error::EvaluationError;
 use super::file;
 use super::parts::Results;
@@ -21,7 +22,7 @@ use crate::signal::Samples;
 use crate::signal::samples::Value;
 use crate::time::{Clock, UnixNano};
 
-/// How long a rule may take.
+/// How long a rule may take; what its templates ask after that has no answer.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most series that a recording rule may make.
 pub const SERIES_MAX: usize = 20_000;
@@ -71,8 +72,22 @@ impl std::fmt::Debug for Surroundings<'_> {
     }
 }
 
-/// The series of a rule and their values.
-pub(super) type Outcome = Result<Vec<(Labels, Value)>, EvaluationError>;
+/// What a rule made.
+pub(super) struct Made {
+    /// Its series and their values.
+    pub(super) series: Vec<(Labels, Value)>,
+    /// Why there is not more, where there would be.
+    pub(super) beyond: Option<EvaluationError>,
+}
+
+pub(super) type Outcome = Result<Made, EvaluationError>;
+
+/// The alerts that an expression has.
+pub(super) struct Found {
+    pub(super) seen: Vec<Seen>,
+    /// Why some are not among them, where it is so.
+    pub(super) beyond: Option<EvaluationError>,
+}
 
 /// A rule that asks.
 pub(super) struct Asking<'a> {
@@ -172,7 +187,7 @@ pub(super) fn recorded(asking: &Asking<'_>, limit: usize, labels: &Pairs) -> Out
     if out.len() > limit {
         return Err(EvaluationError::Series { limit, found: out.len() });
     }
-    Ok(out)
+    Ok(Made { series: out, beyond: None })
 }
 
 /// The labels of a recorded series: those of the result, and those of the rule in their place.
@@ -214,62 +229,148 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// The alerts that an expression has, templates expanded. What is beyond the limits of a rule is not expanded.
+/// The alerts that an expression has, templates expanded. Where it has more than a rule may have, those that are pending or
+/// firing are among them: a flood ends no alert.
 pub(super) fn alerts_seen(
     asking: &Asking<'_>,
     alerting: &file::Alerting,
     limit: usize,
-) -> Result<Vec<Seen>, EvaluationError> {
-    let name = &asking.rule.spec.name.text;
-    let template_name = format!("__alert_{name}");
-    let query = |text: &str| asking.answer(text);
+) -> Result<Found, EvaluationError> {
     let labels = asking.rule.labels.iter().map(|(name, text)| Prepared::new(name, text));
     let labels: Vec<Prepared<'_>> = labels.collect();
     let annotations =
         alerting.annotations.iter().map(|pair| Prepared::new(&pair.name, &pair.value.text));
     let annotations: Vec<Prepared<'_>> = annotations.collect();
     let samples = asking.result()?;
-    let (limit, found) = (most(limit), samples.len());
-    if found > limit {
+    let found = samples.len();
+    if limit > 0 && found > limit {
         return Err(EvaluationError::Alerts { limit, found });
     }
+    let expanding = Expanding::new(asking);
+    let Chosen { active, new, mut beyond } = chosen(&expanding, &labels, samples)?;
     let mut seen = Vec::new();
     let mut bytes = 0;
-    for sample in samples {
-        if let Some(stop) = asking.stop() {
-            let why = if stop == Stop::Timeout { "took too long" } else { "was stopped" };
-            return Err(EvaluationError::Query(format!("expanding the templates {why}")));
+    let known = active.into_iter().map(|one| (one, true));
+    for ((labels, sample), is_known) in known.chain(new.into_iter().map(|one| (one, false))) {
+        expanding.go_on()?;
+        bytes += text_bytes(&labels);
+        let mut expanded = None;
+        if bytes <= TEXT_BYTES_MAX {
+            let annotations = expanding.expand(&annotations, &sample);
+            bytes += text_bytes(&annotations);
+            expanded = Some(annotations).filter(|_| bytes <= TEXT_BYTES_MAX);
         }
-        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let of_sample: Pairs =
-            sample.labels.iter().map(|label| own((&label.name, &label.value))).collect();
+        if expanded.is_none() {
+            beyond = Some(EvaluationError::Text { limit: TEXT_BYTES_MAX });
+            if !is_known {
+                break;
+            }
+        }
+        // As in Prometheus' API, which has no histogram here.
+        let value = match sample.value {
+            SampleValue::Float(value) => value,
+            SampleValue::Histogram(_) => 0.0,
+        };
+        seen.push(Seen { labels, annotations: expanded, value });
+    }
+    Ok(Found { seen, beyond })
+}
+
+/// The samples that are to be alerts, by their labels as such.
+struct Chosen {
+    /// Those of alerts that are pending or firing.
+    active: BTreeMap<Pairs, Sample>,
+    /// As many others as there is room for.
+    new: Vec<(Pairs, Sample)>,
+    beyond: Option<EvaluationError>,
+}
+
+fn chosen(
+    expanding: &Expanding<'_>,
+    labels: &[Prepared<'_>],
+    samples: Vec<Sample>,
+) -> Result<Chosen, EvaluationError> {
+    let Asking { rule, .. } = expanding.asking;
+    let found = samples.len();
+    let (mut active, mut new) = (BTreeMap::new(), Vec::new());
+    let (mut bytes, mut beyond) = (0, None);
+    for sample in samples {
+        expanding.go_on()?;
+        let name = (ALERT_NAME.to_owned(), rule.spec.name.text.clone());
+        let own = sample.labels.iter().filter(|label| &*label.name != NAME);
+        let own = own.map(|label| (label.name.to_string(), label.value.to_string()));
+        let of_rule = expanding.expand(labels, &sample).into_iter();
+        let all = Labels::new(own.chain(of_rule).chain([name]));
+        let all = pairs(&all);
+        if rule.live().alerts.is_active(&all) {
+            if active.insert(all, sample).is_some() {
+                return Err(EvaluationError::DuplicateAlerts);
+            }
+        } else if new.len() < ALERTS_MAX {
+            bytes += text_bytes(&all);
+            if bytes > TEXT_BYTES_MAX {
+                beyond = Some(EvaluationError::Text { limit: TEXT_BYTES_MAX });
+            } else {
+                new.push((all, sample));
+            }
+        }
+    }
+    new.truncate(ALERTS_MAX.saturating_sub(active.len()));
+    if beyond.is_none() && active.len() + new.len() < found {
+        beyond = Some(EvaluationError::Alerts { limit: ALERTS_MAX, found });
+    }
+    Ok(Chosen { active, new, beyond })
+}
+
+fn pairs(labels: &Labels) -> Pairs {
+    labels.iter().map(|label| (label.name.to_string(), label.value.to_string())).collect()
+}
+
+/// The templates of a rule on their way to texts.
+struct Expanding<'a> {
+    asking: &'a Asking<'a>,
+    template_name: String,
+    /// The time of the rule is over: what templates ask has no answer, so that the alerts are told without it.
+    late: Cell<bool>,
+}
+
+impl<'a> Expanding<'a> {
+    fn new(asking: &'a Asking<'a>) -> Self {
+        let template_name = format!("__alert_{}", asking.rule.spec.name.text);
+        Self { asking, template_name, late: Cell::new(false) }
+    }
+
+    /// Looks at the time.
+    ///
+    /// # Errors
+    /// Nobody waits for the alerts.
+    fn go_on(&self) -> Result<(), EvaluationError> {
+        let Asking { with, until, .. } = self.asking;
+        if (with.stopped)() {
+            let why = "expanding the templates was stopped";
+            return Err(EvaluationError::Query(why.to_owned()));
+        }
+        self.late.set(with.clock.monotonic() > *until);
+        Ok(())
+    }
+
+    fn expand(&self, templates: &[Prepared<'_>], sample: &Sample) -> Pairs {
+        let Asking { now, with, .. } = *self.asking;
+        let labels = pairs(&sample.labels);
+        let query = |text: &str| match self.late.get() {
+            true => Err("the rule took too long".to_owned()),
+            false => self.asking.answer(text),
+        };
         let context = Context {
-            labels: &of_sample,
-            external_labels: asking.with.external_labels,
-            external_url: asking.with.external_url,
+            labels: &labels,
+            external_labels: with.external_labels,
+            external_url: with.external_url,
             value: &sample.value,
-            now: asking.now,
+            now,
             query: &query,
         };
         let expand =
-            |pair: &Prepared<'_>| (pair.name.to_owned(), pair.expand(&template_name, &context));
-        let of_rule = labels.iter().map(expand);
-        let kept = of_sample.iter().filter(|(name, _)| name != NAME).cloned();
-        let all = Labels::new(kept.chain(of_rule).chain([own((ALERT_NAME, name))]));
-        let one = Seen {
-            labels: all.iter().map(|label| own((&label.name, &label.value))).collect(),
-            annotations: annotations.iter().map(expand).collect(),
-            // As in Prometheus' API, which has no histogram here.
-            value: match sample.value {
-                SampleValue::Float(value) => value,
-                SampleValue::Histogram(_) => 0.0,
-            },
-        };
-        bytes += text_bytes(&one.labels) + text_bytes(&one.annotations);
-        if bytes > TEXT_BYTES_MAX {
-            return Err(EvaluationError::Text { limit: TEXT_BYTES_MAX });
-        }
-        seen.push(one);
+            |one: &Prepared<'_>| (one.name.to_owned(), one.expand(&self.template_name, &context));
+        templates.iter().map(expand).collect()
     }
-    Ok(seen)
 }

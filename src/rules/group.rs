@@ -25,7 +25,9 @@ use sidelight_promql::Labels;
 
 use super::alerting::Terms;
 use super::error::EvaluationError;
-use super::evaluate::{Asking, Outcome, SERIES_MAX, Surroundings, alerts_seen, recorded};
+use super::evaluate::{
+    Asking, Found, Made, Outcome, SERIES_MAX, Surroundings, alerts_seen, recorded,
+};
 use super::file;
 use super::file::Kind;
 use super::parts::{Part, Results, Split};
@@ -64,6 +66,8 @@ pub struct Group {
     last: Mutex<Last>,
     /// The rule to begin with: the first that had no time.
     first: AtomicUsize,
+    /// The last evaluation that is on disk, in nanoseconds since the Unix epoch.
+    pub(super) evaluated_on_disk: AtomicU64,
     pub(super) counts: Counts,
 }
 
@@ -93,6 +97,7 @@ impl Group {
             orphans: Mutex::default(),
             last: Mutex::default(),
             first: AtomicUsize::new(0),
+            evaluated_on_disk: AtomicU64::new(0),
             counts: Counts::default(),
         }
     }
@@ -119,6 +124,7 @@ impl Group {
         for (count, old) in [
             (&self.counts.iterations, &old.counts.iterations),
             (&self.counts.missed, &old.counts.missed),
+            (&self.evaluated_on_disk, &old.evaluated_on_disk),
         ] {
             count.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -208,7 +214,8 @@ impl Group {
         match &rule.spec.kind {
             Kind::Recording => recorded(asking, self.limit, &rule.labels),
             Kind::Alerting(alerting) => {
-                let seen = alerts_seen(asking, alerting, self.limit).inspect_err(|error| {
+                let found = alerts_seen(asking, alerting, self.limit);
+                let Found { seen, beyond } = found.inspect_err(|error| {
                     if error.is_limit() {
                         rule.live().alerts.clear();
                     }
@@ -217,11 +224,19 @@ impl Group {
                     hold: alerting.hold,
                     keep_firing_for: alerting.keep_firing_for,
                     limit: self.limit,
+                    interval: self.interval,
                 };
                 let mut live = rule.live();
-                live.alerts.evaluate(seen, now, terms, &asking.generator_url())?;
-                due.extend(live.alerts.due(now, self.interval, with.resend));
-                Ok(live.alerts.samples())
+                // A reload that did not wait for this has given the alerts to another group.
+                if (with.stopped)() {
+                    return Err(EvaluationError::Query("the evaluation was stopped".to_owned()));
+                }
+                let no_room = live.alerts.evaluate(seen, now, terms, &asking.generator_url())?;
+                // From when it is told: an evaluation may come late, and take its time.
+                let valid = self.interval.max(with.resend).saturating_mul(4);
+                let valid_until = now.max(with.clock.unix_nano()).after(valid);
+                due.extend(live.alerts.due(now, valid_until, with.resend));
+                Ok(Made { series: live.alerts.samples(), beyond: beyond.or(no_room) })
             }
         }
     }
@@ -251,17 +266,9 @@ impl<'a> Batch<'a> {
         let mut live = rule.live();
         live.evaluations += 1;
         live.last = last;
-        match outcome {
-            Err(error) => {
-                tracing::warn!(
-                    file = self.group.file, group = self.group.name, rule = rule.spec.name.text, %error,
-                    "evaluating a rule failed"
-                );
-                live.failures += 1;
-                live.error = Some(error);
-            }
-            Ok(series) => {
-                live.error = None;
+        let error = match outcome {
+            Err(error) => Some(error),
+            Ok(Made { series, beyond }) => {
                 live.last.samples = series.len();
                 let add = |(labels, value)| {
                     self.add(&labels, value);
@@ -276,8 +283,17 @@ impl<'a> Batch<'a> {
                     }
                 }
                 self.rules.push((index, returned));
+                beyond
             }
+        };
+        if let Some(error) = &error {
+            tracing::warn!(
+                file = self.group.file, group = self.group.name, rule = rule.spec.name.text, %error,
+                "evaluating a rule failed"
+            );
+            live.failures += 1;
         }
+        live.error = error;
     }
 
     fn add(&mut self, labels: &Labels, value: Value) {

@@ -31,6 +31,8 @@ pub struct Loaded {
     pub groups: Vec<Group>,
     /// What is wrong with a file that was left out, as text with places and carets; one per file.
     pub errors: Vec<String>,
+    /// The paths of these files: what was known of their alerts is kept until they are used again.
+    pub left_out: Vec<String>,
 }
 
 /// Reads every file. Those with an error are left out. Blocks on disk.
@@ -44,7 +46,7 @@ pub fn load(config: &Config) -> Loaded {
                 link(&mut file, &config.external_url);
                 loaded.take(BUILTIN, &file, BUILTIN_INTERVAL);
             }
-            Err(findings) => loaded.errors.push(shown(BUILTIN, BUILTIN_TEXT, &findings)),
+            Err(findings) => loaded.leave_out(BUILTIN, shown(BUILTIN, BUILTIN_TEXT, &findings)),
         }
     }
     if !config.slos.is_empty() {
@@ -54,7 +56,7 @@ pub fn load(config: &Config) -> Loaded {
                 link(&mut file, &config.external_url);
                 loaded.take(slo::FILE, &file, slo::INTERVAL);
             }
-            Err(findings) => loaded.errors.push(shown(slo::FILE, &text, &findings)),
+            Err(findings) => loaded.leave_out(slo::FILE, shown(slo::FILE, &text, &findings)),
         }
     }
     let mut files: Vec<String> = Vec::new();
@@ -76,13 +78,15 @@ pub fn load(config: &Config) -> Loaded {
     }
     if files.len() > FILES_MAX {
         loaded.errors.push(format!("more than {FILES_MAX} rule files: the rest is left out"));
-        files.truncate(FILES_MAX);
+        loaded.left_out.extend(files.drain(FILES_MAX..));
     }
     for path in files {
         match read(&path) {
-            Err(error) => loaded.errors.push(format!("cannot read the rule file {path}: {error}")),
+            Err(error) => {
+                loaded.leave_out(&path, format!("cannot read the rule file {path}: {error}"));
+            }
             Ok(text) => match file::parse(&text) {
-                Err(findings) => loaded.errors.push(shown(&path, &text, &findings)),
+                Err(findings) => loaded.leave_out(&path, shown(&path, &text, &findings)),
                 Ok(file) => {
                     if !file.warnings.is_empty() {
                         tracing::warn!("{}", shown(&path, &text, &file.warnings));
@@ -115,6 +119,11 @@ pub fn read(path: &str) -> io::Result<String> {
 impl Loaded {
     fn take(&mut self, path: &str, file: &RuleFile, interval: Duration) {
         self.groups.extend(file.groups.iter().map(|group| Group::new(path, group, interval)));
+    }
+
+    fn leave_out(&mut self, path: &str, error: String) {
+        self.errors.push(error);
+        self.left_out.push(path.to_owned());
     }
 }
 

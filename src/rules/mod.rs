@@ -8,7 +8,7 @@
 //!                                             ▼                  ▼            ▼
 //!                                  Inbox, journal            alerts.db      Outbox
 //! ```
-//! All but `engine`, `load` and `state` is pure: a time, series and a rule give samples and alerts.
+//! All but `engine`, `load`, `sink`, `state` and `turn` is pure: a time, series and a rule give samples and alerts.
 
 pub mod alerting;
 pub mod config;
@@ -28,9 +28,11 @@ pub mod reads;
 pub mod rule;
 mod schedule;
 mod shown;
+mod sink;
 pub mod slo;
 pub mod state;
 pub mod template;
+mod turn;
 pub mod unittest;
 
 #[cfg(test)]

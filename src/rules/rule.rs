@@ -48,8 +48,9 @@ pub struct Last {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) alerts: Alerts,
-    /// What of them is on disk, in which epoch of [`State::epoch`](super::state::State::epoch).
-    pub(super) saved: BTreeMap<Pairs, Stamp>,
+    /// What of them is on disk, in which epoch of [`State::epoch`](super::state::State::epoch); `None`: nobody knows whether
+    /// it is there as it is, was, or at all.
+    pub(super) saved: BTreeMap<Pairs, Option<Stamp>>,
     pub(super) epoch: u64,
     /// The series of the last evaluation, sorted.
     pub(super) previous: Vec<Labels>,
@@ -69,8 +70,10 @@ impl Live {
         let mut gone = self.saved.clone();
         let mut changes = Vec::new();
         for alert in self.alerts.all() {
-            if gone.remove(&alert.labels) != Some(Stamp::of(alert)) {
+            if gone.remove(&alert.labels) != Some(Some(Stamp::of(alert))) {
                 changes.push(Change::Put(alert.clone()));
+                // A write that fails may have come through, or does when the disk goes on.
+                self.saved.insert(alert.labels.clone(), None);
             }
         }
         changes.extend(gone.into_keys().map(Change::Remove));
@@ -80,7 +83,7 @@ impl Live {
     /// Everything is on disk as it is.
     pub(super) fn saved(&mut self, epoch: u64) {
         self.epoch = epoch;
-        let stamps = self.alerts.all().map(|alert| (alert.labels.clone(), Stamp::of(alert)));
+        let stamps = self.alerts.all().map(|alert| (alert.labels.clone(), Some(Stamp::of(alert))));
         self.saved = stamps.collect();
     }
 }
@@ -107,7 +110,12 @@ impl Rule {
     }
 
     /// Takes alerts over that were kept from before a restart.
-    pub(super) fn restore(&self, alerts: Alerts, saved: BTreeMap<Pairs, Stamp>, epoch: u64) {
+    pub(super) fn restore(
+        &self,
+        alerts: Alerts,
+        saved: BTreeMap<Pairs, Option<Stamp>>,
+        epoch: u64,
+    ) {
         let mut live = self.live();
         live.previous = sorted(alerts.samples().into_iter().map(|(labels, _)| labels));
         (live.alerts, live.saved, live.epoch) = (alerts, saved, epoch);

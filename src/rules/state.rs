@@ -1,21 +1,29 @@
 //! The alerts on disk, `alerts.db` in the store's directory: what a restart must not forget.
 //!
 //! ```text
-//! alert   file │ grp │ rule │ rule_labels │ nth │ labels  ─▶  annotations, state, value, six times
+//! alert      file │ grp │ rule │ rule_labels │ nth │ labels  ─▶  annotations, state, value, six times
+//! evaluated  file │ grp  ─▶  when the group was last evaluated, at most a minute late, as long as an alert of it is pending
 //! ```
 //! `nth` tells rules of one name and equal labels in a group apart. Times are nanoseconds since the Unix epoch; `value` is the
 //! bits of an f64, since SQLite has no NaN; labels are JSON. What an evaluation changed is written in one
 //! transaction. A file that is damaged is set aside, and the alerts begin anew; one that cannot be written, or is not of this
 //! version, is tried again by every evaluation.
+//!
+//! `evaluated` is made where it is missing, without a version of its own: agents before it leave it alone, and alerts that
+//! they wrote since have times that are later than what it says.
+//!
+//! Limits: [`WRITE_TIME_MAX`] for a write, and as long for one that is before it; then it goes on without anyone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 
+use super::alerting::latest;
+use super::turn::Turn;
 use crate::alert::{Alert, Pairs, State as AlertState, fingerprint};
 use crate::sqlite;
 use crate::time::UnixNano;
@@ -34,6 +42,12 @@ const SCHEMA: &str = "CREATE TABLE alert (
   last_sent_at INTEGER, valid_until INTEGER, generator_url TEXT NOT NULL,
   PRIMARY KEY (file, grp, rule, rule_labels, nth, labels)
 ) WITHOUT ROWID;";
+/// What files of earlier agents do not have.
+const EVALUATED: &str = "CREATE TABLE IF NOT EXISTS evaluated (
+  file TEXT NOT NULL, grp TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (file, grp)
+) WITHOUT ROWID";
+/// The longest that anyone waits for a write: longer than for another process, and no longer than an alert may.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Which rule an alert is of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +89,24 @@ pub(super) enum Change {
     Remove(Pairs),
 }
 
+/// When a group was evaluated.
+#[derive(Clone, Debug)]
+pub(super) struct Evaluated {
+    pub(super) file: String,
+    pub(super) group: String,
+    pub(super) at: UnixNano,
+}
+
+/// What is on disk.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) alerts: BTreeMap<RuleKey, Vec<Alert>>,
+    /// When groups were last evaluated for all that is known, by file and name.
+    pub(super) evaluated: BTreeMap<(String, String), UnixNano>,
+    /// That of [`State::epoch`].
+    pub(super) epoch: u64,
+}
+
 /// A file that is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -99,15 +131,25 @@ pub enum StateError {
     },
 }
 
-/// The open file.
+/// The alerts on disk.
 #[derive(Debug)]
 pub struct State {
+    file: Arc<File>,
+    /// Of those who write.
+    turn: Turn,
+    /// The last write failed.
+    fails: AtomicBool,
+}
+
+/// The open file.
+#[derive(Debug)]
+struct File {
     path: PathBuf,
     connection: Mutex<Option<Connection>>,
     /// Grows when everything must be written again.
     epoch: AtomicU64,
-    /// The last write failed.
-    fails: AtomicBool,
+    /// Nobody knows what is in it: the next write begins with nothing.
+    unread: AtomicBool,
 }
 
 impl State {
@@ -115,18 +157,22 @@ impl State {
     /// the next write.
     #[must_use]
     pub fn open(directory: &Path) -> Self {
-        let path = directory.join("alerts.db");
-        let state = Self {
-            path,
+        Self::open_within(directory, WRITE_TIME_MAX)
+    }
+
+    /// The same, where nobody waits for a write for longer than `patience`.
+    pub(super) fn open_within(directory: &Path, patience: Duration) -> Self {
+        let file = File {
+            path: directory.join("alerts.db"),
             connection: Mutex::new(None),
             epoch: AtomicU64::new(0),
-            fails: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
         };
         // Opened by the first use; a failure is told by it.
-        if let Err(error) = state.with("open", |_| Ok(())) {
+        if let Err(error) = file.with("open", |_| Ok(())) {
             tell(&error);
         }
-        state
+        Self { file: Arc::new(file), turn: Turn::new(patience), fails: AtomicBool::new(false) }
     }
 
     /// A write failed; whether it is the first in a row.
@@ -143,70 +189,146 @@ impl State {
 
     /// Differs from what it was when everything must be written again.
     pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.file.epoch.load(Ordering::Relaxed)
     }
 
-    /// Every alert by its rule.
-    pub(super) fn load(&self) -> BTreeMap<RuleKey, Vec<Alert>> {
-        let mut known: BTreeMap<RuleKey, Vec<Alert>> = BTreeMap::new();
-        let read = self.with("read", |connection| {
+    /// Everything; `None` where it cannot be read, which is logged. Waits for the disk.
+    pub(super) fn load(&self) -> Option<Known> {
+        self.file.load().inspect_err(tell).ok()
+    }
+
+    /// What is there could not be read, and must not come back at the next start: the next write begins with nothing.
+    pub(super) fn begin_anew(&self) {
+        self.file.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes what evaluations changed and when the last was, in one transaction.
+    ///
+    /// # Errors
+    /// [`StateError`]: write it again with the next change. Some time it may be written all the same, where the disk took too
+    /// long.
+    pub(super) fn save(
+        &self,
+        changes: Vec<(RuleKey, Vec<Change>)>,
+        evaluated: Option<Evaluated>,
+    ) -> Result<(), StateError> {
+        self.in_turn(move |file| file.save(&changes, evaluated.as_ref()))
+    }
+
+    /// Forgets the alerts of every rule that is not in `keys`, but for those of `files`.
+    ///
+    /// # Errors
+    /// [`StateError`]: nothing was forgotten, or, where the disk took too long, may be later.
+    pub(super) fn keep_only(
+        &self,
+        keys: Vec<RuleKey>,
+        files: Vec<String>,
+    ) -> Result<(), StateError> {
+        self.in_turn(move |file| file.keep_only(&keys, &files))
+    }
+
+    fn in_turn(
+        &self,
+        write: impl FnOnce(&File) -> Result<(), StateError> + Send + 'static,
+    ) -> Result<(), StateError> {
+        let file = Arc::clone(&self.file);
+        let written = self.turn.run(move || write(&file));
+        written.unwrap_or_else(|refused| Err(self.file.failed("write", refused)))
+    }
+
+    /// Has the disk hang until the guard is dropped.
+    #[cfg(test)]
+    pub(super) fn hang(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
+        self.file.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl File {
+    fn load(&self) -> Result<Known, StateError> {
+        let mut known = Known::default();
+        let strange = self.with("read", |connection| {
             let mut query = connection.prepare("SELECT * FROM alert")?;
             let mut rows = query.query([])?;
             let mut strange = 0;
             while let Some(row) = rows.next()? {
                 match read(row)? {
-                    Some((key, alert)) => known.entry(key).or_default().push(alert),
+                    Some((key, alert)) => known.alerts.entry(key).or_default().push(alert),
                     None => strange += 1,
                 }
             }
-            Ok(strange)
-        });
-        match read {
-            Ok(0) => {}
-            Ok(strange) => {
-                tracing::warn!(strange, "alerts of the last run cannot be read: left out")
+            let mut query = connection.prepare("SELECT file, grp, at FROM evaluated")?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let at = UnixNano(row.get::<_, i64>(2)?.cast_unsigned());
+                known.evaluated.insert((row.get(0)?, row.get(1)?), at);
             }
-            Err(error) => tell(&error),
+            Ok(strange)
+        })?;
+        if strange > 0 {
+            tracing::warn!(strange, "alerts of the last run cannot be read: left out");
         }
-        known
+        for (key, alerts) in &known.alerts {
+            let group = (key.file.clone(), key.group.clone());
+            if let Some(at) = known.evaluated.get_mut(&group) {
+                *at = alerts.iter().map(latest).fold(*at, UnixNano::max);
+            }
+        }
+        known.epoch = self.epoch.load(Ordering::Relaxed);
+        Ok(known)
     }
 
-    /// Writes what evaluations changed, in one transaction.
-    ///
-    /// # Errors
-    /// [`StateError`]: nothing was written; write it again with the next change.
-    pub(super) fn save(&self, changes: &[(RuleKey, Vec<Change>)]) -> Result<(), StateError> {
+    fn save(
+        &self,
+        changes: &[(RuleKey, Vec<Change>)],
+        evaluated: Option<&Evaluated>,
+    ) -> Result<(), StateError> {
+        let unread = self.unread.load(Ordering::Relaxed);
         self.with("write", |connection| {
             let transaction = connection.transaction()?;
+            if unread {
+                transaction.execute_batch("DELETE FROM alert; DELETE FROM evaluated")?;
+            }
             for (key, changes) in changes {
                 for change in changes {
                     write(&transaction, key, change)?;
                 }
             }
+            if let Some(Evaluated { file, group, at }) = evaluated {
+                let mut put = transaction
+                    .prepare_cached("INSERT OR REPLACE INTO evaluated VALUES (?, ?, ?)")?;
+                put.execute(params![file, group, at.0.cast_signed()])?;
+            }
             transaction.commit()
-        })
+        })?;
+        if unread {
+            self.unread.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    /// Forgets the alerts of every rule that is not in `keys`.
-    ///
-    /// # Errors
-    /// [`StateError`]: nothing was forgotten.
-    pub(super) fn keep_only(&self, keys: &[RuleKey]) -> Result<(), StateError> {
+    fn keep_only(&self, keys: &[RuleKey], files: &[String]) -> Result<(), StateError> {
         self.with("write", |connection| {
             let transaction = connection.transaction()?;
             transaction.execute_batch(
-                "CREATE TEMP TABLE kept (file, grp, rule, rule_labels, nth, PRIMARY KEY (file, grp, rule, rule_labels, nth))",
+                "CREATE TEMP TABLE kept (file, grp, rule, rule_labels, nth, PRIMARY KEY (file, grp, rule, rule_labels, nth));
+                 CREATE TEMP TABLE kept_file (file PRIMARY KEY)",
             )?;
             for key in keys {
                 let mut insert =
                     transaction.prepare_cached("INSERT OR IGNORE INTO temp.kept VALUES (?, ?, ?, ?, ?)")?;
                 insert.execute(params![key.file, key.group, key.rule, json(&key.labels), key.nth])?;
             }
-            transaction.execute(
-                "DELETE FROM alert WHERE (file, grp, rule, rule_labels, nth) NOT IN (SELECT * FROM temp.kept)",
-                [],
+            for file in files {
+                transaction.execute("INSERT OR IGNORE INTO temp.kept_file VALUES (?)", [file])?;
+            }
+            transaction.execute_batch(
+                "DELETE FROM alert WHERE (file, grp, rule, rule_labels, nth) NOT IN (SELECT * FROM temp.kept)
+                   AND file NOT IN (SELECT * FROM temp.kept_file);
+                 DELETE FROM evaluated WHERE (file, grp) NOT IN (SELECT file, grp FROM temp.kept)
+                   AND file NOT IN (SELECT * FROM temp.kept_file);
+                 DROP TABLE temp.kept;
+                 DROP TABLE temp.kept_file",
             )?;
-            transaction.execute_batch("DROP TABLE temp.kept")?;
             transaction.commit()
         })
     }
@@ -229,7 +351,9 @@ impl State {
                 none.insert(connection)
             }
         };
-        work(connection).map_err(|error| {
+        // Says nothing where the table is there, and reads no more than the schema.
+        let made = connection.execute_batch(EVALUATED);
+        made.and_then(|()| work(connection)).map_err(|error| {
             if !sqlite::is_damaged(&error) {
                 return self.failed(operation, error);
             }
@@ -379,7 +503,16 @@ mod tests {
     }
 
     fn put(state: &State, key: &RuleKey, alert: Alert) {
-        state.save(&[(key.clone(), vec![Change::Put(alert)])]).unwrap();
+        state.save(vec![(key.clone(), vec![Change::Put(alert)])], None).unwrap();
+    }
+
+    fn alerts(state: &State) -> BTreeMap<RuleKey, Vec<Alert>> {
+        state.load().unwrap_or_default().alerts
+    }
+
+    /// The file, as another program has it.
+    fn file(directory: &Path) -> Connection {
+        Connection::open(directory.join("alerts.db")).unwrap()
     }
 
     #[test]
@@ -391,15 +524,15 @@ mod tests {
         }
         put(&state, &key("R", 1), alert("0", AlertState::Firing));
         let gone = alert("1", AlertState::Pending).labels;
-        state.save(&[(key("R", 0), vec![Change::Remove(gone)])]).unwrap();
+        state.save(vec![(key("R", 0), vec![Change::Remove(gone)])], None).unwrap();
         drop(state);
         let state = State::open(&directory.path().join("made"));
-        let known = state.load();
+        let known = alerts(&state);
         let of_first = [alert("0", AlertState::Inactive), alert("2", AlertState::Firing)];
         assert_eq!(known[&key("R", 0)], of_first);
         assert_eq!(known[&key("R", 1)], [alert("0", AlertState::Firing)]);
-        state.keep_only(&[key("R", 1), key("S", 0)]).unwrap();
-        assert_eq!(state.load().into_keys().collect::<Vec<_>>(), [key("R", 1)]);
+        state.keep_only(vec![key("R", 1), key("S", 0)], Vec::new()).unwrap();
+        assert_eq!(alerts(&state).into_keys().collect::<Vec<_>>(), [key("R", 1)]);
     }
 
     #[test]
@@ -407,7 +540,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(directory.path());
         put(&state, &key("R", 0), Alert { value: f64::NAN, ..alert("x", AlertState::Firing) });
-        assert!(state.load()[&key("R", 0)][0].value.is_nan());
+        assert!(alerts(&state)[&key("R", 0)][0].value.is_nan());
     }
 
     #[test]
@@ -419,26 +552,82 @@ mod tests {
         let state = State::open(directory.path());
         assert!(directory.path().join("alerts.db.corrupt-1").try_exists().unwrap());
         put(&state, &key("R", 0), alert("x", AlertState::Firing));
-        assert_eq!(state.load().len(), 1);
+        assert_eq!(alerts(&state).len(), 1);
         assert_eq!(state.epoch(), 1);
     }
 
     #[test]
     fn a_file_of_a_later_version_is_left_as_it_is_and_said_to_be_one() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("alerts.db");
         put(&State::open(directory.path()), &key("R", 0), alert("x", AlertState::Firing));
         let version = |version| {
-            let file = Connection::open(&path).unwrap();
-            file.pragma_update(None, "user_version", version).unwrap();
+            file(directory.path()).pragma_update(None, "user_version", version).unwrap();
         };
         version(2);
         let state = State::open(directory.path());
-        assert!(state.load().is_empty());
-        let error = crate::telemetry::chain(&state.save(&[]).unwrap_err());
+        assert!(state.load().is_none());
+        let error = crate::telemetry::chain(&state.save(Vec::new(), None).unwrap_err());
         assert!(error.contains("another version"), "{error}");
         version(1);
-        assert_eq!(state.load().len(), 1);
+        assert_eq!(alerts(&state).len(), 1);
+    }
+
+    #[test]
+    fn a_file_of_the_agent_that_knew_no_times_of_groups_is_read_and_one_of_now_by_that_agent() {
+        let directory = tempfile::tempdir().unwrap();
+        put(&State::open(directory.path()), &key("R", 0), alert("x", AlertState::Firing));
+        file(directory.path()).execute_batch("DROP TABLE evaluated").unwrap();
+        let state = State::open(directory.path());
+        let known = state.load().unwrap();
+        assert_eq!((known.alerts.len(), known.evaluated.len()), (1, 0));
+        let at = UnixNano(9);
+        let evaluated = Evaluated { file: "f".into(), group: "g".into(), at };
+        state.save(Vec::new(), Some(evaluated)).unwrap();
+        let group = ("f".to_owned(), "g".to_owned());
+        // What the other wrote since is later than what it left alone.
+        let written = Alert { fired_at: Some(UnixNano(10)), ..alert("x", AlertState::Firing) };
+        put(&state, &key("R", 0), written);
+        assert_eq!(state.load().unwrap().evaluated[&group], UnixNano(10));
+        let file = file(directory.path());
+        let version: i32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, 1);
+    }
+
+    #[test]
+    fn what_could_not_be_read_at_a_start_does_not_come_back_at_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path());
+        put(&state, &key("R", 0), alert("old", AlertState::Pending));
+        state.begin_anew();
+        put(&state, &key("S", 0), alert("new", AlertState::Firing));
+        put(&state, &key("T", 0), alert("new", AlertState::Firing));
+        let rules: Vec<RuleKey> = alerts(&State::open(directory.path())).into_keys().collect();
+        assert_eq!(rules, [key("S", 0), key("T", 0)]);
+    }
+
+    #[test]
+    fn what_is_of_a_file_that_was_left_out_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path());
+        let of = |file: &str| RuleKey { file: file.to_owned(), ..key("R", 0) };
+        for file in ["here", "gone", "left out"] {
+            put(&state, &of(file), alert("x", AlertState::Firing));
+        }
+        state.keep_only(vec![of("here")], vec!["left out".to_owned()]).unwrap();
+        assert_eq!(alerts(&state).into_keys().collect::<Vec<_>>(), [of("here"), of("left out")]);
+    }
+
+    #[test]
+    fn a_disk_that_hangs_refuses_what_is_written_and_is_used_again_when_it_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open_within(directory.path(), Duration::from_millis(20));
+        let hanging = state.hang();
+        let error = state.save(Vec::new(), None).unwrap_err();
+        let error = crate::telemetry::chain(&error);
+        assert!(error.contains("alerts.db: the disk took longer than 20ms"), "{error}");
+        assert!(state.keep_only(Vec::new(), Vec::new()).is_err());
+        drop(hanging);
+        while state.save(Vec::new(), None).is_err() {}
     }
 
     #[test]
@@ -447,9 +636,10 @@ mod tests {
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
         let state = State::open(&file);
-        assert!(state.load().is_empty());
+        assert!(state.load().is_none());
         let change = Change::Put(alert("x", AlertState::Firing));
-        assert!(matches!(state.save(&[(key("R", 0), vec![change])]), Err(StateError::File { .. })));
+        let saved = state.save(vec![(key("R", 0), vec![change])], None);
+        assert!(matches!(saved, Err(StateError::File { .. })));
         fs::remove_file(&file).unwrap();
         put(&state, &key("R", 0), alert("x", AlertState::Firing));
     }

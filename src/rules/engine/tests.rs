@@ -11,35 +11,44 @@ use crate::store;
 use crate::time::SystemClock;
 
 #[tokio::test(start_paused = true)]
-async fn rules_wait_for_the_store_also_when_the_journal_is_full_at_first() {
+async fn rules_wait_until_the_store_has_what_the_journal_took() {
     let (tries, asked) = (Cell::new(0), Cell::new(0));
     let append = || {
         tries.set(tries.get() + 1);
-        let full = tries.get() < 3;
-        async move { if full { Err(AppendError::Full) } else { Ok(7) } }
+        async { Ok(7) }
     };
     let seen = || {
         asked.set(asked.get() + 1);
         let seen = asked.get() == 4;
         async move { seen }
     };
-    catch_up(append, seen, || false).await;
-    assert_eq!((tries.get(), asked.get()), (3, 4));
+    catch_up(append, seen).await;
+    assert_eq!((tries.get(), asked.get()), (1, 4));
 }
 
 #[tokio::test(start_paused = true)]
-async fn rules_do_not_wait_for_a_full_journal_for_ever() {
-    let (tries, asked) = (Cell::new(0), Cell::new(0));
-    let append = || {
-        tries.set(tries.get() + 1);
-        async { Err(AppendError::Full) }
-    };
-    let seen = || {
-        asked.set(asked.get() + 1);
-        async { true }
-    };
-    catch_up(append, seen, || tries.get() == 5).await;
-    assert_eq!((tries.get(), asked.get()), (5, 0));
+async fn rules_do_not_wait_for_a_journal_that_is_full_or_has_no_disk() {
+    let began = tokio::time::Instant::now();
+    for error in [AppendError::Full, AppendError::Disk(Arc::new(std::io::Error::other("gone")))] {
+        let append = || {
+            let error = error.clone();
+            async move { Err(error) }
+        };
+        catch_up(append, || async { false }).await;
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_do_not_wait_for_ever_for_a_store_that_cannot_read_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let (shared, _outlet) = shared(directory.path());
+    shared.ready.send_replace(false);
+    let writing = tokio::spawn(write_constants(Arc::clone(&shared)));
+    let mut ready = shared.ready.subscribe();
+    let ready = ready.wait_for(|ready| *ready);
+    assert!(tokio::time::timeout(CATCH_UP_MAX * 2, ready).await.unwrap().is_ok());
+    writing.abort();
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +112,7 @@ fn group(of: &str, expr: &str) -> Arc<Group> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_group_that_comes_with_the_agent_waits_for_no_other() {
+async fn a_group_that_comes_with_the_agent_waits_for_no_other_and_that_one_is_not_late() {
     let directory = tempfile::tempdir().unwrap();
     let (shared, _outlet) = shared(directory.path());
     let held = shared.permits.acquire_many(EVALUATIONS_MAX as u32).await.unwrap();
@@ -117,18 +126,21 @@ async fn a_group_that_comes_with_the_agent_waits_for_no_other() {
     };
     let soon = Duration::from_secs(20);
     tokio::time::timeout(soon, evaluated(&own)).await.unwrap();
-    // The other has come to its slot as well, and waits.
-    let waits = || other.counts.iterations.load(Ordering::Relaxed) > 0;
+    // The other has come to its slot as well, a second ago at least, and waits.
+    let third = || own.counts.iterations.load(Ordering::Relaxed) >= 3;
     tokio::time::timeout(soon, async {
-        while !waits() {
+        while !third() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await
     .unwrap();
     assert_eq!(other.last().at, None);
+    let now = shared.deps.clock.unix_nano();
     drop(held);
     tokio::time::timeout(soon, evaluated(&other)).await.unwrap();
+    // As of when it was its turn: what it tells would be too old otherwise.
+    assert!(other.last().at > Some(now.before(Duration::from_secs(1))));
     for Task { stop, ended } in tasks.into_iter().filter_map(|running| running.task) {
         stop.send_replace(true);
         ended.await.unwrap();
@@ -177,7 +189,7 @@ async fn a_reload_shows_the_groups_before_it_until_those_after_it_are_there() {
     let rules = Rules { shared };
     let names = || rules.groups().iter().map(|group| group.file.clone()).collect::<Vec<_>>();
     let after = Arc::into_inner(group("after.yaml", "vector(1)")).unwrap();
-    let loaded = Loaded { groups: vec![after], errors: Vec::new() };
+    let loaded = Loaded { groups: vec![after], ..Loaded::default() };
     let mut reload = std::pin::pin!(rules.reload(Config::default(), loaded));
     // The task of the group has had no turn in which it could end.
     let waits = std::future::poll_fn(|cx| Poll::Ready(reload.as_mut().poll(cx).is_pending())).await;
@@ -186,6 +198,68 @@ async fn a_reload_shows_the_groups_before_it_until_those_after_it_are_there() {
     reload.await;
     assert_eq!(names(), ["after.yaml"]);
     rules.clone().stop().await;
+}
+
+/// A group that is not due within any test.
+fn rare(of: &str, rule: &str) -> Group {
+    let file = file::parse(&format!("groups: [{{name: g, rules: [{rule}]}}]")).unwrap();
+    Group::new(of, &file.groups[0], Duration::from_secs(30 * 86_400))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_waits_neither_for_an_evaluation_nor_for_a_store_that_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (shared, _outlet) = shared(directory.path());
+    let hanging = Arc::new(rare("before.yaml", "{record: a, expr: up}"));
+    hanging.rules[0].live().previous = vec![Labels::new([("__name__", "a")])];
+    let stop = watch::Sender::new(false);
+    let task = Task { stop, ended: tokio::spawn(std::future::pending()) };
+    lock(&shared.running).push(Running { group: hanging, task: Some(task) });
+    let rules = Rules { shared };
+    let groups = vec![rare("after.yaml", "{record: a, expr: up}")];
+    let reload = rules.reload(Config::default(), Loaded { groups, ..Loaded::default() });
+    tokio::time::timeout(Duration::from_secs(60), reload).await.unwrap();
+    assert_eq!(rules.groups()[0].file, "after.yaml");
+    rules.stop().await;
+}
+
+/// A store that takes nothing.
+struct Full;
+
+impl crate::rules::evaluate::Sink for Full {
+    fn append(&self, _: Samples) -> Result<(), String> {
+        Err("full".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_reload_gives_the_rules_of_a_file_that_was_left_out_at_the_start_their_alerts() {
+    let directory = tempfile::tempdir().unwrap();
+    let (shared, _outlet) = shared(directory.path());
+    let group = || rare("late.yaml", "{alert: A, expr: vector(1)}");
+    let before = group();
+    let with = Surroundings {
+        source: &shared.deps.store,
+        sink: &Full,
+        outbox: &Nowhere,
+        clock: &*shared.deps.clock,
+        external_labels: &[],
+        external_url: "",
+        subquery_step_ms: 60_000,
+        stopped: &|| false,
+        resend: Duration::from_secs(60),
+    };
+    let at = UnixNano(1_700_000_000_000_000_000);
+    let _ = before.evaluate(at, &with);
+    kept::save(&before, &shared.state).unwrap();
+    shared.forget_others([], vec!["late.yaml".to_owned()]);
+    let rules = Rules { shared: Arc::clone(&shared) };
+    rules.reload(Config::default(), Loaded { groups: vec![group()], ..Loaded::default() }).await;
+    let fired = |group: &Group| {
+        group.rules[0].live().alerts.all().map(|alert| alert.fired_at).collect::<Vec<_>>()
+    };
+    assert_eq!(fired(&rules.groups()[0]), [Some(at)]);
+    rules.stop().await;
 }
 
 #[tokio::test]
@@ -225,7 +299,7 @@ async fn a_reload_on_a_disk_that_takes_its_time_holds_up_nothing_else() {
     let other = rusqlite::Connection::open(directory.path().join("alerts.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let rules = Rules { shared };
-    let reload = rules.reload(Config::default(), Loaded { groups: vec![], errors: vec![] });
+    let reload = rules.reload(Config::default(), Loaded::default());
     tokio::select! {
         biased;
         () = reload => panic!("the file is not free"),

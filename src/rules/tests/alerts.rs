@@ -139,6 +139,32 @@ fn a_clock_that_goes_back_leaves_no_time_of_the_future() {
     assert_eq!(states(&group), [State::Firing]);
 }
 
+#[test]
+fn a_clock_that_is_set_back_leaves_an_alert_firing_that_fires() {
+    let world = World::default();
+    let group = rules("  - {alert: Down, expr: 'up == 0', for: 15m}\n");
+    for seconds in [200, 600, 1_200, 1_500] {
+        world.memory.put("up", &[("l", "a")], seconds, 0.0);
+    }
+    for seconds in [600, 1_200, 1_500] {
+        let _ = world.evaluate(&group, seconds);
+    }
+    assert_eq!(states(&group), [State::Firing]);
+    let _ = world.evaluate(&group, 200);
+    assert_eq!(states(&group), [State::Firing]);
+    // As old as it was.
+    assert_eq!(since(&group, 0), at(200).before(Duration::from_secs(900)));
+}
+
+#[test]
+fn an_alert_of_a_late_evaluation_is_valid_from_when_it_is_told() {
+    let (world, group) = (World::default(), rules("  - {alert: Down, expr: 'up == 0'}\n"));
+    world.memory.put("up", &[], 0, 0.0);
+    world.clock.set_unix(at(90));
+    let _ = world.evaluate(&group, 0);
+    assert_eq!(world.told.0.lock().unwrap()[0].valid_until, Some(at(330)));
+}
+
 /// Counts how often it is told, and of how many alerts.
 #[derive(Debug, Default)]
 struct Times(Mutex<Vec<usize>>);

@@ -11,6 +11,8 @@ fn more_rule_files_than_there_may_be_are_said_where_a_pattern_matches_them() {
     let files = vec![format!("{}/*.yaml", directory.path().display())];
     let loaded = load(&Config { files, builtin: false, ..Config::default() });
     assert_eq!(loaded.errors, ["more than 500 rule files: the rest is left out"]);
+    // In the order of their names.
+    assert_eq!(loaded.left_out, [directory.path().join("99.yaml").display().to_string()]);
 }
 
 #[test]
@@ -20,7 +22,9 @@ fn a_rule_file_that_is_too_long_or_no_file_is_left_out_and_said() {
     let length = usize::try_from(load::FILE_BYTES_MAX).unwrap() + 1;
     std::fs::write(&long, "#".repeat(length)).unwrap();
     let files = [long.as_path(), directory.path()].map(|path| path.display().to_string());
-    let loaded = load(&Config { files: files.into(), builtin: false, ..Config::default() });
+    let config = Config { files: files.clone().into(), builtin: false, ..Config::default() };
+    let loaded = load(&config);
+    assert_eq!(loaded.left_out, files);
     assert_eq!(loaded.errors.len(), 2, "{:?}", loaded.errors);
     assert!(loaded.errors[0].ends_with("it has more than 4194304 bytes"), "{:?}", loaded.errors);
     assert!(loaded.errors[1].ends_with("it is not a file"), "{:?}", loaded.errors);

@@ -19,15 +19,50 @@ fn a_limit_that_is_exceeded_leaves_nothing() {
     assert_eq!(world.memory.shown("a").len(), 1);
 }
 
+/// The error, and what is told, of a rule with one alert after which `series` more come at once.
+fn flooded(group: &Group, series: usize) -> (String, Vec<String>) {
+    let world = World::default();
+    // The last in the order of results.
+    world.memory.put("up", &[("l", "z")], 0, 1.0);
+    let _ = world.evaluate(group, 0);
+    assert_eq!(world.told(), ["firing z"]);
+    for n in 0..series {
+        world.memory.put("up", &[("l", &n.to_string())], 70, 1.0);
+    }
+    let _ = world.evaluate(group, 70);
+    assert!(states(group).iter().all(|state| *state == State::Firing));
+    (error(group, 0), world.told())
+}
+
 #[test]
-fn thousands_of_alerts_are_cut_off_at_the_limit_of_a_rule() {
-    let (world, group) = (World::default(), rules("  - {alert: B, expr: up}\n"));
-    for n in 0..=alerting::ALERTS_MAX {
+fn a_flood_of_alerts_is_cut_off_at_the_limits_of_the_agent_and_ends_none_that_fires() {
+    let group = rules("  - {alert: B, expr: up}\n");
+    let (error, told) = flooded(&group, alerting::ALERTS_MAX);
+    assert_eq!(error, "exceeded limit of 10000 with 10001 alerts");
+    assert_eq!(told.len(), alerting::ALERTS_MAX);
+    assert!(told.contains(&"firing z".to_owned()));
+
+    let long = "x".repeat(60 << 10);
+    let group = rules(&format!("  - {{alert: A, expr: up, annotations: {{s: '{long}'}}}}\n"));
+    let (error, told) = flooded(&group, 400);
+    assert_eq!(error, "exceeded limit of 16777216 bytes of labels and annotations");
+    assert!((200..300).contains(&told.len()), "{}", told.len());
+    assert!(told.contains(&"firing z".to_owned()));
+}
+
+#[test]
+fn what_templates_ask_when_the_time_of_a_rule_is_over_has_no_answer_and_the_alerts_are_told() {
+    let world = World::default();
+    let group = rules("  - {alert: A, expr: up, annotations: {s: '{{ query \"none\" }}'}}\n");
+    for n in 0..50 {
         world.memory.put("up", &[("n", &n.to_string())], 0, 1.0);
     }
-    let _ = world.evaluate(&group, 0);
-    assert!(states(&group).is_empty() && world.told().is_empty());
-    assert_eq!(error(&group, 0), "exceeded limit of 10000 with 10001 alerts");
+    let asked = world.evaluate_slowly(&group, 0, evaluate::QUERY_TIME_MAX / 20);
+    assert!((19..40).contains(&asked), "{asked}");
+    assert_eq!(error(&group, 0), "");
+    let told = world.told.0.lock().unwrap();
+    let failed = |alert: &Alert| alert.annotations[0].1.starts_with("<error expanding template: ");
+    assert_eq!((told.len(), failed(&told[0]), failed(&told[49])), (50, false, true));
 }
 
 #[test]
@@ -64,10 +99,14 @@ fn a_group_that_has_no_time_for_its_last_rules_begins_with_them_the_next_time() 
     assert_eq!(live.failures, 1);
 }
 
-/// What is asked, and the error, of a rule with an annotation `summary` over `series` series, stopped after `most`.
-fn expanded(summary: &str, series: usize, most: usize) -> (usize, String) {
+/// What is asked, and the error, of a rule in a group with that limit, with an annotation `summary` over `series` series,
+/// stopped after `most`.
+fn expanded(limit: usize, summary: &str, series: usize, most: usize) -> (usize, String) {
     let world = World::default();
-    let group = rules(&format!("  - {{alert: A, expr: up, annotations: {{s: '{summary}'}}}}\n"));
+    let group = group(&format!(
+        "groups:\n- name: g\n  limit: {limit}\n  rules:\n  \
+         - {{alert: A, expr: up, annotations: {{s: '{summary}'}}}}\n"
+    ));
     for n in 0..series {
         world.memory.put("up", &[("n", &n.to_string())], 0, 1.0);
     }
@@ -82,13 +121,13 @@ fn expanded(summary: &str, series: usize, most: usize) -> (usize, String) {
 #[test]
 fn templates_are_expanded_no_further_than_the_limits_of_a_rule_and_a_stop() {
     let query = "{{ query \"none\" }}";
-    let (asked, error) = expanded(query, alerting::ALERTS_MAX + 1, usize::MAX);
-    assert_eq!((asked, &*error), (1, "exceeded limit of 10000 with 10001 alerts"));
+    let (asked, error) = expanded(20, query, 21, usize::MAX);
+    assert_eq!((asked, &*error), (1, "exceeded limit of 20 with 21 alerts"));
     let long = format!("{query}{}", "x".repeat(60 << 10));
-    let (asked, error) = expanded(&long, 400, usize::MAX);
+    let (asked, error) = expanded(0, &long, 400, usize::MAX);
     assert!(asked < 300, "{asked}");
     assert_eq!(error, "exceeded limit of 16777216 bytes of labels and annotations");
-    let (asked, error) = expanded(query, 400, 10);
+    let (asked, error) = expanded(0, query, 400, 10);
     assert_eq!((asked, &*error), (10, "expanding the templates was stopped"));
 }
 

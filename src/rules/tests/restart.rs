@@ -5,7 +5,7 @@ use super::*;
 /// A group whose alerts were written to `directory`, in a new process.
 fn restarted(text: &str, directory: &std::path::Path) -> Group {
     let groups = [rules(text)];
-    kept::restore(&groups, &state::State::open(directory));
+    kept::restore(&groups, state::State::open(directory).load().unwrap_or_default());
     let [group] = groups;
     group
 }
@@ -144,6 +144,56 @@ fn downtime_counts_and_a_restored_alert_fires_without_a_grace_period() {
         shown.contains(&"alertname=Down,alertstate=pending,l=a@120=stale".to_owned()),
         "{shown:?}"
     );
+}
+
+/// In which state an alert with `for: 10m` is, and since when, that was pending at 0 when the agent ended, for `seconds`.
+fn pending_after(seconds: u64) -> (State, UnixNano) {
+    const TEXT: &str = "  - {alert: Down, expr: 'up == 0', for: 10m}\n";
+    let directory = tempfile::tempdir().unwrap();
+    let (world, group) = (World::default(), rules(TEXT));
+    let state = state::State::open(directory.path());
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    let _ = world.evaluate(&group, 0);
+    kept::save(&group, &state).unwrap();
+    drop(state);
+    let after = restarted(TEXT, directory.path());
+    world.memory.put("up", &[("l", "a")], seconds, 0.0);
+    let _ = world.evaluate(&after, seconds);
+    (states(&after)[0], since(&after, 0))
+}
+
+#[test]
+fn an_outage_does_not_count_as_time_in_which_an_alert_was_there_and_a_long_one_begins_it_anew() {
+    // Four intervals count in any case.
+    assert_eq!(pending_after(240), (State::Pending, at(0)));
+    assert_eq!(pending_after(900), (State::Pending, at(660)));
+    assert_eq!(pending_after(3_600), (State::Pending, at(3_360)));
+    assert_eq!(pending_after(3_660), (State::Pending, at(3_660)));
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_no_alert_and_nothing_stays_that_it_took_too_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::default();
+    let group = rules(&format!("{HELD}  - {{alert: Now, expr: 'up == 0'}}\n"));
+    let state = state::State::open_within(directory.path(), Duration::from_millis(20));
+    let failures = crate::telemetry::Registry::default()
+        .counter(&crate::telemetry::desc::RULE_STATE_FAILURES, &[]);
+    let outbox =
+        kept::SavedFirst { group: &group, state: &state, failures: &failures, outbox: &world.told };
+    let hanging = state.hang();
+    world.memory.put("up", &[("l", "a")], 0, 0.0);
+    let _ = world.evaluate_with(&group, 0, &outbox);
+    assert_eq!(world.told(), ["firing a"]);
+    assert_eq!(failures.get(), 1);
+    drop(hanging);
+    // What nobody waited for is written all the same, with the alert that is pending.
+    while state.load().unwrap().alerts.len() < 2 {}
+    world.memory.put("up", &[("l", "a")], 60, 1.0);
+    let _ = world.evaluate(&group, 60);
+    while kept::save(&group, &state).is_err() {}
+    let kept = state.load().unwrap().alerts.into_values().flatten();
+    assert_eq!(kept.map(|alert| alert.state).collect::<Vec<_>>(), [State::Inactive]);
 }
 
 #[test]
