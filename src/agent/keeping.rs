@@ -75,6 +75,10 @@ impl Keeping {
         let (kept, inbox) = (local.kept.clone(), local.inbox.clone());
         self.aggregating = Some(local.start(journal, registry, clock, threads)?);
         view.set_kept(kept.clone());
+        // Where there should be a store and is none, no rule says that what fired is over.
+        if kept.missing.is_none() {
+            notifier.rules_begin();
+        }
         self.rules =
             judge::start(rules, inbox.clone(), kept.store.clone(), notifier.outbox(), view).await;
         self.tasks.spawn(local::tend(kept.store));

@@ -289,8 +289,8 @@ async fn connect_tcp(
     Ok(stream)
 }
 
-/// Tries one after the other. Each that does not accept moves `first` on: who runs out of time among them begins behind
-/// them the next time.
+/// Tries one after the other. Each that does not accept moves `first` on, also where the caller waits no longer for it: who runs
+/// out of time among them begins behind them the next time.
 async fn first_that_accepts<T, F: Future<Output = io::Result<T>>>(
     addresses: &[SocketAddr],
     first: &AtomicUsize,
@@ -300,6 +300,7 @@ async fn first_that_accepts<T, F: Future<Output = io::Result<T>>>(
     for _ in addresses {
         let at = first.load(Ordering::Relaxed);
         let Some(&address) = addresses.get(at % addresses.len()) else { break };
+        let mut trying = Trying { first, at, accepted: false };
         let connecting = connect(address);
         let connected = if addresses.len() > 1 {
             let limited = tokio::time::timeout(ADDRESS_TIMEOUT, connecting).await;
@@ -308,12 +309,31 @@ async fn first_that_accepts<T, F: Future<Output = io::Result<T>>>(
             connecting.await
         };
         match connected {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                trying.accepted = true;
+                return Ok(stream);
+            }
             Err(source) => last = ConnectError::Reach { to: address.to_string(), source },
         }
-        first.store(at.wrapping_add(1), Ordering::Relaxed);
     }
     Err(last)
+}
+
+/// An address that is being tried. Dropped before it accepted, it is not the first any more, unless another is by then.
+struct Trying<'a> {
+    first: &'a AtomicUsize,
+    at: usize,
+    accepted: bool,
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if !self.accepted {
+            let (at, next) = (self.at, self.at.wrapping_add(1));
+            // It fails where others that tried the same address have moved on.
+            let _ = self.first.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -395,5 +415,28 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(reach().await.unwrap().is_ok(), "and from then on at once");
         assert!(began.elapsed().is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_less_time_than_an_address_may_take_begins_behind_it_the_next_time() {
+        let silent = SocketAddr::from(([10, 0, 0, 1], 1));
+        let addresses = [silent, ([10, 0, 0, 2], 1).into()];
+        let first = AtomicUsize::default();
+        let connect = |address: SocketAddr| async move {
+            if address == silent {
+                std::future::pending::<()>().await;
+            }
+            Ok(address)
+        };
+        let reach = || {
+            let reaching = first_that_accepts(&addresses, &first, connect);
+            tokio::time::timeout(Duration::from_secs(1), reaching)
+        };
+        // Two at once, as requests are: they move on by one address, not by two.
+        let (one, other) = tokio::join!(reach(), reach());
+        assert!(one.is_err() && other.is_err());
+        for _ in 0..2 {
+            assert_eq!(reach().await.unwrap().unwrap(), addresses[1]);
+        }
     }
 }

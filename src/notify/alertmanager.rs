@@ -1,13 +1,14 @@
 //! One Alertmanager: every alert that is due, in batches, again until it takes them.
 //!
 //! It is sent silenced alerts too: it has silences of its own, and `amtool` should see what is. Batches have at most
-//! 256 alerts, one is under way at a time. What fails waits and is overtaken by newer messages of the same alert; after
-//! `retry_time_max` it is given up, and rules bring what still fires again within a minute.
+//! 256 alerts, one is under way at a time. One that is too large (413) is divided. What fails waits and is overtaken by newer
+//! messages of the same alert; after `retry_time_max` it is given up, and rules bring what still fires again within a minute.
 //!
 //! Source: Alertmanager 0.28, `api/v2/openapi.yaml`, `postAlerts`; batches as Prometheus 3.15 makes them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -21,7 +22,7 @@ use super::queue::Waiting;
 use super::receiver::{Kind, Receiver};
 use crate::net::retry::Backoff;
 
-/// Alerts of one request.
+/// Alerts of one request, where it takes as many.
 const BATCH_MAX: usize = 256;
 /// What is appended to the receiver's URL.
 const PATH: &str = "/api/v2/alerts";
@@ -36,6 +37,8 @@ pub(super) struct Alertmanager {
     /// Alerts that it knows to be firing.
     told: HashSet<u64>,
     backoff: Backoff,
+    /// Alerts of the next request: halved by one that was too large, doubled by one that was taken.
+    batch_max: usize,
 }
 
 impl Alertmanager {
@@ -47,6 +50,7 @@ impl Alertmanager {
             parts,
             told: HashSet::new(),
             backoff: Backoff::default(),
+            batch_max: BATCH_MAX,
         }
     }
 
@@ -75,7 +79,7 @@ impl Alertmanager {
 
     pub(super) async fn run(mut self) {
         loop {
-            let batch = self.mailbox.take(BATCH_MAX);
+            let batch = self.mailbox.take(self.batch_max);
             self.receiver.holds(self.mailbox.len() + batch.len());
             if batch.is_empty() {
                 self.mailbox.arrived().await;
@@ -93,6 +97,7 @@ impl Alertmanager {
         let error = match posted {
             Ok(()) => {
                 self.backoff = Backoff::default();
+                self.batch_max = (2 * self.batch_max).min(BATCH_MAX);
                 let recovered = self.receiver.took(batch.len(), now.saturating_sub(started), at);
                 if recovered {
                     tracing::info!(receiver = %self.receiver.name, "alerts get through again");
@@ -101,22 +106,29 @@ impl Alertmanager {
             }
             Err(error) => error,
         };
+        if error.is_too_large() && batch.len() > 1 {
+            // One that is too large by itself does not take the others along.
+            self.batch_max = batch.len() / 2;
+            let given_up = self.mailbox.put_back(batch, now, Duration::MAX);
+            return self.receiver.gave_up(given_up);
+        }
         let said = error.say();
         let news = self.receiver.refused(&error, &said, at);
         if news {
             tracing::warn!(receiver = %self.receiver.name, error = said, "an Alertmanager takes no alerts");
         }
-        let age_max = if error.passes() {
-            self.parts.config.retry_time_max
-        } else {
-            std::time::Duration::ZERO
-        };
+        let age_max =
+            if error.passes() { self.parts.config.retry_time_max } else { Duration::ZERO };
         let messages: Vec<Message> = batch.iter().map(|waiting| waiting.message.clone()).collect();
         let given_up = self.mailbox.put_back(batch, now, age_max);
         self.receiver.gave_up(given_up);
         if news || given_up > 0 {
             let outcome = if given_up > 0 { "given_up" } else { "failed" };
             self.keep(&messages, outcome, said);
+        }
+        if error.is_too_large() {
+            // It is gone, and says nothing of the next.
+            return;
         }
         let random = fastrand::f64();
         let wait = self.backoff.next(self.parts.config.retry, error.retry_after(), random);

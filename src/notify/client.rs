@@ -1,8 +1,8 @@
 //! One POST of JSON to one receiver, every stage of it bounded, and what went wrong in words that help.
 //!
 //! Limits: half of the receiver's timeout to connect, all of it from there to the last byte of the answer, 64 KiB of
-//! an answer; what is longer is not read, and its connection not used again. Redirects are never followed: they would
-//! carry alerts and credentials to a host that nobody configured.
+//! an answer; what is longer is not read, and its connection not used again. A minute of the wait that it asks for. Redirects
+//! are never followed: they would carry alerts and credentials to a host that nobody configured.
 
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use crate::time::UnixNano;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Of its words, that are kept.
 const WORDS_BYTES_MAX: usize = 300;
+/// The longest wait that it may ask for: alerts hold for four minutes, and must be said again within them.
+const ASKED_MAX: Duration = Duration::from_secs(60);
 
 /// Why a receiver did not take what was sent.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +74,11 @@ impl PostError {
             Self::Redirect { .. } | Self::Request(_) => false,
             _ => true,
         }
+    }
+
+    /// Whether less at once may be taken.
+    pub(super) const fn is_too_large(&self) -> bool {
+        matches!(self, Self::Answered { status: 413, .. })
     }
 
     /// The delay that it asked for.
@@ -246,7 +253,8 @@ async fn read(
     if let (300..=399, Some(location)) = (status, text(header::LOCATION)) {
         return Err(PostError::Redirect { status, to: host_of(location) });
     }
-    let retry_after = text(header::RETRY_AFTER).and_then(|value| parse_retry_after(value, now));
+    let asked = text(header::RETRY_AFTER).and_then(|value| parse_retry_after(value, now));
+    let retry_after = asked.map(|asked| asked.min(ASKED_MAX));
     let words = printable(&words(&body.bytes), WORDS_BYTES_MAX);
     Err(PostError::Answered { status, words, retry_after })
 }

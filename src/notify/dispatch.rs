@@ -3,9 +3,10 @@
 //! A transition is the first message of an alert that fires, or that it is over. The log line and the log record are
 //! left out while a silence covers the alert; when the silence ends and it still fires, they come then. A firing alert of
 //! which rules say nothing until its `valid_until` is over (its rule was removed or hit its limit), else it would be told
-//! as news after every restart. Where log records are asked for, a transition is kept as announced once its record is with
-//! the journal, or counted as dropped: what the process ended before is announced after the next start. Limits: as many alerts
-//! are known as may wait, those that are over for 15 minutes; 100 log lines for what comes at once.
+//! as news after every restart; but nothing ends for that before rules run. Where log records are asked for, a transition is
+//! kept as announced once its record is with the journal, or counted as dropped: what the process ended before is announced
+//! after the next start. Limits: as many alerts are known as may wait, those that are over for 15 minutes, or until one that
+//! fires needs the room; 100 log lines for what comes at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::known::{Known, Seen};
 use super::mailbox::Mailbox;
 use super::message::Message;
 use super::otlp;
+use super::receiver::Kind;
 use super::silence::Silences;
 use super::{Parts, judged};
 use crate::telemetry::desc;
@@ -49,7 +51,7 @@ impl Dispatch {
         let mut changed = self.silences.subscribe();
         let mut told = self.parts.clock.unix_nano();
         // What was to be announced when the process ended.
-        self.look();
+        let mut looked = self.look();
         loop {
             let now = self.parts.clock.unix_nano();
             // A clock that is set back is believed from there on.
@@ -60,17 +62,34 @@ impl Dispatch {
                 told = now;
                 self.silences.send_modify(|_| {});
                 changed.mark_unchanged();
-                self.look();
+                looked = self.look();
                 continue;
             }
-            let monotonic = self.parts.clock.monotonic();
-            let expiry = self.known.next_expiry().map(|at| at.saturating_sub(monotonic));
-            let wait = next.map_or(LOOK_INTERVAL, |at| at.since(now)).min(LOOK_INTERVAL);
-            let wait = expiry.map_or(wait, |expiry| expiry.min(wait));
+            // Counted from the last look: what comes meanwhile, every few seconds perhaps, does not put it off.
+            let due = looked + LOOK_INTERVAL;
+            let due = self.known.next_expiry().map_or(due, |expiry| expiry.min(due));
+            let wait = due.saturating_sub(self.parts.clock.monotonic());
+            if wait.is_zero() {
+                looked = self.look();
+                continue;
+            }
+            let wait = next.map_or(wait, |at| at.since(now).min(wait));
             tokio::select! {
                 () = self.inbox.arrived() => self.take_in(),
-                Ok(()) = changed.changed() => self.look(),
-                () = tokio::time::sleep(wait) => self.look(),
+                Ok(()) = changed.changed() => looked = self.look(),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// From here on a firing alert of which nothing is heard is over. Webhooks are told how long each holds now; an
+    /// Alertmanager ends by itself what it hears no more of.
+    pub(super) fn rules_begin(&self) {
+        let firing = self.known.rules_begin(&*self.parts.clock);
+        let now = self.parts.clock.monotonic();
+        for (receiver, mailbox) in &self.receivers {
+            if receiver.kind == Kind::Webhook {
+                receiver.dropped(mailbox.push(firing.iter().cloned(), now));
             }
         }
     }
@@ -101,8 +120,8 @@ impl Dispatch {
         let at = self.parts.clock.unix_nano();
         let silences = Arc::clone(&self.silences.borrow());
         let (mut rows, mut announced) = (Vec::new(), Vec::new());
-        let (changed, lost) =
-            self.known.update(messages, self.parts.config.alerts_max, &*self.parts.clock);
+        let alerts_max = self.parts.config.alerts_max;
+        let (changed, lost) = self.known.update(messages, alerts_max, &*self.parts.clock);
         if lost > 0 {
             self.parts.lost(lost);
         }
@@ -126,12 +145,15 @@ impl Dispatch {
             rows.push(Row::Transition { at, message, silenced_by });
         }
         self.known.lock().extend(seen.into_iter().map(|seen| (seen.message.id, seen)));
+        rows.extend(self.known.make_way(alerts_max).into_iter().map(Row::Forgotten));
         self.parts.keep(rows);
         self.announce(announced);
     }
 
-    /// Ends what nothing is heard of, announces what is not silenced any more, and forgets what is over for long.
-    fn look(&self) {
+    /// Ends what nothing is heard of, announces what is not silenced any more, and forgets what is over for long. When that
+    /// was, monotonic.
+    fn look(&self) -> Duration {
+        let looked = self.parts.clock.monotonic();
         let expired = self.known.expired(&*self.parts.clock);
         if !expired.is_empty() {
             self.pass_on(expired);
@@ -162,6 +184,7 @@ impl Dispatch {
         drop(known);
         self.parts.keep(rows);
         self.announce(announced);
+        looked
     }
 
     fn announce(&self, messages: Vec<Message>) {
@@ -216,7 +239,7 @@ fn log(message: &Message, now: UnixNano) {
 mod tests {
     use super::super::config::{Config, Peer};
     use super::super::message::tests::{NOW, firing, resolved};
-    use super::super::receiver::{Kind, Receiver};
+    use super::super::receiver::Receiver;
     use super::super::rows::Rows;
     use super::super::silence::Silence;
     use super::*;
@@ -226,7 +249,15 @@ mod tests {
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 
+    /// Where rules run.
     fn dispatch(known: Vec<(Message, bool)>) -> (Dispatch, Arc<ManualClock>, Arc<Rows>) {
+        let made = waiting(known);
+        made.0.rules_begin();
+        made
+    }
+
+    /// Where they do not run yet.
+    fn waiting(known: Vec<(Message, bool)>) -> (Dispatch, Arc<ManualClock>, Arc<Rows>) {
         let rows = Arc::new(Rows::new(100));
         let clock = Arc::new(ManualClock::at(NOW));
         let registry = Registry::default();
@@ -278,6 +309,70 @@ mod tests {
         dispatch.look();
         assert!(matches!(written.take()[..], [Row::Forgotten(_)]));
         assert!(dispatch.known.messages().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_over_for_want_of_a_word_before_rules_run_and_then_they_have_their_time() {
+        let (mut dispatch, clock, _written) = waiting(vec![(x().restored(NOW), true)]);
+        dispatch.receivers[0].0.kind = Kind::Webhook;
+        clock.advance(S(86_400));
+        dispatch.look();
+        assert!(told(&dispatch).is_empty(), "nobody could speak of it");
+        assert_eq!(dispatch.known.next_expiry(), None);
+        dispatch.rules_begin();
+        assert_eq!(told(&dispatch), ["firing"], "how long it holds now");
+        clock.advance(S(539));
+        dispatch.rules_begin();
+        dispatch.look();
+        assert!(told(&dispatch).is_empty(), "its rule may still be waiting");
+        clock.advance(S(1));
+        dispatch.look();
+        assert_eq!(told(&dispatch), ["resolved"]);
+    }
+
+    #[test]
+    fn alerts_that_are_over_make_way_for_those_that_fire() {
+        let (mut dispatch, _clock, written) = dispatch(Vec::new());
+        dispatch.parts.config = Arc::new(Config { alerts_max: 2, ..Config::default() });
+        let fires = |name: &str| Message::of(&firing(&[("alertname", name)]), &[], NOW).unwrap();
+        let ends = |name: &str| Message::of(&resolved(&[("alertname", name)]), &[], NOW).unwrap();
+        let known = |dispatch: &Dispatch| {
+            let said = |m: &Message| format!("{} {}", m.label("alertname"), m.status());
+            let mut known: Vec<String> = dispatch.known.messages().iter().map(said).collect();
+            known.sort();
+            known
+        };
+        dispatch.pass_on(vec![fires("A"), fires("B")]);
+        // An end leaves room also for what comes before it.
+        dispatch.pass_on(vec![fires("C"), ends("A"), fires("D")]);
+        assert_eq!(known(&dispatch), ["B firing", "C firing"]);
+        let rows = written.take();
+        assert!(rows.iter().any(|row| matches!(row, Row::Forgotten(id) if *id == fires("A").id)));
+        dispatch.pass_on(vec![ends("B")]);
+        assert_eq!(known(&dispatch), ["B resolved", "C firing"], "as long as there is room");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_all_the_time_keeps_nothing_that_is_over() {
+        let over = Message::of(&resolved(&[("alertname", "Over")]), &[], NOW).unwrap();
+        let (dispatch, clock, _written) = dispatch(vec![(over, true)]);
+        let dispatch = Arc::new(dispatch);
+        let running = tokio::spawn(Arc::clone(&dispatch).run());
+        let names = || {
+            let known = dispatch.known.messages();
+            known.iter().map(|m| m.label("alertname").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(), ["Over"]);
+        // As Watchdog and one other alert that fires are said again by turns.
+        for _ in 0..24 {
+            tokio::time::sleep(S(50)).await;
+            clock.advance(S(50));
+            let again = Message { valid_until: clock.unix_nano().after(S(240)), ..x() };
+            dispatch.inbox.push([again], clock.monotonic());
+        }
+        tokio::time::sleep(S(1)).await;
+        assert_eq!(names(), ["X"]);
+        running.abort();
     }
 
     #[tokio::test(start_paused = true)]

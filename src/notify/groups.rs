@@ -4,8 +4,11 @@
 //! earliest `wait` after it began and `interval` after it was last told; and again after `repeat` while it fires. A
 //! firing alert of which nothing is heard until its `valid_until` is over. A silenced one is as if it were not there.
 //!
+//! Where there are more alerts than one notification may have, those that the receiver knows to be firing give way to news,
+//! and ends to beginnings. News that do not fit are untold: the group is told of them as soon as it may be.
+//!
 //! Time is monotonic, so a jump of the wall clock neither delays nor repeats a notification. Limits: as many alerts
-//! as configured; a new one above them is refused. Cost: what a group holds, when it is due.
+//! as configured, above which a new one is refused; so many in one notification. Cost: what a group holds, when it is due.
 //!
 //! Source: Alertmanager 0.28, `dispatch/dispatch.go` and `notify/notify.go` (`DedupStage`), but for one thing: there a
 //! group is looked at every `interval`; here a change is told at once when the last notification is that long ago.
@@ -26,6 +29,8 @@ pub(super) type Key = Vec<(String, String)>;
 pub(super) struct Groups {
     grouping: Grouping,
     alerts_max: usize,
+    /// Alerts of one notification.
+    told_max: usize,
     groups: BTreeMap<Key, Group>,
     alerts: usize,
     /// What the receiver was told of and is not told the end of.
@@ -66,6 +71,10 @@ pub(super) struct Notification {
     pub(super) key: Key,
     /// Firing ones and those that are over, sorted as Alertmanager does.
     pub(super) messages: Vec<Message>,
+    /// How many more there are.
+    pub(super) cut: usize,
+    /// Whether any alert fires, also of those.
+    pub(super) is_firing: bool,
 }
 
 /// How telling went.
@@ -80,8 +89,10 @@ pub(super) enum Outcome {
 }
 
 impl Groups {
-    pub(super) fn new(grouping: Grouping, alerts_max: usize) -> Self {
-        Self { grouping, alerts_max, groups: BTreeMap::new(), alerts: 0, forgotten: Vec::new() }
+    /// For at most `alerts_max` alerts, of which one notification has at most `told_max`.
+    pub(super) fn new(grouping: Grouping, alerts_max: usize, told_max: usize) -> Self {
+        let (groups, forgotten) = (BTreeMap::new(), Vec::new());
+        Self { grouping, alerts_max, told_max, groups, alerts: 0, forgotten }
     }
 
     /// Alerts known.
@@ -110,6 +121,13 @@ impl Groups {
         }
         self.alerts += usize::from(!known);
         let group = self.groups.entry(key).or_default();
+        if !message.is_firing() && group.is_unheard(message.id) {
+            // It makes room at once.
+            group.alerts.remove(&message.id);
+            self.alerts -= 1;
+            group.look_soon(&self.grouping, now);
+            return true;
+        }
         let news = group.alerts.get(&message.id).is_none_or(|held| {
             held.message.is_firing() != message.is_firing() || !group.told.contains(&message.id)
         });
@@ -169,7 +187,8 @@ impl Groups {
             let key = key.clone();
             from = Bound::Excluded(key.clone());
             group.expire(now);
-            if let Some(messages) = group.news(&self.grouping, now, &silenced) {
+            let news = group.news(&key, &self.grouping, self.told_max, now, &silenced);
+            if let Some(notification) = news {
                 let soonest = group.soonest(&self.grouping, now);
                 if group.told_at.is_some() && soonest > now {
                     group.due = Some(soonest);
@@ -177,7 +196,7 @@ impl Groups {
                 }
                 group.due = None;
                 group.under_way = true;
-                return Some(Notification { key, messages });
+                return Some(notification);
             }
             let before = group.alerts.len();
             self.forgotten.extend(group.forget_ended());
@@ -262,6 +281,11 @@ impl Group {
         }
     }
 
+    /// Whether the receiver has not heard of an alert. What is under way may be telling it.
+    fn is_unheard(&self, id: u64) -> bool {
+        !self.under_way && !self.told.contains(&id)
+    }
+
     /// Whether the receiver knows less than we do; silenced alerts make it so too.
     fn differs(&self) -> bool {
         self.alerts.iter().any(|(id, held)| held.message.is_firing() != self.told.contains(id))
@@ -276,33 +300,35 @@ impl Group {
         }
     }
 
-    /// What there is to tell, if there is.
+    /// What there is to tell, if there is: at most `told_max` alerts.
     fn news(
         &self,
+        key: &Key,
         grouping: &Grouping,
+        told_max: usize,
         now: Duration,
         silenced: impl Fn(&Message) -> bool,
-    ) -> Option<Vec<Message>> {
-        let heard = || self.alerts.values().map(|held| &held.message).filter(|m| !silenced(m));
+    ) -> Option<Notification> {
+        let heard = self.alerts.values().map(|held| &held.message).filter(|m| !silenced(m));
+        let (firing, over): (Vec<&Message>, Vec<&Message>) = heard.partition(|m| m.is_firing());
+        let is_firing = !firing.is_empty();
         let told = |message: &&Message| self.told.contains(&message.id);
-        let firing = || heard().filter(|message| message.is_firing());
-        let over = || {
-            let over = heard().filter(|message| !message.is_firing() && grouping.send_resolved);
-            over.filter(told)
-        };
-        let untold = firing().any(|message| !told(&message));
-        let ended = over().next().is_some();
+        let (known, begun): (Vec<&Message>, Vec<&Message>) = firing.into_iter().partition(told);
+        let over = over.into_iter().filter(|m| grouping.send_resolved && told(m));
+        let news: Vec<&Message> = begun.into_iter().chain(over).collect();
         let repeat = self.told_at.is_some_and(|at| at + grouping.repeat <= now);
-        let again = repeat && firing().next().is_some();
-        if !(untold || ended || again) {
+        if news.is_empty() && !(repeat && is_firing) {
             return None;
         }
-        let mut messages: Vec<Message> = firing().chain(over()).cloned().collect();
+        let all = news.len() + known.len();
+        let first = news.into_iter().chain(known).take(told_max.max(1));
+        let mut messages: Vec<Message> = first.cloned().collect();
         messages.sort_by_cached_key(|message| {
             let first = |name: &str| message.label(name).to_owned();
             (first("job"), first("instance"), message.labels.clone())
         });
-        Some(messages)
+        let cut = all - messages.len();
+        Some(Notification { key: key.clone(), messages, cut, is_firing })
     }
 
     /// Drops what is over where there was nothing to tell: nobody was told that it began, it is silenced, or nobody
@@ -335,7 +361,8 @@ mod tests {
     const VALID: Duration = Duration::from_secs(86_400);
 
     fn groups() -> Groups {
-        Groups::new(Grouping { by: vec!["alertname".to_owned()], ..Grouping::default() }, 100)
+        let grouping = Grouping { by: vec!["alertname".to_owned()], ..Grouping::default() };
+        Groups::new(grouping, 100, 1_000)
     }
 
     fn fires(name: &str, route: &str) -> Message {
@@ -480,7 +507,7 @@ mod tests {
     #[test]
     fn ends_are_not_told_where_nobody_wants_them() {
         let grouping = Grouping { send_resolved: false, ..groups().grouping };
-        let mut groups = Groups::new(grouping, 100);
+        let mut groups = Groups::new(grouping, 100, 1_000);
         groups.observe(fires("X", "/a"), VALID, S(0));
         assert_eq!(told(&mut groups, S(1)), ["/a firing"]);
         groups.observe(ends("X", "/a"), VALID, S(2));
@@ -493,7 +520,7 @@ mod tests {
 
     #[test]
     fn more_alerts_than_the_limit_are_refused_and_room_comes_back() {
-        let mut groups = Groups::new(groups().grouping, 2);
+        let mut groups = Groups::new(groups().grouping, 2, 1_000);
         let taken = ["/a", "/b", "/c"].map(|route| groups.observe(fires("X", route), VALID, S(0)));
         assert_eq!(taken, [true, true, false]);
         assert!(groups.observe(fires("X", "/b"), VALID, S(0)), "a known one is taken");
@@ -501,6 +528,69 @@ mod tests {
         groups.observe(ends("X", "/a"), VALID, S(400));
         assert_eq!(told(&mut groups, S(400)), ["/a resolved", "/b firing"]);
         assert!(groups.observe(fires("X", "/c"), VALID, S(401)));
+    }
+
+    #[test]
+    fn what_ends_before_anybody_heard_of_it_makes_room_at_once() {
+        let mut groups = Groups::new(groups().grouping, 1, 1_000);
+        groups.observe(fires("X", "/a"), VALID, S(0));
+        let sent = groups.next(S(1), |_| false).unwrap();
+        groups.settle(&sent, Outcome::Again(S(60)), S(1));
+        assert!(groups.observe(ends("X", "/a"), VALID, S(2)));
+        assert_eq!(groups.len(), 0);
+        assert!(groups.observe(fires("X", "/b"), VALID, S(3)));
+        assert_eq!(told(&mut groups, S(61)), ["/b firing"]);
+        // What is under way may be telling it, so that its end is news.
+        groups.observe(ends("X", "/b"), VALID, S(400));
+        assert_eq!(told(&mut groups, S(400)), ["/b resolved"]);
+        groups.observe(fires("X", "/c"), VALID, S(500));
+        let sent = groups.next(S(701), |_| false).unwrap();
+        groups.observe(ends("X", "/c"), VALID, S(702));
+        groups.settle(&sent, Outcome::Told, S(703));
+        assert_eq!(told(&mut groups, S(1_003)), ["/c resolved"]);
+    }
+
+    #[test]
+    fn news_that_do_not_fit_are_told_as_soon_as_may_be_and_what_is_known_gives_way() {
+        let mut groups = Groups::new(groups().grouping, 100, 2);
+        let routes = ["/a", "/b", "/c"];
+        for route in routes {
+            groups.observe(fires("X", route), VALID, S(0));
+        }
+        let sent = groups.next(S(1), |_| false).unwrap();
+        assert_eq!((sent.messages.len(), sent.cut), (2, 1));
+        groups.settle(&sent, Outcome::Told, S(1));
+        let mut heard: BTreeSet<u64> = sent.messages.iter().map(|message| message.id).collect();
+        let sent = groups.next(S(301), |_| false).unwrap();
+        assert_eq!((sent.messages.len(), sent.cut), (2, 1));
+        groups.settle(&sent, Outcome::Told, S(301));
+        heard.extend(sent.messages.iter().map(|message| message.id));
+        assert_eq!(heard.len(), 3);
+        assert!(told(&mut groups, S(601)).is_empty(), "all are known");
+        groups.observe(ends("X", "/a"), VALID, S(700));
+        groups.observe(ends("X", "/b"), VALID, S(700));
+        let sent = groups.next(S(700), |_| false).unwrap();
+        assert!(sent.messages.iter().all(|message| !message.is_firing()));
+        assert!(sent.cut == 1 && sent.is_firing, "one that is not in it fires");
+    }
+
+    #[test]
+    fn an_end_that_does_not_fit_is_told_next() {
+        let mut groups = Groups::new(groups().grouping, 100, 1);
+        let routes = ["/a", "/b"];
+        for route in routes {
+            groups.observe(fires("X", route), VALID, S(0));
+        }
+        for at in [S(1), S(301)] {
+            assert_eq!(told(&mut groups, at).len(), 1);
+        }
+        for route in routes {
+            groups.observe(ends("X", route), VALID, S(700));
+        }
+        let ended = [S(700), S(1_000)].into_iter().flat_map(|at| told(&mut groups, at));
+        let ended: BTreeSet<String> = ended.collect();
+        assert_eq!(ended, BTreeSet::from(routes.map(|route| format!("{route} resolved"))));
+        assert_eq!((groups.len(), groups.next_due()), (0, None), "nothing is kept");
     }
 
     #[test]

@@ -1,17 +1,25 @@
 //! Alerts as last seen, and whether each one's transition was announced: what a restart must know to announce the rest.
+//!
+//! A firing alert of which nothing is heard is over, but not before rules run: until then nobody could speak of it. Limit:
+//! as many alerts as configured; those that are over make way for those that fire.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Parts;
 use super::database::Row;
 use super::message::Message;
-use crate::time::Clock;
+use crate::time::{Clock, UnixNano};
 
 /// Alerts as last seen.
-#[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<u64, Seen>>);
+#[derive(Debug)]
+pub(super) struct Known {
+    alerts: Mutex<HashMap<u64, Seen>>,
+    /// Whether rules have begun to run: only then does silence say that an alert is over.
+    rules_run: AtomicBool,
+}
 
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -34,7 +42,28 @@ impl Known {
         let found = found
             .into_iter()
             .map(|(message, announced)| (message.id, Seen::of(message, announced, clock)));
-        Self(Mutex::new(found.collect()))
+        Self { alerts: Mutex::new(found.collect()), rules_run: AtomicBool::default() }
+    }
+
+    /// Whether rules have begun to run.
+    pub(super) fn rules_run(&self) -> bool {
+        self.rules_run.load(Ordering::Relaxed)
+    }
+
+    /// Rules run from here on: they get the time that they may need to speak of what fires. Those alerts; none where rules
+    /// ran already.
+    pub(super) fn rules_begin(&self, clock: &dyn Clock) -> Vec<Message> {
+        let mut known = self.lock();
+        if self.rules_run.swap(true, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let now = clock.unix_nano();
+        let mut firing = Vec::new();
+        for seen in known.values_mut().filter(|seen| seen.message.is_firing()) {
+            *seen = Seen::of(seen.message.clone().restored(now), seen.announced, clock);
+            firing.push(seen.message.clone());
+        }
+        firing
     }
 
     /// Takes in what is found later, but what is known already.
@@ -46,7 +75,7 @@ impl Known {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every alert, in no order.
@@ -61,18 +90,18 @@ impl Known {
         held.map(|seen| seen.message.clone()).collect()
     }
 
-    /// Takes in what is said again of alerts that fire. The others, each with whether its beginning was announced, and
-    /// how many there is no room for.
+    /// Takes in what is said again of alerts that fire, one message of each. The others, each with whether its beginning was
+    /// announced, and how many there is no room for: `max` may fire.
     pub(super) fn update(
         &self,
         messages: Vec<Message>,
         max: usize,
         clock: &dyn Clock,
     ) -> (Vec<(Message, bool)>, usize) {
-        let (mut changed, mut added, mut lost) = (Vec::new(), 0, 0);
+        let (mut changed, mut lost) = (Vec::new(), 0);
         let mut known = self.lock();
+        let mut firing = firing_after(&known, &messages);
         for message in messages {
-            let room = known.len() + added < max;
             match known.get_mut(&message.id) {
                 Some(before) if before.message.is_firing() == message.is_firing() => {
                     if message.is_firing() {
@@ -82,8 +111,8 @@ impl Known {
                 Some(before) => changed.push((message, before.announced)),
                 // Nobody has heard of it, and it is over.
                 None if !message.is_firing() => {}
-                None if room => {
-                    added += 1;
+                None if firing < max => {
+                    firing += 1;
                     changed.push((message, false));
                 }
                 None => lost += 1,
@@ -92,8 +121,28 @@ impl Known {
         (changed, lost)
     }
 
+    /// Forgets those that have been over for longest, where they make more than `max` together with those that fire. Which.
+    pub(super) fn make_way(&self, max: usize) -> Vec<u64> {
+        let mut known = self.lock();
+        let surplus = known.len().saturating_sub(max);
+        if surplus == 0 {
+            return Vec::new();
+        }
+        let ended = |(id, seen): (&u64, &Seen)| seen.message.resolved_at.map(|at| (at, *id));
+        let mut over: Vec<(UnixNano, u64)> = known.iter().filter_map(ended).collect();
+        over.sort_unstable();
+        over.truncate(surplus);
+        for (_, id) in &over {
+            known.remove(id);
+        }
+        over.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// When the first alert of which nothing is heard is over, monotonic.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
+        if !self.rules_run() {
+            return None;
+        }
         let known = self.lock();
         let firing = known.values().filter(|seen| seen.message.is_firing());
         firing.map(|seen| seen.expires).min()
@@ -101,6 +150,9 @@ impl Known {
 
     /// The end of every alert of which nothing was heard for too long.
     pub(super) fn expired(&self, clock: &dyn Clock) -> Vec<Message> {
+        if !self.rules_run() {
+            return Vec::new();
+        }
         let (now, at) = (clock.monotonic(), clock.unix_nano());
         let known = self.lock();
         let over = known.values().filter(|seen| seen.message.is_firing() && seen.expires <= now);
@@ -125,4 +177,14 @@ impl Known {
             |message: &Message| Row::Known { message: Box::new(message.clone()), announced: true };
         parts.keep(messages.iter().filter(newest).map(row).collect());
     }
+}
+
+/// How many of `known` fire once `messages` are taken in.
+fn firing_after(known: &HashMap<u64, Seen>, messages: &[Message]) -> usize {
+    let fires = |id: u64| known.get(&id).map(|seen| seen.message.is_firing());
+    let change = |to: bool| {
+        messages.iter().filter(|m| m.is_firing() == to && fires(m.id) == Some(!to)).count()
+    };
+    let before = known.values().filter(|seen| seen.message.is_firing()).count();
+    (before + change(true)).saturating_sub(change(false))
 }

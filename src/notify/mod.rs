@@ -271,6 +271,11 @@ impl Notifier {
         alertmanagers.chain(webhooks).flat_map(of).collect()
     }
 
+    /// Rules run from here on: until then a firing alert of which nothing is heard is not over.
+    pub fn rules_begin(&self) {
+        self.dispatch.rules_begin();
+    }
+
     /// What the API shows and changes.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -341,7 +346,7 @@ impl Tasks<'_> {
         }
         for webhook in &parts.config.webhooks {
             let mut task = Webhook::new(webhook, parts.clone(), shared.silences.subscribe());
-            task.restore(of.remove(&webhook.peer.name).unwrap_or_default(), &known);
+            task.restore(of.remove(&webhook.peer.name).unwrap_or_default(), &shared.known);
             receivers.push((task.receiver(), task.mailbox()));
             tasks.spawn(task.run());
         }

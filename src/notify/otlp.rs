@@ -6,8 +6,8 @@
 //!   alert.name alert.state alert.value alert.fingerprint alert.label.* alert.annotation.*
 //! ```
 //! What waits when the process ends is made after the next start: of an alert that began and ended meanwhile, its end. Limits:
-//! 16 batches wait, of 1,000 records at most each; what the journal does not take within five minutes is dropped and
-//! counted. Source: opentelemetry-proto 1.9, logs/v1/logs.proto.
+//! 16 batches wait, of 1,000 records at most each; one that is too large for the journal is divided, and what it does not take
+//! within five minutes, or ever, is dropped and counted. Source: opentelemetry-proto 1.9, logs/v1/logs.proto.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::Parts;
 use super::known::Known;
 use super::message::Message;
-use crate::journal::Journal;
+use crate::journal::{AppendError, Journal};
 use crate::net::retry::Backoff;
 use crate::signal::protobuf::Fields;
 use crate::signal::{Flags, Meta, Record, Signal};
@@ -40,13 +40,24 @@ pub(super) async fn run(
     parts: Parts,
 ) {
     while let Some(batch) = batches.recv().await {
-        for messages in batch.chunks(RECORDS_MAX) {
+        let mut waiting: Vec<&[Message]> = batch.chunks(RECORDS_MAX).rev().collect();
+        while let Some(messages) = waiting.pop() {
             let record = record(messages, parts.clock.unix_nano());
-            if append(&journal, record, &parts).await {
-                let sent = parts.registry.counter(&desc::NOTIFICATIONS_SENT, &[NAME]);
-                sent.add(messages.len() as u64);
-            } else {
-                dropped(&parts, "given_up", messages.len());
+            match append(&journal, record, &parts).await {
+                Ok(()) => {
+                    let sent = parts.registry.counter(&desc::NOTIFICATIONS_SENT, &[NAME]);
+                    sent.add(messages.len() as u64);
+                }
+                Err(AppendError::TooLarge { .. }) if messages.len() > 1 => {
+                    let (first, second) = messages.split_at(messages.len() / 2);
+                    waiting.extend([second, first]);
+                    continue;
+                }
+                Err(error) => {
+                    let error = telemetry::chain(&error);
+                    tracing::warn!(error, "the journal takes no log records of alerts: dropped");
+                    dropped(&parts, "given_up", messages.len());
+                }
             }
             known.recorded(messages, &parts);
         }
@@ -59,18 +70,20 @@ pub(super) fn dropped(parts: &Parts, reason: &str, records: usize) {
     counter.add(records as u64);
 }
 
-async fn append(journal: &Journal, record: Record, parts: &Parts) -> bool {
+/// Tries it for five minutes, where it may be taken later.
+async fn append(journal: &Journal, record: Record, parts: &Parts) -> Result<(), AppendError> {
     let (mut backoff, mut said) = (Backoff::default(), false);
     let until = parts.clock.monotonic() + Duration::from_secs(300);
     loop {
-        let Err(error) = journal.append(record.clone()).await else { return true };
+        let Err(error) = journal.append(record.clone()).await else { return Ok(()) };
+        let never = matches!(error, AppendError::TooLarge { .. });
+        if never || parts.clock.monotonic() >= until {
+            return Err(error);
+        }
         if !said {
             let error = telemetry::chain(&error);
             tracing::warn!(error, "the journal does not take the log records of alerts");
             said = true;
-        }
-        if parts.clock.monotonic() >= until {
-            return false;
         }
         tokio::time::sleep(backoff.next(parts.config.retry, None, fastrand::f64())).await;
     }

@@ -1,12 +1,13 @@
 //! One webhook: groups of alerts in Alertmanager's own body, so that what was written for Alertmanager works here.
 //!
-//! At most 4 requests are under way, each of another group. A group that was not taken is told again after a pause that
+//! At most 4 requests are under way, each of another group. A body has `max_alerts` at most; of the news that do not fit the
+//! group is told after its interval. A group that was not taken is told again after a pause that
 //! grows, and given up after `retry_time_max` or its interval, whichever is shorter; then it is due again after the
 //! interval, with what holds then. So a receiver that was away for a day hears how things are, once.
 //!
 //! Source: Alertmanager 0.28, `notify/webhook/webhook.go` (`Message`, version 4) and `template/template.go` (`Data`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,13 @@ use bytes::Bytes;
 use serde::Serialize;
 use sidelight_promql::quote::quote;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::client::{Client, PostError};
 use super::config::Webhook as Config;
 use super::database::{Row, counted};
 use super::groups::{Groups, Key, Notification, Outcome};
+use super::known::Known;
 use super::mailbox::Mailbox;
 use super::message::{Map, Message, NEVER};
 use super::receiver::{Kind, Receiver};
@@ -35,6 +37,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(240);
 /// An alert of which nothing is heard is ended for every receiver at once, by [`super::dispatch`]; here only when that word
 /// did not fit.
 const END_SLACK: Duration = Duration::from_secs(60);
+/// How long an alert holds before rules run, as nobody could speak of it; how long from then on is told by [`super::dispatch`].
+const UNTIL_RULES_RUN: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Monotonic time begins with the process; what was told before it needs a time too.
 const EPOCH: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -47,11 +51,45 @@ pub(super) struct Webhook {
     parts: Parts,
     groups: Groups,
     retry_time_max: Duration,
-    alerts_max: usize,
     silences: watch::Receiver<Arc<Silences>>,
 }
 
-type Posted = (Notification, Result<(), PostError>, Duration);
+/// How a request went, and how long it took.
+type Posted = (Result<(), PostError>, Duration);
+
+/// Requests under way, and what each tells.
+#[derive(Debug, Default)]
+struct UnderWay {
+    posts: JoinSet<Posted>,
+    sent: HashMap<Id, Notification>,
+}
+
+impl UnderWay {
+    fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    fn start(&mut self, sent: Notification, post: impl Future<Output = Posted> + Send + 'static) {
+        let id = self.posts.spawn(post).id();
+        self.sent.insert(id, sent);
+    }
+
+    /// Waits for one that is over: what it told, and how that went, which nobody knows after a panic. `None` where nothing is
+    /// under way.
+    ///
+    /// # Cancel safety
+    /// What is over stays until it is taken.
+    async fn ended(&mut self) -> Option<(Notification, Option<Posted>)> {
+        let (id, posted) = match self.posts.join_next_with_id().await? {
+            Ok((id, posted)) => (id, Some(posted)),
+            Err(error) => {
+                tracing::error!(%error, "a notification ended in a panic");
+                (error.id(), None)
+            }
+        };
+        Some((self.sent.remove(&id)?, posted))
+    }
+}
 
 impl Webhook {
     pub(super) fn new(
@@ -64,9 +102,8 @@ impl Webhook {
             client: Arc::new(Client::new(&config.peer, "")),
             mailbox: Arc::new(Mailbox::new(alerts_max)),
             receiver: Receiver::new(Kind::Webhook, &config.peer, &parts.registry),
-            groups: Groups::new(config.grouping.clone(), alerts_max),
+            groups: Groups::new(config.grouping.clone(), alerts_max, config.alerts_max),
             retry_time_max: parts.config.retry_time_max.min(config.grouping.interval),
-            alerts_max: config.alerts_max,
             parts,
             silences,
         }
@@ -82,24 +119,30 @@ impl Webhook {
 
     /// Takes up what a restart or a reload found: what it was told and when, and every alert as last seen. What it was told
     /// of and nobody knows any more is over.
-    pub(super) fn restore(&mut self, told: Vec<(UnixNano, Message)>, known: &[Message]) {
+    pub(super) fn restore(&mut self, told: Vec<(UnixNano, Message)>, known: &Known) {
         let (now, wall) = (self.now(), self.parts.clock.unix_nano());
+        let rules_run = known.rules_run();
+        let valid = |message: &Message| {
+            let valid = message.valid_until.since(wall) + END_SLACK;
+            if rules_run { valid } else { UNTIL_RULES_RUN }
+        };
+        let known = known.messages();
         let ids: HashSet<u64> = known.iter().map(|message| message.id).collect();
         for (at, mut message) in told {
             if !ids.contains(&message.id) {
                 message.resolved_at.get_or_insert(message.valid_until.min(wall));
             }
-            let valid = message.valid_until.since(wall) + END_SLACK;
+            let valid = valid(&message);
             self.groups.restore(message, wall.since(at), valid, now);
         }
         for message in known {
-            let valid = message.valid_until.since(wall) + END_SLACK;
-            self.groups.observe(message.clone(), valid, now);
+            let valid = valid(&message);
+            self.groups.observe(message, valid, now);
         }
     }
 
     pub(super) async fn run(mut self) {
-        let mut under_way: JoinSet<Posted> = JoinSet::new();
+        let mut under_way = UnderWay::default();
         loop {
             self.take_in();
             self.start_due(&mut under_way);
@@ -109,10 +152,7 @@ impl Webhook {
             let wait = due.map_or(LOOK_INTERVAL, |due| due.saturating_sub(self.now()));
             tokio::select! {
                 () = self.mailbox.arrived() => {}
-                Some(posted) = under_way.join_next() => match posted {
-                    Ok(posted) => self.settle(posted),
-                    Err(error) => tracing::error!(%error, "a notification ended in a panic"),
-                },
+                Some((sent, posted)) = under_way.ended() => self.settle(&sent, posted),
                 () = tokio::time::sleep(wait) => {}
                 Ok(()) = self.silences.changed() => {
                     let now = self.now();
@@ -136,7 +176,7 @@ impl Webhook {
         self.receiver.dropped(refused);
     }
 
-    fn start_due(&mut self, under_way: &mut JoinSet<Posted>) {
+    fn start_due(&mut self, under_way: &mut UnderWay) {
         while under_way.len() < IN_FLIGHT_MAX {
             let (now, wall) = (self.now(), self.parts.clock.unix_nano());
             let silences = Arc::clone(&self.silences.borrow());
@@ -145,10 +185,10 @@ impl Webhook {
             let Some(notification) = next else { return };
             let body = self.body(&notification);
             let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.parts.clock));
-            under_way.spawn(async move {
+            under_way.start(notification, async move {
                 let started = clock.monotonic();
                 let posted = client.post(&body, wall).await;
-                (notification, posted, clock.monotonic().saturating_sub(started))
+                (posted, clock.monotonic().saturating_sub(started))
             });
         }
     }
@@ -162,18 +202,23 @@ impl Webhook {
         }
     }
 
-    fn settle(&mut self, (sent, posted, latency): Posted) {
+    fn settle(&mut self, sent: &Notification, posted: Option<Posted>) {
         let (now, at) = (self.now(), self.parts.clock.unix_nano());
         let error = match posted {
-            Ok(()) => {
+            Some((Ok(()), latency)) => {
                 if self.receiver.took(sent.messages.len(), latency, at) {
                     tracing::info!(receiver = %self.receiver.name, "alerts get through again");
                 }
-                self.groups.settle(&sent, Outcome::Told, now);
-                self.note_told(&sent, at);
-                return self.keep(&sent, "ok", String::new());
+                self.groups.settle(sent, Outcome::Told, now);
+                self.note_told(sent, at);
+                return self.keep(sent, "ok", String::new());
             }
-            Err(error) => error,
+            Some((Err(error), _)) => error,
+            // A defect of ours: the receiver is not to blame, and the group is told again after its interval.
+            None => {
+                self.receiver.gave_up(sent.messages.len() as u64);
+                return self.groups.settle(sent, Outcome::Failed, now);
+            }
         };
         let said = error.say();
         let news = self.receiver.refused(&error, &said, at);
@@ -192,11 +237,11 @@ impl Webhook {
                 Outcome::Failed
             }
         };
-        self.groups.settle(&sent, outcome, now);
+        self.groups.settle(sent, outcome, now);
         if outcome == Outcome::Failed {
-            self.keep(&sent, "given_up", said);
+            self.keep(sent, "given_up", said);
         } else if news {
-            self.keep(&sent, "failed", said);
+            self.keep(sent, "failed", said);
         }
     }
 
@@ -227,7 +272,7 @@ impl Webhook {
 
     fn body(&self, notification: &Notification) -> Bytes {
         let external_url = &self.parts.config.external_url;
-        let body = Body::new(&self.receiver.name, notification, external_url, self.alerts_max);
+        let body = Body::new(&self.receiver.name, notification, external_url);
         // Strings, numbers and lists of them are always JSON.
         serde_json::to_vec(&body).unwrap_or_default().into()
     }
@@ -273,27 +318,24 @@ impl Serialize for OwnedMap {
 }
 
 impl<'a> Body<'a> {
-    /// The body for `notification`, with at most `alerts_max` alerts.
+    /// The body for `notification`.
     pub(super) fn new(
         receiver: &'a str,
         notification: &'a Notification,
         external_url: &'a str,
-        alerts_max: usize,
     ) -> Self {
-        let all = &notification.messages;
-        let shown = all.get(..alerts_max).unwrap_or(all);
-        let firing = shown.iter().any(Message::is_firing);
+        let Notification { key, messages, cut, is_firing } = notification;
         Self {
             receiver,
-            status: if firing { "firing" } else { "resolved" },
-            alerts: shown.iter().map(entry).collect(),
-            group_labels: Map(&notification.key),
-            common_labels: common(shown, |message| &message.labels),
-            common_annotations: common(shown, |message| &message.annotations),
+            status: if *is_firing { "firing" } else { "resolved" },
+            alerts: messages.iter().map(entry).collect(),
+            group_labels: Map(key),
+            common_labels: common(messages, |message| &message.labels),
+            common_annotations: common(messages, |message| &message.annotations),
             external_url,
             version: "4",
-            group_key: group_key(&notification.key),
-            truncated_alerts: all.len() - shown.len(),
+            group_key: group_key(key),
+            truncated_alerts: *cut,
         }
     }
 }
@@ -345,12 +387,14 @@ mod tests {
             ("alertname".to_owned(), "HighErrorRate".to_owned()),
             ("service_name".to_owned(), "shop \"a\"".to_owned()),
         ];
-        let messages = alerts.iter().map(|alert| Message::of(alert, &[], NOW).unwrap()).collect();
-        Notification { key, messages }
+        let messages: Vec<Message> =
+            alerts.iter().map(|alert| Message::of(alert, &[], NOW).unwrap()).collect();
+        let is_firing = messages.iter().any(Message::is_firing);
+        Notification { key, messages, cut: 0, is_firing }
     }
 
-    #[tokio::test]
-    async fn failures_of_a_group_that_is_gone_do_not_count_against_the_next_of_its_name() {
+    /// One that gives up after six seconds, and to which nobody answers.
+    fn webhook() -> (Webhook, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::at(NOW));
         let grouping = Grouping { by: vec!["alertname".to_owned()], ..Grouping::default() };
         let peer = Peer::new("hook", Endpoint::parse("http://127.0.0.1:1", true, 80).unwrap());
@@ -365,8 +409,13 @@ mod tests {
             rows: Arc::new(Rows::new(100)),
         };
         let silences = watch::Sender::new(Arc::new(Silences::default()));
-        let mut webhook = Webhook::new(&config, parts, silences.subscribe());
-        let mut under_way = JoinSet::new();
+        (Webhook::new(&config, parts, silences.subscribe()), clock)
+    }
+
+    #[tokio::test]
+    async fn failures_of_a_group_that_is_gone_do_not_count_against_the_next_of_its_name() {
+        let (mut webhook, clock) = webhook();
+        let mut under_way = UnderWay::default();
         let alerts = [firing(&[("alertname", "X")]), resolved(&[("alertname", "X")])];
         let [fires, ends] = alerts.map(|alert| Message::of(&alert, &[], NOW).unwrap());
         let seconds = Duration::from_secs;
@@ -374,7 +423,8 @@ mod tests {
             webhook.groups.observe(fires.clone(), seconds(86_400), webhook.now());
             clock.advance(seconds(2));
             webhook.start_due(&mut under_way);
-            webhook.settle(under_way.join_next().await.unwrap().unwrap());
+            let (sent, posted) = under_way.ended().await.unwrap();
+            webhook.settle(&sent, posted);
             let next = webhook.groups.next_due().unwrap();
             assert!(next <= webhook.now() + seconds(6), "it is tried again, not given up");
             webhook.groups.observe(ends.clone(), seconds(86_400), webhook.now());
@@ -395,7 +445,7 @@ mod tests {
             ]
         };
         let notification = notification(&[firing(&labels("/a")), resolved(&labels("/b"))]);
-        let body = Body::new("ops", &notification, "http://agent:9464", 1_000);
+        let body = Body::new("ops", &notification, "http://agent:9464");
         expect_test::expect![[r#"
             {
               "receiver": "ops",
@@ -455,20 +505,60 @@ mod tests {
     }
 
     #[test]
-    fn alerts_above_the_limit_are_cut_and_counted() {
+    fn a_body_says_how_many_more_alerts_there_are_and_that_one_fires_which_is_not_in_it() {
         let alerts: Vec<_> =
-            (0..30).map(|n| firing(&[("alertname", "X"), ("n", &n.to_string())])).collect();
-        let notification = notification(&alerts);
-        let body = serde_json::to_value(Body::new("ops", &notification, "", 10)).unwrap();
+            (0..10).map(|n| resolved(&[("alertname", "X"), ("n", &n.to_string())])).collect();
+        let notification = Notification { cut: 20, is_firing: true, ..notification(&alerts) };
+        let body = serde_json::to_value(Body::new("ops", &notification, "")).unwrap();
         assert_eq!(body["alerts"].as_array().unwrap().len(), 10);
         assert_eq!(body["truncatedAlerts"], 20);
+        assert_eq!(body["status"], "firing");
         assert_eq!(body["commonLabels"], serde_json::json!({"alertname": "X"}));
+    }
+
+    #[tokio::test]
+    async fn a_group_whose_notification_ended_in_a_panic_is_told_again() {
+        async fn defect() -> Posted {
+            panic!("a defect")
+        }
+        let seconds = Duration::from_secs;
+        let (mut webhook, clock) = webhook();
+        let fires = Message::of(&firing(&[("alertname", "X")]), &[], NOW).unwrap();
+        webhook.groups.observe(fires, seconds(86_400), webhook.now());
+        clock.advance(seconds(2));
+        let sent = webhook.groups.next(webhook.now(), |_| false).unwrap();
+        let mut under_way = UnderWay::default();
+        under_way.start(sent, defect());
+        let (sent, posted) = under_way.ended().await.unwrap();
+        assert!(posted.is_none());
+        webhook.settle(&sent, posted);
+        assert_eq!(under_way.len(), 0);
+        clock.advance(seconds(300));
+        let again = webhook.groups.next(webhook.now(), |_| false).unwrap();
+        assert_eq!(again.messages, sent.messages);
+    }
+
+    #[tokio::test]
+    async fn a_restored_alert_of_which_nothing_is_heard_ends_only_where_rules_run() {
+        let fires = Message::of(&firing(&[("alertname", "X")]), &[], NOW).unwrap();
+        for (rules_run, told) in [(true, 1), (false, 0)] {
+            let (mut webhook, clock) = webhook();
+            let known = Known::new(vec![(fires.clone(), true)], &*clock);
+            if rules_run {
+                known.rules_begin(&*clock);
+            }
+            webhook.restore(vec![(NOW, fires.clone())], &known);
+            clock.advance(Duration::from_secs(3_600));
+            let mut under_way = UnderWay::default();
+            webhook.start_due(&mut under_way);
+            assert_eq!(under_way.len(), told);
+        }
     }
 
     #[test]
     fn a_body_is_resolved_when_all_its_alerts_are() {
         let notification = notification(&[resolved(&[("alertname", "X")])]);
-        let body = serde_json::to_value(Body::new("ops", &notification, "", 10)).unwrap();
+        let body = serde_json::to_value(Body::new("ops", &notification, "")).unwrap();
         assert_eq!(
             (&body["status"], &body["alerts"][0]["status"]),
             (&"resolved".into(), &"resolved".into())

@@ -111,6 +111,20 @@ async fn a_transition_is_a_record_of_the_journal_when_asked_for() {
     until("kept", || history().matches("\"state\"").count() == 2).await;
 }
 
+#[tokio::test]
+async fn a_log_record_that_the_journal_can_never_take_holds_up_no_other() {
+    let config = Config { otlp: true, ..Config::default() };
+    let notifier = Notifier::start(config, deps_within(128 << 10)).await.unwrap();
+    let handle = notifier.handle();
+    let annotations = (10..22).map(|n| (format!("n{n}"), "x".repeat(8_000))).collect();
+    let large = Alert { annotations, ..fires("Large") };
+    handle.notify(vec![fires("A"), large, fires("B")]);
+    let registry = handle.shared_registry();
+    let sent = registry.counter(&desc::NOTIFICATIONS_SENT, &["otlp"]);
+    let dropped = registry.counter(&desc::NOTIFICATIONS_DROPPED, &["otlp", "given_up"]);
+    until("all but one made", || (sent.get(), dropped.get()) == (2, 1)).await;
+}
+
 /// With log records and the file at `path`; and a journal that takes none of them where it `refuses`.
 async fn start_recording(path: &Path, refuses: bool) -> (Notifier, Journal) {
     let deps = deps();

@@ -29,6 +29,8 @@ enum Does {
     HangUp,
     /// Takes what it is sent after a while.
     Slow,
+    /// Takes so many alerts at once, and answers 413 to more.
+    AtMost(usize),
     /// An error with a body that never ends.
     Flood,
 }
@@ -119,6 +121,16 @@ async fn serve(
                 got.lock().unwrap().push((head, serde_json::from_slice(&body).unwrap()));
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
             }
+            Does::AtMost(max) => {
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                let takes = body.as_array().unwrap().len() <= max;
+                if takes {
+                    got.lock().unwrap().push((head, body));
+                }
+                let status = if takes { "200 OK" } else { "413 Content Too Large" };
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
             Does::Flood => {
                 let head = "HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n";
                 let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
@@ -179,6 +191,11 @@ fn config(alertmanagers: Vec<Peer>, webhooks: Vec<Peer>) -> Config {
 }
 
 fn deps() -> Deps {
+    deps_within(journal::Config::default().memory_size)
+}
+
+/// With a journal of so many bytes.
+fn deps_within(memory_size: usize) -> Deps {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Registry::default();
     let given = journal::Deps {
@@ -186,8 +203,8 @@ fn deps() -> Deps {
         clock: Arc::clone(&clock),
         registry: registry.clone(),
     };
-    let memory =
-        journal::Config { durability: journal::Durability::Memory, ..journal::Config::default() };
+    let durability = journal::Durability::Memory;
+    let memory = journal::Config { durability, memory_size, ..journal::Config::default() };
     let (journal, _) = Journal::open(memory, Vec::new(), given).unwrap();
     Deps { clock, registry, journal }
 }

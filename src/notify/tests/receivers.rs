@@ -179,3 +179,31 @@ async fn thousands_of_alerts_at_once_arrive_in_batches_and_what_is_too_much_is_c
     let refused = handle.shared_registry().counter(&desc::NOTIFICATIONS_REFUSED, &[]);
     assert_eq!(refused.get(), 2_000);
 }
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_for_an_alertmanager_is_divided() {
+    let manager = Server::start(Does::AtMost(100)).await;
+    let (_notifier, handle) = start(config(vec![manager.peer("am")], Vec::new())).await;
+    let alerts = (0..300).map(|n| Alert {
+        labels: pairs(&[("alertname", "X"), ("n", &n.to_string())]),
+        fingerprint: n,
+        ..fires("X")
+    });
+    handle.notify(alerts.collect());
+    until("all are heard", || manager.heard().len() == 300).await;
+    assert!(handle.trouble().is_empty(), "{:?}", handle.trouble());
+    // One that is too large by itself is given up, at once.
+    manager.set(Does::AtMost(0));
+    handle.notify(vec![fires("Y"), fires("Z")]);
+    until("given up", || receiver(&handle, "am")["failed"] == 2).await;
+    assert!(handle.trouble()[0].contains("it answered 413"), "{:?}", handle.trouble());
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_ten_minutes_is_tried_again_before_alerts_end() {
+    let busy = "HTTP/1.1 503 x\r\nretry-after: 600\r\ncontent-length: 0\r\n\r\n";
+    let server = Server::start(Does::Answer(busy)).await;
+    let client = Client::new(&server.peer("it"), "");
+    let error = client.post(&"[]".into(), UnixNano(0)).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+}

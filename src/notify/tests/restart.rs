@@ -172,7 +172,7 @@ async fn an_end_that_waited_until_its_alert_was_forgotten_is_told_as_an_end() {
     let mut told = Message::of(&fires("X"), &[], UnixNano(0)).unwrap();
     told.valid_until = UnixNano(1_700_000_000_000_000_000);
     // Last told so long ago that it would be repeated at once, were it firing.
-    task.restore(vec![(UnixNano(0), told)], &[]);
+    task.restore(vec![(UnixNano(0), told)], &Known::new(Vec::new(), &SystemClock::new()));
     let running = tokio::spawn(task.run());
     until("told", || !hook.heard().is_empty()).await;
     assert_eq!(hook.heard(), ["X resolved"]);
