@@ -210,7 +210,8 @@ fn read_1000_spans(bencher: Bencher<'_, '_>, of: &str) {
     let deps = store::Deps { clock: Arc::new(ManualClock::at(now)), registry: registry.clone() };
     let config = store::Config::new(directory.path().to_owned());
     let (_store, writer, opened) = store::Store::open(config, deps).unwrap();
-    let origin = Origin { identity: Identity([7; 12]), next_seq: u64::MAX, replays: true };
+    let (identity, max_size) = (Identity([7; 12]), u64::MAX);
+    let origin = Origin { identity, next_seq: u64::MAX, replays: true, max_size };
     let config = domain::Config {
         metrics: metrics::Config::default(),
         ttl_ms: 900_000,

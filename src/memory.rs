@@ -122,6 +122,8 @@ struct State {
     /// What small reservations hold, and what they may hold whatever the limit is.
     small: AtomicUsize,
     small_max: usize,
+    /// What one reservation can hold while there is no other.
+    one_max: usize,
     /// Something was reserved since [`InFlight::grown`] returned.
     grown: AtomicBool,
     growing: Notify,
@@ -132,8 +134,9 @@ impl InFlight {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let (used, small, grown, growing) = (0.into(), 0.into(), false.into(), Notify::new());
+        let one_max = (limit - limit / 8).max(SMALL.min(limit));
         let (small_max, limit) = (limit / LEAST, limit.into());
-        Self { state: Arc::new(State { used, limit, small, small_max, grown, growing }) }
+        Self { state: Arc::new(State { used, limit, small, small_max, one_max, grown, growing }) }
     }
 
     /// An empty reservation, to be grown as bytes arrive.
@@ -181,7 +184,7 @@ pub struct Reservation {
     small: bool,
 }
 
-/// The in-flight budget is used up. Retryable.
+/// The in-flight budget is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the in-flight budget is used up")]
 pub struct OverBudget;
@@ -193,7 +196,7 @@ impl Reservation {
     ///
     /// # Errors
     /// [`OverBudget`] when they do not fit; what was reserved before stays reserved. Refuse the
-    /// request and let the sender retry.
+    /// request and let the sender retry, unless it comes to more than [`Self::bytes_max`].
     pub fn grow(&mut self, more: usize) -> Result<(), OverBudget> {
         let limit = self.state.limit.load(Ordering::Relaxed);
         let small = self.small && self.bytes.saturating_add(more) <= SMALL;
@@ -234,6 +237,12 @@ impl Reservation {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What it can hold of the whole budget at best: what is above never fits, however long its sender waits.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.state.one_max
     }
 }
 

@@ -77,7 +77,7 @@ impl Local {
                 let status = journal.status();
                 let replays = status.durability != Durability::Memory;
                 let (identity, next_seq) = (journal.identity(), status.next_seq);
-                let origin = Origin { identity, next_seq, replays };
+                let origin = Origin { identity, next_seq, replays, max_size: status.max_size };
                 let signals = signals(config).await;
                 durable = Some(Durable::new(writer, &found, signals, origin, registry));
                 store = Some(opened);

@@ -80,6 +80,8 @@ pub struct Durable {
     settled: Vec<Seen>,
     /// Payload bytes read since the last checkpoint.
     bytes_since: u64,
+    /// Whether the agent made samples itself since then: the journal, full perhaps, may have no record of them.
+    made: bool,
     /// Whether the journal gives records again after a crash.
     replays: bool,
     /// That of the journal's first record after the start.
@@ -105,7 +107,13 @@ pub struct Origin {
     pub next_seq: u64,
     /// Whether it gives records again after a crash.
     pub replays: bool,
+    /// The most bytes that it may take.
+    pub max_size: u64,
 }
+
+/// This part of what the journal may take is read between two checkpoints at most: it holds what none has, beside what no
+/// destination has.
+const JOURNAL_SHARE: u64 = 4;
 
 /// Why the store is not as it should be, for those who show it.
 pub(super) type Trouble = Arc<Mutex<Option<String>>>;
@@ -120,7 +128,10 @@ impl Durable {
         journal: Origin,
         registry: &Registry,
     ) -> Self {
-        let Origin { identity, next_seq, replays } = journal;
+        let Origin { identity, next_seq, replays, max_size } = journal;
+        if replays {
+            writer.checkpoint_within(max_size / JOURNAL_SHARE);
+        }
         let kept = writer.take_states();
         let now = UnixNano(writer.now_ms().unwrap_or(0).unsigned_abs().saturating_mul(1_000_000));
         let known = kept.get(JOURNAL).map(|pieces| pieces.concat() == identity.0);
@@ -145,6 +156,7 @@ impl Durable {
             last: None,
             pending: VecDeque::new(),
             bytes_since: 0,
+            made: false,
             replays,
             next_seq,
             now,
@@ -218,8 +230,7 @@ impl Durable {
         let Entry { seq, record, received, .. } = entry;
         let covered = self.covered.is_some_and(|covered| *seq <= covered);
         // What the agent made of a wrong time may have come after its last record.
-        let made_ms = self.writer.now_ms().unwrap_or_default();
-        let last = self.now.max(UnixNano(made_ms.unsigned_abs() * 1_000_000));
+        let last = self.latest();
         if !covered && received.sets_right(last) {
             self.go_back(last, *received, table);
         }
@@ -335,6 +346,7 @@ impl Durable {
         // The samples were made at this instant, and without telemetry nothing else tells the time.
         if let Some(made_ms) = samples.0.iter().map(|sample| sample.t_ms).max() {
             self.writer.set_now(made_ms);
+            self.made = true;
         }
         self.translator.append(&mut self.writer, samples, Way::Inbox);
     }
@@ -354,8 +366,8 @@ impl Durable {
 
     /// Whether it is time to write a checkpoint.
     pub(super) fn checkpoint_due(&self) -> bool {
-        self.last.is_some()
-            && self.now >= self.retry_at
+        (self.last.is_some() || self.made)
+            && self.latest() >= self.retry_at
             && (self.pending.len() >= PENDING_MAX / 2
                 || self.writer.checkpoint_due(self.bytes_since))
     }
@@ -363,7 +375,8 @@ impl Durable {
     /// Writes a checkpoint, unless nothing happened since the last. Blocks on disk. The records to acknowledge; none when it
     /// failed, which is logged and tried again later.
     pub(super) fn checkpoint(&mut self, table: &Mutex<Table>) -> Vec<Seen> {
-        let Some(last) = self.last else { return Vec::new() };
+        let made = self.made.then_some(self.covered.unwrap_or(0));
+        let Some(last) = self.last.or(made) else { return Vec::new() };
         let mut spans = Vec::new();
         table.lock().unwrap_or_else(PoisonError::into_inner).encode(&mut spans);
         let mut sampled = Vec::new();
@@ -391,7 +404,7 @@ impl Durable {
         if outcome.is_err() {
             return Vec::new();
         }
-        (self.covered, self.last, self.bytes_since) = (Some(last), None, 0);
+        (self.covered, self.last, self.bytes_since, self.made) = (Some(last), None, 0, false);
         self.pending.drain(..).collect()
     }
 
@@ -403,6 +416,12 @@ impl Durable {
         self.checkpoint(table)
     }
 
+    /// When what was put into the store last came: a record, or what the agent made itself.
+    fn latest(&self) -> UnixNano {
+        let made_ms = self.writer.now_ms().unwrap_or_default();
+        self.now.max(UnixNano(made_ms.unsigned_abs().saturating_mul(1_000_000)))
+    }
+
     fn note(&mut self, outcome: &Result<(), StoreError>) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let Err(error) = outcome else {
@@ -412,7 +431,7 @@ impl Durable {
             return;
         };
         self.failures.add(1);
-        self.retry_at = UnixNano(self.now.0.saturating_add(RETRY.as_nanos() as u64));
+        self.retry_at = UnixNano(self.latest().0.saturating_add(RETRY.as_nanos() as u64));
         let error = crate::telemetry::chain(error);
         tracing::warn!(%error, "the metric store cannot write a checkpoint; trying again");
         *trouble = Some(format!(
@@ -446,7 +465,8 @@ mod tests {
             store::Deps { clock: Arc::new(ManualClock::default()), registry: registry.clone() };
         let config = store::Config::new(directory.to_owned());
         let (_store, writer, opened) = Store::open(config, deps).unwrap();
-        let origin = Origin { identity: Identity([identity; 12]), next_seq: 10, replays };
+        let (identity, max_size) = (Identity([identity; 12]), 1 << 30);
+        let origin = Origin { identity, next_seq: 10, replays, max_size };
         let metrics = crate::aggregate::metrics::Config::default();
         let config = domain::Config {
             metrics,
@@ -478,6 +498,36 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_is_due_before_what_waits_for_it_fills_a_small_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::default();
+        // A field that no request has, of 1 MiB.
+        let payload: Bytes = [&b"\xfa\x7f\x80\x80\x40"[..], &vec![0; 1 << 20]].concat().into();
+        for (max_size, replays, expected) in
+            [(32 << 20, true, 8), (512 << 20, true, 9), (32 << 20, false, 9)]
+        {
+            let clock = Arc::new(ManualClock::default());
+            let deps = store::Deps { clock, registry: registry.clone() };
+            let at = directory.path().join(format!("{max_size}{replays}"));
+            let (_store, writer, opened) = Store::open(store::Config::new(at), deps).unwrap();
+            let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays, max_size };
+            let metrics = crate::aggregate::metrics::Config::default();
+            let entries = crate::aggregate::entries::Config::default();
+            let config = domain::Config { metrics, ttl_ms: 0, user_key: Some([0; 16]), entries };
+            let mut durable = Durable::new(writer, &opened, config, origin, &registry);
+            let table = Mutex::new(Table::new(Config::default(), UnixNano(0)));
+            let mut read = 0;
+            while read < 9 && !durable.checkpoint_due() {
+                read += 1;
+                let mut entry = entry(read);
+                entry.record.payload = payload.clone();
+                durable.observe(&entry, &table);
+            }
+            assert_eq!(read, expected, "{max_size} {replays}");
+        }
+    }
+
+    #[test]
     fn state_of_the_first_version_is_read_and_an_empty_table_begins_with_the_records() {
         let directory = tempfile::tempdir().unwrap();
         let registry = Registry::default();
@@ -486,7 +536,8 @@ mod tests {
                 store::Deps { clock: Arc::new(ManualClock::default()), registry: registry.clone() };
             let config = store::Config::new(directory.path().to_owned());
             let (store, writer, opened) = Store::open(config, deps).unwrap();
-            let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
+            let (identity, max_size) = (Identity([7; 12]), 1 << 30);
+            let origin = Origin { identity, next_seq: 10, replays: true, max_size };
             let metrics = crate::aggregate::metrics::Config::default();
             let entries = crate::aggregate::entries::Config::default();
             let config = domain::Config { metrics, ttl_ms: 0, user_key: Some([0; 16]), entries };
@@ -521,7 +572,8 @@ mod tests {
             let deps = store::Deps { clock, registry: registry.clone() };
             let config = store::Config::new(directory.path().to_owned());
             let (store, writer, opened) = Store::open(config, deps).unwrap();
-            let origin = Origin { identity: Identity([7; 12]), next_seq: 10, replays: true };
+            let (identity, max_size) = (Identity([7; 12]), 1 << 30);
+            let origin = Origin { identity, next_seq: 10, replays: true, max_size };
             let metrics = crate::aggregate::metrics::Config::default();
             let config = domain::Config {
                 metrics,

@@ -158,11 +158,15 @@ impl Aggregate {
             match reader.next(batch_bytes(&reader), BATCH_RECORDS_MAX).await {
                 Ok(entries) if entries.is_empty() && stopping => break,
                 Ok(entries) if entries.is_empty() && !caught_up => caught_up = true,
-                Ok(entries) if entries.is_empty() => tokio::time::sleep(LINGER).await,
                 Ok(entries) => {
                     caught_up |= entries.last().is_some_and(|last| last.seq + 1 >= behind);
                     let durable = store.as_mut().map(|keeping| &mut keeping.durable);
+                    // Without records, too: a full journal takes none, and a checkpoint of what came through the inbox
+                    // may be due.
                     settle(&settler, self.take(&entries, durable));
+                    if entries.is_empty() {
+                        tokio::time::sleep(LINGER).await;
+                    }
                 }
                 Err(ReadError::Closed) => break,
                 Err(ReadError::Disk(_)) if stopping => break,

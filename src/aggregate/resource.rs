@@ -2,7 +2,7 @@
 //!
 //! Looked up by the bytes of their attributes, so that a known resource costs one hash per request; resources whose
 //! labels are equal are one. Limits: [`KNOWN_MAX`] by bytes, and [`LABEL_BYTES_MAX`] of labels over all; the spans of a
-//! resource past that count in the overflow row.
+//! resource past that count in the overflow row. Resources that no series refers to make room for others first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,8 +24,10 @@ const UNKNOWN_SERVICE: &[u8] = b"unknown_service";
 const KNOWN_MAX: usize = 1 << 10;
 /// … which are at most this long; longer ones are read each time.
 const KNOWN_BYTES_MAX: usize = 4 << 10;
-/// The most bytes of labels of all resources.
+/// The most bytes of labels of all resources …
 const LABEL_BYTES_MAX: usize = 4 << 20;
+/// … where those that nothing refers to are looked for once so much has come: each look costs a walk over all.
+const SWEEP_BYTES_MIN: usize = LABEL_BYTES_MAX / 16;
 
 /// Labels that a dimension may not take, besides those of every span.
 const RESERVED: [&str; 6] =
@@ -223,6 +225,8 @@ pub(super) struct Resources {
     known: HashMap<Box<[u8]>, (Arc<Resource>, Defaults), hashbrown::DefaultHashBuilder>,
     all: HashSet<Arc<Resource>>,
     label_bytes: usize,
+    /// Of those that came since the last look for some that nothing refers to.
+    new_bytes: usize,
     key: Vec<u8>,
 }
 
@@ -259,13 +263,30 @@ impl Resources {
             return Some(Arc::clone(known));
         }
         let bytes = resource.label_bytes();
+        if self.label_bytes + bytes > LABEL_BYTES_MAX && self.new_bytes >= SWEEP_BYTES_MIN {
+            self.sweep();
+        }
         if self.label_bytes + bytes > LABEL_BYTES_MAX {
             return None;
         }
         self.label_bytes += bytes;
+        self.new_bytes += bytes;
         let resource = Arc::new(resource);
         self.all.insert(Arc::clone(&resource));
         Some(resource)
+    }
+
+    /// Forgets the resources that nothing else holds.
+    #[cold]
+    fn sweep(&mut self) {
+        self.known.clear();
+        self.all.retain(|resource| Arc::strong_count(resource) > 1);
+        self.counted_anew();
+    }
+
+    fn counted_anew(&mut self) {
+        self.label_bytes = self.all.iter().map(|resource| resource.label_bytes()).sum();
+        self.new_bytes = 0;
     }
 
     /// How many there are.
@@ -278,13 +299,34 @@ impl Resources {
         let used: HashSet<*const Resource> = used.map(Arc::as_ptr).collect();
         self.known.clear();
         self.all.retain(|resource| used.contains(&Arc::as_ptr(resource)));
-        self.label_bytes = self.all.iter().map(|resource| resource.label_bytes()).sum();
+        self.counted_anew();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resources_that_nothing_refers_to_make_room_and_others_stay() {
+        let mut resources = Resources::default();
+        let of = |n: usize| {
+            let labels = [("job".to_owned(), format!("{n:0>1021}"))];
+            Resource { service: Box::default(), labels: labels.into() }
+        };
+        let used: Vec<_> = (0..100).map(|n| resources.intern(of(n)).unwrap()).collect();
+        let most = LABEL_BYTES_MAX / 1_024;
+        for n in 0..3 * most {
+            assert!(resources.intern(of(n)).is_some(), "{n}");
+        }
+        assert!(resources.len() <= most);
+        for (n, one) in used.iter().enumerate() {
+            assert!(Arc::ptr_eq(one, &resources.intern(of(n)).unwrap()), "{n} stays");
+        }
+        // Where all are referred to there is no room.
+        let all: Vec<_> = (0..2 * most).filter_map(|n| resources.intern(of(n))).collect();
+        assert_eq!((all.len(), resources.len()), (most, most));
+    }
 
     #[test]
     fn a_resource_without_a_name_is_the_unknown_service() {

@@ -176,10 +176,6 @@ fn local(values: &Values, config: &mut Config) {
     at.set("checkpoint_interval", &mut store.checkpoint_interval);
     store.memory = config.memory.store;
     store.exemplars_max = config.aggregate.exemplars_max * 4;
-    // The journal holds what no checkpoint has: it must have room for more.
-    if let Some(max_size) = config.journal.max_size {
-        store.checkpoint_bytes = store.checkpoint_bytes.min(max_size / 4);
-    }
     let metrics = &mut config.metrics;
     metrics.series_max = store.series_max;
     metrics.memory = config.memory.store;

@@ -1,8 +1,9 @@
 //! Admission of one request: every buffer it makes is charged to the in-flight budget before it exists.
 //!
 //! A charge never waits. It is refused when the message is above its limit, when the budget is used
-//! up, or when the request is large and another large one is assembling. What was charged is given
-//! back when the admission is dropped, which is after the journal has the record.
+//! up, or when the request is large and another large one is assembling; for good when it comes to
+//! more than one request can ever have. What was charged is given back when the admission is
+//! dropped, which is after the journal has the record.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -53,12 +54,25 @@ impl<'a> Admission<'a> {
 
     /// Charges `more` bytes that are about to be held.
     pub(super) fn charge(&mut self, more: usize) -> Result<(), Refusal> {
-        self.reservation.grow(more).map_err(|_| Refusal::Busy(Busy::InFlight))?;
+        if self.reservation.grow(more).is_err() {
+            let for_good = more > self.attainable();
+            return Err(if for_good { self.above_budget() } else { Refusal::Busy(Busy::InFlight) });
+        }
         if self.permit.is_none() && self.reservation.bytes() > self.large_request_bytes {
             let permit = self.large_request.try_acquire();
             self.permit = Some(permit.map_err(|_| Refusal::Busy(Busy::LargeRequest))?);
         }
         Ok(())
+    }
+
+    /// How much more can be charged while nobody else holds anything.
+    pub(super) fn attainable(&self) -> usize {
+        self.reservation.bytes_max().saturating_sub(self.reservation.bytes())
+    }
+
+    /// That it takes more than can be charged at best.
+    pub(super) fn above_budget(&self) -> Refusal {
+        Refusal::AboveBudget { limit: self.reservation.bytes_max() }
     }
 
     /// Gives back what is held no longer.
@@ -136,5 +150,24 @@ mod tests {
         assert_eq!(third.charge(70), Err(Refusal::Busy(Busy::InFlight)));
         drop((first, second, third));
         assert_eq!(in_flight.used(), 0);
+    }
+
+    #[test]
+    fn what_never_fits_is_refused_for_good_and_what_has_no_room_now_for_now() {
+        let in_flight = InFlight::new(1 << 20);
+        let large = Semaphore::new(1);
+        let new = || Admission::new(&in_flight, 1 << 20, 1 << 30, &large);
+        let limit = (1 << 20) / 8 * 7;
+        let (mut first, mut second) = (new(), new());
+        first.charge(limit - 1000).unwrap();
+        assert_eq!(second.charge(100_000), Err(Refusal::Busy(Busy::InFlight)));
+        assert_eq!(second.charge(limit), Err(Refusal::Busy(Busy::InFlight)), "alone it fits");
+        assert_eq!(first.charge(1001), Err(Refusal::AboveBudget { limit }));
+        assert_eq!(first.charge(1000), Ok(()));
+        drop(first);
+        // Near the memory ceiling there is less for a while.
+        in_flight.set_limit(1);
+        assert_eq!(second.charge(limit), Err(Refusal::Busy(Busy::InFlight)));
+        assert_eq!(second.charge(limit + 1), Err(Refusal::AboveBudget { limit }));
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 
-use sidelight_wire::json::{InvalidText, JsonError, JsonOptions, Reason, to_protobuf};
+use sidelight_wire::json::{InvalidText, JsonOptions, Reason, to_protobuf};
 use sidelight_wire::view::logs;
 use sidelight_wire::{FaultKind, Invalid, Limits, Signal, repair_utf8, validate};
 
@@ -219,8 +219,10 @@ fn transcode(
     admission: &mut Admission<'_>,
 ) -> Result<(Bytes, u32), Refusal> {
     let limit = admission.message_bytes_max();
+    // The protobuf of a large body is mostly much smaller: what can never be had beside that is not asked for.
+    let most = limit.min(admission.attainable().saturating_sub(JSON_OVERRUN));
     let mut options = JsonOptions {
-        output_bytes_max: json.len().saturating_add(JSON_SLACK).min(limit),
+        output_bytes_max: json.len().saturating_add(JSON_SLACK).min(most),
         invalid_text: match invalid_utf8 {
             InvalidUtf8::Repair => InvalidText::Repair,
             InvalidUtf8::Reject => InvalidText::Refuse,
@@ -230,15 +232,19 @@ fn transcode(
     let room = options.output_bytes_max.saturating_add(JSON_OVERRUN);
     admission.make_room(&mut out, room, room)?;
     let mut result = to_protobuf(signal, json, &mut out, &options);
-    if options.output_bytes_max < limit
+    if options.output_bytes_max < most
         && result.as_ref().is_err_and(|error| error.reason == Reason::TooLarge)
     {
-        options.output_bytes_max = json.len().saturating_mul(JSON_GROWTH_MAX).min(limit);
+        options.output_bytes_max = json.len().saturating_mul(JSON_GROWTH_MAX).min(most);
         let room = options.output_bytes_max.saturating_add(JSON_OVERRUN);
         admission.make_room(&mut out, room, room)?;
         result = to_protobuf(signal, json, &mut out, &options);
     }
-    let transcoded = result.map_err(|error| refuse_json(error, limit))?;
+    let transcoded = result.map_err(|error| match error.reason {
+        Reason::TooLarge if most < limit => admission.above_budget(),
+        Reason::TooLarge => Refusal::TooLarge { limit },
+        _ => Refusal::Malformed { description: error.to_string(), field: error.path },
+    })?;
     if transcoded.foreign {
         let what = format!("no key is one of a request of {signal} (the body of another signal?)");
         return Err(Refusal::malformed(what));
@@ -246,13 +252,6 @@ fn transcode(
     admission.trim(&mut out);
     admission.release(json.len());
     Ok((out.into(), transcoded.invalid_utf8))
-}
-
-fn refuse_json(error: JsonError, limit: usize) -> Refusal {
-    if error.reason == Reason::TooLarge {
-        return Refusal::TooLarge { limit };
-    }
-    Refusal::Malformed { description: error.to_string(), field: error.path }
 }
 
 /// Mends strings in place; the bytes are copied only if somebody else holds them too.
@@ -407,6 +406,26 @@ mod tests {
             transcode(Signal::Metrics, json.as_bytes(), repair, &mut admission).unwrap();
         assert!(protobuf.len() > 800_000);
         assert_eq!(in_flight.used(), protobuf.try_into_mut().unwrap().capacity());
+    }
+
+    #[test]
+    fn json_has_the_room_that_its_body_leaves_and_is_refused_for_good_where_that_is_too_little() {
+        let (in_flight, large) = (InFlight::new(1 << 20), Semaphore::new(1));
+        let taken = |signal, json: &str| {
+            let mut admission = Admission::new(&in_flight, 1 << 20, 1 << 30, &large);
+            admission.charge(json.len()).unwrap();
+            transcode(signal, json.as_bytes(), InvalidUtf8::Repair, &mut admission).map(drop)
+        };
+        let indented = format!(r#"{{"resourceSpans":[{}]}}"#, " ".repeat(600_000));
+        assert_eq!(taken(Signal::Traces, &indented), Ok(()), "twice its size is never there");
+        let bounds = "0,".repeat(100_000);
+        let grows = format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":
+            {{"dataPoints":[{{"explicitBounds":[{bounds}0]}}]}}}}]}}]}}]}}"#
+        );
+        let limit = (1 << 20) / 8 * 7;
+        assert_eq!(taken(Signal::Metrics, &grows), Err(Refusal::AboveBudget { limit }));
+        assert_eq!(in_flight.used(), 0);
     }
 
     #[test]

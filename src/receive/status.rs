@@ -3,7 +3,7 @@
 //! | condition | gRPC | HTTP |
 //! |---|---|---|
 //! | malformed, too deep, wrong signal | INVALID_ARGUMENT + BadRequest | 400 |
-//! | too large, on the wire or inflated | RESOURCE_EXHAUSTED | 413 |
+//! | too large, on the wire, inflated, or with all it becomes | RESOURCE_EXHAUSTED | 413 |
 //! | journal full or failing, no memory, too slow, draining | UNAVAILABLE + RetryInfo | 503 + Retry-After |
 //! | no or wrong token | UNAUTHENTICATED | 401 |
 //! | unknown method, path, type, encoding | UNIMPLEMENTED | 405 + Allow, 404, 415, 415 |
@@ -52,6 +52,11 @@ pub(super) enum Refusal {
     Malformed { field: String, description: String },
     #[error("the message is larger than {limit} bytes")]
     TooLarge { limit: usize },
+    /// The message is within its limit, but never fits together with what it becomes.
+    #[error(
+        "read, inflated and as protobuf the message takes more than the {limit} bytes that one request may hold"
+    )]
+    AboveBudget { limit: usize },
     #[error("the zstd window is larger than {limit} bytes")]
     WindowTooLarge { limit: usize },
     #[error("{0}")]
@@ -122,7 +127,9 @@ impl Refusal {
     pub(super) const fn code(&self) -> Code {
         match self {
             Self::Malformed { .. } => Code::InvalidArgument,
-            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::AboveBudget { .. } | Self::WindowTooLarge { .. } => {
+                Code::ResourceExhausted
+            }
             Self::Disconnected => Code::Cancelled,
             Self::Busy(_) => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
@@ -143,7 +150,9 @@ impl Refusal {
     pub(super) const fn http(&self) -> StatusCode {
         match self {
             Self::Malformed { .. } | Self::Disconnected => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::AboveBudget { .. } | Self::WindowTooLarge { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::Busy(_) | Self::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -161,7 +170,9 @@ impl Refusal {
     pub(super) const fn reason(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => reason::MALFORMED,
-            Self::TooLarge { .. } | Self::WindowTooLarge { .. } => reason::TOO_LARGE,
+            Self::TooLarge { .. } | Self::AboveBudget { .. } | Self::WindowTooLarge { .. } => {
+                reason::TOO_LARGE
+            }
             Self::Disconnected => "disconnected",
             Self::Busy(Busy::JournalFull) => "queue_full",
             Self::Busy(Busy::JournalDisk) => "disk",
@@ -191,7 +202,7 @@ impl Refusal {
         Some(match self {
             Self::TooLarge { .. } => "message_bytes",
             Self::WindowTooLarge { .. } => "zstd_window_bytes",
-            Self::Busy(Busy::InFlight) => "in_flight_bytes",
+            Self::AboveBudget { .. } | Self::Busy(Busy::InFlight) => "in_flight_bytes",
             Self::Busy(Busy::LargeRequest) => "large_requests",
             Self::Busy(Busy::BodyTimeout) => "body_time",
             _ => return None,
@@ -276,6 +287,7 @@ mod tests {
         let table: &[(Refusal, u8, u16, bool)] = &[
             (Refusal::malformed("x"), 3, 400, false),
             (Refusal::TooLarge { limit: 1 }, 8, 413, false),
+            (Refusal::AboveBudget { limit: 1 }, 8, 413, false),
             (Refusal::Busy(Busy::JournalFull), 14, 503, true),
             (Refusal::Busy(Busy::JournalDisk), 14, 503, true),
             (Refusal::Busy(Busy::Draining), 14, 503, true),

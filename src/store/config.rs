@@ -22,7 +22,8 @@ pub struct Config {
     pub future_max: Duration,
     /// The longest time between two checkpoints (`checkpoint_interval`). Default 5 min.
     pub checkpoint_interval: Duration,
-    /// The most bytes of the journal between two checkpoints. 128 MiB.
+    /// The most bytes of the journal between two checkpoints. 128 MiB; less where the journal has no room for that
+    /// ([`Writer::checkpoint_within`](super::Writer::checkpoint_within)).
     pub checkpoint_bytes: u64,
     /// What its parts may hold in memory, from `limits.memory`. Series past it are refused as those past
     /// `series_max` are; of sealed chunks that no checkpoint takes the oldest of a series are dropped, counted.

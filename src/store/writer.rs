@@ -26,6 +26,8 @@ pub struct Writer {
     /// The received time; `None` until it is said.
     now_ms: Option<i64>,
     checkpoint_ms: Option<i64>,
+    /// The most bytes of the journal between two checkpoints.
+    checkpoint_bytes: u64,
     /// The latest of the head's [`Head::ends`](super::head::Head::ends).
     newest_end_ms: Option<i64>,
     streams: Vec<Kept>,
@@ -65,10 +67,12 @@ const BOUNDS_MAX: usize = 1 << 10;
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let attempts = Attempts::open(&shared.config.directory);
+        let checkpoint_bytes = shared.config.checkpoint_bytes;
         Self {
             shared,
             now_ms: None,
             checkpoint_ms: None,
+            checkpoint_bytes,
             newest_end_ms: None,
             streams: Vec::new(),
             spare: Kept::default(),
@@ -153,6 +157,11 @@ impl Writer {
     #[must_use]
     pub fn now_ms(&self) -> Option<i64> {
         self.now_ms
+    }
+
+    /// Has a checkpoint due after so many bytes of the journal, where it is not before that.
+    pub fn checkpoint_within(&mut self, journal_bytes: u64) {
+        self.checkpoint_bytes = self.checkpoint_bytes.min(journal_bytes);
     }
 
     /// Says that the clock was wrong and was set back. Series with samples of then leave with the next checkpoint, which is

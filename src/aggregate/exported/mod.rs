@@ -10,8 +10,10 @@
 //! is in the checkpoint: a restart is no reset. What ended leaves once more, without a value. Records on their way are
 //! marked [`Flags::DERIVED`](crate::signal::Flags::DERIVED), so that nothing is derived of them. After a crash the
 //! journal is read again and the same values are made again: what is older than two intervals is not sent a second time.
+//! A series that had no room is looked for again when there is: who writes it hears that it is gone, and finds it.
 //!
-//! Limits: [`SERIES_MAX`] series, about 300 B each; [`BATCHES_MAX`] batches that wait. Both count what they refuse.
+//! Limits: [`SERIES_MAX`] series, about 300 B each, and as many that had no room; [`BATCHES_MAX`] batches that wait. Both
+//! count what they refuse.
 //! Source: OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility"; opentelemetry-proto 1.9, metrics.
 
 mod point;
@@ -19,7 +21,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -103,8 +105,10 @@ pub(super) struct Exported<Id> {
     own: Origin,
     interval_ms: i64,
     points: HashMap<Id, Point>,
+    /// Series that are wanted and had no room.
+    left_out: HashSet<Id>,
     described: BTreeMap<String, Metadata>,
-    /// When counts began, by fingerprint, as the last checkpoint has it; until they come back.
+    /// When counts began, by fingerprint, as the last checkpoint or a number that is no more has it; until they come back.
     starts: HashMap<u64, i64>,
     /// Until when they may.
     return_ms: i64,
@@ -129,6 +133,7 @@ impl<Id: Copy + Eq + Hash> Exported<Id> {
             own,
             interval_ms,
             points: HashMap::new(),
+            left_out: HashSet::new(),
             described: BTreeMap::new(),
             starts: HashMap::new(),
             return_ms: 0,
@@ -152,9 +157,12 @@ impl<Id: Copy + Eq + Hash> Exported<Id> {
             return;
         }
         if self.points.len() >= SERIES_MAX {
-            self.refused.add(1);
+            if self.left_out.len() >= SERIES_MAX || self.left_out.insert(id) {
+                self.refused.add(1);
+            }
             return;
         }
+        self.left_out.remove(&id);
         let start_ms = fingerprint.and_then(|fingerprint| self.starts.remove(&fingerprint));
         let point = Point::new(labels, kind, &self.own, fingerprint, start_ms);
         self.points.insert(id, point);
@@ -164,6 +172,23 @@ impl<Id: Copy + Eq + Hash> Exported<Id> {
         if let Some(point) = self.points.get_mut(&id) {
             point.set(time_ms, value);
         }
+    }
+
+    /// Whether there is room by now for a series that had none.
+    fn has_room_again(&self, id: &Id) -> bool {
+        self.points.len() < SERIES_MAX && self.left_out.contains(id)
+    }
+
+    /// The store let go of a series: if it is found again it has another number, and began when this one did.
+    fn let_go(&mut self, id: &Id) {
+        self.left_out.remove(id);
+        let began = self.points.remove(id).as_ref().and_then(Point::began);
+        self.starts.extend(began);
+    }
+
+    fn end(&mut self, id: Id, time_ms: i64) {
+        self.left_out.remove(&id);
+        self.set(id, time_ms, Value::Ended);
     }
 
     /// Hands everything to the task where a multiple of the interval has passed.
@@ -192,6 +217,7 @@ impl<Id: Copy + Eq + Hash> Exported<Id> {
     /// Begins anew, as one that has seen nothing: series have other numbers from here on.
     pub(super) fn forget(&mut self) {
         self.points.clear();
+        self.left_out.clear();
         self.starts.clear();
         (self.return_ms, self.at_ms) = (0, 0);
     }
@@ -227,10 +253,24 @@ impl<'a, S: Sink> Tap<'a, S> {
         Self { sink, exported }
     }
 
-    fn set(&mut self, id: S::Id, time_ms: i64, value: impl FnOnce() -> Value) {
-        if let Some(exported) = &mut self.exported {
-            exported.set(id, time_ms, value());
+    /// Appends by `put`, and notes the value.
+    fn put(
+        &mut self,
+        (id, time_ms): (S::Id, i64),
+        put: impl FnOnce(&mut S) -> Result<(), Refused>,
+        value: impl FnOnce() -> Value,
+    ) -> Result<(), Refused> {
+        let Some(exported) = &mut self.exported else { return put(self.sink) };
+        if exported.has_room_again(&id) {
+            return Err(Refused::Gone);
         }
+        let outcome = put(self.sink);
+        match outcome {
+            Ok(()) => exported.set(id, time_ms, value()),
+            Err(Refused::Gone) => exported.let_go(&id),
+            Err(_) => {}
+        }
+        outcome
     }
 }
 
@@ -258,9 +298,8 @@ impl<S: Sink> Sink for Tap<'_, S> {
     }
 
     fn append(&mut self, id: S::Id, time_ms: i64, value: f64) -> Result<(), Refused> {
-        self.sink.append(id, time_ms, value)?;
-        self.set(id, time_ms, || Value::Number(value));
-        Ok(())
+        let append = |sink: &mut S| sink.append(id, time_ms, value);
+        self.put((id, time_ms), append, || Value::Number(value))
     }
 
     fn append_native(&mut self, id: S::Id, time_ms: i64, value: &Histogram) -> Result<(), Refused> {
@@ -273,14 +312,15 @@ impl<S: Sink> Sink for Tap<'_, S> {
         time_ms: i64,
         value: &Classic<'_>,
     ) -> Result<(), Refused> {
-        self.sink.append_classic(id, time_ms, value)?;
-        self.set(id, time_ms, || Value::of(value));
-        Ok(())
+        let append = |sink: &mut S| sink.append_classic(id, time_ms, value);
+        self.put((id, time_ms), append, || Value::of(value))
     }
 
     fn stale(&mut self, id: S::Id, time_ms: i64) {
         self.sink.stale(id, time_ms);
-        self.set(id, time_ms, || Value::Ended);
+        if let Some(exported) = &mut self.exported {
+            exported.end(id, time_ms);
+        }
     }
 
     fn stream(&mut self, id: S::Id) -> &mut Stream {

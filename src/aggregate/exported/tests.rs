@@ -1,3 +1,5 @@
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
@@ -13,6 +15,8 @@ use crate::store::MetricKind;
 #[derive(Default)]
 struct Store {
     series: Vec<String>,
+    /// Numbers that are no more.
+    gone: Vec<usize>,
     stream: Stream,
 }
 
@@ -23,7 +27,8 @@ impl Sink for Store {
 
     fn series(&mut self, _: Rank, labels: &[(&str, &str)], _: Kind) -> Option<usize> {
         let text = format!("{labels:?}");
-        let known = self.series.iter().position(|known| *known == text);
+        let mut there = self.series.iter().enumerate().filter(|(id, _)| !self.gone.contains(id));
+        let known = there.find(|(_, known)| **known == text).map(|(id, _)| id);
         Some(known.unwrap_or_else(|| {
             self.series.push(text);
             self.series.len() - 1
@@ -31,14 +36,17 @@ impl Sink for Store {
     }
 
     fn fingerprint(&self, id: usize) -> Option<u64> {
-        Some(1_000 + id as u64)
+        Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.series[id]))
     }
 
     fn by_fingerprint(&self, _: u64) -> Option<usize> {
         None
     }
 
-    fn append(&mut self, _: usize, _: i64, value: f64) -> Result<(), Refused> {
+    fn append(&mut self, id: usize, _: i64, value: f64) -> Result<(), Refused> {
+        if self.gone.contains(&id) {
+            return Err(Refused::Gone);
+        }
         if value == 666.0 { Err(Refused::OutOfOrder) } else { Ok(()) }
     }
 
@@ -258,6 +266,44 @@ fn only_the_families_that_are_wanted_leave_and_what_is_past_a_limit_is_counted()
     }
     let dropped = world.registry.counter(&desc::AGGREGATE_EXPORT_DROPPED_POINTS, &["queue_full"]);
     assert_eq!(dropped.get(), SERIES_MAX as u64, "two wait, the third finds no room");
+}
+
+#[test]
+fn a_series_that_had_no_room_is_found_again_when_another_has_ended() {
+    let mut world = World::new(&[]);
+    for n in 0..SERIES_MAX {
+        let labels = [("__name__", "sidelight_cache_requests_total"), ("n", &*n.to_string())];
+        world.count(&labels, T, 1.0);
+    }
+    let late = world.count(CALLS, T, 1.0);
+    world.tap().stale(0, T + 5_000);
+    assert_eq!(world.tap().append(late, T + 5_000, 2.0), Ok(()), "it has not left yet");
+    world.flush(T + 60_000);
+    for _ in 0..2 {
+        let looks = world.tap().append(late, T + 60_000, 3.0);
+        assert_eq!(looks, Err(Refused::Gone), "until it is found");
+    }
+    assert_eq!(world.count(CALLS, T + 60_000, 3.0), late);
+    assert_eq!(world.tap().append(late, T + 65_000, 4.0), Ok(()));
+    let found = world.flush(T + 120_000);
+    assert!(found.iter().any(|(_, metric)| metric.name == CALLS[0].1));
+    assert_eq!(world.registry.counter(&desc::AGGREGATE_EXPORT_REFUSED_SERIES, &[]).get(), 1);
+}
+
+#[test]
+fn a_series_that_the_store_let_go_of_leaves_once_and_began_when_it_did() {
+    let mut world = World::new(&[]);
+    world.count(CALLS, T - 5_000, 0.0);
+    let before = world.count(CALLS, T, 3.0);
+    world.store.gone.push(before);
+    assert_eq!(world.tap().append(before, T + 5_000, 4.0), Err(Refused::Gone));
+    assert_ne!(world.count(CALLS, T + 5_000, 4.0), before);
+    let found = world.flush(T + 60_000);
+    let [(_, metric)] = &found[..] else { panic!("{found:?}") };
+    let Some(Data::Sum(all)) = &metric.data else { panic!("{metric:?}") };
+    assert_eq!(all.data_points.len(), 1);
+    assert_eq!(sum(metric).value, Some(Number::AsDouble(4.0)));
+    assert_eq!(seconds(sum(metric).start_time_unix_nano), -5_000);
 }
 
 #[test]

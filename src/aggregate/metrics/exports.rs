@@ -2,7 +2,7 @@
 //!
 //! SDKs write every series at each export and start them all at the start of the process. A counter that appears after an
 //! hour with the value 1 was therefore zero at the export before; a zero sample an hour back would be outside every
-//! window that an alert looks at. A scope of which a series was refused for want of room says nothing about the others:
+//! window that an alert looks at. A scope of which something was refused for want of room says nothing about the others:
 //! one that gets room later is not new. A series that was away for longer than the store remembers
 //! (`store.series_ttl`) is taken for a new one. Limit: [`SCOPES_MAX`]; past it the half goes that
 //! was exported longest ago. Kept by the checkpoint.
@@ -29,7 +29,7 @@ struct Export {
     latest: u64,
     /// The latest time of the export before.
     previous: u64,
-    /// Whether a series was refused.
+    /// Whether a series, or a histogram's bounds, had no room.
     refused: bool,
 }
 
@@ -67,7 +67,7 @@ impl Exports {
         }
     }
 
-    /// Takes note that a series of the scope was refused.
+    /// Takes note that there was no room for something of the scope.
     pub fn refuse(&mut self, key: u64) {
         if let Some(export) = self.0.get_mut(&key) {
             export.refused = true;

@@ -47,7 +47,8 @@ impl Local {
         let deps = store::Deps { clock: clock.clone(), registry: registry.clone() };
         let (store, writer, opened) = Store::open(config, deps).unwrap();
         let (identity, next_seq) = (journal.identity(), journal.status().next_seq);
-        let origin = Origin { identity, next_seq, replays: true };
+        let max_size = journal.status().max_size;
+        let origin = Origin { identity, next_seq, replays: true, max_size };
         let metrics = metrics::Config::default();
         let signals = domain::Config {
             metrics,
@@ -147,6 +148,29 @@ async fn samples_of_its_own_are_seen_at_once_and_are_there_exactly_once_after_a_
     drop(local.store);
     let local = Local::start(directory.path());
     whole(local.select("a"));
+    local.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_agent_makes_itself_is_written_although_the_journal_takes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = Local::start(directory.path());
+    // Further apart than checkpoints are.
+    for t_ms in [T0, T0 + 6 * 60_000] {
+        local.inbox.apply(Samples(vec![sample("a", t_ms, 1.0)])).await.unwrap();
+    }
+    tokio::time::sleep(IDLE + PAUSE).await;
+    local.kill().await;
+
+    let local = Local::start(directory.path());
+    assert_eq!(local.select("a"), [(T0, 1.0)]);
+    local.inbox.apply(Samples(vec![sample("b", T0 + 5_000, 2.0)])).await.unwrap();
+    local.stop.finish().await;
+    local.reading.await.unwrap();
+    local.journal.close().await;
+    drop(local.store);
+    let local = Local::start(directory.path());
+    assert_eq!(local.select("b"), [(T0 + 5_000, 2.0)], "a stop writes it without a record, too");
     local.kill().await;
 }
 

@@ -18,7 +18,7 @@ impl Writer {
         let config = &self.shared.config;
         let since = self.now_ms.zip(self.checkpoint_ms);
         let since = since.map_or(0, |(now, last)| now.saturating_sub(last));
-        journal_bytes_since >= config.checkpoint_bytes
+        journal_bytes_since >= self.checkpoint_bytes
             || self.shared.head().pending_bytes > config.memory.pending / 2
             || since >= millis(config.checkpoint_interval)
     }

@@ -27,6 +27,20 @@ fn histograms_are_one_series_each() {
 }
 
 #[test]
+fn a_histogram_that_had_no_room_at_first_is_not_new_when_there_is_some() {
+    let mut world = World::new();
+    for (time, no_room) in [(10_000, true), (20_000, true), (30_000, false)] {
+        world.kept.no_room = no_room;
+        world.metric("h", "s", histogram(2, buckets(1_000, time, &[1, 2, 3], Some(9.5))));
+    }
+    // The zero is at the start that it has, not at the export before.
+    world.shows(&expect![[r#"
+        h_seconds{job=shop,service_name=shop} Classic (n0 sumSome(0.0) [1.0, 5.0] [0, 0, 0])@1000 (n6 sumSome(9.5) [1.0, 5.0] [1, 2, 3])@30000
+        dropped 2 memory
+    "#]]);
+}
+
+#[test]
 fn exponential_histograms_are_native_and_their_deltas_merge_across_scales() {
     let mut world = World::new();
     let send = |world: &mut World, name: &str, temporality: i32, point| {

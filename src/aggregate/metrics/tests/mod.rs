@@ -146,6 +146,8 @@ pub(in crate::aggregate) struct Kept {
     pub(in crate::aggregate) series: Vec<Series>,
     described: Vec<String>,
     series_max: Option<usize>,
+    /// Whether there is room for bounds of histograms.
+    no_room: bool,
     /// How often a series was asked for by its labels.
     asked: usize,
 }
@@ -236,6 +238,9 @@ impl Sink for Kept {
         time_ms: i64,
         value: &Classic<'_>,
     ) -> Result<(), Refused> {
+        if self.no_room {
+            return Err(Refused::Memory);
+        }
         let Classic { bounds, counts, sum, count } = value;
         let shown = format!("(n{count} sum{sum:?} {bounds:?} {counts:?})");
         self.add(id, time_ms, shown)
