@@ -56,9 +56,9 @@ the agent writes of its own alerts, so there are none unless `alerting.otlp` is 
 ## Language models
 
 Several spans often tell of one call: the SDK of a provider and the instrumentation around it, then agents (`invoke_agent`) and
-workflows (`invoke_workflow`) with the sum of what is within. The first span with a `gen_ai.response.id` counts in an instance, and an
-agent or a workflow only where its trace has no call within it that was counted. Two spans side by side without
-`gen_ai.response.id` are two calls. Tokens are those that are reported: an emitter that leaves cached ones out of
+workflows (`invoke_workflow`) with the sum of what is within. The first span with a `gen_ai.response.id` counts in an
+instance, and an agent or a workflow only where its trace has no call within it that was counted. Two spans side by side
+without `gen_ai.response.id` are two calls. Tokens are those that are reported: an emitter that leaves cached ones out of
 `gen_ai.usage.input_tokens` counts too few.
 
 ## What is not made

@@ -288,13 +288,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
                         stored += 1;
                         span.add(time_ms);
                     }
-                    Err(reason) => {
-                        // It counts on meanwhile: it is not new when there is room for it.
-                        if reason == Reason::Memory {
-                            this.exports.refuse(export);
-                        }
-                        this.drops.count(reason, 1);
-                    }
+                    Err(reason) => this.dropped(reason, export),
                 }
             };
         match form {

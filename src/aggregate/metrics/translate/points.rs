@@ -244,6 +244,15 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         outcome
     }
 
+    /// Counts a point of scope `export` that was not stored.
+    pub(super) fn dropped(&mut self, reason: Reason, export: u64) {
+        if reason == Reason::Memory {
+            // It counts on meanwhile: it is not new when there is room for it.
+            self.exports.refuse(export);
+        }
+        self.drops.count(reason, 1);
+    }
+
     /// Stores a point, once more where the series that is remembered of it has left the store.
     pub(super) fn renewing<T: PartialEq>(
         &mut self,
