@@ -198,7 +198,9 @@ impl Aggregate {
         for entry in entries {
             durable.observe(entry, &self.table);
         }
-        durable.rest();
+        if !entries.is_empty() {
+            durable.rest();
+        }
         let mut seen = durable.acknowledged();
         if durable.checkpoint_due() {
             seen.extend(durable.checkpoint(&self.table));

@@ -62,11 +62,12 @@ pub(super) struct Carry<I> {
     batches: Vec<Batch>,
     account: Account,
     charged: usize,
+    beyond: usize,
 }
 
 impl<I> Carry<I> {
     pub(super) fn fresh(intake: I) -> Self {
-        Self { intake, batches: Vec::new(), account: Account::default(), charged: 0 }
+        Self { intake, batches: Vec::new(), account: Account::default(), charged: 0, beyond: 0 }
     }
 
     /// Records read from the journal and not settled.
@@ -131,7 +132,7 @@ impl<I: Intake> Lane<I> {
             retry: destination.retry.clone(),
             linger: queue.batch.flush_timeout,
             weight: parts.sink.weight_percent(),
-            beyond: 0,
+            beyond: carry.beyond,
             schedule: Schedule::new(destination.retry.clone(), ordered, queue.num_consumers),
             account: carry.account,
             flight: JoinSet::new(),
@@ -207,7 +208,7 @@ impl<I: Intake> Lane<I> {
         let charged = self.account.charged();
         let batches = self.schedule.into_batches();
         let batches = batches.into_iter().map(|b| Batch { body: None, ..b }).collect();
-        Carry { intake: self.intake, batches, account: self.account, charged }
+        Carry { intake: self.intake, batches, account: self.account, charged, beyond: self.beyond }
     }
 
     /// Starts as many requests as there are slots for.

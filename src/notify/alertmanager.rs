@@ -126,10 +126,6 @@ impl Alertmanager {
             let outcome = if given_up > 0 { "given_up" } else { "failed" };
             self.keep(&messages, outcome, said);
         }
-        if error.is_too_large() {
-            // It is gone, and says nothing of the next.
-            return;
-        }
         let random = fastrand::f64();
         let wait = self.backoff.next(self.parts.config.retry, error.retry_after(), random);
         tokio::time::sleep(wait).await;

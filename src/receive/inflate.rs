@@ -198,7 +198,11 @@ impl<'a, 'b, 'i> Output<'a, 'b, 'i> {
         input: &'i [u8],
         admission: &'a mut Admission<'b>,
     ) -> Result<Self, Refusal> {
+        // A guess where the size is not said: one that can never be had, or only while nobody else has anything, is cut
+        // down, and what is needed is known once that is full.
+        let most = admission.attainable() - admission.attainable() / 8;
         let first = expected(coding, input).min(admission.message_bytes_max()) + SLACK;
+        let first = first.min(most).max(1);
         let mut buffer = Vec::new();
         admission.make_room(&mut buffer, first, first)?;
         Ok(Self { coding, input, buffer, admission, measured: false })
@@ -413,6 +417,27 @@ mod tests {
             assert_eq!(result.unwrap(), bytes, "{coding:?}");
             assert!(charged <= bytes.len() + SLACK, "{charged}");
         }
+    }
+
+    #[test]
+    fn a_guess_that_can_never_be_had_refuses_nothing() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut bytes = Vec::new();
+        for _ in 0..330 {
+            let piece: Vec<u8> = (0..4096).map(|_| random.u8(..)).collect();
+            bytes.extend([&piece[..], &piece].concat());
+        }
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.write_all(&bytes).unwrap();
+        let packed = encoder.finish().unwrap();
+        // Four times its length, as a guess, does not fit beside it; what it becomes does, beside what another holds.
+        let (in_flight, large) = (InFlight::new(6 << 20), Semaphore::new(1));
+        let mut admission = Admission::new(&in_flight, 4 << 20, 1 << 30, &large);
+        admission.charge(packed.len()).unwrap();
+        assert!(4 * packed.len() > admission.attainable());
+        let mut other = Admission::new(&in_flight, 4 << 20, 1 << 30, &large);
+        other.charge(100_000).unwrap();
+        assert_eq!(inflate(Coding::Zstd, &packed, &mut admission).unwrap(), bytes);
     }
 
     #[test]

@@ -219,8 +219,10 @@ fn transcode(
     admission: &mut Admission<'_>,
 ) -> Result<(Bytes, u32), Refusal> {
     let limit = admission.message_bytes_max();
-    // The protobuf of a large body is mostly much smaller: what can never be had beside that is not asked for.
-    let most = limit.min(admission.attainable().saturating_sub(JSON_OVERRUN));
+    // The protobuf of a large body is mostly much smaller: what can never be had beside that is not asked for, nor what can
+    // be had only while nobody else holds anything.
+    let attainable = admission.attainable();
+    let most = limit.min((attainable - attainable / 8).saturating_sub(JSON_OVERRUN));
     let mut options = JsonOptions {
         output_bytes_max: json.len().saturating_add(JSON_SLACK).min(most),
         invalid_text: match invalid_utf8 {
@@ -416,6 +418,9 @@ mod tests {
             admission.charge(json.len()).unwrap();
             transcode(signal, json.as_bytes(), InvalidUtf8::Repair, &mut admission).map(drop)
         };
+        // Somebody has something at any time.
+        let mut other = Admission::new(&in_flight, 1 << 20, 1 << 30, &large);
+        other.charge(1_000).unwrap();
         let indented = format!(r#"{{"resourceSpans":[{}]}}"#, " ".repeat(600_000));
         assert_eq!(taken(Signal::Traces, &indented), Ok(()), "twice its size is never there");
         let bounds = "0,".repeat(100_000);
@@ -425,6 +430,7 @@ mod tests {
         );
         let limit = (1 << 20) / 8 * 7;
         assert_eq!(taken(Signal::Metrics, &grows), Err(Refusal::AboveBudget { limit }));
+        drop(other);
         assert_eq!(in_flight.used(), 0);
     }
 

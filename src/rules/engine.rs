@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use sidelight_promql::ast::Matcher;
 use sidelight_promql::labels::{Labels, NAME};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::config::Config;
@@ -65,6 +65,8 @@ const ROUTES_MAX: usize = 10_000;
 const ROUTED_MS: i64 = 3_600_000;
 /// How long a reload waits for evaluations to end: a store on a disk that hangs may take longer.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// An evaluation that takes longer hangs: all that limits one is over by then, and what others say is valid for twice as long.
+const HANGS_AFTER: Duration = Duration::from_secs(120);
 /// How long the store may take to read the journal before rules are evaluated all the same.
 const CATCH_UP_MAX: Duration = Duration::from_secs(300);
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
@@ -180,8 +182,8 @@ impl Rules {
     }
 
     /// Replaces every group. A group that is there before and after keeps its alerts and its times, by the names and labels of
-    /// its rules; the series of what is gone end. Until then the groups before it are shown, with their alerts. Neither a disk
-    /// nor a store that hangs keeps the groups after it from being evaluated.
+    /// its rules; the series of what is gone end. Until then the groups before it are shown, with their alerts. A disk or a
+    /// store that hangs keeps the groups after it from being evaluated for [`HANGS_AFTER`] at most.
     pub async fn reload(&self, config: Config, loaded: Loaded) {
         let shared = &self.shared;
         let mut stopped = shared.stop_groups().await;
@@ -269,8 +271,7 @@ impl Shared {
     /// The alerts on disk, unless it takes too long.
     async fn known(self: &Arc<Self>) -> Option<Known> {
         let shared = Arc::clone(self);
-        let load = blocking::run(move || shared.state.load());
-        tokio::time::timeout(APPLY_TIME_MAX, load).await.ok().flatten()
+        blocking::run(move || shared.state.load_in_turn()).await
     }
 
     /// Series of groups that are gone, unless another makes them from now on.
@@ -379,7 +380,7 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
             _ = stopped.wait_for(|stop| *stop) => return,
             permit = permits.acquire() => permit,
         };
-        let Ok(_permit) = permit else { return };
+        let Ok(permit) = permit else { return };
         // Of now, not of when it began to wait: an alert would be told when it is not valid any more.
         let slot = slots.at_or_before(clock.unix_nano());
         if last == Some(slot) {
@@ -389,12 +390,25 @@ async fn run(shared: Arc<Shared>, group: Arc<Group>, mut stopped: watch::Receive
         group.counts.iterations.fetch_add(missed + 1, Ordering::Relaxed);
         group.counts.missed.fetch_add(missed, Ordering::Relaxed);
         last = Some(slot);
-        blocking::run({
+        let evaluation = blocking::run({
             let (shared, group, stopped) =
                 (Arc::clone(&shared), Arc::clone(&group), stopped.clone());
             move || shared.evaluate(&group, slot, &stopped)
-        })
-        .await;
+        });
+        holding(permit, evaluation).await;
+    }
+}
+
+/// Holds a permit during an evaluation, but not for longer than one that goes on can take.
+async fn holding<T>(permit: SemaphorePermit<'_>, evaluation: impl Future<Output = T>) -> T {
+    let mut evaluation = std::pin::pin!(evaluation);
+    match tokio::time::timeout(HANGS_AFTER, &mut evaluation).await {
+        Ok(done) => done,
+        Err(_) => {
+            tracing::warn!("an evaluation of rules hangs: other groups go on without it");
+            drop(permit);
+            evaluation.await
+        }
     }
 }
 

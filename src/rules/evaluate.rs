@@ -300,6 +300,11 @@ fn chosen(
         let own = sample.labels.iter().filter(|label| &*label.name != NAME);
         let own = own.map(|label| (label.name.to_string(), label.value.to_string()));
         let of_rule = expanding.expand(labels, &sample).into_iter();
+        if expanding.unanswered.get() {
+            // With other labels it would be another alert: what fires would be over, and begin anew under the text of an error.
+            let why = "expanding the labels took too long";
+            return Err(EvaluationError::Query(why.to_owned()));
+        }
         let all = Labels::new(own.chain(of_rule).chain([name]));
         let all = pairs(&all);
         if rule.live().alerts.is_active(&all) {
@@ -332,12 +337,14 @@ struct Expanding<'a> {
     template_name: String,
     /// The time of the rule is over: what templates ask has no answer, so that the alerts are told without it.
     late: Cell<bool>,
+    /// Something that was asked has no answer for that reason.
+    unanswered: Cell<bool>,
 }
 
 impl<'a> Expanding<'a> {
     fn new(asking: &'a Asking<'a>) -> Self {
         let template_name = format!("__alert_{}", asking.rule.spec.name.text);
-        Self { asking, template_name, late: Cell::new(false) }
+        Self { asking, template_name, late: Cell::new(false), unanswered: Cell::new(false) }
     }
 
     /// Looks at the time.
@@ -357,9 +364,15 @@ impl<'a> Expanding<'a> {
     fn expand(&self, templates: &[Prepared<'_>], sample: &Sample) -> Pairs {
         let Asking { now, with, .. } = *self.asking;
         let labels = pairs(&sample.labels);
-        let query = |text: &str| match self.late.get() {
-            true => Err("the rule took too long".to_owned()),
-            false => self.asking.answer(text),
+        let query = |text: &str| {
+            let answer = match self.late.get() {
+                true => Err("the rule took too long".to_owned()),
+                false => self.asking.answer(text),
+            };
+            if answer.is_err() && with.clock.monotonic() > self.asking.until {
+                self.unanswered.set(true);
+            }
+            answer
         };
         let context = Context {
             labels: &labels,

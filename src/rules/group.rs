@@ -17,7 +17,7 @@
 //! Locks are held while a rule's result is taken over, never during a query.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct Group {
     first: AtomicUsize,
     /// The last evaluation that is on disk, in nanoseconds since the Unix epoch.
     pub(super) evaluated_on_disk: AtomicU64,
+    /// Another has its alerts, or they are over.
+    replaced: AtomicBool,
     pub(super) counts: Counts,
 }
 
@@ -98,6 +100,7 @@ impl Group {
             last: Mutex::default(),
             first: AtomicUsize::new(0),
             evaluated_on_disk: AtomicU64::new(0),
+            replaced: AtomicBool::new(false),
             counts: Counts::default(),
         }
     }
@@ -120,6 +123,7 @@ impl Group {
     /// Takes over what the rules of the same group had before a reload. The series of rules that are gone are ended by the
     /// next evaluation.
     pub fn take_over(&self, old: &Self) {
+        old.replaced.store(true, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = old.last();
         for (count, old) in [
             (&self.counts.iterations, &old.counts.iterations),
@@ -150,6 +154,7 @@ impl Group {
     /// Staleness markers for every series of the group: it is gone.
     #[must_use]
     pub fn end(&self, now: UnixNano) -> Samples {
+        self.replaced.store(true, Ordering::Relaxed);
         let mut series = std::mem::take(&mut *self.orphans());
         for rule in &self.rules {
             series.extend(std::mem::take(&mut rule.live().previous));
@@ -193,13 +198,11 @@ impl Group {
             let took = ended.saturating_sub(started);
             batch.take(index, outcome, Last { at: Some(now), took, samples: 0 });
             if due.len() >= DUE_MAX {
-                with.outbox.notify(std::mem::take(&mut due));
+                self.tell(std::mem::take(&mut due), with);
             }
         }
         // Once for all rules: alerts are on disk before they are told.
-        if !due.is_empty() {
-            with.outbox.notify(due);
-        }
+        self.tell(due, with);
         batch.append();
         batch.end_orphans();
         self.first.store(late.unwrap_or(0), Ordering::Relaxed);
@@ -207,6 +210,13 @@ impl Group {
         let last = Last { at: Some(now), took, samples: batch.appended.len() };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
         Samples(batch.appended)
+    }
+
+    /// Hands alerts over, unless another group has them since: what waited here is not true any more, and that one tells it.
+    fn tell(&self, due: Vec<Alert>, with: &Surroundings<'_>) {
+        if !due.is_empty() && !self.replaced.load(Ordering::Relaxed) {
+            with.outbox.notify(due);
+        }
     }
 
     fn evaluate_rule(&self, asking: &Asking<'_>, due: &mut Vec<Alert>) -> Outcome {

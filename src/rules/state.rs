@@ -135,7 +135,7 @@ pub enum StateError {
 #[derive(Debug)]
 pub struct State {
     file: Arc<File>,
-    /// Of those who write.
+    /// Of those who do not wait for the disk for long.
     turn: Turn,
     /// The last write failed.
     fails: AtomicBool,
@@ -197,6 +197,14 @@ impl State {
         self.file.load().inspect_err(tell).ok()
     }
 
+    /// The same for whoever cannot wait for the disk; `None` also where what is there is not to come back.
+    pub(super) fn load_in_turn(&self) -> Option<Known> {
+        if self.file.unread.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.in_turn("read", File::load).inspect_err(tell).ok()
+    }
+
     /// What is there could not be read, and must not come back at the next start: the next write begins with nothing.
     pub(super) fn begin_anew(&self) {
         self.file.unread.store(true, Ordering::Relaxed);
@@ -212,7 +220,7 @@ impl State {
         changes: Vec<(RuleKey, Vec<Change>)>,
         evaluated: Option<Evaluated>,
     ) -> Result<(), StateError> {
-        self.in_turn(move |file| file.save(&changes, evaluated.as_ref()))
+        self.in_turn("write", move |file| file.save(&changes, evaluated.as_ref()))
     }
 
     /// Forgets the alerts of every rule that is not in `keys`, but for those of `files`.
@@ -224,16 +232,17 @@ impl State {
         keys: Vec<RuleKey>,
         files: Vec<String>,
     ) -> Result<(), StateError> {
-        self.in_turn(move |file| file.keep_only(&keys, &files))
+        self.in_turn("write", move |file| file.keep_only(&keys, &files))
     }
 
-    fn in_turn(
+    fn in_turn<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&File) -> Result<(), StateError> + Send + 'static,
-    ) -> Result<(), StateError> {
+        operation: &'static str,
+        work: impl FnOnce(&File) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
         let file = Arc::clone(&self.file);
-        let written = self.turn.run(move || write(&file));
-        written.unwrap_or_else(|refused| Err(self.file.failed("write", refused)))
+        let done = self.turn.run(move || work(&file));
+        done.unwrap_or_else(|refused| Err(self.file.failed(operation, refused)))
     }
 
     /// Has the disk hang until the guard is dropped.
@@ -476,6 +485,7 @@ fn parse(text: &str) -> Option<Pairs> {
 mod tests {
     use std::fs;
 
+    use super::super::turn::until;
     use super::*;
 
     fn alert(label: &str, state: AlertState) -> Alert {
@@ -627,7 +637,7 @@ mod tests {
         assert!(error.contains("alerts.db: the disk took longer than 20ms"), "{error}");
         assert!(state.keep_only(Vec::new(), Vec::new()).is_err());
         drop(hanging);
-        while state.save(Vec::new(), None).is_err() {}
+        until(|| state.save(Vec::new(), None).is_ok());
     }
 
     #[test]

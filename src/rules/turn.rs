@@ -51,20 +51,23 @@ impl Turn {
         let (tell, told) = sync_channel(1);
         let thread = thread::Builder::new().name("alerts".to_owned());
         let begun = thread.spawn(move || {
-            let done = work();
+            // Whoever waited may have gone on. Told before the place is free: what occupies it is not done.
+            let _ = tell.send(work());
             drop(taken);
-            // Whoever waited may have gone on.
-            let _ = tell.send(done);
         });
         begun.map_err(Refused::Thread)?;
-        told.recv_timeout(self.patience).map_err(|_| {
+        told.recv_timeout(self.patience).or_else(|_| {
             let mut occupied = self.place.lock();
+            // Done meanwhile: the place may be another's.
+            if let Ok(done) = told.try_recv() {
+                return Ok(done);
+            }
             if *occupied == Occupied::Yes {
                 *occupied = Occupied::TooLong;
             }
             drop(occupied);
             self.place.changed.notify_all();
-            Refused::Late(self.patience)
+            Err(Refused::Late(self.patience))
         })
     }
 
@@ -112,26 +115,33 @@ impl Drop for Taken {
     }
 }
 
+/// Waits until it is so, for a minute at most.
+#[cfg(test)]
+pub(super) fn until(mut is_so: impl FnMut() -> bool) {
+    use crate::time::Clock as _;
+    let clock = crate::time::SystemClock::new();
+    let end = clock.monotonic() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(clock.monotonic() < end, "it is not so after a minute");
+        thread::yield_now();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn work_that_hangs_is_waited_for_once_and_what_comes_after_it_is_done_after_it() {
-        let turn = Turn::new(Duration::from_millis(20));
-        assert_eq!(turn.run(|| 1).unwrap(), 1);
+        let patient = Turn::new(Duration::from_secs(3_600));
+        assert_eq!(patient.run(|| 1).unwrap(), 1);
+        let turn = Turn { place: Arc::clone(&patient.place), patience: Duration::from_millis(20) };
         let (end, ended) = sync_channel::<()>(0);
         let late = |refused| matches!(refused, Err(Refused::Late(_)));
         assert!(late(turn.run(move || ended.recv().map_or(0, |()| 2))));
         // Whoever comes does not wait: a patience of an hour would be noticed.
-        let hasty = Turn { place: Arc::clone(&turn.place), patience: Duration::from_secs(3_600) };
-        assert!(late(hasty.run(|| 3)));
+        assert!(late(patient.run(|| 3)));
         end.send(()).unwrap();
-        let next = loop {
-            if let Ok(next) = hasty.run(|| 4) {
-                break next;
-            }
-        };
-        assert_eq!(next, 4);
+        until(|| patient.run(|| 4).is_ok_and(|next| next == 4));
     }
 }

@@ -279,7 +279,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         if let Some(time) = time_of(points, form).filter(|time| *time <= latest) {
             self.exports.note(at.export, time);
         }
-        let (mut stored, export) = (0, at.export);
+        let mut stored = 0;
         let mut note =
             |this: &mut Self, store: &mut dyn FnMut(&mut Self) -> Result<i64, Reason>| {
                 let outcome = this.renewing(store);
@@ -288,7 +288,7 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
                         stored += 1;
                         span.add(time_ms);
                     }
-                    Err(reason) => this.dropped(reason, export),
+                    Err(reason) => this.drops.count(reason, 1),
                 }
             };
         match form {

@@ -1,7 +1,8 @@
 //! What a lane reads from the journal, and when.
 //!
 //! Limits: a read asks for one part of the export budget at most, and for one record at least. It waits until that much is
-//! free, unless all that the lane holds waits for a retry: then one part beyond is read.
+//! free, unless all that the lane holds waits for a retry: then one part beyond is read. Where that, too, is never taken, the
+//! lane waits: it cannot be told from a destination that is down.
 
 use std::time::Duration;
 
@@ -50,17 +51,20 @@ impl<I: Intake> Lane<I> {
     /// Reads and plans; when the memory for it is taken, waits until some is given back.
     pub(super) async fn read(&mut self) {
         let freed = self.parts.share.freed();
-        let read_size = self.read_size();
-        let wanted = self.charge(read_size);
+        let (mut read_size, mut records_max) = (self.read_size(), self.read_records());
+        let mut wanted = self.charge(read_size);
         let fits = self.parts.share.try_take(wanted);
         if !fits {
             if !self.may_go_beyond() {
                 self.starved = Some(Box::pin(freed));
                 return;
             }
+            let left = self.parts.share.part().saturating_sub(self.beyond);
+            read_size = read_size.min(left.saturating_mul(100) / self.weight).max(1);
+            records_max = records_max.min(left / RECORD_BYTES).max(1);
+            wanted = self.charge(read_size);
             self.parts.share.take(wanted);
         }
-        let records_max = self.read_records();
         let read = tokio::select! {
             biased;
             read = self.intake.next(read_size, records_max) => read,
@@ -82,6 +86,10 @@ impl<I: Intake> Lane<I> {
         self.dry = entries.is_empty();
         if self.dry && self.starved.is_none() {
             self.starved = Some(Box::pin(tokio::time::sleep(EMPTY_WAIT)));
+        }
+        if entries.len() == records_max && records_max > 1 {
+            // There is more already: it does not wait for company.
+            self.linger_until = Some(Instant::now());
         }
         let (batches, records) = plan(self.parts.signal, entries, &self.limits);
         let limit = self.limits.request_limit();

@@ -223,6 +223,22 @@ async fn a_reload_waits_neither_for_an_evaluation_nor_for_a_store_that_hangs() {
     rules.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_evaluation_that_hangs_gives_its_permit_to_others_and_one_that_is_slow_keeps_it() {
+    let permits = Semaphore::new(1);
+    let slow = async {
+        tokio::time::sleep(HANGS_AFTER / 2).await;
+        permits.available_permits()
+    };
+    assert_eq!(holding(permits.acquire().await.unwrap(), slow).await, 0);
+    let hangs = async {
+        tokio::time::sleep(HANGS_AFTER * 2).await;
+        permits.available_permits()
+    };
+    assert_eq!(holding(permits.acquire().await.unwrap(), hangs).await, 1);
+    assert_eq!(permits.available_permits(), 1);
+}
+
 /// A store that takes nothing.
 struct Full;
 

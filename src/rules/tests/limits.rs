@@ -66,6 +66,21 @@ fn what_templates_ask_when_the_time_of_a_rule_is_over_has_no_answer_and_the_aler
 }
 
 #[test]
+fn labels_that_would_be_others_for_want_of_time_end_no_alert() {
+    let world = World::default();
+    let group = rules("  - {alert: A, expr: up, labels: {s: '{{ query \"none\" | len }}'}}\n");
+    for n in 0..50 {
+        world.memory.put("up", &[("n", &n.to_string())], 0, 1.0);
+        world.memory.put("up", &[("n", &n.to_string())], 60, 1.0);
+    }
+    let _ = world.evaluate(&group, 0);
+    assert_eq!(world.told().len(), 50);
+    world.evaluate_slowly(&group, 60, evaluate::QUERY_TIME_MAX / 20);
+    assert_eq!(error(&group, 0), "expanding the labels took too long");
+    assert_eq!((world.told().len(), group.rules[0].live().alerts.active().count()), (0, 50));
+}
+
+#[test]
 fn a_rule_that_takes_too_long_is_ended() {
     let (world, group) =
         (World::default(), rules("  - {record: a, expr: up}\n  - {record: b, expr: '1'}\n"));

@@ -1,5 +1,6 @@
 //! What of alerts is there after a kill.
 
+use super::turn::until;
 use super::*;
 
 /// A group whose alerts were written to `directory`, in a new process.
@@ -188,10 +189,10 @@ fn a_disk_that_hangs_holds_up_no_alert_and_nothing_stays_that_it_took_too_late()
     assert_eq!(failures.get(), 1);
     drop(hanging);
     // What nobody waited for is written all the same, with the alert that is pending.
-    while state.load().unwrap().alerts.len() < 2 {}
+    until(|| state.load().unwrap().alerts.len() == 2);
     world.memory.put("up", &[("l", "a")], 60, 1.0);
     let _ = world.evaluate(&group, 60);
-    while kept::save(&group, &state).is_err() {}
+    until(|| kept::save(&group, &state).is_ok());
     let kept = state.load().unwrap().alerts.into_values().flatten();
     assert_eq!(kept.map(|alert| alert.state).collect::<Vec<_>>(), [State::Inactive]);
 }

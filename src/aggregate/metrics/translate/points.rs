@@ -133,7 +133,12 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
         } else {
             self.begin(sink, id, at, times, time_ms)
         };
-        put_classic(sink, &mut self.scratch, id, zero, time_ms)?;
+        let stored = put_classic(sink, &mut self.scratch, id, zero, time_ms);
+        if stored == Err(Refused::Memory) && !delta && sink.stream(id).last_unix_nano == 0 {
+            // It counts on meanwhile: it is not new when there is room for it.
+            self.exports.refuse(at.export);
+        }
+        stored?;
         advance(sink, id, times);
         self.exemplars(sink, id, point.exemplars());
         Ok(time_ms)
@@ -242,15 +247,6 @@ impl<Id: Copy + std::fmt::Debug + Eq + std::hash::Hash> Translator<Id> {
             outcome = outcome.or(stored.map(|()| time_ms));
         }
         outcome
-    }
-
-    /// Counts a point of scope `export` that was not stored.
-    pub(super) fn dropped(&mut self, reason: Reason, export: u64) {
-        if reason == Reason::Memory {
-            // It counts on meanwhile: it is not new when there is room for it.
-            self.exports.refuse(export);
-        }
-        self.drops.count(reason, 1);
     }
 
     /// Stores a point, once more where the series that is remembered of it has left the store.
