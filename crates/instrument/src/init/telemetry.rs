@@ -221,7 +221,8 @@ impl Telemetry {
     }
 
     /// Delivers what was recorded when SIGTERM or SIGINT comes, then lets the signal do what it does by default: end the
-    /// process. For programs that do not handle these signals themselves; those that do just drop the guard.
+    /// process. The first process of a container, which signals do not end by default, is ended with the code 143 or 130. For
+    /// programs that do not handle these signals themselves; those that do just drop the guard.
     ///
     /// ```no_run
     /// let telemetry = sidelight::init("worker").start()?;

@@ -1,12 +1,16 @@
 //! The programs of the matrix: each records 100 spans, a counter and a log line, and ends in its own way.
 
 use std::future::Future;
+use std::process::Command;
 use std::time::Duration;
 
 use fork::Fork;
 use sidelight::Telemetry;
 use sidelight::init::{FlushError, Init};
 use sidelight::logs::LogFormat;
+
+/// The row that is the first process of a namespace, as in a container.
+pub(crate) const FIRST_PROCESS: &str = "killed_as_the_first_process";
 
 /// How many spans each records.
 pub(crate) const SPANS: usize = 100;
@@ -201,6 +205,19 @@ pub(crate) const ENDINGS: &[Ending] = &[
             std::thread::park();
         },
         ends: Ends::Terminated,
+    },
+    Ending {
+        name: FIRST_PROCESS,
+        run: || {
+            let telemetry = start();
+            telemetry.install_signal_flush().unwrap();
+            record();
+            let own = std::process::id().to_string();
+            assert_eq!(own, "1");
+            assert!(Command::new("kill").args(["-TERM", &own]).status().unwrap().success());
+            std::thread::park();
+        },
+        ends: Ends::Code(128 + 15),
     },
     Ending {
         name: "sigterm_in_a_runtime",
