@@ -11,6 +11,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -181,12 +182,21 @@ impl Current {
         Self { resends: if retries > 0 { retries } else { current.resends }, ..current }
     }
 
-    /// Makes this what the thread works on until the guard is dropped.
+    /// Makes this what the thread works on until the guard is dropped. Asynchronous code uses [`scope`](Self::scope): held over
+    /// an `.await` the guard would let whatever else runs on the thread meanwhile work on this. It stays on its thread:
+    ///
+    /// ```compile_fail
+    /// async fn import() {
+    ///     let _entered = sidelight::current::Current::default().enter();
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// tokio::spawn(import());
+    /// ```
     #[must_use = "it holds until the guard is dropped"]
     pub fn enter(self) -> Entered {
         let mut before = self;
         before.swap();
-        Entered { before }
+        Entered { before, _of_this_thread: PhantomData }
     }
 
     /// The same without a copy: meanwhile this is what was there before.
@@ -215,6 +225,8 @@ impl Current {
 #[derive(Debug)]
 pub struct Entered {
     before: Current,
+    /// On another thread it would put back what this one worked on.
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
@@ -235,13 +247,16 @@ impl Drop for EnteredHere<'_> {
     }
 }
 
-/// Takes the caller's request along into a future that is spawned.
+/// Takes the caller's request along into a future that is spawned: its id, its route, which attempt it is. The trace is not
+/// among it: that is the span's, which [`Instrument`](tracing::Instrument) takes along.
 ///
 /// # Example
 /// ```no_run
+/// use tracing::Instrument as _;
+///
 /// # async fn send_mail() {}
-/// // The lines that send_mail logs have the request's id.
-/// tokio::spawn(sidelight::current::carry(send_mail()));
+/// // The lines that send_mail logs have the request's id, and that of its trace.
+/// tokio::spawn(sidelight::current::carry(send_mail()).in_current_span());
 /// ```
 pub fn carry<F>(future: F) -> InRequest<F> {
     Current::get().scope(future)
