@@ -28,6 +28,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Told {
 #[test]
 fn a_second_start_says_that_the_subscriber_of_the_first_stays() {
     let init = || sidelight::init("again").logs(LogFormat::Off).deliver(Nowhere);
+    // Of a block that is over, as a test has it: it is none of the process.
+    tracing::subscriber::with_default(tracing_subscriber::registry(), || {});
     init().start().unwrap().shutdown().unwrap();
     let refused = init().start().unwrap_err();
     assert!(matches!(refused, StartError::Ended), "{refused}");

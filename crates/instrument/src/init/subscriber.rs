@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry_sdk::Resource;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
@@ -15,11 +16,16 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// Why there cannot be one: the process has one, which cannot be taken away.
 pub(crate) fn vacant() -> Result<(), StartError> {
-    match (tracing::dispatcher::has_been_set(), INSTALLED.load(Ordering::Relaxed)) {
+    match (is_heard(), INSTALLED.load(Ordering::Relaxed)) {
         (false, _) => Ok(()),
         (true, true) => Err(StartError::Ended),
         (true, false) => Err(StartError::SubscriberInstalled),
     }
+}
+
+/// Whether what this thread says comes to anyone. That there was a subscriber once, of a test or for a block, does not count.
+fn is_heard() -> bool {
+    tracing::dispatcher::get_default(|dispatch| !dispatch.is::<NoSubscriber>())
 }
 
 /// Makes it the process's. What passes `filter` goes to `layer` and, in lines of `format`, to standard output.
@@ -39,7 +45,7 @@ pub(crate) fn install(
 
 /// Through `tracing` where there is a subscriber, else to standard error.
 pub(crate) fn warn(warning: &str) {
-    if tracing::dispatcher::has_been_set() {
+    if is_heard() {
         tracing::warn!(target: "sidelight", "{warning}");
     } else {
         _ = writeln!(std::io::stderr(), "sidelight: {warning}");
