@@ -331,8 +331,8 @@ metrics! {
         GEN_AI_CALL 256
         in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
     GEN_AI_PER_CHUNK = Histogram "gen_ai.client.operation.time_per_output_chunk" ["s"]
-        GEN_AI_CALL 256
-        in GEN_AI_SECONDS: "Time per output token after the first chunk.";
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model") 256
+        in GEN_AI_SECONDS: "Time per output chunk after the first.";
 
     GEN_AI_INFERENCE_INPUT = Counter "gen_ai.client.inference.usage.input_tokens" ["{token}"]
         GEN_AI_CALL 256:
@@ -362,8 +362,8 @@ metrics! {
         GEN_AI_CALL 256
         in GEN_AI_SECONDS: "Time to receive the first chunk of a streamed answer.";
     GEN_AI_INFERENCE_PER_CHUNK = Histogram "gen_ai.client.inference.time_per_output_chunk" ["s"]
-        GEN_AI_CALL 256
-        in GEN_AI_SECONDS: "Time per output token after the first chunk.";
+        ("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.request.model") 256
+        in GEN_AI_SECONDS: "Time per output chunk after the first.";
 
     PROCESS_CPU_TIME = ObservableSum "process.cpu.time" ["s"]
         ("cpu.mode") 2: "Total CPU seconds broken down by different CPU modes.";

@@ -75,7 +75,7 @@ fn a_call_is_counted_with_the_tokens_of_its_provider() {
 }
 
 #[test]
-fn a_stream_is_timed_by_its_first_chunk_and_counted_by_its_last() {
+fn a_stream_is_timed_by_each_of_its_chunks_and_counted_by_its_last() {
     let told = Told::new();
     let mut call = llm::chat(Provider::OpenAi, "gpt-5-mini").start();
     for bytes in [
@@ -88,7 +88,7 @@ fn a_stream_is_timed_by_its_first_chunk_and_counted_by_its_last() {
     call.finish_stream();
     assert_eq!(told.total("sidelight.gen_ai.tokens", &[MODEL]), 13.0);
     assert_eq!(told.total("gen_ai.client.operation.time_to_first_chunk", &[MODEL]), 1.0);
-    assert_eq!(told.total("gen_ai.client.operation.time_per_output_chunk", &[MODEL]), 1.0);
+    assert_eq!(told.total("gen_ai.client.operation.time_per_output_chunk", &[MODEL]), 2.0);
     assert!(Told::attribute(&told.spans()[0], "gen_ai.response.time_to_first_chunk").is_some());
 }
 

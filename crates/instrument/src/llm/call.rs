@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use opentelemetry::metrics::BoundHistogram;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
@@ -106,6 +107,7 @@ impl Request {
             span,
             started: Started::now(),
             first_chunk: None,
+            chunks: None,
             stream: None,
             over: false,
         }
@@ -129,8 +131,16 @@ pub struct Call {
     span: Span,
     started: Started,
     first_chunk: Option<Duration>,
+    chunks: Option<Chunks>,
     stream: Option<Box<UsageStream>>,
     over: bool,
+}
+
+/// The chunks of a stream, since its first.
+#[derive(Debug)]
+struct Chunks {
+    last: Duration,
+    recorded: Option<BoundHistogram<f64>>,
 }
 
 impl Call {
@@ -152,7 +162,8 @@ impl Call {
         }
     }
 
-    /// Takes the bytes of a streamed answer as they arrive, and looks for usage in them. Bedrock's stream is binary: say
+    /// Takes the bytes of a streamed answer as they arrive, and looks for usage in them. Each time after the first is a chunk of
+    /// `gen_ai.client.operation.time_per_output_chunk`. Bedrock's stream is binary: say
     /// [`first_chunk`](Self::first_chunk), give the JSON of its `metadata` event to
     /// [`UsageStream::event`](super::UsageStream::event), and [`finish`](Self::finish) with the usage of that.
     ///
@@ -167,9 +178,27 @@ impl Call {
     /// call.finish_stream();
     /// ```
     pub fn received(&mut self, bytes: &[u8]) {
-        self.first_chunk();
+        self.chunk();
         let provider = self.request.provider;
         self.stream.get_or_insert_with(|| Box::new(UsageStream::new(provider))).received(bytes);
+    }
+
+    fn chunk(&mut self) {
+        let Some(last) = self.started.elapsed() else { return };
+        self.first_chunk.get_or_insert(last);
+        let Request { provider, operation, model, .. } = self.request;
+        match &mut self.chunks {
+            Some(chunks) => {
+                let since = last.saturating_sub(std::mem::replace(&mut chunks.last, last));
+                if let Some(recorded) = &chunks.recorded {
+                    recorded.record(since.as_secs_f64());
+                }
+            }
+            None => {
+                let recorded = record::chunks(provider, operation, model);
+                self.chunks = Some(Chunks { last, recorded });
+            }
+        }
     }
 
     /// Ends a call whose answer was streamed. A stream without usage is counted as one whose usage is missing.

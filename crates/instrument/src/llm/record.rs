@@ -1,13 +1,13 @@
 //! What a finished call adds to metrics, and what it cost.
 //!
-//! A call takes seconds: attributes are built for each.
+//! A call takes seconds: attributes are built for each, and for the chunks of a stream once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use opentelemetry::metrics::{BoundHistogram, Counter, Gauge, Histogram};
 
 use super::conventions::Conventions;
 use super::{Provider, Usage};
@@ -206,6 +206,25 @@ fn label(name: &'static str, value: Option<&'static str>) -> Option<KeyValue> {
     value.map(|value| KeyValue::new(name, value))
 }
 
+/// What the chunks of a stream after its first are recorded by, where the conventions have that. Which model answers is told
+/// when it has.
+pub(super) fn chunks(
+    provider: Provider,
+    operation: &'static str,
+    model: Name,
+) -> Option<BoundHistogram<f64>> {
+    let bound = CALLS.with(Calls::new, |calls| {
+        let [_, per_chunk] = calls.chunks.as_ref()?;
+        let (attribute, provider) = calls.conventions.provider(provider.name());
+        Some(per_chunk.bind(&[
+            KeyValue::new(attribute, provider),
+            KeyValue::new("gen_ai.request.model", model.text().unwrap_or("")),
+            KeyValue::new("gen_ai.operation.name", operation),
+        ]))
+    });
+    bound.flatten()
+}
+
 /// Counts a call.
 pub(super) fn record(over: &Over<'_>) {
     CALLS.with(Calls::new, |calls| {
@@ -231,7 +250,7 @@ pub(super) fn record(over: &Over<'_>) {
             (None, Some(_)) => calls.missing.add(1, &short),
             (None, None) => {}
         }
-        durations(calls, over, usage, &mut long);
+        durations(calls, over, &mut long);
     });
 }
 
@@ -255,14 +274,9 @@ fn tokens(calls: &Calls, over: &Over<'_>, usage: &Usage, short: &[KeyValue; 2], 
     }
 }
 
-fn durations(calls: &Calls, over: &Over<'_>, usage: Option<&Usage>, labels: &mut Vec<KeyValue>) {
-    if let (Some(first), Some([first_chunk, per_chunk])) = (over.first_chunk, &calls.chunks) {
+fn durations(calls: &Calls, over: &Over<'_>, labels: &mut Vec<KeyValue>) {
+    if let (Some(first), Some([first_chunk, _])) = (over.first_chunk, &calls.chunks) {
         first_chunk.record(first.as_secs_f64(), labels);
-        // By tokens, since providers cut their chunks as they like.
-        let rest = over.duration.and_then(|all| all.checked_sub(first));
-        if let (Some(rest), Some(tokens @ 2..)) = (rest, usage.map(|usage| usage.output)) {
-            per_chunk.record(rest.as_secs_f64() / float(tokens - 1), labels);
-        }
     }
     labels.extend(label("error.type", over.error));
     if let Some(duration) = over.duration {
