@@ -247,6 +247,8 @@ fn a_trace_goes_through_a_server_and_its_client() {
         ("GET /articles/{id}", &SpanKind::Client)
     );
     assert_eq!(client.parent_span_id, server.span_context.span_id());
+    let url = Told::attribute(client, "url.full");
+    assert_eq!(url.as_deref(), Some("http://stock.local:8080/articles/3"));
     assert_eq!(Told::attribute(client, "http.request.resend_count").as_deref(), Some("2"));
     assert_eq!(Told::attribute(client, "error.type").as_deref(), Some("404"));
     assert!(matches!(client.status, Status::Error { .. }));
@@ -270,6 +272,48 @@ fn a_trace_goes_through_a_server_and_its_client() {
         "nobody said how long it is"
     );
     assert_eq!(told.total("http.client.active_requests", &["server.address=stock.local"]), 0.0);
+}
+
+#[test]
+fn the_url_of_a_request_is_told_without_its_user_and_its_query() {
+    let told = Told::new();
+    let client = sidelight::http::client().layer(service_fn(async |_: Request<Body>| {
+        Ok::<_, Infallible>(Response::new(Body::empty()))
+    }));
+    let mut by_host = request("/articles/3?token=secret");
+    by_host.headers_mut().insert("host", HeaderValue::from_static("stock.local"));
+    run(async {
+        let asked = request("https://ada:secret@stock.local:8443/articles?token=secret");
+        client.clone().oneshot(asked).await.unwrap();
+        client.clone().oneshot(by_host).await.unwrap();
+        client.clone().oneshot(request("/nowhere")).await.unwrap();
+    });
+    let urls: Vec<_> = told
+        .spans()
+        .iter()
+        .map(|span| Told::attribute(span, "url.full").unwrap_or_default())
+        .collect();
+    assert_eq!(urls, ["https://stock.local:8443/articles", "http://stock.local/articles/3", ""]);
+    assert!(!format!("{:?}", told.spans()).contains("secret"));
+}
+
+#[test]
+fn a_method_that_nobody_knows_is_told_as_it_was_sent() {
+    let told = Told::new();
+    let answer =
+        || service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let with =
+        |method: &str| Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
+    run(async {
+        for method in ["PURGE", "GET", &"X".repeat(100)] {
+            sidelight::http::server().layer(answer()).oneshot(with(method)).await.unwrap();
+            sidelight::http::client().layer(answer()).oneshot(with(method)).await.unwrap();
+        }
+    });
+    let original = |span| Told::attribute(span, "http.request.method_original");
+    let told: Vec<_> = told.spans().iter().map(original).collect();
+    let (purge, cut) = (Some("PURGE".to_owned()), Some("X".repeat(64)));
+    assert_eq!(told, [purge.clone(), purge, None, None, cut.clone(), cut]);
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(crate) fn begin(
     resends: Option<u32>,
 ) -> Exchange {
     let current = Current::get();
+    let server = address(uri, headers);
     let asked = Asked {
         method,
         path: uri.path(),
@@ -85,12 +86,12 @@ pub(crate) fn begin(
         scheme: Scheme::of(uri.scheme_str()),
         version,
         route: template.map_or(Name::NONE, |template| TEMPLATES.intern(template)),
-        peer: peer(uri, headers),
+        peer: server.map_or(Name::NONE, |server| PEERS.intern(server)),
     };
     let mut exchange = Exchange::start(Kind::HttpClient, &asked);
     exchange.current = Current { resends: resends.unwrap_or(current.resends), ..current };
     let (key, resends) = (exchange.key, exchange.current.resends);
-    exchange.span = spans::client(key, asked.path, exchange.rpc_method(), resends);
+    exchange.span = spans::client(key, method, uri, server, exchange.rpc_method(), resends);
     let mut trace = exchange.span.context();
     if !trace.span().span_context().is_valid() {
         // A filter may leave out the span of the request, and not those around it.
@@ -100,12 +101,12 @@ pub(crate) fn begin(
     exchange
 }
 
-fn peer(uri: &Uri, headers: &HeaderMap) -> Name {
+/// The host that is asked, with its port where one is written.
+fn address<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let asked = uri.authority().map(|authority| authority.as_str());
     let asked = asked.or_else(|| headers.get(HOST)?.to_str().ok());
     // What stands before an `@` is a secret.
-    let address = asked.map(|asked| asked.rsplit_once('@').map_or(asked, |(_, address)| address));
-    address.map_or(Name::NONE, |address| PEERS.intern(address))
+    asked.map(|asked| asked.rsplit_once('@').map_or(asked, |(_, address)| address))
 }
 
 fn note(exchange: &mut Exchange, head: &mut Parts) {

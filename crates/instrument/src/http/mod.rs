@@ -60,7 +60,7 @@ pub const fn server() -> ServerLayer {
 ///
 /// Records `http.client.request.duration` by peer and status (until the last byte of the answer), `.active_requests` and the
 /// sizes of bodies; for gRPC `rpc.client.call.duration`. A [`Route`] in a request's extensions becomes `url.template`, a
-/// [`Resend`] `http.request.resend_count`.
+/// [`Resend`] `http.request.resend_count`. The span's `url.full` has neither the user nor the query of the URL.
 ///
 /// # Example
 /// ```

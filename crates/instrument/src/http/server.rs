@@ -102,7 +102,7 @@ fn begin<A>(request: &Request<A>, id: RequestId, trusted: bool) -> Exchange {
     let mut exchange = Exchange::start(Kind::HttpServer, &asked);
     exchange.current =
         Current { request_id: Some(id), route: exchange.key.route.text(), resends: 0 };
-    exchange.span = spans::server(exchange.key, asked.path, &id);
+    exchange.span = spans::server(exchange.key, asked.method, asked.path, &id);
     if trusted {
         exchange.caller = spans::follow(&exchange.span, asked.headers);
     }

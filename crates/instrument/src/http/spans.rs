@@ -1,11 +1,11 @@
 //! The spans of exchanges, through `tracing`: what they are called and what they say.
 //!
-//! Source: OpenTelemetry semantic conventions 1.44, HTTP spans and RPC spans. The query of a URL is left out: it holds secrets
-//! more often than it helps.
+//! Source: OpenTelemetry semantic conventions 1.44, HTTP spans and RPC spans. The query of a URL is left out, and the user
+//! before its host: they hold secrets more often than they help.
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use tracing::field::Empty;
@@ -15,13 +15,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::propagate;
 use super::series::{Key, Kind};
-use super::words::grpc_word;
+use super::words::{Method, grpc_word};
 use crate::current::RequestId;
 use crate::interned::Name;
 
+/// Characters of a method that nobody knows.
+const METHOD_CHARACTERS_MAX: usize = 64;
+
 /// The span of a request that came in. Which protocol it is tells the answer: until then what looks like gRPC has neither a
 /// name of its own nor a method of HTTP.
-pub(crate) fn server(key: Key, path: &str, id: &RequestId) -> Span {
+pub(crate) fn server(key: Key, asked: &http::Method, path: &str, id: &RequestId) -> Span {
     let method = (!key.kind.is_grpc()).then(|| key.method.text());
     let span = info_span!(
         target: "sidelight::http",
@@ -30,6 +33,7 @@ pub(crate) fn server(key: Key, path: &str, id: &RequestId) -> Span {
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = method,
+        http.request.method_original = original(asked),
         http.route = Empty,
         http.response.status_code = Empty,
         http.response.body.size = Empty,
@@ -47,6 +51,13 @@ pub(crate) fn server(key: Key, path: &str, id: &RequestId) -> Span {
         span.record("request_id", id.as_str());
     }
     span
+}
+
+/// A method that is not one of the words, as it was sent.
+fn original(method: &http::Method) -> Option<&str> {
+    let sent = (Method::of(method) == Method::Other).then(|| method.as_str())?;
+    // Of ASCII.
+    sent.get(..METHOD_CHARACTERS_MAX).or(Some(sent))
 }
 
 /// Lets the span of a request that came in continue the caller's trace. Where a filter leaves that span out, gives the trace
@@ -67,8 +78,16 @@ pub(crate) fn follow(span: &Span, headers: &HeaderMap) -> Option<Context> {
     None
 }
 
-/// The span of a request that goes out; `rpc_method` is that of a gRPC call, as its caller spells it.
-pub(crate) fn client(key: Key, path: &str, rpc_method: Option<&str>, resends: u32) -> Span {
+/// The span of a request that goes out to `server`, a host with or without a port; `rpc_method` is that of a gRPC call, as its
+/// caller spells it.
+pub(crate) fn client(
+    key: Key,
+    method: &http::Method,
+    uri: &Uri,
+    server: Option<&str>,
+    rpc_method: Option<&str>,
+    resends: u32,
+) -> Span {
     let (address, port) = key.server_address().unzip();
     let resends = Some(resends).filter(|resends| *resends > 0);
     let span = match rpc_method {
@@ -92,11 +111,12 @@ pub(crate) fn client(key: Key, path: &str, rpc_method: Option<&str>, resends: u3
             otel.kind = "client",
             otel.status_code = Empty,
             http.request.method = key.method.text(),
+            http.request.method_original = original(method),
             http.request.resend_count = resends,
             http.response.status_code = Empty,
             http.response.body.size = Empty,
             url.template = key.route.text(),
-            url.path = path,
+            url.full = Empty,
             server.address = address,
             server.port = port,
             error.type = Empty,
@@ -104,6 +124,10 @@ pub(crate) fn client(key: Key, path: &str, rpc_method: Option<&str>, resends: u3
     };
     if !span.is_disabled() && rpc_method.is_none() {
         span.record("otel.name", &*name(key));
+        if let Some(server) = server {
+            let scheme = uri.scheme_str().unwrap_or("http");
+            span.record("url.full", format!("{scheme}://{server}{}", uri.path()));
+        }
     }
     span
 }
