@@ -17,7 +17,9 @@ use axum::routing::get;
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt;
+use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use sidelight::current::{self, RequestId};
 use told::Told;
 use tower::{ServiceExt, service_fn};
@@ -314,6 +316,39 @@ fn a_method_that_nobody_knows_is_told_as_it_was_sent() {
     let told: Vec<_> = told.spans().iter().map(original).collect();
     let (purge, cut) = (Some("PURGE".to_owned()), Some("X".repeat(64)));
     assert_eq!(told, [purge.clone(), purge, None, None, cut.clone(), cut]);
+}
+
+#[test]
+fn baggage_goes_through_also_where_no_trace_comes_with_it() {
+    let told = Told::new();
+    opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ]));
+    let stock = sidelight::http::client().layer(service_fn(async |request: Request<Body>| {
+        let baggage = request.headers().get("baggage").cloned();
+        let baggage = baggage.unwrap_or(HeaderValue::from_static("none"));
+        Ok::<_, Infallible>(Response::new(Body::from(baggage.to_str().unwrap().to_owned())))
+    }));
+    let router = Router::new()
+        .route("/", get(move || stock.oneshot(request("http://stock.local/"))))
+        .layer(sidelight::http::server());
+    let ask = || {
+        let mut asked = request("/");
+        asked.headers_mut().insert("baggage", HeaderValue::from_static("tenant=a"));
+        let around = tracing::info_span!("around");
+        let router = router.clone();
+        run(async { text(router.oneshot(asked).await.unwrap()).await }.instrument(around))
+    };
+    assert_eq!(ask(), "tenant=a");
+    let spans = told.spans();
+    let [_client, server, around] = &spans[..] else { panic!("{spans:?}") };
+    assert_eq!(server.parent_span_id, around.span_context.span_id(), "what is around stays around");
+    // Without a span, as a filter leaves it.
+    let _unseen = tracing::subscriber::set_default(tracing_subscriber::registry().with(
+        tracing_subscriber::filter::Targets::new().with_target("shop", tracing::Level::INFO),
+    ));
+    assert_eq!(ask(), "tenant=a");
 }
 
 #[test]

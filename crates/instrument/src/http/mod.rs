@@ -36,7 +36,7 @@ pub use server::{Server, ServerLayer};
 ///
 /// The request's id is that of the header `x-request-id`, or a new one: it is in the request's extensions as
 /// [`RequestId`](crate::current::RequestId), in its headers and those of the answer, in the span, and in every log line of the
-/// handler. The span continues the caller's trace.
+/// handler. The span continues the caller's trace, and has the caller's baggage.
 ///
 /// axum tells the route to layers that are added with `Router::layer`; other routers put a [`Route`] into the extensions of
 /// the request or the answer.

@@ -35,10 +35,10 @@ impl Injector for HeadersMut<'_> {
     }
 }
 
-/// The trace that a caller's headers continue.
-pub(crate) fn extract(headers: &HeaderMap) -> Context {
+/// The trace that a caller's headers continue, and their baggage; what they do not have is that of `around`.
+pub(crate) fn extract(around: &Context, headers: &HeaderMap) -> Context {
     opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&Context::new(), &Headers(headers))
+        propagator.extract_with_context(around, &Headers(headers))
     })
 }
 

@@ -32,7 +32,7 @@ impl ServerLayer {
         Self { trusted: true }
     }
 
-    /// Takes neither a trace nor a request id from callers: for a server that strangers reach.
+    /// Takes neither a trace, nor baggage, nor a request id from callers: for a server that strangers reach.
     ///
     /// # Example
     /// ```

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Uri};
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::TraceContextExt;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
@@ -18,6 +19,7 @@ use super::series::{Key, Kind};
 use super::words::{Method, grpc_word};
 use crate::current::RequestId;
 use crate::interned::Name;
+use crate::layer::current_context;
 
 /// Characters of a method that nobody knows.
 const METHOD_CHARACTERS_MAX: usize = 64;
@@ -60,22 +62,25 @@ fn original(method: &http::Method) -> Option<&str> {
     sent.get(..METHOD_CHARACTERS_MAX).or(Some(sent))
 }
 
-/// Lets the span of a request that came in continue the caller's trace. Where a filter leaves that span out, gives the trace
-/// back, for spans within to continue.
+/// Lets the span of a request that came in continue the caller's trace, and have the caller's baggage. Where there is no such
+/// span, by a filter or without telemetry, gives both back, for spans within to continue and requests to take along.
 pub(crate) fn follow(span: &Span, headers: &HeaderMap) -> Option<Context> {
     if span.is_disabled() && LevelFilter::current() == LevelFilter::OFF {
         return None;
     }
-    let caller = propagate::extract(headers);
+    let mut caller = propagate::extract(&Context::new(), headers);
     if !caller.span().span_context().is_valid() {
-        return None;
+        if caller.baggage().is_empty() {
+            return None;
+        }
+        // What is around the span stays its parent.
+        caller = propagate::extract(&current_context(), headers);
     }
     if span.is_disabled() {
         return Some(caller);
     }
-    // Refused where no OpenTelemetry layer listens: then there is no trace to continue.
-    let _refused = span.set_parent(caller);
-    None
+    // Refused where no OpenTelemetry layer listens.
+    span.set_parent(caller.clone()).is_err().then_some(caller)
 }
 
 /// The span of a request that goes out to `server`, a host with or without a port; `rpc_method` is that of a gRPC call, as its

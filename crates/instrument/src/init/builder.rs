@@ -224,8 +224,13 @@ impl Init {
         let making =
             Making { init: &self, environment: &environment, lookup, io: &io, ledger: &ledger };
         let providers = making.providers(&resource)?;
-        if claim.is_some() {
+        if environment.disabled {
+            // Its spans have no ids then, which others would take for those of a parent that never arrives.
+            _ = providers.tracer.shutdown();
+        } else if claim.is_some() {
             global::set_tracer_provider(providers.tracer.clone());
+        }
+        if claim.is_some() {
             global::set_text_map_propagator(composite(&environment.propagators));
             meter::set_unwanted(environment.disabled);
         }

@@ -21,7 +21,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or sent; logs are still written |
+//! | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or sent; logs are written, callers' traces are passed on as they came |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who is speaking |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_\|LOGS_]ENDPOINT` | `http://host:4317`, `https://`, `unix:///path` |
 //! | `.._PROTOCOL` | `grpc` (default) or `http/protobuf` |

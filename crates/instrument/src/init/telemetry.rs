@@ -87,6 +87,7 @@ pub struct Telemetry {
     _panics: Option<Arc<Recorder>>,
     _claim: Option<Claim>,
     context_activation: bool,
+    enabled: bool,
 }
 
 impl fmt::Debug for Telemetry {
@@ -146,12 +147,13 @@ impl Telemetry {
             _panics: panics,
             _claim: parts.claim,
             context_activation: parts.context_activation,
+            enabled: parts.enabled,
         }
     }
 
     /// The layer for an application's own subscriber: spans, and log records over OTLP. What it writes itself stays its own.
     /// An event within a span is a log record of that span; one of level ERROR is an event of the span, too, and makes the span
-    /// failed.
+    /// failed. With `OTEL_SDK_DISABLED` there are no spans: the caller's trace is passed on as it came.
     ///
     /// ```no_run
     /// use tracing_subscriber::prelude::*;
@@ -165,11 +167,13 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let spans = trimmed::<S>(&self.shared.providers.tracer, self.context_activation);
-        // As a span event as well each line would be written, sent and kept twice.
-        let spans = spans.with_filter(filter_fn(|of| of.is_span() || *of.level() == Level::ERROR));
+        let spans = self.enabled.then(|| {
+            let spans = trimmed::<S>(&self.shared.providers.tracer, self.context_activation);
+            // As a span event as well each line would be written, sent and kept twice.
+            spans.with_filter(filter_fn(|of| of.is_span() || *of.level() == Level::ERROR))
+        });
         let logger = self.shared.providers.logger.logger(names::SCOPE);
-        spans.and_then(OtlpLogs::new(logger, self.shared.log_value_length))
+        Layer::and_then(spans, OtlpLogs::new(logger, self.shared.log_value_length))
     }
 
     /// Delivers what was recorded so far.
@@ -254,7 +258,7 @@ impl Telemetry {
         &self.shared.resource
     }
 
-    /// The provider of traces, for OpenTelemetry's own API.
+    /// The provider of traces, for OpenTelemetry's own API. With `OTEL_SDK_DISABLED` its spans are none.
     #[must_use]
     pub fn tracer_provider(&self) -> &SdkTracerProvider {
         &self.shared.providers.tracer
@@ -402,6 +406,53 @@ mod tests {
         init().start_with(&nowhere).unwrap().shutdown().unwrap();
         ORDERS.add(1, []);
         assert_eq!(meter::dropped(), before + 1);
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn what_is_switched_off_passes_the_callers_trace_on_as_it_came() {
+        use http::{Request, Response};
+        use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+        use tower::{ServiceExt as _, service_fn};
+        use tower_layer::Layer as _;
+        use tracing_subscriber::layer::SubscriberExt as _;
+
+        const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        type Asked = Request<http_body_util::Empty<&'static [u8]>>;
+        let _alone = alone();
+        let disabled = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned());
+        let telemetry = init("disabled").without_subscriber().start_with(&disabled).unwrap();
+        let spans = tracing_subscriber::registry().with(telemetry.layer());
+        let _default = tracing::subscriber::set_default(spans);
+        let stock = crate::http::client().layer(service_fn(async |request: Asked| {
+            let mut answer = Response::new(http_body_util::Empty::<&'static [u8]>::new());
+            *answer.headers_mut() = request.headers().clone();
+            Ok::<_, std::convert::Infallible>(answer)
+        }));
+        let shop = crate::http::server().layer(service_fn(move |_: Asked| {
+            let asked = Request::get("http://stock.local/").body(Default::default()).unwrap();
+            stock.clone().oneshot(asked)
+        }));
+        let sent = |trace: Option<&str>| {
+            let mut asked: Asked = Request::get("/").body(Default::default()).unwrap();
+            if let Some(trace) = trace {
+                asked.headers_mut().insert("traceparent", trace.parse().unwrap());
+            }
+            let mut answer = Box::pin(shop.clone().oneshot(asked));
+            let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+            let std::task::Poll::Ready(answer) = answer.as_mut().poll(context) else {
+                panic!("waits")
+            };
+            let trace = answer.unwrap().headers().get("traceparent").cloned();
+            trace.map(|trace| trace.to_str().unwrap().to_owned())
+        };
+        assert_eq!(sent(Some(TRACE)).as_deref(), Some(TRACE));
+        assert_eq!(sent(None), None, "no parent that never arrives");
+        let own = telemetry.tracer_provider().tracer("own").start("work");
+        assert!(!own.span_context().is_valid());
+        let global = opentelemetry::global::tracer("global").start("work");
+        assert!(!global.span_context().is_valid());
+        drop(telemetry);
     }
 
     #[test]
