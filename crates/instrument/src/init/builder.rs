@@ -218,7 +218,7 @@ impl Init {
         if self.subscriber && !self.local {
             subscriber::vacant()?;
         }
-        let resource = detect(&self.identity, instance_id(), lookup);
+        let resource = detect(&self.identity, instance_id(), &environment, lookup);
         let io = IoThread::start().map_err(StartError::Thread)?;
         let ledger = Arc::<Ledger>::default();
         let making =
@@ -306,7 +306,8 @@ impl Making<'_> {
         if !self.init.local {
             global::set_meter_provider(meter.clone());
         }
-        let tracer = providers::tracer(resource.clone(), of_spans, spans);
+        let sampler = self.environment.sampling.sampler();
+        let tracer = providers::tracer(resource.clone(), of_spans, spans, sampler);
         let logger = providers::logger(resource.clone(), of_logs, records);
         let observed = !self.init.local && !self.environment.disabled;
         let sketches = self.sketches(resource)?;
@@ -328,8 +329,8 @@ impl Making<'_> {
             return Ok(Some(Sketches::start(direct, resource, runtime)));
         }
         let endpoint = Endpoint::resolve(signal, self.init.endpoint.as_deref(), environment)?;
-        let (lookup, header) = (self.lookup, Some(sketches::HEADER));
-        let wanted = Wanted { signal, endpoint: &endpoint, environment, lookup, runtime, header };
+        let (endpoint, header) = (&endpoint, Some(sketches::HEADER));
+        let wanted = Wanted { signal, endpoint, environment, runtime, header };
         Ok(Some(Sketches::start(Destination::Otlp(wanted.logs()?), resource, runtime)))
     }
 
@@ -353,10 +354,9 @@ impl Making<'_> {
                 (Exporter::Otlp, None) => {
                     let endpoint =
                         Endpoint::resolve(signal, self.init.endpoint.as_deref(), self.environment)?;
-                    let (environment, lookup, runtime) =
-                        (self.environment, self.lookup, self.io.handle());
+                    let (environment, runtime) = (self.environment, self.io.handle());
                     let (endpoint, header) = (&endpoint, None);
-                    let wanted = Wanted { signal, endpoint, environment, lookup, runtime, header };
+                    let wanted = Wanted { signal, endpoint, environment, runtime, header };
                     (Destination::Otlp(otlp(&wanted)?), endpoint.shown())
                 }
             };
@@ -382,5 +382,34 @@ mod tests {
         assert_eq!(id.as_bytes()[14], b'4');
         assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
         assert_ne!(id, instance_id());
+    }
+
+    #[test]
+    fn the_sampler_is_the_one_that_was_asked_for_however_it_is_written() {
+        use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+
+        let sampled = |sampler: &str| {
+            let asked = |name: &str| match name {
+                "OTEL_TRACES_SAMPLER" => Some(sampler.to_owned()),
+                "OTEL_TRACES_SAMPLER_ARG" => Some("0.0 ".to_owned()),
+                "OTEL_TRACES_EXPORTER" | "OTEL_METRICS_EXPORTER" | "OTEL_LOGS_EXPORTER" => {
+                    Some("none".to_owned())
+                }
+                _ => None,
+            };
+            let telemetry = init("sampled").local().start_with(&asked).unwrap();
+            let tracer = telemetry.tracer_provider().tracer("sampled");
+            tracer.start("work").span_context().is_sampled()
+        };
+        for none in [
+            "ALWAYS_OFF",
+            " always_off",
+            "ParentBased_Always_Off",
+            "traceidratio",
+            "parentbased_traceidratio",
+        ] {
+            assert!(!sampled(none), "{none}");
+        }
+        assert!(sampled("always_on") && sampled("parentbased_always_on") && sampled("sometimes"));
     }
 }

@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+use opentelemetry_sdk::metrics::Temporality;
+
+use super::pairs;
+use super::sampling::{SAMPLERS, Sampled, Sampling};
 use super::signal::{PerSignal, Signal};
 
 /// Reads a variable; a table in tests.
@@ -62,6 +66,10 @@ pub(crate) struct Environment {
     pub(crate) disabled: bool,
     /// `OTEL_SERVICE_NAME`.
     pub(crate) service_name: Option<String>,
+    /// `OTEL_RESOURCE_ATTRIBUTES`.
+    pub(crate) resource: Vec<(String, String)>,
+    /// `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`.
+    pub(crate) sampling: Sampling,
     /// `OTEL_PROPAGATORS`, in order.
     pub(crate) propagators: Vec<Propagator>,
     /// `OTEL_{TRACES,METRICS,LOGS}_EXPORTER`.
@@ -78,6 +86,10 @@ pub(crate) struct Environment {
     pub(crate) tls: PerSignal<TlsFiles>,
     /// `OTEL_EXPORTER_OTLP_TIMEOUT`.
     pub(crate) timeout: PerSignal<Duration>,
+    /// `OTEL_EXPORTER_OTLP_COMPRESSION`.
+    pub(crate) gzip: PerSignal<bool>,
+    /// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+    pub(crate) temporality: Temporality,
     /// Characters of a span attribute's text that are kept.
     pub(crate) span_value_length: Option<usize>,
     /// Characters of a log attribute's text that are kept.
@@ -93,8 +105,8 @@ pub(crate) struct Environment {
 /// The SDK's default too.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Read by the SDK, which ignores what is not a number.
-const NUMBERS: [&str; 13] = [
+/// Read by the SDK, which ignores what is not a whole number, or has a space beside it.
+const NUMBERS: [&str; 12] = [
     "OTEL_BSP_SCHEDULE_DELAY",
     "OTEL_BSP_MAX_QUEUE_SIZE",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
@@ -107,17 +119,6 @@ const NUMBERS: [&str; 13] = [
     "OTEL_SPAN_EVENT_COUNT_LIMIT",
     "OTEL_SPAN_LINK_COUNT_LIMIT",
     "OTEL_METRIC_EXPORT_TIMEOUT",
-    "OTEL_TRACES_SAMPLER_ARG",
-];
-
-/// What the SDK takes for `OTEL_TRACES_SAMPLER` without further features.
-const SAMPLERS: [&str; 6] = [
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
 ];
 
 impl Environment {
@@ -125,9 +126,9 @@ impl Environment {
     pub(crate) fn read(lookup: Lookup<'_>) -> Self {
         let mut reader = Reader { lookup, warnings: Vec::new() };
         for name in NUMBERS {
-            reader.number(name);
+            reader.whole(name);
         }
-        reader.choice("OTEL_TRACES_SAMPLER", &SAMPLERS.map(|name| (name, ())));
+        Signal::ALL.into_iter().for_each(|signal| reader.headers(signal));
         if reader.text("OTEL_CONFIG_FILE").is_some() {
             reader.warn("OTEL_CONFIG_FILE is not read: use the other variables, or the builder");
         }
@@ -135,6 +136,8 @@ impl Environment {
         Self {
             disabled: reader.switch("OTEL_SDK_DISABLED").unwrap_or(false),
             service_name: reader.text("OTEL_SERVICE_NAME"),
+            resource: reader.resource(),
+            sampling: reader.sampling(),
             propagators: reader.propagators(),
             exporter: PerSignal::new(|signal| reader.exporter(signal)),
             signal_endpoint: PerSignal::new(|signal| {
@@ -153,6 +156,17 @@ impl Environment {
                     reader.period(&format!("OTEL_EXPORTER_OTLP_{}_TIMEOUT", signal.in_variables()));
                 own.or_else(|| reader.period("OTEL_EXPORTER_OTLP_TIMEOUT")).unwrap_or(TIMEOUT)
             }),
+            gzip: PerSignal::new(|signal| reader.gzip(signal)),
+            temporality: reader
+                .choice(
+                    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+                    &[
+                        ("cumulative", Temporality::Cumulative),
+                        ("delta", Temporality::Delta),
+                        ("lowmemory", Temporality::LowMemory),
+                    ],
+                )
+                .unwrap_or_default(),
             span_value_length: reader.length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(both),
             log_value_length: reader.length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(both),
             exponential_histograms: reader
@@ -242,6 +256,14 @@ impl Reader<'_> {
         number
     }
 
+    /// What reads it neither trims it nor takes a part of it.
+    fn whole(&mut self, name: &str) {
+        let value = (self.lookup)(name).filter(|value| !value.trim().is_empty());
+        if let Some(value) = value.filter(|value| value.parse::<u64>().is_err()) {
+            self.warn(format!("{name}={value} is left out: not a whole number of at least 0"));
+        }
+    }
+
     /// Milliseconds of which there is at least some: within none nothing would ever be delivered.
     fn period(&mut self, name: &str) -> Option<Duration> {
         let number = self.number(name)?;
@@ -261,26 +283,81 @@ impl Reader<'_> {
         length
     }
 
+    fn resource(&mut self) -> Vec<(String, String)> {
+        let Some(list) = self.text("OTEL_RESOURCE_ATTRIBUTES") else { return Vec::new() };
+        let (found, bad) = pairs::attributes(&list);
+        if !bad.is_empty() {
+            self.warn(format!(
+                "OTEL_RESOURCE_ATTRIBUTES: {} is left out: not key=value, with `%` and hexadecimal digits for what is not plain",
+                bad.join(", ")
+            ));
+        }
+        found
+    }
+
+    /// The exporters read them, and pass over what is none.
+    fn headers(&mut self, signal: Signal) {
+        let Some((name, list)) = self.of_signal(signal, "HEADERS") else { return };
+        for number in pairs::bad_headers(&list) {
+            self.warn(format!(
+                "{name}: header {number} is left out: not name=value, as in Authorization=Bearer%20TOKEN"
+            ));
+        }
+    }
+
+    fn sampling(&mut self) -> Sampling {
+        const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+        let asked = self.choice("OTEL_TRACES_SAMPLER", &SAMPLERS);
+        let (sampled, by_parent) = asked.unwrap_or((Sampled::All, true));
+        let ratio = self.number(ARGUMENT);
+        if let Some(ratio) = ratio.filter(|ratio| *ratio > 1.0) {
+            self.warn(format!("{ARGUMENT}={ratio} is left out: not a number from 0 to 1"));
+        }
+        let ratio = ratio.filter(|ratio| *ratio <= 1.0).unwrap_or(1.0);
+        Sampling { sampled, by_parent, ratio }
+    }
+
+    /// gzip also where zstd is asked for.
+    fn gzip(&mut self, signal: Signal) -> bool {
+        let names = [
+            format!("OTEL_EXPORTER_OTLP_{}_COMPRESSION", signal.in_variables()),
+            "OTEL_EXPORTER_OTLP_COMPRESSION".to_owned(),
+        ];
+        for name in names {
+            if self.text(&name).is_some_and(|value| value.eq_ignore_ascii_case("zstd")) {
+                self.warn(format!("{name}=zstd: not in this build, which compresses by gzip"));
+                return true;
+            }
+            if let Some(gzip) = self.choice(&name, &[("gzip", true), ("none", false)]) {
+                return gzip;
+            }
+        }
+        false
+    }
+
     fn propagators(&mut self) -> Vec<Propagator> {
-        let Some(value) = self.text("OTEL_PROPAGATORS") else {
-            return vec![Propagator::TraceContext, Propagator::Baggage];
-        };
-        let mut found = Vec::new();
+        let usual = vec![Propagator::TraceContext, Propagator::Baggage];
+        let Some(value) = self.text("OTEL_PROPAGATORS") else { return usual };
+        let (mut found, mut known) = (Vec::new(), false);
         for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let propagator = match word {
+            let propagator = match word.to_ascii_lowercase().as_str() {
                 "tracecontext" => Propagator::TraceContext,
                 "baggage" => Propagator::Baggage,
-                "none" => continue,
+                "none" => {
+                    known = true;
+                    continue;
+                }
                 _ => {
                     self.warn(format!("OTEL_PROPAGATORS: {word} is left out: not one of tracecontext, baggage, none"));
                     continue;
                 }
             };
+            known = true;
             if !found.contains(&propagator) {
                 found.push(propagator);
             }
         }
-        found
+        if known { found } else { usual }
     }
 
     /// A list is legal; a signal here has one destination, the first that is known.
@@ -289,7 +366,7 @@ impl Reader<'_> {
         let Some(value) = self.text(&name) else { return Exporter::Otlp };
         let mut first = None;
         for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let exporter = match word {
+            let exporter = match word.to_ascii_lowercase().as_str() {
                 "otlp" => Exporter::Otlp,
                 "console" => Exporter::Console,
                 "none" => Exporter::None,
@@ -309,8 +386,10 @@ impl Reader<'_> {
     fn protocol(&self, signal: Signal) -> Result<Protocol, (String, String)> {
         match self.of_signal(signal, "PROTOCOL") {
             None => Ok(Protocol::Grpc),
-            Some((_, value)) if value == "grpc" => Ok(Protocol::Grpc),
-            Some((_, value)) if value == "http/protobuf" => Ok(Protocol::HttpProtobuf),
+            Some((_, value)) if value.eq_ignore_ascii_case("grpc") => Ok(Protocol::Grpc),
+            Some((_, value)) if value.eq_ignore_ascii_case("http/protobuf") => {
+                Ok(Protocol::HttpProtobuf)
+            }
             Some(other) => Err(other),
         }
     }
@@ -360,7 +439,16 @@ mod tests {
             ("OTEL_PROPAGATORS", "b3"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "1.5"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "8 "),
             ("OTEL_TRACES_SAMPLER", "sometimes"),
+            ("OTEL_TRACES_SAMPLER_ARG", "2"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=,team"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Bearer secret"),
+            ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "=secret"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"),
+            ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "brotli"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "detla"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"),
@@ -376,12 +464,50 @@ mod tests {
             let warnings = std::mem::take(&mut environment.warnings);
             assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
             assert!(warnings[0].contains(name), "{warnings:?}");
-            let propagators = std::mem::take(&mut environment.propagators);
-            assert!(name == "OTEL_PROPAGATORS" || propagators.len() == 2);
-            let mut empty = Environment::of(&[]);
-            empty.propagators.clear();
-            assert_eq!(environment, empty, "{name}");
+            assert!(!warnings[0].contains("secret"), "{warnings:?}");
+            assert_eq!(environment, Environment::of(&[]), "{name}");
         }
+    }
+
+    #[test]
+    fn words_may_have_capitals_and_spaces_beside_them() {
+        let environment = Environment::of(&[
+            ("OTEL_TRACES_SAMPLER", "ALWAYS_OFF"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.1 "),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", " GRPC"),
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "HTTP/protobuf"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+            ("OTEL_PROPAGATORS", "b3, TraceContext"),
+            ("OTEL_METRICS_EXPORTER", "None"),
+        ]);
+        let sampling = Sampling { sampled: Sampled::None, by_parent: false, ratio: 0.1 };
+        assert_eq!(environment.sampling, sampling);
+        assert_eq!(environment.protocol.traces, Ok(Protocol::Grpc));
+        assert_eq!(environment.protocol.logs, Ok(Protocol::HttpProtobuf));
+        assert!(environment.gzip.traces && environment.gzip.logs);
+        assert_eq!(environment.temporality, Temporality::Delta);
+        assert_eq!(environment.propagators, [Propagator::TraceContext]);
+        assert_eq!(environment.exporter.metrics, Exporter::None);
+        assert_eq!(environment.warnings.len(), 1, "{:?}", environment.warnings);
+    }
+
+    #[test]
+    fn no_propagator_is_one_of_the_words() {
+        assert_eq!(Environment::of(&[("OTEL_PROPAGATORS", "none")]).propagators, []);
+        assert_eq!(Environment::of(&[("OTEL_PROPAGATORS", "b3,none")]).propagators, []);
+    }
+
+    #[test]
+    fn the_compression_of_a_signal_goes_before_that_of_all() {
+        let environment = Environment::of(&[
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
+            ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "brotli"),
+        ]);
+        let gzip = environment.gzip;
+        assert_eq!((gzip.traces, gzip.metrics, gzip.logs), (false, true, true));
+        assert_eq!(environment.warnings.len(), 2, "{:?}", environment.warnings);
     }
 
     #[test]

@@ -22,7 +22,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or sent; logs are written, callers' traces are passed on as they came |
-//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who is speaking |
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who is speaking; the latter as `key=value,..`, with `%2C` for a comma |
 //! | `OTEL_EXPORTER_OTLP_[TRACES_\|METRICS_\|LOGS_]ENDPOINT` | `http://host:4317`, `https://`, `unix:///path` |
 //! | `.._PROTOCOL` | `grpc` (default) or `http/protobuf` |
 //! | `.._HEADERS`, `.._TIMEOUT` (ms), `.._COMPRESSION` (`gzip`, `none`), `.._INSECURE` | as the specification says |
@@ -45,8 +45,8 @@
 //! `sidelight.feature.sketch` in requests of their own. An agent merges them and never passes them on; a collector treats them
 //! as the log records that they are.
 //!
-//! A bad value is left out, and one warning names it; but a protocol, an endpoint or a TLS file that cannot be used is a
-//! [`StartError`]: nothing would arrive.
+//! A bad value is left out, and one warning names it (of headers their place in the list: they are secrets). Words may have
+//! capitals. But a protocol, an endpoint or a TLS file that cannot be used is a [`StartError`]: nothing would arrive.
 //!
 //! # The end
 //!
@@ -76,9 +76,11 @@ mod http;
 mod io;
 mod otlp;
 mod outage;
+mod pairs;
 mod propagators;
 mod providers;
 mod resource;
+mod sampling;
 mod signal;
 mod signals;
 mod sketches;

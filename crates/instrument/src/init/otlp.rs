@@ -1,5 +1,4 @@
-//! The OTLP exporters, built on the I/O thread's runtime. Headers and compression come from the environment, read by the
-//! exporters themselves.
+//! The OTLP exporters, built on the I/O thread's runtime. Headers come from the environment, read by the exporters themselves.
 
 use std::time::Duration;
 
@@ -7,7 +6,6 @@ use opentelemetry_otlp::{
     Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol as Encoding,
     SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
-use opentelemetry_sdk::metrics::Temporality;
 use tokio::runtime::Handle;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
@@ -15,7 +13,7 @@ use super::channel::connect;
 #[cfg(not(feature = "tls"))]
 use super::channel::without_tls;
 use super::endpoint::Endpoint;
-use super::env::{Environment, Lookup};
+use super::env::Environment;
 use super::error::StartError;
 use super::http::OnIoThread;
 use super::signal::Signal;
@@ -27,7 +25,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) signal: Signal,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) environment: &'a Environment,
-    pub(crate) lookup: Lookup<'a>,
     pub(crate) runtime: &'a Handle,
     /// One more header of each request.
     pub(crate) header: Option<(&'static str, &'static str)>,
@@ -43,7 +40,7 @@ macro_rules! exporter {
             let timeout = *self.environment.timeout.get(self.signal);
             let built = match self.endpoint {
                 Endpoint::Http(url) => {
-                    let builder = <$exporter>::builder()$(.$with(self.temporality()))?.with_http();
+                    let builder = <$exporter>::builder()$(.$with(self.environment.temporality))?.with_http();
                     let builder = self
                         .by_client(builder, url, timeout)?
                         .with_protocol(Encoding::HttpBinary)
@@ -56,7 +53,7 @@ macro_rules! exporter {
                     }
                 }
                 Endpoint::Unix(_) | Endpoint::Grpc(_) => {
-                    let builder = <$exporter>::builder()$(.$with(self.temporality()))?
+                    let builder = <$exporter>::builder()$(.$with(self.environment.temporality))?
                         .with_tonic()
                         .with_channel(self.channel(timeout)?)
                         .with_metadata(self.metadata())
@@ -110,23 +107,8 @@ impl Wanted<'_> {
         Err(without_tls(url))
     }
 
-    /// gzip where zstd is asked for, which this build does not have; otherwise what the exporter reads itself.
     fn compression(&self) -> Option<Compression> {
-        let own = format!("OTEL_EXPORTER_OTLP_{}_COMPRESSION", self.signal.in_variables());
-        let asked =
-            (self.lookup)(&own).or_else(|| (self.lookup)("OTEL_EXPORTER_OTLP_COMPRESSION"))?;
-        asked.eq_ignore_ascii_case("zstd").then_some(Compression::Gzip)
-    }
-
-    /// Cumulative unless the environment says otherwise.
-    fn temporality(&self) -> Temporality {
-        match (self.lookup)("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
-            .map(|asked| asked.to_ascii_lowercase())
-        {
-            Some(asked) if asked == "delta" => Temporality::Delta,
-            Some(asked) if asked == "lowmemory" => Temporality::LowMemory,
-            _ => Temporality::Cumulative,
-        }
+        self.environment.gzip.get(self.signal).then_some(Compression::Gzip)
     }
 
     fn refused(&self, error: &ExporterBuildError) -> StartError {

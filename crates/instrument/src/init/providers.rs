@@ -19,7 +19,8 @@ use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
 };
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, SdkTracerProvider, SpanExporter,
+    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, Sampler, SdkTracerProvider,
+    SpanExporter,
 };
 
 use super::delivery::{Delivery, Destination};
@@ -53,10 +54,7 @@ pub(crate) struct Providers {
 
 /// The queue of each, as the environment says, else the SDK's default.
 pub(crate) fn queue_length(variable: Option<String>) -> usize {
-    variable
-        .and_then(|length| length.trim().parse().ok())
-        .filter(|length| *length > 0)
-        .unwrap_or(2048)
+    variable.and_then(|length| length.parse().ok()).filter(|length| *length > 0).unwrap_or(2048)
 }
 
 pub(crate) fn meter<E: PushMetricExporter>(
@@ -98,8 +96,9 @@ pub(crate) fn tracer<O: SpanExporter + 'static>(
     resource: Resource,
     exporter: Option<Delivery<O>>,
     queue: usize,
+    sampler: Sampler,
 ) -> SdkTracerProvider {
-    let builder = SdkTracerProvider::builder().with_resource(resource);
+    let builder = SdkTracerProvider::builder().with_resource(resource).with_sampler(sampler);
     let Some(exporter) = exporter else { return builder.build() };
     let (gate, ledger) = (Arc::clone(&exporter.gate), Arc::clone(&exporter.ledger));
     let config = SpanBatchConfig::default().with_max_queue_size(queue).build();

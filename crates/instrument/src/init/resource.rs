@@ -8,9 +8,8 @@ use std::fs;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::EnvResourceDetector;
 
-use super::env::Lookup;
+use super::env::{Environment, Lookup};
 
 /// What the builder knows.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +32,13 @@ const POD: [(&str, &str); 7] = [
 ];
 
 /// The resource of an instance; `instance` is its random id.
-pub(crate) fn detect(identity: &Identity, instance: String, lookup: Lookup<'_>) -> Resource {
-    let name = lookup("OTEL_SERVICE_NAME").filter(|name| !name.trim().is_empty());
+pub(crate) fn detect(
+    identity: &Identity,
+    instance: String,
+    environment: &Environment,
+    lookup: Lookup<'_>,
+) -> Resource {
+    let name = environment.service_name.clone();
     let mut found = vec![
         KeyValue::new("service.name", name.clone().unwrap_or_else(|| identity.name.clone())),
         KeyValue::new("service.instance.id", instance),
@@ -66,10 +70,11 @@ pub(crate) fn detect(identity: &Identity, instance: String, lookup: Lookup<'_>) 
         add("k8s.pod.name", lookup("HOSTNAME"));
     }
     found.extend(identity.attributes.iter().cloned());
+    let told = environment.resource.iter().cloned();
     let builder = Resource::builder_empty()
         .with_detector(Box::new(opentelemetry_sdk::resource::TelemetryResourceDetector))
         .with_attributes(found)
-        .with_detector(Box::new(EnvResourceDetector::new()));
+        .with_attributes(told.map(|(key, value)| KeyValue::new(key, value)));
     // OTEL_SERVICE_NAME stands above service.name in OTEL_RESOURCE_ATTRIBUTES.
     match name {
         Some(name) => builder.with_service_name(name).build(),
@@ -137,7 +142,7 @@ mod tests {
             version: Some("1.2".into()),
             ..Identity::default()
         };
-        detect(&identity, "one".into(), &|name| {
+        detect(&identity, "one".into(), &Environment::of(variables), &|name| {
             variables
                 .iter()
                 .find(|(variable, _)| *variable == name)
@@ -160,6 +165,17 @@ mod tests {
     fn the_name_in_the_environment_wins() {
         let resource = of_checkout(&[("OTEL_SERVICE_NAME", "renamed")]);
         assert_eq!(value(&resource, "service.name").as_deref(), Some("renamed"));
+    }
+
+    #[test]
+    fn attributes_of_the_environment_are_decoded_and_an_empty_one_replaces_nothing() {
+        let told = "service.name=,service.version=2%2B1, team=caf%C3%A9%20north";
+        let resource = of_checkout(&[("OTEL_RESOURCE_ATTRIBUTES", told)]);
+        assert_eq!(value(&resource, "service.name").as_deref(), Some("checkout"));
+        assert_eq!(value(&resource, "service.version").as_deref(), Some("2+1"));
+        assert_eq!(value(&resource, "team").as_deref(), Some("café north"));
+        let both = [("OTEL_RESOURCE_ATTRIBUTES", "service.name=b"), ("OTEL_SERVICE_NAME", "a")];
+        assert_eq!(value(&of_checkout(&both), "service.name").as_deref(), Some("a"));
     }
 
     #[test]
