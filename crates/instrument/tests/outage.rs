@@ -7,6 +7,7 @@
 #[path = "delivery/collector.rs"]
 mod collector;
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -162,4 +163,64 @@ fn a_collector_that_comes_back_at_its_address_gets_what_is_recorded_from_then_on
     assert_eq!(telemetry.counts(Signal::Traces).delivered, 7);
     assert_eq!(collector.arrived.spans().len(), 7);
     telemetry.shutdown().unwrap();
+}
+
+/// Longer than the exporter's own retries take; an agent that is restarted is back by then.
+#[test]
+fn what_is_recorded_while_a_collector_is_away_for_seconds_arrives_when_it_is_back() {
+    const AWAY: Duration = Duration::from_secs(2);
+    let _alone = alone();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let started = sidelight::init("outage").local().endpoint(format!("http://{address}"));
+    let telemetry = started.metric_interval(Duration::from_secs(3600)).start().unwrap();
+    // A batch, which leaves at once.
+    record(&telemetry, 512);
+    std::thread::park_timeout(AWAY);
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let collector = Collector::grpc_on(listener);
+    let counts = || telemetry.counts(Signal::Traces);
+    for _ in 0..1000 {
+        if counts().delivered + counts().failed > 0 {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!((counts().delivered, counts().failed), (512, 0));
+    assert_eq!(collector.arrived.spans().len(), 512);
+    telemetry.shutdown().unwrap();
+}
+
+/// Speaks HTTP/2 up to its settings, then nothing; says when it was asked whether it is there.
+fn silent(listener: &TcpListener) -> std::io::Result<()> {
+    const PREFACE: usize = 24;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const PING: u8 = 6;
+    let (mut peer, _) = listener.accept()?;
+    peer.write_all(&SETTINGS)?;
+    peer.read_exact(&mut [0; PREFACE])?;
+    loop {
+        let mut head = [0; 9];
+        peer.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, ..] = head;
+        if kind == PING && flags == 0 {
+            return Ok(());
+        }
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        peer.read_exact(&mut vec![0; length])?;
+    }
+}
+
+#[test]
+fn a_collector_that_vanished_is_asked_whether_it_is_there() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || _ = tell.send(silent(&listener)));
+    let started = sidelight::init("outage").local().endpoint(endpoint);
+    let telemetry = started.shutdown_timeout(Duration::from_millis(100)).start().unwrap();
+    record(&telemetry, 512);
+    told.recv_timeout(Duration::from_secs(9)).expect("within 5 s").unwrap();
+    _ = telemetry.shutdown();
 }

@@ -7,6 +7,7 @@ use opentelemetry::{KeyValue, Value, global};
 use opentelemetry_otlp::LogExporter;
 use opentelemetry_sdk::Resource;
 
+use super::connector::Hurry;
 use super::console::Console;
 use super::delivery::{Delivery, Destination};
 use super::direct::{Deliver, Direct};
@@ -220,9 +221,15 @@ impl Init {
         }
         let resource = detect(&self.identity, instance_id(), &environment, lookup);
         let io = IoThread::start().map_err(StartError::Thread)?;
-        let ledger = Arc::<Ledger>::default();
-        let making =
-            Making { init: &self, environment: &environment, lookup, io: &io, ledger: &ledger };
+        let (ledger, hurry) = (Arc::<Ledger>::default(), Hurry::default());
+        let making = Making {
+            init: &self,
+            environment: &environment,
+            lookup,
+            io: &io,
+            ledger: &ledger,
+            hurry: &hurry,
+        };
         let providers = making.providers(&resource)?;
         if environment.disabled {
             // Its spans have no ids then, which others would take for those of a parent that never arrives.
@@ -282,6 +289,7 @@ struct Making<'a> {
     lookup: env::Lookup<'a>,
     io: &'a IoThread,
     ledger: &'a Arc<Ledger>,
+    hurry: &'a Hurry,
 }
 
 impl Making<'_> {
@@ -311,7 +319,8 @@ impl Making<'_> {
         let logger = providers::logger(resource.clone(), of_logs, records);
         let observed = !self.init.local && !self.environment.disabled;
         let sketches = self.sketches(resource)?;
-        Ok(Providers { tracer, meter, logger, observed, sketches, turns: Arc::default() })
+        let (turns, hurry) = (Arc::default(), self.hurry.clone());
+        Ok(Providers { tracer, meter, logger, observed, sketches, turns, hurry })
     }
 
     /// Where logs go by OTLP, unless handles record elsewhere.
@@ -329,8 +338,8 @@ impl Making<'_> {
             return Ok(Some(Sketches::start(direct, resource, runtime)));
         }
         let endpoint = Endpoint::resolve(signal, self.init.endpoint.as_deref(), environment)?;
-        let (endpoint, header) = (&endpoint, Some(sketches::HEADER));
-        let wanted = Wanted { signal, endpoint, environment, runtime, header };
+        let (hurry, header) = (self.hurry, Some(sketches::HEADER));
+        let wanted = Wanted { signal, endpoint: &endpoint, environment, runtime, hurry, header };
         Ok(Some(Sketches::start(Destination::Otlp(wanted.logs()?), resource, runtime)))
     }
 
@@ -354,9 +363,10 @@ impl Making<'_> {
                 (Exporter::Otlp, None) => {
                     let endpoint =
                         Endpoint::resolve(signal, self.init.endpoint.as_deref(), self.environment)?;
-                    let (environment, runtime) = (self.environment, self.io.handle());
+                    let (environment, runtime, hurry) =
+                        (self.environment, self.io.handle(), self.hurry);
                     let (endpoint, header) = (&endpoint, None);
-                    let wanted = Wanted { signal, endpoint, environment, runtime, header };
+                    let wanted = Wanted { signal, endpoint, environment, runtime, hurry, header };
                     (Destination::Otlp(otlp(&wanted)?), endpoint.shown())
                 }
             };

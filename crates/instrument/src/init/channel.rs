@@ -12,35 +12,49 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint as Peer, Uri};
 use tower_service::Service;
 
+use super::connector::{CONNECT_TIMEOUT, Hurry, Patient, tcp};
 use super::endpoint::Endpoint;
 use super::env::TlsFiles;
 use super::error::StartError;
 
-/// A connection that is not there after this long is tried anew.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// After half of what an export may take without a word, but within these, a peer is asked whether it is there: one that
+/// vanished says nothing, and the kernel would wait for it for a quarter of an hour. Servers in Go hang up on who asks more
+/// than twice in an export.
+const ASKED_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// And so much later it is given up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// A channel to `endpoint`; must be called in the runtime that will drive it.
+/// A channel to `endpoint`, on which an export may take `timeout`; must be called in the runtime that will drive it.
 pub(crate) fn connect(
     endpoint: &Endpoint,
     tls: &TlsFiles,
     timeout: Duration,
+    hurry: &Hurry,
 ) -> Result<Channel, StartError> {
     match endpoint {
         Endpoint::Unix(path) => {
             // The authority that the agent sees; no name is resolved.
-            let peer = Peer::from_static("http://localhost")
-                .timeout(timeout)
-                .connect_timeout(CONNECT_TIMEOUT);
-            Ok(peer.connect_with_connector_lazy(Socket(path.clone())))
+            let peer = limited(Peer::from_static("http://localhost"), timeout);
+            let socket = Patient::new(Socket(path.clone()), timeout, hurry.clone());
+            Ok(peer.connect_with_connector_lazy(socket))
         }
         Endpoint::Grpc(uri) | Endpoint::Http(uri) => {
             let refuse = |reason: String| StartError::Endpoint { endpoint: uri.clone(), reason };
             let peer = Peer::from_shared(uri.clone()).map_err(|error| refuse(error.to_string()))?;
-            let peer = peer.timeout(timeout).connect_timeout(CONNECT_TIMEOUT);
+            let peer = limited(peer, timeout);
             let peer = if uri.starts_with("https:") { encrypted(peer, tls, uri)? } else { peer };
-            Ok(peer.connect_lazy())
+            Ok(peer.connect_with_connector_lazy(Patient::new(tcp(), timeout, hurry.clone())))
         }
     }
+}
+
+fn limited(peer: Peer, timeout: Duration) -> Peer {
+    let [at_least, at_most] = ASKED_AFTER;
+    peer.timeout(timeout)
+        // Of all attempts, and of TLS after the last.
+        .connect_timeout(timeout.saturating_add(CONNECT_TIMEOUT))
+        .http2_keep_alive_interval((timeout / 2).clamp(at_least, at_most))
+        .keep_alive_timeout(ANSWER_WITHIN)
 }
 
 #[cfg(not(feature = "tls"))]
@@ -75,6 +89,7 @@ fn encrypted(peer: Peer, tls: &TlsFiles, uri: &str) -> Result<Peer, StartError> 
 }
 
 /// Connects to a path, whatever URI is asked for.
+#[derive(Clone)]
 struct Socket(PathBuf);
 
 impl Service<Uri> for Socket {

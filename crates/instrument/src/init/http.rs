@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
+
+use super::connector::Patient;
 
 /// A client on a runtime; `C` is what connects.
 #[derive(Debug)]
@@ -14,10 +17,10 @@ pub(crate) struct OnIoThread<C> {
     runtime: Handle,
 }
 
-impl OnIoThread<HyperClient> {
+impl OnIoThread<HyperClient<Patient<HttpConnector>>> {
     /// Without TLS.
-    pub(crate) fn plain(runtime: Handle, timeout: Duration) -> Self {
-        Self { client: HyperClient::with_default_connector(timeout, None), runtime }
+    pub(crate) fn plain(runtime: Handle, timeout: Duration, by: Patient<HttpConnector>) -> Self {
+        Self { client: HyperClient::new(by, timeout, None), runtime }
     }
 }
 

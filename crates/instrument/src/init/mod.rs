@@ -16,8 +16,11 @@
 //! `OTEL_SERVICE_NAME` goes before the name given to [`init`](crate::init()), `OTEL_RESOURCE_ATTRIBUTES` before what was found
 //! out, `RUST_LOG` before [`filter`](Init::filter), and `OTEL_SDK_DISABLED` and `OTEL_*_EXPORTER` of `none` or `console` before
 //! [`deliver`](Init::deliver) and [`endpoint`](Init::endpoint). Without either, records go to the agent's Unix socket where its
-//! directory `/run/sidelight` exists, else to `127.0.0.1:4317`. Nobody has to listen there: records are dropped and counted
-//! until someone does.
+//! directory `/run/sidelight` exists, else to `127.0.0.1:4317`. Nobody has to listen there: an export waits for a connection as
+//! long as it may take (`OTEL_EXPORTER_OTLP_TIMEOUT`), longer than an agent takes to be restarted; then its records are
+//! dropped and counted, as are those that find no room in the queues meanwhile. So are those of an export whose connection,
+//! of gRPC, breaks before it was answered: whether they arrived nobody knows. Whoever flushes or ends telemetry does not wait
+//! for a connection.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -64,6 +67,7 @@
 
 mod builder;
 mod channel;
+mod connector;
 mod console;
 mod delivery;
 mod direct;

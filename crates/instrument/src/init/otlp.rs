@@ -12,6 +12,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use super::channel::connect;
 #[cfg(not(feature = "tls"))]
 use super::channel::without_tls;
+use super::connector::{Hurry, Patient, tcp};
 use super::endpoint::Endpoint;
 use super::env::Environment;
 use super::error::StartError;
@@ -26,6 +27,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) environment: &'a Environment,
     pub(crate) runtime: &'a Handle,
+    pub(crate) hurry: &'a Hurry,
     /// One more header of each request.
     pub(crate) header: Option<(&'static str, &'static str)>,
 }
@@ -84,7 +86,7 @@ impl Wanted<'_> {
 
     fn channel(&self, timeout: Duration) -> Result<tonic::transport::Channel, StartError> {
         let _in_runtime = self.runtime.enter();
-        connect(self.endpoint, self.environment.tls.get(self.signal), timeout)
+        connect(self.endpoint, self.environment.tls.get(self.signal), timeout, self.hurry)
     }
 
     /// By a client that runs on the I/O thread.
@@ -95,12 +97,13 @@ impl Wanted<'_> {
         timeout: Duration,
     ) -> Result<B, StartError> {
         let runtime = self.runtime.clone();
+        let by = Patient::new(tcp(), timeout, self.hurry.clone());
         if !url.starts_with("https:") {
-            return Ok(builder.with_http_client(OnIoThread::plain(runtime, timeout)));
+            return Ok(builder.with_http_client(OnIoThread::plain(runtime, timeout, by)));
         }
         #[cfg(feature = "tls")]
         {
-            let https = Https::new(self.signal, self.environment.tls.get(self.signal))?;
+            let https = Https::new(self.signal, self.environment.tls.get(self.signal), by)?;
             Ok(builder.with_http_client(OnIoThread::encrypted(runtime, timeout, https)))
         }
         #[cfg(not(feature = "tls"))]

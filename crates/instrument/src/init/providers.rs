@@ -23,6 +23,7 @@ use opentelemetry_sdk::trace::{
     SpanExporter,
 };
 
+use super::connector::Hurry;
 use super::delivery::{Delivery, Destination};
 use super::error::FlushError;
 use super::gate::{GatedLogs, GatedSpans};
@@ -50,6 +51,8 @@ pub(crate) struct Providers {
     pub(crate) sketches: Option<Arc<Sketches<Destination<OtlpLogExporter>>>>,
     /// To flush.
     pub(crate) turns: Arc<PerSignal<Turn>>,
+    /// What connections are told that somebody waits by.
+    pub(crate) hurry: Hurry,
 }
 
 /// The queue of each, as the environment says, else the SDK's default.
@@ -130,6 +133,7 @@ impl Providers {
     /// Does it with all three, in order, and returns within `bound`.
     pub(crate) fn all(&self, wish: Wish, bound: Duration) -> Result<(), FlushError> {
         let deadline = now() + bound;
+        let _hurried = self.hurry.begin();
         let (done, ends) = sync_channel(Signal::ALL.len());
         let mut results: Vec<(Signal, OTelSdkResult)> = Vec::new();
         for (begun, signal) in Signal::ALL.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -19,6 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::Uri;
 use tower_service::Service;
 
+use super::connector::Patient;
 use super::env::{Named, TlsFiles};
 use super::error::StartError;
 use super::signal::Signal;
@@ -49,7 +50,10 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 
 /// Connects to hosts by TLS over TCP.
 #[derive(Clone)]
-pub(crate) struct Https(Arc<ClientConfig>);
+pub(crate) struct Https {
+    by: Patient<HttpConnector>,
+    config: Arc<ClientConfig>,
+}
 
 impl fmt::Debug for Https {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +63,11 @@ impl fmt::Debug for Https {
 
 impl Https {
     /// With the roots of the system, or those that `files` have.
-    pub(crate) fn new(signal: Signal, files: &TlsFiles) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        signal: Signal,
+        files: &TlsFiles,
+        by: Patient<HttpConnector>,
+    ) -> Result<Self, StartError> {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(signal, &error))?
@@ -76,7 +84,7 @@ impl Https {
             None => config.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self { by, config: Arc::new(config) })
     }
 }
 
@@ -107,12 +115,12 @@ impl Service<Uri> for Https {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connector = TlsConnector::from(Arc::clone(&self.0));
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connecting = self.by.call(uri.clone());
         Box::pin(async move {
             let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
             let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-            let socket = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?;
-            socket.set_nodelay(true)?;
+            let socket = connecting.await.map_err(io::Error::other)?.into_inner();
             Ok(TokioIo::new(Encrypted(connector.connect(name, socket).await?)))
         })
     }
