@@ -8,7 +8,7 @@
 mod collector;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -165,6 +165,18 @@ fn a_collector_that_comes_back_at_its_address_gets_what_is_recorded_from_then_on
     telemetry.shutdown().unwrap();
 }
 
+/// Waits until spans were delivered or dropped, as many of each.
+fn settled(telemetry: &Telemetry, (delivered, failed): (u64, u64)) {
+    let counts = || telemetry.counts(Signal::Traces);
+    for _ in 0..1000 {
+        if counts().delivered + counts().failed > 0 {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!((counts().delivered, counts().failed), (delivered, failed));
+}
+
 /// Longer than the exporter's own retries take; an agent that is restarted is back by then.
 #[test]
 fn what_is_recorded_while_a_collector_is_away_for_seconds_arrives_when_it_is_back() {
@@ -179,32 +191,24 @@ fn what_is_recorded_while_a_collector_is_away_for_seconds_arrives_when_it_is_bac
     let listener = TcpListener::bind(address).unwrap();
     listener.set_nonblocking(true).unwrap();
     let collector = Collector::grpc_on(listener);
-    let counts = || telemetry.counts(Signal::Traces);
-    for _ in 0..1000 {
-        if counts().delivered + counts().failed > 0 {
-            break;
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    assert_eq!((counts().delivered, counts().failed), (512, 0));
+    settled(&telemetry, (512, 0));
     assert_eq!(collector.arrived.spans().len(), 512);
     telemetry.shutdown().unwrap();
 }
 
-/// Speaks HTTP/2 up to its settings, then nothing; says when it was asked whether it is there.
-fn silent(listener: &TcpListener) -> std::io::Result<()> {
+/// Speaks HTTP/2 up to its settings, then nothing, until it gets a frame of this kind.
+fn silent(listener: &TcpListener, wanted: u8) -> std::io::Result<TcpStream> {
     const PREFACE: usize = 24;
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    const PING: u8 = 6;
     let (mut peer, _) = listener.accept()?;
     peer.write_all(&SETTINGS)?;
     peer.read_exact(&mut [0; PREFACE])?;
     loop {
         let mut head = [0; 9];
         peer.read_exact(&mut head)?;
-        let [a, b, c, kind, flags, ..] = head;
-        if kind == PING && flags == 0 {
-            return Ok(());
+        let [a, b, c, kind, ..] = head;
+        if kind == wanted {
+            return Ok(peer);
         }
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         peer.read_exact(&mut vec![0; length])?;
@@ -212,15 +216,34 @@ fn silent(listener: &TcpListener) -> std::io::Result<()> {
 }
 
 #[test]
+fn what_a_connection_held_that_broke_is_sent_again() {
+    const HEADERS: u8 = 1;
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let started = sidelight::init("outage").local().endpoint(endpoint);
+    let telemetry = started.metric_interval(Duration::from_secs(3600)).start().unwrap();
+    record(&telemetry, 512);
+    drop(silent(&listener, HEADERS).unwrap());
+    listener.set_nonblocking(true).unwrap();
+    let collector = Collector::grpc_on(listener);
+    settled(&telemetry, (512, 0));
+    assert_eq!(collector.arrived.spans().len(), 512);
+    telemetry.shutdown().unwrap();
+}
+
+#[test]
 fn a_collector_that_vanished_is_asked_whether_it_is_there() {
+    const PING: u8 = 6;
     let _alone = alone();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (tell, told) = std::sync::mpsc::sync_channel(1);
-    std::thread::spawn(move || _ = tell.send(silent(&listener)));
+    std::thread::spawn(move || _ = tell.send(silent(&listener, PING)));
     let started = sidelight::init("outage").local().endpoint(endpoint);
     let telemetry = started.shutdown_timeout(Duration::from_millis(100)).start().unwrap();
     record(&telemetry, 512);
-    told.recv_timeout(Duration::from_secs(9)).expect("within 5 s").unwrap();
-    _ = telemetry.shutdown();
+    let asked = told.recv_timeout(Duration::from_secs(9)).expect("within 5 s").unwrap();
+    assert!(telemetry.shutdown().is_err());
+    drop(asked);
 }

@@ -7,6 +7,7 @@ use opentelemetry::{KeyValue, Value, global};
 use opentelemetry_otlp::LogExporter;
 use opentelemetry_sdk::Resource;
 
+use super::broken::Breaks;
 use super::connector::Hurry;
 use super::console::Console;
 use super::delivery::{Delivery, Destination};
@@ -338,8 +339,10 @@ impl Making<'_> {
             return Ok(Some(Sketches::start(direct, resource, runtime)));
         }
         let endpoint = Endpoint::resolve(signal, self.init.endpoint.as_deref(), environment)?;
-        let (hurry, header) = (self.hurry, Some(sketches::HEADER));
-        let wanted = Wanted { signal, endpoint: &endpoint, environment, runtime, hurry, header };
+        let (endpoint, hurry, header) = (&endpoint, self.hurry, Some(sketches::HEADER));
+        // What fails is sent again with the next.
+        let breaks = &Breaks::default();
+        let wanted = Wanted { signal, endpoint, environment, runtime, hurry, breaks, header };
         Ok(Some(Sketches::start(Destination::Otlp(wanted.logs()?), resource, runtime)))
     }
 
@@ -353,6 +356,7 @@ impl Making<'_> {
         if self.environment.disabled {
             return Ok(None);
         }
+        let breaks = Breaks::default();
         let (destination, endpoint) =
             match (self.environment.exporter.get(signal), &self.init.deliver) {
                 (Exporter::None, _) => return Ok(None),
@@ -365,8 +369,9 @@ impl Making<'_> {
                         Endpoint::resolve(signal, self.init.endpoint.as_deref(), self.environment)?;
                     let (environment, runtime, hurry) =
                         (self.environment, self.io.handle(), self.hurry);
-                    let (endpoint, header) = (&endpoint, None);
-                    let wanted = Wanted { signal, endpoint, environment, runtime, hurry, header };
+                    let (endpoint, breaks, header) = (&endpoint, &breaks, None);
+                    let wanted =
+                        Wanted { signal, endpoint, environment, runtime, hurry, breaks, header };
                     (Destination::Otlp(otlp(&wanted)?), endpoint.shown())
                 }
             };
@@ -374,6 +379,7 @@ impl Making<'_> {
         Ok(Some(Delivery {
             destination,
             endpoint,
+            breaks,
             ledger: Arc::clone(self.ledger),
             gate: Arc::new(gate),
             value_length,

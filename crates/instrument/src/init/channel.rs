@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint as Peer, Uri};
 use tower_service::Service;
 
+use super::broken::{Breaks, Noticing};
 use super::connector::{CONNECT_TIMEOUT, Hurry, Patient, tcp};
 use super::endpoint::Endpoint;
 use super::env::TlsFiles;
@@ -29,21 +30,22 @@ pub(crate) fn connect(
     endpoint: &Endpoint,
     tls: &TlsFiles,
     timeout: Duration,
-    hurry: &Hurry,
+    (hurry, breaks): (&Hurry, &Breaks),
 ) -> Result<Channel, StartError> {
     match endpoint {
         Endpoint::Unix(path) => {
             // The authority that the agent sees; no name is resolved.
             let peer = limited(Peer::from_static("http://localhost"), timeout);
             let socket = Patient::new(Socket(path.clone()), timeout, hurry.clone());
-            Ok(peer.connect_with_connector_lazy(socket))
+            Ok(peer.connect_with_connector_lazy(Noticing::new(socket, breaks.clone())))
         }
         Endpoint::Grpc(uri) | Endpoint::Http(uri) => {
             let refuse = |reason: String| StartError::Endpoint { endpoint: uri.clone(), reason };
             let peer = Peer::from_shared(uri.clone()).map_err(|error| refuse(error.to_string()))?;
             let peer = limited(peer, timeout);
             let peer = if uri.starts_with("https:") { encrypted(peer, tls, uri)? } else { peer };
-            Ok(peer.connect_with_connector_lazy(Patient::new(tcp(), timeout, hurry.clone())))
+            let tcp = Patient::new(tcp(), timeout, hurry.clone());
+            Ok(peer.connect_with_connector_lazy(Noticing::new(tcp, breaks.clone())))
         }
     }
 }

@@ -15,6 +15,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::broken::Breaks;
 use super::console::Console;
 use super::direct::Direct;
 use super::gate::Gate;
@@ -32,6 +33,8 @@ pub(crate) enum Destination<O> {
 /// An exporter that keeps the ledger.
 pub(crate) struct Delivery<O> {
     pub(crate) destination: Destination<O>,
+    /// Of the exporter's connections.
+    pub(crate) breaks: Breaks,
     /// As log lines name it.
     pub(crate) endpoint: String,
     pub(crate) ledger: Arc<Ledger>,
@@ -82,7 +85,9 @@ impl<O: SpanExporter> SpanExporter for Delivery<O> {
             self.mend(span);
         }
         let result = match &self.destination {
-            Destination::Otlp(exporter) => exporter.export(batch).await,
+            Destination::Otlp(exporter) => {
+                self.breaks.survive(|| exporter.export(batch.clone())).await
+            }
             Destination::Console(console) => {
                 console.spans(&batch);
                 Ok(())
@@ -112,7 +117,9 @@ impl<O: LogExporter> LogExporter for Delivery<O> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let count = batch.iter().count();
         self.gate.leave(count);
-        self.settle(Signal::Logs, count, self.destination.export(batch).await)
+        let all: Vec<_> = batch.iter().collect();
+        let result = self.breaks.survive(|| self.destination.export(LogBatch::new(&all))).await;
+        self.settle(Signal::Logs, count, result)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -155,7 +162,7 @@ impl<O: LogExporter> LogExporter for Destination<O> {
 impl<O: PushMetricExporter> PushMetricExporter for Delivery<O> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = match &self.destination {
-            Destination::Otlp(exporter) => exporter.export(metrics).await,
+            Destination::Otlp(exporter) => self.breaks.survive(|| exporter.export(metrics)).await,
             Destination::Console(console) => {
                 console.metrics(metrics);
                 Ok(())

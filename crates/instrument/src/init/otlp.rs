@@ -9,6 +9,7 @@ use opentelemetry_otlp::{
 use tokio::runtime::Handle;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
+use super::broken::Breaks;
 use super::channel::connect;
 #[cfg(not(feature = "tls"))]
 use super::channel::without_tls;
@@ -28,6 +29,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) environment: &'a Environment,
     pub(crate) runtime: &'a Handle,
     pub(crate) hurry: &'a Hurry,
+    pub(crate) breaks: &'a Breaks,
     /// One more header of each request.
     pub(crate) header: Option<(&'static str, &'static str)>,
 }
@@ -86,7 +88,8 @@ impl Wanted<'_> {
 
     fn channel(&self, timeout: Duration) -> Result<tonic::transport::Channel, StartError> {
         let _in_runtime = self.runtime.enter();
-        connect(self.endpoint, self.environment.tls.get(self.signal), timeout, self.hurry)
+        let files = self.environment.tls.get(self.signal);
+        connect(self.endpoint, files, timeout, (self.hurry, self.breaks))
     }
 
     /// By a client that runs on the I/O thread.
