@@ -10,6 +10,7 @@ mod collector;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -196,6 +197,14 @@ fn what_is_recorded_while_a_collector_is_away_for_seconds_arrives_when_it_is_bac
     telemetry.shutdown().unwrap();
 }
 
+/// A peer on a thread of its own, and whom it spoke to.
+fn peer(listener: &TcpListener, wanted: u8) -> Receiver<std::io::Result<TcpStream>> {
+    let listener = listener.try_clone().unwrap();
+    let (tell, told) = sync_channel(1);
+    std::thread::spawn(move || _ = tell.send(silent(&listener, wanted)));
+    told
+}
+
 /// Speaks HTTP/2 up to its settings, then nothing, until it gets a frame of this kind.
 fn silent(listener: &TcpListener, wanted: u8) -> std::io::Result<TcpStream> {
     const PREFACE: usize = 24;
@@ -223,8 +232,9 @@ fn what_a_connection_held_that_broke_is_sent_again() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let started = sidelight::init("outage").local().endpoint(endpoint);
     let telemetry = started.metric_interval(Duration::from_secs(3600)).start().unwrap();
+    let told = peer(&listener, HEADERS);
     record(&telemetry, 512);
-    drop(silent(&listener, HEADERS).unwrap());
+    drop(told.recv_timeout(Duration::from_secs(10)).expect("a request").unwrap());
     listener.set_nonblocking(true).unwrap();
     let collector = Collector::grpc_on(listener);
     settled(&telemetry, (512, 0));
@@ -238,8 +248,7 @@ fn a_collector_that_vanished_is_asked_whether_it_is_there() {
     let _alone = alone();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
-    std::thread::spawn(move || _ = tell.send(silent(&listener, PING)));
+    let told = peer(&listener, PING);
     let started = sidelight::init("outage").local().endpoint(endpoint);
     let telemetry = started.shutdown_timeout(Duration::from_millis(100)).start().unwrap();
     record(&telemetry, 512);

@@ -340,7 +340,7 @@ impl Making<'_> {
         }
         let endpoint = Endpoint::resolve(signal, self.init.endpoint.as_deref(), environment)?;
         let (endpoint, hurry, header) = (&endpoint, self.hurry, Some(sketches::HEADER));
-        // What fails is sent again with the next.
+        // Nobody asks: what fails is sent again with the next.
         let breaks = &Breaks::default();
         let wanted = Wanted { signal, endpoint, environment, runtime, hurry, breaks, header };
         Ok(Some(Sketches::start(Destination::Otlp(wanted.logs()?), resource, runtime)))
@@ -356,7 +356,7 @@ impl Making<'_> {
         if self.environment.disabled {
             return Ok(None);
         }
-        let breaks = Breaks::default();
+        let breaks = Breaks::new(*self.environment.timeout.get(signal));
         let (destination, endpoint) =
             match (self.environment.exporter.get(signal), &self.init.deliver) {
                 (Exporter::None, _) => return Ok(None),

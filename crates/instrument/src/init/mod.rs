@@ -18,8 +18,9 @@
 //! [`deliver`](Init::deliver) and [`endpoint`](Init::endpoint). Without either, records go to the agent's Unix socket where its
 //! directory `/run/sidelight` exists, else to `127.0.0.1:4317`. Nobody has to listen there: an export waits for a connection as
 //! long as it may take (`OTEL_EXPORTER_OTLP_TIMEOUT`), longer than an agent takes to be restarted; then its records are
-//! dropped and counted, as are those that find no room in the queues meanwhile. An export whose connection breaks before it
-//! was answered is sent again, and may arrive twice. Whoever flushes or ends telemetry does not wait for a connection.
+//! dropped and counted, as are those that find no room in the queues meanwhile. An export whose connection breaks within that
+//! time, before it was answered, is sent again, and may arrive twice. Whoever flushes or ends telemetry does not wait for a
+//! connection.
 //!
 //! | variable | meaning |
 //! |---|---|

@@ -121,3 +121,48 @@ impl Wanted<'_> {
         StartError::Exporter { signal: self.signal.as_str(), reason: error.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+
+    use crate::init::{Signal, init};
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+    fn an_export_waits_for_a_connection_as_long_as_it_may_take_and_no_longer() {
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let waited = |protocol: &'static str| {
+            let telemetry = init("waits").local().endpoint(format!("http://{nobody}"));
+            let lookup = |name: &str| match name {
+                "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(protocol.to_owned()),
+                "OTEL_EXPORTER_OTLP_TIMEOUT" => Some(TIMEOUT.as_millis().to_string()),
+                _ => None,
+            };
+            let telemetry = telemetry.start_with(&lookup).unwrap();
+            let (begun, tracer) = (Instant::now(), telemetry.tracer_provider().tracer("waits"));
+            // A batch, which leaves at once.
+            (0..512).for_each(|_| tracer.start("work").end());
+            while telemetry.counts(Signal::Traces).failed == 0 && begun.elapsed() < 5 * TIMEOUT {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            let waited = begun.elapsed();
+            assert_eq!(telemetry.counts(Signal::Traces).failed, 512);
+            drop(telemetry);
+            waited
+        };
+        std::thread::scope(|scope| {
+            let waits = ["grpc", "http/protobuf"].map(|by| (by, scope.spawn(move || waited(by))));
+            for (by, waited) in waits {
+                let waited = waited.join().unwrap();
+                assert!((TIMEOUT..TIMEOUT.mul_f64(1.4)).contains(&waited), "{by}: {waited:?}");
+            }
+        });
+    }
+}
