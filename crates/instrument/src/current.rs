@@ -192,6 +192,15 @@ impl Current {
     /// }
     /// tokio::spawn(import());
     /// ```
+    ///
+    /// What works on it over an `.await` is within a scope:
+    ///
+    /// ```no_run
+    /// async fn import() {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// tokio::spawn(sidelight::current::Current::default().scope(import()));
+    /// ```
     #[must_use = "it holds until the guard is dropped"]
     pub fn enter(self) -> Entered {
         let mut before = self;

@@ -227,14 +227,20 @@ pub(crate) fn set_unwanted(unwanted: bool) {
     UNWANTED.store(unwanted, Ordering::Relaxed);
 }
 
+/// Whether telemetry was started that whoever runs the program switched off.
+pub(crate) fn is_unwanted() -> bool {
+    #[cfg(feature = "otlp")]
+    {
+        UNWANTED.load(Ordering::Relaxed)
+    }
+    #[cfg(not(feature = "otlp"))]
+    false
+}
+
 /// Counts a record that found no meter.
 #[cold]
 pub(crate) fn drop_record() {
-    #[cfg(feature = "otlp")]
-    if UNWANTED.load(Ordering::Relaxed) {
-        return;
-    }
-    if SWITCHED_OFF.load(Ordering::Relaxed) {
+    if is_unwanted() || SWITCHED_OFF.load(Ordering::Relaxed) {
         return;
     }
     // Tasks that outlive the guard at the end of a service record too late: nobody forgot to start anything.

@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::TraceContextExt;
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -20,6 +20,7 @@ use super::words::{Method, grpc_word};
 use crate::current::RequestId;
 use crate::interned::Name;
 use crate::layer::current_context;
+use crate::meter::is_unwanted;
 
 /// Characters of a method that nobody knows.
 const METHOD_CHARACTERS_MAX: usize = 64;
@@ -65,7 +66,9 @@ fn original(method: &http::Method) -> Option<&str> {
 /// Lets the span of a request that came in continue the caller's trace, and have the caller's baggage. Where there is no such
 /// span, by a filter or without telemetry, gives both back, for spans within to continue and requests to take along.
 pub(crate) fn follow(span: &Span, headers: &HeaderMap) -> Option<Context> {
-    if span.is_disabled() && LevelFilter::current() == LevelFilter::OFF {
+    // Who wants no telemetry has none in between that the trace could end at.
+    let nobody_listens = LevelFilter::current() == LevelFilter::OFF && !is_unwanted();
+    if span.is_disabled() && nobody_listens {
         return None;
     }
     let mut caller = propagate::extract(&Context::new(), headers);
@@ -131,7 +134,7 @@ pub(crate) fn client(
         span.record("otel.name", &*name(key));
         if let Some(server) = server {
             let scheme = uri.scheme_str().unwrap_or("http");
-            span.record("url.full", format!("{scheme}://{server}{}", uri.path()));
+            span.record("url.full", display(format_args!("{scheme}://{server}{}", uri.path())));
         }
     }
     span

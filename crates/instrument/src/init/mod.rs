@@ -44,6 +44,9 @@
 //! What this crate makes itself (spans of requests, warnings, entries) is there at `info` whatever `RUST_LOG` says, unless that
 //! names `sidelight` or switches everything `off`; the crates that export are silent unless it names them.
 //!
+//! Where `OTEL_SDK_DISABLED` leaves no spans, callers' traces are passed on as they came, but for tasks that are spawned: there
+//! is no span to take them along.
+//!
 //! Sketches of the users of features ([`Feature`](crate::Feature)) go where logs go by OTLP, every minute: log records
 //! `sidelight.feature.sketch` in requests of their own. An agent merges them and never passes them on; a collector treats them
 //! as the log records that they are.

@@ -1,4 +1,5 @@
-//! What was not delivered: counted by signal and reason, and told in one log line per five minutes.
+//! What was not delivered: counted by signal and reason, and told in one log line per five minutes, and another where an outage
+//! begins within them.
 //!
 //! The line goes through `tracing` from the thread that exports; that thread's telemetry is suppressed, so the line reaches
 //! the application's own output but is not itself exported.
@@ -13,7 +14,7 @@ use opentelemetry::metrics::{Counter, Meter};
 use super::signal::{PerSignal, Signal};
 use crate::names::EXPORT_DROPPED;
 
-/// Between two lines about one signal.
+/// Between two lines about one signal, but for the first of an outage.
 const BETWEEN_LINES: Duration = Duration::from_secs(300);
 
 /// How many records of one signal went where.
@@ -106,10 +107,11 @@ impl Ledger {
 
     pub(crate) fn failed(&self, signal: Signal, count: u64, endpoint: &str, reason: &str) {
         let of = self.signals.get(signal);
-        of.down.store(true, Ordering::Relaxed);
+        let newly = !of.down.swap(true, Ordering::Relaxed);
         self.told(signal, "failed", count);
         let failed = of.failed.fetch_add(count, Ordering::Relaxed) + count;
-        if of.line_is_due(now()) {
+        // Why goes before how many: that the queue is full may have been told already.
+        if of.line_is_due(now()) || newly {
             tracing::warn!(
                 target: "sidelight",
                 "{signal} are not delivered to {endpoint}: {reason}; {failed} dropped so far, the next are tried as they come"
@@ -181,30 +183,58 @@ mod tests {
         assert!(!of.line_is_due(start + Duration::from_secs(301)));
     }
 
-    #[test]
-    fn a_child_that_has_no_thread_to_export_is_not_told_to_make_its_queue_longer() {
-        #[derive(Clone, Default)]
-        struct Lines(std::sync::Arc<Mutex<String>>);
-        impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
-            fn on_event(
-                &self,
-                event: &tracing::Event<'_>,
-                _: tracing_subscriber::layer::Context<'_, S>,
-            ) {
-                event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-                    self.0.lock().unwrap().push_str(&format!("{value:?}"));
-                });
-            }
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<Mutex<Vec<String>>>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
+        fn on_event(
+            &self,
+            event: &tracing::Event<'_>,
+            _: tracing_subscriber::layer::Context<'_, S>,
+        ) {
+            event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                self.0.lock().unwrap().push(format!("{value:?}"));
+            });
         }
+    }
+
+    /// What is said meanwhile.
+    fn lines(meanwhile: impl FnOnce()) -> Vec<String> {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::Layer::with_subscriber(
             lines.clone(),
             tracing_subscriber::registry(),
         );
+        tracing::subscriber::with_default(subscriber, meanwhile);
+        lines.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn a_child_that_has_no_thread_to_export_is_not_told_to_make_its_queue_longer() {
         let forked = Ledger { process: std::process::id() + 1, ..Ledger::default() };
-        tracing::subscriber::with_default(subscriber, || forked.queue_full(Signal::Traces));
-        let line = lines.0.lock().unwrap();
+        let lines = lines(|| forked.queue_full(Signal::Traces));
+        let [line] = &lines[..] else { panic!("{lines:?}") };
         assert!(line.contains("start it after the fork") && !line.contains("MAX_QUEUE"), "{line}");
+    }
+
+    #[test]
+    fn that_the_queue_is_full_does_not_keep_back_why() {
+        let ledger = Ledger::default();
+        let fail = || ledger.failed(Signal::Traces, 512, "http://nowhere", "connection refused");
+        let told = lines(|| {
+            ledger.queue_full(Signal::Traces);
+            fail();
+            fail();
+        });
+        let [full, why] = &told[..] else { panic!("{told:?}") };
+        assert!(full.contains("the queue of traces is full"), "{full}");
+        assert!(why.contains("not delivered to http://nowhere: connection refused"), "{why}");
+        let told = lines(|| {
+            ledger.delivered(Signal::Traces, 1);
+            ledger.queue_full(Signal::Traces);
+            fail();
+        });
+        assert!(told.last().is_some_and(|why| why.contains("connection refused")), "{told:?}");
     }
 
     #[test]

@@ -153,7 +153,8 @@ impl Telemetry {
 
     /// The layer for an application's own subscriber: spans, and log records over OTLP. What it writes itself stays its own.
     /// An event within a span is a log record of that span; one of level ERROR is an event of the span, too, and makes the span
-    /// failed. With `OTEL_SDK_DISABLED` there are no spans: the caller's trace is passed on as it came.
+    /// failed. With `OTEL_SDK_DISABLED` there are no spans: the caller's trace is passed on as it came, but for tasks that are
+    /// spawned.
     ///
     /// ```no_run
     /// use tracing_subscriber::prelude::*;
@@ -415,6 +416,7 @@ mod tests {
         use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
         use tower::{ServiceExt as _, service_fn};
         use tower_layer::Layer as _;
+        use tracing::level_filters::LevelFilter;
         use tracing_subscriber::layer::SubscriberExt as _;
 
         const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -423,7 +425,7 @@ mod tests {
         let disabled = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned());
         let telemetry = init("disabled").without_subscriber().start_with(&disabled).unwrap();
         let spans = tracing_subscriber::registry().with(telemetry.layer());
-        let _default = tracing::subscriber::set_default(spans);
+        let spans = tracing::subscriber::set_default(spans);
         let stock = crate::http::client().layer(service_fn(async |request: Asked| {
             let mut answer = Response::new(http_body_util::Empty::<&'static [u8]>::new());
             *answer.headers_mut() = request.headers().clone();
@@ -452,7 +454,13 @@ mod tests {
         assert!(!own.span_context().is_valid());
         let global = opentelemetry::global::tracer("global").start("work");
         assert!(!global.span_context().is_valid());
+        // As with RUST_LOG=off.
+        drop(spans);
+        let silent = tracing_subscriber::registry().with(LevelFilter::OFF);
+        let _silent = tracing::subscriber::set_default(silent);
+        assert_eq!(sent(Some(TRACE)).as_deref(), Some(TRACE));
         drop(telemetry);
+        meter::set_unwanted(false);
     }
 
     #[test]
