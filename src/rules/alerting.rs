@@ -6,11 +6,11 @@
 //!     ▲                 │ gone                        │ hold was raised
 //!     └─────────────────┘                 pending ◀───┘
 //! ```
-//! An alert is the same one as long as its labels are. A clock that went back cannot leave a time of the future in an
-//! alert: all its times go back with it, so that what fires is as old as before. What fired before a restart and is not there
-//! after it fires until receivers hold it for over, as if nothing had been said since: a short downtime ends nothing, and what
-//! ended in a long one is over at once. Prometheus says nothing more of it either, and its receivers end it at that time. What was
-//! pending goes on: a downtime above [`DOWNTIME_COUNTED`] counts no further as time that it was there, and above
+//! An alert is the same one as long as its labels are. A clock that went back cannot leave a time of the future in an alert:
+//! all its times go back with it, so that what fires is as old as before. What fired before a restart and is not there after
+//! it fires until receivers hold it for over, as if nothing had been said since: a short downtime ends nothing, and what
+//! ended in a long one is over at once. Prometheus says nothing more of it either, and its receivers end it at that time.
+//! What was pending goes on: a downtime above [`DOWNTIME_COUNTED`] counts no further as time that it was there, and above
 //! [`DOWNTIME_MAX`] it begins anew.
 //!
 //! Limits: [`ALERTS_MAX`] alerts that are active and [`TEXT_BYTES_MAX`] of text per rule. What is beyond does not begin; what
