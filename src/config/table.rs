@@ -469,7 +469,8 @@ const EXPORT_ALL: &[Opt] = &[
         "retry_on_failure.max_elapsed_time",
         ANY_TIME,
         is("0s"),
-        "From the first attempt until a batch is given up; 0 is never: until the journal lets go.",
+        "From the first attempt until a batch is given up; 0 is never, until the journal lets go, but for one that failed \
+         20 times over 10 minutes or more while others were taken: it goes to `journal/rejected`.",
     ),
     live(
         "retry_on_failure.hold_on_config_error",
