@@ -1,8 +1,8 @@
 //! What a lane reads from the journal, and when.
 //!
 //! Limits: a read asks for one part of the export budget at most, and for one record at least. It waits until that much is
-//! free, unless all that the lane holds waits for a retry: then one part beyond is read. Where that, too, is never taken, the
-//! lane waits: it cannot be told from a destination that is down.
+//! free, unless all that the lane holds waits for a retry: then one part beyond is read, and beside a single record another one
+//! however large that is. Where those, too, are never taken, the lane waits: it cannot be told from a destination that is down.
 
 use std::time::Duration;
 
@@ -111,7 +111,9 @@ impl<I: Intake> Lane<I> {
     /// Whether to read what does not fit. What could be sent would be in flight: all that is held failed, and without
     /// others to try it fails for ever, whether the destination is down or does not take just that.
     fn may_go_beyond(&self) -> bool {
-        self.schedule.in_flight() == 0 && self.beyond < self.parts.share.part()
+        let room = self.beyond < self.parts.share.part();
+        // A single record leaves room for another, however large it is: it may have been read beyond itself.
+        self.schedule.in_flight() == 0 && (room || self.account.open_records() <= 1)
     }
 
     /// Bytes of payload to read at a time: a batch, or what the lane's part has room for.

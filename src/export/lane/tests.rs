@@ -274,6 +274,22 @@ async fn a_lane_reads_more_than_it_has_memory_for_once_nothing_is_in_flight_and_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_that_was_read_beyond_and_is_never_taken_leaves_room_for_another() {
+    let budget = Budget::new(48 << 10);
+    let bytes = |seq: u64| if seq == 1 { 30_000 } else { [300, 100_000][usize::from(seq == 2)] };
+    let (mut lane, settled, _mode) = endless(Signal::Logs, &budget, bytes);
+    let begun = Instant::now();
+    // The first goes when the second was read beyond it.
+    while settled.lock().unwrap().len() < 100 {
+        let both = lane.account.open_records() > 1;
+        step(&mut lane, |seq| seq != 2 && (seq != 1 || both)).await;
+        let of = |s: &Settled| s.seq;
+        let so_far: Vec<u64> = settled.lock().unwrap().iter().map(of).collect();
+        assert!(begun.elapsed() < Duration::from_secs(3600), "{so_far:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn lanes_whose_destinations_are_down_hold_the_budget_together_and_two_records_each() {
     const TOTAL: usize = 192 << 10;
     const LANES: usize = 12;
