@@ -26,7 +26,8 @@ pub(super) const ALERTING: &[Opt] = &[
         Kind::Integer { min: 1, max: 1_000_000 },
         is("10000"),
         "The most alerts that wait for one Alertmanager, that one webhook's groups hold, and that fire and are known at all. \
-         Above it an Alertmanager's oldest are dropped; elsewhere those that are over make way, and new ones are not taken. Counted.",
+         Above it an Alertmanager's oldest are dropped; elsewhere those that are over make way, and new ones are not taken. \
+         Counted.",
     ),
     live(
         "retry_time_max",
