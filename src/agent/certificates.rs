@@ -9,7 +9,8 @@ use crate::telemetry::registry::Value;
 use crate::telemetry::{Desc, Registry, desc};
 use crate::time::Clock;
 
-/// How long before its end a certificate is worth saying.
+/// How long before its end a certificate is worth saying; a quarter of its life where that is less, as of those that
+/// something makes anew every day.
 const SOON: Duration = Duration::from_hours(7 * 24);
 /// How often the log is told when something has changed.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -27,21 +28,24 @@ pub(super) fn trouble(registry: &Registry, now_seconds: f64) -> Vec<String> {
             )
         })
     };
+    let begins = times(registry, &desc::TLS_CERTIFICATE_START);
     let late = |(file, expiry): (String, f64)| {
         let left = expiry - now_seconds;
         let rough = rough(left.abs());
+        let begin = begins.iter().find(|(of, _)| *of == file);
+        let quarter = begin.map_or(f64::INFINITY, |(_, begin)| (expiry - begin) / 4.0);
         if left <= 0.0 {
             Some(format!(
                 "the certificate in {file} expired {rough} ago: peers refuse it; replace the file, it is read again \
                  within its reload_interval"
             ))
-        } else if left < SOON.as_secs_f64() {
+        } else if left < SOON.as_secs_f64().min(quarter) {
             Some(format!("the certificate in {file} expires in {rough}: replace the file"))
         } else {
             None
         }
     };
-    let early = times(registry, &desc::TLS_CERTIFICATE_START).into_iter().filter_map(early);
+    let early = begins.iter().cloned().filter_map(early);
     let late = times(registry, &desc::TLS_CERTIFICATE_EXPIRY).into_iter().filter_map(late);
     early.chain(late).collect()
 }
@@ -92,6 +96,16 @@ mod tests {
         assert_eq!(soon, ["the certificate in /tls.crt expires in 12 h: replace the file"]);
         let over = trouble(&registry, 103.0 * DAY);
         assert!(over[0].starts_with("the certificate in /tls.crt expired 3 d ago"), "{over:?}");
+    }
+
+    #[test]
+    fn a_certificate_of_a_day_is_spoken_of_in_its_last_quarter() {
+        let registry = Registry::default();
+        registry.gauge(&desc::TLS_CERTIFICATE_START, &["/tls.crt"]).set(99.0 * DAY);
+        registry.gauge(&desc::TLS_CERTIFICATE_EXPIRY, &["/tls.crt"]).set(100.0 * DAY);
+        assert!(trouble(&registry, 99.7 * DAY).is_empty());
+        let soon = trouble(&registry, 99.8 * DAY);
+        assert_eq!(soon, ["the certificate in /tls.crt expires in 5 h: replace the file"]);
     }
 
     #[test]

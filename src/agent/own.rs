@@ -3,8 +3,9 @@
 //!
 //! The former at every multiple of 5 s, just before those rules are evaluated, the latter every 15 s; the record that carries
 //! them moves the clock of everything that is derived, also where nothing else arrives. A series that ends, of an exporter
-//! that left the configuration, ends in the store, too. Limit: that of the registry for each family. Cost: some 100 bytes
-//! per series in the journal.
+//! that left the configuration, ends in the store, too. A counter that is new begins with a zero before that, so
+//! that `increase` sees what made it. Limit: that of the registry for each family. Cost: some 100 bytes per series in the
+//! journal.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::blocking;
 use crate::export;
 use crate::host;
 use crate::rules;
+use crate::rules::Rules;
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
 use crate::store::{ApplyError, Inbox};
@@ -23,24 +25,22 @@ use crate::telemetry::{Desc, Kind, Registry, desc, registry};
 use crate::time::UnixNano;
 
 const INTERVAL: Duration = Duration::from_secs(5);
+/// A counter's zero lies this long before its first sample: after the last one of a process before, which was at a multiple, or
+/// late.
+const ZERO_BEFORE_MS: i64 = 2_500;
 /// Of so many intervals, one brings what dashboards show.
 const SHOWN_EVERY: u32 = 3;
 /// What the dashboards in deploy/grafana show besides what rules read.
-const SHOWN: [&Desc; 24] = [
-    &desc::TLS_CERTIFICATE_EXPIRY,
-    &desc::JOURNAL_SECONDS_LEFT,
+const SHOWN: [&Desc; 19] = [
     &desc::RECEIVER_ACCEPTED_SPANS,
     &desc::RECEIVER_ACCEPTED_METRIC_POINTS,
     &desc::RECEIVER_ACCEPTED_LOG_RECORDS,
-    &desc::RECEIVER_REFUSED_REQUESTS,
-    &desc::RECEIVER_LIMIT_REFUSALS,
     &desc::JOURNAL_BYTES,
     &desc::JOURNAL_CAPACITY_BYTES,
     &desc::JOURNAL_FSYNCS,
     &desc::JOURNAL_FSYNC_MICROSECONDS,
     &desc::JOURNAL_REFUSED,
     &desc::JOURNAL_POISONED,
-    &desc::JOURNAL_LOST_RECORDS,
     &desc::EXPORTER_SENT_SPANS,
     &desc::EXPORTER_SENT_METRIC_POINTS,
     &desc::EXPORTER_SENT_LOG_RECORDS,
@@ -62,9 +62,12 @@ pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     let mut read = Own::new(rules::reads::of_builtin(), host_name.clone());
     let mut shown = Own::new(SHOWN.iter().map(|desc| desc.name.to_owned()).collect(), host_name);
     let mut since_shown = SHOWN_EVERY;
+    let mut lanes = BTreeSet::new();
+    // What the ledger says of the starts before is no increase; all else that counts begins with this process.
+    drop(read.take(&Registry::default(), &collected(&view, &mut lanes), 0));
     loop {
         tokio::time::sleep(until_next(view.clock.unix_nano())).await;
-        let collected = collected(&view);
+        let collected = collected(&view, &mut lanes);
         let now_ms = view.clock.unix_nano().as_ms();
         let mut samples = read.take(&view.registry, &collected, now_ms);
         since_shown += 1;
@@ -92,20 +95,58 @@ fn until_next(now: UnixNano) -> Duration {
 }
 
 /// A value of a family, with those of its labels.
-type Collected = (&'static Desc, Vec<String>, f64);
+struct Collected {
+    desc: &'static Desc,
+    labels: Vec<String>,
+    value: f64,
+    /// Whether it was zero until the multiple before where it was not there then.
+    from_zero: bool,
+}
 
-/// Of what the shipped rules read, what a collector writes: the registry does not hold it.
-fn collected(view: &View) -> Vec<Collected> {
+impl Collected {
+    const fn new(desc: &'static Desc, labels: Vec<String>, value: f64) -> Self {
+        Self { desc, labels, value, from_zero: false }
+    }
+}
+
+/// Of what the shipped rules read, what a collector writes: the registry does not hold it. `lanes` are those there were.
+fn collected(view: &View, lanes: &mut BTreeSet<String>) -> Vec<Collected> {
+    let mut current = BTreeSet::new();
     let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters).into_iter();
-    let waiting = waiting.map(|(exporter, signal, age)| {
-        let labels = vec![exporter, signal.name().to_owned()];
-        (&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, age)
-    });
+    let mut all: Vec<Collected> = waiting
+        .map(|(exporter, signal, age)| {
+            current.insert(export::reader_name(&exporter, signal));
+            let labels = vec![exporter, signal.name().to_owned()];
+            Collected::new(&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, age)
+        })
+        .collect();
+    let before = std::mem::replace(lanes, current);
+    // The ledger is that of all starts: what it says of a lane that just came is not what was dropped now.
+    for lane in view.journal.ledger().readers.iter().filter(|lane| lanes.contains(&lane.reader)) {
+        all.extend(lane.dropped.iter().map(|(reason, &items)| {
+            let labels = [lane.signal.name(), &lane.exporter, reason.name()];
+            let labels = labels.map(str::to_owned).to_vec();
+            let from_zero = before.contains(&lane.reader);
+            let value = counted(items);
+            Collected { desc: &desc::LEDGER_DROPPED_ITEMS, labels, value, from_zero }
+        }));
+    }
+    let groups = view.rules.get().map(Rules::groups).unwrap_or_default();
+    all.extend(groups.iter().filter(|group| group.failures() > 0).map(|group| {
+        let (labels, value) = (vec![group.full_name()], counted(group.failures()));
+        Collected { desc: &desc::RULE_FAILURES, labels, value, from_zero: true }
+    }));
     let entries = view.kept().and_then(|kept| kept.entries.as_ref());
     let entries = entries.into_iter().flat_map(|entries| entries.stats().families);
-    let entries =
-        entries.map(|of| (&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization));
-    waiting.chain(entries).collect()
+    all.extend(entries.map(|of| {
+        Collected::new(&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization)
+    }));
+    all
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+const fn counted(count: u64) -> f64 {
+    count as f64
 }
 
 /// What is sampled, and what was last.
@@ -116,36 +157,40 @@ struct Own {
 }
 
 impl Own {
+    /// Of `families`, as queries name them.
     fn new(families: BTreeSet<String>, instance: String) -> Self {
+        let plain = |name: String| name.strip_suffix("_total").map_or(name.clone(), str::to_owned);
+        let families = families.into_iter().map(plain).collect();
         Self { families, instance, last: BTreeSet::new() }
     }
 
     fn take(&mut self, registry: &Registry, collected: &[Collected], t_ms: i64) -> Samples {
         let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
-        let labelled = |desc: &Desc, values: &[&str], value| {
+        let mut samples = Vec::new();
+        let mut add = |desc: &Desc, values: &[String], value, from_zero| {
             // Like everything else that is stored, without labels that say nothing.
-            let labels = desc.labels.iter().copied().zip(values.iter().copied());
+            let values = values.iter().map(String::as_str);
+            let labels = desc.labels.iter().copied().zip(values);
             let labels = labels.filter(|(_, value)| !value.is_empty());
             let labels: Vec<_> = own.into_iter().chain(labels).collect();
             let total = if desc.kind == Kind::Counter { "_total" } else { "" };
-            Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value)
+            let sample = Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value);
+            if from_zero && desc.kind == Kind::Counter && !self.last.contains(&sample.labels) {
+                let zero = Sample { t_ms: t_ms - ZERO_BEFORE_MS, ..sample.clone() };
+                samples.push(Sample { value: Value::Float(0.0), ..zero });
+            }
+            samples.push(sample);
         };
-        let mut samples: Vec<Sample> = collected
-            .iter()
-            .map(|(desc, values, value)| {
-                let values: Vec<&str> = values.iter().map(String::as_str).collect();
-                labelled(desc, &values, *value)
-            })
-            .collect();
+        for Collected { desc, labels, value, from_zero } in collected {
+            add(desc, labels, *value, *from_zero);
+        }
         for (desc, series) in self.families.iter().filter_map(|name| registry.family(name)) {
             for (values, value) in series {
                 let value = match value {
                     registry::Value::Level(value) => value,
-                    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-                    registry::Value::Count(count) => count as f64,
+                    registry::Value::Count(count) => counted(count),
                 };
-                let values: Vec<&str> = values.iter().map(String::as_str).collect();
-                samples.push(labelled(&desc, &values, value));
+                add(&desc, &values, value, true);
             }
         }
         let current = samples.iter().map(|sample| sample.labels.clone()).collect();
@@ -179,7 +224,8 @@ mod tests {
         let age = Sample::float("sidelight_exporter_oldest_undelivered_seconds", &held, 5, 3.0);
         let held = Sample::float("sidelight_exporter_held", &held, 5, 1.0);
         let labels = vec!["otlp_grpc/x".to_owned(), "traces".to_owned()];
-        let waiting = [(&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, 3.0)];
+        let desc = &desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS;
+        let waiting = [Collected::new(desc, labels, 3.0)];
         assert_eq!(own.take(&registry, &waiting, 5).0, [age.clone(), held.clone(), limit.clone()]);
         registry.remove(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]);
         let limit = Sample { t_ms: 6, ..limit };
@@ -195,21 +241,54 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_has_the_name_that_it_has_on_the_metrics_page() {
+    fn a_counter_has_its_name_of_the_metrics_page_and_begins_at_zero_after_the_process_before() {
         let registry = Registry::default();
-        registry.counter(&desc::JOURNAL_FSYNCS, &[]).add(3);
+        let syncs = registry.counter(&desc::JOURNAL_FSYNCS, &[]);
+        syncs.add(3);
         let families = [desc::JOURNAL_FSYNCS.name.to_owned()].into();
-        let samples = Own::new(families, "here".to_owned()).take(&registry, &[], 5).0;
+        let mut own = Own::new(families, "here".to_owned());
         let labels = [("job", "sidelight"), ("instance", "here"), ("service_name", "sidelight")];
-        assert_eq!(samples, [Sample::float("sidelight_journal_fsyncs_total", &labels, 5, 3.0)]);
+        let sample =
+            |t_ms, value| Sample::float("sidelight_journal_fsyncs_total", &labels, t_ms, value);
+        assert_eq!(own.take(&registry, &[], 5_000).0, [sample(2_500, 0.0), sample(5_000, 3.0)]);
+        syncs.add(1);
+        assert_eq!(own.take(&registry, &[], 10_000).0, [sample(10_000, 4.0)]);
+    }
+
+    #[test]
+    fn what_the_ledger_says_of_a_lane_that_just_came_is_no_increase() {
+        let registry = Registry::default();
+        let mut own = Own::new(BTreeSet::new(), "here".to_owned());
+        let dropped = |value, from_zero| {
+            let labels = ["traces", "otlp_grpc/x", "permanent"].map(str::to_owned).to_vec();
+            [Collected { desc: &desc::LEDGER_DROPPED_ITEMS, labels, value, from_zero }]
+        };
+        let mut values = |collected: &[Collected], t_ms| {
+            let samples = own.take(&registry, collected, t_ms).0.into_iter();
+            samples.map(|sample| (sample.t_ms, sample.value)).collect::<Vec<_>>()
+        };
+        let number = Value::Float;
+        assert_eq!(values(&dropped(7.0, false), 5_000), [(5_000, number(7.0))]);
+        assert_eq!(values(&dropped(9.0, true), 10_000), [(10_000, number(9.0))]);
+        assert_eq!(values(&[], 15_000), [(15_000, Value::Stale)]);
+        let born = [(17_500, number(0.0)), (20_000, number(2.0))];
+        assert_eq!(values(&dropped(2.0, true), 20_000), born);
+    }
+
+    /// What is in the store, each once.
+    fn sampled() -> BTreeSet<String> {
+        let mut sampled = Own::new(rules::reads::of_builtin(), String::new()).families;
+        for shown in SHOWN {
+            assert!(sampled.insert(shown.name.to_owned()), "{} is sampled twice", shown.name);
+        }
+        sampled
     }
 
     #[test]
     fn what_the_handbook_says_to_watch_is_where_it_says() {
         let handbook = include_str!("../../docs/operations.md");
         let rows = handbook.lines().skip_while(|line| !line.starts_with("| series |")).skip(2);
-        let mut sampled = rules::reads::of_builtin();
-        sampled.extend(SHOWN.iter().map(|desc| desc.name.to_owned()));
+        let sampled = sampled();
         let mut seen = 0;
         for row in rows.take_while(|row| row.starts_with('|')) {
             let name = row.split('`').nth(1).unwrap();
@@ -231,8 +310,7 @@ mod tests {
         let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
         let panels = dashboard["panels"].as_array().unwrap().iter();
         let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
-        let mut sampled = rules::reads::of_builtin();
-        sampled.extend(SHOWN.iter().map(|desc| desc.name.to_owned()));
+        let sampled = sampled();
         let mut own = 0;
         for target in targets {
             let expression = target["expr"].as_str().unwrap().replace("$__rate_interval", "5m");
@@ -252,15 +330,25 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_agent_that_the_group_sidelight_agent_reads_has_a_producer() {
-        let made = |name: &str| desc::all().any(|desc| desc.name == name);
-        let reads = rules::reads::of_builtin();
-        let of_itself: Vec<&String> = reads
-            .iter()
-            .filter(|n| n.starts_with("sidelight_store_") || n.starts_with("sidelight_exporter_"))
-            .collect();
-        assert_eq!(of_itself.len(), 6, "{of_itself:?}");
+        let families = Own::new(rules::reads::of_builtin(), String::new()).families;
+        let parts = [
+            "store",
+            "exporter",
+            "journal",
+            "ledger",
+            "receiver",
+            "config",
+            "tls",
+            "rule",
+            "notifications",
+        ];
+        let own = |name: &&String| {
+            parts.iter().any(|part| name.starts_with(&format!("sidelight_{part}_")))
+        };
+        let of_itself: Vec<&String> = families.iter().filter(own).collect();
+        assert_eq!(of_itself.len(), 19, "{of_itself:?}");
         for name in of_itself {
-            assert!(made(name), "{name}");
+            assert!(desc::all().any(|desc| desc.name == *name), "{name}");
         }
     }
 }

@@ -377,8 +377,9 @@ fn set_aside(file: &Path) -> String {
     )
 }
 
-/// How long the journal takes more while a destination takes nothing, once that is worth saying.
+/// How long the journal takes more while a destination takes nothing, once that is worth saying; that it is full is said apart.
 fn room_left(journal: &journal::Status, outage: bool) -> Option<String> {
+    let outage = outage && !journal.full;
     let left = journal.time_left.filter(|left| outage && *left < ROOM_WORTH_SAYING)?;
     Some(format!(
         "the journal is full in {} s if this goes on: mend the destination, or raise journal.max_size",
@@ -457,5 +458,7 @@ mod tests {
         assert!(said.starts_with("the journal is full in 900 s if this goes on"), "{said}");
         status.time_left = Some(ROOM_WORTH_SAYING * 2);
         assert_eq!(room_left(&status, true), None);
+        (status.time_left, status.full) = (Some(Duration::ZERO), true);
+        assert_eq!(room_left(&status, true), None, "it is said that it is full");
     }
 }

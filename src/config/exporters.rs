@@ -166,6 +166,14 @@ fn client(
     if let Some(Given { value: Val::Headers(headers), .. }) = at.given("headers") {
         it.headers = headers.iter().map(|(n, v)| (n.clone(), Secret::new(v.as_str()))).collect();
     }
+    at.set("auth.bearer_token_file", &mut it.bearer_token_file);
+    if let Some(given) = at.given("auth.bearer_token_file")
+        && it.headers.iter().any(|(name, _)| name == "authorization")
+    {
+        let message = "`headers` has an `authorization` as well";
+        let help = "leave one of them out: the token of the file would stand in its place";
+        findings.push(Finding::error(given.span, message).help(help));
+    }
     at.set("timeout", &mut it.timeout);
     at.set("keepalive.time", &mut it.keepalive_time);
     at.set("keepalive.timeout", &mut it.keepalive_timeout);

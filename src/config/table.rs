@@ -508,6 +508,13 @@ const EXPORT_OTLP: &[Opt] = &[
     ),
     live("headers", Kind::Headers, is("{}"), "Sent with every request. Values are never shown."),
     live(
+        "auth.bearer_token_file",
+        Kind::Path,
+        unset("no token"),
+        "A file with the token that is sent as `authorization: Bearer …`; read for every request. While it cannot be read nothing \
+         is sent.",
+    ),
+    live(
         "timeout",
         TIMEOUT,
         is("10s"),

@@ -114,6 +114,8 @@ pub struct ClientConfig {
     pub compression: Compression,
     /// Sent with every request, names in lower case.
     pub headers: Vec<(String, Secret)>,
+    /// A file with a token, read for each request and sent as `authorization`.
+    pub bearer_token_file: Option<PathBuf>,
     /// For endpoints that use TLS.
     pub tls: TlsConfig,
     /// From the first attempt to connect to the last byte of the response.
@@ -138,6 +140,7 @@ impl ClientConfig {
             signal_endpoints: Vec::new(),
             compression: Compression::Gzip(1),
             headers: Vec::new(),
+            bearer_token_file: None,
             tls: TlsConfig::default(),
             timeout: Duration::from_secs(10),
             keepalive_time: Duration::from_secs(30),

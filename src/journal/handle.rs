@@ -128,6 +128,7 @@ impl Journal {
         let shared = Arc::new(Shared::new(config, deps, sizes, state));
         shared.metrics.quarantined.add(recovery.quarantined.len() as u64);
         shared.metrics.lost.add(recovery.lost_records);
+        shared.metrics.missing.add(recovery.missing_records);
         shared.rejected.load();
         let log = Log::new(Arc::clone(&shared), lock);
         Ok((shared, recovery, log))

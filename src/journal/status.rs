@@ -104,7 +104,7 @@ impl Status {
 }
 
 fn time_left(shared: &Shared, state: &State) -> Option<Duration> {
-    state.time_left(shared.max_size, shared.deps.clock.monotonic())
+    state.time_left(shared.max_size, shared.segment_size, shared.deps.clock.monotonic())
 }
 
 /// Shows how full the journal is, whatever keeps it, as it is when somebody asks.

@@ -116,6 +116,8 @@ pub const THRESHOLDS: &[Threshold] = &[
     threshold("cpu_utilization", 0.8),
     threshold("memory_utilization", 0.9),
     threshold("undelivered_age_seconds", 300.0),
+    threshold("journal_left_seconds", 1800.0),
+    threshold("certificate_left_seconds", 604_800.0),
     threshold("service_silent_seconds", 300.0),
 ];
 

@@ -110,6 +110,18 @@ impl Group {
         self.file == BUILTIN
     }
 
+    /// Its name with that of its file, as self-metrics show it.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{};{}", self.file, self.name)
+    }
+
+    /// Evaluations of its rules that failed, since the last reload.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.rules.iter().map(|rule| rule.live().failures).sum()
+    }
+
     /// The last evaluation.
     #[must_use]
     pub fn last(&self) -> Last {

@@ -36,12 +36,11 @@ const COUNTERS: [(&Desc, Count); 4] = [
     (&desc::RULE_GROUP_ITERATIONS, |group| group.counts.iterations.load(Ordering::Relaxed)),
     (&desc::RULE_GROUP_MISSED, |group| group.counts.missed.load(Ordering::Relaxed)),
     (&desc::RULE_EVALUATIONS, |group| group.rules.iter().map(|rule| rule.live().evaluations).sum()),
-    (&desc::RULE_FAILURES, |group| group.rules.iter().map(|rule| rule.live().failures).sum()),
+    (&desc::RULE_FAILURES, Group::failures),
 ];
 
 fn write(out: &mut Exposition, groups: &[Arc<Group>]) {
-    let names: Vec<String> =
-        groups.iter().map(|group| format!("{};{}", group.file, group.name)).collect();
+    let names: Vec<String> = groups.iter().map(|group| group.full_name()).collect();
     for (desc, read) in GAUGES {
         let mut family = out.family(desc);
         for (group, name) in groups.iter().zip(&names) {

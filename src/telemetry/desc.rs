@@ -155,6 +155,8 @@ JOURNAL_QUARANTINED = Counter("sidelight_journal_quarantined_files", &[]),
     "Files set aside as .corrupt because they cannot be read.";
 JOURNAL_LOST_RECORDS = Counter("sidelight_journal_lost_records", &[]),
     "Records in the journal that cannot be read.";
+JOURNAL_MISSING_RECORDS = Counter("sidelight_journal_missing_records", &[]),
+    "Records that were in no file any more at the start though nothing says that they were delivered.";
 JOURNAL_SHED = Counter("sidelight_journal_shed_segments", &[]),
     "Segments deleted because the cap pressed, before retention let them go.";
 JOURNAL_COMPACTED = Counter("sidelight_journal_compacted_segments", &[]),

@@ -1,35 +1,36 @@
 //! The shipped alerts on the agent itself, with telemetry that has nowhere to go.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use super::support::{Agent, free_address, wait_for};
 
-/// Answers every request with 401.
-fn refuse_everyone(listener: TcpListener) {
+/// A destination that answers every request with `status`.
+fn answering(status: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         for mut stream in listener.incoming().flatten() {
             let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
             let _ = stream.read(&mut [0; 65_536]);
-            let _ = stream.write_all(
-                b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-            );
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
+    address
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_shipped_alerts_on_the_agent_fire_when_it_cannot_deliver_and_its_store_fills() {
+async fn the_shipped_alerts_on_the_agent_fire_when_it_cannot_deliver_or_keep_or_reload() {
     let directory = tempfile::tempdir().unwrap();
     let [grpc, http, admin, dead] = [(); 4].map(|()| free_address());
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap();
-    let refused = refusing.local_addr().unwrap();
-    refuse_everyone(refusing);
+    let refusing = answering("401 Unauthorized");
+    let never = answering("400 Bad Request");
     let config = format!(
         "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}}}\n\
          journal: {{directory: '{}'}}\nadmin: {{endpoint: '{admin}'}}\n\
-         exporters: {{otlp_grpc/dead: {{endpoint: 'http://{dead}'}}, otlp_http/refusing: {{endpoint: 'http://{refused}'}}}}\n\
+         exporters: {{otlp_grpc/dead: {{endpoint: 'http://{dead}'}}, otlp_http/refusing: {{endpoint: 'http://{refusing}'}}, otlp_http/never: {{endpoint: 'http://{never}'}}}}\n\
          rules: {{thresholds: {{undelivered_age_seconds: 0.001, store_utilization: 0.0001}}}}\n",
         directory.path().join("journal").display()
     );
@@ -49,7 +50,11 @@ async fn the_shipped_alerts_on_the_agent_fire_when_it_cannot_deliver_and_its_sto
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     });
     sending.await.unwrap();
+    std::fs::write(directory.path().join("config.yaml"), "exportres: {}\n").unwrap();
+    assert_eq!(agent.post("/-/reload").unwrap().0, 422);
     for (alert, labels) in [
+        ("DataDropped", r#""exporter":"otlp_http/never","reason":"permanent""#),
+        ("ConfigReloadFailed", r#""severity":"warning""#),
         ("UndeliveredOld", r#""exporter":"otlp_grpc/dead""#),
         ("DestinationHeld", r#""exporter":"otlp_http/refusing""#),
         ("StoreNearlyFull", r#""part":"series""#),
@@ -61,5 +66,14 @@ async fn the_shipped_alerts_on_the_agent_fire_when_it_cannot_deliver_and_its_sto
             agent.get(&path).filter(|(_, body)| body.contains(labels))
         })
         .await;
+    }
+    for series in [
+        "sidelight_journal_seconds_left",
+        "sidelight_journal_lost_records_total",
+        "sidelight_journal_missing_records_total",
+        "sidelight_config_last_reload_successful",
+    ] {
+        let (_, body) = agent.get(&format!("/api/v1/query?query={series}")).unwrap();
+        assert!(body.contains(&format!(r#""__name__":"{series}""#)), "{body}");
     }
 }

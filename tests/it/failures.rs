@@ -132,13 +132,32 @@ async fn a_wrong_token_holds_the_lane_until_the_configuration_is_mended() {
     std::fs::write(scene.directory.path().join("config.yaml"), right).unwrap();
     let (status, said) = agent.post("/-/reload").unwrap();
     assert_eq!(status, 200, "{said}");
-    wait_for("the span is accepted by the other", SOON, || {
-        let (_, ledger) = keeper_agent.get("/api/sidelight/v1/ledger")?;
+    accepted(&keeper_agent, 1).await;
+    silence(&agent, "held").await;
+
+    let shown = scene.directory.path().join("shown");
+    let auth = format!(", auth: {{bearer_token_file: '{}'}}", shown.display());
+    let from_file = scene.config("", &auth, &scene.journal(""));
+    std::fs::write(scene.directory.path().join("config.yaml"), from_file).unwrap();
+    assert_eq!(agent.post("/-/reload").unwrap().0, 200, "a token may come later");
+    assert_eq!(scene.send(10), 200);
+    reason(&agent, 200, "traces: held, nothing is sent without the token: cannot read the").await;
+    std::fs::write(&shown, "wrong").unwrap();
+    reason(&agent, 200, "otlp_grpc/b traces: held, UNAUTHENTICATED").await;
+    std::fs::write(&shown, "right").unwrap();
+    accepted(&keeper_agent, 2).await;
+    silence(&agent, "held").await;
+    assert!(!agent.log().contains("wrong"), "a secret is in the log: {}", agent.log());
+}
+
+/// Waits until the agent has accepted so many spans.
+async fn accepted(agent: &Agent, spans: u64) {
+    wait_for("the spans are accepted", SOON, || {
+        let (_, ledger) = agent.get("/api/sidelight/v1/ledger")?;
         let ledger: serde_json::Value = serde_json::from_str(&ledger).ok()?;
-        (ledger["signals"]["traces"]["accepted"]["items"] == 1).then_some(())
+        (ledger["signals"]["traces"]["accepted"]["items"] == spans).then_some(())
     })
     .await;
-    silence(&agent, "held").await;
 }
 
 #[tokio::test]

@@ -368,6 +368,7 @@ fn label(error: &SendError) -> String {
         SendError::WebPage(_) => "web page".to_owned(),
         SendError::Timeout(_) => "timeout".to_owned(),
         SendError::Connect(_) => "no connection".to_owned(),
+        SendError::Token(_) => "no token".to_owned(),
         SendError::Transport(_) | SendError::HungUp(_) | SendError::NoStatus => {
             "connection lost".to_owned()
         }

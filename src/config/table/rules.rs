@@ -118,6 +118,16 @@ const RULES: &[Opt] = &[
         "UndeliveredOld: the age of the oldest record that is not delivered.",
     ),
     threshold(
+        "thresholds.journal_left_seconds",
+        "1800",
+        "JournalNearlyFull: how long the journal lasts, in seconds, while a destination does not take what is there.",
+    ),
+    threshold(
+        "thresholds.certificate_left_seconds",
+        "604800",
+        "CertificateExpiring: seconds before its end, or a quarter of its life where that is less.",
+    ),
+    threshold(
         "thresholds.service_silent_seconds",
         "300",
         "ServiceSilent: how long an expected service may be silent.",

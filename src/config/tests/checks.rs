@@ -49,6 +49,10 @@ fn what_needs_more_than_one_value_is_checked() {
         ("journal: {memory_size: 100MiB}", "more than half"),
         ("limits: {memory: 24MiB}", "is out of range for `limits.memory`"),
         ("journal: {max_size: 64MiB, retention: {size: 1GiB}}", "above `journal.max_size`"),
+        (
+            "exporters: {otlp_http: {endpoint: 'http://a', headers: {Authorization: x}, auth: {bearer_token_file: /t}}}",
+            "`headers` has an `authorization` as well",
+        ),
     ];
     for (text, expected) in cases {
         assert_refused(text, expected);

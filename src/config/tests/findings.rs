@@ -241,7 +241,7 @@ fn a_line_with_a_secret_shows_the_rest_of_it() {
           |
         1 | : {otlp_http/a: {endpoint: "http://a:1", headers: {authorization: [redacted]}, nokey: 1}}
           |                                                                                ^^^^^
-          = help: known here: `compression`, `compression_params`, `encoding`, `endpoint`, `headers`, `headers_from_context`, `keepalive`, `logs_endpoint`, `metrics_endpoint`, `profiles_endpoint`, `retry_on_failure`, `sending_queue`, `signals`, `timeout`, `tls`, `traces_endpoint`
+          = help: known here: `auth`, `compression`, `compression_params`, `encoding`, `endpoint`, `headers`, `headers_from_context`, `keepalive`, `logs_endpoint`, `metrics_endpoint`, `profiles_endpoint`, `retry_on_failure`, `sending_queue`, `signals`, `timeout`, `tls`, `traces_endpoint`
     "#]]
     .assert_eq(&refused(text).render(&Style::default()));
 }

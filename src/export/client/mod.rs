@@ -11,6 +11,7 @@ mod grpc;
 mod http;
 pub mod reply;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use super::disposition::{Disposition, Status};
 use super::endpoint::{grpc_path, http_path};
 use crate::blocking;
 use crate::net::connect::{ConnectError, Link, Pool, Settings};
+use crate::net::token;
+use crate::net::token::TokenError;
 use crate::signal::Signal;
 use crate::telemetry;
 use crate::time::Clock;
@@ -60,6 +63,9 @@ pub enum SendError {
     /// No connection.
     #[error("cannot connect")]
     Connect(#[from] ConnectError),
+    /// No token to show.
+    #[error("nothing is sent without the token")]
+    Token(#[from] TokenError),
     /// The connection ended before the answer did.
     #[error("the connection was lost before the answer")]
     Transport(#[source] hyper::Error),
@@ -100,6 +106,9 @@ impl SendError {
                 status.disposition(retry_after.is_some(), policy)
             }
             Self::WebPage(_) => Disposition::Hold.under(policy),
+            // Nobody has refused anything: no policy drops data for that.
+            Self::Token(_) if policy.hold_on_config_error => Disposition::Hold,
+            Self::Token(_) => Disposition::Retry,
             Self::Timeout(_)
             | Self::Connect(_)
             | Self::Transport(_)
@@ -154,6 +163,7 @@ pub struct Client {
     timeout: Duration,
     routes: [Route; 4],
     headers: HeaderMap,
+    bearer_token_file: Option<PathBuf>,
     compressor: Compressor,
     clock: Arc<dyn Clock>,
 }
@@ -212,6 +222,7 @@ impl Client {
             timeout: config.timeout,
             routes,
             headers: fixed_headers(config)?,
+            bearer_token_file: config.bearer_token_file.clone(),
             compressor: Compressor::new(config.compression),
             clock,
         })
@@ -304,6 +315,9 @@ impl Client {
         shared: &mut Option<u64>,
     ) -> Result<Response, SendError> {
         let mut headers = self.headers.clone();
+        if let Some(file) = &self.bearer_token_file {
+            headers.insert(header::AUTHORIZATION, token::authorization(file).await?);
+        }
         add_passed(&mut headers, passed);
         let mut again = true;
         loop {

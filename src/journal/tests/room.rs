@@ -399,14 +399,18 @@ async fn a_full_journal_is_full_also_while_it_takes_what_fits_in_its_last_segmen
     assert!(matches!(refused, AppendError::Full), "{refused}");
     for _ in 0..3 {
         append_small(&journal).await;
-        assert!(journal.status().full);
+        let status = journal.status();
+        assert!(status.full);
+        assert_eq!(status.time_left, Some(Duration::ZERO));
     }
     let mut reader = journal.reader("a:traces").unwrap();
     let entries = drain(&mut reader).await;
     reader.settler().settle(entries.iter().map(delivered));
     assert!(!journal.status().full);
     journal.append(unique(Signal::Traces, 1, LARGE)).await.unwrap();
-    assert!(!journal.status().full);
+    let status = journal.status();
+    assert!(!status.full);
+    assert!(status.time_left > Some(Duration::ZERO), "{:?}", status.time_left);
 }
 
 #[tokio::test]

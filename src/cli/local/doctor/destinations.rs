@@ -226,6 +226,10 @@ fn help(name: &str, error: &SendError) -> String {
             "a firewall may drop it, or the destination is busy: try from another machine"
                 .to_owned()
         }
+        SendError::Token(_) => format!(
+            "write the token into that file, for the agent's user to read: {}",
+            option("auth.bearer_token_file")
+        ),
         SendError::Answered { status, .. } => answered(*status, name),
         SendError::WebPage(_) => format!(
             "a portal or a proxy answers there: check the host, the port and the path: {}",
@@ -246,9 +250,7 @@ fn answered(status: Status, name: &str) -> String {
     let text = status.to_string();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED"]) {
-        format!(
-            "it wants a token or another one: sidelight config explain exporters.{name}.headers"
-        )
+        format!("it wants a token or another one: {}", option(name, "auth.bearer_token_file"))
     } else if has(&["404", "405", "UNIMPLEMENTED"]) {
         "it does not take OTLP there: check the path and the port (4317 gRPC, 4318 HTTP)".to_owned()
     } else {
