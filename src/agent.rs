@@ -9,6 +9,7 @@
 //! What is not delivered at the deadline stays in the journal. A second signal ends it at once.
 
 mod alerts;
+mod before;
 mod certificates;
 mod entries;
 mod error;
@@ -33,7 +34,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::aggregate;
 use crate::api;
 use crate::blocking;
 use crate::config::{Config, Loaded};
@@ -49,6 +49,7 @@ use crate::telemetry;
 use crate::telemetry::Registry;
 use crate::time::{Clock, SystemClock};
 
+use before::{Before, open_journal, readers};
 use keeping::{Again, Keeping};
 use reloads::Reloads;
 use rule_files::RuleFiles;
@@ -163,6 +164,7 @@ async fn start(
 
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
+    let before = Arc::new(Before::new(&journal, clock.unix_nano()));
     let exporters = start_exporters(&config, &journal, &registry, &clock)?;
     let store = local::open_store(&config, &registry, &clock).await;
     let mut notifier = alerts::start(&config, &journal, &registry, &clock).await?;
@@ -181,6 +183,7 @@ async fn start(
         senders: Senders::default(),
         reload: Reloads::new(&registry, clock.unix_nano().as_seconds_f64()),
         rule_files: RuleFiles::new(&registry),
+        before,
         registry,
         clock: Arc::clone(&clock),
         endpoints: bound.endpoints(),
@@ -454,21 +457,6 @@ fn last_of(whole: Duration) -> Duration {
     Duration::from_millis(500).min(whole / 16)
 }
 
-async fn open_journal(
-    config: &Config,
-    registry: &Registry,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Journal, journal::Recovery), Error> {
-    let deps = journal::Deps {
-        fs: Arc::new(journal::fs::RealFs),
-        clock: Arc::clone(clock),
-        registry: registry.clone(),
-    };
-    let readers = readers(&config.export, config.store.is_some());
-    let config = config.journal.clone();
-    Ok(blocking::run(move || Journal::open(config, readers, deps)).await?)
-}
-
 /// Where OTLP is taken, as the exporters want to know it.
 fn listeners(endpoints: &[receive::Endpoint]) -> export::Listeners {
     let address = |endpoint: &receive::Endpoint| endpoint.address.parse().ok();
@@ -478,13 +466,6 @@ fn listeners(endpoints: &[receive::Endpoint]) -> export::Listeners {
         tcp: endpoints.iter().filter_map(address).collect(),
         unix: endpoints.iter().filter_map(path).collect(),
     }
-}
-
-/// Every journal reader: the lanes, and the aggregator, which never blocks.
-fn readers(export: &export::Config, with_store: bool) -> Vec<journal::ReaderConfig> {
-    let mut readers = export::readers(export);
-    readers.push(aggregate::reader_config(with_store));
-    readers
 }
 
 async fn serve_admin(

@@ -3,15 +3,16 @@
 //!
 //! The former at every multiple of 5 s, just before those rules are evaluated, the latter every 15 s; the record that carries
 //! them moves the clock of everything that is derived, also where nothing else arrives. A series that ends, of an exporter
-//! that left the configuration, ends in the store, too. A counter that is new begins with a zero before that, so
-//! that `increase` sees what made it. Limit: that of the registry for each family. Cost: some 100 bytes per series in the
-//! journal.
+//! that left the configuration, ends in the store, too. A counter that is new begins with a zero, so that `increase` sees
+//! what made it: at the start of the process, or since the multiple before. Limit: that of the registry for each family.
+//! Cost: some 100 bytes per series in the journal.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sidelight_promql::Labels;
 
+use super::before::{Dropped, dropped};
 use super::shown::View;
 use crate::blocking;
 use crate::export;
@@ -25,18 +26,16 @@ use crate::telemetry::{Desc, Kind, Registry, desc, registry};
 use crate::time::UnixNano;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A counter's zero lies this long before its first sample: after the last one of a process before, which was at a multiple, or
-/// late.
+/// The zero of a counter that is new lies this long before its first sample: it was not there at the multiple before.
 const ZERO_BEFORE_MS: i64 = 2_500;
 /// Of so many intervals, one brings what dashboards show.
 const SHOWN_EVERY: u32 = 3;
 /// What the dashboards in deploy/grafana show besides what rules read.
-const SHOWN: [&Desc; 19] = [
+const SHOWN: [&Desc; 18] = [
     &desc::RECEIVER_ACCEPTED_SPANS,
     &desc::RECEIVER_ACCEPTED_METRIC_POINTS,
     &desc::RECEIVER_ACCEPTED_LOG_RECORDS,
     &desc::JOURNAL_BYTES,
-    &desc::JOURNAL_CAPACITY_BYTES,
     &desc::JOURNAL_FSYNCS,
     &desc::JOURNAL_FSYNC_MICROSECONDS,
     &desc::JOURNAL_REFUSED,
@@ -59,15 +58,15 @@ const JOB: &str = "sidelight";
 pub(super) async fn sample(inbox: Option<Inbox>, view: View) {
     let Some(inbox) = inbox else { return };
     let host_name = blocking::run(|| host::Root::of_this_machine().host_name()).await;
-    let mut read = Own::new(rules::reads::of_builtin(), host_name.clone());
-    let mut shown = Own::new(SHOWN.iter().map(|desc| desc.name.to_owned()).collect(), host_name);
+    let began_ms = view.before.at.as_ms();
+    let mut read = Own::new(rules::reads::of_builtin(), host_name.clone(), began_ms);
+    let shown = SHOWN.iter().map(|desc| desc.name.to_owned()).collect();
+    let mut shown = Own::new(shown, host_name, began_ms);
     let mut since_shown = SHOWN_EVERY;
-    let mut lanes = BTreeSet::new();
-    // What the ledger says of the starts before is no increase; all else that counts begins with this process.
-    drop(read.take(&Registry::default(), &collected(&view, &mut lanes), 0));
+    let mut dropped = view.before.dropped.clone();
     loop {
         tokio::time::sleep(until_next(view.clock.unix_nano())).await;
-        let collected = collected(&view, &mut lanes);
+        let collected = collected(&view, &mut dropped);
         let now_ms = view.clock.unix_nano().as_ms();
         let mut samples = read.take(&view.registry, &collected, now_ms);
         since_shown += 1;
@@ -99,47 +98,49 @@ struct Collected {
     desc: &'static Desc,
     labels: Vec<String>,
     value: f64,
-    /// Whether it was zero until the multiple before where it was not there then.
+    /// Of a counter that was not there when it was looked at before: whether it was zero then.
     from_zero: bool,
 }
 
 impl Collected {
-    const fn new(desc: &'static Desc, labels: Vec<String>, value: f64) -> Self {
+    const fn level(desc: &'static Desc, labels: Vec<String>, value: f64) -> Self {
         Self { desc, labels, value, from_zero: false }
     }
 }
 
-/// Of what the shipped rules read, what a collector writes: the registry does not hold it. `lanes` are those there were.
-fn collected(view: &View, lanes: &mut BTreeSet<String>) -> Vec<Collected> {
-    let mut current = BTreeSet::new();
+/// Of what the shipped rules read, what a collector writes: the registry does not hold it. `before` is for whom the ledger, which
+/// is that of all starts, had something dropped when it was looked at before.
+fn collected(view: &View, before: &mut Dropped) -> Vec<Collected> {
     let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters).into_iter();
+    let mut lanes = BTreeSet::new();
     let mut all: Vec<Collected> = waiting
         .map(|(exporter, signal, age)| {
-            current.insert(export::reader_name(&exporter, signal));
+            lanes.insert(export::reader_name(&exporter, signal));
             let labels = vec![exporter, signal.name().to_owned()];
-            Collected::new(&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, age)
+            Collected::level(&desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS, labels, age)
         })
         .collect();
-    let before = std::mem::replace(lanes, current);
-    // The ledger is that of all starts: what it says of a lane that just came is not what was dropped now.
-    for lane in view.journal.ledger().readers.iter().filter(|lane| lanes.contains(&lane.reader)) {
-        all.extend(lane.dropped.iter().map(|(reason, &items)| {
+    let ledger = view.journal.ledger();
+    for lane in ledger.readers.iter().filter(|lane| lanes.contains(&lane.reader)) {
+        all.extend(lane.dropped.iter().map(|(&reason, &items)| {
             let labels = [lane.signal.name(), &lane.exporter, reason.name()];
             let labels = labels.map(str::to_owned).to_vec();
-            let from_zero = before.contains(&lane.reader);
+            let from_zero = !before.contains(&(lane.reader.clone(), reason));
             let value = counted(items);
             Collected { desc: &desc::LEDGER_DROPPED_ITEMS, labels, value, from_zero }
         }));
     }
+    *before = dropped(&ledger);
     let groups = view.rules.get().map(Rules::groups).unwrap_or_default();
-    all.extend(groups.iter().filter(|group| group.failures() > 0).map(|group| {
-        let (labels, value) = (vec![group.full_name()], counted(group.failures()));
-        Collected { desc: &desc::RULE_FAILURES, labels, value, from_zero: true }
+    let failing = groups.iter().map(|group| (group, group.failing()));
+    all.extend(failing.filter(|(_, failing)| *failing > 0).map(|(group, failing)| {
+        let labels = vec![group.full_name()];
+        Collected::level(&desc::RULE_GROUP_FAILING, labels, counted(failing as u64))
     }));
     let entries = view.kept().and_then(|kept| kept.entries.as_ref());
     let entries = entries.into_iter().flat_map(|entries| entries.stats().families);
     all.extend(entries.map(|of| {
-        Collected::new(&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization)
+        Collected::level(&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization)
     }));
     all
 }
@@ -153,19 +154,22 @@ const fn counted(count: u64) -> f64 {
 struct Own {
     families: BTreeSet<String>,
     instance: String,
+    /// When the process began to count, until something was sampled.
+    began_ms: Option<i64>,
     last: BTreeSet<Labels>,
 }
 
 impl Own {
     /// Of `families`, as queries name them.
-    fn new(families: BTreeSet<String>, instance: String) -> Self {
+    fn new(families: BTreeSet<String>, instance: String, began_ms: i64) -> Self {
         let plain = |name: String| name.strip_suffix("_total").map_or(name.clone(), str::to_owned);
         let families = families.into_iter().map(plain).collect();
-        Self { families, instance, last: BTreeSet::new() }
+        Self { families, instance, began_ms: Some(began_ms), last: BTreeSet::new() }
     }
 
     fn take(&mut self, registry: &Registry, collected: &[Collected], t_ms: i64) -> Samples {
         let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
+        let zero_ms = self.began_ms.take().unwrap_or(t_ms - ZERO_BEFORE_MS).min(t_ms - 1);
         let mut samples = Vec::new();
         let mut add = |desc: &Desc, values: &[String], value, from_zero| {
             // Like everything else that is stored, without labels that say nothing.
@@ -176,7 +180,7 @@ impl Own {
             let total = if desc.kind == Kind::Counter { "_total" } else { "" };
             let sample = Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value);
             if from_zero && desc.kind == Kind::Counter && !self.last.contains(&sample.labels) {
-                let zero = Sample { t_ms: t_ms - ZERO_BEFORE_MS, ..sample.clone() };
+                let zero = Sample { t_ms: zero_ms, ..sample.clone() };
                 samples.push(Sample { value: Value::Float(0.0), ..zero });
             }
             samples.push(sample);
@@ -212,7 +216,7 @@ mod tests {
         registry.gauge(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]).set(1.0);
         registry.gauge(&desc::STORE_SERIES_LIMIT, &[]).set(7.0);
         registry.gauge(&desc::STORE_HEAD_BYTES, &[]).set(9.0);
-        let mut own = Own::new(rules::reads::of_builtin(), "here".to_owned());
+        let mut own = Own::new(rules::reads::of_builtin(), "here".to_owned(), 0);
         let held = [
             ("job", "sidelight"),
             ("instance", "here"),
@@ -225,7 +229,7 @@ mod tests {
         let held = Sample::float("sidelight_exporter_held", &held, 5, 1.0);
         let labels = vec!["otlp_grpc/x".to_owned(), "traces".to_owned()];
         let desc = &desc::EXPORTER_OLDEST_UNDELIVERED_SECONDS;
-        let waiting = [Collected::new(desc, labels, 3.0)];
+        let waiting = [Collected::level(desc, labels, 3.0)];
         assert_eq!(own.take(&registry, &waiting, 5).0, [age.clone(), held.clone(), limit.clone()]);
         registry.remove(&desc::EXPORTER_HELD, &["otlp_grpc/x", "traces"]);
         let limit = Sample { t_ms: 6, ..limit };
@@ -241,24 +245,24 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_has_its_name_of_the_metrics_page_and_begins_at_zero_after_the_process_before() {
+    fn a_counter_has_its_name_of_the_metrics_page_and_begins_at_zero_with_the_process() {
         let registry = Registry::default();
         let syncs = registry.counter(&desc::JOURNAL_FSYNCS, &[]);
         syncs.add(3);
         let families = [desc::JOURNAL_FSYNCS.name.to_owned()].into();
-        let mut own = Own::new(families, "here".to_owned());
+        let mut own = Own::new(families, "here".to_owned(), 3_100);
         let labels = [("job", "sidelight"), ("instance", "here"), ("service_name", "sidelight")];
         let sample =
             |t_ms, value| Sample::float("sidelight_journal_fsyncs_total", &labels, t_ms, value);
-        assert_eq!(own.take(&registry, &[], 5_000).0, [sample(2_500, 0.0), sample(5_000, 3.0)]);
+        assert_eq!(own.take(&registry, &[], 5_000).0, [sample(3_100, 0.0), sample(5_000, 3.0)]);
         syncs.add(1);
         assert_eq!(own.take(&registry, &[], 10_000).0, [sample(10_000, 4.0)]);
     }
 
     #[test]
-    fn what_the_ledger_says_of_a_lane_that_just_came_is_no_increase() {
+    fn what_the_ledger_says_of_the_starts_before_is_no_increase() {
         let registry = Registry::default();
-        let mut own = Own::new(BTreeSet::new(), "here".to_owned());
+        let mut own = Own::new(BTreeSet::new(), "here".to_owned(), 0);
         let dropped = |value, from_zero| {
             let labels = ["traces", "otlp_grpc/x", "permanent"].map(str::to_owned).to_vec();
             [Collected { desc: &desc::LEDGER_DROPPED_ITEMS, labels, value, from_zero }]
@@ -277,7 +281,7 @@ mod tests {
 
     /// What is in the store, each once.
     fn sampled() -> BTreeSet<String> {
-        let mut sampled = Own::new(rules::reads::of_builtin(), String::new()).families;
+        let mut sampled = Own::new(rules::reads::of_builtin(), String::new(), 0).families;
         for shown in SHOWN {
             assert!(sampled.insert(shown.name.to_owned()), "{} is sampled twice", shown.name);
         }
@@ -330,7 +334,7 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_agent_that_the_group_sidelight_agent_reads_has_a_producer() {
-        let families = Own::new(rules::reads::of_builtin(), String::new()).families;
+        let families = Own::new(rules::reads::of_builtin(), String::new(), 0).families;
         let parts = [
             "store",
             "exporter",
@@ -346,7 +350,7 @@ mod tests {
             parts.iter().any(|part| name.starts_with(&format!("sidelight_{part}_")))
         };
         let of_itself: Vec<&String> = families.iter().filter(own).collect();
-        assert_eq!(of_itself.len(), 19, "{of_itself:?}");
+        assert_eq!(of_itself.len(), 20, "{of_itself:?}");
         for name in of_itself {
             assert!(desc::all().any(|desc| desc.name == *name), "{name}");
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::before::Before;
 use super::local::Kept;
 use super::reloads::Reloads;
 use super::rule_files::RuleFiles;
@@ -65,6 +66,7 @@ pub(super) struct View {
     pub(super) senders: Senders,
     pub(super) reload: Reloads,
     pub(super) rule_files: RuleFiles,
+    pub(super) before: Arc<Before>,
 }
 
 impl View {

@@ -511,8 +511,8 @@ const EXPORT_OTLP: &[Opt] = &[
         "auth.bearer_token_file",
         Kind::Path,
         unset("no token"),
-        "A file with the token that is sent as `authorization: Bearer …`; read for every request. While it cannot be read nothing \
-         is sent.",
+        "A file with the token that is sent as `authorization: Bearer …`; read for every request. While it cannot be read \
+         nothing is sent.",
     ),
     live(
         "timeout",

@@ -367,18 +367,24 @@ impl State {
             && retention::make_room(&self.candidates()).is_none()
     }
 
+    /// Bytes of the segments in which something is that a destination has not taken: what only local readers need gives way.
+    pub(super) fn undelivered(&self) -> u64 {
+        let held = |segment: &&Segment| self.destinations().any(|l| l.held(segment).requests > 0);
+        self.segments.iter().filter(held).map(|segment| segment.size).sum()
+    }
+
+    fn destinations(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.values().filter(|lane| lane.config.durable && lane.config.is_lane())
+    }
+
     /// How long the journal takes more if nothing is delivered meanwhile, at the rate of the last minute; `None` when nothing
-    /// arrives or there is no destination: what only local readers need gives way. None is left while it is full, though
-    /// nothing arrives then.
+    /// arrives or there is no destination. None is left while it is full, though nothing arrives then.
     pub(super) fn time_left(&self, max_size: u64, segment: u64, now: Duration) -> Option<Duration> {
-        let lanes = || self.lanes.values().filter(|l| l.config.durable && l.config.is_lane());
-        lanes().next()?;
+        self.destinations().next()?;
         if self.is_full(max_size, segment) {
             return Some(Duration::ZERO);
         }
-        let held = |segment: &&Segment| lanes().any(|lane| lane.held(segment).requests > 0);
-        let held: u64 = self.segments.iter().filter(held).map(|segment| segment.size).sum();
-        self.rate.time_left(max_size.saturating_sub(held), now)
+        self.rate.time_left(max_size.saturating_sub(self.undelivered()), now)
     }
 
     /// Bytes of the cap in use.

@@ -118,6 +118,7 @@ pub(super) fn expose(shared: &Arc<Shared>) {
     };
     gauge(&desc::JOURNAL_BYTES, |_, state| state.size() as f64);
     gauge(&desc::JOURNAL_CAPACITY_BYTES, |shared, _| shared.max_size as f64);
+    gauge(&desc::JOURNAL_UNDELIVERED_BYTES, |_, state| state.undelivered() as f64);
     gauge(&desc::JOURNAL_SEGMENTS, |_, state| state.segments.len() as f64);
     gauge(&desc::JOURNAL_TAIL_BYTES, |_, state| state.tail.bytes() as f64);
     gauge(&desc::JOURNAL_SECONDS_LEFT, |shared, state| {

@@ -36,6 +36,7 @@ pub(super) struct Receiver {
     state: Arc<Mutex<Results>>,
     sent: Counter,
     queue: Gauge,
+    failing: Gauge,
     registry: Registry,
 }
 
@@ -61,6 +62,7 @@ impl Receiver {
             state: Arc::default(),
             sent: registry.counter(&desc::NOTIFICATIONS_SENT, &labels),
             queue: registry.gauge(&desc::NOTIFICATIONS_QUEUE_SIZE, &labels),
+            failing: registry.gauge(&desc::NOTIFICATIONS_FAILING_SINCE, &labels),
             registry: registry.clone(),
         }
     }
@@ -70,6 +72,7 @@ impl Receiver {
         let same = |old: &&Self| old.kind == self.kind && old.name == self.name;
         if let Some(old) = old.iter().find(same).filter(|old| old.address == self.address) {
             let results = old.lock().clone();
+            self.show_failing(results.failing_since);
             *self.lock() = results;
         }
     }
@@ -77,6 +80,7 @@ impl Receiver {
     /// Ends the series that say how it is: it is not configured any more.
     pub(super) fn forget(&self) {
         self.registry.remove(&desc::NOTIFICATIONS_QUEUE_SIZE, &[&self.name]);
+        self.registry.remove(&desc::NOTIFICATIONS_FAILING_SINCE, &[&self.name]);
     }
 
     fn lock(&self) -> MutexGuard<'_, Results> {
@@ -90,7 +94,18 @@ impl Receiver {
         state.sent += alerts as u64;
         state.last_success = Some(now);
         state.latency = Some(latency);
+        self.show_failing(None);
         state.failing_since.take().is_some()
+    }
+
+    /// What it did not take is over, and nothing else is to be told: nobody knows whether it would take it.
+    pub(super) fn is_owed_nothing(&self) {
+        self.show_failing(None);
+        self.lock().failing_since = None;
+    }
+
+    fn show_failing(&self, since: Option<UnixNano>) {
+        self.failing.set(since.map_or(0.0, UnixNano::as_seconds_f64));
     }
 
     /// A try failed. Whether it is the first, or fails for another reason than before: worth a log line.
@@ -100,7 +115,8 @@ impl Receiver {
         let mut state = self.lock();
         let news = state.failing_since.is_none()
             || state.last_error.as_ref().is_none_or(|(_, before)| before != said);
-        state.failing_since.get_or_insert(now);
+        let since = *state.failing_since.get_or_insert(now);
+        self.show_failing(Some(since));
         state.last_error = Some((now, said.to_owned()));
         news
     }

@@ -116,10 +116,10 @@ impl Group {
         format!("{};{}", self.file, self.name)
     }
 
-    /// Evaluations of its rules that failed, since the last reload.
+    /// Its rules whose last evaluation failed.
     #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.rules.iter().map(|rule| rule.live().failures).sum()
+    pub fn failing(&self) -> usize {
+        self.rules.iter().filter(|rule| rule.live().error.is_some()).count()
     }
 
     /// The last evaluation.

@@ -22,9 +22,10 @@ type Read = fn(&Group) -> f64;
 /// What a family counts of a group.
 type Count = fn(&Group) -> u64;
 
-const GAUGES: [(&Desc, Read); 5] = [
+const GAUGES: [(&Desc, Read); 6] = [
     (&desc::RULE_GROUP_INTERVAL, |group| group.interval.as_secs_f64()),
     (&desc::RULE_GROUP_RULES, |group| group.rules.len() as f64),
+    (&desc::RULE_GROUP_FAILING, |group| group.failing() as f64),
     (&desc::RULE_GROUP_LAST_DURATION, |group| group.last().took.as_secs_f64()),
     (&desc::RULE_GROUP_LAST_SAMPLES, |group| group.last().samples as f64),
     (&desc::RULE_GROUP_LAST_EVALUATION, |group| {
@@ -36,7 +37,7 @@ const COUNTERS: [(&Desc, Count); 4] = [
     (&desc::RULE_GROUP_ITERATIONS, |group| group.counts.iterations.load(Ordering::Relaxed)),
     (&desc::RULE_GROUP_MISSED, |group| group.counts.missed.load(Ordering::Relaxed)),
     (&desc::RULE_EVALUATIONS, |group| group.rules.iter().map(|rule| rule.live().evaluations).sum()),
-    (&desc::RULE_FAILURES, Group::failures),
+    (&desc::RULE_FAILURES, |group| group.rules.iter().map(|rule| rule.live().failures).sum()),
 ];
 
 fn write(out: &mut Exposition, groups: &[Arc<Group>]) {

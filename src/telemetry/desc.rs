@@ -136,6 +136,8 @@ JOURNAL_BYTES = Gauge("sidelight_journal_bytes", &[]),
     "Bytes the journal takes of its cap: allocated on disk, or held in memory.";
 JOURNAL_CAPACITY_BYTES = Gauge("sidelight_journal_capacity_bytes", &[]),
     "The cap on the journal, in bytes.";
+JOURNAL_UNDELIVERED_BYTES = Gauge("sidelight_journal_undelivered_bytes", &[]),
+    "Bytes of the segments in which something is that a destination has not taken.";
 JOURNAL_SECONDS_LEFT = Gauge("sidelight_journal_seconds_left", &[]),
     "Seconds until the journal is full if nothing more is delivered and data goes on arriving as in the last minute; +Inf \
      when nothing arrives.";

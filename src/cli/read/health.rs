@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Ask whether it is ready to take data, not only alive.
     #[arg(long)]
     ready: bool,
-    /// The format: nothing, or why not, for people on standard error; or the agent's answer on standard output.
+    /// The format: nothing, or what is wrong, for people on standard error; or the agent's answer on standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: ReportFormat,
     #[command(flatten)]
@@ -34,8 +34,11 @@ pub(crate) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Fa
         ReportFormat::Json => {
             terminal.data(&format!("{}\n", String::from_utf8_lossy(&answer.body)))?;
         }
-        ReportFormat::Text if well => {}
-        ReportFormat::Text => terminal.note(&reasons(&answer, key, &document)),
+        ReportFormat::Text => {
+            if let Some(said) = reasons(&answer, key, well, &document) {
+                terminal.note(&said);
+            }
+        }
     }
     Ok(if well { Exit::Ok } else { Exit::Failed })
 }
@@ -47,12 +50,14 @@ fn told(answer: &Answer, key: &str) -> Option<(bool, Value)> {
     Some((well && answer.status == StatusCode::OK, document))
 }
 
-fn reasons(answer: &Answer, key: &str, document: &Value) -> String {
+/// Why it is not well, or what is to be looked at although it is.
+fn reasons(answer: &Answer, key: &str, well: bool, document: &Value) -> Option<String> {
     let reasons: Vec<String> = rows::rows(document, "reasons").iter().map(rows::plain).collect();
-    if reasons.is_empty() {
-        format!("not {key}: the agent answered {}", answer.status)
-    } else {
-        format!("not {key}: {}", reasons.join("; "))
+    match (well, reasons.as_slice()) {
+        (true, []) => None,
+        (false, []) => Some(format!("not {key}: the agent answered {}", answer.status)),
+        (true, _) => Some(format!("{key}, but: {}", reasons.join("; "))),
+        (false, _) => Some(format!("not {key}: {}", reasons.join("; "))),
     }
 }
 
@@ -71,5 +76,18 @@ mod tests {
         assert_eq!(told(404, r#"{"code":12,"message":"no such path"}"#, "alive"), None);
         assert_eq!(told(200, r#"{"alive":true}"#, "alive"), Some(true));
         assert_eq!(told(503, r#"{"ready":false,"reasons":["full"]}"#, "ready"), Some(false));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_also_where_it_is_ready() {
+        let said = |well, reasons: &[&str]| {
+            let answer = Answer { status: StatusCode::OK, body: "".into() };
+            let document = serde_json::json!({ "reasons": reasons });
+            super::reasons(&answer, "ready", well, &document)
+        };
+        assert_eq!(said(true, &[]), None);
+        assert_eq!(said(true, &["a is away"]).unwrap(), "ready, but: a is away");
+        assert_eq!(said(false, &["a", "b"]).unwrap(), "not ready: a; b");
+        assert_eq!(said(false, &[]).unwrap(), "not ready: the agent answered 200 OK");
     }
 }

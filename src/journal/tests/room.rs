@@ -100,6 +100,7 @@ async fn drop_oldest_loses_exactly_the_oldest_counted_by_signal_and_reader() {
         let signal = if nth % 3 == 0 { Signal::Logs } else { Signal::Traces };
         journal.append(unique(signal, nth, 1_000)).await.unwrap();
     }
+    assert_eq!(journal.status().time_left, None, "no destination");
     let entries = drain(&mut journal.reader("a").unwrap()).await;
     let oldest = 2001 - entries.len() as u64;
     assert!(oldest > 1000 && oldest < 1300);

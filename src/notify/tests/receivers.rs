@@ -142,10 +142,14 @@ async fn what_is_refused_for_a_while_is_told_in_the_end() {
         start(config(vec![manager.peer("am")], vec![hook.peer("hook")])).await;
     handle.notify(vec![fires("X")]);
     until("failing", || handle.trouble().len() == 2).await;
+    let registry = handle.shared_registry().clone();
+    let since = |name| registry.gauge(&desc::NOTIFICATIONS_FAILING_SINCE, &[name]).get();
+    assert!(since("am") > 1e9 && since("hook") > 1e9);
     manager.set(OK);
     hook.set(OK);
     until("told", || manager.heard() == ["X posted"] && hook.heard() == ["X firing"]).await;
     until("well", || handle.trouble().is_empty()).await;
+    assert_eq!((since("am"), since("hook")), (0.0, 0.0));
     let outcomes = || {
         let history = handle.history([("what", "deliveries"), ("receiver", "hook")].into_iter());
         let history: Value = serde_json::from_str(&history.unwrap()).unwrap();

@@ -7,6 +7,8 @@ NOTIFICATIONS_SENT = Counter("sidelight_notifications_sent_alerts", &["receiver"
     "Alerts, firing or resolved, that a receiver took; one that is told again counts again.";
 NOTIFICATIONS_ERRORS = Counter("sidelight_notifications_errors", &["receiver", "reason"]),
     "Requests to receivers that failed, by reason; most are tried again.";
+NOTIFICATIONS_FAILING_SINCE = Gauge("sidelight_notifications_failing_since_timestamp_seconds", &["receiver"]),
+    "Since when a receiver has taken nothing of what it was to be told; Unix seconds, 0 while nothing fails.";
 NOTIFICATIONS_DROPPED = Counter("sidelight_notifications_dropped_alerts", &["receiver", "reason"]),
     "Alerts dropped on the way to a receiver: no room, or tried for too long. Those that fire on are due again within a \
      minute.";

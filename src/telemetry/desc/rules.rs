@@ -15,6 +15,8 @@ RULE_GROUP_INTERVAL = Gauge("sidelight_rule_group_interval_seconds", &["rule_gro
     "Seconds between two evaluations of a group.";
 RULE_GROUP_RULES = Gauge("sidelight_rule_group_rules", &["rule_group"]),
     "Rules of a group.";
+RULE_GROUP_FAILING = Gauge("sidelight_rule_group_failing_rules", &["rule_group"]),
+    "Rules of a group whose last evaluation failed; /api/v1/rules says why. Stored for groups that have some.";
 RULE_GROUP_LAST_DURATION = Gauge("sidelight_rule_group_last_duration_seconds", &["rule_group"]),
     "Seconds that the last evaluation of a group took.";
 RULE_GROUP_LAST_EVALUATION = Gauge("sidelight_rule_group_last_evaluation_timestamp_seconds", &["rule_group"]),
