@@ -1,6 +1,6 @@
 //! The journal as a start finds it: who reads it, and what was counted before.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::Error;
@@ -9,7 +9,8 @@ use crate::blocking;
 use crate::config::Config;
 use crate::export;
 use crate::journal;
-use crate::journal::{DropReason, Journal, Ledger, ReaderLedger};
+use crate::journal::{DropReason, Journal, Ledger};
+use crate::signal::Signal;
 use crate::telemetry::Registry;
 use crate::time::{Clock, UnixNano};
 
@@ -42,8 +43,8 @@ pub(super) struct Before {
     pub(super) dropped: Dropped,
 }
 
-/// Readers of the journal, and why something was dropped for them.
-pub(super) type Dropped = BTreeSet<(String, DropReason)>;
+/// Items that were dropped, by the reader of the journal, the signal and the reason.
+pub(super) type Dropped = BTreeMap<(String, Signal, DropReason), u64>;
 
 impl Before {
     /// To be made while nothing can have been counted yet.
@@ -52,11 +53,13 @@ impl Before {
     }
 }
 
-/// For whom, and why, a ledger says that something was dropped.
+/// What a ledger says was dropped.
 pub(super) fn dropped(ledger: &Ledger) -> Dropped {
-    let of = |lane: &ReaderLedger| {
-        let reader = lane.reader.clone();
-        lane.dropped.keys().map(move |reason| (reader.clone(), *reason)).collect::<Vec<_>>()
-    };
-    ledger.readers.iter().flat_map(of).collect()
+    let mut all = Dropped::new();
+    for lane in &ledger.readers {
+        for (&reason, &items) in &lane.dropped {
+            *all.entry((lane.reader.clone(), lane.signal, reason)).or_default() += items;
+        }
+    }
+    all
 }

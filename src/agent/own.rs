@@ -3,8 +3,8 @@
 //!
 //! The former at every multiple of 5 s, just before those rules are evaluated, the latter every 15 s; the record that carries
 //! them moves the clock of everything that is derived, also where nothing else arrives. A series that ends, of an exporter
-//! that left the configuration, ends in the store, too. A counter that is new begins with a zero, so that `increase` sees
-//! what made it: at the start of the process, or since the multiple before. Limit: that of the registry for each family.
+//! that left the configuration, ends in the store, too. A counter that is new begins with what it was before, a zero
+//! in most cases, so that `increase` sees what made it. Limit: that of the registry for each family.
 //! Cost: some 100 bytes per series in the journal.
 
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ use super::shown::View;
 use crate::blocking;
 use crate::export;
 use crate::host;
+use crate::journal::{DropReason, ReaderLedger};
 use crate::rules;
 use crate::rules::Rules;
 use crate::signal::samples::Value;
@@ -26,8 +27,8 @@ use crate::telemetry::{Desc, Kind, Registry, desc, registry};
 use crate::time::UnixNano;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The zero of a counter that is new lies this long before its first sample: it was not there at the multiple before.
-const ZERO_BEFORE_MS: i64 = 2_500;
+/// What a counter that is new was before lies so long before its first sample: it was not there at the multiple before.
+const BEFORE_MS: i64 = 2_500;
 /// Of so many intervals, one brings what dashboards show.
 const SHOWN_EVERY: u32 = 3;
 /// What the dashboards in deploy/grafana show besides what rules read.
@@ -98,18 +99,18 @@ struct Collected {
     desc: &'static Desc,
     labels: Vec<String>,
     value: f64,
-    /// Of a counter that was not there when it was looked at before: whether it was zero then.
-    from_zero: bool,
+    /// Of a counter: what it was when it was looked at before.
+    before: Option<f64>,
 }
 
 impl Collected {
     const fn level(desc: &'static Desc, labels: Vec<String>, value: f64) -> Self {
-        Self { desc, labels, value, from_zero: false }
+        Self { desc, labels, value, before: None }
     }
 }
 
-/// Of what the shipped rules read, what a collector writes: the registry does not hold it. `before` is for whom the ledger, which
-/// is that of all starts, had something dropped when it was looked at before.
+/// Of what the shipped rules read, what a collector writes: the registry does not hold it. `before` is what the ledger said
+/// when it was looked at before.
 fn collected(view: &View, before: &mut Dropped) -> Vec<Collected> {
     let waiting = export::queues::oldest_seconds(&view.journal, &view.exporters).into_iter();
     let mut lanes = BTreeSet::new();
@@ -121,15 +122,8 @@ fn collected(view: &View, before: &mut Dropped) -> Vec<Collected> {
         })
         .collect();
     let ledger = view.journal.ledger();
-    for lane in ledger.readers.iter().filter(|lane| lanes.contains(&lane.reader)) {
-        all.extend(lane.dropped.iter().map(|(&reason, &items)| {
-            let labels = [lane.signal.name(), &lane.exporter, reason.name()];
-            let labels = labels.map(str::to_owned).to_vec();
-            let from_zero = !before.contains(&(lane.reader.clone(), reason));
-            let value = counted(items);
-            Collected { desc: &desc::LEDGER_DROPPED_ITEMS, labels, value, from_zero }
-        }));
-    }
+    let here = ledger.readers.iter().filter(|lane| lanes.contains(&lane.reader));
+    all.extend(here.flat_map(|lane| drops(lane, before)));
     *before = dropped(&ledger);
     let groups = view.rules.get().map(Rules::groups).unwrap_or_default();
     let failing = groups.iter().map(|group| (group, group.failing()));
@@ -143,6 +137,21 @@ fn collected(view: &View, before: &mut Dropped) -> Vec<Collected> {
         Collected::level(&desc::ENTRIES_UTILIZATION, vec![of.family.to_owned()], of.utilization)
     }));
     all
+}
+
+/// What was dropped for a reader over all starts, and `before`.
+fn drops(lane: &ReaderLedger, before: &Dropped) -> Vec<Collected> {
+    let of = |(&reason, &items): (&DropReason, &u64)| {
+        let labels = [lane.signal.name(), &lane.exporter, reason.name()];
+        let earlier = before.get(&(lane.reader.clone(), lane.signal, reason));
+        Collected {
+            desc: &desc::LEDGER_DROPPED_ITEMS,
+            labels: labels.map(str::to_owned).to_vec(),
+            value: counted(items),
+            before: Some(counted(earlier.copied().unwrap_or_default())),
+        }
+    };
+    lane.dropped.iter().map(of).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
@@ -169,9 +178,10 @@ impl Own {
 
     fn take(&mut self, registry: &Registry, collected: &[Collected], t_ms: i64) -> Samples {
         let own = [("job", JOB), ("instance", &self.instance), ("service_name", JOB)];
-        let zero_ms = self.began_ms.take().unwrap_or(t_ms - ZERO_BEFORE_MS).min(t_ms - 1);
+        let began_ms = self.began_ms.take().unwrap_or(i64::MIN);
+        let before_ms = began_ms.max(t_ms - BEFORE_MS).min(t_ms - 1);
         let mut samples = Vec::new();
-        let mut add = |desc: &Desc, values: &[String], value, from_zero| {
+        let mut add = |desc: &Desc, values: &[String], value, before: Option<f64>| {
             // Like everything else that is stored, without labels that say nothing.
             let values = values.iter().map(String::as_str);
             let labels = desc.labels.iter().copied().zip(values);
@@ -179,22 +189,23 @@ impl Own {
             let labels: Vec<_> = own.into_iter().chain(labels).collect();
             let total = if desc.kind == Kind::Counter { "_total" } else { "" };
             let sample = Sample::float(&format!("{}{total}", desc.name), &labels, t_ms, value);
-            if from_zero && desc.kind == Kind::Counter && !self.last.contains(&sample.labels) {
-                let zero = Sample { t_ms: zero_ms, ..sample.clone() };
-                samples.push(Sample { value: Value::Float(0.0), ..zero });
+            if let Some(before) = before.filter(|_| !self.last.contains(&sample.labels)) {
+                let value = Value::Float(before);
+                samples.push(Sample { t_ms: before_ms, value, ..sample.clone() });
             }
             samples.push(sample);
         };
-        for Collected { desc, labels, value, from_zero } in collected {
-            add(desc, labels, *value, *from_zero);
+        for Collected { desc, labels, value, before } in collected {
+            add(desc, labels, *value, *before);
         }
         for (desc, series) in self.families.iter().filter_map(|name| registry.family(name)) {
             for (values, value) in series {
-                let value = match value {
-                    registry::Value::Level(value) => value,
-                    registry::Value::Count(count) => counted(count),
-                };
-                add(&desc, &values, value, true);
+                match value {
+                    registry::Value::Level(value) => add(&desc, &values, value, None),
+                    registry::Value::Count(count) => {
+                        add(&desc, &values, counted(count), Some(0.0));
+                    }
+                }
             }
         }
         let current = samples.iter().map(|sample| sample.labels.clone()).collect();
@@ -209,6 +220,8 @@ impl Own {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Count, Ledger, PerSignal};
+    use crate::signal::Signal;
 
     #[test]
     fn what_the_shipped_rules_read_of_the_agent_is_sampled_and_ends_with_its_series() {
@@ -260,23 +273,36 @@ mod tests {
     }
 
     #[test]
-    fn what_the_ledger_says_of_the_starts_before_is_no_increase() {
+    fn what_was_dropped_since_the_start_is_an_increase_and_what_was_before_is_none() {
+        let lane = |dropped: &[(DropReason, u64)]| ReaderLedger {
+            reader: "otlp_grpc/x:traces".to_owned(),
+            exporter: "otlp_grpc/x".to_owned(),
+            signal: Signal::Traces,
+            accepted: Count::default(),
+            delivered: Count::default(),
+            queued: Count::default(),
+            dropped_requests: 0,
+            dropped: dropped.iter().copied().collect(),
+        };
+        let ledger = |lane| Ledger { accepted: PerSignal::default(), readers: vec![lane] };
+        let before = dropped(&ledger(lane(&[(DropReason::QueueFull, 7)])));
+        let now = lane(&[(DropReason::Permanent, 2), (DropReason::QueueFull, 10)]);
         let registry = Registry::default();
         let mut own = Own::new(BTreeSet::new(), "here".to_owned(), 0);
-        let dropped = |value, from_zero| {
-            let labels = ["traces", "otlp_grpc/x", "permanent"].map(str::to_owned).to_vec();
-            [Collected { desc: &desc::LEDGER_DROPPED_ITEMS, labels, value, from_zero }]
-        };
-        let mut values = |collected: &[Collected], t_ms| {
-            let samples = own.take(&registry, collected, t_ms).0.into_iter();
+        let mut values = |lane: &ReaderLedger, before: &Dropped, t_ms| {
+            let samples = own.take(&registry, &drops(lane, before), t_ms).0.into_iter();
             samples.map(|sample| (sample.t_ms, sample.value)).collect::<Vec<_>>()
         };
         let number = Value::Float;
-        assert_eq!(values(&dropped(7.0, false), 5_000), [(5_000, number(7.0))]);
-        assert_eq!(values(&dropped(9.0, true), 10_000), [(10_000, number(9.0))]);
-        assert_eq!(values(&[], 15_000), [(15_000, Value::Stale)]);
-        let born = [(17_500, number(0.0)), (20_000, number(2.0))];
-        assert_eq!(values(&dropped(2.0, true), 20_000), born);
+        let permanent = [(2_500, number(0.0)), (5_000, number(2.0))];
+        let full = [(2_500, number(7.0)), (5_000, number(10.0))];
+        assert_eq!(values(&now, &before, 5_000), [permanent, full].concat());
+        let before = dropped(&ledger(now));
+        let later = lane(&[(DropReason::Permanent, 2), (DropReason::QueueFull, 11)]);
+        assert_eq!(
+            values(&later, &before, 10_000),
+            [(10_000, number(2.0)), (10_000, number(11.0))]
+        );
     }
 
     /// What is in the store, each once.

@@ -174,6 +174,16 @@ fn client(
         let help = "leave one of them out: the token of the file would stand in its place";
         findings.push(Finding::error(given.span, message).help(help));
     }
+    if let (Some(_), Some(given)) = (&it.bearer_token_file, at.given("headers_from_context"))
+        && let Val::List(names) = &given.value
+        && names.iter().any(
+            |name| matches!(name, Val::Text(name) if name.eq_ignore_ascii_case("authorization")),
+        )
+    {
+        let message = "`authorization` of senders would be passed on in place of the token of `auth.bearer_token_file`";
+        let help = "leave it out here, or the file";
+        findings.push(Finding::error(given.span, message).help(help));
+    }
     at.set("timeout", &mut it.timeout);
     at.set("keepalive.time", &mut it.keepalive_time);
     at.set("keepalive.timeout", &mut it.keepalive_timeout);

@@ -367,10 +367,13 @@ impl State {
             && retention::make_room(&self.candidates()).is_none()
     }
 
-    /// Bytes of the segments in which something is that a destination has not taken: what only local readers need gives way.
+    /// Payload bytes that some destination has not taken; by signal, of the one that lacks most.
     pub(super) fn undelivered(&self) -> u64 {
-        let held = |segment: &&Segment| self.destinations().any(|l| l.held(segment).requests > 0);
-        self.segments.iter().filter(held).map(|segment| segment.size).sum()
+        let lacks = |signal| {
+            let lanes = self.destinations().filter(|lane| lane.config.signals.contains(signal));
+            lanes.map(Lane::queued_bytes).max().unwrap_or_default()
+        };
+        Signal::ALL.into_iter().map(lacks).sum()
     }
 
     fn destinations(&self) -> impl Iterator<Item = &Lane> {
@@ -378,13 +381,16 @@ impl State {
     }
 
     /// How long the journal takes more if nothing is delivered meanwhile, at the rate of the last minute; `None` when nothing
-    /// arrives or there is no destination. None is left while it is full, though nothing arrives then.
+    /// arrives or there is no destination: what only local readers need gives way. None is left while it is full, though
+    /// nothing arrives then.
     pub(super) fn time_left(&self, max_size: u64, segment: u64, now: Duration) -> Option<Duration> {
         self.destinations().next()?;
         if self.is_full(max_size, segment) {
             return Some(Duration::ZERO);
         }
-        self.rate.time_left(max_size.saturating_sub(self.undelivered()), now)
+        let held = |segment: &&Segment| self.destinations().any(|l| l.held(segment).requests > 0);
+        let held: u64 = self.segments.iter().filter(held).map(|segment| segment.size).sum();
+        self.rate.time_left(max_size.saturating_sub(held), now)
     }
 
     /// Bytes of the cap in use.

@@ -17,7 +17,7 @@ use super::message::cut;
 use crate::net::body::Chunks;
 use crate::net::connect::{ConnectError, Link, Pool, Settings};
 use crate::net::retry::parse_retry_after;
-use crate::net::token::{TokenError, authorization};
+use crate::net::token::{TokenError, TokenFile};
 use crate::telemetry;
 use crate::time::UnixNano;
 
@@ -121,6 +121,7 @@ pub(super) struct Client {
     peer: Peer,
     pool: Pool,
     path: String,
+    token: Option<TokenFile>,
     headers: HeaderMap,
 }
 
@@ -152,7 +153,9 @@ impl Client {
         } else {
             format!("{}{suffix}", base.trim_end_matches('/'))
         };
-        Self { pool: Pool::new(&peer.endpoint, &settings), peer: peer.clone(), path, headers }
+        let token = peer.bearer_token_file.clone().map(TokenFile::new);
+        let pool = Pool::new(&peer.endpoint, &settings);
+        Self { pool, peer: peer.clone(), token, path, headers }
     }
 
     /// Posts `body`. `now` is for what the answer says of times.
@@ -171,8 +174,9 @@ impl Client {
     /// One exchange. A connection that was idle may be gone without our knowing: then, once, another.
     async fn exchange(&self, body: &Bytes, now: UnixNano) -> Result<(), PostError> {
         let mut headers = self.headers.clone();
-        if let Some(path) = &self.peer.bearer_token_file {
-            headers.insert(header::AUTHORIZATION, authorization(path).await?);
+        if let Some(file) = &self.token {
+            let limit = self.peer.timeout / 2;
+            headers.insert(header::AUTHORIZATION, file.authorization(limit).await?);
         }
         let mut again = true;
         loop {

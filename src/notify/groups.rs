@@ -168,13 +168,6 @@ impl Groups {
         }
     }
 
-    /// Whether the receiver is told something, or is to be told what it did not take.
-    pub(super) fn owes(&self, now: Duration) -> bool {
-        self.groups.values().any(|group| {
-            group.under_way || group.tries.is_some() || group.not_before > now || group.differs()
-        })
-    }
-
     /// When a group is to be looked at next.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.groups.values().filter_map(|group| group.due).min()
@@ -408,26 +401,6 @@ mod tests {
         assert_eq!(groups.next_due(), Some(S(800)));
         assert_eq!(told(&mut groups, S(800)), ["/a resolved"]);
         assert_eq!((groups.len(), groups.next_due()), (0, None), "nothing is kept");
-    }
-
-    #[test]
-    fn a_receiver_is_owed_what_it_did_not_take_until_that_is_over_or_told() {
-        let mut groups = groups();
-        assert!(!groups.owes(S(0)));
-        groups.observe(fires("X", "/a"), VALID, S(0));
-        let sent = groups.next(S(1), |_| false).unwrap();
-        assert!(groups.owes(S(1)), "under way");
-        groups.settle(&sent, Outcome::Again(S(5)), S(1));
-        assert!(groups.owes(S(1)));
-        groups.observe(ends("X", "/a"), VALID, S(2));
-        assert!(groups.next(S(6), |_| false).is_none(), "nobody has heard of it");
-        assert!(!groups.owes(S(6)));
-        groups.observe(fires("X", "/b"), VALID, S(10));
-        assert_eq!(told(&mut groups, S(11)), ["/b firing"]);
-        assert!(!groups.owes(S(11)));
-        let again = groups.next(S(11) + Grouping::default().repeat, |_| false).unwrap();
-        groups.settle(&again, Outcome::Failed, S(12) + Grouping::default().repeat);
-        assert!(groups.owes(S(13) + Grouping::default().repeat), "a repetition that failed");
     }
 
     #[test]

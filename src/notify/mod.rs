@@ -341,12 +341,14 @@ impl Tasks<'_> {
             let mut task = Alertmanager::new(peer, parts.clone());
             let told = of.remove(&peer.name).unwrap_or_default();
             task.restore(told.iter().map(|(_, message)| message.id), &known);
+            task.receiver().continue_from(&before.receivers);
             receivers.push((task.receiver(), task.mailbox()));
             tasks.spawn(task.run());
         }
         for webhook in &parts.config.webhooks {
             let mut task = Webhook::new(webhook, parts.clone(), shared.silences.subscribe());
             task.restore(of.remove(&webhook.peer.name).unwrap_or_default(), &shared.known);
+            task.receiver().continue_from(&before.receivers);
             receivers.push((task.receiver(), task.mailbox()));
             tasks.spawn(task.run());
         }
@@ -358,9 +360,6 @@ impl Tasks<'_> {
             transitions
         });
         let shown: Vec<Receiver> = receivers.iter().map(|(of, _)| of.clone()).collect();
-        for receiver in &shown {
-            receiver.continue_from(&before.receivers);
-        }
         handle.set(Running { receivers: shown, parts: parts.clone() });
         let dispatch = Arc::new(Dispatch {
             inbox: Arc::clone(&shared.inbox),

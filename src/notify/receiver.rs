@@ -55,6 +55,9 @@ struct Results {
 impl Receiver {
     pub(super) fn new(kind: Kind, peer: &Peer, registry: &Registry) -> Self {
         let labels = [peer.name.as_str()];
+        let failing = registry.gauge(&desc::NOTIFICATIONS_FAILING_SINCE, &labels);
+        // One of this name may have been elsewhere before.
+        failing.set(0.0);
         Self {
             kind,
             name: peer.name.as_str().into(),
@@ -62,7 +65,7 @@ impl Receiver {
             state: Arc::default(),
             sent: registry.counter(&desc::NOTIFICATIONS_SENT, &labels),
             queue: registry.gauge(&desc::NOTIFICATIONS_QUEUE_SIZE, &labels),
-            failing: registry.gauge(&desc::NOTIFICATIONS_FAILING_SINCE, &labels),
+            failing,
             registry: registry.clone(),
         }
     }
@@ -96,12 +99,6 @@ impl Receiver {
         state.latency = Some(latency);
         self.show_failing(None);
         state.failing_since.take().is_some()
-    }
-
-    /// What it did not take is over, and nothing else is to be told: nobody knows whether it would take it.
-    pub(super) fn is_owed_nothing(&self) {
-        self.show_failing(None);
-        self.lock().failing_since = None;
     }
 
     fn show_failing(&self, since: Option<UnixNano>) {
@@ -172,5 +169,34 @@ impl Receiver {
             "failed": state.failed,
             "dropped": state.dropped,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::endpoint::Endpoint;
+
+    #[test]
+    fn what_fails_goes_on_failing_over_a_reload_unless_it_is_elsewhere() {
+        let registry = Registry::default();
+        let peer = |url| Peer::new("hook", Endpoint::parse(url, true, 80).unwrap());
+        let receiver = |url| Receiver::new(Kind::Webhook, &peer(url), &registry);
+        let since = || registry.gauge(&desc::NOTIFICATIONS_FAILING_SINCE, &["hook"]).get();
+        let old = receiver("http://127.0.0.1:1");
+        let at = |seconds: u64| UnixNano(seconds * 1_000_000_000);
+        let error = PostError::Timeout(Duration::from_secs(1));
+        assert!(old.refused(&error, "no answer", at(7)));
+        assert!(!old.refused(&error, "no answer", at(9)));
+        assert_eq!(since(), 7.0);
+        let same = receiver("http://127.0.0.1:1");
+        same.continue_from(std::slice::from_ref(&old));
+        assert_eq!((since(), same.trouble().is_some()), (7.0, true));
+        let moved = receiver("http://127.0.0.1:2");
+        moved.continue_from(&[same]);
+        assert_eq!((since(), moved.trouble()), (0.0, None));
+        moved.refused(&error, "no answer", at(11));
+        assert!(moved.took(1, Duration::ZERO, at(12)));
+        assert_eq!(since(), 0.0);
     }
 }

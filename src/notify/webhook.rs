@@ -148,9 +148,6 @@ impl Webhook {
             self.start_due(&mut under_way);
             self.forget();
             self.receiver.holds(self.groups.len());
-            if !self.groups.owes(self.now()) {
-                self.receiver.is_owed_nothing();
-            }
             let due = self.groups.next_due().filter(|_| under_way.len() < IN_FLIGHT_MAX);
             let wait = due.map_or(LOOK_INTERVAL, |due| due.saturating_sub(self.now()));
             tokio::select! {

@@ -137,7 +137,7 @@ JOURNAL_BYTES = Gauge("sidelight_journal_bytes", &[]),
 JOURNAL_CAPACITY_BYTES = Gauge("sidelight_journal_capacity_bytes", &[]),
     "The cap on the journal, in bytes.";
 JOURNAL_UNDELIVERED_BYTES = Gauge("sidelight_journal_undelivered_bytes", &[]),
-    "Bytes of the segments in which something is that a destination has not taken.";
+    "Payload bytes that some destination has not taken: by signal, of the one that lacks most.";
 JOURNAL_SECONDS_LEFT = Gauge("sidelight_journal_seconds_left", &[]),
     "Seconds until the journal is full if nothing more is delivered and data goes on arriving as in the last minute; +Inf \
      when nothing arrives.";

@@ -53,6 +53,10 @@ fn what_needs_more_than_one_value_is_checked() {
             "exporters: {otlp_http: {endpoint: 'http://a', headers: {Authorization: x}, auth: {bearer_token_file: /t}}}",
             "`headers` has an `authorization` as well",
         ),
+        (
+            "exporters: {otlp_http: {endpoint: 'http://a', headers_from_context: [Authorization], auth: {bearer_token_file: /t}}}",
+            "`authorization` of senders would be passed on",
+        ),
     ];
     for (text, expected) in cases {
         assert_refused(text, expected);

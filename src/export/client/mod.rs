@@ -11,7 +11,6 @@ mod grpc;
 mod http;
 pub mod reply;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +25,7 @@ use super::disposition::{Disposition, Status};
 use super::endpoint::{grpc_path, http_path};
 use crate::blocking;
 use crate::net::connect::{ConnectError, Link, Pool, Settings};
-use crate::net::token;
-use crate::net::token::TokenError;
+use crate::net::token::{TokenError, TokenFile};
 use crate::signal::Signal;
 use crate::telemetry;
 use crate::time::Clock;
@@ -106,7 +104,7 @@ impl SendError {
                 status.disposition(retry_after.is_some(), policy)
             }
             Self::WebPage(_) => Disposition::Hold.under(policy),
-            // Nobody has refused anything: no policy drops data for that.
+            // Nobody has refused anything: no policy gives data up for that at once.
             Self::Token(_) if policy.hold_on_config_error => Disposition::Hold,
             Self::Token(_) => Disposition::Retry,
             Self::Timeout(_)
@@ -163,7 +161,7 @@ pub struct Client {
     timeout: Duration,
     routes: [Route; 4],
     headers: HeaderMap,
-    bearer_token_file: Option<PathBuf>,
+    token: Option<TokenFile>,
     compressor: Compressor,
     clock: Arc<dyn Clock>,
 }
@@ -222,7 +220,7 @@ impl Client {
             timeout: config.timeout,
             routes,
             headers: fixed_headers(config)?,
-            bearer_token_file: config.bearer_token_file.clone(),
+            token: config.bearer_token_file.clone().map(TokenFile::new),
             compressor: Compressor::new(config.compression),
             clock,
         })
@@ -296,8 +294,14 @@ impl Client {
         let Some(route) = self.routes.get(signal.index()) else {
             return Err(SendError::Encode(format!("no route for {signal}")));
         };
+        let mut headers = self.headers.clone();
+        if let Some(file) = &self.token {
+            let value = file.authorization(self.timeout).await?;
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        add_passed(&mut headers, passed);
         let mut shared = None;
-        let exchange = self.exchange(route, body, passed, &mut shared);
+        let exchange = self.exchange(route, body, &headers, &mut shared);
         let sent = tokio::time::timeout(self.timeout, exchange).await;
         sent.unwrap_or_else(|_| {
             route.leave(shared);
@@ -311,14 +315,9 @@ impl Client {
         &self,
         route: &Route,
         body: &Encoded,
-        passed: &[(String, Bytes)],
+        headers: &HeaderMap,
         shared: &mut Option<u64>,
     ) -> Result<Response, SendError> {
-        let mut headers = self.headers.clone();
-        if let Some(file) = &self.bearer_token_file {
-            headers.insert(header::AUTHORIZATION, token::authorization(file).await?);
-        }
-        add_passed(&mut headers, passed);
         let mut again = true;
         loop {
             let (link, reused) = route.pool.link().await?;
