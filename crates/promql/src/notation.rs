@@ -176,7 +176,15 @@ fn number(text: &str) -> Result<(f64, &str), String> {
     let unsigned = text.trim_start_matches(['+', '-']);
     let mut end = text.len() - unsigned.len();
     if unsigned.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        end += 3;
+        // A word to its end, as promtool reads it.
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let word = unsigned.find(|c| !is_part(c)).unwrap_or(unsigned.len());
+        if word != 3 {
+            return Err(format!(
+                "{text} is not a number; repeated, Inf and NaN are written `Inf+0x3`"
+            ));
+        }
+        end += word;
     } else {
         let digits = |from: usize| {
             let rest = text.get(from..).unwrap_or_default();
@@ -220,7 +228,17 @@ mod tests {
         assert_eq!(floats("a _ 1 _x2"), [None, Some(1.0), None, None]);
         assert!(floats("a stale")[0].unwrap().is_nan());
         assert_eq!(floats("a {{count:1}}+{{count:2 sum:1}}x2 {{}}"), some(&[1.0, 3.0, 5.0, 0.0]));
-        for bad in ["a b", "a 1x", "a 1+x3", "a {{", "a{b!=\"c\"} 1", "a 1x99999999999"] {
+        assert_eq!(floats("a Inf+0x1"), some(&[f64::INFINITY, f64::INFINITY]));
+        for bad in [
+            "a b",
+            "a Infx3",
+            "a infinity",
+            "a 1x",
+            "a 1+x3",
+            "a {{",
+            "a{b!=\"c\"} 1",
+            "a 1x99999999999",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
