@@ -253,7 +253,7 @@ impl Drop for Reservation {
 }
 
 /// The in-flight budget while the process holds `rss` bytes: whole below three quarters of the
-/// ceiling, then falling in a straight line to a sixteenth at the ceiling and above. What arrives
+/// ceiling, then falling in a straight line to a sixteenth at fifteen sixteenths of it and above. What arrives
 /// between two samples, and what the allocator keeps, needs the last quarter.
 ///
 /// Never zero: an allocator may keep what was freed, and an agent that takes nothing can never show
@@ -264,7 +264,7 @@ pub fn limit_for(rss: u64, budget: &Budget) -> usize {
     let soft = budget.total / 4 * 3;
     let least = budget.in_flight / LEAST;
     let over = rss.saturating_sub(soft);
-    let span = budget.total.saturating_sub(soft).max(1);
+    let span = (budget.total / 16 * 3).max(1);
     let cut = (budget.in_flight - least).saturating_mul(over.min(span)) / span;
     budget.in_flight - cut
 }
@@ -404,7 +404,8 @@ mod tests {
         let limit_at = |percent: u64| limit_for((160 << 20) * percent / 100, &budget);
         assert_eq!(limit_at(0), budget.in_flight);
         assert_eq!(limit_at(75), budget.in_flight);
-        assert!(limit_at(85) < budget.in_flight && limit_at(85) > budget.in_flight / 2);
+        assert!(limit_at(84) < budget.in_flight && limit_at(84) > budget.in_flight / 2);
+        assert_eq!(limit_at(94), budget.in_flight / 16);
         assert_eq!(limit_at(100), budget.in_flight / 16);
         assert_eq!(limit_for(u64::MAX, &budget), budget.in_flight / 16);
     }
