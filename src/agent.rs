@@ -17,6 +17,7 @@ mod judge;
 mod keeping;
 mod local;
 mod own;
+mod rejected;
 mod reloads;
 mod rule_files;
 mod secret_file;
@@ -222,7 +223,8 @@ fn in_background(config: &Config, alone: bool, in_flight: InFlight, view: &View)
         tasks.spawn(memory::hold_ceiling(config.memory, in_flight, rss_bytes));
         tasks.spawn(stop::feed_watchdog());
     }
-    let View { senders, registry, clock, .. } = view;
+    let View { senders, registry, clock, journal, .. } = view;
+    tasks.spawn(rejected::watch(journal.clone()));
     tasks.spawn(certificates::watch(registry.clone(), Arc::clone(clock)));
     tasks.spawn(senders::watch(senders.clone(), registry.clone(), Arc::clone(clock)));
     tasks
@@ -275,7 +277,8 @@ struct Running {
     admin: api::Api,
     token_trouble: token::Trouble,
     /// The token that is being read again.
-    token_reads: JoinSet<TokenRead>,
+    /// With the version of the token before each.
+    token_reads: JoinSet<(u64, TokenRead)>,
     own: telemetry::Telemetry,
     view: View,
 }
@@ -335,12 +338,13 @@ impl Running {
     /// Begins to read the token again: a disk that hangs holds up no signal.
     fn read_token(&mut self) {
         let source = token::Source::of(&self.config);
-        self.token_reads.spawn_blocking(move || source.read());
+        let version = self.admin.token_version();
+        self.token_reads.spawn_blocking(move || (version, source.read()));
     }
 
-    fn take_token(&mut self, read: TokenRead) {
+    fn take_token(&mut self, (version, read): (u64, TokenRead)) {
         if let Some(token) = self.token_trouble.take(read) {
-            self.admin.set_token(Some(token));
+            self.admin.replace_token(version, Some(token));
         }
     }
 
@@ -476,6 +480,7 @@ async fn serve_admin(
     let error = |source| Error::Admin { address: config.api.endpoint, source };
     let (token, trouble) = token::at_start(config).await?;
     let api = api::serve(listener, config.api.clone(), token, sources).map_err(error)?;
+    api.read_token_with(token::Source::of(config).reader());
     Ok((api, trouble))
 }
 

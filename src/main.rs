@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sidelight_agent::cli;
+use sidelight_agent::telemetry::stderr;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     });
     // What still blocks a thread here has been given its time by the command.
     runtime.shutdown_background();
+    stderr::flush();
     exit.into()
 }
 

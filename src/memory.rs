@@ -31,6 +31,8 @@ pub struct Budget {
     pub export: usize,
     /// The ring of a `memory` journal.
     pub memory_journal: usize,
+    /// What one query holds, of the API or of a rule. M/8, 16 MB at most.
+    pub query: usize,
     /// What the metric store and the way to it keep.
     pub store: StoreBudget,
 }
@@ -79,6 +81,9 @@ impl Default for StoreBudget {
     }
 }
 
+/// The most that a query holds, however much memory there is.
+const QUERY_MAX: usize = 16_000_000;
+
 /// What the program takes under load beside the parts: code, stacks, and what the allocator keeps.
 pub const PROGRAM_BYTES: usize = 24 << 20;
 
@@ -87,6 +92,12 @@ pub const PROGRAM_BYTES: usize = 24 << 20;
 pub const TOTAL_MIN: usize = 32 << 20;
 
 impl Budget {
+    /// How many samples a query holds.
+    #[must_use]
+    pub const fn query_samples(&self) -> usize {
+        self.query / sidelight_promql::SAMPLE_BYTES
+    }
+
     /// Splits `total` bytes.
     #[must_use]
     pub fn split(total: usize) -> Self {
@@ -101,6 +112,7 @@ impl Budget {
             tail: shared / 8,
             export: shared / 16 * 3,
             memory_journal: shared / 4,
+            query: (shared / 8).min(QUERY_MAX),
             store: StoreBudget::of(shared),
         }
     }
@@ -269,14 +281,19 @@ pub fn limit_for(rss: u64, budget: &Budget) -> usize {
     budget.in_flight - cut
 }
 
-/// How often the resident memory is sampled while requests come.
-pub const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+/// How often the resident memory is sampled while requests come. As fast as senders can, it grows by about 0.3 MiB a
+/// millisecond: what comes between two samples must fit above the line at which the budget begins to fall. A sample takes
+/// some microseconds.
+pub const SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// How often it is sampled otherwise: rules and queries take memory too, and /readyz tells of it.
+pub const IDLE_SAMPLE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The least time between two warnings of one ceiling.
 const WARN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Keeps `in_flight` at what [`limit_for`] allows, for as long as it is polled: samples `rss` every
-/// [`SAMPLE_INTERVAL`] while bytes are reserved or the limit is lowered, and sleeps otherwise. A
+/// [`SAMPLE_INTERVAL`] while bytes are reserved or the limit is lowered, and every [`IDLE_SAMPLE_INTERVAL`] otherwise. A
 /// sample that cannot be read leaves the limit.
 pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() -> Option<u64>) {
     let mut warned = None;
@@ -296,7 +313,7 @@ pub async fn hold_ceiling(budget: Budget, in_flight: InFlight, rss: impl Fn() ->
         }
         tokio::time::sleep(SAMPLE_INTERVAL).await;
         if in_flight.limit() >= budget.in_flight {
-            in_flight.grown().await;
+            let _ = tokio::time::timeout(IDLE_SAMPLE_INTERVAL, in_flight.grown()).await;
         }
     }
 }
@@ -429,7 +446,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_resident_memory_is_not_sampled_while_nothing_is_reserved() {
+    async fn the_resident_memory_is_sampled_seldom_while_nothing_is_reserved() {
         let budget = Budget::split(160 << 20);
         let in_flight = InFlight::new(budget.in_flight);
         let samples = std::cell::Cell::new(0);
@@ -439,7 +456,7 @@ mod tests {
         };
         let task = hold_ceiling(budget, in_flight.clone(), count);
         let watch = async {
-            tokio::time::sleep(SAMPLE_INTERVAL * 100).await;
+            tokio::time::sleep(IDLE_SAMPLE_INTERVAL).await;
             assert_eq!(samples.get(), 1);
             let mut reservation = in_flight.reserve_none();
             for expected in 2..10 {
@@ -447,6 +464,8 @@ mod tests {
                 tokio::time::sleep(SAMPLE_INTERVAL).await;
                 assert_eq!(samples.get(), expected);
             }
+            tokio::time::sleep(IDLE_SAMPLE_INTERVAL + SAMPLE_INTERVAL).await;
+            assert_eq!(samples.get(), 10);
         };
         tokio::select! { () = task => {}, () = watch => {} }
     }

@@ -33,7 +33,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("host", &["blocking", "signal", "time", "memory", "telemetry", "journal", "store"]),
     ("views", &[]),
-    ("api", &["alert", "signal", "time", "memory", "telemetry", "journal", "store", "views"]),
+    (
+        "api",
+        &["alert", "signal", "time", "memory", "telemetry", "net", "journal", "store", "views"],
+    ),
     (
         "rules",
         &[

@@ -143,6 +143,7 @@ impl View {
             store: self.source(Self::store),
             no_store: self.source(Self::why_no_store),
             subquery_step_ms: self.source(|view| view.subquery_step_ms.load(Ordering::Relaxed)),
+            samples_max: self.memory.query_samples(),
             clock: Arc::clone(&self.clock),
             rules: self.source(Self::rule_groups),
             readiness: self.source(Self::readiness),
@@ -185,26 +186,27 @@ impl View {
     /// never to be unready: that would take down the application beside a sidecar.
     fn readiness(&self) -> Readiness {
         let status = self.journal.status();
-        let mut blocking = blocking(&status, self.serving.load(Ordering::Relaxed));
+        let blocking = blocking(&status, self.serving.load(Ordering::Relaxed));
         let ready = blocking.is_empty();
+        let mut reasons = blocking.clone();
         let destinations = self.exporters.reasons();
-        blocking.extend(room_left(&status, ready && !destinations.is_empty()));
-        blocking.extend(destinations);
-        blocking.extend(lost(status.lost_records));
-        blocking.extend(missing(status.missing_records));
-        blocking.extend(status.uncounted.as_deref().map(set_aside));
-        blocking.extend(self.senders.look(&self.registry, self.clock.monotonic()));
-        blocking.extend(self.reload.trouble());
-        blocking.extend(self.rule_files.trouble());
-        blocking.extend(near_ceiling(&self.memory, self.in_flight.limit()));
-        blocking.extend(certificates::trouble(&self.registry, self.now_seconds()));
-        blocking.extend(self.stale.reasons());
-        blocking.extend(self.store_missing());
-        blocking.extend(self.store().and_then(|store| store.trouble()));
-        blocking.extend(self.kept().and_then(|kept| kept.table.trouble()));
-        blocking.extend(self.notifications.trouble());
+        reasons.extend(room_left(&status, ready && !destinations.is_empty()));
+        reasons.extend(destinations);
+        reasons.extend(lost(status.lost_records));
+        reasons.extend(missing(status.missing_records));
+        reasons.extend(status.uncounted.as_deref().map(set_aside));
+        reasons.extend(self.senders.look(&self.registry, self.clock.monotonic()));
+        reasons.extend(self.reload.trouble());
+        reasons.extend(self.rule_files.trouble());
+        reasons.extend(near_ceiling(&self.memory, self.in_flight.limit()));
+        reasons.extend(certificates::trouble(&self.registry, self.now_seconds()));
+        reasons.extend(self.stale.reasons());
+        reasons.extend(self.store_missing());
+        reasons.extend(self.store().and_then(|store| store.trouble()));
+        reasons.extend(self.kept().and_then(|kept| kept.table.trouble()));
+        reasons.extend(self.notifications.trouble());
         let journal_seconds_left = status.time_left.map(|left| left.as_secs_f64());
-        Readiness { ready, reasons: blocking, journal_seconds_left }
+        Readiness { ready, reasons, blocking, journal_seconds_left }
     }
 
     /// The time, in seconds since 1970.

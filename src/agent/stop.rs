@@ -1,6 +1,8 @@
 //! What ends or changes a running agent: signals, the admin endpoint, a panic.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
+use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -8,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Control;
+use crate::telemetry::stderr;
 
 /// How long a thread that panicked waits for the process to end: longer than a drain usually may take.
 const HELD: Duration = Duration::from_secs(30);
@@ -82,8 +85,8 @@ impl Asked {
 }
 
 impl Events {
-    /// Begins to listen, and takes over the panic hook: a panic on any thread becomes an event
-    /// after it has been reported as before. Where panics do not unwind (the release build) its thread
+    /// Begins to listen, and takes over the panic hook: a panic on any thread is reported as it would have been, without waiting
+    /// for who reads that, and becomes an event. Where panics do not unwind (the release build) its thread
     /// is held meanwhile, at most [`HELD`]: the others drain and end the process, or it aborts. In an
     /// application's process only the application asks.
     ///
@@ -100,13 +103,14 @@ impl Events {
             let (terminate, hangup) = (Asked::Never, Asked::Never);
             return Ok(Self { terminate, interrupt, hangup, control, panicked });
         }
-        let report = std::panic::take_hook();
         let drains = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
             report(panic);
             tracing::error!(%panic, "this is a bug in sidelight: stopping");
             // Full means that an earlier panic is already on its way.
             let _ = panics.try_send(());
+            // This thread may be the one that ends the process.
+            stderr::flush();
             if cfg!(panic = "abort") && std::thread::current().id() != drains {
                 let (_nobody, never) = std::sync::mpsc::sync_channel::<()>(0);
                 let _ = never.recv_timeout(HELD);
@@ -178,6 +182,18 @@ impl Events {
             }
         }
     }
+}
+
+/// Says what the hook of `std` would, which waits for who reads it.
+fn report(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("<unnamed>");
+    let trace = Backtrace::capture();
+    let trace = match trace.status() {
+        BacktraceStatus::Captured => format!("\n{trace}"),
+        _ => String::new(),
+    };
+    stderr::say_last(&format!("thread '{thread}' {panic}{trace}"));
 }
 
 /// Tells systemd, where it started us, that everything runs (again).

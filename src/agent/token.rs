@@ -1,8 +1,8 @@
 //! The admin endpoint's token: the one that is configured, else one of the agent's own, made at the first start in a file that
 //! only its owner reads.
 //!
-//! It is read again every minute, on a blocking thread. Where that fails the one in memory holds; without any nobody but
-//! loopback is answered, and of what is private nobody.
+//! It is read again every minute, and when a request shows another one, on a blocking thread. Where that fails the one in
+//! memory holds; without any nobody but loopback is answered, and of what is private nobody.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -76,6 +76,11 @@ impl Source {
         };
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|source| Unusable::Own { path: path.clone(), source })
+    }
+
+    /// What reads it for a request that shows another one; what is wrong with it is said by who reads it every minute.
+    pub(super) fn reader(self) -> impl Fn() -> Option<Token> {
+        move || self.read().ok().flatten().map(|found| found.token)
     }
 
     /// Reads it; makes that of the agent where there is none. Blocks.

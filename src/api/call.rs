@@ -1,6 +1,7 @@
 //! What a request that reads the store asks and may use.
 
 use http::HeaderMap;
+use sidelight_promql::Options;
 use sidelight_promql::engine::{QueryError, Stop};
 
 use super::failure::Failure;
@@ -30,6 +31,13 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     pub(super) fn now_ms(&self) -> i64 {
         self.now.as_ms()
+    }
+
+    /// How expressions are evaluated, where the request does not say it.
+    pub(super) fn options(&self) -> Options<'_> {
+        let subquery_step = (self.sources.subquery_step_ms)();
+        let samples_max = self.sources.samples_max;
+        Options { stop: self.stop, subquery_step, samples_max, ..Options::default() }
     }
 
     /// What to answer when something failed: that it was ended, if it was.

@@ -16,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, header};
@@ -39,6 +38,7 @@ use super::patience::Patience;
 use super::reply::{Chunks, Reply};
 use super::route::{Answer, Read, Route};
 use super::routes;
+use super::secret::Secret;
 use super::sources::Sources;
 use super::stall::Stall;
 use crate::telemetry::desc;
@@ -74,7 +74,7 @@ pub struct Api {
 #[derive(Debug)]
 struct Shared {
     config: Config,
-    token: ArcSwapOption<Token>,
+    secret: Secret,
     sources: Sources,
     large: Arc<Semaphore>,
     queries: Arc<Semaphore>,
@@ -95,7 +95,7 @@ pub fn serve(
     let (stop, stopped) = watch::channel(false);
     let shared = Arc::new(Shared {
         config,
-        token: ArcSwapOption::new(token.map(Arc::new)),
+        secret: Secret::new(token),
         sources,
         large: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
@@ -112,9 +112,22 @@ impl Api {
         self.address
     }
 
-    /// Replaces the token, for requests that begin from now on.
-    pub fn set_token(&self, token: Option<Token>) {
-        self.shared.token.store(token.map(Arc::new));
+    /// Changes whenever the token is replaced.
+    #[must_use]
+    pub fn token_version(&self) -> u64 {
+        self.shared.secret.version()
+    }
+
+    /// Replaces the token, for requests that begin from now on, by one that was read after [`Self::token_version`] was asked for;
+    /// not where another replaced it since, which may be newer.
+    pub fn replace_token(&self, version: u64, token: Option<Token>) {
+        self.shared.secret.replace(version, token);
+    }
+
+    /// From now on has `read` read the token again before a request is refused that shows another one. It may block; where it
+    /// gives none, the one read before holds.
+    pub fn read_token_with(&self, read: impl Fn() -> Option<Token> + Send + Sync + 'static) {
+        self.shared.secret.read_with(Arc::new(read));
     }
 
     /// Stops accepting, lets requests under way finish for at most `deadline`, and closes.
@@ -202,10 +215,9 @@ impl Shared {
         body: Incoming,
     ) -> Response<Chunks> {
         let headers = &head.headers;
-        let token = self.token.load();
         let allowed = &self.config.allowed_hosts;
-        let admitted = guard::admit(route.access, token.as_deref(), allowed, peer.ip(), headers);
-        if let Err(refusal) = admitted {
+        let admitted = self.secret.admit(route.access, allowed, peer.ip(), headers).await;
+        if let Err((refusal, token)) = admitted {
             let may_know = guard::may_know_file(peer.ip(), headers, allowed);
             let told = token.as_deref().filter(|_| may_know && refusal == Refusal::Token);
             let reply = Reply::refused(refusal, told.and_then(Token::file));

@@ -19,6 +19,7 @@ mod prometheus;
 mod reply;
 pub mod route;
 pub mod routes;
+mod secret;
 mod sheets;
 pub mod sources;
 mod stall;

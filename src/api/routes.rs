@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
-use sidelight_promql::engine::Stop;
+use sidelight_promql::engine::{Options, Stop};
 
 use super::guard::Access;
 use super::reply::{Reply, accepted};
@@ -154,13 +154,18 @@ fn ready(from: &Sources) -> Reply {
     Reply::json(status, readiness.to_json())
 }
 
+/// What stored series may take on `/metrics`: 50,000 with ten labels each.
+const EXPOSED_SAMPLES_MAX: usize = 2_000_000;
+
 fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {
     let offered = [Format::Text, Format::OpenMetrics];
     let (format, escaping) = Format::negotiate(&accepted(request), &offered);
     let mut out = Exposition::new(format).escaped(escaping);
     from.registry.write(&mut out);
+    // Every series with its labels: how many there are is bounded where they are stored.
+    let options = Options { stop, samples_max: EXPOSED_SAMPLES_MAX, ..Options::default() };
     if let Some(store) = &(from.store)()
-        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), stop, &mut out)
+        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), options, &mut out)
         && stop().is_none()
     {
         tracing::warn!(%error, "stored series are not among the metrics shown");

@@ -34,6 +34,8 @@ pub struct Sources {
     pub definitions: Arc<[Definition]>,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: Source<i64>,
+    /// The most samples that a query holds.
+    pub samples_max: usize,
     /// For queries that name no time.
     pub clock: Arc<dyn Clock>,
     /// The groups of rules as they are.
@@ -144,6 +146,9 @@ pub struct Readiness {
     pub ready: bool,
     /// Why not, or what is wrong though it is ready, in a sentence each.
     pub reasons: Vec<String>,
+    /// Those of the reasons for which it is not ready; absent when it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocking: Vec<String>,
     /// Until the journal is full if nothing more is delivered and data goes on arriving as in the last minute; absent when
     /// nothing arrives.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -166,12 +166,14 @@ fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<
         store: Arc::new(move || store.clone()),
         no_store: Arc::new(|| "store.enabled is false".to_owned()),
         subquery_step_ms: Arc::new(|| 15_000),
+        samples_max: 1_000_000,
         clock: Arc::new(SystemClock::new()),
         rules: Arc::new(Vec::new),
         readiness: Arc::new(move || Readiness {
             ready: flag.load(Ordering::Relaxed),
-            reasons: vec!["the journal makes no progress".to_owned()],
-            journal_seconds_left: None,
+            reasons: vec!["the journal makes no progress".to_owned(), "a is away".to_owned()],
+            blocking: vec!["the journal makes no progress".to_owned()],
+            ..Readiness::default()
         }),
         ledger: Arc::new(ledger),
         spans: Arc::new(|| r#"{"schema_version":1,"spans":[]}"#.to_owned()),
@@ -244,9 +246,9 @@ async fn a_large_reply_arrives_whole_plain_and_compressed() {
 async fn readiness_follows_its_source_and_says_why() {
     let Running { api, ready, .. } = start(|_| {}, None).await;
     let (status, _, body) = ask(&api, "GET /readyz", "").await;
-    let reasons =
-        r#"{"schema_version":1,"ready":false,"reasons":["the journal makes no progress"]}"#;
-    assert_eq!((status, text(body).as_str()), (503, reasons));
+    let reasons = r#"{"schema_version":1,"ready":false,"reasons":["the journal makes no progress","a is away"],"#;
+    let reasons = format!(r#"{reasons}"blocking":["the journal makes no progress"]}}"#);
+    assert_eq!((status, text(body)), (503, reasons));
     ready.store(true, Ordering::Relaxed);
     assert_eq!(ask(&api, "GET /readyz", "").await.0, 200);
     for path in ["/healthz", "/-/healthy", "/-/ready"] {
@@ -282,7 +284,7 @@ async fn a_token_guards_reading_and_steering_and_can_be_replaced() {
     assert!(head.contains("www-authenticate: bearer"));
     assert_eq!(ask(&api, "GET /healthz", "").await.0, 200);
     assert_eq!(ask(&api, "GET /metrics", "authorization: Bearer first\r\n").await.0, 200);
-    api.set_token(Token::from_file(b"second"));
+    api.replace_token(api.token_version(), Token::from_file(b"second"));
     assert_eq!(ask(&api, "GET /metrics", "authorization: Bearer first\r\n").await.0, 401);
     assert_eq!(ask(&api, "POST /-/quit", "authorization: Bearer second\r\n").await.0, 202);
 }
@@ -363,7 +365,8 @@ fn docs_api_md_lists_every_route() {
         With `admin.token_file` set, that token is asked for instead, on loopback as well, and by all but open routes.\n\n\
         Paths below `/api/v1/` and `/federate` are those of the Prometheus HTTP API, as Grafana's Prometheus data source \
         and promtool call them. They take parameters in the query string or, with POST, in a form, which comes first; a query \
-        may take `admin.query_timeout`, hold a million samples, a series counting as 16 more, and give 11,000 steps. A \
+        may take `admin.query_timeout`, hold a million samples (fewer below 124 MiB of `limits.memory`), a series counting as 16 \
+        more and each of its labels as 2, and give 11,000 steps. A \
         subquery without a step has `rules.evaluation_interval`. Forms are `application/x-www-form-urlencoded`; \
         `multipart/form-data` is refused. There is no `data.stats`, whatever `stats` says.\n\n\
         Where only rows are kept of the time asked for (docs/store-format.md), a query with steps of at least a row reads that \

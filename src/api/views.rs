@@ -101,8 +101,7 @@ impl<'a> Asked<'a> {
             0 => LIMIT,
             limit => limit,
         };
-        let subquery_step = (call.sources.subquery_step_ms)();
-        let times = Times { end, range, step, subquery_step };
+        let times = Times { end, range, step };
         Ok(Self { times, service: params.first("service"), sort: params.first("sort"), limit })
     }
 
@@ -110,7 +109,7 @@ impl<'a> Asked<'a> {
         let definitions = &call.sources.definitions;
         let stop = || (call.stop)().is_some();
         let store = &call.store.reading(&stop);
-        let rows = evaluate(view, definitions, store, self.times, call.stop);
+        let rows = evaluate(view, definitions, store, self.times, call.options());
         let mut rows = rows.map_err(|error| call.failure(error))?;
         if let Some(service) = self.service {
             rows.of_service(service);

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 use super::exit::{Exit, Failure};
 use crate::config::Style;
+use crate::telemetry::stderr;
 
 /// Columns of a terminal that does not say how many it has.
 const WIDTH: u16 = 120;
@@ -89,13 +90,13 @@ impl Terminal {
     /// Says something to people, unless they asked for quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            Self::error_line(text);
+            stderr::say(text);
         }
     }
 
     /// Says something to people in any case.
     pub fn say(&self, text: &str) {
-        Self::error_line(text);
+        stderr::say(text);
     }
 
     /// Says what failed, why, and what can be done.
@@ -111,12 +112,7 @@ impl Terminal {
         if let Some(help) = &failure.help {
             text += &format!("\n  {frame}help{reset}: {help}");
         }
-        Self::error_line(&text);
-    }
-
-    fn error_line(text: &str) {
-        // Nothing better can be done when standard error is closed.
-        drop(writeln!(io::stderr().lock(), "{}", text.trim_end_matches('\n')));
+        stderr::say_last(&text);
     }
 }
 

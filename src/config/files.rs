@@ -47,11 +47,12 @@ pub(super) fn look(values: &Values, config: &Config, now: UnixNano) -> Vec<Findi
         let Val::Text(path) = &given.value else { return None };
         let path = Path::new(path);
         let wrong = wrong(path, *holds, now)?;
-        let stops = wrong.unusable && starts_with(config, key, path);
+        let own = starts_with(config, key, path);
         Some(
             Finding::warning(given.span, format!("`{}` {}", path.display(), wrong.message))
                 .help(wrong.help)
-                .stops_start(stops),
+                .stops_start(own && wrong.unusable)
+                .refuses_peers(own && !wrong.unusable),
         )
     };
     values.given.iter().filter_map(of).collect()
@@ -113,8 +114,8 @@ fn wrong(path: &Path, holds: Holds, now: UnixNano) -> Option<Wrong> {
             let (from, until) = certificate::validity(first)?;
             let seconds = i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX);
             if seconds > until {
-                let days = (seconds - until) / 86_400;
-                let message = format!("holds a certificate that expired {days} days ago");
+                let ago = certificate::days(until.abs_diff(seconds));
+                let message = format!("holds a certificate that expired {ago} ago");
                 return out_of_time(message, "renew it");
             }
             let message = "holds a certificate that is not valid yet".to_owned();
@@ -140,9 +141,14 @@ mod tests {
             params.self_signed(&key).unwrap().pem()
         };
         let (good, old, early) = (pem(2000, 2100), pem(2000, 2020), pem(2090, 2100));
+        // NOW is 2026-11-18, 11:06:40.
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 11, 17);
+        let over = params.self_signed(&key).unwrap().pem();
         for (text, holds, want) in [
             (good.as_str(), Holds::Certificate, None),
             (&old, Holds::Certificate, Some("expired 2513 days ago")),
+            (&over, Holds::Certificate, Some("expired 1 day ago")),
             (&old, Holds::Authorities, Some("expired")),
             (&format!("{old}{good}"), Holds::Authorities, None),
             (&early, Holds::Certificate, Some("not valid yet")),

@@ -126,7 +126,7 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Exporters: debug",
-        intro: "A log line per batch (level info), for looking. What standard error does not take is passed over.",
+        intro: "A log line per batch (level info), for looking. What standard error does not take is left out and told.",
         places: &["exporters.debug"],
         options: EXPORT_DEBUG,
     },
@@ -300,13 +300,14 @@ const RECEIVE_SHARED: &[Opt] = &[
         "tls.reload_interval",
         millis(1_000, DAY),
         is("1m"),
-        "How often the certificate and token files are looked at for changes.",
+        "How often the certificate and token files are looked at for changes; a token also before another one is refused.",
     ),
     fixed(
         "auth.bearer_token_file",
         Kind::Path,
         unset("everybody who can connect may send"),
-        "A file with the token that requests must carry as `authorization: Bearer …`; read again when it changes.",
+        "A file with the token that requests must carry as `authorization: Bearer …`; read again when it changes. A new token \
+         is taken at once, the one before for one more `tls.reload_interval` after the change was seen.",
     ),
     fixed(
         "invalid_utf8",

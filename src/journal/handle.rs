@@ -259,6 +259,12 @@ impl Journal {
         self.shared.rejected.keep(rejected);
     }
 
+    /// Looks which of the rejected records people sent again or removed: the gauges of what is kept do not look by themselves.
+    /// Blocks on disk.
+    pub fn look_at_rejected(&self) {
+        self.shared.rejected.forget_removed();
+    }
+
     /// The rejected records that are kept, oldest first. Blocks on disk.
     #[must_use]
     pub fn rejected(&self) -> Vec<RejectedFile> {

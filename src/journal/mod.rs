@@ -63,7 +63,7 @@ pub use handle::{Journal, LOCK, Reconfigured};
 pub use ledger::{Count, Ledger, PerSignal, ReaderLedger};
 pub use reader::{Reader, Settler, Waited};
 pub use recovery::Recovery;
-pub use rejected::{REJECTED_BYTES_MAX, REJECTED_FILES_MAX, Rejected, RejectedFile};
+pub use rejected::{REJECTED, REJECTED_BYTES_MAX, REJECTED_FILES_MAX, Rejected, RejectedFile};
 pub use status::{ReaderStatus, Status};
 #[doc(hidden)]
 pub use writer::Stepper;

@@ -2,7 +2,8 @@
 //!
 //! One file per record, framed so that it can be sent again; `docs/journal-format.md` draws it. Names are
 //! sequence numbers. Limits: [`REJECTED_BYTES_MAX`] and [`REJECTED_FILES_MAX`], the oldest go first,
-//! counted; 5 % of the disk stays free. What cannot be kept is logged and counted, and holds up nobody.
+//! counted; beyond 4 MiB 5 % of the disk stay free. What cannot be kept is logged and counted, and
+//! holds up nobody.
 //! `memory` keeps none. Blocks on disk: never called on a runtime's thread.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -23,9 +24,12 @@ use crate::time::UnixNano;
 pub const REJECTED_BYTES_MAX: u64 = 64 << 20;
 /// Files kept.
 pub const REJECTED_FILES_MAX: usize = 1_000;
+/// So many bytes are kept even where less than 5 % of the disk is free: on an almost full one, what was refused is still
+/// there to look at.
+const REJECTED_BYTES_MIN: u64 = 4 << 20;
 
 /// Where they are kept, below the journal's directory.
-pub(super) const REJECTED: &str = "rejected";
+pub const REJECTED: &str = "rejected";
 pub(super) const REJECTED_VERSION: u16 = 1;
 pub(super) const REJECTED_HEADER: usize = 64;
 const MAGIC: [u8; 8] = *b"SIDEREJ\0";
@@ -134,8 +138,14 @@ impl Keep {
         self.files().iter().cloned().collect()
     }
 
+    /// How many are kept as far as is known, and their bytes.
+    pub(super) fn kept(&self) -> (usize, u64) {
+        let files = self.files();
+        (files.len(), files.iter().map(|file| file.bytes).sum())
+    }
+
     /// Forgets files that people sent again or removed.
-    fn forget_removed(&self) {
+    pub(super) fn forget_removed(&self) {
         let names = |files: &VecDeque<RejectedFile>| -> BTreeSet<String> {
             files.iter().map(|file| file.name.clone()).collect()
         };
@@ -155,9 +165,8 @@ impl Keep {
 
     /// Whether one more of `bytes` is within the limits.
     fn has_room(&self, bytes: u64) -> bool {
-        let files = self.files();
-        let kept: u64 = files.iter().map(|file| file.bytes).sum();
-        files.len() < REJECTED_FILES_MAX && kept + bytes <= REJECTED_BYTES_MAX
+        let (files, kept) = self.kept();
+        files < REJECTED_FILES_MAX && kept + bytes <= REJECTED_BYTES_MAX
     }
 
     /// Finds what earlier runs kept. A directory that cannot be read is as good as an empty one.
@@ -241,12 +250,16 @@ impl Keep {
 
     /// Lets the oldest go until `bytes` more fit.
     fn make_room(&self, bytes: u64) -> io::Result<()> {
-        let space = self.fs.space(&self.journal)?;
-        if bytes > REJECTED_BYTES_MAX || space.free < bytes.saturating_add(space.total / 20) {
-            return Err(io::ErrorKind::StorageFull.into());
+        if bytes > REJECTED_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         if !self.has_room(bytes) {
             self.forget_removed();
+        }
+        let space = self.fs.space(&self.journal)?;
+        let scarce = space.free < bytes.saturating_add(space.total / 20);
+        if scarce && self.kept().1.saturating_add(bytes) > REJECTED_BYTES_MIN {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         while !self.has_room(bytes) {
             let oldest = self.files().front().map(|file| file.name.clone());

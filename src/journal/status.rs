@@ -121,6 +121,8 @@ pub(super) fn expose(shared: &Arc<Shared>) {
     gauge(&desc::JOURNAL_UNDELIVERED_BYTES, |_, state| state.undelivered() as f64);
     gauge(&desc::JOURNAL_SEGMENTS, |_, state| state.segments.len() as f64);
     gauge(&desc::JOURNAL_TAIL_BYTES, |_, state| state.tail.bytes() as f64);
+    gauge(&desc::JOURNAL_REJECTED_FILES, |shared, _| shared.rejected.kept().0 as f64);
+    gauge(&desc::JOURNAL_REJECTED_BYTES, |shared, _| shared.rejected.kept().1 as f64);
     gauge(&desc::JOURNAL_SECONDS_LEFT, |shared, state| {
         time_left(shared, state).map_or(f64::INFINITY, |left| left.as_secs_f64())
     });

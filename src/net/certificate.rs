@@ -38,6 +38,16 @@ pub fn validity(der: &[u8]) -> Option<(i64, i64)> {
     Some((seconds(from_tag, from)?, seconds(until_tag, until)?))
 }
 
+/// Whole days, in words: `5 days`, `1 day`, `less than a day`.
+#[must_use]
+pub fn days(seconds: u64) -> String {
+    match seconds / 86_400 {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// `YYMMDDHHMMSSZ` before 2050, `YYYYMMDDHHMMSSZ` from then on.
 fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;

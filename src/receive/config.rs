@@ -182,7 +182,8 @@ pub struct Tls {
 pub struct Auth {
     /// Holds the token; white space around it does not count.
     pub bearer_token_file: PathBuf,
-    /// How often the file is looked at for changes. Default: 1 minute.
+    /// How often the file is looked at for changes, and for how long the token before is taken beside a new one. Default: 1
+    /// minute.
     pub reload_interval: Duration,
 }
 

@@ -127,7 +127,7 @@ impl<A: Append> Service<A> {
     where
         B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
     {
-        self.authorize(headers)?;
+        self.authorize(headers).await?;
         let envelope = Envelope {
             transport: Transport::Grpc,
             signal,

@@ -127,7 +127,7 @@ impl<A: Append> Service<A> {
             return Err(Refusal::Method.into());
         }
         let headers = &head.headers;
-        self.authorize(headers)?;
+        self.authorize(headers).await?;
         let format = format.ok_or(Refusal::ContentType)?;
         let coding = headers
             .get(CONTENT_ENCODING)

@@ -17,6 +17,7 @@ use super::status::{Refusal, Refused};
 use super::tls::TlsFiles;
 use crate::blocking;
 use crate::memory::InFlight;
+use crate::net::token::TokenError;
 use crate::signal::Signal;
 use crate::telemetry;
 use crate::telemetry::Registry;
@@ -163,8 +164,13 @@ impl<A> Service<A> {
     }
 
     /// Whether the sender may send.
-    pub(super) fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        self.token.as_ref().map_or(Ok(()), |token| token.check(headers))
+    pub(super) async fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let checked = token.check(headers).await;
+        if token.is_new() {
+            self.note::<TokenError>(TOKEN, Ok(true));
+        }
+        checked
     }
 
     /// Counts a refusal and the limit behind it.
@@ -212,21 +218,26 @@ impl<A> Service<A> {
             tokio::time::sleep(interval).await;
             // A volume that hangs holds up a thread for that, and none that serves.
             let reloaded = blocking::run(reload.clone()).await;
-            let error = reloaded.as_ref().err().map(|error| telemetry::chain(error));
-            let change = self.shared.stale.note((self.name(), file), error.clone());
-            match (reloaded, change) {
-                (Ok(true), _) => {
-                    tracing::info!(file, "reloaded");
-                    self.metrics().reloaded(file, "loaded");
+            self.note(file, reloaded);
+        }
+    }
+
+    /// Tells what came of reading a file again: whether there is something new.
+    fn note<E: std::error::Error + 'static>(&self, file: &'static str, reloaded: Result<bool, E>) {
+        let error = reloaded.as_ref().err().map(|error| telemetry::chain(error));
+        let change = self.shared.stale.note((self.name(), file), error.clone());
+        match (reloaded, change) {
+            (Ok(true), _) => {
+                tracing::info!(file, "reloaded");
+                self.metrics().reloaded(file, "loaded");
+            }
+            (Ok(false), Change::Mended) => tracing::info!(file, "as it was again"),
+            (Ok(false), _) => {}
+            (Err(_), change) => {
+                if change == Change::Fails {
+                    tracing::warn!(file, error, "cannot reload; the one in use stays");
                 }
-                (Ok(false), Change::Mended) => tracing::info!(file, "as it was again"),
-                (Ok(false), _) => {}
-                (Err(_), change) => {
-                    if change == Change::Fails {
-                        tracing::warn!(file, error, "cannot reload; the one in use stays");
-                    }
-                    self.metrics().reloaded(file, "failed");
-                }
+                self.metrics().reloaded(file, "failed");
             }
         }
     }

@@ -49,10 +49,10 @@ use crate::time::{Clock, UnixNano};
 
 /// The most groups that are evaluated at once, beside one of those that come with the agent.
 pub const EVALUATIONS_MAX: usize = 2;
-/// The most records that wait for the journal.
+/// The most groups of samples that wait for the journal.
 pub const RECORDS_MAX: usize = 64;
-/// The most samples of a record.
-const RECORD_SAMPLES_MAX: usize = 5_000;
+/// The most samples that wait for the journal as one.
+const WAITING_SAMPLES_MAX: usize = 5_000;
 /// How long the store may take to take the results of rules; then they have failed.
 const APPLY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often constants are written.
@@ -86,6 +86,8 @@ pub struct Deps {
     pub journal: Journal,
     /// Takes alerts.
     pub outbox: Arc<dyn Outbox>,
+    /// The most samples that a rule's query holds.
+    pub samples_max: usize,
 }
 
 /// The rules that run. Cloning shares them.
@@ -162,8 +164,8 @@ impl Rules {
         shared.forget_others(&loaded.groups, loaded.left_out);
         let journal = shared.deps.journal.clone();
         let dropped = shared.dropped.clone();
-        let append = move |samples: &Samples| {
-            let (journal, record) = (journal.clone(), samples.record());
+        let append = move |record| {
+            let journal = journal.clone();
             async move { journal.append_written(record).await }
         };
         let writing = write_journal(append, waiting, shared.ending.subscribe(), dropped);
@@ -313,7 +315,7 @@ impl Shared {
 
     /// Hands samples to the journal.
     fn keep(&self, samples: &Samples) {
-        for part in samples.0.chunks(RECORD_SAMPLES_MAX) {
+        for part in samples.0.chunks(WAITING_SAMPLES_MAX) {
             if self.records.try_send(Samples(part.to_vec())).is_err() {
                 self.dropped.add(part.len() as u64);
             }
@@ -350,6 +352,7 @@ impl Shared {
             external_labels: &config.external_labels,
             external_url: &config.external_url,
             subquery_step_ms: config.subquery_step_ms(),
+            samples_max: self.deps.samples_max,
             stopped: &|| *stopped.borrow(),
             resend: config.resend_delay,
         };

@@ -60,6 +60,8 @@ pub struct Surroundings<'a> {
     pub external_url: &'a str,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// The most samples that a query holds.
+    pub samples_max: usize,
     /// Whether it is to end early: nobody waits for it.
     pub stopped: &'a dyn Fn() -> bool,
     /// How long after it was told a firing alert is told again.
@@ -117,7 +119,9 @@ impl<'a> Asking<'a> {
     fn query(&self, expr: &Expr, text: &str, t_ms: i64) -> Result<Vec<Sample>, EvaluationError> {
         let stop = || self.stop();
         let subquery_step = self.with.subquery_step_ms;
-        let options = Options { text, stop: &stop, subquery_step, ..Options::default() };
+        let samples_max = self.with.samples_max;
+        let options =
+            Options { text, stop: &stop, subquery_step, samples_max, ..Options::default() };
         let engine = Engine::new(options);
         let answer = engine.instant(expr, t_ms, self.results).map_err(|error| {
             EvaluationError::Query(match error {

@@ -32,6 +32,7 @@ use super::file;
 use super::file::Kind;
 use super::parts::{Part, Results, Split};
 use super::rule::{Last, Rule, sorted};
+use super::texts::Texts;
 use crate::alert::Alert;
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
@@ -41,6 +42,8 @@ use crate::time::UnixNano;
 pub const BUILTIN: &str = "builtin/sidelight.yaml";
 /// The longest that a group may take, whatever its interval: others wait for its place.
 const GROUP_TIME_MAX: Duration = Duration::from_secs(60);
+/// The least time between two warnings of one rule: a minute, and a little less for slots that are not evaluated on time.
+const WARN_INTERVAL: Duration = Duration::from_secs(59);
 /// The alerts of a group that wait for its other rules before they are told, but for those of one rule.
 const DUE_MAX: usize = 10_000;
 
@@ -63,6 +66,8 @@ pub struct Group {
     parts: Vec<Part>,
     /// Series of rules that are gone, to be ended by the next evaluation.
     orphans: Mutex<Vec<Labels>>,
+    /// Those of the series that its rules keep.
+    texts: Mutex<Texts>,
     last: Mutex<Last>,
     /// The rule to begin with: the first that had no time.
     first: AtomicUsize,
@@ -97,6 +102,7 @@ impl Group {
             rules: rules.map(|(spec, expr)| Rule::new(spec, expr)).collect(),
             parts: split.parts,
             orphans: Mutex::default(),
+            texts: Mutex::default(),
             last: Mutex::default(),
             first: AtomicUsize::new(0),
             evaluated_on_disk: AtomicU64::new(0),
@@ -132,6 +138,10 @@ impl Group {
         self.orphans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn texts(&self) -> MutexGuard<'_, Texts> {
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes over what the rules of the same group had before a reload. The series of rules that are gone are ended by the
     /// next evaluation.
     pub fn take_over(&self, old: &Self) {
@@ -144,6 +154,7 @@ impl Group {
         ] {
             count.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+        *self.texts() = std::mem::take(&mut *old.texts());
         let mut orphans = std::mem::take(&mut *old.orphans());
         let mut free: Vec<&Rule> = self.rules.iter().collect();
         for from in &old.rules {
@@ -309,10 +320,14 @@ impl<'a> Batch<'a> {
             }
         };
         if let Some(error) = &error {
-            tracing::warn!(
-                file = self.group.file, group = self.group.name, rule = rule.spec.name.text, %error,
-                "evaluating a rule failed"
-            );
+            let now = self.with.clock.monotonic();
+            if live.warned.is_none_or(|at| now.saturating_sub(at) >= WARN_INTERVAL) {
+                live.warned = Some(now);
+                tracing::warn!(
+                    file = self.group.file, group = self.group.name, rule = rule.spec.name.text, %error,
+                    "evaluating a rule failed"
+                );
+            }
             live.failures += 1;
         }
         live.error = error;
@@ -343,10 +358,14 @@ impl<'a> Batch<'a> {
             let Some(rule) = self.group.rules.get(index) else { continue };
             let mut live = rule.live();
             match &appended {
-                Ok(()) => live.previous = returned,
+                Ok(()) => {
+                    let before = std::mem::take(&mut live.previous);
+                    live.previous = self.group.texts().kept(returned, &before);
+                }
                 Err(error) => {
                     // What came too late may be there yet: both end when they are gone, which costs nothing where there is none.
-                    let before = std::mem::take(&mut live.previous).into_iter();
+                    let before = std::mem::take(&mut live.previous);
+                    let returned = self.group.texts().kept(returned, &before);
                     live.previous = sorted(returned.into_iter().chain(before).take(2 * SERIES_MAX));
                     live.failures += 1;
                     live.error = Some(EvaluationError::Append(error.clone()));

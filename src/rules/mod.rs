@@ -32,6 +32,7 @@ mod sink;
 pub mod slo;
 pub mod state;
 pub mod template;
+mod texts;
 mod turn;
 pub mod unittest;
 

@@ -55,6 +55,8 @@ pub(super) struct Live {
     /// The series of the last evaluation, sorted.
     pub(super) previous: Vec<Labels>,
     pub(super) error: Option<EvaluationError>,
+    /// When the log was last told of an error.
+    pub(super) warned: Option<Duration>,
     pub(super) last: Last,
     pub(super) failures: u64,
     pub(super) evaluations: u64,

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::evaluate::Sink;
 use crate::journal::AppendError;
-use crate::signal::Samples;
+use crate::signal::{Record, Samples};
 use crate::store::Inbox;
 use crate::telemetry::Counter;
 
@@ -34,7 +34,7 @@ impl Sink for InboxSink<'_> {
 
 /// Appends what evaluations made to the journal, one record after the other. When it is to end, it first appends what waits.
 pub(super) async fn write_journal<A>(
-    append: impl Fn(&Samples) -> A,
+    append: impl Fn(Record) -> A,
     mut waiting: mpsc::Receiver<Samples>,
     mut ending: watch::Receiver<bool>,
     dropped: Counter,
@@ -52,9 +52,14 @@ pub(super) async fn write_journal<A>(
             }
         };
         let Some(samples) = samples else { return };
-        let failed = append(&samples).await.err();
+        let mut failed = None;
+        for piece in samples.pieces() {
+            if let Err(error) = append(Samples::record_of(piece)).await {
+                dropped.add(piece.len() as u64);
+                failed = Some(error);
+            }
+        }
         if let Some(error) = &failed {
-            dropped.add(samples.0.len() as u64);
             // Once, not for every group: a full journal may stay so for hours.
             if !failing {
                 tracing::warn!(%error, "results of rules are not in the journal: a kill would lose them");

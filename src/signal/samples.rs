@@ -21,6 +21,8 @@ use super::{Flags, Meta, Record, Signal};
 
 /// The attribute that holds a native histogram.
 const NATIVE: &str = "__native__";
+/// The most bytes of a record of many samples, about.
+const RECORD_BYTES_MAX: usize = 256 << 10;
 /// Milliseconds to nanoseconds.
 const MS: u64 = 1_000_000;
 
@@ -61,15 +63,47 @@ impl Sample {
     fn name(&self) -> &str {
         self.labels.metric_name()
     }
+
+    /// What it takes in a record, about.
+    fn bytes(&self) -> usize {
+        let labels = self.labels.iter().map(|label| label.name.len() + label.value.len() + 8);
+        let value = match &self.value {
+            Value::Native(histogram) => 16 * histogram.samples(),
+            Value::Float(_) | Value::Stale => 24,
+        };
+        labels.sum::<usize>() + value
+    }
 }
 
 impl Samples {
-    /// The samples as a record for the journal.
+    /// The samples in pieces for a record each, of [`RECORD_BYTES_MAX`] at most, or one sample: to write a record takes
+    /// several times its length in memory, and labels may be long.
+    pub fn pieces(&self) -> impl Iterator<Item = &[Sample]> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|sample| {
+                bytes += sample.bytes();
+                bytes <= RECORD_BYTES_MAX
+            });
+            let (piece, after) = rest.split_at_checked(fits.count().max(1))?;
+            rest = after;
+            Some(piece)
+        })
+    }
+
+    /// The samples as one record for the journal, where they are few.
     #[must_use]
     pub fn record(&self) -> Record {
+        Self::record_of(&self.0)
+    }
+
+    /// A piece of them as a record.
+    #[must_use]
+    pub fn record_of(samples: &[Sample]) -> Record {
         let mut metrics = Vec::new();
         let same_name = |a: &Sample, b: &Sample| a.name() == b.name();
-        for samples in self.0.chunk_by(same_name) {
+        for samples in samples.chunk_by(same_name) {
             let (mut gauge, mut metric) = (Vec::new(), Vec::new());
             for sample in samples {
                 put_bytes(&mut gauge, 1, &point(sample));
@@ -289,6 +323,22 @@ mod tests {
         let limits = sidelight_wire::Limits::default();
         let validated = sidelight_wire::validate(Signal::Metrics, &record.payload, &limits);
         assert_eq!(validated.unwrap().items, 5);
+    }
+
+    #[test]
+    fn many_samples_with_long_labels_are_records_of_bounded_length() {
+        let long = "x".repeat(RECORD_BYTES_MAX / 10);
+        let of = |n: usize| Sample::float("m", &[("long", &long), ("n", &n.to_string())], 0, 1.0);
+        let mut samples = Samples((0..25).map(of).collect());
+        let huge = "y".repeat(2 * RECORD_BYTES_MAX);
+        samples.0.push(Sample::float("m", &[("huge", &huge)], 0, 1.0));
+        let records: Vec<Record> = samples.pieces().map(Samples::record_of).collect();
+        let lengths: Vec<usize> = records.iter().map(|record| record.payload.len()).collect();
+        assert_eq!(lengths.len(), 4, "{lengths:?}");
+        assert!(lengths[..3].iter().all(|length| *length < RECORD_BYTES_MAX + (4 << 10)));
+        let read: Vec<Sample> = records.iter().flat_map(|r| Samples::read(&r.payload).0).collect();
+        assert_eq!(Samples(read), samples);
+        assert_eq!(Samples::default().pieces().count(), 0);
     }
 
     #[test]

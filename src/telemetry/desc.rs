@@ -165,8 +165,12 @@ JOURNAL_COMPACTED = Counter("sidelight_journal_compacted_segments", &[]),
     "Segments rewritten compressed because the cap pressed.";
 JOURNAL_REFUSED = Counter("sidelight_journal_refused_records", &[]),
     "Records refused because the journal was full or the disk failed.";
+JOURNAL_REJECTED_FILES = Gauge("sidelight_journal_rejected_files", &[]),
+    "Rejected records that wait in journal/rejected to be sent again or removed, also of runs before; looked at every 10 s.";
+JOURNAL_REJECTED_BYTES = Gauge("sidelight_journal_rejected_bytes", &[]),
+    "Bytes of the files in journal/rejected.";
 JOURNAL_REJECTED_KEPT = Counter("sidelight_journal_rejected_kept_files", &[]),
-    "Rejected records written to journal/rejected.";
+    "Rejected records written to journal/rejected since the start.";
 JOURNAL_REJECTED_EVICTED = Counter("sidelight_journal_rejected_evicted_files", &[]),
     "Files of journal/rejected that went to make room for later ones.";
 JOURNAL_REJECTED_NOT_KEPT = Counter("sidelight_journal_rejected_not_kept_records", &[]),
@@ -279,6 +283,8 @@ TELEMETRY_SKIPPED_TRACES = Counter("sidelight_telemetry_skipped_traces", &[]),
     "Traces of the agent's own that were not recorded because of the limit per second.";
 TELEMETRY_SERIES_REFUSED = Counter("sidelight_telemetry_series_refused", &[]),
     "Self-metric series that are not shown because their family was full.";
+TELEMETRY_PASSED_OVER_LINES = Counter("sidelight_telemetry_passed_over_lines", &[]),
+    "Lines of logs and of `debug` exporters that standard error did not take: nobody read it, or it failed.";
 }
 
 #[cfg(test)]

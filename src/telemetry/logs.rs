@@ -1,5 +1,5 @@
 //! The agent's own logs: one line per event on standard error, at a level that can change while it
-//! runs, and a limit on lines that a flood of equal events would repeat.
+//! runs, and a limit on lines that a flood of equal events would repeat. No event waits for standard error ([`stderr`]).
 
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +10,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry as Spans, fmt, reload};
 
 use super::config::{LogFormat, Logs};
+use super::stderr;
+use super::stderr::Stderr;
 
 /// Changes the level while the agent runs. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -30,6 +32,9 @@ pub enum InitError {
     /// The configured level is wrong.
     #[error(transparent)]
     Level(#[from] BadLevel),
+    /// What writes them has no thread.
+    #[error("cannot start the thread that writes to standard error")]
+    Thread(#[source] std::io::Error),
     /// The process has a subscriber already.
     #[error("a log subscriber is set already")]
     Set(#[source] tracing_subscriber::util::TryInitError),
@@ -72,16 +77,17 @@ pub type Extra = Box<dyn Layer<Spans> + Send + Sync>;
 /// [`InitError`]; nothing was set up.
 pub fn init(config: &Logs, extra: Option<Extra>) -> Result<Level, InitError> {
     let (filter, handle) = reload::Layer::new(parse(&config.level)?);
-    let lines = lines(config.format).with_filter(filter);
+    let to = stderr::begin().map_err(InitError::Thread)?;
+    let lines = lines(config.format, to).with_filter(filter);
     let layers: Vec<Extra> = std::iter::once(lines.boxed()).chain(extra).collect();
     tracing_subscriber::registry().with(layers).try_init().map_err(InitError::Set)?;
     Ok(Level(handle))
 }
 
-fn lines(format: LogFormat) -> Extra {
+fn lines(format: LogFormat, to: Stderr) -> Extra {
     let terminal = std::io::stderr().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(move || to.clone());
     if format.is_pretty() {
         lines.with_target(false).with_ansi(colours).boxed()
     } else {

@@ -9,6 +9,7 @@ pub mod logs;
 pub mod otel;
 pub mod process;
 pub mod registry;
+pub mod stderr;
 
 pub use config::Config;
 pub use desc::{Desc, Kind};

@@ -33,6 +33,7 @@ use super::desc;
 use super::desc::{Desc, Kind};
 use super::logs::{self, Extra, Level};
 use super::registry::{Counter, Registry, Value};
+use super::stderr;
 use crate::time::Clock;
 
 /// The request header that marks the agent's own telemetry.
@@ -87,6 +88,7 @@ pub fn init(
     let metrics = config.metrics.as_ref().filter(|_| !disabled);
     let traces = traces.map(|to| tracer_provider(to, registry, clock)).transpose()?;
     let metrics = metrics.map(|to| meter_provider(to, registry)).transpose()?;
+    stderr::observe(registry);
     let level = if subscribe {
         logs::init(&config.logs, traces.as_ref().map(span_layer))?
     } else {

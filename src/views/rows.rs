@@ -4,9 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use sidelight_promql::parse::{Options as Dialect, parse_with};
-use sidelight_promql::{
-    Engine, Expr, Labels, Options, QueryError, Queryable, SampleValue, Stop, Value,
-};
+use sidelight_promql::{Engine, Expr, Labels, Options, QueryError, Queryable, SampleValue, Value};
 
 use super::definitions::{self, Definition};
 use super::overlay::Overlay;
@@ -24,8 +22,6 @@ pub struct Times {
     pub range: i64,
     /// The distance of rows of a view of steps.
     pub step: i64,
-    /// The step of a subquery that names none.
-    pub subquery_step: i64,
 }
 
 /// What is told of one thing.
@@ -61,30 +57,23 @@ pub struct Rows {
     pub cut: bool,
 }
 
-/// Evaluates a view.
+/// Evaluates a view, under the limits of `options`.
 ///
 /// # Errors
-/// [`QueryError`]: the store cannot answer, a limit is reached, or `stop` ended it.
+/// [`QueryError`]: the store cannot answer, a limit is reached, or it was ended.
 pub fn evaluate(
     view: &'static View,
     all: &[Definition],
     store: &dyn Queryable,
     times: Times,
-    stop: &dyn Fn() -> Option<Stop>,
+    options: Options<'_>,
 ) -> Result<Rows, QueryError> {
     let window = match view.window {
         Window::Asked => Some(times.range),
         Window::Steps => Some(times.step),
         Window::Own => None,
     };
-    let options = Options {
-        experimental: true,
-        counts: true,
-        stop,
-        subquery_step: times.subquery_step,
-        ..Options::default()
-    };
-    let engine = Engine::new(options);
+    let engine = Engine::new(Options { experimental: true, counts: true, ..options });
     let ask = |expr: &Expr, from: &dyn Queryable| {
         let answer = if view.window == Window::Steps {
             // The first step is whole.

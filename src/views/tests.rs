@@ -1,5 +1,7 @@
 use expect_test::expect;
-use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Warnings};
+use sidelight_promql::{
+    Each, Labels, Options, Points, Queryable, Selection, SourceError, Warnings,
+};
 
 use super::*;
 
@@ -78,13 +80,13 @@ fn definitions() -> Vec<Definition> {
 }
 
 fn shown(name: &str, range: i64) -> String {
-    let times = Times { end: END, range, step: HOUR, subquery_step: MINUTE };
-    shown_of(name, &definitions(), times)
+    let times = Times { end: END, range, step: HOUR };
+    shown_of(name, &definitions(), times, Options::default())
 }
 
-fn shown_of(name: &str, definitions: &[Definition], times: Times) -> String {
+fn shown_of(name: &str, definitions: &[Definition], times: Times, options: Options<'_>) -> String {
     let view = View::find(name).unwrap();
-    let mut rows = evaluate(view, definitions, &Shop, times, &|| None).unwrap();
+    let mut rows = evaluate(view, definitions, &Shop, times, options).unwrap();
     assert!(rows.sort(view.sort));
     let cell = |cell: &Cell| match cell {
         Cell::Empty => "-".to_owned(),
@@ -119,8 +121,9 @@ fn a_subquery_without_a_step_has_the_one_of_the_configuration() {
     let expr = "sum by (service_name, http_route) (count_over_time(http_server_request_duration_seconds_sum[5m:]))";
     defined.expr = sidelight_promql::parse(expr).unwrap();
     for (subquery_step, expected) in [(MINUTE, "| 5.000 "), (STEP, "| 20.000 ")] {
-        let times = Times { end: END, range: HOUR, step: HOUR, subquery_step };
-        let shown = shown_of("routes", &definitions, times);
+        let times = Times { end: END, range: HOUR, step: HOUR };
+        let options = Options { subquery_step, ..Options::default() };
+        let shown = shown_of("routes", &definitions, times, options);
         assert!(shown.contains(expected), "{shown}");
     }
 }
@@ -140,8 +143,8 @@ fn a_trend_has_a_row_for_each_hour() {
 fn a_range_shorter_than_a_step_is_one_step() {
     let view = View::find("routes/trend").unwrap();
     let rows = |range| {
-        let times = Times { end: END, range, step: HOUR, subquery_step: MINUTE };
-        evaluate(view, &definitions(), &Shop, times, &|| None).unwrap().rows
+        let times = Times { end: END, range, step: HOUR };
+        evaluate(view, &definitions(), &Shop, times, Options::default()).unwrap().rows
     };
     assert_eq!(rows(HOUR / 2), rows(HOUR));
     assert!(!rows(HOUR).is_empty());
@@ -168,8 +171,8 @@ fn rows_without_a_value_come_last_whatever_the_direction() {
 #[test]
 fn every_column_parses_and_every_order_is_that_of_a_column() {
     for view in VIEWS {
-        let times = Times { end: END, range: HOUR, step: HOUR, subquery_step: MINUTE };
-        let mut rows = evaluate(view, &definitions(), &Shop, times, &|| None)
+        let times = Times { end: END, range: HOUR, step: HOUR };
+        let mut rows = evaluate(view, &definitions(), &Shop, times, Options::default())
             .unwrap_or_else(|error| panic!("{}: {error}", view.name));
         assert!(rows.sort(view.sort), "{}", view.name);
     }
@@ -209,10 +212,11 @@ impl Queryable for Model {
 
 #[test]
 fn what_a_provider_bills_is_counted_and_not_estimated() {
-    let times = Times { end: END, range: HOUR, step: HOUR, subquery_step: MINUTE };
+    let times = Times { end: END, range: HOUR, step: HOUR };
     let view = View::find("llm").unwrap();
     for (range, requests) in [(HOUR, 25.0), (60_000, 5.0), (100_000, 8.0)] {
-        let rows = evaluate(view, &[], &Model, Times { range, ..times }, &|| None).unwrap();
+        let rows =
+            evaluate(view, &[], &Model, Times { range, ..times }, Options::default()).unwrap();
         let cells: Vec<_> = rows.rows[0].cells.iter().take(3).cloned().collect();
         let number = Cell::Number;
         assert_eq!(cells, [number(requests), Cell::Empty, number(requests * 1_237.0)]);

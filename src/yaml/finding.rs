@@ -65,6 +65,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// Of a warning: what it is about stops a start here, though not on another machine.
     pub stops_start: bool,
+    /// Of a warning: the agent starts here, and its peers refuse what it shows them, or it them.
+    pub refuses_peers: bool,
 }
 
 impl Finding {
@@ -77,6 +79,7 @@ impl Finding {
             message: message.into(),
             help: None,
             stops_start: false,
+            refuses_peers: false,
         }
     }
 
@@ -90,6 +93,12 @@ impl Finding {
     #[must_use]
     pub fn stops_start(self, stops_start: bool) -> Self {
         Self { stops_start, ..self }
+    }
+
+    /// The same, where the agent starts and yet no peer can speak with it.
+    #[must_use]
+    pub fn refuses_peers(self, refuses_peers: bool) -> Self {
+        Self { refuses_peers, ..self }
     }
 
     /// The same with why, or how to fix it.

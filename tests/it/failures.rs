@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::support::{Agent, Authority, Sink, free_address, wait_for};
@@ -364,4 +365,76 @@ async fn a_destination_that_asks_for_a_long_wait_is_said_after_one_attempt() {
     assert_eq!(scene.send(10), 200);
     reason(&agent, 200, "otlp_http/b traces: backing off, ").await;
     reason(&agent, 200, "; next attempt at 2").await;
+}
+
+/// What the agent counts as missing on its standard error.
+fn passed_over(agent: &Agent) -> u64 {
+    let (_, metrics) = agent.get("/metrics").unwrap();
+    let name = "sidelight_telemetry_passed_over_lines_total ";
+    metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+}
+
+/// Everything that comes out of a pipe until nobody can write to it any more.
+fn reading(mut pipe: std::io::PipeReader) -> Arc<Mutex<Vec<u8>>> {
+    let read = Arc::<Mutex<Vec<u8>>>::default();
+    let kept = Arc::clone(&read);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 64 << 10];
+        while let Ok(count @ 1..) = pipe.read(&mut bytes) {
+            kept.lock().unwrap().extend_from_slice(&bytes[..count]);
+        }
+    });
+    read
+}
+
+/// An agent whose standard error is not read, and whose lines no longer fit.
+async fn not_read(scene: &mut Scene, stderr: std::io::PipeWriter) -> Agent {
+    let more = format!("{}\nshutdown_timeout: 1s", scene.journal(""));
+    let config = scene.config("", "", &more);
+    let config = config.replace("exporters: {", "exporters: {debug: {verbosity: detailed}, ");
+    let agent = Agent::start_onto(scene.directory.path(), &config, scene.admin, stderr).await;
+    wait_for("lines are passed over", SOON, || {
+        assert_eq!(scene.send(50_000), 200);
+        (passed_over(&agent) > 0).then_some(())
+    })
+    .await;
+    agent
+}
+
+/// Every thread of the runtime waited for the reader, and with them the receivers and `/healthz`.
+#[tokio::test]
+async fn a_standard_error_that_nobody_reads_stops_nothing_and_tells_what_is_missing_once_it_is_read()
+ {
+    let mut scene = Scene::new();
+    let (pipe, stderr) = std::io::pipe().unwrap();
+    let agent = not_read(&mut scene, stderr).await;
+    for _ in 0..20 {
+        assert_eq!(scene.send(50_000), 200);
+        assert_eq!(agent.get("/healthz").unwrap().0, 200);
+    }
+
+    let read = reading(pipe);
+    let says =
+        |words: &str| String::from_utf8_lossy(&read.lock().unwrap()).contains(words).then_some(());
+    wait_for("it tells what is missing", SOON, || says("standard error was not read for a while"))
+        .await;
+    agent.signal("TERM");
+    assert_eq!(agent.ended(SOON).await, Some(0));
+    wait_for("the last line is there", SOON, || says("\"message\":\"stopped\"")).await;
+    let read = String::from_utf8(read.lock().unwrap().clone()).unwrap();
+    // Each is whole.
+    let lines = read.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert!(lines.filter_map(|line| line["lines"].as_u64()).sum::<u64>() > 0);
+}
+
+#[tokio::test]
+async fn a_standard_error_that_nobody_reads_or_can_read_holds_up_no_stop() {
+    for gone in [false, true] {
+        let mut scene = Scene::new();
+        let (pipe, stderr) = std::io::pipe().unwrap();
+        let _pipe = (!gone).then_some(pipe);
+        let agent = not_read(&mut scene, stderr).await;
+        agent.signal("TERM");
+        assert_eq!(agent.ended(SOON).await, Some(0), "nobody can read it any more: {gone}");
+    }
 }

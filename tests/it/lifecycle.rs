@@ -66,6 +66,30 @@ async fn a_program_whose_file_is_gone_goes_on_as_it_is() {
     assert_ne!((mask("SigIgn:") | mask("SigCgt:")) & sigpipe, 0, "{status}");
 }
 
+/// The command line was refused for up to a minute after each change.
+#[tokio::test]
+async fn a_new_admin_token_is_taken_from_the_first_request_on_and_the_one_before_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = free_address();
+    let [token, old] = ["token", "old"].map(|name| directory.path().join(name));
+    std::fs::write(&token, "first").unwrap();
+    let guarded = format!("admin: {{token_file: '{}', ", token.display());
+    let config = config(directory.path(), admin).replace("admin: {", &guarded);
+    let _agent = Agent::start(directory.path(), &config, admin).await;
+    let ask = |file: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sidelight"));
+        command.args(["labels", "--url", &format!("http://{admin}"), "--token-file"]);
+        command.arg(file).output().unwrap().status.code()
+    };
+    for newer in ["second", "third"] {
+        assert_eq!(ask(&token), Some(0));
+        std::fs::rename(&token, &old).unwrap();
+        std::fs::write(&token, newer).unwrap();
+        assert_eq!(ask(&token), Some(0), "{newer}");
+        assert_eq!(ask(&old), Some(6), "{newer}");
+    }
+}
+
 #[tokio::test]
 async fn sigterm_drains_and_exits_with_zero() {
     let directory = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ mod alerts;
 mod allocations;
 mod deploy;
 mod derived;
+mod doctor;
 mod export;
 mod failures;
 mod kill;

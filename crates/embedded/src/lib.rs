@@ -36,6 +36,7 @@ use sidelight_agent::agent::{self, Options, Started, Stopped};
 use sidelight_agent::config::{LoadError, Loaded, ReadError, Recipe};
 use sidelight_agent::receive::{Taking, Within};
 use sidelight_agent::signal;
+use sidelight_agent::telemetry::stderr;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -160,6 +161,7 @@ impl Agents {
             // Before the start was told of, whoever started it waits for this.
             _ = tell.try_send(result.map(|()| None));
             runtime.shutdown_background();
+            stderr::flush();
             how.send_replace(Some(if drained { End::Drained } else { End::Panicked }));
             _ = end.send(());
         };

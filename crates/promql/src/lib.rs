@@ -41,6 +41,7 @@ pub use engine::Engine;
 pub use error::QueryError;
 pub use histogram::Histogram;
 pub use labels::{Label, Labels};
+pub use limits::SAMPLE_BYTES;
 pub use options::{Options, Stop};
 pub use parse::{ParseError, parse, parse_selector, parse_with};
 pub use source::{Each, Points, Queryable, Reads, Selection, SourceError, Warnings};

@@ -1,18 +1,21 @@
 //! What a query may hold in memory: samples, of 16 bytes each.
 //!
 //! A step of a column counts as one sample whether or not it holds one, since the memory is taken; a native
-//! histogram as one per bucket and seven more; a series as 16 more, since with many series their labels are what takes the
-//! memory.
+//! histogram as one per bucket and seven more; a series as 16 more and 2 for each label, since with many series their labels
+//! are what takes the memory.
 
 use std::cell::Cell;
 
 use crate::error::QueryError;
 
-/// The memory of one.
-pub(crate) const SAMPLE_BYTES: usize = 16;
+/// The memory of one of the samples that [`Options::samples_max`](crate::Options::samples_max) counts.
+pub const SAMPLE_BYTES: usize = 16;
 
 /// As how many samples a series counts beside its own.
 pub(crate) const SERIES_SAMPLES: usize = 16;
+
+/// As how many each of its labels counts, whose texts are shared.
+pub(crate) const LABEL_SAMPLES: usize = 2;
 
 const TOO_MANY: &str =
     "query processing would load too many samples into memory in query execution";

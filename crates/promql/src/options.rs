@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Options<'a> {
     /// How old the sample of an instant selector may be.
     pub lookback: i64,
-    /// Samples in memory at once, 16 bytes each; a series counts as 16 more.
+    /// Samples in memory at once, 16 bytes each; a series counts as 16 more, and 2 for each of its labels.
     pub samples_max: usize,
     /// Steps of a range query.
     pub steps_max: usize,

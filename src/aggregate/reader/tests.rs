@@ -7,7 +7,7 @@ use sidelight_promql::{Labels, Points, Queryable as _, Reads, Selection};
 use super::*;
 use crate::aggregate::{Origin, domain, metrics};
 use crate::journal;
-use crate::journal::fs::RealFs;
+use crate::journal::fs::Roomy;
 use crate::journal::{Deps, Durability, Journal};
 use crate::signal::samples::Value;
 use crate::signal::{Sample, Samples};
@@ -41,7 +41,7 @@ impl Local {
             directory: directory.join("journal"),
             ..journal::Config::default()
         };
-        let deps = Deps { fs: Arc::new(RealFs), clock: clock.clone(), registry: registry.clone() };
+        let deps = Deps { fs: Arc::new(Roomy), clock: clock.clone(), registry: registry.clone() };
         let (journal, _) = Journal::open(config, vec![reader_config(true)], deps).unwrap();
         let config = store::Config::new(directory.join("store"));
         let deps = store::Deps { clock: clock.clone(), registry: registry.clone() };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::journal;
-use crate::journal::fs::RealFs;
+use crate::journal::fs::Roomy;
 use crate::journal::{Deps, Durability, Journal};
 use crate::signal::{Flags, Meta, Record, Signal};
 use crate::telemetry::Registry;
@@ -15,7 +15,7 @@ async fn what_the_journal_accepts_is_counted_and_settled() {
     let config = journal::Config { durability: Durability::Memory, ..journal::Config::default() };
     let registry = Registry::default();
     let clock = Arc::new(ManualClock::at(START));
-    let deps = Deps { fs: Arc::new(RealFs), clock, registry: registry.clone() };
+    let deps = Deps { fs: Arc::new(Roomy), clock, registry: registry.clone() };
     let (journal, _) = Journal::open(config, vec![reader_config(false)], deps).unwrap();
     let aggregate = Aggregate::new(Config::default(), START, None, &registry);
     let (_stop, stopping) = stop();

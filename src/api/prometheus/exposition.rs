@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sidelight_promql::ast::{Duration, MatchOp, Matcher, Span, VectorSelector};
-use sidelight_promql::engine::{Engine, Options, QueryError, Stop};
+use sidelight_promql::engine::{Engine, Options, QueryError};
 use sidelight_promql::labels::NAME;
 use sidelight_promql::value::{Sample, Value};
 use sidelight_promql::{Expr, Queryable};
@@ -45,17 +45,17 @@ fn select(
     }
 }
 
-/// Writes every stored family that `out` does not hold yet, as of `now`, unless `stop` ends it.
+/// Writes every stored family that `out` does not hold yet, as of `now`, under the limits of `options`.
 pub(in crate::api) fn expose(
     store: &Store,
     now: UnixNano,
-    stop: &dyn Fn() -> Option<Stop>,
+    options: Options<'_>,
     out: &mut Exposition,
 ) -> Result<(), QueryError> {
     let every = Matcher::new(NAME, MatchOp::NotEqual, "");
     let Ok(every) = every else { return Ok(()) };
-    let engine = Engine::new(Options { stop, ..Options::default() });
-    let stopped = || stop().is_some();
+    let engine = Engine::new(options);
+    let stopped = || (options.stop)().is_some();
     let samples = select(&engine, vec![every], now.as_ms(), &store.reading(&stopped))?;
     let known: BTreeMap<String, Metadata> = store.metadata(None, usize::MAX).into_iter().collect();
     families(&samples, &known, out);

@@ -67,10 +67,9 @@ pub(super) fn expression(call: &Call<'_>) -> Result<Expr, Failure> {
     sidelight_promql::parse(text).map_err(|error| Failure::parameter("query", error))
 }
 
-pub(super) fn engine<'a>(call: &Call<'a>) -> Result<Engine<'a>, Failure> {
+pub(super) fn engine<'a>(call: &'a Call<'_>) -> Result<Engine<'a>, Failure> {
     let text = call.params.first("query").unwrap_or_default();
-    let subquery_step = (call.sources.subquery_step_ms)();
-    let mut options = Options { text, stop: call.stop, subquery_step, ..Options::default() };
+    let mut options = Options { text, ..call.options() };
     if let Some(lookback) = call.params.duration("lookback_delta")?.filter(|ms| *ms > 0) {
         options.lookback = lookback;
     }

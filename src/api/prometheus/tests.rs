@@ -8,7 +8,7 @@ use expect_test::{Expect, expect};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
-use sidelight_promql::engine::Stop;
+use sidelight_promql::engine::{Options, Stop};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -392,10 +392,11 @@ async fn stored_series_are_not_exposed_for_a_client_that_has_gone() {
     let store = store(directory.path());
     let at = crate::time::UnixNano(T.unsigned_abs() * 1_000_000);
     let mut out = Exposition::new(Format::Text);
-    exposition::expose(&store, at, &|| None, &mut out).unwrap();
+    exposition::expose(&store, at, Options::default(), &mut out).unwrap();
     assert!(out.finish().contains("requests_total"));
     let mut out = Exposition::new(Format::Text);
-    let stopped = exposition::expose(&store, at, &|| Some(Stop::Canceled), &mut out);
+    let options = Options { stop: &|| Some(Stop::Canceled), ..Options::default() };
+    let stopped = exposition::expose(&store, at, options, &mut out);
     assert!(stopped.is_err() && !out.finish().contains("requests_total"));
 }
 

@@ -13,6 +13,7 @@ use crate::cli::local::check::with_rule_files;
 use crate::cli::read::client::reachable;
 use crate::cli::terminal::Terminal;
 use crate::receive::BindError;
+use crate::telemetry::stderr;
 
 /// What runs.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -64,6 +65,8 @@ pub(crate) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
         return Ok(Exit::Ok);
     }
     let loaded = read(&recipe, terminal)?;
+    // From here on nobody waits for standard error; where it has no thread, neither have logs, and the agent does not start.
+    let _ = stderr::begin();
     let pretty = loaded.config.telemetry.logs.format.is_pretty();
     if pretty {
         warn(&loaded, terminal);

@@ -13,7 +13,7 @@ pub(super) const ADMIN: &[Opt] = &[
         "token_file",
         Kind::Path,
         unset("`admin.token` beside the store, made at the first start, asked of others only"),
-        "A file with a bearer token that all but /healthz and /readyz ask for; read when it changes.",
+        "A file with a bearer token that all but /healthz and /readyz ask for; read every minute, and before another is refused.",
     ),
     fixed(
         "allowed_hosts",

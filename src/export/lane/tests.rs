@@ -1,7 +1,6 @@
 //! A lane on a journal on disk, or on one that is made up, without a destination.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -11,7 +10,7 @@ use crate::export::client::Client;
 use crate::export::config::{ClientConfig, Protocol, Target};
 use crate::export::disposition::Status;
 use crate::export::status::LaneCell;
-use crate::journal::fs::{Fs, FsFile, RealFs, Space};
+use crate::journal::fs::Roomy;
 use crate::journal::{
     Config, Deps, Durability, Entry, Journal, Reader, ReaderConfig, Rejected, Settled, SignalSet,
     Start, WhenFull,
@@ -22,40 +21,6 @@ use crate::telemetry::Registry;
 use crate::time::{SystemClock, UnixNano};
 
 const READER: &str = "otlp_grpc/a:logs";
-
-/// The real disk, of which most is free, whatever else is on it.
-#[derive(Debug)]
-struct Roomy;
-
-impl Fs for Roomy {
-    fn create_dir(&self, directory: &Path) -> io::Result<()> {
-        RealFs.create_dir(directory)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn std::fmt::Debug + Send + Sync>> {
-        RealFs.lock(path)
-    }
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        RealFs.list(directory)
-    }
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
-        RealFs.create(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
-        RealFs.open(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealFs.remove(path)
-    }
-    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        RealFs.sync_dir(directory)
-    }
-    fn space(&self, _: &Path) -> io::Result<Space> {
-        Ok(Space { total: 1 << 40, free: 1 << 39 })
-    }
-}
 
 fn open(directory: &Path, clock: &Arc<dyn Clock>) -> Journal {
     let config =

@@ -1,8 +1,7 @@
 //! The `debug` exporter: a log line per batch, and its OTLP/JSON lines on standard error when asked for.
 //!
-//! It is for looking and never holds data back: what standard error does not take is passed over.
+//! It is for looking and never holds data back: what standard error does not take is passed over, and counted.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use super::{lines, written};
 use crate::export::client::SendError;
 use crate::export::config::DebugConfig;
 use crate::signal::Signal;
+use crate::telemetry::stderr;
 
 /// One `debug` destination.
 #[derive(Debug)]
@@ -38,7 +38,8 @@ impl Debug {
         if self.detailed {
             let shown = written(&self.turn, move |()| {
                 let lines = lines::encode(signal, &payloads)?;
-                std::io::stderr().lock().write_all(&lines).map_err(SendError::Write)
+                stderr::begin().map_err(SendError::Write)?.offer(lines);
+                Ok(())
             });
             if let Err(error) = shown.await {
                 tracing::debug!(exporter, signal = signal.name(), %error, "not shown");

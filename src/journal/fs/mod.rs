@@ -7,6 +7,8 @@
 mod gaps;
 mod look;
 mod real;
+#[cfg(test)]
+mod roomy;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub(super) use gaps::Gaps;
 pub use look::LookFs;
 pub use real::RealFs;
+#[cfg(test)]
+pub use roomy::Roomy;
 
 /// A file system.
 pub trait Fs: Debug + Send + Sync + 'static {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::journal::fs::RealFs;
+use crate::journal::fs::Roomy;
 use crate::journal::{Config, Deps, Journal};
+use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
 use crate::time::ManualClock;
 
@@ -19,9 +20,18 @@ fn rejected(seq: u64, size: usize) -> Rejected {
 
 fn open(directory: &Path, durability: Durability, registry: &Registry) -> Journal {
     let config = Config { directory: directory.into(), durability, ..Config::default() };
-    let (fs, clock) = (Arc::new(RealFs), Arc::new(ManualClock::at(UnixNano(1))));
+    let (fs, clock) = (Arc::new(Roomy), Arc::new(ManualClock::at(UnixNano(1))));
     let deps = Deps { fs, clock, registry: registry.clone() };
     Journal::open(config, Vec::new(), deps).unwrap().0
+}
+
+/// What the gauges show of files and bytes.
+fn shown(registry: &Registry) -> (u64, u64) {
+    let level = |desc: &crate::telemetry::Desc| match registry.family(desc.name).unwrap().1[..] {
+        [(_, Value::Level(level))] => level as u64,
+        ref other => panic!("{other:?}"),
+    };
+    (level(&desc::JOURNAL_REJECTED_FILES), level(&desc::JOURNAL_REJECTED_BYTES))
 }
 
 fn count(registry: &Registry, desc: &'static crate::telemetry::Desc) -> u64 {
@@ -74,6 +84,7 @@ async fn the_oldest_go_when_there_are_too_many_or_too_much() {
     let seqs: Vec<_> = journal.rejected().iter().map(|file| file.seq).collect();
     assert_eq!(seqs.last(), Some(&5000));
     assert!(seqs.len() < 10, "{seqs:?}");
+    assert_eq!(shown(&registry).0, seqs.len() as u64, "what went to make room counts no more");
     let on_disk = std::fs::read_dir(directory.path().join("rejected")).unwrap().count();
     assert_eq!(on_disk, seqs.len());
     journal.keep_rejected(&rejected(5001, large + 1000));
@@ -101,6 +112,32 @@ async fn what_people_removed_is_listed_no_more_and_takes_no_room() {
     assert!(journal.rejected().is_empty());
 }
 
+/// The counters begin with the process: they said nothing of what waits.
+#[tokio::test]
+async fn what_waits_is_shown_after_a_kill_and_until_it_is_sent_again_or_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path(), Durability::Os, &Registry::default());
+    (1..=8).for_each(|seq| journal.keep_rejected(&rejected(seq, 100)));
+    journal.close().await;
+    drop(journal);
+    let registry = Registry::default();
+    let journal = open(directory.path(), Durability::Os, &registry);
+    let kept = directory.path().join("rejected");
+    let size = kept.join("00000000000000000001-0.rejected").metadata().unwrap().len();
+    assert_eq!(shown(&registry), (8, 8 * size));
+    assert_eq!(count(&registry, &desc::JOURNAL_REJECTED_KEPT), 0);
+    for seq in [1, 2, 8] {
+        std::fs::remove_file(kept.join(format!("{seq:020}-0.rejected"))).unwrap();
+    }
+    journal.look_at_rejected();
+    assert_eq!(shown(&registry), (5, 5 * size));
+    journal.keep_rejected(&rejected(9, 100));
+    assert_eq!(shown(&registry), (6, 6 * size));
+    std::fs::remove_dir_all(kept).unwrap();
+    journal.look_at_rejected();
+    assert_eq!(shown(&registry), (0, 0));
+}
+
 #[tokio::test]
 async fn a_disk_that_refuses_is_counted_and_so_is_memory_which_keeps_none() {
     let directory = tempfile::tempdir().unwrap();
@@ -113,6 +150,7 @@ async fn a_disk_that_refuses_is_counted_and_so_is_memory_which_keeps_none() {
     let journal = open(&directory.path().join("none"), Durability::Memory, &registry);
     journal.keep_rejected(&rejected(1, 1));
     assert!(journal.rejected().is_empty());
+    assert_eq!(shown(&registry), (0, 0));
     assert_eq!(count(&registry, &desc::JOURNAL_REJECTED_NOT_KEPT), 2);
 }
 

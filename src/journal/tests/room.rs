@@ -1,19 +1,24 @@
 //! The cap, retention, compaction and what readers are owed meanwhile.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::disk::{Fault, Operation};
+use super::disk::{Fault, Operation, SimFs};
 use super::support::{
-    LONG, SIZE, Setup, T0, append, assert_balanced, delivered, drain, fill, lane, reader, record,
-    seqs, unique,
+    LONG, SIZE, Setup, T0, append, assert_balanced, delivered, deps, drain, fill, lane, reader,
+    record, seqs, unique,
 };
+use crate::journal::fs::Fs as _;
+use crate::journal::rejected::Keep;
 use crate::journal::{
-    AppendError, DropReason, Durability, Entry, Journal, OpenError, ReaderConfig, Settled,
-    SignalSet, Stepper, Waited, WhenFull,
+    AppendError, Config, Deps, DropReason, Durability, Entry, Journal, OpenError, ReaderConfig,
+    Rejected, Settled, SignalSet, Stepper, Waited, WhenFull,
 };
 use crate::signal::Signal;
+use crate::telemetry::desc;
 use crate::time::UnixNano;
 
 /// Appends records of `size` until the journal refuses: how many it took, and why it takes no more.
@@ -475,4 +480,24 @@ async fn only_what_destinations_hold_makes_the_time_shorter_that_the_journal_las
     reader.settler().settle(entries.iter().map(delivered));
     let free = journal.status().time_left.unwrap();
     assert!(free > held * 3 / 2, "{held:?} {free:?}");
+}
+
+#[test]
+fn on_an_almost_full_disk_little_is_kept_of_what_is_rejected_and_the_rest_stays_free() {
+    let fs = SimFs::new(1);
+    let deps = Deps { fs: Arc::new(fs.clone()), ..deps() };
+    let keep = Keep::new(&Config { directory: "/j".into(), ..Config::default() }, &deps);
+    let rejected = |seq| {
+        let (exporter, status) = ("otlp_http/a".to_owned(), "400".to_owned());
+        let record = record(Signal::Logs, 3, 1_000_000);
+        Rejected { exporter, status, seq, at: T0, record }
+    };
+    let share = fs.space(Path::new("/j")).unwrap().total / 20;
+    fs.show_free(share);
+    (1..=5).for_each(|seq| keep.keep(&rejected(seq)));
+    assert_eq!(keep.kept().0, 4);
+    assert_eq!(deps.registry.counter(&desc::JOURNAL_REJECTED_NOT_KEPT, &[]).get(), 1);
+    fs.show_free(share + 2_000_000);
+    keep.keep(&rejected(6));
+    assert_eq!(keep.kept().0, 5, "there is room again");
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::disk::SimFs;
 use crate::journal::format::RECORD_HEADER;
-use crate::journal::fs::RealFs;
+use crate::journal::fs::Roomy;
 use crate::journal::{
     AppendError, Config, Deps, Durability, Entry, Journal, OpenError, Reader, ReaderConfig,
     Recovery, Settled, SignalSet, Start, Stepper, WhenFull,
@@ -45,7 +45,7 @@ pub(super) fn in_memory(memory_size: usize, readers: Vec<ReaderConfig>) -> Journ
 
 pub(super) fn deps() -> Deps {
     Deps {
-        fs: Arc::new(RealFs),
+        fs: Arc::new(Roomy),
         clock: Arc::new(ManualClock::at(T0)),
         registry: Registry::default(),
     }

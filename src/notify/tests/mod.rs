@@ -199,7 +199,7 @@ fn deps_within(memory_size: usize) -> Deps {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Registry::default();
     let given = journal::Deps {
-        fs: Arc::new(journal::fs::RealFs),
+        fs: Arc::new(journal::fs::Roomy),
         clock: Arc::clone(&clock),
         registry: registry.clone(),
     };

@@ -6,7 +6,7 @@ use crate::alert::Nowhere;
 use crate::journal;
 use crate::rules::file;
 use crate::rules::group::BUILTIN;
-use crate::signal::Sample;
+use crate::signal::{Record, Sample};
 use crate::store;
 use crate::time::SystemClock;
 
@@ -61,7 +61,7 @@ async fn what_waits_for_the_journal_at_a_stop_is_appended() {
     }
     end.send_replace(true);
     let appended = Cell::new(0);
-    let append = |_: &Samples| {
+    let append = |_: Record| {
         appended.set(appended.get() + 1);
         async { Ok(0) }
     };
@@ -79,7 +79,7 @@ fn shared(directory: &std::path::Path) -> (Arc<Shared>, store::Outlet) {
     let (store, ..) = Store::open(store::Config::new(directory.to_owned()), deps).unwrap();
     let (inbox, outlet) = store::inbox(&registry);
     let deps = journal::Deps {
-        fs: Arc::new(journal::fs::RealFs),
+        fs: Arc::new(journal::fs::Roomy),
         clock: Arc::clone(&clock),
         registry: registry.clone(),
     };
@@ -99,7 +99,15 @@ fn shared(directory: &std::path::Path) -> (Arc<Shared>, store::Outlet) {
         records: mpsc::channel(1).0,
         dropped: registry.counter(&desc::RULE_DROPPED_SAMPLES, &[]),
         save_failures: registry.counter(&desc::RULE_STATE_FAILURES, &[]),
-        deps: Deps { clock, registry, store, inbox, journal, outbox: Arc::new(Nowhere) },
+        deps: Deps {
+            clock,
+            registry,
+            store,
+            inbox,
+            journal,
+            outbox: Arc::new(Nowhere),
+            samples_max: 1_000_000,
+        },
     };
     (Arc::new(shared), outlet)
 }
@@ -166,6 +174,7 @@ async fn a_store_that_takes_nothing_fails_rules_and_holds_them_up_no_longer_than
                 external_labels: &[],
                 external_url: "",
                 subquery_step_ms: 60_000,
+                samples_max: 1_000_000,
                 stopped: &|| false,
                 resend: Duration::from_secs(60),
             };
@@ -262,6 +271,7 @@ async fn a_reload_gives_the_rules_of_a_file_that_was_left_out_at_the_start_their
         external_labels: &[],
         external_url: "",
         subquery_step_ms: 60_000,
+        samples_max: 1_000_000,
         stopped: &|| false,
         resend: Duration::from_secs(60),
     };

@@ -276,6 +276,7 @@ fn thirty_days_are_judged_from_rollups_after_the_samples_of_most_of_them_are_gon
         external_labels: &[],
         external_url: "",
         subquery_step_ms: 60_000,
+        samples_max: 1_000_000,
         stopped: &|| false,
         resend: Duration::from_secs(60),
     };

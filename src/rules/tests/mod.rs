@@ -149,6 +149,7 @@ impl World {
             external_labels: &[],
             external_url: "http://agent:9464/",
             subquery_step_ms: 60_000,
+            samples_max: 1_000_000,
             stopped: &|| false,
             resend: Duration::from_secs(60),
         }

@@ -178,6 +178,7 @@ impl<'a> Running<'a> {
             external_labels: &self.test.external_labels,
             external_url: &self.test.external_url,
             subquery_step_ms: self.subquery_step_ms(),
+            samples_max: QueryOptions::default().samples_max,
             stopped: &|| false,
             resend: Duration::from_secs(60),
         };

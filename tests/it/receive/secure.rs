@@ -47,9 +47,70 @@ async fn without_the_token_nothing_is_taken_over_either_protocol() {
     let reloaded =
         || server.count(&desc::RECEIVER_RELOADS, &["otlp", "bearer_token", "loaded"]) > 0;
     eventually("the token is reloaded", reloaded).await;
+    // Senders may have the one before for an interval more.
+    tokio::time::sleep(SOON).await;
     assert_eq!(call(&mut sender, TRACES, message.clone(), &[bearer]).await.code, 16);
     let bearer = ("authorization", "Bearer changed");
     assert_eq!(call(&mut sender, TRACES, message, &[bearer]).await.code, 0);
+}
+
+/// A sender drops what it is refused for want of the right token: each rotation lost what came until the file was looked at.
+#[tokio::test]
+async fn a_rotation_of_the_token_refuses_no_sender_that_has_the_new_one_or_has_it_not_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    std::fs::write(&file, "first").unwrap();
+    let auth =
+        Auth { bearer_token_file: file.clone(), reload_interval: Duration::from_secs(3_600) };
+    let server = Server::start(|listener, _| listener.auth = Some(auth)).await;
+    let mut sender = h2c(server.connect().await).await;
+    let message = framed(false, &traces_bytes(1));
+    let [first, second, third] =
+        ["Bearer first", "Bearer second", "Bearer third"].map(|token| ("authorization", token));
+    let reloads = || server.count(&desc::RECEIVER_RELOADS, &["otlp", "bearer_token", "loaded"]);
+    assert_eq!(call(&mut sender, TRACES, message.clone(), &[first]).await.code, 0);
+    std::fs::write(&file, "second").unwrap();
+    for bearer in [second, first, second] {
+        assert_eq!(call(&mut sender, TRACES, message.clone(), &[bearer]).await.code, 0);
+    }
+    assert_eq!(call(&mut sender, TRACES, message.clone(), &[third]).await.code, 16);
+    assert_eq!(reloads(), 1);
+    std::fs::write(&file, "third").unwrap();
+    for bearer in [third, second] {
+        let response = send(&server, post("/v1/traces", traces_bytes(1), &[PROTOBUF, bearer]));
+        assert_eq!(response.await.status(), 200);
+    }
+    let response = send(&server, post("/v1/traces", traces_bytes(1), &[PROTOBUF, first])).await;
+    assert_eq!(response.status(), 401, "only the last one before");
+    assert_eq!(reloads(), 2);
+}
+
+/// Who shows another token waits for a second at most, and who shows the right one for nothing.
+#[tokio::test]
+async fn a_token_file_that_hangs_as_a_wrong_token_is_shown_holds_up_no_right_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    std::fs::write(&file, "s3cret").unwrap();
+    let auth =
+        Auth { bearer_token_file: file.clone(), reload_interval: Duration::from_secs(3_600) };
+    let server = Server::start(|listener, _| listener.auth = Some(auth)).await;
+    std::fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let request =
+        |token| post("/v1/traces", traces_bytes(1), &[PROTOBUF, ("authorization", token)]);
+    let ended = tokio::time::Instant::now;
+    let wrong = async { (send(&server, request("Bearer wrong")).await.status(), ended()) };
+    let right = async {
+        for _ in 0..3 {
+            assert_eq!(send(&server, request("Bearer s3cret")).await.status(), 200);
+        }
+        ended()
+    };
+    let ((status, wrong), right) = tokio::join!(wrong, right);
+    assert_eq!(status, 401);
+    assert!(right < wrong, "the right token waited for the file");
+    // Ends the read, for which the runtime waits.
+    std::fs::write(&file, "s3cret").unwrap();
 }
 
 /// Some senders take no answer from a stream that is reset behind it.

@@ -34,14 +34,27 @@ impl Agent {
         admin: SocketAddr,
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut agent = Self::spawn_with(directory, config, admin, &[], environment);
+        Self::spawn_with(directory, config, admin, &[], environment).ready().await
+    }
+
+    /// The same with its standard error there: [`Agent::log`] has nothing of it.
+    pub async fn start_onto(
+        directory: &Path,
+        config: &str,
+        admin: SocketAddr,
+        stderr: impl Into<Stdio>,
+    ) -> Self {
+        Self::spawn_onto(directory, config, admin, (&[], &[]), stderr.into()).ready().await
+    }
+
+    async fn ready(mut self) -> Self {
         wait_for("the agent is ready", Duration::from_secs(20), || {
-            let ended = agent.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the agent ended: {ended:?}\n{}", agent.log());
-            agent.get("/readyz").filter(|(status, _)| *status == 200)
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the agent ended: {ended:?}\n{}", self.log());
+            self.get("/readyz").filter(|(status, _)| *status == 200)
         })
         .await;
-        agent
+        self
     }
 
     /// Starts the binary and does not wait.
@@ -57,10 +70,20 @@ impl Agent {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(log_path(directory));
+        let with = (arguments, environment);
+        Self::spawn_onto(directory, config, admin, with, log.unwrap().into())
+    }
+
+    fn spawn_onto(
+        directory: &Path,
+        config: &str,
+        admin: SocketAddr,
+        (arguments, environment): (&[&str], &[(&str, &str)]),
+        stderr: Stdio,
+    ) -> Self {
         let file = directory.join("config.yaml");
         std::fs::write(&file, config).unwrap();
-        let stderr = directory.join("stderr.log");
-        let log = std::fs::File::options().create(true).append(true).open(&stderr).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_sidelight"))
             .args(["run", "-c"])
             .arg(&file)
@@ -68,10 +91,10 @@ impl Agent {
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(stderr)
             .spawn()
             .unwrap();
-        Self { child, admin, stderr }
+        Self { child, admin, stderr: log_path(directory) }
     }
 
     /// GETs a path of the admin listener: status and body, or `None` when nobody answers.
@@ -152,6 +175,10 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn log_path(directory: &Path) -> PathBuf {
+    directory.join("stderr.log")
 }
 
 fn dechunk(mut rest: &str) -> String {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::bits::Bits;
-use crate::limits::SERIES_SAMPLES;
+use crate::limits::{LABEL_SAMPLES, SERIES_SAMPLES};
 use crate::steps::Steps;
 use crate::value::{SampleValue, Series};
 use crate::{Histogram, Labels};
@@ -53,7 +53,7 @@ impl Column {
     /// How many samples' memory it takes; a histogram that stays from step to step is one.
     pub(crate) fn samples(&self) -> usize {
         let mut before: Option<&Arc<Histogram>> = None;
-        let mut samples = SERIES_SAMPLES + self.len();
+        let mut samples = SERIES_SAMPLES + LABEL_SAMPLES * self.labels.len() + self.len();
         for histogram in self.histograms.iter().flatten() {
             if !before.is_some_and(|before| Arc::ptr_eq(before, histogram)) {
                 samples += histogram.samples();

@@ -73,16 +73,10 @@ pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> Runn
         return Running::Foreign;
     }
     let reasons = rows::rows(&document, "reasons");
-    if answer.status != StatusCode::OK {
-        for reason in reasons.iter().map(rows::plain) {
-            group.failed("ready", format!("not ready: {reason}"), cure(&reason));
-        }
-    } else if reasons.is_empty() {
+    if answer.status == StatusCode::OK && reasons.is_empty() {
         group.passed("ready", format!("the agent at {url} is ready"));
     }
-    for reason in reasons.iter().filter(|_| answer.status == StatusCode::OK).map(rows::plain) {
-        group.warning("ready", format!("ready, but {reason}"), cure(&reason));
-    }
+    readiness(answer.status == StatusCode::OK, &document, group);
     let status = status(connection).await;
     if let Err(Failure { exit: Exit::NotAuthorised, what, .. }) = &status {
         group.warning("token", what.as_str(), "name the file of its token with --token-file");
@@ -97,6 +91,39 @@ pub(super) async fn look(connection: &Connection, group: &mut Group<'_>) -> Runn
     };
     application(connection, &send, group).await;
     Running::Agent(status.as_ref().map(Told::of))
+}
+
+/// What the document of /readyz gives reasons for.
+fn readiness(ready: bool, document: &Value, group: &mut Group<'_>) {
+    let reasons: Vec<_> = rows::rows(document, "reasons").iter().map(rows::plain).collect();
+    let blocking: Vec<_> = rows::rows(document, "blocking").iter().map(rows::plain).collect();
+    // An agent of an older version does not tell them apart.
+    let blocks = |reason: &String| !ready && (blocking.is_empty() || blocking.contains(reason));
+    if !ready && reasons.is_empty() {
+        let help = "the agent's log; docs/runbooks.md";
+        group.failed("ready", "not ready, and the agent does not say why", help);
+    }
+    for reason in reasons {
+        let cure = cure(&reason);
+        if blocks(&reason) {
+            group.failed("ready", format!("not ready: {reason}"), cure);
+            continue;
+        }
+        let text = if ready { format!("ready, but {reason}") } else { reason.clone() };
+        if is_broken(&reason) {
+            group.failed("ready", text, cure);
+        } else {
+            group.warning("ready", text, cure);
+        }
+    }
+}
+
+/// Whether nothing passes until somebody mends it, ready or not: a lane whose destination's answers condemn the
+/// configuration, and a certificate that every peer refuses. What backs off may end by itself.
+fn is_broken(reason: &str) -> bool {
+    // The peer's own words come later.
+    let held = reason.split_once(": ").is_some_and(|(_, said)| said.starts_with("held, "));
+    held || reason.starts_with("the certificate in ") && reason.contains(": peers refuse it")
 }
 
 /// How reasons about senders begin.
@@ -243,6 +270,39 @@ mod tests {
         let (running, checks) = found(&["200 {\"ready\":true}", "401 {}"]).await;
         assert_eq!(running, Running::Agent(None));
         assert_eq!(checks, [(Verdict::Passed, "ready"), (Verdict::Warning, "token")]);
+    }
+
+    #[test]
+    fn only_what_makes_it_unready_or_needs_somebody_fails() {
+        const FULL: &str = "the journal is full (10 of 10 bytes)";
+        const AWAY: &str =
+            "otlp_http/b logs: backing off, UNAVAILABLE: x: held, y; next attempt at 1970";
+        const HELD: &str = "otlp_http/b logs: held, HTTP 404: no such path";
+        const OVER: &str =
+            "the certificate in /tls.crt expired 26 h ago: peers refuse it; replace the file";
+        const SOON: &str = "the certificate in /tls.crt expires in 2 d: replace the file";
+        let found = |ready, blocking: &[&str]| {
+            let reasons = [FULL, AWAY, HELD, OVER, SOON];
+            let document = serde_json::json!({ "reasons": reasons, "blocking": blocking });
+            let mut report = Report::default();
+            readiness(ready, &document, &mut report.group("agent"));
+            assert!(report.checks.iter().all(|check| check.help.is_some()), "{report:?}");
+            report.checks.into_iter().map(|it| (it.verdict, it.text)).collect::<Vec<_>>()
+        };
+        let (failed, warning) = (Verdict::Failed, Verdict::Warning);
+        let but = |reason| format!("ready, but {reason}");
+        let ready = [warning, warning, failed, failed, warning];
+        let texts = [FULL, AWAY, HELD, OVER, SOON].map(but);
+        assert_eq!(found(true, &[]), ready.into_iter().zip(texts).collect::<Vec<_>>());
+        let full = format!("not ready: {FULL}");
+        let unready = [failed, warning, failed, failed, warning];
+        let texts = [full.as_str(), AWAY, HELD, OVER, SOON].map(str::to_owned);
+        assert_eq!(found(false, &[FULL]), unready.into_iter().zip(texts).collect::<Vec<_>>());
+        // One that does not say which.
+        assert!(found(false, &[]).iter().all(|(verdict, _)| *verdict == failed));
+        let mut report = Report::default();
+        readiness(false, &Value::Null, &mut report.group("agent"));
+        assert_eq!(report.count(failed), 1);
     }
 
     #[test]

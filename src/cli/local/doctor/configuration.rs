@@ -39,7 +39,7 @@ pub(super) fn look(loaded: &Loaded, group: &mut Group<'_>) {
     for finding in &loaded.warnings {
         let text = format!("{}: {}", loaded.sources.place(finding.span), finding.message);
         let help = finding.help.clone().unwrap_or_else(|| EXPLAIN.to_owned());
-        if finding.stops_start {
+        if finding.stops_start || finding.refuses_peers {
             group.failed("file", text, help);
         } else {
             group.warning("odd", text, help);
@@ -108,6 +108,34 @@ mod tests {
             ("http://tempo:4318", "http://tempo:4318"),
         ] {
             assert_eq!(without_secrets(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_listener_whose_certificate_is_over_fails_and_one_of_a_destination_is_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        let (cert_file, key_file) =
+            (directory.path().join("c.pem"), directory.path().join("k.pem"));
+        std::fs::write(&cert_file, params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        let (cert_file, key_file) = (cert_file.display(), key_file.display());
+        let tls = format!("tls: {{cert_file: '{cert_file}', key_file: '{key_file}'}}");
+        let now = Some(crate::time::UnixNano(1_795_000_000_000_000_000));
+        for (text, expected) in [
+            (format!("receivers: {{otlp: {{protocols: {{grpc: {{{tls}}}}}}}}}"), Verdict::Failed),
+            (format!("exporters: {{otlp_grpc/x: {{endpoint: 'a:1', {tls}}}}}"), Verdict::Warning),
+        ] {
+            let files = vec![("config.yaml".to_owned(), text)];
+            let loaded = load(&Inputs { files, now, ..Inputs::default() }).unwrap();
+            let mut report = Report::default();
+            look(&loaded, &mut report.group("configuration"));
+            let expired = report.checks.iter().find(|it| it.text.contains("expired")).unwrap();
+            assert_eq!(expired.verdict, expected, "{report:?}");
+            assert_eq!(expired.help.as_deref(), Some("renew it"));
         }
     }
 

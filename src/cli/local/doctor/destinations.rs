@@ -9,7 +9,7 @@ use super::report::Group;
 use super::storage;
 use crate::config::Config;
 use crate::export;
-use crate::export::client::{Client, SendError};
+use crate::export::client::{Client, Response, SendError};
 use crate::export::config::{ClientConfig, Destination, Protocol, Target};
 use crate::export::disposition::Status;
 use crate::export::itself;
@@ -21,6 +21,7 @@ use crate::net::endpoint::Endpoint;
 use crate::net::retry::http_date_seconds;
 use crate::net::tls::TlsError;
 use crate::receive::Bind;
+use crate::signal::Signal;
 use crate::time::{Clock as _, SystemClock, UnixNano, rfc3339};
 
 /// A certificate that ends sooner is said.
@@ -96,52 +97,152 @@ fn listeners(config: &Config) -> Listeners {
 
 async fn otlp(destination: &Destination, client: &ClientConfig, group: &mut Group<'_>) {
     let name = &destination.name;
-    let mut seen: Vec<&Endpoint> = Vec::new();
-    for signal in destination.signals.iter() {
-        let (endpoint, _) = client.endpoint_of(signal);
-        if seen.contains(&endpoint) {
-            continue;
-        }
-        seen.push(endpoint);
-        if endpoint.tls {
-            let reached =
-                tokio::time::timeout(client.timeout, connect::certificate(endpoint, &client.tls))
-                    .await;
-            if let Ok(Ok(Some(certificate))) = reached {
-                expiry(name, &certificate, SystemClock::new().unix_nano(), group);
-            }
-        }
-        let clock = SystemClock::new();
+    let clock = Arc::new(SystemClock::new());
+    let Ok(sender) = Client::new(client, Arc::<SystemClock>::clone(&clock)) else {
+        let text = format!("{name}: a header cannot be sent");
+        return group.failed("export", text, "see `headers` of this exporter");
+    };
+    let ask = async |signal: Signal| {
         let began = clock.monotonic();
-        let Ok(sender) = Client::new(client, Arc::new(SystemClock::new())) else {
-            group.failed(
-                "export",
-                format!("{name}: a header cannot be sent"),
-                "see `headers` of this exporter",
-            );
-            continue;
-        };
         // Legal and without effect: a request with nothing in it.
         let sent = sender.send(signal, Vec::new()).await;
-        let took = clock.monotonic().saturating_sub(began).as_millis();
+        let (took, ended) = (clock.monotonic().saturating_sub(began), clock.unix_nano());
+        let (endpoint, own) = client.endpoint_of(signal);
         // Over HTTP half of the mistakes are in the path.
         let path = if client.protocol == Protocol::Http { sender.path_of(signal) } else { "" };
-        let to = format!("{}{path}", endpoint.authority());
-        match sent {
-            Ok(response) => {
-                if let Some(date) = response.date.as_ref().and_then(|date| date.to_str().ok()) {
-                    skew(name, date, clock.unix_nano(), group);
-                }
-                let tls = if endpoint.tls { "TLS" } else { "plain text" };
-                let text =
-                    format!("{name}: {to} took an empty {signal} request in {took} ms ({tls})");
-                group.passed("export", text);
-            }
-            Err(error) => {
-                let text = format!("{name}: {to}: {}", escaped(&error.chain()));
-                group.failed("export", text, help(name, &error));
-            }
+        Asked { signal, endpoint, own, path, sent, took, ended }
+    };
+    let asked = destination.signals.iter().map(ask);
+    let asked = futures_util::future::join_all(asked).await;
+    let mut rest: Vec<&Asked<'_>> = asked.iter().collect();
+    while let Some(first) = rest.first().copied() {
+        let (here, others) = rest.into_iter().partition(|asked| asked.is_at(first.endpoint));
+        rest = others;
+        server(name, first.endpoint, client, group).await;
+        answers(name, &here, group);
+    }
+}
+
+/// What became of an empty request.
+struct Asked<'a> {
+    signal: Signal,
+    endpoint: &'a Endpoint,
+    /// Whether that is of this signal alone.
+    own: bool,
+    path: &'a str,
+    sent: Result<Response, SendError>,
+    took: Duration,
+    ended: UnixNano,
+}
+
+impl Asked<'_> {
+    /// Whether the same server was asked, whatever the path.
+    fn is_at(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint.address == endpoint.address && self.endpoint.tls == endpoint.tls
+    }
+
+    /// The option that names the endpoint.
+    fn option(&self) -> String {
+        if self.own { format!("{}_endpoint", self.signal) } else { "endpoint".to_owned() }
+    }
+}
+
+/// The certificate of a server.
+async fn server(name: &str, endpoint: &Endpoint, client: &ClientConfig, group: &mut Group<'_>) {
+    if !endpoint.tls {
+        return;
+    }
+    let certificate = connect::certificate(endpoint, &client.tls);
+    let reached = tokio::time::timeout(client.timeout, certificate).await;
+    if let Ok(Ok(Some(certificate))) = reached {
+        expiry(name, &certificate, SystemClock::new().unix_nano(), group);
+    }
+}
+
+/// What one server answered to each signal: those that it took in one row, and a row for each way to fail.
+fn answers(name: &str, asked: &[&Asked<'_>], group: &mut Group<'_>) {
+    let (taken, refused): (Vec<&Asked<'_>>, Vec<_>) =
+        asked.iter().copied().partition(|asked| asked.sent.is_ok());
+    let date = |asked: &&Asked<'_>| {
+        let date = asked.sent.as_ref().ok()?.date.as_ref()?;
+        Some((date.to_str().ok()?.to_owned(), asked.ended))
+    };
+    if let Some((date, ended)) = taken.iter().find_map(date) {
+        skew(name, &date, ended, group);
+    }
+    if let [first, ..] = taken.as_slice() {
+        let to = first.endpoint.authority();
+        let took = taken.iter().map(|asked| asked.took).max().unwrap_or_default().as_millis();
+        let what = match taken.as_slice() {
+            [only] => format!("{to}{} took an empty {} request", only.path, only.signal),
+            _ => format!("{to} took empty requests for {}", signals(&taken)),
+        };
+        let tls = if first.endpoint.tls { "TLS" } else { "plain text" };
+        group.passed("export", format!("{name}: {what} in {took} ms ({tls})"));
+    }
+    let mut rest = refused;
+    while let Some(first) = rest.first().copied() {
+        let why = first.failure(name, &taken);
+        let (alike, others): (Vec<&Asked<'_>>, _) =
+            rest.iter().partition(|asked| asked.failure(name, &taken) == why);
+        rest = others;
+        let Some(Failure { why, help, is_expected }) = why else { continue };
+        let to = first.endpoint.authority();
+        let paths: Vec<_> = alike.iter().map(|asked| asked.path.to_owned()).collect();
+        let of = match &first.sent {
+            // What keeps every signal away is of the server, not of a path.
+            Err(SendError::Connect(_) | SendError::Token(_)) => String::new(),
+            _ if first.path.is_empty() => format!(" ({})", signals(&alike)),
+            _ => listed(&paths),
+        };
+        let text = format!("{name}: {to}{of}: {why}");
+        if is_expected {
+            group.warning("export", text, help);
+        } else {
+            group.failed("export", text, help);
         }
+    }
+}
+
+/// Why a server did not take an empty request.
+#[derive(PartialEq)]
+struct Failure {
+    why: String,
+    help: String,
+    /// Profiles are new, few servers have a place for them, and exporters send them unless told otherwise.
+    is_expected: bool,
+}
+
+impl Asked<'_> {
+    /// Why it was not taken by a server that took `taken`.
+    fn failure(&self, name: &str, taken: &[&Asked<'_>]) -> Option<Failure> {
+        let error = self.sent.as_ref().err()?;
+        let why = escaped(&error.chain());
+        let is_absent = matches!(error, SendError::Answered { status, .. } if is_absent(*status));
+        if taken.is_empty() || !is_absent {
+            let help = help(name, &self.option(), error);
+            return Some(Failure { why, help, is_expected: false });
+        }
+        let mut help =
+            format!("it takes {}: leave others out ({}", signals(taken), option(name, "signals"));
+        if !self.path.is_empty() {
+            let path = option(name, &format!("{}_endpoint", self.signal));
+            help += &format!("), or mend the path ({path}");
+        }
+        let is_expected = self.signal == Signal::Profiles;
+        Some(Failure { why, help: help + ")", is_expected })
+    }
+}
+
+/// `traces, metrics and logs`.
+fn signals(asked: &[&Asked<'_>]) -> String {
+    listed(&asked.iter().map(|asked| asked.signal.to_string()).collect::<Vec<_>>())
+}
+
+fn listed(words: &[String]) -> String {
+    match words {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -150,18 +251,18 @@ pub(super) fn expiry(name: &str, certificate: &[u8], now: UnixNano, group: &mut 
     let Some((from, until)) = certificate::validity(certificate) else { return };
     let since_1970 = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let (from, until, now) = (since_1970(from), since_1970(until), Duration::from_nanos(now.0));
-    let days = |long: Duration| long.as_secs() / 86_400;
+    let days = |long: Duration| certificate::days(long.as_secs());
     let the = format!("{name}: the server's certificate");
     if now < from {
         let text = format!("{the} is not valid before {}", date(from));
         group.warning("certificate", text, "set this machine's clock, or mend it on that server");
     } else if now > until {
         let (ended, ago) = (date(until), days(now.saturating_sub(until)));
-        let text = format!("{the} expired on {ended}, {ago} days ago");
+        let text = format!("{the} expired on {ended}, {ago} ago");
         group.warning("certificate", text, "renew it on that server");
     } else if until.saturating_sub(now) < SOON {
         let (ends, left) = (date(until), days(until.saturating_sub(now)));
-        let text = format!("{the} is valid until {ends}, {left} days");
+        let text = format!("{the} is valid until {ends}, {left}");
         group.warning("certificate", text, "renew it on that server");
     } else {
         group.passed("certificate", format!("{the} is valid until {}", date(until)));
@@ -188,8 +289,8 @@ fn skew(name: &str, date: &str, now: UnixNano, group: &mut Group<'_>) {
     }
 }
 
-/// What to do about a destination that does not take an empty request.
-fn help(name: &str, error: &SendError) -> String {
+/// What to do about a destination that does not take an empty request, at the endpoint that the option `endpoint` names.
+fn help(name: &str, endpoint: &str, error: &SendError) -> String {
     let option = |key: &str| option(name, key);
     match error {
         SendError::Connect(ConnectError::Resolve { .. } | ConnectError::NoAddress) => {
@@ -220,7 +321,7 @@ fn help(name: &str, error: &SendError) -> String {
             )
         }
         SendError::Connect(ConnectError::Reach { .. }) => {
-            format!("start the destination, or mend the address: {}", option("endpoint"))
+            format!("start the destination, or mend the address: {}", option(endpoint))
         }
         SendError::Timeout(_) => {
             "a firewall may drop it, or the destination is busy: try from another machine"
@@ -230,14 +331,14 @@ fn help(name: &str, error: &SendError) -> String {
             "write the token into that file, for the agent's user to read: {}",
             option("auth.bearer_token_file")
         ),
-        SendError::Answered { status, .. } => answered(*status, name),
+        SendError::Answered { status, .. } => answered(*status, name, endpoint),
         SendError::WebPage(_) => format!(
             "a portal or a proxy answers there: check the host, the port and the path: {}",
-            option("endpoint")
+            option(endpoint)
         ),
         _ => format!(
             "the port may be another protocol's (4317 gRPC, 4318 HTTP): {}",
-            option("endpoint")
+            option(endpoint)
         ),
     }
 }
@@ -246,21 +347,30 @@ fn option(name: &str, key: &str) -> String {
     format!("sidelight config explain exporters.{name}.{key}")
 }
 
-fn answered(status: Status, name: &str) -> String {
+fn answered(status: Status, name: &str, endpoint: &str) -> String {
     let text = status.to_string();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED"]) {
         format!("it wants a token or another one: {}", option(name, "auth.bearer_token_file"))
-    } else if has(&["404", "405", "UNIMPLEMENTED"]) {
-        "it does not take OTLP there: check the path and the port (4317 gRPC, 4318 HTTP)".to_owned()
+    } else if is_absent(status) {
+        format!(
+            "it does not take OTLP there: check the path and the port (4317 gRPC, 4318 HTTP): {}",
+            option(name, endpoint)
+        )
     } else {
         "it is reached and refuses: see its own log".to_owned()
     }
 }
 
+/// Whether nothing there takes such requests.
+fn is_absent(status: Status) -> bool {
+    let text = status.to_string();
+    ["404", "405", "UNIMPLEMENTED"].iter().any(|word| text.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::report::{Report, Verdict};
+    use super::super::report::{Check, Report, Verdict};
     use super::*;
     use crate::config::{Inputs, load};
 
@@ -355,7 +465,8 @@ mod tests {
     #[test]
     fn what_helps_against_a_certificate_is_said_by_what_is_wrong_with_it() {
         use rustls::CertificateError as Wrong;
-        let help = |tls| help("otlp_grpc/x", &SendError::Connect(ConnectError::Tls(tls)));
+        let help =
+            |tls| help("otlp_grpc/x", "endpoint", &SendError::Connect(ConnectError::Tls(tls)));
         let renew = help(TlsError::Expired(Wrong::Expired));
         assert!(renew.starts_with("renew the certificate"), "{renew}");
         let clock = help(TlsError::NotValidYet(Wrong::NotValidYet));
@@ -379,17 +490,96 @@ mod tests {
                 stream.write_all(page.as_bytes()).await.unwrap();
             }
         });
-        let text = format!("exporters: {{otlp_http/x: {{endpoint: 'http://{address}'}}}}");
+        let options = format!("endpoint: 'http://{address}', signals: [traces, metrics, logs]");
+        let text = format!("exporters: {{otlp_http/x: {{{options}}}}}");
         let files = vec![("config.yaml".to_owned(), text)];
         let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
         let mut report = Report::default();
         look(&loaded.config, Duration::from_secs(5), &mut report.group("destinations")).await;
         let check = report.checks.first().unwrap();
         assert_eq!((check.name, check.verdict), ("export", Verdict::Failed), "{report:?}");
-        let asked = format!("{address}/v1/traces: HTTP 200 with a web page");
+        assert_eq!(report.checks.len(), 1, "what is alike is said once: {report:?}");
+        let asked =
+            format!("{address}/v1/traces, /v1/metrics and /v1/logs: HTTP 200 with a web page");
         assert!(check.text.contains(&asked), "{check:?}");
         let help = check.help.as_ref().unwrap();
         assert!(help.ends_with("explain exporters.otlp_http/x.endpoint"), "{help}");
+    }
+
+    /// What is found of an exporter of these options where a server answers 404 on every path that ends with `absent`.
+    async fn found(absent: &'static str, options: &str) -> (String, Vec<Check>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).await.unwrap();
+                let line = String::from_utf8_lossy(&request[..read]).into_owned();
+                let path = line.split(' ').nth(1).unwrap();
+                let status = if path.ends_with(absent) { "404 Not Found" } else { "200 OK" };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: application/x-protobuf\r\nconnection: close\r\n\
+                     content-length: 0\r\n\r\n"
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let text = format!("exporters: {{otlp_http/x: {{{}}}}}", options.replace("HERE", &address));
+        let files = vec![("config.yaml".to_owned(), text)];
+        let loaded = load(&Inputs { files, ..Inputs::default() }).unwrap();
+        let mut report = Report::default();
+        look(&loaded.config, Duration::from_secs(5), &mut report.group("destinations")).await;
+        (address, report.checks)
+    }
+
+    #[tokio::test]
+    async fn every_signal_is_asked_for_and_one_that_is_not_taken_is_named() {
+        let three = "endpoint: 'http://HERE', signals: [traces, metrics, logs]";
+        let (address, checks) = found("/nowhere", three).await;
+        let [all] = checks.as_slice() else { panic!("{checks:?}") };
+        let taken = format!("{address} took empty requests for traces, metrics and logs in ");
+        assert!(all.verdict == Verdict::Passed && all.text.contains(&taken), "{all:?}");
+
+        let (address, checks) = found("/v1/logs", three).await;
+        let [taken, absent] = checks.as_slice() else { panic!("{checks:?}") };
+        let text = format!("{address} took empty requests for traces and metrics in ");
+        assert!(taken.verdict == Verdict::Passed && taken.text.contains(&text), "{taken:?}");
+        let text = format!("{address}/v1/logs: HTTP 404");
+        assert!(absent.verdict == Verdict::Failed && absent.text.contains(&text), "{absent:?}");
+        let help = absent.help.as_ref().unwrap();
+        assert!(help.starts_with("it takes traces and metrics: leave others out"), "{help}");
+        assert!(help.contains("exporters.otlp_http/x.logs_endpoint"), "{help}");
+
+        let (_, checks) = found("/v1/logs", "endpoint: 'http://HERE', signals: [traces]").await;
+        let [only] = checks.as_slice() else { panic!("{checks:?}") };
+        assert!(only.text.contains("/v1/traces took an empty traces request"), "{only:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_without_a_place_for_profiles_is_a_warning() {
+        let (_, checks) = found("/profiles", "endpoint: 'http://HERE'").await;
+        let [taken, absent] = checks.as_slice() else { panic!("{checks:?}") };
+        assert!(taken.text.contains("requests for traces, metrics and logs in"), "{taken:?}");
+        assert_eq!(absent.verdict, Verdict::Warning, "{absent:?}");
+        let (_, checks) = found("", "endpoint: 'http://HERE'").await;
+        let [none] = checks.as_slice() else { panic!("{checks:?}") };
+        assert!(none.verdict == Verdict::Failed && none.text.contains("/profiles"), "{none:?}");
+    }
+
+    #[tokio::test]
+    async fn what_helps_against_an_endpoint_of_one_signal_names_that_option() {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let away = nobody.local_addr().unwrap();
+        drop(nobody);
+        let options = format!("endpoint: 'http://HERE', logs_endpoint: 'http://{away}/v1/logs'");
+        let (_, checks) = found("/nowhere", &options).await;
+        let [_, failed] = checks.as_slice() else { panic!("{checks:?}") };
+        let text = format!("{away}: cannot connect");
+        assert!(failed.verdict == Verdict::Failed && failed.text.contains(&text), "{failed:?}");
+        let help = failed.help.as_ref().unwrap();
+        assert!(help.ends_with("config explain exporters.otlp_http/x.logs_endpoint"), "{help}");
     }
 
     #[test]
@@ -410,6 +600,10 @@ mod tests {
         let soon = at("2030-01-15T00:00:00Z");
         assert_eq!(soon.verdict, Verdict::Warning);
         assert!(soon.text.ends_with("until 2030-01-20, 5 days"), "{soon:?}");
+        let soon = at("2030-01-19T00:00:00Z");
+        assert!(soon.text.ends_with("until 2030-01-20, 1 day"), "{soon:?}");
+        let over = at("2030-01-20T01:00:00Z");
+        assert!(over.text.ends_with("2030-01-20, less than a day ago"), "{over:?}");
         let over = at("2030-02-10T01:00:00Z");
         assert_eq!(over.verdict, Verdict::Warning);
         assert!(over.text.ends_with("certificate expired on 2030-01-20, 21 days ago"), "{over:?}");

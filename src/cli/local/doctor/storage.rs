@@ -15,7 +15,7 @@ use super::report::Group;
 use crate::cli::text::size;
 use crate::config::{Config, Surroundings};
 use crate::journal::inspect;
-use crate::journal::{Durability, LOCK};
+use crate::journal::{Durability, LOCK, REJECTED};
 use crate::memory::PROGRAM_BYTES;
 use crate::time::{Clock as _, SystemClock, UnixNano};
 
@@ -60,10 +60,13 @@ pub(super) fn look(config: &Config, running: &Running, may_lock: bool, group: &m
             sync(&directory, group);
         }
         if openable("journal", &journal.directory, group) {
-            if may_lock && !running.has_journal(&journal.directory) {
-                free(&journal.directory, group);
-            }
-            content(&journal.directory, group);
+            let elsewhere = !running.has_journal(&journal.directory);
+            let taken = may_lock && elsewhere && is_taken(&journal.directory, group);
+            let nobody = matches!(running, Running::Nobody | Running::Foreign);
+            // Where it may not be asked for, an agent may have it that does not answer yet.
+            let waits_for_a_start = may_lock && !taken && nobody;
+            content(&journal.directory, waits_for_a_start, group);
+            rejected(&journal.directory, group);
         }
     }
     if let Some(store) = &config.store
@@ -71,7 +74,9 @@ pub(super) fn look(config: &Config, running: &Running, may_lock: bool, group: &m
     {
         openable("metric store", &store.directory, group);
     }
-    memory(config, &Surroundings::of_process(), group);
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.and_then(|text| of_machine(&text));
+    memory(config, &Surroundings::of_process(), machine, group);
     files(getrlimit(Resource::Nofile).maximum, group);
     clock(SystemClock::new().unix_nano(), group);
 }
@@ -107,6 +112,11 @@ pub(super) fn writable(
         }
         Ok(_) => group
             .passed("directory", format!("{what}: {shown} will be made in {}", there.display())),
+        Err(error) if is_full(&error) => {
+            let text = format!("{what}: nothing can be written to {}: {error}", there.display());
+            group.failed("directory", text, MAKE_ROOM);
+            return None;
+        }
         Err(error) => {
             let text = format!("{what}: this user cannot write to {}: {error}", there.display());
             let help =
@@ -179,11 +189,12 @@ impl Running {
     }
 }
 
-/// Says that the journal is another agent's, if it is.
-fn free(directory: &Path, group: &mut Group<'_>) {
+/// Whether the journal is another agent's; says so.
+fn is_taken(directory: &Path, group: &mut Group<'_>) -> bool {
     let lock = directory.join(LOCK);
     let taken = File::open(&lock).map(|file| flock(&file, FlockOperation::NonBlockingLockShared));
-    if let Ok(Err(Errno::WOULDBLOCK)) = taken {
+    let taken = matches!(taken, Ok(Err(Errno::WOULDBLOCK)));
+    if taken {
         group.failed(
             "lock",
             format!("the journal in {} is in use by another process", directory.display()),
@@ -193,6 +204,7 @@ fn free(directory: &Path, group: &mut Group<'_>) {
             ),
         );
     }
+    taken
 }
 
 fn room(config: &Config, directory: &Path, group: &mut Group<'_>) {
@@ -258,16 +270,32 @@ fn sync(directory: &Path, group: &mut Group<'_>) {
             let ms = median.as_secs_f64() * 1e3;
             group.passed("sync", format!("the disk syncs 64 KiB in {ms:.1} ms"));
         }
-        Err(error) => group.failed(
-            "sync",
-            format!("the disk cannot sync: {error}"),
-            "see the system's log (dmesg)",
-        ),
+        Err(error) => {
+            let (text, help) = unsynced(&error);
+            group.failed("sync", text, help);
+        }
     }
 }
 
-/// What stands in the journal.
-fn content(directory: &Path, group: &mut Group<'_>) {
+const MAKE_ROOM: &str =
+    "make room on that disk, or lower journal.max_size so that the journal leaves some";
+
+/// Whether nothing but room is missing.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// Why nothing can be kept on a disk, and what to do.
+fn unsynced(error: &std::io::Error) -> (String, &'static str) {
+    if is_full(error) {
+        (format!("the disk has no room for 64 KiB more: {error}"), MAKE_ROOM)
+    } else {
+        (format!("the disk cannot sync: {error}"), "see the system's log (dmesg)")
+    }
+}
+
+/// What stands in the journal. `waits_for_a_start`: whether nobody delivers it, as far as can be seen.
+fn content(directory: &Path, waits_for_a_start: bool, group: &mut Group<'_>) {
     if !directory.is_dir() {
         return;
     }
@@ -278,9 +306,10 @@ fn content(directory: &Path, group: &mut Group<'_>) {
             let lanes = found.readers.iter().filter(|reader| reader.name.contains(':'));
             let queued: u64 = lanes.map(|reader| reader.queued.items).sum();
             let text = format!(
-                "the journal has {} ({} segments), {queued} items not delivered",
+                "the journal has {} ({} segments), {queued} item{} not delivered",
                 size(bytes),
-                found.segments.len()
+                found.segments.len(),
+                if queued == 1 { "" } else { "s" }
             );
             if found.lost_records > 0 || !found.unreadable.is_empty() {
                 let files =
@@ -294,6 +323,9 @@ fn content(directory: &Path, group: &mut Group<'_>) {
                     text,
                     "look at the disk (dmesg, smartctl); the agent goes on without them",
                 );
+            } else if waits_for_a_start && queued > 0 {
+                let text = format!("{text}, and no agent runs that delivers them");
+                group.warning("journal", text, START);
             } else {
                 group.passed("journal", text);
             }
@@ -309,13 +341,59 @@ fn content(directory: &Path, group: &mut Group<'_>) {
     }
 }
 
-fn memory(config: &Config, surroundings: &Surroundings, group: &mut Group<'_>) {
+const START: &str =
+    "start the agent with this configuration: it goes on where the last one stopped";
+
+/// What destinations refused for good, of earlier runs too: nothing else tells of it after a restart.
+fn rejected(directory: &Path, group: &mut Group<'_>) {
+    let place = directory.join(REJECTED);
+    let help =
+        "`sidelight journal rejected ls` says why; `resend` sends them again, `rm` lets them go";
+    match inspect::rejected(directory).map(|kept| kept.files.len() + kept.unreadable.len()) {
+        Ok(0) => {}
+        Ok(1) => {
+            let text = format!("1 batch that a destination refused waits in {}", place.display());
+            group.warning("rejected", text, help);
+        }
+        Ok(batches) => {
+            let shown = place.display();
+            let text = format!("{batches} batches that a destination refused wait in {shown}");
+            group.warning("rejected", text, help);
+        }
+        Err(error) => {
+            let text = format!("{} cannot be read: {error}", place.display());
+            group.warning("rejected", text, "run this as the agent's user");
+        }
+    }
+}
+
+/// The memory of the machine, in bytes. Source: proc_meminfo(5).
+fn of_machine(meminfo: &str) -> Option<u64> {
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = total.split_ascii_whitespace().next()?.parse().ok()?;
+    kib.checked_mul(1 << 10).filter(|total| *total > 0)
+}
+
+fn memory(
+    config: &Config,
+    surroundings: &Surroundings,
+    machine: Option<u64>,
+    group: &mut Group<'_>,
+) {
+    const LEAVE_OUT: &str = "lower limits.memory, or leave it out: 128 MiB, or 75 % of the cgroup's limit if that is less";
     let own = config.memory.total as u64;
+    if let Some(there) = machine
+        && own > there
+        && surroundings.memory_limit.is_none_or(|limit| limit > there)
+    {
+        let text = format!("limits.memory is {}, the machine has {}", size(own), size(there));
+        return group.failed("memory", text, LEAVE_OUT);
+    }
     match surroundings.memory_limit {
         Some(limit) if own > limit => group.failed(
             "memory",
             format!("limits.memory is {}, the cgroup allows {}", size(own), size(limit)),
-            "lower limits.memory, or leave it out for 75 % of the cgroup's limit",
+            LEAVE_OUT,
         ),
         _ if own < 2 * PROGRAM_BYTES as u64 => group.warning(
             "memory",
@@ -327,7 +405,9 @@ fn memory(config: &Config, surroundings: &Surroundings, group: &mut Group<'_>) {
             format!("limits.memory {} of the cgroup's {}", size(own), size(limit)),
         ),
         None => {
-            group.passed("memory", format!("limits.memory {}; the cgroup has no limit", size(own)))
+            let of = machine.map_or_else(String::new, |there| format!(" of {}", size(there)));
+            let text = format!("limits.memory {}{of}; the cgroup has no limit", size(own));
+            group.passed("memory", text);
         }
     }
 }
@@ -364,8 +444,9 @@ mod tests {
 
     use super::super::report::{Report, Verdict};
     use super::*;
-    use crate::journal::fs::RealFs;
-    use crate::journal::{Deps, Journal};
+    use crate::journal::fs::Roomy;
+    use crate::journal::{Deps, Journal, ReaderConfig, Rejected, SignalSet, Start, WhenFull};
+    use crate::signal::{Flags, Meta, Record, Signal};
     use crate::telemetry::Registry;
 
     fn looked(look: impl FnOnce(&mut Group<'_>)) -> Vec<(Verdict, &'static str)> {
@@ -436,7 +517,7 @@ mod tests {
         };
         assert!(!fails(&Running::Nobody, true), "nobody has it");
         let deps = Deps {
-            fs: Arc::new(RealFs),
+            fs: Arc::new(Roomy),
             clock: Arc::new(SystemClock::new()),
             registry: Registry::default(),
         };
@@ -467,19 +548,94 @@ mod tests {
     #[test]
     fn limits_below_what_the_agent_needs_are_said() {
         let mut config = Config::with_surroundings(&Surroundings::default());
-        let limited = |limit| Surroundings { memory_limit: limit, ..Surroundings::default() };
+        let found = |config: &Config, limit, machine| {
+            let around = Surroundings { memory_limit: limit, ..Surroundings::default() };
+            looked(|group| memory(config, &around, machine, group))
+        };
         let passed = [(Verdict::Passed, "memory")];
-        assert_eq!(looked(|group| memory(&config, &limited(None), group)), passed);
-        assert_eq!(looked(|group| memory(&config, &limited(Some(1 << 30)), group)), passed);
+        let (gib, failed) = (Some(1 << 30), [(Verdict::Failed, "memory")]);
+        assert_eq!(found(&config, None, None), passed);
+        assert_eq!(found(&config, gib, None), passed);
         config.memory = crate::memory::Budget::split(32 << 20);
-        let warned = [(Verdict::Warning, "memory")];
-        assert_eq!(looked(|group| memory(&config, &limited(Some(1 << 30)), group)), warned);
+        assert_eq!(found(&config, gib, gib), [(Verdict::Warning, "memory")]);
         config.memory = crate::memory::Budget::split(256 << 20);
-        let failed = [(Verdict::Failed, "memory")];
-        assert_eq!(looked(|group| memory(&config, &limited(Some(128 << 20)), group)), failed);
+        assert_eq!(found(&config, Some(128 << 20), gib), failed);
+        // More than there is at all, whatever the cgroup says.
+        config.memory = crate::memory::Budget::split(40 << 30);
+        assert_eq!(found(&config, None, None), passed);
+        assert_eq!(found(&config, None, Some(24 << 30)), failed);
+        assert_eq!(found(&config, Some(64 << 30), Some(24 << 30)), failed);
+        assert_eq!(
+            of_machine("MemTotal:       24737380 kB\nMemFree: 1 kB\n"),
+            Some(24_737_380 << 10)
+        );
+        assert_eq!(of_machine("MemTotal: 0 kB"), None);
         assert_eq!(looked(|group| files(Some(256), group)), [(Verdict::Warning, "open_files")]);
         assert_eq!(looked(|group| files(None, group)), [(Verdict::Passed, "open_files")]);
         assert_eq!(looked(|group| clock(UnixNano(0), group)), [(Verdict::Failed, "clock")]);
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_cure_is_room() {
+        let of = |errno: Errno| unsynced(&errno.into());
+        for full in [Errno::NOSPC, Errno::DQUOT] {
+            let (text, help) = of(full);
+            assert!(text.starts_with("the disk has no room for 64 KiB more: "), "{text}");
+            assert!(help.contains("journal.max_size"), "{help}");
+        }
+        let (text, help) = of(Errno::IO);
+        assert!(text.starts_with("the disk cannot sync: ") && help.contains("dmesg"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_start_and_what_destinations_refused_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::with_surroundings(&Surroundings::default());
+        config.journal.directory = directory.path().to_owned();
+        config.journal.max_size = Some(8 << 20);
+        config.store = None;
+        let deps = Deps {
+            fs: Arc::new(Roomy),
+            clock: Arc::new(SystemClock::new()),
+            registry: Registry::default(),
+        };
+        let lane = ReaderConfig {
+            name: "otlp_http/b:logs".to_owned(),
+            signals: SignalSet::only(Signal::Logs),
+            durable: true,
+            start: Start::Oldest,
+            when_full: WhenFull::Reject,
+        };
+        let (journal, _) = Journal::open(config.journal.clone(), vec![lane], deps).unwrap();
+        let of = |name: &str, running: &Running| {
+            let mut report = Report::default();
+            look(&config, running, true, &mut report.group("storage"));
+            report.checks.into_iter().find(|check| check.name == name)
+        };
+        let nobody = &Running::Nobody;
+        assert_eq!(of("rejected", nobody), None);
+        let payload = bytes::Bytes::from_static(&[0x0a, 0x00]);
+        let (flags, meta) = (Flags::default(), Meta::default());
+        let record = Record { signal: Signal::Logs, items: 5, flags, meta, payload };
+        journal.append(record.clone()).await.unwrap();
+        for (seq, said) in [(1, "1 batch that a destination refused waits in "), (2, "2 batches ")]
+        {
+            let (exporter, status) = ("otlp_http/b".to_owned(), "400: no".to_owned());
+            let at = UnixNano(5);
+            journal.keep_rejected(&Rejected { exporter, status, seq, at, record: record.clone() });
+            let check = of("rejected", nobody).unwrap();
+            assert!(check.verdict == Verdict::Warning && check.text.starts_with(said), "{check:?}");
+            assert!(check.text.ends_with("/rejected"), "{check:?}");
+            assert!(check.help.unwrap().contains("sidelight journal rejected ls"));
+        }
+        // Somebody has it, and will deliver it.
+        assert_eq!(of("journal", nobody).unwrap().verdict, Verdict::Passed);
+        journal.close().await;
+        let check = of("journal", nobody).unwrap();
+        assert_eq!(check.verdict, Verdict::Warning, "{check:?}");
+        assert!(check.text.contains("5 items not delivered, and no agent runs"), "{check:?}");
+        assert!(check.help.unwrap().starts_with("start the agent"));
+        assert_eq!(of("journal", &Running::Agent(None)).unwrap().verdict, Verdict::Passed);
     }
 
     #[test]

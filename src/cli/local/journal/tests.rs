@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::cli::ColourChoice;
-use crate::journal::fs::RealFs;
+use crate::journal::fs::Roomy;
 use crate::journal::inspect::{Kept, Records, Wanted, inspect, read_rejected, rejected};
 use crate::journal::{
     Config, Deps, Journal, ReaderConfig, Rejected, Settled, SignalSet, Start, WhenFull,
@@ -22,7 +22,7 @@ fn request(signal: Signal, items: u32) -> Record {
 
 async fn journal(directory: &Path) -> Journal {
     let deps = Deps {
-        fs: Arc::new(RealFs),
+        fs: Arc::new(Roomy),
         clock: Arc::new(SystemClock::new()),
         registry: Registry::default(),
     };
