@@ -205,7 +205,7 @@ fn example(key: &str, option: &Opt) -> String {
         Kind::Endpoint => "http://collector:4317".to_owned(),
         Kind::Mode => "\"0600\"".to_owned(),
         Kind::HeaderNames => "[x-scope-orgid]".to_owned(),
-        Kind::Headers => "{x-scope-orgid: \"${env:TENANT}\"}".to_owned(),
+        Kind::Headers => "{x-scope-orgid: \"${env:TENANT:-shop}\"}".to_owned(),
         Kind::Labels => "{cluster: eu-1}".to_owned(),
         Kind::Url => "https://hooks.example/oncall".to_owned(),
         Kind::List(Kind::Enum(words)) => format!("[{}]", words.first().unwrap_or(&"")),
@@ -225,45 +225,97 @@ fn example(key: &str, option: &Opt) -> String {
 }
 
 impl Explained {
-    /// The example as a piece of a configuration file.
+    /// The example as a configuration file of its own: with what the option cannot be without.
     #[must_use]
     pub fn snippet(&self) -> String {
+        let all = every();
+        let beside = beside(&self.key);
+        let beside = all.iter().filter(|option| beside.contains(&option.key));
         let mut out = String::new();
-        let mut indent = 0;
-        let parts: Vec<&str> = self.key.split('.').collect();
-        let mut dash = "";
-        for (nth, part) in parts.iter().enumerate() {
-            let (name, list) = part.strip_suffix("[]").map_or((*part, false), |name| (name, true));
-            let value =
-                if nth + 1 == parts.len() { format!(" {}", self.example) } else { String::new() };
-            out += &format!("{}{dash}{name}:{value}\n", "  ".repeat(indent));
-            // What stands behind a dash is indented by it.
-            indent += 1 + usize::from(!dash.is_empty());
-            dash = if list { "- " } else { "" };
+        let mut before: Vec<&str> = Vec::new();
+        for Self { key, example, .. } in beside.chain([self]) {
+            let parts: Vec<&str> = key.split('.').collect();
+            let shared =
+                parts.iter().zip(&before).take_while(|(part, other)| part == other).count();
+            let (mut indent, mut dash) = (0, false);
+            for (nth, part) in parts.iter().enumerate() {
+                let (name, list) =
+                    part.strip_suffix("[]").map_or((*part, false), |name| (name, true));
+                // What stands behind a dash is indented by it.
+                indent += usize::from(dash);
+                if nth >= shared {
+                    let new = if dash && nth > shared { "- " } else { "" };
+                    let indent = indent - usize::from(!new.is_empty());
+                    let value =
+                        if nth + 1 == parts.len() { format!(" {example}") } else { String::new() };
+                    out += &format!("{}{new}{name}:{value}\n", "  ".repeat(indent));
+                }
+                indent += 1;
+                dash = list;
+            }
+            before = parts;
         }
         out
     }
 }
 
+/// The options that have to be given with the one at `key`.
+fn beside(key: &str) -> Vec<String> {
+    let all_of: [(&str, &[&str]); 7] = [
+        ("exporters.otlp_grpc.", &["endpoint"]),
+        ("exporters.otlp_http.", &["endpoint"]),
+        ("exporters.file.", &["path"]),
+        ("alerting.alertmanagers[].", &["url"]),
+        ("alerting.webhooks[].", &["url"]),
+        ("aggregate.thresholds.operations[].", &["threshold"]),
+        ("slos[].", &["name", "service"]),
+    ];
+    let of_part = all_of.iter().find(|(part, _)| key.starts_with(part));
+    let of_part =
+        of_part.into_iter().flat_map(|(part, keys)| keys.iter().map(move |key| (*part, *key)));
+    // A certificate is nothing without its key.
+    let files = ["tls.cert_file", "tls.key_file", "tls.client_ca_file"];
+    let place = files.iter().find_map(|file| key.strip_suffix(file));
+    let of_place =
+        place.into_iter().flat_map(|place| [(place, "tls.cert_file"), (place, "tls.key_file")]);
+    let keys = of_part.chain(of_place).map(|(place, other)| format!("{place}{other}"));
+    keys.filter(|other| other != key).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Inputs, load};
+    use crate::config::{Inputs, Style, load};
 
     #[test]
-    fn every_example_is_a_value_of_its_option() {
+    fn every_example_is_a_configuration_by_itself() {
+        let mut refused = Vec::new();
         for option in every() {
             let files = vec![("example.yaml".to_owned(), option.snippet())];
-            let found = load(&Inputs { files, ..Inputs::default() });
-            let findings = found.err().map(|findings| findings.list).unwrap_or_default();
-            // What it needs beside it is not there.
-            let bad = findings.iter().find(|finding| {
-                ["is not a", "out of range", "unknown", "is a ", "is not set"]
-                    .iter()
-                    .any(|wrong| finding.message.contains(wrong))
-            });
-            let tenant = option.example.contains("env:TENANT");
-            assert!(bad.is_none() || tenant, "{}: {bad:?}\n{}", option.key, option.snippet());
+            if let Err(findings) = load(&Inputs { files, ..Inputs::default() }) {
+                refused.push(format!(
+                    "{}\n{}",
+                    option.snippet(),
+                    findings.render(&Style::default())
+                ));
+            }
+        }
+        assert!(refused.is_empty(), "{}", refused.join("\n"));
+    }
+
+    #[test]
+    fn an_example_has_what_its_option_cannot_be_without() {
+        for (key, expected) in [
+            ("journal.durability", "journal:\n  durability: os\n"),
+            (
+                "exporters.otlp_grpc.tls.key_file",
+                "exporters:\n  otlp_grpc:\n    endpoint: http://collector:4317\n    tls:\n      \
+                 cert_file: /etc/sidelight/cert.pem\n      key_file: /etc/sidelight/key.pem\n",
+            ),
+            ("slos[].service", "slos:\n  - name: shop\n    service: shop\n"),
+        ] {
+            let Ok(Found::Option(found)) = explain(key) else { panic!("{key}") };
+            assert_eq!(found.snippet(), expected, "{key}");
         }
     }
 
