@@ -23,6 +23,19 @@ pub struct Record {
     pub payload: Bytes,
 }
 
+impl Record {
+    /// The payload as OTLP/JSON.
+    ///
+    /// # Errors
+    /// It is not OTLP; what was validated is.
+    pub fn to_json(&self) -> Result<String, sidelight_wire::json::Unreadable> {
+        let mut json = Vec::with_capacity(self.payload.len().saturating_mul(5) / 2);
+        sidelight_wire::json::from_protobuf(self.signal, &self.payload, &mut json)?;
+        // What is written is UTF-8.
+        Ok(String::from_utf8(json).unwrap_or_default())
+    }
+}
+
 /// The event that carries a sketch of a feature's users, in requests of such alone, which stay here.
 pub const SKETCH: &[u8] = b"sidelight.feature.sketch";
 

@@ -154,6 +154,22 @@ pub fn parse_unix_ms(text: &str) -> Option<i64> {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
+/// A time as [`parse_unix_ms`] reads it, or as long before `now` as a duration says: `90s`, `15m`, `2h`, `1d`. `None` where it is
+/// neither.
+#[must_use]
+pub fn parse_time_or_ago(text: &str, now: UnixNano) -> Option<UnixNano> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let ago = units.into_iter().find_map(|(unit, ms)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(ms)?.checked_mul(1_000_000)
+    });
+    if let Some(nanos) = ago {
+        return Some(UnixNano(now.0.saturating_sub(nanos)));
+    }
+    let ms = u64::try_from(parse_unix_ms(text)?).ok()?;
+    ms.checked_mul(1_000_000).map(UnixNano)
+}
+
 /// Milliseconds since the Unix epoch as people read them, in UTC, to the minute: `2026-11-21 09:30`.
 #[must_use]
 pub fn minute_utc(unix_ms: i64) -> String {

@@ -151,6 +151,7 @@ impl View {
             spans: self.source(Self::spans),
             definitions: definitions(),
             rejected: self.source(Self::rejected),
+            journal: self.journal.clone(),
             status: self.source(Self::status),
             alerts: Arc::new(alerts::Shown {
                 active: Some(self.source(Self::active_alerts)),

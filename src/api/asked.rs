@@ -1,7 +1,8 @@
-//! What a request about alerts or entries asks, and its reply: a document that someone else makes. A body has at most 64 KiB.
+//! What a request asks whose reply is a document that someone else makes, or is read of files. A body has at most 64 KiB.
 
 use http::{Method, StatusCode};
 
+use super::patience::Patience;
 use super::reply::Reply;
 use super::sources::{Refused, Sources};
 
@@ -13,6 +14,8 @@ pub(super) struct Asked {
     /// Of the query string.
     pub(super) parameters: Vec<(String, String)>,
     pub(super) body: bytes::Bytes,
+    /// Whether somebody still waits.
+    pub(super) patience: Patience,
 }
 
 /// Makes the document of an answer.

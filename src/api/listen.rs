@@ -2,8 +2,8 @@
 //! route.
 //!
 //! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
-//! reply may take to be made and to move while being sent; two queries and two other replies being made at once, and
-//! two of more than [`LARGE_BYTES`] being sent. Those that wait to be sent go on holding what makes replies, for
+//! reply may take to be made and to move while being sent; two queries, one that reads files and two other replies being made at
+//! once, and two of more than [`LARGE_BYTES`] being sent. Those that wait to be sent go on holding what makes replies, for
 //! [`LARGE_WAIT`] at most: with four large ones that nobody reads a small reply waits as long, and as long again for each
 //! two more. Only queries and silences read a request body, of at most
 //! [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose body stays unread. A failed accept never
@@ -51,6 +51,8 @@ const LARGE_BYTES: usize = 64 << 10;
 const LARGE_WAIT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 /// Queries being evaluated at once, or waiting to be sent.
 const QUERIES_MAX: usize = 2;
+/// Replies being made at once of files, or waiting to be sent: a disk that hangs holds up no other.
+const LOOKS_MAX: usize = 1;
 /// Other replies being made at once, or waiting to be sent.
 const REPLIES_MAX: usize = 2;
 /// The status under which a request is counted whose client went before the answer, as Prometheus counts it.
@@ -78,6 +80,7 @@ struct Shared {
     sources: Sources,
     large: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
     replies: Arc<Semaphore>,
 }
 
@@ -99,6 +102,7 @@ pub fn serve(
         sources,
         large: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+        looks: Arc::new(Semaphore::new(LOOKS_MAX)),
         replies: Arc::new(Semaphore::new(REPLIES_MAX)),
     });
     let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
@@ -230,7 +234,8 @@ impl Shared {
                 Answer::Reload => routes::reload(&self.sources.control).await.into_response(None),
                 Answer::Quit => routes::quit(&self.sources.control).into_response(None),
                 Answer::Read(read) => self.read(read, headers).await,
-                Answer::Ask(handler) => self.ask(handler, open, head, body).await,
+                Answer::Ask(handler) => self.ask((handler, &self.replies), open, head, body).await,
+                Answer::Look(handler) => self.ask((handler, &self.looks), open, head, body).await,
                 Answer::Query(handler) => {
                     self.query((handler, &self.queries), route.path, open, head, body).await
                 }
@@ -291,10 +296,10 @@ impl Shared {
         reply.into_response(sending)
     }
 
-    /// Reads the body and answers on a blocking thread.
+    /// Reads the body and answers on a blocking thread with one of `permits`, for as long as this future is awaited.
     async fn ask(
         &self,
-        handler: asked::Handler,
+        (handler, permits): (asked::Handler, &Arc<Semaphore>),
         open: &str,
         head: &Parts,
         body: Incoming,
@@ -307,9 +312,11 @@ impl Shared {
         };
         let query = head.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let asked = Asked { open: open.to_owned(), parameters, body: read.to_bytes() };
+        let patience = Patience::default();
+        let _abandon = patience.abandon_on_drop();
+        let asked = Asked { open: open.to_owned(), parameters, body: read.to_bytes(), patience };
         let sources = self.sources.clone();
-        self.made(&self.replies, &head.headers, busy, move |_| {
+        self.made(permits, &head.headers, busy, move |_| {
             asked::answer(handler, &sources, &method, &asked)
         })
         .await

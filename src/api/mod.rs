@@ -10,6 +10,7 @@ pub mod config;
 mod entries;
 mod failure;
 pub mod guard;
+mod journal;
 pub mod ledger;
 pub mod listen;
 mod openapi;

@@ -66,6 +66,8 @@ pub(super) enum Answer {
     Read(Read),
     /// From the path, the query string and the body, on a blocking thread.
     Ask(asked::Handler),
+    /// The same of what reads files, one at once.
+    Look(asked::Handler),
     /// From the store and parameters, on a blocking thread, until nobody waits for it; few at once.
     Query(call::Handler),
     /// The same of what needs no samples and no walk over series, so that it does not wait for queries.
@@ -105,6 +107,18 @@ pub(super) const fn ask(
         _ => Access::Control,
     };
     Route { path, methods, access, purpose, parameters: &[], answer: Answer::Ask(handler) }
+}
+
+/// A route to a document that is read of files.
+pub(super) const fn look(
+    path: &'static str,
+    methods: Methods,
+    purpose: &'static str,
+    handler: asked::Handler,
+) -> Route {
+    let mut route = ask(path, methods, purpose, handler);
+    route.answer = Answer::Look(handler);
+    route
 }
 
 /// A route that reads the store, with its parameters in the query string or a form.

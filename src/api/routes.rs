@@ -10,16 +10,16 @@ use sidelight_promql::engine::{Options, Stop};
 
 use super::guard::Access;
 use super::reply::{Reply, accepted};
-use super::route::{Answer, Route, get, post, query};
+use super::route::{Answer, Methods, Route, get, look, post, query};
 use super::sources::{Control, Sources};
-use super::{alerts, entries, openapi, prometheus, storage, views};
+use super::{alerts, entries, journal, openapi, prometheus, storage, views};
 use crate::telemetry::Exposition;
 use crate::telemetry::exposition::Format;
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
     let own = OWN.iter().chain(views::ROUTES).chain(alerts::ROUTES);
-    own.chain(entries::ROUTES).chain(prometheus::ROUTES)
+    own.chain(entries::ROUTES).chain(journal::ROUTES).chain(prometheus::ROUTES)
 }
 
 const OWN: &[Route] = &[
@@ -65,6 +65,12 @@ const OWN: &[Route] = &[
     ),
     query("/api/sidelight/v1/storage", "what is stored and for how long", storage::storage),
     query("/api/sidelight/v1/storage.csv", "the same as CSV", storage::sheet),
+    look(
+        "/api/sidelight/v1/storage/files",
+        Methods::Get,
+        "every file of the store: what it holds, its size, series, chunks and samples",
+        storage::files,
+    ),
     get(
         "/docs/runbooks.md",
         Access::Open,

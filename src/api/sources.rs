@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::ledger::Ledger;
 use super::reply::Reply;
 use crate::alert::status::GroupStatus;
+use crate::journal::Journal;
 use crate::store::Store;
 use crate::telemetry::Registry;
 use crate::time::Clock;
@@ -48,6 +49,8 @@ pub struct Sources {
     pub spans: Source<String>,
     /// The last requests that a destination refused for good, as a JSON document.
     pub rejected: Source<String>,
+    /// The journal, whose files are shown.
+    pub journal: Journal,
     /// Journal, destinations, memory and listeners, as a JSON document.
     pub status: Source<String>,
     /// Alerts, silences and their history.
@@ -110,7 +113,7 @@ pub trait Entries: Send + Sync {
     fn cleanup(&self) -> Result<String, Refused>;
 }
 
-/// Why something about alerts or entries was not done, in words for whoever asked.
+/// Why something that was asked for was not done, in words for whoever asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It cannot be asked like this.
@@ -122,6 +125,9 @@ pub enum Refused {
     /// There are too many already.
     #[error("{0}")]
     Full(String),
+    /// It is larger than what is shown.
+    #[error("{0}")]
+    TooLarge(String),
     /// The disk refuses.
     #[error("{0}")]
     Failed(String),
@@ -133,6 +139,7 @@ impl Refused {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             Self::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Full(_) => (StatusCode::TOO_MANY_REQUESTS, "full"),
+            Self::TooLarge(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
             Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         Reply::error(status, code, &self.to_string())

@@ -1,12 +1,16 @@
-//! What is stored and for how long: `/api/sidelight/v1/storage`, and `storage.csv`.
+//! What is stored and for how long: `/api/sidelight/v1/storage`, `storage.csv`, and `storage/files`.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::call::Call;
 use super::failure::Failure;
 use super::reply::Reply;
 use super::sheets;
+use super::sources::{Refused, Sources};
+use crate::store::offline;
+use crate::telemetry;
 
 pub(super) fn storage(call: &Call<'_>) -> Result<Reply, Failure> {
     Ok(Reply::json(StatusCode::OK, document(call).to_string()))
@@ -14,6 +18,15 @@ pub(super) fn storage(call: &Call<'_>) -> Result<Reply, Failure> {
 
 pub(super) fn sheet(call: &Call<'_>) -> Result<Reply, Failure> {
     Ok(sheets::reply(sheets::values(&document(call))))
+}
+
+pub(super) fn files(from: &Sources, asked: &Asked) -> Result<String, Refused> {
+    let none = || Refused::Unknown(format!("no metrics are kept here: {}", (from.no_store)()));
+    let store = (from.store)().ok_or_else(none)?;
+    let gone = || asked.patience.ended().is_some();
+    let files = offline::files_of_agent(store.config(), gone)
+        .map_err(|error| Refused::Failed(telemetry::chain(&error)))?;
+    Ok(offline::document(store.config(), &files).to_string())
 }
 
 pub(super) fn document(call: &Call<'_>) -> Value {

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::journal::fs::Roomy;
+use crate::journal::{Durability, Journal};
 use crate::signal::Signal;
 use crate::store::Store;
 use crate::telemetry::{Registry, desc};
@@ -149,6 +151,19 @@ pub(super) fn sources(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>
     (sources, control)
 }
 
+fn in_memory() -> Journal {
+    let config = crate::journal::Config {
+        durability: Durability::Memory,
+        ..crate::journal::Config::default()
+    };
+    let deps = crate::journal::Deps {
+        fs: Arc::new(Roomy),
+        clock: Arc::new(SystemClock::new()),
+        registry: Registry::default(),
+    };
+    Journal::open(config, Vec::new(), deps).unwrap().0
+}
+
 fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<AtomicBool>) {
     let registry = Registry::default();
     registry.counter(&desc::RECEIVER_ACCEPTED_SPANS, &["otlp", "grpc"]).add(41);
@@ -179,6 +194,7 @@ fn sources_with(store: Option<Store>) -> (Sources, mpsc::Receiver<Control>, Arc<
         spans: Arc::new(|| r#"{"schema_version":1,"spans":[]}"#.to_owned()),
         definitions: Arc::new([]),
         rejected: Arc::new(|| format!("[\"{}\"]", "x".repeat(500_000))),
+        journal: in_memory(),
         status: Arc::new(|| "{}".to_owned()),
         alerts: Arc::new(Spoken),
         entries: Arc::new(Spoken),

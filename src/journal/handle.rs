@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::format::Identity;
 use super::inbox::Inbox;
+use super::inspect::{self, SegmentReport};
 use super::lane::Lane;
 use super::ledger::Ledger;
 use super::log::{Log, segment_bytes};
@@ -251,6 +252,12 @@ impl Journal {
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(&self.shared)
+    }
+
+    /// Every segment, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentReport> {
+        self.shared.lock().segments.iter().map(inspect::segment).collect()
     }
 
     /// Keeps a record that a destination did not take. What cannot be kept is logged and counted.

@@ -9,8 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::format::{Header, Kind};
-use super::fs::{Fs, LookFs};
+use super::fs::{Fs, LookFs, RealFs};
 use super::lane::Lane;
 use super::ledger::Count;
 use super::recovery::recover_for;
@@ -66,6 +68,31 @@ pub struct SegmentReport {
     pub compressed: bool,
     /// Whether something in it cannot be read.
     pub damaged: bool,
+}
+
+impl SegmentReport {
+    /// What the API and the commands tell of it.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        let items = self.signals.iter();
+        let items = items.map(|(signal, count)| (signal.name().to_owned(), json!(count.items)));
+        let state = match (self.damaged, self.compressed) {
+            (true, _) => "damaged",
+            (false, true) => "compressed",
+            (false, false) => "",
+        };
+        json!({
+            "name": self.name,
+            "first_seq": self.first_seq,
+            "end_seq": self.end_seq,
+            "bytes": self.bytes,
+            "records": self.records,
+            "items": items.collect::<serde_json::Map<_, _>>(),
+            "first_received_unix_seconds": self.first_received.map(UnixNano::as_seconds_f64),
+            "last_received_unix_seconds": self.last_received.map(UnixNano::as_seconds_f64),
+            "state": state,
+        })
+    }
 }
 
 /// A reader that the journal knows.
@@ -128,7 +155,7 @@ fn report(state: &State, unreadable: Vec<PathBuf>, set_aside: (usize, u64)) -> I
     }
 }
 
-fn segment(segment: &Segment) -> SegmentReport {
+pub(super) fn segment(segment: &Segment) -> SegmentReport {
     let records = segment.counts.total().requests;
     let some = |time: UnixNano| (records > 0).then_some(time);
     SegmentReport {
@@ -191,8 +218,10 @@ impl Wanted {
 pub struct Records {
     fs: LookFs,
     directory: PathBuf,
-    /// First sequences of the segments to come.
+    /// First sequences of the segments to come …
     segments: VecDeque<u64>,
+    /// … and of the one behind them.
+    end: u64,
     wanted: Wanted,
     open: Option<Open>,
     missing: u64,
@@ -219,13 +248,21 @@ impl Records {
         segments.sort_unstable();
         let segments = segments.into();
         let directory = directory.to_owned();
-        Ok(Self { fs: LookFs, directory, segments, wanted, open: None, missing: 0 })
+        let (open, missing, end) = (None, 0, u64::MAX);
+        Ok(Self { fs: LookFs, directory, segments, end, wanted, open, missing })
     }
 
-    /// Segments that are left to be read.
-    #[must_use]
-    pub fn segments(&self) -> usize {
-        self.segments.len()
+    /// Leaves only the first `most` segments that may hold what is wanted; the first sequence of the one behind them, if there
+    /// is one.
+    pub fn only(&mut self, most: usize) -> Option<u64> {
+        let first = self.wanted.first_seq;
+        while self.segments.get(1).is_some_and(|end| *end <= first) {
+            self.segments.pop_front();
+        }
+        let behind = self.segments.get(most).copied()?;
+        self.segments.truncate(most);
+        self.end = behind;
+        Some(behind)
     }
 
     /// Records so far that should have been there and cannot be read.
@@ -278,7 +315,8 @@ impl Records {
             Kind::Seal => (header.seq, header.seq),
             Kind::Ack | Kind::State | Kind::Block => return false,
         };
-        self.missing += upto.saturating_sub(open.next);
+        // What stands before the first that is wanted is not looked for.
+        self.missing += upto.saturating_sub(open.next.max(self.wanted.first_seq));
         let fresh = header.seq >= open.next;
         open.next = open.next.max(next);
         fresh && header.kind == Kind::Data
@@ -287,7 +325,7 @@ impl Records {
     /// Opens the next segment; `false` when there is none.
     fn begin(&mut self) -> Result<bool, OpenError> {
         while let Some(first) = self.segments.pop_front() {
-            let end = self.segments.front().copied().unwrap_or(u64::MAX);
+            let end = self.segments.front().copied().unwrap_or(self.end);
             if end <= self.wanted.first_seq {
                 continue;
             }
@@ -350,12 +388,26 @@ pub fn rejected(directory: &Path) -> io::Result<Kept> {
     Ok(Kept { files, unreadable })
 }
 
+/// Whether a file in the directory of rejected records can have this name: it is no path to any other.
+#[must_use]
+pub fn is_rejected_name(name: &str) -> bool {
+    let number = name.strip_suffix(".rejected");
+    number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
+}
+
+fn rejected_path(directory: &Path, name: &str) -> io::Result<PathBuf> {
+    if is_rejected_name(name) {
+        return Ok(directory.join(REJECTED).join(name));
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "no rejected record has such a name"))
+}
+
 /// The rejected record in a file of that name.
 ///
 /// # Errors
 /// That of reading it; `InvalidData` when it is damaged or of another version.
 pub fn read_rejected(directory: &Path, name: &str) -> io::Result<Rejected> {
-    let file = LookFs.open(&directory.join(REJECTED).join(name))?;
+    let file = LookFs.open(&rejected_path(directory, name)?)?;
     let mut bytes =
         vec![0; usize::try_from(file.len()?.min(super::REJECTED_BYTES_MAX)).unwrap_or(0)];
     let read = super::fs::read_full_at(&*file, &mut bytes, 0)?;
@@ -370,6 +422,5 @@ pub fn read_rejected(directory: &Path, name: &str) -> io::Result<Rejected> {
 /// # Errors
 /// That of removing it.
 pub fn remove_rejected(directory: &Path, name: &str) -> io::Result<()> {
-    use super::fs::RealFs;
-    RealFs.remove(&directory.join(REJECTED).join(name))
+    RealFs.remove(&rejected_path(directory, name)?)
 }

@@ -97,6 +97,22 @@ pub struct Entry {
     pub record: Record,
 }
 
+impl Entry {
+    /// What the API and the commands tell of it beside its payload.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        let headers: Vec<_> = self.record.meta.headers().map(|(name, _)| name).collect();
+        serde_json::json!({
+            "seq": self.seq,
+            "received_unix_seconds": self.received.as_seconds_f64(),
+            "signal": self.record.signal.name(),
+            "items": self.record.items,
+            "bytes": self.record.payload.len(),
+            "headers": headers.join(" "),
+        })
+    }
+}
+
 /// Why items were dropped on the way to one reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -68,8 +68,8 @@ impl Filter {
                 "outcome" => filter.outcome = Some(text()),
                 "name" => filter.name = Some(text()),
                 "since" => {
-                    filter.since =
-                        Some(since(value, now).ok_or_else(|| FilterError::Since(text()))?)
+                    let since = time::parse_time_or_ago(value, now);
+                    filter.since = Some(since.ok_or_else(|| FilterError::Since(text()))?);
                 }
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
@@ -88,18 +88,4 @@ impl Filter {
             && is(&self.name, &entry.name)
             && self.since.is_none_or(|since| entry.time >= since)
     }
-}
-
-/// A time, or as long before `now` as a duration says: `90s`, `15m`, `2h`, `1d`.
-fn since(text: &str, now: UnixNano) -> Option<UnixNano> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    let ago = units.into_iter().find_map(|(unit, ms)| {
-        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-        number.checked_mul(ms)?.checked_mul(1_000_000)
-    });
-    if let Some(nanos) = ago {
-        return Some(UnixNano(now.0.saturating_sub(nanos)));
-    }
-    let ms = u64::try_from(time::parse_unix_ms(text)?).ok()?;
-    ms.checked_mul(1_000_000).map(UnixNano)
 }

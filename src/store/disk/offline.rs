@@ -1,12 +1,13 @@
 //! The store's files without an agent: what they hold, what would go, and compaction.
 //!
 //! Looking ([`files`], [`rotation`]) takes no lock and works beside a running agent; doing
-//! ([`Offline`]) takes the store's lock and refuses while an agent has it.
+//! ([`Offline`]) takes the store's lock and refuses while an agent has it. The agent itself looks with [`files_of_agent`].
 
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde_json::{Value, json};
 
 use super::commit::GRACE;
 use super::file::{self, Access, Role, Trouble, trouble};
@@ -42,6 +43,37 @@ pub struct FileReport {
     pub held: bool,
 }
 
+impl FileReport {
+    /// What the API and the command tell of it.
+    fn document(&self) -> Value {
+        json!({
+            "name": self.name,
+            "holds": self.holds,
+            "first_day": self.days.as_ref().map(|(first, _)| first),
+            "last_day": self.days.as_ref().map(|(_, last)| last),
+            "bytes": self.bytes,
+            "free_bytes": self.free_bytes,
+            "series": self.series,
+            "chunks": self.chunks,
+            "samples": self.samples,
+            "held": self.held,
+            "problem": self.problem,
+        })
+    }
+}
+
+/// What the API and the command tell of the files of a store.
+#[must_use]
+pub fn document(config: &Config, files: &[FileReport]) -> Value {
+    json!({
+        "schema_version": 1,
+        "directory": config.directory,
+        "bytes": files.iter().map(|file| file.bytes).sum::<u64>(),
+        "max_size_bytes": config.max_size,
+        "files": files.iter().map(FileReport::document).collect::<Vec<_>>(),
+    })
+}
+
 /// What rotation does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
@@ -70,10 +102,24 @@ pub struct Compaction {
 /// [`StoreError`]: the directory cannot be listed.
 pub fn files(config: &Config) -> Result<Vec<FileReport>, StoreError> {
     let listed = open::list(&config.directory)?;
-    Ok(listed.into_iter().map(|file| report(&file.path, file.bytes)).collect())
+    Ok(listed.into_iter().map(|file| report(&file.path, file.bytes, false)).collect())
 }
 
-fn report(path: &Path, bytes: u64) -> FileReport {
+/// The same in the agent that has the store, for as long as nobody has `gone` who waits for it.
+///
+/// # Errors
+/// [`StoreError`]: the directory cannot be listed.
+pub fn files_of_agent(
+    config: &Config,
+    gone: impl Fn() -> bool,
+) -> Result<Vec<FileReport>, StoreError> {
+    let listed = open::list(&config.directory)?.into_iter().take_while(|_| !gone());
+    Ok(listed.map(|file| report(&file.path, file.bytes, true)).collect())
+}
+
+/// A process that closes a file lets go of its locks on it, those of its other descriptors too: `own` leaves the file alone
+/// that this one has locked.
+fn report(path: &Path, bytes: u64, own: bool) -> FileReport {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let report = FileReport { name: name.to_owned(), bytes, ..FileReport::default() };
     let (report, role) = match FileKey::parse(name) {
@@ -81,6 +127,9 @@ fn report(path: &Path, bytes: u64) -> FileReport {
             let days = Some((key.first.date(), key.last().date()));
             let role = Role::of(key.tier);
             (FileReport { holds: key.tier.name(), days, ..report }, role)
+        }
+        None if name == STATE_FILE && own => {
+            return FileReport { holds: "state", held: true, ..report };
         }
         None if name == STATE_FILE => (FileReport { holds: "state", ..report }, Role::State),
         None => return FileReport { holds: "set aside", ..report },
