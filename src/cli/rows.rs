@@ -25,7 +25,15 @@ pub(crate) struct Column {
     right: bool,
     shown: fn(&Value) -> String,
     /// For programs, where that is something else.
-    plain: Option<fn(&Value) -> String>,
+    plain: Option<Plain>,
+}
+
+/// A column for programs: its name, which says the unit, and what stands below it in full.
+#[derive(Clone, Copy)]
+struct Plain {
+    name: &'static str,
+    /// The row's member of that name where there is none.
+    cell: Option<fn(&Value) -> String>,
 }
 
 impl Column {
@@ -37,9 +45,27 @@ impl Column {
         Self { heading, right: true, shown, plain: None }
     }
 
-    /// With another cell for programs: in full, without units.
-    pub(crate) const fn plain(self, plain: fn(&Value) -> String) -> Self {
-        Self { plain: Some(plain), ..self }
+    /// For programs it is this member of the row, as the JSON has it.
+    pub(crate) const fn member(self, name: &'static str) -> Self {
+        Self { plain: Some(Plain { name, cell: None }), ..self }
+    }
+
+    /// For programs it has this name and cell.
+    pub(crate) const fn plain(self, name: &'static str, cell: fn(&Value) -> String) -> Self {
+        Self { plain: Some(Plain { name, cell: Some(cell) }), ..self }
+    }
+
+    fn name(&self) -> String {
+        let named = self.plain.map(|plain| plain.name.to_owned());
+        named.unwrap_or_else(|| self.heading.to_lowercase().replace(' ', "_"))
+    }
+
+    fn cell(&self, row: &Value) -> String {
+        match self.plain {
+            None => (self.shown)(row),
+            Some(Plain { name, cell: None }) => text(row, name),
+            Some(Plain { cell: Some(cell), .. }) => cell(row),
+        }
     }
 }
 
@@ -73,14 +99,9 @@ impl Shape {
             Format::Json => format!("{document}\n"),
             Format::Ndjson => rows.iter().map(|row| format!("{row}\n")).collect(),
             Format::Csv => {
-                let name = |heading: &&str| heading.to_lowercase().replace(' ', "_");
-                let head: Vec<String> = headings.iter().map(name).collect();
-                let cells = |row: &Value| {
-                    self.columns
-                        .iter()
-                        .map(|column| column.plain.unwrap_or(column.shown)(row))
-                        .collect()
-                };
+                let head: Vec<String> = self.columns.iter().map(Column::name).collect();
+                let cells =
+                    |row: &Value| self.columns.iter().map(|column| column.cell(row)).collect();
                 csv(std::iter::once(head).chain(rows.iter().map(cells)))
             }
             Format::Table => {
@@ -169,14 +190,16 @@ mod tests {
             columns: &[
                 Column::text("NAME", |row| text(row, "name")),
                 Column::number("MEAN SIZE", |row| format!("{} B", text(row, "bytes")))
-                    .plain(|row| text(row, "bytes")),
+                    .plain("mean_bytes", |row| text(row, "bytes")),
+                Column::text("IN USE", |_| "yes".to_owned()),
             ],
             none: "none",
         };
         let document = json!({"schema_version": 1, "files": [{"name": "a", "bytes": 7}, {"name": null, "bytes": 12}]});
         let shown = |format| SHAPE.text(&document, format, None);
-        assert_eq!(shown(Format::Table), "NAME  MEAN SIZE\na           7 B\n           12 B\n");
-        assert_eq!(shown(Format::Csv), "name,mean_size\r\na,7\r\n,12\r\n");
+        let table = "NAME  MEAN SIZE  IN USE\na           7 B  yes\n           12 B  yes\n";
+        assert_eq!(shown(Format::Table), table);
+        assert_eq!(shown(Format::Csv), "name,mean_bytes,in_use\r\na,7,yes\r\n,12,yes\r\n");
         assert_eq!(
             shown(Format::Ndjson),
             "{\"bytes\":7,\"name\":\"a\"}\n{\"bytes\":12,\"name\":null}\n"

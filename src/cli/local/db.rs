@@ -164,7 +164,7 @@ const FILES: Shape = Shape {
             let (first, last) = (text(row, "first_day"), text(row, "last_day"));
             if first == last { first } else { format!("{first} to {last}") }
         }),
-        Column::number("SIZE", |row| bytes(row, "bytes")).plain(|row| text(row, "bytes")),
+        Column::number("SIZE", |row| bytes(row, "bytes")).member("bytes"),
         Column::number("SERIES", |row| text(row, "series")),
         Column::number("CHUNKS", |row| text(row, "chunks")),
         Column::number("SAMPLES", |row| text(row, "samples")),
@@ -176,7 +176,7 @@ const DROPPED: Shape = Shape {
     list: "dropped",
     columns: &[
         Column::text("FILE", |row| text(row, "name")),
-        Column::number("SIZE", |row| bytes(row, "bytes")).plain(|row| text(row, "bytes")),
+        Column::number("SIZE", |row| bytes(row, "bytes")).member("bytes"),
         Column::text("REASON", |row| text(row, "reason")),
     ],
     none: "nothing to drop",
@@ -186,10 +186,8 @@ const COMPACTED: Shape = Shape {
     list: "files",
     columns: &[
         Column::text("FILE", |row| text(row, "name")),
-        Column::number("BEFORE", |row| bytes(row, "bytes_before"))
-            .plain(|row| text(row, "bytes_before")),
-        Column::number("AFTER", |row| bytes(row, "bytes_after"))
-            .plain(|row| text(row, "bytes_after")),
+        Column::number("BEFORE", |row| bytes(row, "bytes_before")).member("bytes_before"),
+        Column::number("AFTER", |row| bytes(row, "bytes_after")).member("bytes_after"),
     ],
     none: "the store has no files yet",
 };

@@ -47,8 +47,7 @@ pub(crate) struct Args {
 const ROWS: Shape = Shape {
     list: "entries",
     columns: &[
-        Column::text("TIME", |row| time(row, "time_unix_seconds"))
-            .plain(|row| text(row, "time_unix_seconds")),
+        Column::text("TIME", |row| time(row, "time_unix_seconds")).member("time_unix_seconds"),
         Column::text("FAMILY", |row| text(row, "family")),
         Column::text("SERVICE", |row| text(row, "service")),
         Column::text("NAME", |row| text(row, "name")),
@@ -57,7 +56,7 @@ const ROWS: Shape = Shape {
             let took = row.get("duration_seconds").and_then(Value::as_f64);
             took.map_or_else(String::new, seconds)
         })
-        .plain(|row| text(row, "duration_seconds")),
+        .member("duration_seconds"),
         Column::text("TRACE", |row| text(row, "trace_id")),
         Column::text("ATTRIBUTES", |row| {
             let attributes = row.get("attributes").and_then(Value::as_object);

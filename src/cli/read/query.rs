@@ -187,7 +187,8 @@ fn matrix(series: &[Series], width: Option<u16>) -> String {
 
 /// A row per sample: RFC 4180.
 fn rows_csv(series: &[Series]) -> String {
-    let mut rows = vec![vec!["series".to_owned(), "time".to_owned(), "value".to_owned()]];
+    let mut rows =
+        vec![vec!["series".to_owned(), "time_unix_seconds".to_owned(), "value".to_owned()]];
     for series in series {
         let name = series.metric.to_string();
         let floats = series.value.iter().chain(&series.values);
@@ -278,7 +279,7 @@ mod tests {
         "#]]
         .assert_eq(&matrix(&series, None));
         expect![[r#"
-            series,time,value
+            series,time_unix_seconds,value
             up,1,0
             up,2,0.5
             up,3,NaN
@@ -295,8 +296,11 @@ mod tests {
         assert_eq!(ndjson(&document), "[1.5,\"2\"]\n");
         let Data::Scalar(value) = data(scalar) else { unreachable!("it is a scalar") };
         let row = Series { value: Some(value), ..Series::default() };
-        assert_eq!(rows_csv(&[row]).replace("\r\n", "\n"), "series,time,value\n{},1.5,2\n");
-        assert_eq!(rows_csv(&[]).replace("\r\n", "\n"), "series,time,value\n");
+        assert_eq!(
+            rows_csv(&[row]).replace("\r\n", "\n"),
+            "series,time_unix_seconds,value\n{},1.5,2\n"
+        );
+        assert_eq!(rows_csv(&[]).replace("\r\n", "\n"), "series,time_unix_seconds,value\n");
     }
 
     #[test]

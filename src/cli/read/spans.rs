@@ -79,12 +79,18 @@ const WIDE: Shape = Shape {
         Column::text("CODE", |row| text(row, "http_response_status_code")),
         Column::text("LABELS", labels),
         Column::number("CALLS", |row| text(row, "calls")),
-        Column::number("MIN", |row| latency(row, "min")).plain(|row| in_full(row, "min")),
-        Column::number("P50", |row| latency(row, "p50")).plain(|row| in_full(row, "p50")),
-        Column::number("P95", |row| latency(row, "p95")).plain(|row| in_full(row, "p95")),
-        Column::number("P99", |row| latency(row, "p99")).plain(|row| in_full(row, "p99")),
-        Column::number("MAX", |row| latency(row, "max")).plain(|row| in_full(row, "max")),
-        Column::number("TOTAL", |row| latency(row, "sum")).plain(|row| in_full(row, "sum")),
+        Column::number("MIN", |row| latency(row, "min"))
+            .plain("min_seconds", |row| in_full(row, "min")),
+        Column::number("P50", |row| latency(row, "p50"))
+            .plain("p50_seconds", |row| in_full(row, "p50")),
+        Column::number("P95", |row| latency(row, "p95"))
+            .plain("p95_seconds", |row| in_full(row, "p95")),
+        Column::number("P99", |row| latency(row, "p99"))
+            .plain("p99_seconds", |row| in_full(row, "p99")),
+        Column::number("MAX", |row| latency(row, "max"))
+            .plain("max_seconds", |row| in_full(row, "max")),
+        Column::number("TOTAL", |row| latency(row, "sum"))
+            .plain("total_seconds", |row| in_full(row, "sum")),
     ],
     none: NONE,
 };
@@ -209,7 +215,7 @@ mod tests {
         let terminal = Terminal::of_process(true, ColourChoice::Never);
         let shown = WIDE.shown(&sorted(Sort::Name), Format::Csv, &terminal);
         expect![[r#"
-            service,span,method,route,kind,status,code,labels,calls,min,p50,p95,p99,max,total
+            service,span,method,route,kind,status,code,labels,calls,min_seconds,p50_seconds,p95_seconds,p99_seconds,max_seconds,total_seconds
             "a,""b""",x[31m,,,client,error,,,7,,5e-7,,,10,70.0
             shop,GET /cart,GET,/cart/{id},server,unset,,,1200,0.001,0.0104,0.1,0.9,1.5,12.5
         "#]]

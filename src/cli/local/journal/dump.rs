@@ -63,13 +63,13 @@ const ROWS: Shape = Shape {
     columns: &[
         Column::number("SEQ", |row| text(row, "seq")),
         Column::text("RECEIVED", |row| time(row, "received_unix_seconds"))
-            .plain(|row| text(row, "received_unix_seconds")),
+            .member("received_unix_seconds"),
         Column::text("SIGNAL", |row| text(row, "signal")),
         Column::number("ITEMS", |row| text(row, "items")),
         Column::number("SIZE", |row| {
             row.get("bytes").and_then(Value::as_u64).map_or_else(String::new, size)
         })
-        .plain(|row| text(row, "bytes")),
+        .member("bytes"),
         Column::text("HEADERS", |row| text(row, "headers")),
     ],
     none: "no request fits",

@@ -107,14 +107,15 @@ const ROWS: Shape = Shape {
     list: "kept",
     columns: &[
         Column::text("NAME", |row| text(row, "file")),
-        Column::text("AT", |row| rows::time_of_nanos(row, "at_unix_nano")).plain(seconds_at),
+        Column::text("AT", |row| rows::time_of_nanos(row, "at_unix_nano"))
+            .plain("at_unix_seconds", seconds_at),
         Column::text("EXPORTER", |row| text(row, "exporter")),
         Column::text("SIGNAL", |row| text(row, "signal")),
         Column::number("ITEMS", |row| text(row, "items")),
         Column::number("SIZE", |row| {
             row.get("payload_bytes").and_then(Value::as_u64).map_or_else(String::new, size)
         })
-        .plain(|row| text(row, "payload_bytes")),
+        .member("payload_bytes"),
         Column::text("STATUS", |row| text(row, "status")),
     ],
     none: "nothing was rejected",

@@ -45,11 +45,11 @@ const READERS: Shape = Shape {
         Column::number("SIZE", |row| {
             row.get("queued_bytes").map_or_else(String::new, |size| at_most(row, bytes(size)))
         })
-        .plain(|row| text(row, "queued_bytes")),
+        .member("queued_bytes"),
         Column::number("OLDEST", |row| at_most(row, seconds(row, "oldest_age_seconds")))
-            .plain(|row| text(row, "oldest_age_seconds")),
+            .member("oldest_age_seconds"),
         Column::number("PROGRESS", |row| seconds(row, "since_progress_seconds"))
-            .plain(|row| text(row, "since_progress_seconds")),
+            .member("since_progress_seconds"),
     ],
     none: "nobody reads this journal",
 };
@@ -59,7 +59,7 @@ const SEGMENTS: Shape = Shape {
     columns: &[
         Column::text("SEGMENT", |row| text(row, "name")),
         Column::number("SIZE", |row| row.get("bytes").map_or_else(String::new, bytes))
-            .plain(|row| text(row, "bytes")),
+            .member("bytes"),
         Column::number("REQUESTS", |row| text(row, "records")),
         Column::number("SPANS", |row| count(row, "/items/traces")),
         Column::number("POINTS", |row| count(row, "/items/metrics")),
