@@ -230,7 +230,7 @@ impl Invocation {
             Command::Series(args) => series::series(&args, &terminal).await,
             Command::Labels(args) => series::labels(&args, &terminal).await,
             Command::Journal(what) => journal::execute(&what, &terminal).await,
-            Command::Db(what) => db::execute(&what, &terminal),
+            Command::Db(what) => db::execute(&what, &terminal).await,
             Command::Gen(args) => generate::execute(args, &terminal).await,
             Command::Sink(args) => sink::execute(args, &terminal).await,
             Command::Completions(args) => completions::execute(&args, Typed::command(), &terminal),

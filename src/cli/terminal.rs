@@ -87,6 +87,18 @@ impl Terminal {
         }
     }
 
+    /// Asks people for a yes; `None` where nobody is there to answer.
+    pub(crate) fn ask(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        stderr::say(&format!("{question} [y/N]"));
+        let mut answer = String::new();
+        // What cannot be read is no yes.
+        let read = io::stdin().read_line(&mut answer).is_ok();
+        Some(read && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
     /// Says something to people, unless they asked for quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet {

@@ -1,11 +1,11 @@
 //! `sidelight doctor` beside a running agent, and after it was killed: what it calls broken, and its exit code.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use super::support::{Agent, Authority, free_address, wait_for};
+use super::support::{Agent, Authority, free_address, send_a_log, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -27,21 +27,6 @@ fn without_logs() -> SocketAddr {
         }
     });
     address
-}
-
-fn send_a_log(to: SocketAddr) -> bool {
-    let body =
-        r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#;
-    let Ok(mut stream) = TcpStream::connect(to) else { return false };
-    let head = format!(
-        "POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut answer = String::new();
-    stream.write_all(head.as_bytes()).is_ok()
-        && stream.read_to_string(&mut answer).is_ok()
-        && answer.starts_with("HTTP/1.1 200 ")
 }
 
 /// Its exit code and what it says.

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod allocations;
+mod commands;
 mod deploy;
 mod derived;
 mod doctor;

@@ -1,7 +1,8 @@
 //! `sidelight db`: the metric store's files.
 //!
-//! `stats`, and `--dry-run` of the others, only look and may do so beside a running agent; `rotate` and
-//! `vacuum` take the store's lock, which a running agent has. The store is that of the configuration.
+//! `stats` asks the running agent, or reads the files ([`beside`](super::beside)). `--dry-run` of the others only looks, too,
+//! and may do so beside an agent; `rotate` and `vacuum` take the store's lock, which a running agent has. Their store is that of
+//! the configuration.
 
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use serde_json::{Value, json};
 
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::rows::{Column, Shape, text};
+use crate::cli::local::beside::{agent_or_files, of_source};
+use crate::cli::read::client::Connection;
+use crate::cli::rows::{self, Column, Shape, text};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, size};
-use crate::store::offline::{self, Compaction, FileReport, Offline, Rotation};
+use crate::store::offline::{self, Compaction, Offline, Rotation};
 use crate::store::{Config, Deps, OpenError, StoreError};
 use crate::telemetry::Registry;
 use crate::time::SystemClock;
@@ -21,7 +24,7 @@ use crate::time::SystemClock;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum What {
     /// Every file: what it holds, its size, series, chunks and samples.
-    Stats(Args),
+    Stats(Stats),
     /// Roll up days that are over and drop what is older or larger than configured, as the agent does.
     Rotate(Rotate),
     /// Write every file anew without the free space in it.
@@ -36,6 +39,18 @@ pub(crate) struct Args {
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
+}
+
+/// The store of the running agent, or files, and how it is shown.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without a configuration the running agent is asked; if none answers, the files are read."
+)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    args: Args,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// Which store is changed.
@@ -58,24 +73,18 @@ pub(crate) struct Rotate {
     change: Change,
 }
 
-pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     let deps = Deps { clock: Arc::new(SystemClock::new()), registry: Registry::default() };
-    let refused =
-        |error: StoreError| Failure::new(Exit::Failed, "cannot read the store").because(&error);
     match what {
-        What::Stats(args) => {
-            let config = store(args, terminal)?;
-            let files = offline::files(&config).map_err(refused)?;
-            show_stats(args, &config, &files, terminal)
-        }
+        What::Stats(args) => stats(args, terminal).await,
         What::Rotate(Rotate { yes, change: Change { dry_run, args } }) => {
             let config = made(args, terminal)?;
             let now = deps.clock.unix_nano();
-            let mut rotation = offline::rotation(&config, now).map_err(refused)?;
+            let mut rotation = offline::rotation(&config, now).map_err(|error| refused(&error))?;
             if !dry_run {
                 may_drop(&rotation, *yes || args.configured.names_a_file())?;
                 let store = Offline::open(&config, &deps).map_err(|error| unopened(&error))?;
-                rotation = store.rotate(now).map_err(refused)?;
+                rotation = store.rotate(now).map_err(|error| refused(&error))?;
             }
             let document = rotation_document(&rotation, *dry_run);
             if args.output == Format::Table {
@@ -88,15 +97,34 @@ pub(crate) fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure>
         What::Vacuum(Change { dry_run, args }) => {
             let config = made(args, terminal)?;
             let compactions = if *dry_run {
-                offline::compactions(&config).map_err(refused)?
+                offline::compactions(&config).map_err(|error| refused(&error))?
             } else {
                 let store = Offline::open(&config, &deps).map_err(|error| unopened(&error))?;
-                store.vacuum().map_err(refused)?
+                store.vacuum().map_err(|error| refused(&error))?
             };
             COMPACTED.show(&vacuum_document(&compactions, *dry_run), args.output, terminal)?;
             Ok(Exit::Ok)
         }
     }
+}
+
+async fn stats(Stats { args, connection }: &Stats, terminal: &Terminal) -> Result<Exit, Failure> {
+    let agent = async || {
+        let body = connection.document("/api/sidelight/v1/storage/files").await?;
+        Ok(of_source(rows::parsed(&body)?, "agent"))
+    };
+    let files = || {
+        let config = store(args, terminal)?;
+        let files = offline::files(&config).map_err(|error| refused(&error))?;
+        Ok((of_source(offline::document(&config, &files), "files"), config.directory))
+    };
+    let named = args.configured.any();
+    let document = agent_or_files(connection, named, terminal, agent, files).await?;
+    show_stats(args.output, &document, terminal)
+}
+
+fn refused(error: &StoreError) -> Failure {
+    Failure::new(Exit::Failed, "cannot read the store").because(error)
 }
 
 /// Refuses to drop what only the defaults call too old.
@@ -134,8 +162,7 @@ fn store(args: &Args, terminal: &Terminal) -> Result<Config, Failure> {
 /// The same, and a store has to be in it: a change makes none.
 fn made(args: &Args, terminal: &Terminal) -> Result<Config, Failure> {
     let config = store(args, terminal)?;
-    let files = offline::files(&config)
-        .map_err(|error| Failure::new(Exit::Failed, "cannot read the store").because(&error))?;
+    let files = offline::files(&config).map_err(|error| refused(&error))?;
     if files.is_empty() {
         let what = format!("there is no store in {}", config.directory.display());
         return Err(
@@ -197,62 +224,25 @@ fn bytes(row: &Value, key: &str) -> String {
 }
 
 /// Shows every file, then what is wrong with some.
-fn show_stats(
-    args: &Args,
-    config: &Config,
-    files: &[FileReport],
-    terminal: &Terminal,
-) -> Result<Exit, Failure> {
-    let list = FILES.shown(&stats_document(config, files), args.output, terminal);
-    let head = match args.output {
+fn show_stats(output: Format, document: &Value, terminal: &Terminal) -> Result<Exit, Failure> {
+    let files = rows::rows(document, FILES.list);
+    let list = FILES.shown(document, output, terminal);
+    let head = match output {
         Format::Table => {
-            let (all, most) = (total(files), config.max_size);
-            let (directory, count) = (config.directory.display(), files.len());
-            format!(
-                "store  {directory}\nsize   {} of {} in {count} files\n\n",
-                size(all),
-                size(most)
-            )
+            let (directory, count) = (text(document, "directory"), files.len());
+            let (all, most) = (bytes(document, "bytes"), bytes(document, "max_size_bytes"));
+            format!("store  {directory}\nsize   {all} of {most} in {count} files\n\n")
         }
         Format::Json | Format::Ndjson | Format::Csv => String::new(),
     };
     terminal.data(&format!("{head}{list}"))?;
-    for file in files.iter().filter(|file| file.held) {
-        terminal.note(&format!("{}: a running agent holds it", file.name));
+    let held = |file: &&Value| file.get("held").and_then(Value::as_bool) == Some(true);
+    for file in files.iter().filter(held) {
+        terminal.note(&format!("{}: a running agent holds it", text(file, "name")));
     }
-    let problems = files.iter().filter_map(|file| Some((&file.name, file.problem.as_ref()?)));
-    let problems: Vec<_> =
-        problems.map(|(name, problem)| terminal.say(&format!("{name}: {problem}"))).collect();
-    Ok(if problems.is_empty() { Exit::Ok } else { Exit::Failed })
-}
-
-fn stats_document(config: &Config, files: &[FileReport]) -> Value {
-    let list = files.iter().map(|file| {
-        json!({
-            "name": file.name,
-            "holds": file.holds,
-            "first_day": file.days.as_ref().map(|(first, _)| first),
-            "last_day": file.days.as_ref().map(|(_, last)| last),
-            "bytes": file.bytes,
-            "free_bytes": file.free_bytes,
-            "series": file.series,
-            "chunks": file.chunks,
-            "samples": file.samples,
-            "held": file.held,
-            "problem": file.problem,
-        })
-    });
-    json!({
-        "schema_version": 1,
-        "directory": config.directory,
-        "bytes": total(files),
-        "max_size_bytes": config.max_size,
-        "files": list.collect::<Vec<_>>(),
-    })
-}
-
-fn total(files: &[FileReport]) -> u64 {
-    files.iter().map(|file| file.bytes).sum()
+    let problems = files.iter().filter(|file| !text(file, "problem").is_empty());
+    let said = |file| terminal.say(&format!("{}: {}", text(file, "name"), text(file, "problem")));
+    Ok(if problems.map(said).count() == 0 { Exit::Ok } else { Exit::Failed })
 }
 
 fn rotation_document(rotation: &Rotation, dry_run: bool) -> Value {
@@ -296,9 +286,11 @@ fn vacuum_document(compactions: &[Compaction], dry_run: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use expect_test::expect;
 
     use super::*;
+    use crate::store::offline::FileReport;
 
     #[test]
     fn a_rotation_says_what_it_did_or_would_do() {
@@ -339,7 +331,8 @@ mod tests {
         let terminal = Terminal::of_process(true, crate::cli::ColourChoice::Never);
         let directory = tempfile::tempdir().unwrap();
         let config = Config::new(directory.path().to_owned());
-        let shown = |file| show_stats(&args(directory.path()), &config, &[file], &terminal);
+        let shown =
+            |file| show_stats(Format::Json, &offline::document(&config, &[file]), &terminal);
         let problem = Some("damaged".to_owned());
         let bad = FileReport { problem, ..FileReport::default() };
         assert_eq!(shown(bad), Ok(Exit::Failed));
@@ -352,8 +345,14 @@ mod tests {
         Args { configured, output: Format::Json }
     }
 
-    #[test]
-    fn a_directory_without_a_store_and_one_that_is_locked_are_said_and_not_made() {
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(subcommand)]
+        what: What,
+    }
+
+    #[tokio::test]
+    async fn a_directory_without_a_store_and_one_that_is_locked_are_said_and_not_made() {
         let directory = tempfile::tempdir().unwrap();
         let absent = directory.path().join("absent");
         let terminal = Terminal::of_process(true, crate::cli::ColourChoice::Never);
@@ -366,7 +365,7 @@ mod tests {
         let change = || Change { dry_run: false, args: args(&other) };
         let rotate = What::Rotate(Rotate { yes: true, change: change() });
         for what in [rotate, What::Vacuum(change())] {
-            let failure = execute(&what, &terminal).unwrap_err();
+            let failure = execute(&what, &terminal).await.unwrap_err();
             assert!(failure.what.contains("there is no store in"), "{failure:?}");
         }
         assert_eq!(std::fs::read_dir(&other).unwrap().count(), 0, "nothing is made there");
@@ -377,12 +376,15 @@ mod tests {
         let change = || Change { dry_run: false, args: args(&config.directory) };
         let rotate = || What::Rotate(Rotate { yes: true, change: change() });
         for what in [rotate(), What::Vacuum(change())] {
-            let failure = execute(&what, &terminal).unwrap_err();
+            let failure = execute(&what, &terminal).await.unwrap_err();
             assert!(failure.help.unwrap().contains("stop the agent first"));
         }
         drop(held);
-        for what in [rotate(), What::Vacuum(change()), What::Stats(change().args)] {
-            assert_eq!(execute(&what, &terminal), Ok(Exit::Ok));
+        let line =
+            ["x", "stats", "--set", &format!("store.directory={}", config.directory.display())];
+        let stats = Typed::try_parse_from(line).unwrap().what;
+        for what in [rotate(), What::Vacuum(change()), stats] {
+            assert_eq!(execute(&what, &terminal).await, Ok(Exit::Ok));
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Commands that need no running agent: they read what a person names, or the agent's own directories.
+//! Commands that need no running agent: they read what a person names, or the agent's own directories. Those that show what an
+//! agent keeps ask it first ([`beside`]).
 
+mod beside;
 pub(crate) mod check;
 mod check_rules;
 pub(crate) mod completions;

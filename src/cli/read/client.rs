@@ -69,6 +69,11 @@ impl Connection {
         self.url.is_some()
     }
 
+    /// Whether an address was given, typed or by `SIDELIGHT_URL`: then no other place is meant.
+    pub(crate) fn has_address(&self) -> bool {
+        self.is_named() || variable(URL).is_some()
+    }
+
     /// The same, where the agent of this configuration listens unless an address was given, with its token.
     pub(crate) fn for_agent(&self, config: &Config) -> Self {
         let mut connection = self.clone();

@@ -141,15 +141,19 @@ const HEAD: &str = "\
 # Command line
 
 Without a command the agent runs, as `sidelight run` does. Commands that show something of the running agent ask its admin
-API ([api.md](api.md)) at `--url`; `check`, `test`, `config`, `doctor`, `db` and `journal` need no agent.
+API ([api.md](api.md)) at `--url` or `SIDELIGHT_URL`; `check`, `test`, `config` and `doctor` need no agent.
+
+`journal` and `db stats` ask it as well, and read the files of this machine instead where they are named, with `-c` or
+`--directory`; or where no agent answers and no address was given: then the files of the configuration are read, and that is
+said. `source` in their JSON tells which, `agent` or `files`. `journal rejected resend`, `db rotate` and `db vacuum` work on the
+files that a configuration names.
 
 What is for programs goes to standard output, what is for people to standard error. `-o` is `table` (for people), `json`
 (one document, with `schema_version`, whose keys are added to and never change their meaning; `query`, `series` and `labels`
 give the answer of the Prometheus API as it is), `ndjson` (a JSON object a line, one a row) or `csv` (RFC 4180, numbers in
-full). Tables fit the terminal, and are as wide as they need where there is none. What is no list (`check`, `config explain`,
-`doctor`, `gen`, `health`, `sink`, `version`) is `text` or `json`, and `config print` `yaml` or `json`. `journal` and `db` read
-the files of this machine; of an agent elsewhere ask `/api/sidelight/v1/status`, `rejected` and `storage`. Colours heed
-`--color`, `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
+full, the unit in the column's name). Tables fit the terminal, and are as wide as they need where there is none. What is no
+list (`check`, `config explain`, `doctor`, `gen`, `health`, `sink`, `version`) is `text` or `json`, and `config print` `yaml`
+or `json`. Colours heed `--color`, `NO_COLOR`, `FORCE_COLOR` and `TERM=dumb`.
 
 | exit code | meaning |
 |---|---|

@@ -1,13 +1,18 @@
 //! `sidelight journal dump`: the requests of a journal as OTLP/JSON lines, or as a table of what they are.
+//!
+//! The agent gives them a page at a time: memory is that of a page, however large the journal, and of the rows of a table.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Place, unopened};
+use super::{Source, unopened};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::read::client::duration;
-use crate::cli::rows::{Column, Shape, limit, text, time};
+use crate::cli::read::client::{Connection, duration};
+use crate::cli::rows::{Column, Shape, limit, text, time, unreadable};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, size};
 use crate::journal::Entry;
@@ -22,11 +27,11 @@ const TABLE_ROWS_MAX: usize = 10_000;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  sidelight journal dump --signal traces --since 10m > spans.jsonl\n  \
-    sidelight journal dump --directory /var/lib/sidelight/journal -o table -n 20"
+    sidelight journal dump --directory /var/lib/sidelight/journal -o table -n 20\n\n\
+    Without a directory or configuration the running agent is asked, up to the newest request of that moment; if none answers, \
+    the files are read."
 )]
 pub(crate) struct Args {
-    #[command(flatten)]
-    place: Place,
     /// Only this signal.
     #[arg(long, value_name = "SIGNAL", value_parser = Signal::ALL.map(Signal::name))]
     signal: Option<String>,
@@ -45,6 +50,8 @@ pub(crate) struct Args {
     /// `json` and `ndjson` are OTLP/JSON, a request a line; `table` and `csv` say what each request is.
     #[arg(short, long, value_name = "FORMAT", default_value = "ndjson")]
     output: Format,
+    #[command(flatten)]
+    source: Source,
 }
 
 fn moment(text: &str) -> Result<UnixNano, String> {
@@ -75,68 +82,214 @@ const ROWS: Shape = Shape {
     none: "no request fits",
 };
 
-pub(super) fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (directory, _) = args.place.find(terminal)?;
-    let wanted = Wanted {
-        signal: args
-            .signal
-            .as_ref()
-            .and_then(|name| Signal::ALL.into_iter().find(|s| s.name() == name)),
-        first_seq: args.seq,
-        since: args.since.unwrap_or_default(),
-        until: args.until,
+/// A page of requests, as the agent gives it.
+#[derive(Debug, Deserialize)]
+struct Page {
+    requests: Vec<Box<RawValue>>,
+    next: Option<u64>,
+    end_seq: u64,
+    missing: u64,
+    unreadable: Vec<String>,
+}
+
+/// What of a request makes its line. The payload stays as the agent wrote it.
+#[derive(Debug, Deserialize)]
+struct Request {
+    seq: u64,
+    payload: Option<Box<RawValue>>,
+    problem: Option<String>,
+}
+
+/// Where the requests come from.
+enum Found {
+    /// The first page.
+    Agent(Page),
+    Files(Box<Records>, PathBuf),
+}
+
+pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let agent = async |agent: &Connection| {
+        Ok(Found::Agent(args.page(agent, args.seq, args.limit()).await?))
     };
-    let mut records =
-        Records::of(&directory, wanted).map_err(|error| super::unreadable(&directory, &error))?;
-    let heads = matches!(args.output, Format::Table | Format::Csv);
-    let limit = args.limit.unwrap_or(if heads { TABLE_ROWS_MAX } else { usize::MAX });
-    let (mut listed, mut written, mut failed) = (Vec::new(), 0, None);
-    while written < limit {
-        match records.next_record() {
-            Ok(None) => break,
-            Ok(Some(entry)) => {
-                written += 1;
-                if heads { listed.push(head(&entry)) } else { terminal.data(&line(&entry)?)? }
-            }
-            Err(error) => {
-                let failure = unopened(&directory, &error);
-                terminal.failure(&failure);
-                failed = Some(failure);
-            }
+    let files = |directory: &Path, _| {
+        let records = Records::of(directory, args.wanted());
+        let records = records.map_err(|error| super::unreadable(directory, &error))?;
+        Ok(Found::Files(Box::new(records), directory.to_owned()))
+    };
+    let found = args.source.read(terminal, agent, files).await?;
+    let mut dump = Dump { args, terminal, listed: Vec::new(), taken: 0, missing: 0, failed: None };
+    match found {
+        Found::Agent(page) => dump.pages(page).await?,
+        Found::Files(records, directory) => dump.records(*records, &directory)?,
+    }
+    dump.end()
+}
+
+impl Args {
+    /// Whether requests are listed, not written.
+    fn heads(&self) -> bool {
+        matches!(self.output, Format::Table | Format::Csv)
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(if self.heads() { TABLE_ROWS_MAX } else { usize::MAX })
+    }
+
+    fn wanted(&self) -> Wanted {
+        let named = |name: &String| Signal::ALL.into_iter().find(|s| s.name() == name);
+        Wanted {
+            signal: self.signal.as_ref().and_then(named),
+            first_seq: self.seq,
+            since: self.since.unwrap_or_default(),
+            until: self.until,
         }
     }
-    if heads {
-        ROWS.show(&json!({ "requests": listed }), args.output, terminal)?;
-    } else if written == 0 {
-        terminal.note(ROWS.none);
+
+    /// Asks for the page that begins with `seq`, of at most `limit` requests.
+    async fn page(&self, agent: &Connection, seq: u64, limit: usize) -> Result<Page, Failure> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("seq", &seq.to_string());
+        query.append_pair("limit", &limit.to_string());
+        query.append_pair("payload", if self.heads() { "false" } else { "true" });
+        if let Some(signal) = &self.signal {
+            query.append_pair("signal", signal);
+        }
+        for (name, time) in [("since", self.since), ("until", self.until)] {
+            if let Some(time) = time {
+                query.append_pair(name, &time.as_seconds_f64().to_string());
+            }
+        }
+        let page = agent.document(&format!("/api/sidelight/v1/journal?{}", query.finish())).await?;
+        serde_json::from_slice(&page).map_err(|error| unreadable(&error))
     }
-    match (failed, records.missing()) {
-        (Some(failure), _) => Err(Failure::said(failure.exit)),
-        (None, 0) => Ok(Exit::Ok),
-        (None, missing) => Err(Failure::new(Exit::Failed, format!("{missing} requests in between cannot be read"))
-            .help("the disk has damaged them; the next start of the agent counts them as dropped{corrupt}")),
+}
+
+/// A dump under way.
+struct Dump<'a> {
+    args: &'a Args,
+    terminal: &'a Terminal,
+    /// The rows of a table.
+    listed: Vec<Value>,
+    /// Requests so far.
+    taken: usize,
+    /// Requests that should have been there and cannot be read.
+    missing: u64,
+    /// The exit code of what failed and was said.
+    failed: Option<Exit>,
+}
+
+impl Dump<'_> {
+    /// Takes this page and those behind it, up to what was the newest request when the first was read.
+    async fn pages(&mut self, first: Page) -> Result<(), Failure> {
+        let (end, mut page) = (first.end_seq, first);
+        loop {
+            self.missing += page.missing;
+            for why in &page.unreadable {
+                self.fail(&Failure {
+                    why: vec![why.clone()],
+                    ..Failure::new(Exit::Failed, "the agent cannot read a part of its journal")
+                });
+            }
+            for request in &page.requests {
+                self.request(request)?;
+            }
+            let left = self.args.limit() - self.taken;
+            let Some(next) = page.next.filter(|next| *next < end && left > 0) else { break };
+            page = self.args.page(&self.args.source.connection, next, left).await?;
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: &RawValue) -> Result<(), Failure> {
+        self.taken += 1;
+        if self.args.heads() {
+            let head = serde_json::from_str(request.get()).map_err(|error| unreadable(&error))?;
+            self.listed.push(head);
+            return Ok(());
+        }
+        let request: Request =
+            serde_json::from_str(request.get()).map_err(|error| unreadable(&error))?;
+        if let Some(payload) = request.payload {
+            return self.terminal.data(&format!("{}\n", payload.get()));
+        }
+        let what = format!("request {} is left out", request.seq);
+        let why = request.problem.into_iter().collect();
+        self.fail(&Failure { why, ..Failure::new(Exit::Failed, what) });
+        Ok(())
+    }
+
+    /// Takes the requests of files.
+    fn records(&mut self, mut records: Records, directory: &Path) -> Result<(), Failure> {
+        while self.taken < self.args.limit() {
+            match records.next_record() {
+                Ok(None) => break,
+                Ok(Some(entry)) => {
+                    self.taken += 1;
+                    if self.args.heads() {
+                        self.listed.push(entry.document());
+                    } else {
+                        self.terminal.data(&line(&entry)?)?;
+                    }
+                }
+                Err(error) => self.fail(&unopened(directory, &error)),
+            }
+        }
+        self.missing = records.missing();
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        self.terminal.failure(failure);
+        self.failed = Some(failure.exit);
+    }
+
+    fn end(self) -> Result<Exit, Failure> {
+        if self.args.heads() {
+            let document = json!({ "requests": self.listed });
+            ROWS.show(&document, self.args.output, self.terminal)?;
+        } else if self.taken == 0 {
+            self.terminal.note(ROWS.none);
+        }
+        match (self.failed, self.missing) {
+            (Some(exit), _) => Err(Failure::said(exit)),
+            (None, 0) => Ok(Exit::Ok),
+            (None, missing) => Err(Failure::new(Exit::Failed, format!("{missing} requests in between cannot be read"))
+                .help("the disk has damaged them; the next start of the agent counts them as dropped{corrupt}")),
+        }
     }
 }
 
 /// A request as OTLP/JSON, with a line end.
 fn line(entry: &Entry) -> Result<String, Failure> {
-    let (signal, payload) = (entry.record.signal, &entry.record.payload);
-    let mut line = Vec::with_capacity(payload.len().saturating_mul(5) / 2);
-    sidelight_wire::json::from_protobuf(signal, payload, &mut line).map_err(|error| {
+    let json = entry.record.to_json().map_err(|error| {
         Failure::new(Exit::Failed, format!("request {} is not OTLP", entry.seq)).because(&error)
     })?;
-    line.push(b'\n');
-    Ok(String::from_utf8_lossy(&line).into_owned())
+    Ok(json + "\n")
 }
 
-fn head(entry: &Entry) -> Value {
-    let headers = entry.record.meta.headers().map(|(name, _)| name).collect::<Vec<_>>().join(" ");
-    json!({
-        "seq": entry.seq,
-        "received_unix_seconds": entry.received.as_seconds_f64(),
-        "signal": entry.record.signal.name(),
-        "items": entry.record.items,
-        "bytes": entry.record.payload.len(),
-        "headers": headers,
-    })
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::ColourChoice;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_request_that_the_agent_leaves_out_fails_the_dump_and_keeps_no_other() {
+        let terminal = Terminal::of_process(true, ColourChoice::Never);
+        let args = Typed::try_parse_from(["x"]).unwrap().args;
+        let (listed, terminal, args) = (Vec::new(), &terminal, &args);
+        let mut dump = Dump { args, terminal, listed, taken: 0, missing: 0, failed: None };
+        for request in [r#"{"seq":7,"problem":"too large"}"#, r#"{"seq":8,"payload":{}}"#] {
+            dump.request(&RawValue::from_string(request.to_owned()).unwrap()).unwrap();
+        }
+        assert_eq!((dump.taken, dump.failed), (2, Some(Exit::Failed)));
+        assert_eq!(dump.end().unwrap_err().exit, Exit::Failed);
+    }
 }

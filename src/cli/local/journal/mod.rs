@@ -1,7 +1,7 @@
 //! `sidelight journal`: how full it is, what stands in it, what destinations rejected.
 //!
-//! All of it reads the journal's files without locking or writing them, beside an agent that has them or without one;
-//! only a rejected record that was sent again, or is let go, is removed.
+//! The running agent is asked, or the journal's files are read ([`beside`](super::beside)): without locking or writing them,
+//! beside an agent that has them or without one. Only a rejected record that was sent again, or is let go, is removed.
 
 mod dump;
 mod rejected;
@@ -9,8 +9,10 @@ mod stats;
 
 use std::path::{Path, PathBuf};
 
+use super::beside::agent_or_files;
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::read::client::Connection;
 use crate::cli::terminal::Terminal;
 use crate::config::Loaded;
 use crate::journal::{Durability, OpenError};
@@ -30,15 +32,41 @@ pub(crate) enum What {
 pub(crate) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
         What::Stats(args) => stats::execute(args, terminal).await,
-        What::Dump(args) => dump::execute(args, terminal),
+        What::Dump(args) => dump::execute(args, terminal).await,
         What::Rejected(what) => rejected::execute(what, terminal).await,
     }
 }
 
-/// Which journal.
+/// Which journal: that of the agent that is asked, or files.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Source {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Source {
+    /// What the agent says, or the files in a directory, with the configuration that names it.
+    async fn read<T>(
+        &self,
+        terminal: &Terminal,
+        agent: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
+        files: impl FnOnce(&Path, Option<Loaded>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let agent = async || agent(&self.connection).await;
+        let files = || {
+            let (directory, loaded) = self.place.find(terminal)?;
+            Ok((files(&directory, loaded)?, directory))
+        };
+        agent_or_files(&self.connection, self.place.is_named(), terminal, agent, files).await
+    }
+}
+
+/// Which files.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Place {
-    /// The journal's directory. Default: that of the configuration.
+    /// The journal's directory, whose files are read. Default: that of the configuration.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     #[command(flatten)]
@@ -65,7 +93,9 @@ impl Place {
                 Exit::Failed,
                 "this configuration keeps its journal in memory",
             )
-            .help("there are no files: `sidelight journal stats --url URL` asks the agent"));
+            .help(
+                "there are no files: only the running agent knows, name its address with `--url`",
+            ));
         }
         there(&journal.directory)?;
         Ok((journal.directory.clone(), Some(loaded)))

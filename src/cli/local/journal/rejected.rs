@@ -1,19 +1,22 @@
 //! `sidelight journal rejected`: requests that a destination refused while it took others, kept for people.
 //!
-//! They are in the ledger as dropped{rejected}, whatever becomes of them here. Sending goes straight to the
-//! destination, past the journal; what is taken is removed. A running agent does not mind: it may let go of the
-//! oldest meanwhile, and finds out that one is gone.
+//! They are in the ledger as dropped{rejected}, whatever becomes of them here. The agent lists, shows and removes them; sending
+//! reads the files that a configuration names, since its destinations take them, and goes straight there, past the journal; what
+//! is taken is removed. A running agent does not mind: it may let go of the oldest meanwhile, and finds out that one is gone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use serde_json::{Value, json};
 
-use super::Place;
+use super::{Place, Source};
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::local::beside::of_source;
+use crate::cli::read::client::Connection;
 use crate::cli::rows::{self, Column, Shape, text};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, size};
@@ -21,7 +24,7 @@ use crate::config::Loaded;
 use crate::export::client::{Client, Partial, Response, SendError};
 use crate::export::config::{ClientConfig, Target};
 use crate::export::refused::escaped;
-use crate::journal::inspect::{Kept, read_rejected, rejected, remove_rejected};
+use crate::journal::inspect::{Kept, is_rejected_name, read_rejected, rejected, remove_rejected};
 use crate::journal::{Rejected, RejectedFile};
 use crate::time::SystemClock;
 
@@ -32,24 +35,28 @@ pub(crate) enum What {
     Ls(Ls),
     /// Write one as a line of OTLP/JSON.
     Show(Show),
-    /// Send them again, and remove what is taken.
+    /// Send them again, from the files that a configuration names, and remove what is taken.
     #[command(
         after_help = "Examples:\n  sidelight journal rejected resend -c config.yaml --all\n  \
         sidelight journal rejected resend -c config.yaml --to otlp_http/other 00000000000000000042-0.rejected"
     )]
     Resend(Resend),
-    /// Remove them.
+    /// Remove them; `--all` asks before.
+    #[command(
+        after_help = "Examples:\n  sidelight journal rejected rm 00000000000000000042-0.rejected\n  \
+        sidelight journal rejected rm --all --yes"
+    )]
     Rm(Rm),
 }
 
 /// Where they are, and how they are shown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ls {
-    #[command(flatten)]
-    place: Place,
     /// The format.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// Which one.
@@ -59,7 +66,7 @@ pub(crate) struct Show {
     #[arg(value_name = "NAME", value_parser = name)]
     name: String,
     #[command(flatten)]
-    place: Place,
+    source: Source,
 }
 
 /// Which ones.
@@ -68,11 +75,9 @@ struct Chosen {
     /// Their names, as `ls` shows them.
     #[arg(value_name = "NAME", value_parser = name, required_unless_present = "all")]
     names: Vec<String>,
-    /// All of them, those that cannot be read as well.
+    /// All of them; of files those that cannot be read as well.
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    #[command(flatten)]
-    place: Place,
 }
 
 /// Which ones, and where to.
@@ -80,6 +85,8 @@ struct Chosen {
 pub(crate) struct Resend {
     #[command(flatten)]
     chosen: Chosen,
+    #[command(flatten)]
+    place: Place,
     /// Another exporter of the configuration. Default: the one that rejected them.
     #[arg(long, value_name = "EXPORTER")]
     to: Option<String>,
@@ -93,12 +100,16 @@ pub(crate) struct Resend {
 pub(crate) struct Rm {
     #[command(flatten)]
     chosen: Chosen,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    source: Source,
 }
 
 /// The name of a file, never a path.
 fn name(text: &str) -> Result<String, String> {
-    let legal = text.ends_with(".rejected") && !text.contains('/');
-    legal
+    is_rejected_name(text)
         .then(|| text.to_owned())
         .ok_or_else(|| "expected a name that `rejected ls` shows".to_owned())
 }
@@ -118,7 +129,7 @@ const ROWS: Shape = Shape {
         .member("payload_bytes"),
         Column::text("STATUS", |row| text(row, "status")),
     ],
-    none: "nothing was rejected",
+    none: "no rejected request is kept",
 };
 
 /// The time as the requests of `journal dump` have it: in seconds.
@@ -128,51 +139,102 @@ fn seconds_at(row: &Value) -> String {
     at.map_or_else(String::new, |at| rows::plain(&json!(at)))
 }
 
+/// Where the agent has them.
+const REJECTED: &str = "/api/sidelight/v1/rejected";
+
+fn path(name: &str) -> String {
+    format!("{REJECTED}/{name}")
+}
+
 pub(super) async fn execute(what: &What, terminal: &Terminal) -> Result<Exit, Failure> {
     match what {
         What::Ls(args) => {
-            let (directory, _) = args.place.find(terminal)?;
-            let files: Vec<Value> =
-                list(&directory, terminal)?.iter().map(RejectedFile::document).collect();
-            ROWS.show(&json!({ "schema_version": 1, "kept": files }), args.output, terminal)?;
+            let agent = async |agent: &Connection| {
+                Ok(of_source(rows::parsed(&agent.document(REJECTED).await?)?, "agent"))
+            };
+            let files = |directory: &Path, _| {
+                let kept = list(directory, terminal)?;
+                let kept: Vec<Value> = kept.iter().map(RejectedFile::document).collect();
+                Ok(of_source(json!({ "schema_version": 1, "kept": kept }), "files"))
+            };
+            let document = args.source.read(terminal, agent, files).await?;
+            ROWS.show(&document, args.output, terminal)?;
+            Ok(Exit::Ok)
         }
         What::Show(args) => {
-            let (directory, _) = args.place.find(terminal)?;
-            let Rejected { record, .. } = read(&directory, &args.name)?;
-            let mut line = Vec::new();
-            sidelight_wire::json::from_protobuf(record.signal, &record.payload, &mut line)
-                .map_err(|error| {
+            let agent = async |agent: &Connection| {
+                let document = agent.document(&path(&args.name)).await?;
+                Ok(String::from_utf8_lossy(&document).into_owned())
+            };
+            let files = |directory: &Path, _| {
+                let kept = read(directory, &args.name)?;
+                kept.record.to_json().map_err(|error| {
                     Failure::new(Exit::Failed, format!("{} is not OTLP", args.name)).because(&error)
-                })?;
-            line.push(b'\n');
-            terminal.data(&String::from_utf8_lossy(&line))?;
+                })
+            };
+            let request = args.source.read(terminal, agent, files).await?;
+            terminal.data(&format!("{request}\n"))?;
+            Ok(Exit::Ok)
         }
-        What::Resend(args) => return resend(args, terminal).await,
-        What::Rm(args) => {
-            let (directory, _, names) = args.chosen.find(terminal)?;
-            let failures: Vec<_> =
-                names.iter().filter_map(|name| remove(&directory, name).err()).collect();
-            failures.iter().for_each(|failure| terminal.failure(failure));
-            return Ok(if failures.is_empty() { Exit::Ok } else { Exit::Failed });
-        }
+        What::Resend(args) => resend(args, terminal).await,
+        What::Rm(args) => rm(args, terminal).await,
     }
-    Ok(Exit::Ok)
 }
 
-impl Chosen {
-    /// The directory, the configuration and the names.
-    fn find(&self, terminal: &Terminal) -> Result<(PathBuf, Option<Loaded>, Vec<String>), Failure> {
-        let (directory, loaded) = self.place.find(terminal)?;
-        let names = if self.all {
-            let Kept { files, unreadable } =
-                rejected(&directory).map_err(|error| super::unreadable(&directory, &error))?;
-            let readable = files.into_iter().map(|file| file.name);
-            readable.chain(unreadable.into_iter().map(|(name, _)| name)).collect()
-        } else {
-            self.names.clone()
-        };
-        Ok((directory, loaded, names))
+/// Removes them where they are: by the agent, or in a directory.
+async fn rm(args: &Rm, terminal: &Terminal) -> Result<Exit, Failure> {
+    let agent = async |agent: &Connection| {
+        let document = rows::parsed(&agent.document(REJECTED).await?)?;
+        let kept = rows::rows(&document, ROWS.list).iter();
+        Ok((None, kept.map(|row| text(row, "file")).collect()))
+    };
+    let files = |directory: &Path, _| Ok((Some(directory.to_owned()), names(directory)?));
+    let (place, kept): (Option<PathBuf>, Vec<String>) =
+        args.source.read(terminal, agent, files).await?;
+    if args.chosen.all {
+        let whose = place.as_ref().map_or_else(
+            || format!("the agent at {}", args.source.connection.url()),
+            |directory| directory.display().to_string(),
+        );
+        let question = format!("remove all {} rejected requests of {whose}, for good?", kept.len());
+        if kept.is_empty() {
+            terminal.note(ROWS.none);
+        } else if !args.yes && !confirmed(terminal.ask(&question), &question)? {
+            terminal.note("nothing was removed");
+            return Ok(Exit::Failed);
+        }
     }
+    let mut exit = Exit::Ok;
+    for name in if args.chosen.all { &kept } else { &args.chosen.names } {
+        let removed = match &place {
+            Some(directory) => remove(directory, name),
+            None => {
+                let (agent, path) = (&args.source.connection, path(name));
+                agent.change(Method::DELETE, &path, Bytes::new()).await.map(|_| ())
+            }
+        };
+        if let Err(failure) = removed {
+            terminal.failure(&failure);
+            exit = failure.exit;
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether people said yes. Where nobody can be asked, nothing is taken for it.
+fn confirmed(answer: Option<bool>, question: &str) -> Result<bool, Failure> {
+    answer.ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("nobody is there to be asked: {question}"))
+            .help("`--yes` removes them without a question")
+    })
+}
+
+/// The names of all that is kept in a directory, also of what cannot be read.
+fn names(directory: &Path) -> Result<Vec<String>, Failure> {
+    let Kept { files, unreadable } =
+        rejected(directory).map_err(|error| super::unreadable(directory, &error))?;
+    let readable = files.into_iter().map(|file| file.name);
+    Ok(readable.chain(unreadable.into_iter().map(|(name, _)| name)).collect())
 }
 
 /// What is kept; what cannot be read is said.
@@ -189,20 +251,23 @@ fn read(directory: &Path, name: &str) -> Result<Rejected, Failure> {
     read_rejected(directory, name).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot read the rejected request {name}"))
             .because(&error)
-            .help("`sidelight journal rejected ls` shows what there is")
+            .help(format!(
+                "`sidelight journal rejected ls --directory {}` shows what there is",
+                directory.display()
+            ))
     })
 }
 
 fn remove(directory: &Path, name: &str) -> Result<(), Failure> {
     remove_rejected(directory, name).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot remove {name}")).because(&error).help(
-            "run this as the agent's user; `sidelight journal rejected ls` shows what there is",
-        )
+        let what = format!("cannot remove {name} from {}", directory.display());
+        Failure::new(Exit::Failed, what).because(&error).help("run this as the agent's user")
     })
 }
 
 async fn resend(args: &Resend, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (directory, loaded, names) = args.chosen.find(terminal)?;
+    let (directory, loaded) = args.place.find(terminal)?;
+    let names = if args.chosen.all { names(&directory)? } else { args.chosen.names.clone() };
     // A directory alone says nothing of destinations: those of the environment.
     let loaded = match loaded {
         Some(loaded) => loaded,
@@ -320,6 +385,15 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_removed_without_a_yes_and_where_nobody_can_say_it_that_is_said() {
+        assert_eq!(confirmed(Some(true), "q"), Ok(true));
+        assert_eq!(confirmed(Some(false), "q"), Ok(false));
+        let failure = confirmed(None, "remove all 3?").unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.help.unwrap().contains("--yes"));
+    }
 
     #[test]
     fn times_for_programs_are_in_seconds_as_those_of_a_dump_are() {

@@ -5,26 +5,26 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Place, unopened};
+use super::{Source, unopened};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::local::beside::of_source;
 use crate::cli::read::client::Connection;
 use crate::cli::read::watch::Watch;
 use crate::cli::rows::{self, Column, Shape, text};
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Format, long_time, size};
-use crate::journal::inspect::{self, Inspection};
+use crate::config::Loaded;
+use crate::journal::inspect::{self, Inspection, SegmentReport};
 use crate::time::{Clock as _, SystemClock, UnixNano};
 
 /// Which journal, and how it is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sidelight journal stats\n  \
     sidelight journal stats --directory /var/lib/sidelight/journal --segments\n\n\
-    Without a directory or configuration the running agent is asked; if there is none, the files are read. They say less: \
+    Without a directory or configuration the running agent is asked; if none answers, the files are read. They say less: \
     SIZE and OLDEST of readers are upper bounds then, with `≤` before them, in JSON with `\"upper_bounds\":true`.")]
 pub(crate) struct Args {
-    #[command(flatten)]
-    place: Place,
-    /// List the segments instead of the readers; of the files.
+    /// List the segments instead of the readers.
     #[arg(long)]
     segments: bool,
     /// The format.
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     watch: Watch,
     #[command(flatten)]
-    connection: Connection,
+    source: Source,
 }
 
 const READERS: Shape = Shape {
@@ -94,68 +94,41 @@ fn at_most(row: &Value, shown: String) -> String {
 }
 
 pub(super) async fn execute(args: &Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    if args.place.is_named() && args.connection.is_named() {
-        let what = "`--url` asks an agent, a directory or configuration names files";
-        return Err(Failure::new(Exit::Usage, what).help("leave one of them out"));
-    }
-    let files = args.segments || args.place.is_named();
     args.watch
         .repeat(terminal, async || {
-            let document = match files {
-                true => of_files(&args.place, terminal)?,
-                false => of_agent(args, terminal).await?,
-            };
+            let agent = async |agent: &Connection| of_agent(agent, args.segments).await;
+            let document = args.source.read(terminal, agent, of_files).await?;
             Ok(shown(args, &document, terminal))
         })
         .await
 }
 
-/// What the running agent says; of the files, when none runs and none was named.
-async fn of_agent(args: &Args, terminal: &Terminal) -> Result<Value, Failure> {
-    match args.connection.document("/api/sidelight/v1/status").await {
-        Ok(body) => {
-            let mut document =
-                rows::parsed(&body)?.get_mut("journal").map(Value::take).unwrap_or_default();
-            if let Value::Object(members) = &mut document {
-                members.insert("schema_version".to_owned(), json!(1));
-                members.insert("source".to_owned(), json!("agent"));
-            }
-            Ok(document)
+async fn of_agent(agent: &Connection, segments: bool) -> Result<Value, Failure> {
+    let body = agent.document("/api/sidelight/v1/status").await?;
+    let mut document = rows::parsed(&body)?.get_mut("journal").map(Value::take).unwrap_or_default();
+    if let Value::Object(members) = &mut document {
+        members.insert("schema_version".to_owned(), json!(1));
+        if segments {
+            let body = agent.document("/api/sidelight/v1/journal/segments").await?;
+            let list = rows::parsed(&body)?.get_mut(SEGMENTS.list).map(Value::take);
+            members.insert(SEGMENTS.list.to_owned(), list.unwrap_or_default());
         }
-        Err(failure) if failure.exit == Exit::Unreachable && !args.connection.is_named() => {
-            match of_files(&args.place, terminal) {
-                Ok(document) => {
-                    terminal.note("no agent answers: this is what the files say");
-                    Ok(document)
-                }
-                Err(files) => Err(neither(failure, files)),
-            }
-        }
-        Err(failure) => Err(failure),
     }
+    Ok(of_source(document, "agent"))
 }
 
-/// Why there is neither an agent nor a journal, and what to name.
-fn neither(agent: Failure, files: Failure) -> Failure {
-    let why = agent.why.into_iter().chain([files.what]).chain(files.why).collect();
-    let help = "start the agent with `sidelight run`, name its address with `--url`, its configuration with `-c`, or the \
-                journal with `--directory`";
-    Failure { why, ..agent }.help(help)
-}
-
-fn of_files(place: &Place, terminal: &Terminal) -> Result<Value, Failure> {
-    let (directory, loaded) = place.find(terminal)?;
-    let found = inspect::inspect(&directory).map_err(|error| unopened(&directory, &error))?;
-    let kept = inspect::rejected(&directory).map(|kept| kept.files).unwrap_or_default();
+fn of_files(directory: &Path, loaded: Option<Loaded>) -> Result<Value, Failure> {
+    let found = inspect::inspect(directory).map_err(|error| unopened(directory, &error))?;
+    let kept = inspect::rejected(directory).map(|kept| kept.files).unwrap_or_default();
     let max_size = loaded.and_then(|loaded| loaded.config.journal.max_size);
     let now = SystemClock::new().unix_nano();
-    let mut document = document(&directory, &found, now);
+    let mut document = document(directory, &found, now);
     if let Value::Object(members) = &mut document {
         members.insert("max_size_bytes".to_owned(), json!(max_size));
         let size: u64 = kept.iter().map(|file| file.bytes).sum();
         members.insert("rejected".to_owned(), json!({ "files": kept.len(), "bytes": size }));
     }
-    Ok(document)
+    Ok(of_source(document, "files"))
 }
 
 fn document(directory: &Path, found: &Inspection, now: UnixNano) -> Value {
@@ -169,31 +142,9 @@ fn document(directory: &Path, found: &Inspection, now: UnixNano) -> Value {
             "watermark": reader.watermark,
         })
     });
-    let segments = found.segments.iter().map(|segment| {
-        let items = segment
-            .signals
-            .iter()
-            .map(|(signal, count)| (signal.name().to_owned(), json!(count.items)));
-        let state = match (segment.damaged, segment.compressed) {
-            (true, _) => "damaged",
-            (false, true) => "compressed",
-            (false, false) => "",
-        };
-        json!({
-            "name": segment.name,
-            "first_seq": segment.first_seq,
-            "end_seq": segment.end_seq,
-            "bytes": segment.bytes,
-            "records": segment.records,
-            "items": items.collect::<serde_json::Map<_, _>>(),
-            "first_received_unix_seconds": segment.first_received.map(UnixNano::as_seconds_f64),
-            "last_received_unix_seconds": segment.last_received.map(UnixNano::as_seconds_f64),
-            "state": state,
-        })
-    });
+    let segments = found.segments.iter().map(SegmentReport::document);
     json!({
         "schema_version": 1,
-        "source": "files",
         "directory": directory,
         "size_bytes": found.segments.iter().map(|segment| segment.bytes).sum::<u64>(),
         "segments": found.segments.len(),
@@ -299,21 +250,6 @@ mod tests {
     use super::*;
     use crate::journal::Count;
     use crate::journal::inspect::ReaderReport;
-
-    #[test]
-    fn without_an_agent_and_without_a_journal_both_reasons_are_said() {
-        let failed = |exit, what: &str, why: &str| Failure {
-            why: vec![why.to_owned()],
-            ..Failure::new(exit, what)
-        };
-        let agent = failed(Exit::Unreachable, "cannot reach the agent", "refused");
-        let failure =
-            neither(agent, failed(Exit::Failed, "cannot read the journal", "no such file"));
-        assert_eq!((failure.exit, &*failure.what), (Exit::Unreachable, "cannot reach the agent"));
-        assert_eq!(failure.why, ["refused", "cannot read the journal", "no such file"]);
-        let help = failure.help.unwrap();
-        assert!(help.contains("`-c`") && help.contains("`--directory`"), "{help}");
-    }
 
     #[test]
     fn what_files_say_of_size_and_age_is_marked_as_an_upper_bound_and_what_an_agent_says_is_not() {

@@ -234,7 +234,7 @@ async fn what_is_sent_again_is_removed_when_it_is_taken_and_one_that_fails_keeps
     assert_eq!(resent, Ok(Exit::Failed), "one exporter is gone, one file is unreadable");
     let Kept { files, unreadable } = rejected(directory.path()).unwrap();
     assert_eq!((files.len(), unreadable.len()), (1, 1), "{files:?}");
-    assert_eq!(run(&["x", "rm", "--directory", path, "--all"]).await, Ok(Exit::Ok));
+    assert_eq!(run(&["x", "rm", "--directory", path, "--all", "--yes"]).await, Ok(Exit::Ok));
     let Kept { files, unreadable } = rejected(directory.path()).unwrap();
     assert_eq!((files.len(), unreadable.len()), (0, 0));
 }
