@@ -31,7 +31,7 @@ pub struct Budget {
     pub export: usize,
     /// The ring of a `memory` journal.
     pub memory_journal: usize,
-    /// What one query holds, of the API or of a rule. M/8, 16 MB at most.
+    /// What one query holds, of the API or of a rule. M/8, 64 MB at most.
     pub query: usize,
     /// What the metric store and the way to it keep.
     pub store: StoreBudget,
@@ -82,7 +82,14 @@ impl Default for StoreBudget {
 }
 
 /// The most that a query holds, however much memory there is.
-const QUERY_MAX: usize = 16_000_000;
+const QUERY_MAX: usize = 64_000_000;
+
+/// What a rule that comes with the agent holds for each series of span metrics, in samples: 15 buckets by route, and as many
+/// by operation.
+const SAMPLES_PER_SPAN_SERIES: usize = 800;
+
+/// The fewest and the most series of span metrics.
+const SPAN_SERIES: (usize, usize) = (200, 5_000);
 
 /// What the program takes under load beside the parts: code, stacks, and what the allocator keeps.
 pub const PROGRAM_BYTES: usize = 24 << 20;
@@ -96,6 +103,14 @@ impl Budget {
     #[must_use]
     pub const fn query_samples(&self) -> usize {
         self.query / sidelight_promql::SAMPLE_BYTES
+    }
+
+    /// How many series are made of spans, unless configured: no more than rules can look at. What is above goes to one
+    /// overflow series, where a rule would fail for all.
+    #[must_use]
+    pub fn span_series(&self) -> usize {
+        let (least, most) = SPAN_SERIES;
+        (self.query_samples() / SAMPLES_PER_SPAN_SERIES).clamp(least, most)
     }
 
     /// Splits `total` bytes.
@@ -392,6 +407,12 @@ mod tests {
         let b = Budget::split(128 << 20);
         assert!(b.transport + b.in_flight + b.tail + b.export < b.total);
         assert_eq!(b.message, 32 << 20);
+    }
+
+    #[test]
+    fn there_are_no_more_series_of_spans_than_a_rule_can_look_at() {
+        let series = [32, 64, 96, 128, 1024].map(|mib| Budget::split(mib << 20).span_series());
+        assert_eq!(series, [200, 504, 907, 1_310, 5_000]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::metrics::Promotion;
 /// `aggregate` in the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The most series in all (`series_max`). Default 5,000; about 1 KiB each.
+    /// The most series in all (`series_max`). Default 5,000; of an agent as [`Budget::span_series`](crate::memory::Budget).
     pub series_max: usize,
     /// The most series of one service. Default 500.
     pub series_per_service_max: usize,

@@ -59,6 +59,7 @@ pub(super) fn resolve(
     admin.set("header_timeout", &mut config.api.header_timeout);
     admin.set("response_timeout", &mut config.api.response_timeout);
     admin.set("query_timeout", &mut config.api.query_timeout);
+    config.aggregate.series_max = config.memory.span_series();
     spans(values, &mut config.aggregate, findings);
     let store = values.at("store");
     store.set("entries_max", &mut config.entries.entries_max);

@@ -209,7 +209,7 @@ fn recorded_labels(own: &Labels, set: &[(Arc<str>, Arc<str>)]) -> Labels {
 fn value(value: SampleValue) -> Value {
     match value {
         SampleValue::Float(value) => Value::Float(value),
-        SampleValue::Histogram(histogram) => Value::Native((*histogram).clone()),
+        SampleValue::Histogram(histogram) => Value::Native(histogram),
     }
 }
 

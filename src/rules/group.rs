@@ -303,11 +303,7 @@ impl<'a> Batch<'a> {
             Err(error) => Some(error),
             Ok(Made { series, beyond }) => {
                 live.last.samples = series.len();
-                let add = |(labels, value)| {
-                    self.add(&labels, value);
-                    labels
-                };
-                let returned = sorted(series.into_iter().map(add));
+                let returned = self.kept(series, &live.previous);
                 let mut left = returned.iter().peekable();
                 for before in &live.previous {
                     while left.next_if(|labels| *labels < before).is_some() {}
@@ -331,6 +327,19 @@ impl<'a> Batch<'a> {
             live.failures += 1;
         }
         live.error = error;
+    }
+
+    /// Adds the samples of a rule. Their series, sorted, have texts that are kept: those of the query go now, and not when all
+    /// of the group is in the journal.
+    fn kept(&mut self, mut series: Vec<(Labels, Value)>, before: &[Labels]) -> Vec<Labels> {
+        series.sort_by(|a, b| a.0.cmp(&b.0));
+        series.dedup_by(|a, b| a.0 == b.0);
+        let (labels, values): (Vec<_>, Vec<_>) = series.into_iter().unzip();
+        let kept = self.group.texts().kept(labels, before);
+        for (labels, value) in kept.iter().zip(values) {
+            self.add(labels, value);
+        }
+        kept
     }
 
     fn add(&mut self, labels: &Labels, value: Value) {
@@ -358,14 +367,10 @@ impl<'a> Batch<'a> {
             let Some(rule) = self.group.rules.get(index) else { continue };
             let mut live = rule.live();
             match &appended {
-                Ok(()) => {
-                    let before = std::mem::take(&mut live.previous);
-                    live.previous = self.group.texts().kept(returned, &before);
-                }
+                Ok(()) => live.previous = returned,
                 Err(error) => {
                     // What came too late may be there yet: both end when they are gone, which costs nothing where there is none.
                     let before = std::mem::take(&mut live.previous);
-                    let returned = self.group.texts().kept(returned, &before);
                     live.previous = sorted(returned.into_iter().chain(before).take(2 * SERIES_MAX));
                     live.failures += 1;
                     live.error = Some(EvaluationError::Append(error.clone()));

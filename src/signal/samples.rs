@@ -10,6 +10,8 @@
 //! this form is skipped. Labels are shared: a sample that is told on is not written again. Cost: the bytes of the labels per
 //! sample.
 
+use std::sync::Arc;
+
 use sidelight_promql::histogram::{Buckets, ResetHint};
 use sidelight_promql::labels::NAME;
 use sidelight_promql::{Histogram, Labels};
@@ -49,7 +51,7 @@ pub enum Value {
     /// The series ended.
     Stale,
     /// A native histogram.
-    Native(Histogram),
+    Native(Arc<Histogram>),
 }
 
 impl Sample {
@@ -171,7 +173,7 @@ fn sample(name: &str, point: &NumberDataPoint<'_>) -> Option<Sample> {
     }
     let value = match (native, point.value) {
         _ if point.is_stale() => Value::Stale,
-        (Some(histogram), _) => Value::Native(histogram),
+        (Some(histogram), _) => Value::Native(Arc::new(histogram)),
         (None, value) => Value::Float(value?.as_f64()),
     };
     let t_ms = i64::try_from(point.time_unix_nano / MS).ok()?;
@@ -313,8 +315,8 @@ mod tests {
             Sample::float("a", &[("job", "sidelight"), ("x", "ü\n\"")], 1_700_000_000_001, 0.1),
             Sample::float("a", &[("job", "")], 1_700_000_000_001, f64::NEG_INFINITY),
             of(5, Value::Stale),
-            of(6, Value::Native(native())),
-            of(7, Value::Native(custom)),
+            of(6, Value::Native(Arc::new(native()))),
+            of(7, Value::Native(Arc::new(custom))),
         ]);
         let record = samples.record();
         assert_eq!((record.signal, record.items), (Signal::Metrics, 0));
@@ -351,7 +353,8 @@ mod tests {
     #[test]
     fn bytes_that_are_cut_short_give_fewer_samples_and_no_panic() {
         let labels = Labels::new([(NAME, "b")]);
-        let samples = Samples(vec![Sample { labels, t_ms: 6, value: Value::Native(native()) }]);
+        let samples =
+            Samples(vec![Sample { labels, t_ms: 6, value: Value::Native(Arc::new(native())) }]);
         let whole = samples.record().payload;
         for len in 0..whole.len() {
             assert_eq!(Samples::read(&whole[..len]).0.len(), 0, "{len}");

@@ -55,10 +55,11 @@ impl Store {
             let below = |bound: &f64| exemplar.value > *bound || exemplar.value.is_nan();
             of_bound.entry(bounds.partition_point(below)).or_default().push(exemplar);
         }
+        let mut texts = virtual_series::Texts::default();
         let buckets = of_bound.into_iter().filter_map(|(nth, exemplars)| {
-            let le = virtual_series::le(bounds.get(nth).copied().unwrap_or(f64::INFINITY));
+            let le = texts.bound(bounds.get(nth).copied().unwrap_or(f64::INFINITY));
             let meets = wanted && matchers.iter().all(|m| m.name != LE || m.matches(&le));
-            let labels = meets.then(|| virtual_series::bucket_labels(&labels, &le))?;
+            let labels = meets.then(|| texts.bucket(&labels, &le))?;
             Some(SeriesExemplars { labels, exemplars })
         });
         buckets.collect()
@@ -236,11 +237,11 @@ impl Reading<'_> {
                 _ if !wanted => true,
                 Suffix::Sum if !sums => true,
                 Suffix::Bucket => virtual_series::bounds(sets).into_iter().all(|bound| {
-                    let le = virtual_series::le(bound);
-                    !fits(&le) || each(&virtual_series::bucket_labels(&labels, &le))
+                    let le = query.texts.bound(bound);
+                    !fits(&le) || each(&query.texts.bucket(&labels, &le))
                 }),
                 Suffix::Sum | Suffix::Count => {
-                    !fits(labels.get(LE)) || each(&virtual_series::whole_labels(&labels, suffix))
+                    !fits(labels.get(LE)) || each(&query.texts.whole(&labels, suffix))
                 }
             };
             if !more {

@@ -113,6 +113,8 @@ pub(super) struct Query<'a> {
     open: Vec<u8>,
     /// Samples of a virtual series.
     points: Points,
+    /// Of the labels of virtual series.
+    pub(super) texts: virtual_series::Texts,
     /// Numbers that may share their labels with something else, and whether they were handed over.
     numbers: HashMap<Fingerprint, (Selected, bool)>,
 }
@@ -128,6 +130,7 @@ impl<'a> Query<'a> {
             sealed: Vec::new(),
             open: Vec::new(),
             points: Points::default(),
+            texts: virtual_series::Texts::default(),
             numbers: HashMap::new(),
         }
     }
@@ -434,7 +437,7 @@ impl<'a> Query<'a> {
             if fits(labels.get(LE)) {
                 self.points.clear();
                 virtual_series::whole(&self.samples.classics, suffix, &mut self.points.floats);
-                let labels = virtual_series::whole_labels(&labels, suffix);
+                let labels = self.texts.whole(&labels, suffix);
                 if self.hand(&labels, &sparse, &window, each)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -445,13 +448,13 @@ impl<'a> Query<'a> {
         }
         let sets = self.samples.classics.bounds.iter().map(|bounds| &**bounds);
         for bound in virtual_series::bounds(sets) {
-            let le = virtual_series::le(bound);
+            let le = self.texts.bound(bound);
             if !fits(&le) {
                 continue;
             }
             self.points.clear();
             virtual_series::bucket(&self.samples.classics, bound, &mut self.points.floats);
-            let labels = virtual_series::bucket_labels(&labels, &le);
+            let labels = self.texts.bucket(&labels, &le);
             if self.hand(&labels, &sparse, &window, each)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }

@@ -3,6 +3,9 @@
 //! A bound is written as Prometheus' OTLP ingestion does: the shortest decimal that is the number, without
 //! an exponent (`0.005`, `1`, `+Inf`).
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use sidelight_promql::Labels;
 use sidelight_promql::labels::NAME;
 use sidelight_promql::source::STALE_BITS;
@@ -42,8 +45,7 @@ pub(super) fn base(name: &str) -> Option<&str> {
     Suffix::ALL.iter().find_map(|suffix| name.strip_suffix(suffix.text()))
 }
 
-/// A bound as a label.
-pub(super) fn le(bound: f64) -> String {
+fn le(bound: f64) -> String {
     if bound.is_nan() {
         "NaN".to_owned()
     } else if bound.is_infinite() {
@@ -62,25 +64,67 @@ pub(super) fn bounds<'a>(sets: impl IntoIterator<Item = &'a [f64]>) -> Vec<f64> 
     all
 }
 
-/// The labels of a bucket.
-pub(super) fn bucket_labels(stored: &Labels, bound: &str) -> Labels {
-    let name = suffixed(stored.metric_name(), Suffix::Bucket);
-    let kept = stored.iter().map(|label| (label.name.clone(), label.value.clone()));
-    Labels::new(kept.chain([(NAME.into(), name.into()), (LE.into(), bound.into())]))
+/// The labels of virtual series, their texts made once: a histogram has as many series as bounds.
+#[derive(Debug)]
+pub(super) struct Texts {
+    name: Arc<str>,
+    le: Arc<str>,
+    bounds: HashMap<u64, Arc<str>>,
+    /// A metric, and what its series are called.
+    metric: Arc<str>,
+    suffixed: [Arc<str>; 3],
 }
 
-/// The labels of `_sum` or `_count`.
-pub(super) fn whole_labels(stored: &Labels, suffix: Suffix) -> Labels {
-    let name = suffixed(stored.metric_name(), suffix);
-    let kept = stored.iter().map(|label| (label.name.clone(), label.value.clone()));
-    Labels::new(kept.chain([(NAME.into(), name.into())]))
+impl Default for Texts {
+    fn default() -> Self {
+        let suffixed = Suffix::ALL.map(|suffix| suffix.text().into());
+        let (name, le) = (NAME.into(), LE.into());
+        Self { name, le, bounds: HashMap::new(), metric: "".into(), suffixed }
+    }
+}
+
+impl Texts {
+    /// A bound as a label.
+    pub(super) fn bound(&mut self, bound: f64) -> Arc<str> {
+        self.bounds.entry(bound.to_bits()).or_insert_with(|| le(bound).into()).clone()
+    }
+
+    /// The labels of a bucket.
+    pub(super) fn bucket(&mut self, stored: &Labels, bound: &Arc<str>) -> Labels {
+        let bound = (self.le.clone(), bound.clone());
+        Labels::new(self.named(stored, Suffix::Bucket).chain([bound]))
+    }
+
+    /// The labels of `_sum` or `_count`.
+    pub(super) fn whole(&mut self, stored: &Labels, suffix: Suffix) -> Labels {
+        Labels::new(self.named(stored, suffix))
+    }
+
+    fn named<'l>(
+        &mut self,
+        stored: &'l Labels,
+        suffix: Suffix,
+    ) -> impl Iterator<Item = (Arc<str>, Arc<str>)> + use<'l> {
+        let metric = stored.metric_name();
+        if *self.metric != *metric {
+            self.metric = metric.into();
+            self.suffixed = Suffix::ALL.map(|suffix| suffixed(metric, suffix).into());
+        }
+        let [bucket, sum, count] = &self.suffixed;
+        let name = match suffix {
+            Suffix::Bucket => bucket,
+            Suffix::Sum => sum,
+            Suffix::Count => count,
+        };
+        let kept = stored.iter().map(|label| (label.name.clone(), label.value.clone()));
+        kept.chain([(self.name.clone(), name.clone())])
+    }
 }
 
 /// The samples of the bucket up to `bound`, appended to `into`.
 pub(super) fn bucket(classics: &Classics, bound: f64, into: &mut Vec<(i64, f64)>) {
-    let place = |bounds: &std::sync::Arc<[f64]>| {
-        bounds.iter().position(|known| known.to_bits() == bound.to_bits())
-    };
+    let place =
+        |bounds: &Arc<[f64]>| bounds.iter().position(|known| known.to_bits() == bound.to_bits());
     let places: Vec<Option<usize>> = classics.bounds.iter().map(place).collect();
     for row in &classics.rows {
         let place = places.get(row.bounds as usize).copied().flatten();
@@ -130,6 +174,24 @@ mod tests {
             "0.30000000000000004",
         ];
         assert_eq!(bounds.map(le), expected);
+    }
+
+    #[test]
+    fn what_series_of_a_query_have_in_common_is_there_once() {
+        let mut texts = Texts::default();
+        let stored = |metric: &str| Labels::new([(NAME, metric), ("job", "x"), ("zone", "z")]);
+        let (a, b) = (stored("a"), stored("b"));
+        let half = texts.bound(0.5);
+        let buckets = [texts.bucket(&a, &half), texts.bucket(&a, &half)];
+        let expected =
+            Labels::new([(NAME, "a_bucket"), ("job", "x"), ("le", "0.5"), ("zone", "z")]);
+        assert_eq!(buckets, [expected.clone(), expected]);
+        for (one, other) in buckets[0].iter().zip(buckets[1].iter()) {
+            assert!(Arc::ptr_eq(&one.name, &other.name) && Arc::ptr_eq(&one.value, &other.value));
+        }
+        assert!(Arc::ptr_eq(&half, &texts.bound(0.5)));
+        assert_eq!(texts.whole(&b, Suffix::Sum), stored("b_sum"));
+        assert_eq!(texts.whole(&a, Suffix::Count), stored("a_count"));
     }
 
     #[test]

@@ -257,10 +257,51 @@ fn labels_of_labels_do_not_grow_without_end() {
     }
     // Many of those that are not too long take what samples take.
     let series = hour(20);
-    let text = format!("label_replace(m, \"a\", \"{}\", \"\", \"\")", "x".repeat(1_000));
+    let text = |of: &str| {
+        let value = "x".repeat(1_000);
+        format!("label_replace(m, \"a\", \"{value}$1\", \"{of}\", \"(.*)\")")
+    };
     let engine = Engine::new(Options { samples_max: 1_000, ..options() });
-    let error = engine.instant(&expr(&text), 0, &series).unwrap_err().to_string();
+    let error = engine.instant(&expr(&text("n")), 0, &series).unwrap_err().to_string();
     assert!(error.contains("too many samples"), "{error}");
+    // What is made of the same text is there once.
+    let answer = engine.instant(&expr(&text("__name__")), 0, &series).unwrap();
+    let Value::Vector(samples) = answer.value else { panic!() };
+    let at = |sample: &sidelight_promql::Sample| sample.labels.get("a").as_ptr();
+    assert!(samples.len() == 20 && samples.iter().all(|sample| at(sample) == at(&samples[0])));
+}
+
+#[test]
+fn an_aggregation_of_one_metric_holds_its_groups_and_not_its_series() {
+    let series = (0..1_000).map(|at| {
+        let [route, pod] = [at % 5, at].map(|number| number.to_string());
+        let others = ["a", "b", "c", "d", "e", "f"].map(|name| (name, "1"));
+        let of = [("__name__", "m"), ("route", &*route), ("pod", &*pod)];
+        let floats = vec![(0, 0.0), (MINUTE, f64::from(at))];
+        (Labels::new(of.into_iter().chain(others)), Points { floats, ..Points::default() })
+    });
+    let held = Held(series.collect());
+    for delayed_name_removal in [false, true] {
+        let options = Options { samples_max: 500, delayed_name_removal, ..options() };
+        let ask = |text: &str| Engine::new(options).instant(&expr(text), MINUTE, &held);
+        for text in ["rate(m[2m])", "sum by (pod) (m)", "sum by (route) ({__name__=~\"m\"})"] {
+            assert!(ask(text).unwrap_err().to_string().contains("too many samples"), "{text}");
+        }
+        for (text, expected) in [
+            ("sum by (route) (m)", [99_500.0, 99_700.0, 99_900.0, 100_100.0, 100_300.0]),
+            ("min without (pod) (last_over_time(m[2m]))", [0.0, 1.0, 2.0, 3.0, 4.0]),
+            ("count by (route) (rate(m[2m]))", [200.0; 5]),
+            ("avg by (route) (m)", [497.5, 498.5, 499.5, 500.5, 501.5]),
+        ] {
+            let Value::Vector(samples) = ask(text).unwrap().value else { panic!("{text}") };
+            let of = |sample: &sidelight_promql::Sample| match sample.value {
+                SampleValue::Float(value) => value,
+                SampleValue::Histogram(_) => f64::NAN,
+            };
+            let values: Vec<f64> = samples.iter().map(of).collect();
+            assert_eq!(values, expected, "{text}");
+        }
+    }
 }
 
 #[test]

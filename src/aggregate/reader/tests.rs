@@ -180,7 +180,7 @@ async fn samples_are_stored_as_they_are_and_what_cannot_be_is_counted() {
     let local = Local::start(directory.path());
     let histogram = sidelight_promql::Histogram { sum: 2.5, ..Default::default() };
     let labels = Labels::new([("__name__", "h")]);
-    let native = Sample { labels, t_ms: T0, value: Value::Native(histogram) };
+    let native = Sample { labels, t_ms: T0, value: Value::Native(Arc::new(histogram)) };
     let gone = Sample { value: Value::Stale, ..sample("never", T0, 0.0) };
     local.inbox.apply(Samples(vec![native, gone, sample("b", T0, 1.0)])).await.unwrap();
     assert_eq!(local.select("h"), [(T0, 2.5)]);

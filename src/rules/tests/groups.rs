@@ -17,6 +17,21 @@ fn rules_see_the_results_before_them_and_independent_ones_are_appended_together(
 }
 
 #[test]
+fn what_waits_for_the_journal_has_the_texts_of_before_and_not_those_of_its_query() {
+    let text = "  - {record: a, expr: 'label_replace(up, \"l\", \"of $1\", \"l\", \"(.*)\")'}\n\
+                \x20 - {record: b, expr: a}\n";
+    let (world, group) = (World::default(), rules(text));
+    world.memory.put("up", &[("l", "x")], 0, 3.0);
+    let at = |samples: &Samples| -> Vec<*const u8> {
+        samples.0.iter().map(|sample| sample.labels.get("l").as_ptr()).collect()
+    };
+    let [first, second] = [0, 60].map(|seconds| world.evaluate(&group, seconds));
+    assert_eq!(first.0[1].labels.get("l"), "of x");
+    let once = at(&first)[0];
+    assert_eq!([at(&first), at(&second)], [[once, once], [once, once]]);
+}
+
+#[test]
 fn a_series_that_is_not_made_any_more_ends() {
     let (world, group) = (World::default(), rules("  - {record: a, expr: 'up > 1'}\n"));
     world.memory.put("up", &[("l", "x")], 0, 3.0);
@@ -154,7 +169,7 @@ fn of_equal_values_topk_chooses_the_same_whether_or_not_another_rule_asks_for_it
     };
     let twice =
         "  - {record: u, expr: sum by (route) (x)}\n  - {record: v, expr: sum by (route) (x)}\n";
-    assert_eq!(chosen(""), ["route=/z@0=0"]);
+    assert_eq!(chosen(""), ["route=/a@0=0"]);
     assert_eq!(chosen(twice), chosen(""));
 }
 

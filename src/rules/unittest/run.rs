@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sidelight_promql::engine::Options as QueryOptions;
@@ -73,7 +72,7 @@ impl Sink for Store {
             let value = match sample.value {
                 Value::Float(value) => SampleValue::Float(value),
                 Value::Stale => SampleValue::Float(f64::from_bits(STALE_BITS)),
-                Value::Native(histogram) => SampleValue::Histogram(Arc::new(histogram)),
+                Value::Native(histogram) => SampleValue::Histogram(histogram),
             };
             memory.insert(&sample.labels, sample.t_ms, value);
         }

@@ -172,7 +172,7 @@ impl Infos<'_> {
             return Ok(None);
         }
         let with =
-            |labels: Labels, (name, value): (&&str, &&str)| names::with(&labels, name, value);
+            |labels: Labels, (name, value): (&&str, &&str)| names::with(&labels, *name, *value);
         Ok(Some(added.iter().fold(base.clone(), with)))
     }
 }

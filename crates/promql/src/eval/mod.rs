@@ -21,7 +21,7 @@ mod range;
 mod selector;
 mod window;
 
-use aggregate::Aggregation;
+use aggregate::{Aggregation, Fold};
 use binary::pairs::Pairs;
 use binary::scalar::WithScalar;
 use binary::sets;
@@ -33,9 +33,10 @@ use selector::Take;
 use window::{Samples, histogram_samples};
 
 use crate::arithmetic;
-use crate::ast::Matcher;
+use crate::ast::{MatchOp, Matcher};
 use crate::error::QueryError;
 use crate::functions::Id;
+use crate::labels::NAME;
 use crate::plan::{self, Node, Subquery, WindowSource};
 use crate::steps::Steps;
 use crate::value::Series;
@@ -108,13 +109,7 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             }
         }
         Node::OverTime(call) => {
-            let mut params = Vec::with_capacity(call.params.len());
-            for (param, span) in &call.params {
-                params.push((evaluate(param, steps, context)?.into_scalar(), *span));
-            }
-            let span = call.window.span;
-            let over_time =
-                OverTime { function: call.function, params, absent: &call.absent, span };
+            let over_time = over_time(call, steps, context)?;
             let samples = samples(&call.window, steps, context)?;
             Output::Columns(dropped_each(over_time.apply(samples, steps, context)?, context)?)
         }
@@ -123,6 +118,18 @@ fn part(node: &Node<'_>, steps: Steps, context: &Context<'_>) -> Result<Output, 
             Output::Columns(dropped_each(columns, context)?)
         }
     })
+}
+
+fn over_time<'a>(
+    call: &'a plan::OverTime<'_>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<OverTime<'a>, QueryError> {
+    let mut params = Vec::with_capacity(call.params.len());
+    for (param, span) in &call.params {
+        params.push((evaluate(param, steps, context)?.into_scalar(), *span));
+    }
+    Ok(OverTime { function: call.function, params, absent: &call.absent, span: call.window.span })
 }
 
 /// The series that `info` is to enrich, and which labels it is to add: its second argument is no vector.
@@ -257,7 +264,6 @@ fn aggregate_of(
             Output::Columns(_) => (Vec::new(), String::new()),
         },
     };
-    let columns = evaluate(&aggregate.node, steps, context)?.into_columns();
     let aggregation = Aggregation {
         op: aggregate.op,
         grouping: &aggregate.grouping,
@@ -268,7 +274,57 @@ fn aggregate_of(
         span: aggregate.span,
         node_span: aggregate.node_span,
     };
+    if aggregation.folds() && is_of_one_metric(&aggregate.node, context) {
+        return folded(&aggregation, &aggregate.node, steps, context);
+    }
+    let columns = evaluate(&aggregate.node, steps, context)?.into_columns();
     aggregation.apply(columns, steps.len, context)
+}
+
+/// Whether the series of `node` are those of one metric in a store, which differ whether they have its name or not.
+fn is_of_one_metric(node: &Node<'_>, context: &Context<'_>) -> bool {
+    let selector = match node {
+        Node::Select(selector) => selector,
+        Node::OverTime(call) => match &call.window.source {
+            WindowSource::Selector(selector) => selector,
+            WindowSource::Subquery(_) => return false,
+        },
+        _ => return false,
+    };
+    let named = |matcher: &Matcher| matcher.name == NAME && matcher.op == MatchOp::Equal;
+    !context.options.type_and_unit_labels && selector.matchers.iter().any(named)
+}
+
+/// The aggregation of what [`is_of_one_metric`], a series at a time: there may be many where its groups are few. Sorted by labels.
+fn folded(
+    aggregation: &Aggregation<'_>,
+    node: &Node<'_>,
+    steps: Steps,
+    context: &Context<'_>,
+) -> Result<Vec<Column>, QueryError> {
+    let base = context.budget.used();
+    let mut fold = Fold::new(aggregation, steps.len);
+    let mut add = |mut column: Column| {
+        if !context.options.delayed_name_removal && std::mem::take(&mut column.drop_name) {
+            column.labels = names::without_metadata(&column.labels);
+        }
+        fold.add(column);
+        context.budget.settle(base, fold.samples())
+    };
+    match node {
+        Node::OverTime(call) => {
+            let over_time = over_time(call, steps, context)?;
+            let samples = samples(&call.window, steps, context)?;
+            over_time.each(samples, steps, context, &mut add)?;
+        }
+        Node::Select(selector) => {
+            selector::each_instant(selector, Take::Value, steps, context, &mut add)?;
+        }
+        other => evaluate(other, steps, context)?.into_columns().into_iter().try_for_each(add)?,
+    }
+    let mut columns = fold.finish(context);
+    columns.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(columns)
 }
 
 fn with_scalar(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use super::column::Column;
 use crate::Labels;
@@ -23,10 +24,15 @@ pub(crate) fn without(labels: &Labels, unwanted: impl Fn(&str) -> bool) -> Label
 }
 
 /// `labels` with `name` set to `value`, or without it if that is empty.
-pub(crate) fn with(labels: &Labels, name: &str, value: &str) -> Labels {
-    let others = labels.iter().filter(|label| *label.name != *name);
+pub(crate) fn with(
+    labels: &Labels,
+    name: impl Into<Arc<str>>,
+    value: impl Into<Arc<str>>,
+) -> Labels {
+    let name = name.into();
+    let others = labels.iter().filter(|label| label.name != name);
     let others = others.map(|label| (label.name.clone(), label.value.clone()));
-    Labels::new(others.chain([(name.into(), value.into())]))
+    Labels::new(others.chain([(name.clone(), value.into())]))
 }
 
 /// Says that two samples of a step have the same labels.

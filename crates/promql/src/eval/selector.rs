@@ -36,19 +36,33 @@ pub(crate) fn instant(
     steps: Steps,
     context: &Context<'_>,
 ) -> Result<Vec<Column>, QueryError> {
-    let lookback = context.options.lookback;
     let mut columns = Vec::new();
-    select(selector, 0, lookback, steps, context, &mut |labels, points| {
-        context.budget.fits(SERIES_SAMPLES + steps.len)?;
-        let column = column(labels, points, selector, take, steps, lookback);
-        if column.present.any() {
-            context.budget.take(column.samples())?;
-            columns.push(column);
-        }
+    each_instant(selector, take, steps, context, &mut |column| {
+        context.budget.take(column.samples())?;
+        columns.push(column);
         Ok(())
     })?;
     columns.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(columns)
+}
+
+/// Hands the columns of `selector` to `each`.
+///
+/// # Errors
+/// The store cannot answer, a limit is reached, or what `each` says.
+pub(crate) fn each_instant(
+    selector: &Selector<'_>,
+    take: Take,
+    steps: Steps,
+    context: &Context<'_>,
+    each: &mut dyn FnMut(Column) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let lookback = context.options.lookback;
+    select(selector, 0, lookback, steps, context, &mut |labels, points| {
+        context.budget.fits(SERIES_SAMPLES + steps.len)?;
+        let column = column(labels, points, selector, take, steps, lookback);
+        if column.present.any() { each(column) } else { Ok(()) }
+    })
 }
 
 /// Hands each series of `selector` to `each`, with the samples that any step needs.

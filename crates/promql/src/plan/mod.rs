@@ -9,5 +9,5 @@ mod node;
 
 pub(crate) use build::{build, reads};
 pub(crate) use node::{
-    Aggregate, Binary, Call, Node, Query, Selector, Subquery, Window, WindowSource,
+    Aggregate, Binary, Call, Node, OverTime, Query, Selector, Subquery, Window, WindowSource,
 };

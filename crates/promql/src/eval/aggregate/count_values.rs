@@ -35,7 +35,7 @@ pub(super) fn apply(
             let at = match &last {
                 Some((known, at)) if is_written_alike(known, &value) => *at,
                 _ => {
-                    let labels = names::with(&column.labels, label, &written(&value));
+                    let labels = names::with(&column.labels, label, written(&value));
                     let labels = grouping::labels(&kept, aggregation.without, &labels);
                     if let Some(at) = known.get(&labels) {
                         *at

@@ -1,127 +1,204 @@
-//! Aggregations that make one sample of a group's: `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`,
-//! `quantile`.
+//! Aggregations that make one sample of a group's: `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`.
 //!
-//! Cost: a pass over the columns of a group; quantile gathers the values of each step.
+//! Columns are folded as they come, so that those of a selector need not be there together. What has native histograms
+//! is kept until the end, which looks at all of a group's.
+//!
+//! Cost: a pass over each column, and the hash of its labels; the memory of the groups.
 
 use super::super::bits::Bits;
 use super::super::column::Column;
 use super::super::context::Context;
-use super::super::quantile::quantile;
-use super::grouping::{Group, Groups};
+use super::grouping::Known;
 use super::{Aggregation, histograms};
 use crate::ast::AggregateOp;
-use crate::error::QueryError;
 use crate::kahan::{Mean, Sum};
 use crate::value::SampleValue;
 
-/// One column per group.
-pub(super) fn apply(
-    aggregation: &Aggregation<'_>,
-    columns: &[Column],
+/// An aggregation on its way: one column per group, in the order in which they came.
+pub(crate) struct Fold<'a> {
+    aggregation: &'a Aggregation<'a>,
     len: usize,
-    context: &Context<'_>,
-) -> Result<Vec<Column>, QueryError> {
-    let grouped = Groups::of(aggregation.grouping, aggregation.without, columns);
-    context.budget.take(grouped.groups.len().saturating_mul(len))?;
-    let mut members = Vec::new();
-    let fold = |group: &Group| {
-        members.clear();
-        members.extend(grouped.members(group).iter().filter_map(|at| columns.get(*at)));
-        let mut column = Column::empty(group.labels.clone(), len);
-        column.drop_name = group.drop_name;
-        floats(aggregation, &members, &mut column);
-        with_histograms(aggregation, &members, &mut column, context);
-        column
-    };
-    Ok(grouped.groups.iter().map(fold).collect())
+    known: Known<'a>,
+    groups: Vec<Group>,
+    samples: usize,
 }
 
-/// Sets the result of the floats.
-fn floats(aggregation: &Aggregation<'_>, members: &[&Column], column: &mut Column) {
-    match aggregation.op {
-        AggregateOp::Sum => each(members, column, Sum::of, Sum::add, Sum::total),
-        AggregateOp::Avg => each(members, column, Mean::of, Mean::add, Mean::mean),
-        AggregateOp::Min => {
-            let smaller = |min: &mut f64, value: f64| {
-                if *min > value || min.is_nan() {
-                    *min = value;
-                }
-            };
-            each(members, column, |value| value, smaller, |min| min);
+/// What a group's columns made so far.
+struct Group {
+    /// The result, where `state` has none of its own.
+    column: Column,
+    state: State,
+    /// Its columns from the first on that has histograms, and before them one with what floats there were.
+    mixed: Vec<Column>,
+}
+
+/// The floats of each step.
+enum State {
+    Sum(Vec<Sum>),
+    Mean(Vec<Mean>),
+    Spread(Vec<Welford>),
+    /// The result itself.
+    Plain,
+}
+
+impl<'a> Fold<'a> {
+    /// Of columns of `len` steps.
+    pub(crate) fn new(aggregation: &'a Aggregation<'a>, len: usize) -> Self {
+        let known = Known::new(aggregation.grouping, aggregation.without);
+        Self { aggregation, len, known, groups: Vec::new(), samples: 0 }
+    }
+
+    /// How many samples' memory it takes.
+    pub(crate) const fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// How many groups there are.
+    pub(crate) const fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Adds a column to its group.
+    pub(crate) fn add(&mut self, column: Column) {
+        let at = self.known.find(&column.labels, |at| Some(&self.groups.get(at)?.column.labels));
+        if at == self.groups.len() {
+            let labels = self.known.labels(&column.labels);
+            let group = Group::new(self.aggregation.op, Column::empty(labels, self.len));
+            self.samples += group.column.samples() + 2 * self.len;
+            self.groups.push(group);
         }
-        AggregateOp::Max => {
-            let larger = |max: &mut f64, value: f64| {
-                if *max < value || max.is_nan() {
-                    *max = value;
-                }
-            };
-            each(members, column, |value| value, larger, |max| max);
+        let Some(group) = self.groups.get_mut(at) else { return };
+        group.column.drop_name |= column.drop_name;
+        let looks = !matches!(self.aggregation.op, AggregateOp::Group | AggregateOp::Count);
+        if looks && !column.histograms.is_empty() && group.mixed.is_empty() {
+            let mut before = Column::empty(Default::default(), self.len);
+            before.present = group.column.present.clone();
+            group.mixed.push(before);
         }
-        AggregateOp::Stddev => {
-            each(members, column, Welford::of, Welford::add, |spread| spread.variance().sqrt());
+        group.add(self.aggregation.op, &column);
+        if !group.mixed.is_empty() {
+            self.samples += column.samples();
+            group.mixed.push(column);
         }
-        AggregateOp::Stdvar => {
-            each(members, column, Welford::of, Welford::add, Welford::variance);
-        }
-        AggregateOp::Quantile => quantiles(aggregation, members, column),
-        AggregateOp::Group => {
-            for member in members {
-                column.present.union(&member.present);
+    }
+
+    /// The result, in the order in which groups came.
+    pub(crate) fn finish(self, context: &Context<'_>) -> Vec<Column> {
+        let Self { aggregation, groups, .. } = self;
+        let finish = |group: Group| {
+            let Group { mut column, state, mixed } = group;
+            state.finish(aggregation.op, &mut column.values);
+            if !mixed.is_empty() {
+                with_histograms(aggregation, &mixed, &mut column, context);
             }
-            column.values.fill(1.0);
-        }
-        _ => {
-            for member in members {
-                column.present.union(&member.present);
-                for step in member.present.ones() {
-                    if let Some(count) = column.values.get_mut(step) {
-                        *count += 1.0;
+            column
+        };
+        groups.into_iter().map(finish).collect()
+    }
+}
+
+impl Group {
+    fn new(op: AggregateOp, column: Column) -> Self {
+        let len = column.len();
+        let state = match op {
+            AggregateOp::Sum => State::Sum(vec![Sum::default(); len]),
+            AggregateOp::Avg => State::Mean(vec![Mean::of(0.0); len]),
+            AggregateOp::Stddev | AggregateOp::Stdvar => State::Spread(vec![Welford::of(0.0); len]),
+            _ => State::Plain,
+        };
+        Self { column, state, mixed: Vec::new() }
+    }
+
+    fn add(&mut self, op: AggregateOp, member: &Column) {
+        let Column { values, present, .. } = &mut self.column;
+        match &mut self.state {
+            State::Sum(sums) => each(member, present, sums, Sum::of, Sum::add),
+            State::Mean(means) => each(member, present, means, Mean::of, Mean::add),
+            State::Spread(spreads) => each(member, present, spreads, Welford::of, Welford::add),
+            State::Plain => match op {
+                AggregateOp::Min => each(
+                    member,
+                    present,
+                    values,
+                    |value| value,
+                    |min, value| {
+                        if *min > value || min.is_nan() {
+                            *min = value;
+                        }
+                    },
+                ),
+                AggregateOp::Max => each(
+                    member,
+                    present,
+                    values,
+                    |value| value,
+                    |max, value| {
+                        if *max < value || max.is_nan() {
+                            *max = value;
+                        }
+                    },
+                ),
+                AggregateOp::Group => {
+                    present.union(&member.present);
+                    values.fill(1.0);
+                }
+                // Counts are of histograms, too.
+                _ => {
+                    present.union(&member.present);
+                    for step in member.present.ones() {
+                        if let Some(count) = values.get_mut(step) {
+                            *count += 1.0;
+                        }
                     }
                 }
-            }
+            },
         }
     }
 }
 
-/// Folds the floats of `members` at each step.
-fn each<A: Copy>(
-    members: &[&Column],
-    column: &mut Column,
+impl State {
+    fn finish(self, op: AggregateOp, values: &mut [f64]) {
+        fn each<A>(values: &mut [f64], states: Vec<A>, result: impl Fn(A) -> f64) {
+            for (value, state) in values.iter_mut().zip(states) {
+                *value = result(state);
+            }
+        }
+        match self {
+            Self::Sum(sums) => each(values, sums, Sum::total),
+            Self::Mean(means) => each(values, means, Mean::mean),
+            Self::Spread(spreads) if op == AggregateOp::Stddev => {
+                each(values, spreads, |spread| spread.variance().sqrt());
+            }
+            Self::Spread(spreads) => each(values, spreads, Welford::variance),
+            Self::Plain => {}
+        }
+    }
+}
+
+/// Folds the floats of `member` at each step; `present` are the steps that have had one.
+fn each<A>(
+    member: &Column,
+    present: &mut Bits,
+    folds: &mut [A],
     first: impl Fn(f64) -> A,
     add: impl Fn(&mut A, f64),
-    result: impl Fn(A) -> f64,
 ) {
-    if let [only] = members
-        && only.histograms.is_empty()
-    {
-        column.present = only.present.clone();
-        for (value, of) in column.values.iter_mut().zip(&only.values) {
-            *value = result(first(*of));
+    if member.histograms.is_empty() && member.present.is_full() && present.is_full() {
+        for (fold, value) in folds.iter_mut().zip(&member.values) {
+            add(fold, *value);
         }
         return;
     }
-    let mut folds = vec![first(0.0); column.len()];
-    for member in members {
-        if member.histograms.is_empty() && member.present.is_full() && column.present.is_full() {
-            for (fold, value) in folds.iter_mut().zip(&member.values) {
-                add(fold, *value);
-            }
+    for step in member.present.ones() {
+        let (Some(fold), Some(value)) = (folds.get_mut(step), member.float(step)) else {
             continue;
+        };
+        if present.get(step) {
+            add(fold, value);
+        } else {
+            present.set(step);
+            *fold = first(value);
         }
-        for step in member.present.ones() {
-            let (Some(fold), Some(value)) = (folds.get_mut(step), member.float(step)) else {
-                continue;
-            };
-            if column.present.get(step) {
-                add(fold, value);
-            } else {
-                column.present.set(step);
-                *fold = first(value);
-            }
-        }
-    }
-    for (value, fold) in column.values.iter_mut().zip(folds) {
-        *value = result(fold);
     }
 }
 
@@ -151,21 +228,10 @@ impl Welford {
     }
 }
 
-fn quantiles(aggregation: &Aggregation<'_>, members: &[&Column], column: &mut Column) {
-    let mut values = Vec::with_capacity(members.len());
-    for (step, q) in aggregation.param.iter().enumerate() {
-        values.clear();
-        values.extend(members.iter().filter_map(|member| member.float(step)));
-        if !values.is_empty() {
-            column.set_float(step, quantile(*q, &mut values));
-        }
-    }
-}
-
 /// Adds what the histograms of a group make.
 fn with_histograms(
     aggregation: &Aggregation<'_>,
-    members: &[&Column],
+    members: &[Column],
     column: &mut Column,
     context: &Context<'_>,
 ) {
@@ -181,7 +247,6 @@ fn with_histograms(
         return;
     }
     match aggregation.op {
-        AggregateOp::Group | AggregateOp::Count => {}
         AggregateOp::Sum | AggregateOp::Avg => {
             for step in steps.ones() {
                 column.present.clear(step);

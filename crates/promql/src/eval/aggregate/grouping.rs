@@ -1,8 +1,9 @@
 //! Which columns form a group. Labels are made for groups only: a column's are looked at where they are.
 
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::ops::Range;
+
+use hashbrown::HashTable;
 
 use super::super::column::Column;
 use super::super::names::{self, METADATA};
@@ -27,21 +28,15 @@ pub(super) struct Groups {
 impl Groups {
     /// The groups of `columns`.
     pub(super) fn of(grouping: &[&str], without: bool, columns: &[Column]) -> Self {
-        let mut known: HashMap<Kept<'_>, usize> = HashMap::new();
+        let mut known = Known::new(grouping, without);
         let mut groups: Vec<Group> = Vec::new();
         let mut of_column = Vec::with_capacity(columns.len());
         for column in columns {
-            let mut add = || {
+            let at = known.find(&column.labels, |at| Some(&groups.get(at)?.labels));
+            if at == groups.len() {
                 let labels = labels(grouping, without, &column.labels);
                 groups.push(Group { labels, drop_name: false, members: 0..0 });
-                groups.len() - 1
-            };
-            let at = if grouping.is_empty() && !without {
-                if of_column.is_empty() { add() } else { 0 }
-            } else {
-                let kept = Kept { grouping, without, of: &column.labels };
-                *known.entry(kept).or_insert_with(add)
-            };
+            }
             if let Some(group) = groups.get_mut(at) {
                 group.drop_name |= column.drop_name;
                 group.members.end += 1;
@@ -68,6 +63,42 @@ impl Groups {
     /// The positions of a group's columns, in order.
     pub(super) fn members(&self, of: &Group) -> &[usize] {
         self.members.get(of.members.clone()).unwrap_or_default()
+    }
+}
+
+/// Which groups there are, by number, found with the labels of a column.
+pub(super) struct Known<'a> {
+    /// Sorted.
+    grouping: &'a [&'a str],
+    without: bool,
+    numbers: HashTable<usize>,
+    hasher: RandomState,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(grouping: &'a [&'a str], without: bool) -> Self {
+        Self { grouping, without, numbers: HashTable::new(), hasher: RandomState::new() }
+    }
+
+    /// The number of the group of a column with these labels; of a new one, how many there were. `labels_of` has those of
+    /// the groups before it.
+    pub(super) fn find<'l>(
+        &mut self,
+        labels: &'l Labels,
+        labels_of: impl Fn(usize) -> Option<&'l Labels>,
+    ) -> usize {
+        let Self { grouping, without, ref hasher, .. } = *self;
+        let kept = |of| Kept { grouping, without, of };
+        let next = self.numbers.len();
+        let same = |at: &usize| labels_of(*at).is_some_and(|of| kept(of) == kept(labels));
+        let hash = |at: &usize| labels_of(*at).map_or(0, |of| hasher.hash_one(kept(of)));
+        let of_column = hasher.hash_one(kept(labels));
+        *self.numbers.entry(of_column, same, hash).or_insert(next).get()
+    }
+
+    /// The labels of the group of such a column.
+    pub(super) fn labels(&self, of: &Labels) -> Labels {
+        labels(self.grouping, self.without, of)
     }
 }
 

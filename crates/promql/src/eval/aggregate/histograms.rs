@@ -16,7 +16,7 @@ use crate::histogram::total::Total;
 /// histograms added up that come after a float: Prometheus then has nothing to say of them.
 pub(super) fn fold(
     aggregation: &Aggregation<'_>,
-    members: &[&Column],
+    members: &[Column],
     step: usize,
     context: &Context<'_>,
 ) -> Option<Arc<Histogram>> {

@@ -9,7 +9,10 @@ mod count_values;
 mod fold;
 mod grouping;
 mod histograms;
+mod quantiles;
 mod xxhash;
+
+pub(crate) use fold::Fold;
 
 use super::column::Column;
 use super::context::Context;
@@ -63,10 +66,25 @@ impl Aggregation<'_> {
             }
             AggregateOp::Quantile => {
                 self.check_quantiles(context);
-                fold::apply(self, &columns, len, context)
+                quantiles::apply(self, &columns, len, context)
             }
-            _ => fold::apply(self, &columns, len, context),
+            _ => {
+                let base = context.budget.used();
+                let mut fold = Fold::new(self, len);
+                for column in columns {
+                    fold.add(column);
+                    // What is added goes.
+                    context.budget.settle(base, fold.groups().saturating_mul(len))?;
+                }
+                Ok(fold.finish(context))
+            }
         }
+    }
+
+    /// Whether columns can be added to a [`Fold`] one after the other, so that they need not be there together.
+    pub(crate) const fn folds(&self) -> bool {
+        use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
+        matches!(self.op, Sum | Avg | Count | Min | Max | Group | Stddev | Stdvar)
     }
 
     fn bounds(&self) -> (f64, f64) {

@@ -207,7 +207,8 @@ impl Pairs<'_> {
             labels = names::without(&labels, |name| named(name) != matching.on);
         }
         for name in &matching.include {
-            labels = names::with(&labels, name, one.get(name));
+            labels =
+                names::with(&labels, name.as_str(), one.find(name).cloned().unwrap_or_default());
         }
         labels
     }

@@ -55,7 +55,7 @@ pub(super) fn call(
                 at += 1;
                 let value = openmetrics(q.first().copied().unwrap_or(f64::NAN));
                 for mut column in of.each(&columns, steps, &mut Quantile { q: &q })? {
-                    column.labels = names::with(&column.labels, &label, &value);
+                    column.labels = names::with(&column.labels, label.as_str(), value.as_str());
                     all.push(column);
                 }
             }

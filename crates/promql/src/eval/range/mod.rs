@@ -86,36 +86,55 @@ impl OverTime<'_> {
     /// A column for each series, sorted by labels.
     ///
     /// # Errors
-    /// The store cannot answer, a parameter makes no sense, or a limit is reached.
+    /// As [`OverTime::each`], or a limit is reached.
     pub(crate) fn apply(
         &self,
         samples: Samples<'_>,
         steps: Steps,
         context: &Context<'_>,
     ) -> Result<Vec<Column>, QueryError> {
-        let Some(function) = find(self.function.id) else {
-            return self.absent(samples, steps, context);
-        };
         let mut columns = Vec::new();
-        samples.each(steps, context, &mut |series| {
-            // A quantile is looked at only where there is something to take it of.
-            let is_quantile = self.function.id == Id::QuantileOverTime;
-            if columns.is_empty() && !is_quantile {
-                self.check(context)?;
-            }
-            let column = self.column(function, series, steps, context)?;
-            if column.present.any() {
-                if columns.is_empty() && is_quantile {
-                    self.check(context)?;
-                }
-                context.budget.take(column.samples())?;
-                self.might_not_be_a_counter(&column, context);
-                columns.push(column);
-            }
+        self.each(samples, steps, context, &mut |column| {
+            context.budget.take(column.samples())?;
+            columns.push(column);
             Ok(())
         })?;
         columns.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(columns)
+    }
+
+    /// Hands a column for each series to `each`.
+    ///
+    /// # Errors
+    /// The store cannot answer, a parameter makes no sense, or what `each` says.
+    pub(crate) fn each(
+        &self,
+        samples: Samples<'_>,
+        steps: Steps,
+        context: &Context<'_>,
+        each: &mut dyn FnMut(Column) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let Some(function) = find(self.function.id) else {
+            return each(self.absent(samples, steps, context)?);
+        };
+        let mut checked = false;
+        samples.each(steps, context, &mut |series| {
+            // A quantile is looked at only where there is something to take it of.
+            if !checked && self.function.id != Id::QuantileOverTime {
+                self.check(context)?;
+                checked = true;
+            }
+            let column = self.column(function, series, steps, context)?;
+            if !column.present.any() {
+                return Ok(());
+            }
+            if !checked {
+                self.check(context)?;
+                checked = true;
+            }
+            self.might_not_be_a_counter(&column, context);
+            each(column)
+        })
     }
 
     fn column(
@@ -171,7 +190,7 @@ impl OverTime<'_> {
         samples: Samples<'_>,
         steps: Steps,
         context: &Context<'_>,
-    ) -> Result<Vec<Column>, QueryError> {
+    ) -> Result<Column, QueryError> {
         let mut present = Bits::none(steps.len);
         samples.each(steps, context, &mut |series| {
             for (step, window) in series.windows(steps).enumerate() {
@@ -185,7 +204,7 @@ impl OverTime<'_> {
         let mut column = Column::of_scalar(vec![1.0; steps.len]);
         column.labels = self.absent.clone();
         column.present = present;
-        Ok(vec![column])
+        Ok(column)
     }
 
     /// Looks at the parameters, once there is a series to use them for.
