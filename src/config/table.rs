@@ -341,7 +341,7 @@ const RECEIVE_SHARED: &[Opt] = &[
         "keepalive.max_connection_age_grace",
         ANY_TIME,
         is("30s"),
-        "How long its last requests may take after that.",
+        "How long its last requests may take after that. HTTP/1.1 is told in its next answer, or closed without one.",
     ),
 ];
 

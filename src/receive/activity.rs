@@ -16,12 +16,13 @@ pub(super) struct Activity {
     active: AtomicU32,
     begun: AtomicU32,
     unparsed: AtomicBool,
+    last: AtomicBool,
 }
 
 impl Activity {
     pub(super) fn new(pace: Arc<Pace>) -> Self {
         let (active, begun) = (0.into(), 0.into());
-        Self { pace, active, begun, unparsed: false.into() }
+        Self { pace, active, begun, unparsed: false.into(), last: false.into() }
     }
 
     /// What decides whether it is evicted.
@@ -38,6 +39,16 @@ impl Activity {
     /// Whether a request is in progress.
     pub(super) fn is_active(&self) -> bool {
         self.active.load(Ordering::Relaxed) > 0
+    }
+
+    /// The answer that comes next is to be the last, and to say so.
+    pub(super) fn end_with_next(&self) {
+        self.last.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the answer that is made now is the last.
+    pub(super) fn is_last(&self) -> bool {
+        self.last.load(Ordering::Relaxed) || self.pace.leave().is_some()
     }
 
     /// A request's headers are complete; it is active until the guard is dropped.

@@ -6,7 +6,7 @@
 //! | headers of a request | after one to two `timeouts.header` |
 //! | nothing asked | GOAWAY after `timeouts.idle` and up to a `timeouts.header` more |
 //! | a silent HTTP/2 peer | a ping each `keepalive.time`, cut when unanswered |
-//! | age, if limited | GOAWAY, cut after `max_connection_age_grace` |
+//! | age, if limited | GOAWAY, or `connection: close` on the next answer; cut after `max_connection_age_grace` |
 //! | its place is needed, and it is overdue | GOAWAY, or `connection: close` on a refusal; cut after `LEAVE_TIME` |
 //! | the server drains | GOAWAY, cut at its deadline |
 
@@ -18,7 +18,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -84,7 +85,10 @@ pub(super) async fn serve<A: Append>(
         let active = activity.begin();
         async move {
             let arriving = |body| Arriving::new(body, Arc::clone(activity.pace()));
-            let response = service.call(request.map(arriving)).await;
+            let mut response = service.call(request.map(arriving)).await;
+            if version == Version::Http1 && activity.is_last() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             drop(active);
             Ok::<_, Infallible>(response)
         }
@@ -225,7 +229,7 @@ where
     let mut leaving = false;
     let mut seen = Phase::Serving;
     loop {
-        let mut goodbye = None;
+        let (mut goodbye, mut in_answer) = (None, false);
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended,
@@ -262,11 +266,17 @@ where
             () = &mut age => {
                 metrics.limit_connection_age.add(1);
                 goodbye = Some(keepalive.max_connection_age_grace);
+                in_answer = watch.is_http1;
             }
             () = &mut cut => return Ok(()),
         }
         if let Some(grace) = goodbye {
-            connection.as_mut().graceful_shutdown();
+            if in_answer {
+                // Closed between two requests, it would look like a failure to who sends the next.
+                activity.end_with_next();
+            } else {
+                connection.as_mut().graceful_shutdown();
+            }
             let at = tokio::time::Instant::now() + grace;
             if at < cut.deadline() {
                 cut.as_mut().reset(at);

@@ -1,4 +1,4 @@
-//! Who makes room when all places are taken.
+//! Who makes room when all places are taken, and how connections say goodbye.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -54,7 +54,7 @@ async fn a_slow_body_is_told_to_come_back_when_its_connection_makes_room() {
     crowd_out(&server, "slow").await;
     let answer = rest(slow).await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 503"), "{answer}");
-    assert!(answer.contains("retry-after: "), "{answer}");
+    assert!(answer.contains("retry-after: ") && answer.contains("connection: close"), "{answer}");
     assert_eq!(server.refused_by_limit("body_time"), 1);
     assert_eq!(server.in_flight.used(), 0);
 }
@@ -111,3 +111,33 @@ async fn a_request_that_waits_for_the_disk_keeps_its_place_and_who_comes_then_is
     tokio::time::timeout(Duration::from_secs(10), place_is_free).await.unwrap();
 }
 
+#[tokio::test]
+async fn an_old_connection_of_http_1_says_in_its_last_answer_that_it_ends() {
+    let server = Server::start(|listener, _| {
+        listener.keepalive.max_connection_age = Some(Duration::from_secs(1));
+    })
+    .await;
+    let mut stream = server.connect().await;
+    let empty = begun(0, "");
+    stream.write_all(empty.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1 << 10];
+    let length = stream.read(&mut answer).await.unwrap();
+    let young = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+    assert!(young.starts_with("http/1.1 200") && !young.contains("connection:"), "{young}");
+    eventually("it is old", || server.refused_by_limit("connection_age") == 1).await;
+    stream.write_all(empty.as_bytes()).await.unwrap();
+    let last = rest(stream).await.to_ascii_lowercase();
+    assert!(last.starts_with("http/1.1 200") && last.contains("connection: close"), "{last}");
+}
+
+#[tokio::test]
+async fn an_old_connection_of_http_1_without_a_request_ends_after_its_grace() {
+    let server = Server::start(|listener, _| {
+        listener.keepalive.max_connection_age = Some(Duration::from_millis(50));
+        listener.keepalive.max_connection_age_grace = Duration::from_millis(50);
+    })
+    .await;
+    let mut stream = server.connect().await;
+    stream.write_all(begun(0, "").as_bytes()).await.unwrap();
+    assert!(rest(stream).await.starts_with("HTTP/1.1 200"));
+}
