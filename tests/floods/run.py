@@ -40,6 +40,8 @@ PATIENCE = 5
 ACKS_MIN = 1
 # Connections of a crowd: more than there are places with this much memory, 136.
 CROWD = 300
+# For three evaluations of the rules.
+CARDINALITY_SECONDS = 20
 # How long a crowd presses.
 SECONDS = 4
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -48,15 +50,15 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 class Agent:
     """The agent, as a child."""
 
-    def __init__(self, program: str, directory: Path, files: int | None = None):
-        directory.mkdir()
+    def __init__(self, program: str, directory: Path, files: int | None = None, memory: int = MEMORY):
+        directory.mkdir(parents=True)
         self.grpc, self.http, self.admin = free_ports(3)
         config = directory / "agent.yaml"
         config.write_text(
             f"receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{self.grpc}'}},"
             f" http: {{endpoint: '127.0.0.1:{self.http}'}}}}}}}}\n"
             f"journal: {{directory: {directory}/journal, max_size: 64MiB}}\nstore: {{directory: {directory}/store}}\n"
-            f"admin: {{endpoint: '127.0.0.1:{self.admin}'}}\nlimits: {{memory: {MEMORY >> 20}MiB}}\n"
+            f"admin: {{endpoint: '127.0.0.1:{self.admin}'}}\nlimits: {{memory: {memory >> 20}MiB}}\n"
         )
         self.log = directory / "stderr.log"
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
@@ -103,8 +105,11 @@ class Agent:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def peak(self) -> int:
+        return self.status("VmHWM")
+
+    def status(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) << 10
 
     def alive(self) -> bool:
@@ -559,6 +564,32 @@ def without_files(program: str, directory: Path) -> str:
         agent.process.kill()
 
 
+def cardinality_with_rules_on(program: str, directory: Path) -> str:
+    """Services of 500 routes each, in a burst and again for three evaluations of the rules that come with the agent. What is
+    mapped from files the system can take back: it counts beside `limits.memory`."""
+    memory, told = 96 << 20, []
+    for services, length in ((10, 60), (5, 1_000)):
+        agent = Agent(program, directory / str(length), memory=memory)
+        try:
+            deadline, statuses = time.monotonic() + CARDINALITY_SECONDS, []
+            while time.monotonic() < deadline:
+                for service in range(services):
+                    statuses.append(post(agent.http, "/v1/traces", payloads.routes(service, 500, length)))
+                time.sleep(1)
+            only(statuses, 200, 429, 503)
+            assert statuses.count(200) >= services, f"{statuses.count(200)} requests were taken"
+            peak, mapped = agent.peak(), agent.status("RssFile")
+            assert agent.alive() and agent.get("/healthz")[0] == 200
+            told.append((peak, mapped, f"{services} services of 500 routes of {length} characters: {peak / (1 << 20):.1f} MiB,"
+                         f" {mapped / (1 << 20):.1f} of files"))
+            assert agent.end() == 0
+        finally:
+            agent.process.kill()
+    said = "; ".join(line for _, _, line in told)
+    assert all(peak <= memory + mapped for peak, mapped, _ in told), f"above {memory >> 20} MiB: {said}"
+    return said
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--agent", required=True)
@@ -589,8 +620,9 @@ def main() -> int:
         if ended != 0:
             print(f"FAIL  end: {'exit' if alive else 'it had ended'} {ended}:\n{agent.log.read_text()[-2000:]}")
             failed += 1
-        if not wanted or without_files.__name__ in wanted:
-            report("without_files", lambda: without_files(arguments.agent, Path(directory) / "few"))
+        for alone in (without_files, cardinality_with_rules_on):
+            if not wanted or alone.__name__ in wanted:
+                report(alone.__name__, lambda: alone(arguments.agent, Path(directory) / alone.__name__))
     print(f"floods: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
