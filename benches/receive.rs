@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the result")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use sidelight_agent::memory::InFlight;
 use sidelight_agent::receive::{self, Append, Bind, Config, Deps, Listener};
 use sidelight_agent::signal::Record;
 use sidelight_agent::telemetry::Registry;
+use sidelight_agent::time::SystemClock;
 
 #[derive(Clone)]
 struct Forget;
@@ -42,7 +44,8 @@ fn serve() -> String {
         runtime.block_on(async move {
             let listeners = vec![Listener::new(Bind::Tcp("127.0.0.1:0".into()))];
             let config = Config { listeners, ..Config::default() };
-            let deps = Deps { in_flight: InFlight::new(48 << 20), registry: Registry::default() };
+            let (in_flight, registry) = (InFlight::new(48 << 20), Registry::default());
+            let deps = Deps { in_flight, registry, clock: Arc::new(SystemClock::new()) };
             let handle = receive::bind(config, deps).await.unwrap().serve(Forget);
             sender.send(handle.endpoints()[0].address.clone()).unwrap();
             std::future::pending::<()>().await;

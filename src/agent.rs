@@ -161,7 +161,7 @@ async fn start(
     // Sockets first: two agents on one port are told so before either touches a journal.
     let in_flight = InFlight::new(config.memory.in_flight);
     telemetry::process::observe_memory(&registry, &config.memory, &in_flight);
-    let (bound, admin) = bind(&config, &registry, &in_flight).await?;
+    let (bound, admin) = bind(&config, &registry, &in_flight, &clock).await?;
 
     // Readers before receivers: what is accepted has somewhere to go from the first record on.
     let (journal, recovery) = open_journal(&config, &registry, &clock).await?;
@@ -235,8 +235,10 @@ async fn bind(
     config: &Config,
     registry: &Registry,
     in_flight: &InFlight,
+    clock: &Arc<dyn Clock>,
 ) -> Result<(receive::Bound, TcpListener), Error> {
-    let deps = receive::Deps { in_flight: in_flight.clone(), registry: registry.clone() };
+    let (in_flight, registry) = (in_flight.clone(), registry.clone());
+    let deps = receive::Deps { in_flight, registry, clock: Arc::clone(clock) };
     let bound = receive::bind(config.receive.clone(), deps).await?;
     let address = config.api.endpoint;
     let admin = listen(address).await.map_err(|source| Error::Admin { address, source })?;

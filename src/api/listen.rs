@@ -1,9 +1,10 @@
 //! The listener: accepts, bounds and drains connections, and runs each request through guard and
 //! route.
 //!
-//! Limits: `connections_max` (more are closed at once and counted), head size and time, the time a
-//! reply may take to be made and to move while being sent; two queries, one that reads files and two other replies being made at
-//! once, and two of more than [`LARGE_BYTES`] being sent. Those that wait to be sent go on holding what makes replies, for
+//! Limits: `connections_max` (for one more the one is closed that is overdue for longest ([`places`](crate::net::places)), or
+//! else the newcomer; both are counted), head size and time, the time a reply may take to be made and to move while being
+//! sent; two queries, one that reads files and two other replies being made at once, and two of more than [`LARGE_BYTES`]
+//! being sent. Those that wait to be sent go on holding what makes replies, for
 //! [`LARGE_WAIT`] at most: with four large ones that nobody reads a small reply waits as long, and as long again for each
 //! two more. Only queries and silences read a request body, of at most
 //! [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose body stays unread. A failed accept never
@@ -41,6 +42,9 @@ use super::routes;
 use super::secret::Secret;
 use super::sources::Sources;
 use super::stall::Stall;
+use crate::net::arriving::Arriving;
+use crate::net::evictions::Evictions;
+use crate::net::places::{Admitted, Doing, Evicted, LEAVE_TIME, Pace, Places};
 use crate::telemetry::desc;
 
 /// Large replies being sent at once …
@@ -145,14 +149,25 @@ impl Api {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let refused = shared.sources.registry.counter(&desc::API_REFUSED_CONNECTIONS, &[]);
+    let clock = Arc::clone(&shared.sources.clock);
+    let places = Places::new(shared.config.connections_max, Arc::clone(&clock));
+    let evictions = Evictions::default();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() < shared.config.connections_max => {
-                    connections.spawn(converse(stream, peer, Arc::clone(&shared), stop.clone()));
-                }
-                Ok(_) => refused.add(1),
+                Ok((stream, peer)) => match places.take() {
+                    Some(Admitted { place, evicted }) => {
+                        if let Some(doing) = evicted {
+                            shared.note_evicted(doing, &evictions);
+                        }
+                        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+                        connections.spawn(async move {
+                            converse(stream, peer, place.pace(), shared, stop).await;
+                        });
+                    }
+                    None => refused.add(1),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "the admin listener cannot accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -169,14 +184,21 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Rec
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
+    pace: &Arc<Pace>,
     shared: Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
     let Config { header_timeout, header_bytes_max, response_timeout, .. } = shared.config;
-    let stream = TokioIo::new(Stall::new(stream, response_timeout));
-    let service = service_fn(|request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.respond(peer, request).await) }
+    let stream = TokioIo::new(Stall::new(stream, response_timeout, Arc::clone(pace)));
+    let service = service_fn(|request: Request<Incoming>| {
+        let (shared, pace) = (Arc::clone(&shared), Arc::clone(pace));
+        async move {
+            let underway = pace.begin();
+            let request = request.map(|body| Arriving::new(body, pace));
+            let response = shared.respond(peer, request).await;
+            drop(underway);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -190,14 +212,34 @@ async fn converse(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        _ = pace.evicted() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(LEAVE_TIME, connection).await.unwrap_or(Ok(()))
+        }
     };
     if let Err(error) = outcome {
         tracing::debug!(%peer, %error, "an admin connection ended early");
     }
 }
 
+/// A request's body.
+type Asking = Arriving<Incoming>;
+
 impl Shared {
-    async fn respond(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Chunks> {
+    fn note_evicted(&self, doing: Doing, evictions: &Evictions) {
+        let Sources { registry, clock, .. } = &self.sources;
+        registry.counter(&desc::API_EVICTED_CONNECTIONS, &[doing.name()]).add(1);
+        if let Some(evicted) = evictions.note(doing, clock.monotonic()) {
+            tracing::warn!(
+                evicted,
+                "as many connections as admin.connections_max are open: those that moved least were closed for new ones \
+                 (idle: since their last request, silent: before their first, slow: in a body); raise it, or see who opens \
+                 so many"
+            );
+        }
+    }
+
+    async fn respond(&self, peer: SocketAddr, request: Request<Asking>) -> Response<Chunks> {
         let (head, body) = request.into_parts();
         let found = routes::find(&head.method, head.uri.path());
         let route = found.as_ref().map_or("", |(route, _)| route.path);
@@ -216,7 +258,7 @@ impl Shared {
         open: &str,
         peer: SocketAddr,
         head: &Parts,
-        body: Incoming,
+        body: Asking,
     ) -> Response<Chunks> {
         let headers = &head.headers;
         let allowed = &self.config.allowed_hosts;
@@ -302,13 +344,19 @@ impl Shared {
         (handler, permits): (asked::Handler, &Arc<Semaphore>),
         open: &str,
         head: &Parts,
-        body: Incoming,
+        body: Asking,
     ) -> Response<Chunks> {
         let method = head.method.clone();
-        let Ok(read) = Limited::new(body, ASKED_BYTES_MAX).collect().await else {
-            let message = format!("a body has at most {ASKED_BYTES_MAX} bytes");
-            let reply = Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message);
-            return reply.into_response(None);
+        let read = match Limited::new(body, ASKED_BYTES_MAX).collect().await {
+            Ok(read) => read,
+            Err(error) if Evicted::is_behind(&*error) => {
+                return busy(&Evicted.to_string()).into_response(None);
+            }
+            Err(_) => {
+                let message = format!("a body has at most {ASKED_BYTES_MAX} bytes");
+                let reply = Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message);
+                return reply.into_response(None);
+            }
         };
         let query = head.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -330,7 +378,7 @@ impl Shared {
         path: &'static str,
         open: &str,
         head: &Parts,
-        body: Incoming,
+        body: Asking,
     ) -> Response<Chunks> {
         let refuse = |failure: Failure| failure.into_reply().into_response(None);
         let form = match form(&head.headers, body).await {
@@ -393,7 +441,7 @@ fn busy(why: &str) -> Reply {
 }
 
 /// The form of a POST; empty for everything else.
-async fn form(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failure> {
+async fn form(headers: &HeaderMap, body: Asking) -> Result<Bytes, Failure> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
     if kind.starts_with("multipart/form-data") {
@@ -405,7 +453,10 @@ async fn form(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Failure> {
         return Ok(Bytes::new());
     }
     let read = Limited::new(body, FORM_BYTES_MAX).collect().await;
-    let read = read.map_err(|error| Failure::BadData(format!("the form cannot be read: {error}")));
+    let read = read.map_err(|error| match &*error {
+        error if Evicted::is_behind(error) => Failure::Unavailable(Evicted.to_string()),
+        error => Failure::BadData(format!("the form cannot be read: {error}")),
+    });
     Ok(read?.to_bytes())
 }
 

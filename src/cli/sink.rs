@@ -198,8 +198,9 @@ pub(super) async fn execute(args: Args, terminal: &Terminal) -> Result<Exit, Fai
         listeners: vec![listener(&args.grpc), listener(&args.http)],
         ..receive::Config::with_budget(&budget)
     };
-    let deps =
-        receive::Deps { in_flight: InFlight::new(budget.in_flight), registry: Registry::default() };
+    let in_flight = InFlight::new(budget.in_flight);
+    let clock = Arc::new(SystemClock::new());
+    let deps = receive::Deps { in_flight, registry: Registry::default(), clock };
     let bound = receive::bind(config, deps)
         .await
         .map_err(|error| Failure::new(Exit::Failed, "cannot listen").because(&error))?;

@@ -320,7 +320,8 @@ const RECEIVE_SHARED: &[Opt] = &[
         "timeouts.body",
         TIMEOUT,
         is("30s"),
-        "For a body, beyond the time it takes at 1 KiB/s; at 64 KiB/s past 4 MiB, while other large ones are refused.",
+        "For a body, beyond the time it takes at 1 KiB/s; at 64 KiB/s past 4 MiB, while other large ones are refused. A slower \
+         one ends sooner while `limits.connections_max` are open.",
     ),
     fixed(
         "timeouts.idle",
@@ -340,7 +341,7 @@ const RECEIVE_SHARED: &[Opt] = &[
         "keepalive.max_connection_age_grace",
         ANY_TIME,
         is("30s"),
-        "How long its last requests may take after that.",
+        "How long its last requests may take after that. HTTP/1.1 is told in its next answer, or closed without one.",
     ),
 ];
 

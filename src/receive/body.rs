@@ -20,10 +20,10 @@ use http_body_util::BodyExt as _;
 
 use super::admission::Admission;
 use super::status::{Busy, Refusal};
+use crate::net::places::{BYTES_PER_SECOND_MIN, Evicted};
 
-/// A body may take its timeout and, beyond that, what it needs at this rate; looked at after each timeout, or sooner.
-const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
-/// While others are refused for it: the largest one has them wait for minutes, not hours.
+/// A body may take its timeout and, beyond that, what it needs at [`BYTES_PER_SECOND_MIN`]; looked at after each timeout, or
+/// sooner. At this rate while others are refused for it: the largest one has them wait for minutes, not hours.
 const LARGE_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
 const GRPC_HEADER: usize = 5;
 /// A declared length is believed when so many times what came reaches it.
@@ -119,8 +119,12 @@ where
     let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
-/// Chunks that are none are the sender's mistake; everything else that ends a body early is its connection's, TLS included.
+/// Chunks that are none are the sender's mistake, and so is a pace for which its connection's place went to another;
+/// everything else that ends a body early is its connection's, TLS included.
 fn ended_by(error: &(dyn Error + 'static)) -> Refusal {
+    if Evicted::is_behind(error) {
+        return Refusal::Busy(Busy::BodyTimeout);
+    }
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let of_tls =
         |cause: &io::Error| cause.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());

@@ -18,7 +18,7 @@ pub struct Config {
     /// Request headers that travel with a record, because some exporter passes them on. Everything
     /// else, `authorization` included, is forgotten when the request ends.
     pub headers_from_context: Vec<HeaderName>,
-    /// Connections served at once, over all listeners; the rest are closed on arrival.
+    /// Connections served at once, over all listeners; for one more the one that has sent least is closed, or the newcomer.
     pub connections_max: usize,
     /// How many HTTP/2 connections at once have wide windows.
     pub wide_connections_max: usize,

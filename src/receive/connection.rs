@@ -6,7 +6,8 @@
 //! | headers of a request | after one to two `timeouts.header` |
 //! | nothing asked | GOAWAY after `timeouts.idle` and up to a `timeouts.header` more |
 //! | a silent HTTP/2 peer | a ping each `keepalive.time`, cut when unanswered |
-//! | age, if limited | GOAWAY, cut after `max_connection_age_grace` |
+//! | age, if limited | GOAWAY, or `connection: close` on the next answer; cut after `max_connection_age_grace` |
+//! | its place is needed, and it is overdue | GOAWAY, or `connection: close` on a refusal; cut after `LEAVE_TIME` |
 //! | the server drains | GOAWAY, cut at its deadline |
 
 use std::convert::Infallible;
@@ -17,7 +18,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -29,12 +31,14 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{Instrument as _, Span};
 
 use super::Append;
-use super::activity::{Active, Activity, Stalled, Watch};
+use super::activity::{Activity, Stalled, Watch};
 use super::config::{HEADER_BYTES_MAX, Keepalive, STREAMS_MAX, Windows};
 use super::grpc::is_grpc;
 use super::reply::Reply;
 use super::service::Service;
 use super::stream::{Socket, Stream, Transport, Version};
+use crate::net::arriving::Arriving;
+use crate::net::places::{LEAVE_TIME, Leave, Pace};
 use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// Streams that a peer may reset before they were accepted (CVE-2023-44487 and its kin).
@@ -63,20 +67,31 @@ pub(super) async fn serve<A: Append>(
     socket: Socket,
     tls: Option<TlsAcceptor>,
     service: Arc<Service<A>>,
+    pace: Arc<Pace>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let activity = Arc::new(Activity::default());
+    let activity = Arc::new(Activity::new(pace));
     let opened = tokio::select! {
         opened = open(socket, tls, &service, &activity) => opened,
         // Nothing was asked yet, so nothing is lost.
         _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
+        _ = activity.pace().evicted() => return,
     };
     let Ok((stream, version)) = opened else { return };
     let io = TokioIo::new(stream);
     let (requests, begin) = (Arc::clone(&service), Arc::clone(&activity));
-    let answer = service_fn(move |request| {
-        let (service, active) = (Arc::clone(&requests), begin.begin());
-        async move { Ok::<_, Infallible>(service.call(request, active).await) }
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let (service, activity) = (Arc::clone(&requests), Arc::clone(&begin));
+        let active = activity.begin();
+        async move {
+            let arriving = |body| Arriving::new(body, Arc::clone(activity.pace()));
+            let mut response = service.call(request.map(arriving)).await;
+            if version == Version::Http1 && activity.is_last() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            drop(active);
+            Ok::<_, Infallible>(response)
+        }
     });
     let timeouts = &service.listener.timeouts;
     let ended = match version {
@@ -104,7 +119,7 @@ pub(super) async fn serve<A: Append>(
 
 impl<A: Append> Service<A> {
     /// Answers one request, in the protocol that it speaks.
-    async fn call(&self, request: Request<Incoming>, active: Active) -> Response<Reply> {
+    async fn call(&self, request: Request<Arriving<Incoming>>) -> Response<Reply> {
         let span = own_span(&request);
         let answer = async {
             if is_grpc(request.headers()) {
@@ -113,15 +128,13 @@ impl<A: Append> Service<A> {
                 self.call_http(request).await
             }
         };
-        let response = answer.instrument(span).await;
-        drop(active);
-        response
+        answer.instrument(span).await
     }
 }
 
 /// A span of the agent's own for a request, unless the request brings the agent's own telemetry:
 /// its spans would beget spans for ever.
-fn own_span(request: &Request<Incoming>) -> Span {
+fn own_span<B>(request: &Request<B>) -> Span {
     if request.headers().contains_key(INTERNAL_HEADER) {
         return Span::none();
     }
@@ -209,12 +222,14 @@ where
     let keepalive = &service.listener.keepalive;
     let metrics = service.metrics();
     let mut connection = pin!(connection);
+    let mut evicted = pin!(activity.pace().evicted());
     let mut look = pin!(sleep(Watch::step(timeouts)));
     let mut age = pin!(sleep(keepalive.max_connection_age.map_or(NEVER, jittered)));
     let mut cut = pin!(sleep(NEVER));
+    let mut leaving = false;
     let mut seen = Phase::Serving;
     loop {
-        let mut goodbye = None;
+        let (mut goodbye, mut in_answer) = (None, false);
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended,
@@ -225,6 +240,14 @@ where
                 }
                 Ok(_) | Err(_) => return Ok(()),
             },
+            leave = &mut evicted, if !leaving => {
+                leaving = true;
+                // Headers that do not end would hold up the end of HTTP/1.1.
+                if leave == Leave::Now || watch.is_http1 && !activity.is_active() {
+                    return Ok(());
+                }
+                goodbye = Some(LEAVE_TIME);
+            }
             () = &mut look => {
                 let next = look.deadline() + Watch::step(timeouts);
                 look.as_mut().reset(next);
@@ -243,11 +266,17 @@ where
             () = &mut age => {
                 metrics.limit_connection_age.add(1);
                 goodbye = Some(keepalive.max_connection_age_grace);
+                in_answer = watch.is_http1;
             }
             () = &mut cut => return Ok(()),
         }
         if let Some(grace) = goodbye {
-            connection.as_mut().graceful_shutdown();
+            if in_answer {
+                // Closed between two requests, it would look like a failure to who sends the next.
+                activity.end_with_next();
+            } else {
+                connection.as_mut().graceful_shutdown();
+            }
             let at = tokio::time::Instant::now() + grace;
             if at < cut.deadline() {
                 cut.as_mut().reset(at);

@@ -308,6 +308,7 @@ mod tests {
     use crate::receive::config::{Bind, Config, Listener};
     use crate::receive::service::{ContextHeaders, Deps, Shared, Stale};
     use crate::telemetry::Registry;
+    use crate::time::ManualClock;
 
     #[derive(Clone)]
     struct Forget;
@@ -319,7 +320,8 @@ mod tests {
     }
 
     fn service() -> Service<Forget> {
-        let deps = Deps { in_flight: InFlight::new(1 << 30), registry: Registry::default() };
+        let clock = Arc::new(ManualClock::default());
+        let deps = Deps { in_flight: InFlight::new(1 << 30), registry: Registry::default(), clock };
         let (_, serving) = watch::channel(true);
         let context_headers = ContextHeaders::new(Vec::new());
         let stale = Stale::default();

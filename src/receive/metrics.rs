@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::reason::{self, RECEIVER};
+use crate::net::places::Doing;
 use crate::signal::Signal;
 use crate::telemetry::{Counter, Desc, Registry, desc};
 
@@ -37,6 +38,7 @@ pub(super) struct Metrics {
     /// Made when it first happens: most agents are in no application's process.
     process: OnceLock<ByTransport>,
     pub(super) connections: Counter,
+    evicted: [Counter; Doing::ALL.len()],
     pub(super) tls_failures: Counter,
     /// Of those, which spoke.
     pub(super) refused_tls: Counter,
@@ -92,6 +94,9 @@ impl Metrics {
             http: ByTransport::new(registry, Transport::Http),
             process: OnceLock::new(),
             connections: plain(&desc::RECEIVER_CONNECTIONS),
+            evicted: Doing::ALL.map(|doing| {
+                registry.counter(&desc::RECEIVER_EVICTED_CONNECTIONS, &[RECEIVER, doing.name()])
+            }),
             tls_failures: plain(&desc::RECEIVER_TLS_FAILURES),
             refused_tls: registry
                 .counter(&desc::RECEIVER_REFUSED_REQUESTS, &[RECEIVER, "", reason::TLS]),
@@ -141,6 +146,13 @@ impl Metrics {
     /// A secret's file changed, or could not be used.
     pub(super) fn reloaded(&self, file: &str, outcome: &str) {
         self.registry.counter(&desc::RECEIVER_RELOADS, &[RECEIVER, file, outcome]).add(1);
+    }
+
+    /// A connection's place went to another.
+    pub(super) fn evicted(&self, doing: Doing) {
+        if let Some(counter) = self.evicted.get(doing as usize) {
+            counter.add(1);
+        }
     }
 
     /// A limit of a connection was reached.

@@ -1,7 +1,8 @@
 //! The listeners: bound once, accepting until drained.
 //!
-//! One task accepts for each listener, one serves each connection. A connection holds a permit of
-//! `connections_max`; one that comes when there is none is closed at once, counted.
+//! One task accepts for each listener, one serves each connection. A connection holds one of `connections_max` places; for
+//! one that comes when all are taken the one is closed that is overdue for longest ([`places`](crate::net::places)), and
+//! where none is, the newcomer is, at once. Either is counted.
 //!
 //! Draining: the accept tasks end and close their sockets, every connection says GOAWAY (or
 //! `connection: close`) and finishes what it began; at the deadline the rest is cut.
@@ -10,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::Append;
 use super::accept::{Acceptor, accept};
@@ -22,9 +23,12 @@ use super::tls::{TlsError, TlsFiles};
 use super::unix::{self, UnixError};
 use super::within::Within;
 use crate::blocking;
+use crate::net::evictions::Evictions;
 use crate::net::listen::listen;
+use crate::net::places::{Admitted, Doing, Places};
 use crate::net::token::TokenError;
 use crate::telemetry::Registry;
+use crate::time::Clock;
 
 /// Why the receiver cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +149,9 @@ impl Bound {
         let endpoints = self.endpoints();
         let phase = watch::Sender::new(Phase::Serving);
         let serving = watch::Sender::new(true);
-        let permits = Arc::new(Semaphore::new(self.config.connections_max));
+        let clock = Arc::clone(&self.deps.clock);
+        let places = Places::new(self.config.connections_max, Arc::clone(&clock));
+        let evictions = Arc::new(Evictions::default());
         let context_headers = ContextHeaders::new(self.config.headers_from_context.clone());
         let passed = context_headers.clone();
         let subscribed = serving.subscribe();
@@ -160,7 +166,9 @@ impl Bound {
             within.get_or_insert_with(|| Within::new(Arc::clone(&service)));
             let context = AcceptContext {
                 acceptor: socket.acceptor,
-                permits: Arc::clone(&permits),
+                places: places.clone(),
+                evictions: Arc::clone(&evictions),
+                clock: Arc::clone(&clock),
                 phase: phase.subscribe(),
                 service,
                 tls: socket.tls.map(Arc::new),
@@ -183,7 +191,9 @@ fn warn_if_open(socket: &Socket) {
 
 struct AcceptContext<A> {
     acceptor: Acceptor,
-    permits: Arc<Semaphore>,
+    places: Places,
+    evictions: Arc<Evictions>,
+    clock: Arc<dyn Clock>,
     phase: watch::Receiver<Phase>,
     service: Arc<Service<A>>,
     tls: Option<Arc<TlsFiles>>,
@@ -200,17 +210,32 @@ impl<A: Append> AcceptContext<A> {
                 never = &mut reload => match never {},
             };
             let metrics = self.service.metrics();
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            let Some(Admitted { place, evicted }) = self.places.take() else {
                 metrics.limit_connections.add(1);
                 continue;
             };
             metrics.connections.add(1);
+            if let Some(doing) = evicted {
+                self.note_evicted(doing);
+            }
             let tls = self.tls.as_ref().map(|files| files.acceptor());
             let (service, phase) = (Arc::clone(&self.service), self.phase.clone());
             tokio::spawn(async move {
-                connection::serve(socket, tls, service, phase).await;
-                drop(permit);
+                connection::serve(socket, tls, service, Arc::clone(place.pace()), phase).await;
+                drop(place);
             });
+        }
+    }
+
+    fn note_evicted(&self, doing: Doing) {
+        self.service.metrics().evicted(doing);
+        if let Some(evicted) = self.evictions.note(doing, self.clock.monotonic()) {
+            tracing::warn!(
+                evicted,
+                "as many connections as limits.connections_max are open: those that sent least were closed for new ones \
+                 (idle: since their last request, silent: before their first, slow: in a body); raise it, together with \
+                 limits.memory (64KiB each), or see who opens so many"
+            );
         }
     }
 }

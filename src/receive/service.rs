@@ -21,6 +21,7 @@ use crate::net::token::TokenError;
 use crate::signal::Signal;
 use crate::telemetry;
 use crate::telemetry::Registry;
+use crate::time::Clock;
 
 /// How the bearer token's file is called in the log and in series.
 const TOKEN: &str = "bearer_token";
@@ -32,6 +33,8 @@ pub struct Deps {
     pub in_flight: InFlight,
     /// Where self-metrics go.
     pub registry: Registry,
+    /// Tells how fast connections are.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The request headers that travel with a record, changed by a reload. Cloning shares it.
@@ -280,6 +283,7 @@ mod tests {
     use super::super::config::Auth;
     use super::*;
     use crate::memory::Budget;
+    use crate::time::ManualClock;
 
     const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -309,7 +313,8 @@ mod tests {
         std::fs::write(&path, "s3cret").unwrap();
         let auth = Auth { bearer_token_file: path.clone(), reload_interval: INTERVAL };
         let config = Config::with_budget(&Budget::split(64 << 20));
-        let deps = Deps { in_flight: InFlight::new(1 << 20), registry: Registry::default() };
+        let clock = Arc::new(ManualClock::default());
+        let deps = Deps { in_flight: InFlight::new(1 << 20), registry: Registry::default(), clock };
         let (headers, stale) = (ContextHeaders::new(Vec::new()), Stale::default());
         let (_serving, serving) = watch::channel(true);
         let shared = Shared::new((), &config, &deps, headers, serving, stale.clone());

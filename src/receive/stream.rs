@@ -94,13 +94,13 @@ impl AsyncRead for Stream {
             let (now, _) = first.split_at(first.len().min(buf.remaining()));
             buf.put_slice(now);
             this.start = this.start.saturating_add(u8::try_from(now.len()).unwrap_or(u8::MAX));
-            this.activity.read();
+            this.activity.read(now.len());
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if let Some(came) = buf.filled_mut().get_mut(before..).filter(|came| !came.is_empty()) {
-            this.activity.read();
+            this.activity.read(came.len());
             if let Some(mender) = &mut this.mender {
                 mender.mend(came);
             }

@@ -106,6 +106,8 @@ RECEIVER_PAYLOAD_BYTES = Counter("sidelight_receiver_payload_bytes", &["receiver
     "Protobuf bytes accepted, after inflating and transcoding.";
 RECEIVER_CONNECTIONS = Counter("sidelight_receiver_connections", &["receiver"]),
     "Connections served.";
+RECEIVER_EVICTED_CONNECTIONS = Counter("sidelight_receiver_evicted_connections", &["receiver", "state"]),
+    "Connections closed for new ones while all places were taken: idle, silent (no request yet) or slow (in a body).";
 RECEIVER_TLS_FAILURES = Counter("sidelight_receiver_tls_failures", &["receiver"]),
     "Connections that ended in the TLS handshake, for example for want of a client certificate.";
 RECEIVER_LIMIT_REFUSALS = Counter("sidelight_receiver_limit_refusals", &["receiver", "limit"]),
@@ -255,6 +257,8 @@ API_REQUESTS = Counter("sidelight_api_requests", &["route", "status"]),
     "Requests answered by the admin listener, by route and status; 499: the client went before the answer.";
 API_REFUSED_CONNECTIONS = Counter("sidelight_api_refused_connections", &[]),
     "Connections closed at once by the admin listener because its limit was reached.";
+API_EVICTED_CONNECTIONS = Counter("sidelight_api_evicted_connections", &["state"]),
+    "Connections closed for new ones by the admin listener while its limit was reached: idle, silent or slow.";
 
 // the process
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import time
 
 
 def varint(value: int) -> bytes:
@@ -32,6 +33,25 @@ def span(nth: int) -> bytes:
 
 def ordinary(spans: int = 10) -> bytes:
     return traces(b"".join(span(nth) for nth in range(spans)))
+
+
+def text(key: bytes, value: bytes) -> bytes:
+    """A KeyValue."""
+    return field(1, key) + field(2, field(1, value))
+
+
+def routes(service: int, count: int, length: int) -> bytes:
+    """Requests that end now, to a service of `count` routes of so many characters each."""
+    end = time.time_ns()
+    times = b"\x39" + struct.pack("<Q", end - 1_000_000) + b"\x41" + struct.pack("<Q", end)
+    spans = []
+    for nth in range(count):
+        route = b"/%d/%d/" % (service, nth)
+        ids = field(1, struct.pack(">QQ", end, nth + 1)) + field(2, struct.pack(">Q", nth + 1))
+        attributes = [text(b"http.route", route + b"x" * (length - len(route))), text(b"http.request.method", b"GET")]
+        spans.append(field(2, ids + field(5, b"GET") + b"\x30\x02" + times + b"".join(field(9, one) for one in attributes)))
+    resource = field(1, field(1, text(b"service.name", b"service-%d" % service)))
+    return field(1, resource + field(2, b"".join(spans)))
 
 
 def empty_spans(count: int) -> bytes:

@@ -38,23 +38,27 @@ MEMORY = 128 << 20
 PATIENCE = 5
 # Of its requests, a second.
 ACKS_MIN = 1
-# Who opens a connection and says nothing loses it after so long: 10 s, looked at in steps, and some time to be noticed.
-SILENCE_SECONDS = 25
+# Connections of a crowd: more than there are places with this much memory, 136.
+CROWD = 300
+# For three evaluations of the rules.
+CARDINALITY_SECONDS = 20
+# How long a crowd presses.
+SECONDS = 4
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
 class Agent:
     """The agent, as a child."""
 
-    def __init__(self, program: str, directory: Path, files: int | None = None):
-        directory.mkdir()
+    def __init__(self, program: str, directory: Path, files: int | None = None, memory: int = MEMORY):
+        directory.mkdir(parents=True)
         self.grpc, self.http, self.admin = free_ports(3)
         config = directory / "agent.yaml"
         config.write_text(
             f"receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{self.grpc}'}},"
             f" http: {{endpoint: '127.0.0.1:{self.http}'}}}}}}}}\n"
             f"journal: {{directory: {directory}/journal, max_size: 64MiB}}\nstore: {{directory: {directory}/store}}\n"
-            f"admin: {{endpoint: '127.0.0.1:{self.admin}'}}\nlimits: {{memory: {MEMORY >> 20}MiB}}\n"
+            f"admin: {{endpoint: '127.0.0.1:{self.admin}'}}\nlimits: {{memory: {memory >> 20}MiB}}\n"
         )
         self.log = directory / "stderr.log"
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
@@ -91,6 +95,9 @@ class Agent:
     def limit(self, name: str) -> float:
         return self.count("sidelight_receiver_limit_refusals_total", limit=name)
 
+    def evicted(self, state: str) -> float:
+        return self.count("sidelight_receiver_evicted_connections_total", state=state)
+
     def refused(self, reason: str) -> float:
         return self.count("sidelight_receiver_refused_requests_total", reason=reason)
 
@@ -98,8 +105,11 @@ class Agent:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def peak(self) -> int:
+        return self.status("VmHWM")
+
+    def status(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) << 10
 
     def alive(self) -> bool:
@@ -365,43 +375,120 @@ def stalled_bodies(agent: Agent) -> str:
     return f"{used / 1e6:.1f} MB held by 24 bodies; {refused:.0f} refused for want of bytes"
 
 
-def silent_connections(agent: Agent) -> str:
-    """As many as can be opened, that say nothing or never end their headers; somebody new is served all the same."""
-    before = agent.limit("connections"), agent.limit("header_time")
-    began = time.monotonic()
-    starts = [b"", b"POST /v1/traces HTTP/1.1\r\nhost: x\r\nx-a: ", h2.PREFACE]
-    held = [raw(port, starts[nth % 3]) for nth in range(300) for port in (agent.http, agent.grpc)[nth % 2 :][:1]]
-    slow = [connection for connection in held[1::3] if connection is not None]
+def crowd(agent: Agent, start, trickle, seconds: float) -> tuple[list[float], int, list[bytes]]:
+    """More connections than there are places, begun by `start`, continued each half second by `trickle` and opened again when
+    they are closed; beside them somebody new ten times a second, on a connection each. Gives the seconds that each who was
+    served took, how many were not, and what the others were told in the end."""
+    held: list[socket.socket | None] = [None] * CROWD
+    told: list[bytes] = []
+    deadline = time.monotonic() + seconds
 
-    def trickle() -> bool:
-        for connection in slow:
-            try:
-                connection.send(b"y")
-            except OSError:
-                pass
-        return post(agent.http, "/v1/traces", payloads.ordinary(), timeout=PATIENCE) == 200
+    def press() -> None:
+        while time.monotonic() < deadline:
+            for nth in range(CROWD):
+                held[nth] = going_on(held[nth], trickle, told) or start(nth)
+            time.sleep(0.5)
 
-    until("somebody new is served", trickle, SILENCE_SECONDS)
-    took = time.monotonic() - began
-    refused = agent.limit("connections") - before[0], agent.limit("header_time") - before[1]
+    pressing = threading.Thread(target=press, daemon=True)
+    pressing.start()
+    time.sleep(1)
+    served, turned_away = [], 0
+    while time.monotonic() < deadline:
+        began = time.monotonic()
+        if post(agent.http, "/v1/traces", payloads.ordinary(), timeout=PATIENCE) == 200:
+            served.append(time.monotonic() - began)
+        else:
+            turned_away += 1
+        time.sleep(0.1)
+    pressing.join(PATIENCE)
     close(held)
-    assert min(refused) > 0, f"not counted: {refused}"
-    return f"somebody new is served after {took:.1f} s; {refused[0]:.0f} closed on arrival, {refused[1]:.0f} for their time"
+    return served, turned_away, told
+
+
+def going_on(connection: socket.socket | None, trickle, told: list[bytes]) -> socket.socket | None:
+    """The connection, if it is still there and was continued."""
+    if connection is None:
+        return None
+    try:
+        connection.setblocking(False)
+        try:
+            answer = connection.recv(1 << 16)
+            if not answer or answer.startswith(b"HTTP/1.1 "):
+                told.append(answer)
+                raise ConnectionError
+        except BlockingIOError:
+            pass
+        trickle(connection)
+        return connection
+    except OSError:
+        connection.close()
+        return None
+
+
+def served_all_the_same(served: list[float], turned_away: int) -> str:
+    # A new connection that is scheduled away before its first byte is itself who has sent least.
+    assert len(served) >= 9 * turned_away and served, f"{len(served)} were served and {turned_away} turned away"
+    return f"{len(served)} of {len(served) + turned_away} who were new were served, in {max(served) * 1000:.0f} ms at most"
+
+
+def slow_bodies(agent: Agent) -> str:
+    """Bodies of two bytes a second, over HTTP/1.1."""
+    before, refused = agent.evicted("slow"), agent.refused("body_timeout")
+    start = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100000\r\n\r\n"
+    served, turned_away, told = crowd(agent, lambda _: raw(agent.http, start), lambda c: c.send(b"\x0a"), SECONDS)
+    said = served_all_the_same(served, turned_away)
+    evicted, refused = agent.evicted("slow") - before, agent.refused("body_timeout") - refused
+    assert min(evicted, refused) > 0, f"not counted: {evicted:.0f} evicted, {refused:.0f} refused"
+    back = sum(answer.startswith(b"HTTP/1.1 503") and b"retry-after" in answer.lower() for answer in told)
+    assert back > 0, "nobody was told to come back"
+    return f"{said}; {evicted:.0f} evicted, {back} of them told to come back"
+
+
+def slow_streams(agent: Agent) -> str:
+    """The same over HTTP/2, of calls that declare 64 KiB and frames of one byte."""
+    before = agent.evicted("slow")
+    head = h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.head(h2.TRACES, *h2.GRPC))
+    start = h2.PREFACE + h2.frame(h2.SETTINGS, 0, 0) + head + h2.frame(h2.DATA, 0, 1, payloads.framed(b"", claim=64 << 10))
+    byte = h2.frame(h2.DATA, 0, 1, b"\x0a")
+    served, turned_away, _ = crowd(agent, lambda _: raw(agent.grpc, start), lambda c: c.send(byte), SECONDS)
+    said = served_all_the_same(served, turned_away)
+    evicted = agent.evicted("slow") - before
+    assert evicted > 0, "not counted"
+    return f"{said}; {evicted:.0f} evicted"
+
+
+def silent_connections(agent: Agent) -> str:
+    """Connections that say nothing, never end their headers, or begin HTTP/2 and ask nothing."""
+    before = agent.evicted("silent")
+    starts = [b"", b"POST /v1/traces HTTP/1.1\r\nhost: x\r\nx-a: ", h2.PREFACE + h2.frame(h2.SETTINGS, 0, 0)]
+
+    def start(nth: int) -> socket.socket | None:
+        return raw((agent.http, agent.grpc)[nth % 2], starts[nth % 3])
+
+    served, turned_away, _ = crowd(agent, start, lambda _: None, SECONDS)
+    said = served_all_the_same(served, turned_away)
+    evicted = agent.evicted("silent") - before
+    assert evicted > 0, "not counted"
+    return f"{said}; {evicted:.0f} evicted"
 
 
 def admin_floods(agent: Agent) -> str:
-    before = agent.count("sidelight_api_refused_connections_total")
-    held = [raw(agent.admin, b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: ") for _ in range(200)]
-    close(held)
-    until("the admin listener answers", lambda: agent.get("/healthz")[0] == 200, 10)
-    refused = agent.count("sidelight_api_refused_connections_total") - before
+    before = agent.count("sidelight_api_evicted_connections_total")
+    slow_head = b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: "
+    slow_form = b"POST /api/v1/query HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    slow_form += b"content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\nq"
+    for start in (slow_head, slow_form):
+        held = [raw(agent.admin, start) for _ in range(200)]
+        until("the admin listener answers while others hold its places", lambda: agent.get("/healthz")[0] == 200, 2)
+        close(held)
+    # Those that were closed may still have their places: then whoever asks is closed on arrival.
+    until("connections that made room are counted", lambda: agent.count("sidelight_api_evicted_connections_total") > before, 5)
+    evicted = agent.count("sidelight_api_evicted_connections_total") - before
     deep = "query=" + "(" * 100_000 + "1" + ")" * 100_000
     form = {"content-type": "application/x-www-form-urlencoded"}
     statuses = []
     for body in (deep.encode(), b"query=" + b"x" * (2 << 20)):
-        # Those that were closed may still have their places: then this one is closed on arrival.
-        until("a place is free", lambda: statuses.append(post(agent.admin, "/api/v1/query", body, form)) or statuses[-1], 10)
-    statuses = [status for status in statuses if status]
+        statuses.append(post(agent.admin, "/api/v1/query", body, form))
     only(statuses, 400, 413)
     heavy = "query=count(count_over_time({__name__=~\".%2B\"}[1d:1s]))&time=1700000000".encode()
     busy = together(30, lambda _: post(agent.admin, "/api/v1/query", heavy, form))
@@ -414,8 +501,7 @@ def admin_floods(agent: Agent) -> str:
     assert agent.get("/api/v1/status/buildinfo")[0] == 200, "clients that do not read hold up who asks for little"
     close(slow)
     assert agent.get("/healthz")[0] == 200
-    assert refused > 0, "connections beyond the limit are not counted"
-    return f"{refused:.0f} connections closed on arrival; hostile queries {statuses}, 30 heavy ones at once {sorted(set(busy))}"
+    return f"{evicted:.0f} connections made room; hostile queries {statuses}, 30 heavy ones at once {sorted(set(busy))}"
 
 
 FLOODS = [
@@ -429,6 +515,8 @@ FLOODS = [
     rapid_reset,
     control_frames,
     stalled_bodies,
+    slow_bodies,
+    slow_streams,
     admin_floods,
     silent_connections,
 ]
@@ -476,6 +564,32 @@ def without_files(program: str, directory: Path) -> str:
         agent.process.kill()
 
 
+def cardinality_with_rules_on(program: str, directory: Path) -> str:
+    """Services of 500 routes each, in a burst and again for three evaluations of the rules that come with the agent. What is
+    mapped from files the system can take back: it counts beside `limits.memory`."""
+    memory, told = 96 << 20, []
+    for services, length in ((10, 60), (5, 1_000)):
+        agent = Agent(program, directory / str(length), memory=memory)
+        try:
+            deadline, statuses = time.monotonic() + CARDINALITY_SECONDS, []
+            while time.monotonic() < deadline:
+                for service in range(services):
+                    statuses.append(post(agent.http, "/v1/traces", payloads.routes(service, 500, length)))
+                time.sleep(1)
+            only(statuses, 200, 429, 503)
+            assert statuses.count(200) >= services, f"{statuses.count(200)} requests were taken"
+            peak, mapped = agent.peak(), agent.status("RssFile")
+            assert agent.alive() and agent.get("/healthz")[0] == 200
+            told.append((peak, mapped, f"{services} services of 500 routes of {length} characters: {peak / (1 << 20):.1f} MiB,"
+                         f" {mapped / (1 << 20):.1f} of files"))
+            assert agent.end() == 0
+        finally:
+            agent.process.kill()
+    said = "; ".join(line for _, _, line in told)
+    assert all(peak <= memory + mapped for peak, mapped, _ in told), f"above {memory >> 20} MiB: {said}"
+    return said
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--agent", required=True)
@@ -506,8 +620,9 @@ def main() -> int:
         if ended != 0:
             print(f"FAIL  end: {'exit' if alive else 'it had ended'} {ended}:\n{agent.log.read_text()[-2000:]}")
             failed += 1
-        if not wanted or without_files.__name__ in wanted:
-            report("without_files", lambda: without_files(arguments.agent, Path(directory) / "few"))
+        for alone in (without_files, cardinality_with_rules_on):
+            if not wanted or alone.__name__ in wanted:
+                report(alone.__name__, lambda: alone(arguments.agent, Path(directory) / alone.__name__))
     print(f"floods: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

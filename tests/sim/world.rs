@@ -437,12 +437,12 @@ impl World {
         tasks.push(tokio::spawn(read_locally(journal.reader(LOCAL).expect("it is there"))));
         tasks.push(tokio::spawn(beat(journal.clone(), Arc::clone(&bell))));
         let (clock, registry) = (Arc::new(self.clock.clone()), Registry::default());
-        let deps = export::Deps { clock, registry, memory: self.memory };
+        let deps = export::Deps { clock: clock.clone(), registry, memory: self.memory };
         let exporters = Exporters::start(config, deps, |name| journal.reader(name)).unwrap();
         let listeners = vec![Listener::new(Bind::Tcp("127.0.0.1:0".to_owned()))];
         let config = receive::Config { listeners, ..receive::Config::default() };
-        let deps =
-            receive::Deps { in_flight: InFlight::new(256 << 10), registry: Registry::default() };
+        let (in_flight, registry) = (InFlight::new(256 << 10), Registry::default());
+        let deps = receive::Deps { in_flight, registry, clock };
         let bound = receive::bind(config, deps).await.expect("a port is free");
         let receiver = bound.serve(Bell { journal: journal.clone(), bell });
         *self.way_in.lock().unwrap() = receiver.within();

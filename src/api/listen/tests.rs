@@ -156,3 +156,36 @@ async fn an_expression_is_shown_as_a_tree_up_to_32_kib_and_a_form_taken_up_to_12
         assert!(body.contains(said), "{path} {bytes}: {body}");
     }
 }
+
+#[tokio::test]
+async fn who_sends_a_form_slowly_makes_room_for_who_comes_new_and_is_told() {
+    let (sources, _control) = sources(None);
+    let registry = sources.registry.clone();
+    let api = listening(|config| config.connections_max = 1, sources).await;
+    let mut slow = TcpStream::connect(api.address()).await.unwrap();
+    let head = "POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+                content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut waited_for = [0; 12];
+    slow.read_exact(&mut waited_for).await.unwrap();
+    assert_eq!(&waited_for, b"HTTP/1.1 100");
+    let served = async {
+        loop {
+            let mut new = TcpStream::connect(api.address()).await.unwrap();
+            let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            let mut answer = Vec::new();
+            // Closed on arrival for as long as the slow one has paid.
+            let asked = new.write_all(request).await;
+            if asked.is_ok() && new.read_to_end(&mut answer).await.is_ok_and(|bytes| bytes > 0) {
+                return answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(SOON, served).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    let mut told = Vec::new();
+    slow.read_to_end(&mut told).await.unwrap();
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.contains("HTTP/1.1 503") && told.contains("the body came too slowly"), "{told}");
+    assert_eq!(registry.counter(&desc::API_EVICTED_CONNECTIONS, &["slow"]).get(), 1);
+}

@@ -25,7 +25,7 @@ pub(super) const ADMIN: &[Opt] = &[
         "connections_max",
         Kind::Integer { min: 1, max: 10_000 },
         is("64"),
-        "Connections at once.",
+        "Connections at once. For one more the one is closed that has moved least, as with `limits.connections_max`.",
     ),
     fixed("header_size_max", size(KIB, MIB), is("16KiB"), "The most bytes of a request's head."),
     fixed(
@@ -51,8 +51,9 @@ pub(super) const LIMITS: &[Opt] = &[
         "connections_max",
         Kind::Integer { min: 1, max: 1_024 },
         unset("136 where `limits.memory` is 128MiB, 52 at 64MiB, 30 at 48MiB, at most 1024"),
-        "OTLP connections served at once; the rest are closed on arrival. An SDK opens one for each signal. Each may hold \
-         64KiB that nobody has read yet, which `limits.memory` pays for up to the default.",
+        "OTLP connections served at once. For one more the one is closed that has sent least: idle for a second or more, silent, \
+         or in a body that comes slower than 1 KiB/s; where there is none, the newcomer is. An SDK opens one for each \
+         signal. Each may hold 64KiB that nobody has read yet, which `limits.memory` pays for up to the default.",
     ),
 ];
 

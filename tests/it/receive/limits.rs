@@ -1,10 +1,12 @@
 //! Every limit, and its count.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sidelight_agent::memory::InFlight;
 use sidelight_agent::receive::{self, Bind, Config, Deps, Listener, Timeouts};
 use sidelight_agent::telemetry::{Registry, desc};
+use sidelight_agent::time::SystemClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -13,7 +15,7 @@ use super::{
 };
 
 /// What comes until the peer closes.
-async fn rest(mut stream: TcpStream) -> String {
+pub async fn rest(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     // A reset instead of an orderly end is an end, too.
     let _ = stream.read_to_end(&mut answer).await;
@@ -185,31 +187,6 @@ async fn a_large_body_is_examined_beside_the_only_worker() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_limit_is_closed_and_a_place_that_is_free_is_taken() {
-    let server = Server::start(|_, config| config.connections_max = 1).await;
-    let first = server.connect().await;
-    let second = server.connect().await;
-    assert_eq!(rest(second).await, "");
-    assert_eq!(server.refused_by_limit("connections"), 1);
-    drop(first);
-    eventually("the place is free", || server.count(&desc::RECEIVER_CONNECTIONS, &["otlp"]) == 1)
-        .await;
-    let place_is_free = async {
-        loop {
-            let mut stream = server.connect().await;
-            let request = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\
-                           content-type: application/x-protobuf\r\nconnection: close\r\n\r\n";
-            if stream.write_all(request.as_bytes()).await.is_ok()
-                && rest(stream).await.starts_with("HTTP/1.1 200")
-            {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), place_is_free).await.unwrap();
-}
-
-#[tokio::test]
 async fn headers_above_16_kib_are_431() {
     let server = Server::plain().await;
     let long = "x".repeat(17 << 10);
@@ -332,7 +309,8 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     let address = taken.local_addr().unwrap().to_string();
     let listeners = vec![Listener::new(Bind::Tcp(address.clone()))];
     let config = Config { listeners, ..Config::default() };
-    let deps = Deps { in_flight: InFlight::new(1), registry: Registry::default() };
+    let clock = Arc::new(SystemClock::new());
+    let deps = Deps { in_flight: InFlight::new(1), registry: Registry::default(), clock };
     let error = receive::bind(config, deps).await.unwrap_err();
     assert!(error.to_string().contains(&address), "{error}");
 }

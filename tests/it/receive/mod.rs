@@ -4,6 +4,7 @@ mod drain;
 mod grpc;
 mod http;
 mod limits;
+mod places;
 mod secure;
 mod unix;
 
@@ -21,6 +22,7 @@ use sidelight_agent::memory::InFlight;
 use sidelight_agent::receive::{self, Append, Bind, Config, Deps, Handle, Listener};
 use sidelight_agent::signal::Record;
 use sidelight_agent::telemetry::{Desc, Registry};
+use sidelight_agent::time::SystemClock;
 use tokio::net::TcpStream;
 
 use crate::support::wait_for;
@@ -83,7 +85,8 @@ impl Server {
         config.listeners.push(listener);
         let (journal, registry) = (Journal::default(), Registry::default());
         let in_flight = InFlight::new(48 << 20);
-        let deps = Deps { in_flight: in_flight.clone(), registry: registry.clone() };
+        let clock = Arc::new(SystemClock::new());
+        let deps = Deps { in_flight: in_flight.clone(), registry: registry.clone(), clock };
         let bound = receive::bind(config, deps).await.unwrap();
         let handle = bound.serve(journal.clone());
         Self { journal, registry, in_flight, handle }

@@ -1,10 +1,12 @@
 //! The Unix socket: one listener like any other.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use sidelight_agent::memory::InFlight;
 use sidelight_agent::receive::{self, Bind, BindError, Config, Deps, Listener};
 use sidelight_agent::telemetry::Registry;
+use sidelight_agent::time::SystemClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -13,7 +15,8 @@ use super::{Journal, PROTOBUF, TRACES, call, framed, h2c, post, send_over, trace
 async fn bind(path: &std::path::Path) -> Result<receive::Bound, BindError> {
     let bind = Bind::Unix { path: path.to_owned(), mode: 0o660 };
     let config = Config { listeners: vec![Listener::new(bind)], ..Config::default() };
-    let deps = Deps { in_flight: InFlight::new(1 << 20), registry: Registry::default() };
+    let clock = Arc::new(SystemClock::new());
+    let deps = Deps { in_flight: InFlight::new(1 << 20), registry: Registry::default(), clock };
     receive::bind(config, deps).await
 }
 
