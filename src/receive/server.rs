@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::DuplexStream;
 use tokio::sync::{Semaphore, watch};
 
 use super::Append;
@@ -249,6 +250,14 @@ impl Handle {
     #[must_use]
     pub fn within(&self) -> Option<Within> {
         self.within.clone()
+    }
+
+    /// Serves a connection of a simulated network, as one of the first listener without its TLS.
+    #[doc(hidden)]
+    pub fn accept(&self, stream: DuplexStream) {
+        if let Some(within) = &self.within {
+            within.serve(stream, self.phase.subscribe());
+        }
     }
 
     /// What health checks answer; requests are taken all the same.
