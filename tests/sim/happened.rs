@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 /// Each is to occur in [`crate::SEEDS_DEFAULT`] worlds. Those of the disk are named by its operation and its fault.
-pub const KINDS: [&str; 58] = [
+pub const KINDS: [&str; 59] = [
     "Allocate Full",
     "Allocate Io",
     "Create Full",
@@ -30,6 +30,7 @@ pub const KINDS: [&str; 58] = [
     "power off at Sync",
     "power off at SyncDir",
     "power off at Write",
+    "power off after a lie",
     "bytes lost",
     "bytes torn",
     "names lost",

@@ -2,16 +2,16 @@
 //!
 //! An item that was acknowledged was taken by each destination of its signal, or this world says why not: the destination
 //! answered a request with it and did not take it; its lane may lose its oldest; it lay where a bit rotted, and the
-//! journal counted it; or the mode promised nothing about how the agent ended. Whatever it was, the ledger counts it. What
-//! was taken had been sent.
+//! journal counted it; a sync lied about it and the power went before an honest one; or the mode promised nothing about how
+//! the agent ended. Whatever it was, the ledger counts it. What was taken had been sent. A full disk excuses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use sidelight_agent::journal::{DropReason, Journal, ReaderLedger, WhenFull};
+use sidelight_agent::journal::{DropReason, Journal, ReaderLedger};
 use sidelight_agent::signal::Signal;
 
-use crate::destination::Destination;
+use crate::place::Place;
 
 /// What senders know.
 #[derive(Debug, Default)]
@@ -20,17 +20,25 @@ pub struct Told {
     /// Items that an agent was given: it took them or did not.
     pub offered: BTreeMap<Signal, u64>,
     pub acknowledged: BTreeSet<String>,
-    /// Acknowledged before the agent ended in a way that its mode promises nothing about.
+    /// Acknowledged before the agent ended in a way that its mode promises nothing about, or in what a sync lied about when
+    /// the power went.
     pub forgiven: BTreeSet<String>,
+    /// Acknowledged before that: what the journal counts of it may be gone, which is more than what it held.
+    uncounted: BTreeSet<String>,
     /// Requests acknowledged, per sender.
     pub acks: BTreeMap<usize, u64>,
 }
 
 impl Told {
-    /// Acknowledged and not forgiven, of one signal.
-    fn promised(&self, signal: Signal) -> u64 {
-        let names = self.acknowledged.difference(&self.forgiven);
+    /// Items acknowledged that the journal counts, of one signal.
+    fn counted(&self, signal: Signal) -> u64 {
+        let names = self.acknowledged.difference(&self.uncounted);
         names.filter(|name| self.sent.get(*name) == Some(&signal)).count() as u64
+    }
+
+    /// Whether the journal still counts what it did with this item.
+    pub fn counts(&self, name: &str) -> bool {
+        !self.uncounted.contains(name)
     }
 
     pub fn acknowledge(&mut self, sender: usize, names: Vec<String>) {
@@ -41,6 +49,15 @@ impl Told {
     /// What was acknowledged so far may be gone.
     pub fn forgive(&mut self) {
         self.forgiven.clone_from(&self.acknowledged);
+        self.uncounted.clone_from(&self.acknowledged);
+    }
+
+    /// What has these `ids` may be gone, and what was counted with it.
+    pub fn forgive_lied_about(&mut self, ids: &BTreeSet<String>) {
+        let named = |id: &String| self.acknowledged.range(id.clone()..).next().cloned();
+        let names = ids.iter().filter_map(|id| named(id).filter(|name| name.starts_with(id)));
+        self.forgiven.extend(names);
+        self.uncounted.clone_from(&self.acknowledged);
     }
 }
 
@@ -49,6 +66,7 @@ impl Told {
 pub struct Outcome {
     pub sent: u64,
     pub acknowledged: u64,
+    pub forgiven: u64,
     pub taken: u64,
     pub duplicates: u64,
     /// Acknowledged and not taken, each for a reason.
@@ -69,6 +87,7 @@ impl Outcome {
         for (sum, more) in [
             (&mut self.sent, other.sent),
             (&mut self.acknowledged, other.acknowledged),
+            (&mut self.forgiven, other.forgiven),
             (&mut self.taken, other.taken),
             (&mut self.duplicates, other.duplicates),
             (&mut self.lost, other.lost),
@@ -89,41 +108,55 @@ impl Outcome {
     }
 }
 
-/// What is known about one destination.
-pub struct Judged<'a> {
-    pub exporter: &'a str,
-    pub destination: &'a Destination,
-    pub when_full: WhenFull,
-    /// What no request may be larger than.
-    pub request_bytes_max: usize,
-    /// Records that the journal said it cannot read, in all its lives.
-    pub corrupt_records: u64,
-}
-
-/// Bytes of a request of one item beside its name.
-const REQUEST_BESIDE: usize = 100;
-
-/// Every lane's equation, at any moment, and that it counts what was sent: nothing twice, nothing less than promised, and
-/// nothing as lost on a disk that is sound and has room.
-pub fn check_balance(journal: &Journal, told: &Told, is_sound: bool) {
+/// Every lane's equation, at any moment, and that it counts what was sent: nothing twice, and nothing less than was
+/// acknowledged.
+pub fn check_balance(journal: &Journal, told: &Told) {
     let ledger = journal.ledger();
     for lane in &ledger.readers {
         assert!(lane.balances(), "{lane:#?}");
     }
-    let lost = |lane: &&ReaderLedger| lane.dropped.contains_key(&DropReason::Corrupt);
-    let lost = ledger.readers.iter().find(lost).filter(|_| is_sound);
-    assert!(lost.is_none(), "lost, and nothing was damaged: {lost:#?}");
     for (&signal, &offered) in &told.offered {
-        let (accepted, promised) = (ledger.accepted.get(signal).items, told.promised(signal));
-        let between = promised..=offered;
+        let (accepted, counted) = (ledger.accepted.get(signal).items, told.counted(signal));
+        let between = counted..=offered;
         assert!(between.contains(&accepted), "{accepted} {signal:?} accepted, not in {between:?}");
     }
 }
 
+/// On a disk that nothing damaged nothing is lost. Where it was full at some time what was delivered may have gone before
+/// what says so, and a start after that counts it as lost: no more than each destination has answered.
+pub fn check_nothing_lost(journal: &Journal, told: &Told, places: &[Place], was_full: bool) {
+    for lane in journal.ledger().readers {
+        let lost = lane.dropped.get(&DropReason::Corrupt).copied().unwrap_or(0);
+        if lost == 0 {
+            continue;
+        }
+        assert!(was_full, "lost, and nothing was damaged: {lane:#?}");
+        let queue = |place: &&Place| place.name == lane.exporter;
+        // What the others let go of at the cap may lack its note as well.
+        let Some(place) = places.iter().find(queue).filter(|place| place.holds_all()) else {
+            continue;
+        };
+        let received = place.destination.received();
+        let answered = received.iter().filter(|r| r.taken || r.refused).flat_map(|r| &r.names);
+        let names = answered.chain(told.sent.keys().filter(|name| place.is_too_large(name)));
+        let seen = names.filter(|name| told.sent.get(*name) == Some(&lane.signal)).count() as u64;
+        assert!(lane.delivered.items + lost <= seen, "lost on a full disk, {seen} seen: {lane:#?}");
+    }
+}
+
 /// What was acknowledged and what one destination took.
-pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut Outcome) {
-    let Judged { exporter, destination, .. } = judged;
-    let received = destination.received();
+///
+/// `corrupt_records` are those that the journal said it cannot read, in all its lives; `None` where nothing rotted, so that
+/// there is to be none that was promised.
+pub fn judge(
+    place: &Place,
+    told: &Told,
+    journal: &Journal,
+    corrupt_records: Option<u64>,
+    outcome: &mut Outcome,
+) {
+    let exporter = &place.name;
+    let received = place.destination.received();
     let of = |which: fn(&crate::destination::Received) -> bool| -> BTreeSet<&String> {
         received.iter().filter(|r| which(r)).flat_map(|r| &r.names).collect()
     };
@@ -139,14 +172,17 @@ pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut 
         assert_eq!(row.queued.items, 0, "{row:#?}");
         row.dropped.iter().for_each(|(&reason, n)| *dropped.entry(reason).or_default() += n);
     }
-    let of_oldest = dropped.get(&DropReason::QueueFull).copied().unwrap_or(0);
+    let mut of_oldest = dropped.get(&DropReason::QueueFull).copied().unwrap_or(0);
     let corrupt = dropped.get(&DropReason::Corrupt).copied().unwrap_or(0);
-    assert!(of_oldest == 0 || judged.when_full == WhenFull::DropOldest, "{exporter}: {dropped:?}");
-    // What the journal cannot read it may know only as records, of up to four items here.
-    let unread = corrupt.max(judged.corrupt_records * 4);
-    // A metric's name is a header of its points, which may be half of a request.
-    let too_large = |name: &String| name.len() + REQUEST_BESIDE >= judged.request_bytes_max / 2;
-    let explained = |name: &&&String| refused.contains(**name) || too_large(name);
+    assert!(of_oldest == 0 || !place.holds_all(), "{exporter}: {dropped:?}");
+    if !place.holds_all() {
+        // Let go of at the cap, and the disk had no room to say so.
+        of_oldest += corrupt;
+    }
+    // What the journal cannot read it may know only as records, of up to four items here. Where nothing rotted it counts as
+    // unread what is gone without a note that it was delivered, and nothing else.
+    let unread = corrupt_records.map_or(0, |records| corrupt.max(records * 4));
+    let explained = |name: &&&String| refused.contains(**name) || place.is_too_large(name);
     let unexplained: Vec<_> = lost.iter().filter(|name| !explained(name)).collect();
     let counted = of_oldest + unread;
     assert!(
@@ -154,7 +190,8 @@ pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut 
         "{exporter}: {counted} counted ({dropped:?}), lost without a reason: {unexplained:?}",
     );
     let all: u64 = dropped.values().sum::<u64>() + unread;
-    assert!(lost.len() as u64 <= all, "{exporter}: {dropped:?}, lost: {lost:?}");
+    let lost_of_counted = lost.iter().filter(|name| told.counts(name)).count() as u64;
+    assert!(lost_of_counted <= all, "{exporter}: {dropped:?}, lost: {lost:?}");
 
     let copies: usize = received.iter().filter(|r| r.taken).map(|r| r.names.len()).sum();
     let own = |row: &&ReaderLedger| row.exporter == *exporter;

@@ -15,6 +15,9 @@ use crate::destination::{Answer, Destination};
 use crate::happened::Happened;
 use crate::network::{Network, Weather};
 
+/// Bytes of a request of one item beside its name.
+const REQUEST_BESIDE: usize = 100;
+
 /// A destination and the way to it.
 pub struct Place {
     pub name: String,
@@ -105,6 +108,17 @@ impl Place {
             configured.queue.when_full = WhenFull::DropOldest;
         }
         Self { name, destination, network, configured, poison }
+    }
+
+    /// Whether its lanes let go of nothing for want of room.
+    pub fn holds_all(&self) -> bool {
+        self.configured.queue.when_full == WhenFull::Reject
+    }
+
+    /// Whether no request may be as large as one of this item alone.
+    pub fn is_too_large(&self, name: &str) -> bool {
+        // A metric's name is a header of its points, which may be half of a request.
+        name.len() + REQUEST_BESIDE >= self.configured.queue.batch.max_request_size / 2
     }
 }
 

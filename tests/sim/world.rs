@@ -21,8 +21,9 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::clock::SimClock;
 use crate::disk::{Fault, Operation, SimFs};
 use crate::happened::Happened;
+use crate::names::ids_in;
 use crate::network::Weather;
-use crate::oracle::{Judged, Outcome, Told, check_balance, judge};
+use crate::oracle::{Outcome, Told, check_balance, check_nothing_lost, judge};
 use crate::place::{Place, weather};
 use crate::sender::{SIGNALS, Sender};
 use crate::tasks::{Bell, beat, read_locally, write};
@@ -68,10 +69,9 @@ pub struct World {
     way_in: Arc<Mutex<Option<Within>>>,
     told: Arc<Mutex<Told>>,
     agent: Option<Agent>,
-    /// A sync said it was done and was not, or a bit rotted where nothing tells it from a torn end: the next loss of
-    /// power may cost anything.
-    unsafe_from_here: bool,
-    /// The agent ended in a way that its mode promises nothing about.
+    /// A bit rotted where nothing tells it from a torn end: the next start may cost anything.
+    rotted_newest: bool,
+    /// The agent ended in a way that its mode promises nothing about, or on a disk that had lied about a sync.
     forgiven: bool,
     rot_anywhere: bool,
     happened: Happened,
@@ -120,7 +120,7 @@ impl World {
             way_in: Arc::default(),
             told: Arc::default(),
             agent: None,
-            unsafe_from_here: false,
+            rotted_newest: false,
             forgiven: false,
             rot_anywhere,
             happened,
@@ -283,7 +283,6 @@ impl World {
             }
             11 => {
                 disk.fail_one_in(Operation::Sync, one_in, Fault::Lie);
-                self.unsafe_from_here = true;
                 format!("one sync in {one_in} lies")
             }
             _ => {
@@ -298,7 +297,7 @@ impl World {
         let Some(is_newest) = self.disk.rot(self.rot_anywhere) else { return };
         self.say(format_args!("a bit rots"));
         self.outcome.rotted += 1;
-        self.unsafe_from_here |= is_newest;
+        self.rotted_newest |= is_newest;
         // Between two agents it is the next start that finds it: of its last group no segment says that it was
         // acknowledged, so that it cannot but take it for a torn end.
         if is_newest && self.agent.is_none() {
@@ -312,17 +311,41 @@ impl World {
         self.forgiven = true;
     }
 
+    /// What is left of the disk when the agent is gone.
+    fn lose(&mut self, power: bool) {
+        if power {
+            self.lose_power();
+        } else {
+            self.disk = self.disk.kill();
+        }
+    }
+
+    /// What is left of the disk when the power goes. What a sync lied about may be gone, and nothing else.
+    fn lose_power(&mut self) {
+        let lied_about = self.disk.lied_about();
+        if !lied_about.is_empty() {
+            let ids = lied_about.iter().flat_map(|bytes| ids_in(bytes)).collect();
+            self.say(format_args!("a sync lied about {ids:?}"));
+            self.told.lock().unwrap().forgive_lied_about(&ids);
+            self.happened.note("power off after a lie");
+            self.forgiven = true;
+        }
+        self.disk = self.disk.crash();
+    }
+
     fn journal(&self) -> &Journal {
         &self.agent.as_ref().expect("it runs").journal
     }
 
     fn check(&self) {
-        // On a full disk what was delivered goes before what says so: a start after that takes it for lost.
-        let is_full = |kind: &String| kind.ends_with("Full") || kind == "no room";
-        let was_full = self.disk.met().keys().any(is_full);
-        let is_damaged = self.outcome.rotted > 0 || self.unsafe_from_here || self.forgiven;
-        let is_sound = !was_full && !is_damaged;
-        check_balance(self.journal(), &self.told.lock().unwrap(), is_sound);
+        let (journal, told) = (self.journal(), self.told.lock().unwrap());
+        check_balance(journal, &told);
+        if self.outcome.rotted == 0 && !self.forgiven {
+            // On a full disk what was delivered goes before what says so: a start after that takes it for lost.
+            let is_full = |kind: &String| kind.ends_with("Full") || kind == "no room";
+            let was_full = self.disk.met().keys().any(is_full);
+            check_nothing_lost(journal, &told, &self.places, was_full);
+        }
         let ended = self.agent.iter().flat_map(|agent| &agent.tasks).any(JoinHandle::is_finished);
         assert!(!ended, "a task of the agent ended");
         assert_eq!(self.disk.touched_after_failure(), 0, "a failed file was synced again");
@@ -343,6 +366,8 @@ impl World {
         self.disk.fail_one_in(Operation::Read, 1_000, fault);
         tokio::time::sleep(Duration::from_millis(self.random.u64(..5_000))).await;
         self.start().await;
+        // What that start did not find is not in the newest any more, or counted when it is found.
+        self.rotted_newest = false;
     }
 
     async fn end(&mut self, how: End) {
@@ -355,7 +380,7 @@ impl World {
             agent.journal.close().await;
         } else {
             self.outcome.steps += self.disk.steps();
-            self.disk = if how == End::Power { self.disk.crash() } else { self.disk.kill() };
+            self.lose(how == End::Power);
             agent.tasks.iter().for_each(JoinHandle::abort);
             for task in agent.tasks {
                 if let Some(Ok(panic)) = task.await.err().map(JoinError::try_into_panic) {
@@ -367,7 +392,7 @@ impl World {
         self.outcome.corrupt_records += agent.journal.status().lost_records;
         let forgiven = match (self.config.durability, how) {
             (Durability::Memory, _) => true,
-            (Durability::Fsync, _) | (_, End::Kill | End::Orderly) => self.unsafe_from_here,
+            (Durability::Fsync, _) | (_, End::Kill | End::Orderly) => self.rotted_newest,
             (Durability::Os, End::Power | End::OrderlyThenPower) => true,
         };
         if forgiven {
@@ -376,8 +401,7 @@ impl World {
         // The next process cannot know which sync of this one failed.
         if matches!(how, End::Orderly | End::OrderlyThenPower) {
             self.outcome.steps += self.disk.steps();
-            let is_powerless = how == End::OrderlyThenPower;
-            self.disk = if is_powerless { self.disk.crash() } else { self.disk.kill() };
+            self.lose(how == End::OrderlyThenPower);
         }
     }
 
@@ -396,7 +420,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
             if self.disk.is_off() {
-                self.disk = self.disk.crash();
+                self.lose_power();
             } else if self.random.u8(..10) == 0 {
                 self.disk.heal();
             }
@@ -489,21 +513,15 @@ impl World {
         let (journal, mut outcome) = (self.journal().clone(), std::mem::take(&mut self.outcome));
         outcome.corrupt_records += journal.status().lost_records;
         let corrupt_records = outcome.corrupt_records;
+        let unreadable = Some(corrupt_records).filter(|_| outcome.rotted > 0);
         for place in &self.places {
-            let judged = Judged {
-                exporter: &place.name,
-                destination: &place.destination,
-                when_full: place.configured.queue.when_full,
-                request_bytes_max: place.configured.queue.batch.max_request_size,
-                corrupt_records,
-            };
-            judge(&judged, &self.told.lock().unwrap(), &journal, &mut outcome);
+            judge(place, &self.told.lock().unwrap(), &journal, unreadable, &mut outcome);
         }
-        let told = !self.told.lock().unwrap().forgiven.is_empty();
-        assert!(corrupt_records == 0 || outcome.rotted > 0 || told, "corrupt, and nothing rotted");
+        let is_damaged = outcome.rotted > 0 || self.forgiven;
+        assert!(corrupt_records == 0 || is_damaged, "corrupt, and nothing rotted");
         // The next start knows all of it.
-        let promised = self.config.durability == Durability::Fsync && !self.unsafe_from_here;
-        if promised && outcome.rotted == 0 {
+        let is_honest = self.disk.lied_about().is_empty();
+        if self.config.durability == Durability::Fsync && is_honest && outcome.rotted == 0 {
             let accepted = |journal: &Journal| SIGNALS.map(|s| journal.ledger().accepted.get(s));
             let before = accepted(&journal);
             self.end(End::OrderlyThenPower).await;
@@ -516,6 +534,7 @@ impl World {
         let told = self.told.lock().unwrap();
         outcome.sent = told.sent.len() as u64;
         outcome.acknowledged = told.acknowledged.len() as u64;
+        outcome.forgiven = told.forgiven.len() as u64;
         outcome.steps += self.disk.steps();
         outcome
             .dropped
