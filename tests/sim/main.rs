@@ -24,6 +24,7 @@ mod destination;
 #[expect(dead_code, reason = "shared with the journal's own tests, which look at more of it")]
 mod disk;
 mod happened;
+mod kept;
 mod names;
 mod network;
 mod oracle;

@@ -1,7 +1,7 @@
 //! What must hold: conservation and liveness.
 //!
-//! An item that was acknowledged was taken by each destination of its signal, or this world says why not: the destination
-//! answered a request with it and did not take it; its lane may lose its oldest; it lay where a bit rotted, and the
+//! An item that was acknowledged was taken by each destination of its signal, or this world says why not: it is kept in
+//! `journal/rejected/`, or counted as not kept there; no request may be as large; its lane may lose its oldest; it lay where a bit rotted, and the
 //! journal counted it; a sync lied about it and the power went before an honest one; or the mode promised nothing about how
 //! the agent ended. Whatever it was, the ledger counts it. What was taken had been sent. A full disk excuses nothing.
 
@@ -11,6 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use sidelight_agent::journal::{DropReason, Journal, ReaderLedger};
 use sidelight_agent::signal::Signal;
 
+use crate::kept::Kept;
 use crate::place::Place;
 
 /// What senders know.
@@ -71,6 +72,8 @@ pub struct Outcome {
     pub duplicates: u64,
     /// Acknowledged and not taken, each for a reason.
     pub lost: u64,
+    /// Of those, in `journal/rejected/`.
+    pub kept: u64,
     pub dropped: BTreeMap<&'static str, u64>,
     pub corrupt_records: u64,
     pub rotted: u64,
@@ -91,6 +94,7 @@ impl Outcome {
             (&mut self.taken, other.taken),
             (&mut self.duplicates, other.duplicates),
             (&mut self.lost, other.lost),
+            (&mut self.kept, other.kept),
             (&mut self.corrupt_records, other.corrupt_records),
             (&mut self.rotted, other.rotted),
             (&mut self.steps, other.steps),
@@ -144,23 +148,31 @@ pub fn check_nothing_lost(journal: &Journal, told: &Told, places: &[Place], was_
     }
 }
 
+/// What is known of what lanes gave up, beside what each destination saw.
+pub struct GivenUp {
+    /// What is in `journal/rejected/`.
+    pub kept: Kept,
+    /// Records that agents said are not kept there.
+    pub not_kept: u64,
+    /// Records that the journal said it cannot read, in all its lives; `None` where nothing rotted, so that there is to be
+    /// none that was promised.
+    pub corrupt: Option<u64>,
+}
+
+/// Items of a record, at most.
+const RECORD_ITEMS_MAX: u64 = 4;
+
 /// What was acknowledged and what one destination took.
-///
-/// `corrupt_records` are those that the journal said it cannot read, in all its lives; `None` where nothing rotted, so that
-/// there is to be none that was promised.
 pub fn judge(
     place: &Place,
     told: &Told,
     journal: &Journal,
-    corrupt_records: Option<u64>,
+    given_up: &GivenUp,
     outcome: &mut Outcome,
 ) {
     let exporter = &place.name;
     let received = place.destination.received();
-    let of = |which: fn(&crate::destination::Received) -> bool| -> BTreeSet<&String> {
-        received.iter().filter(|r| which(r)).flat_map(|r| &r.names).collect()
-    };
-    let (taken, refused) = (of(|r| r.taken), of(|r| r.refused));
+    let taken: BTreeSet<_> = received.iter().filter(|r| r.taken).flat_map(|r| &r.names).collect();
     let unknown: Vec<_> = taken.iter().filter(|name| !told.sent.contains_key(**name)).collect();
     assert!(unknown.is_empty(), "{exporter} took what was never sent: {unknown:?}");
     let promised = told.acknowledged.iter().filter(|name| !told.forgiven.contains(*name));
@@ -179,16 +191,19 @@ pub fn judge(
         // Let go of at the cap, and the disk had no room to say so.
         of_oldest += corrupt;
     }
-    // What the journal cannot read it may know only as records, of up to four items here. Where nothing rotted it counts as
-    // unread what is gone without a note that it was delivered, and nothing else.
-    let unread = corrupt_records.map_or(0, |records| corrupt.max(records * 4));
-    let explained = |name: &&&String| refused.contains(**name) || place.is_too_large(name);
+    // What the journal cannot read it may know only as records. Where nothing rotted it counts as unread what is gone without
+    // a note that it was delivered, and nothing else.
+    let unread = given_up.corrupt.map_or(0, |records| corrupt.max(records * RECORD_ITEMS_MAX));
+    let explained = |name: &&&String| {
+        given_up.kept.has(exporter, name) || place.is_too_large(name) || place.has_left(name)
+    };
     let unexplained: Vec<_> = lost.iter().filter(|name| !explained(name)).collect();
-    let counted = of_oldest + unread;
+    let counted = of_oldest + unread + given_up.not_kept * RECORD_ITEMS_MAX;
     assert!(
         unexplained.len() as u64 <= counted,
         "{exporter}: {counted} counted ({dropped:?}), lost without a reason: {unexplained:?}",
     );
+    outcome.kept += lost.iter().filter(|name| given_up.kept.has(exporter, name)).count() as u64;
     let all: u64 = dropped.values().sum::<u64>() + unread;
     let lost_of_counted = lost.iter().filter(|name| told.counts(name)).count() as u64;
     assert!(lost_of_counted <= all, "{exporter}: {dropped:?}, lost: {lost:?}");

@@ -1,7 +1,8 @@
 //! One destination: how it is configured, what it answers while the world is ill, and the weather on the way to it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -25,7 +26,12 @@ pub struct Place {
     pub network: Network,
     pub configured: Configured,
     pub poison: Poison,
+    left: Left,
 }
+
+/// What it was sent of several records at once and answered with more than is read of an answer: nobody looks which of them
+/// that is about, and none is kept.
+type Left = Arc<Mutex<BTreeSet<String>>>;
 
 /// A request that its destination answers as if it were down, also once that is healed and takes every other. Cloning
 /// shares it.
@@ -74,7 +80,8 @@ impl Place {
         let protocol = if random.bool() { Protocol::Grpc } else { Protocol::Http };
         let (seed, healed, told) = (random.u64(..), Arc::clone(healed), happened.clone());
         let poison = Poison::default();
-        let within = poison.clone();
+        let left = Left::default();
+        let (within, leaving) = (poison.clone(), Arc::clone(&left));
         let destination = Destination::within(move |n, names| {
             if within.is_in(names) {
                 told.note("answer to poison");
@@ -86,6 +93,9 @@ impl Place {
             }
             let answer = answer(seed, n, protocol);
             told.note_variant("answer", &answer);
+            if matches!(answer, Answer::Huge(_)) && is_merged(names) {
+                leaving.lock().unwrap().extend(names.iter().cloned());
+            }
             answer
         });
         let network = Network::new(happened.clone());
@@ -107,7 +117,7 @@ impl Place {
         if random.u8(..4) == 0 {
             configured.queue.when_full = WhenFull::DropOldest;
         }
-        Self { name, destination, network, configured, poison }
+        Self { name, destination, network, configured, poison, left }
     }
 
     /// Whether its lanes let go of nothing for want of room.
@@ -115,11 +125,25 @@ impl Place {
         self.configured.queue.when_full == WhenFull::Reject
     }
 
+    /// Whether it was given up with others beside it.
+    pub fn has_left(&self, name: &str) -> bool {
+        self.left.lock().unwrap().contains(name)
+    }
+
     /// Whether no request may be as large as one of this item alone.
     pub fn is_too_large(&self, name: &str) -> bool {
         // A metric's name is a header of its points, which may be half of a request.
         name.len() + REQUEST_BESIDE >= self.configured.queue.batch.max_request_size / 2
     }
+}
+
+/// Whether items of these names are of several records.
+fn is_merged(names: &[String]) -> bool {
+    // `s0-3-0-1-x` is an item of the record `s0-3-0`.
+    let record = |name: &String| name.splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+    let records: BTreeSet<_> = names.iter().map(record).collect();
+    let items: BTreeSet<_> = names.iter().collect();
+    records.len() > 1 || items.len() < names.len()
 }
 
 pub fn weather(random: &mut Rng) -> Weather {

@@ -21,9 +21,10 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::clock::SimClock;
 use crate::disk::{Fault, Operation, SimFs};
 use crate::happened::Happened;
+use crate::kept::{Kept, not_kept};
 use crate::names::ids_in;
 use crate::network::Weather;
-use crate::oracle::{Outcome, Told, check_balance, check_nothing_lost, judge};
+use crate::oracle::{GivenUp, Outcome, Told, check_balance, check_nothing_lost, judge};
 use crate::place::{Place, weather};
 use crate::sender::{SIGNALS, Sender};
 use crate::tasks::{Bell, beat, read_locally, write};
@@ -37,6 +38,8 @@ const LOCAL: &str = "local";
 struct Agent {
     journal: Journal,
     exporters: Exporters<Reader>,
+    /// What the journal counts.
+    registry: Registry,
     /// Dropped, it cuts every connection.
     _receiver: receive::Handle,
     tasks: Vec<JoinHandle<()>>,
@@ -74,6 +77,8 @@ pub struct World {
     /// The agent ended in a way that its mode promises nothing about, or on a disk that had lied about a sync.
     forgiven: bool,
     rot_anywhere: bool,
+    /// Records that the agents before this one said are not kept in `rejected/`.
+    not_kept: u64,
     happened: Happened,
     outcome: Outcome,
 }
@@ -123,6 +128,7 @@ impl World {
             rotted_newest: false,
             forgiven: false,
             rot_anywhere,
+            not_kept: 0,
             happened,
             outcome: Outcome::default(),
             random,
@@ -390,6 +396,7 @@ impl World {
             agent.exporters.shutdown(Duration::ZERO).await;
         }
         self.outcome.corrupt_records += agent.journal.status().lost_records;
+        self.not_kept += not_kept(&agent.registry);
         let forgiven = match (self.config.durability, how) {
             (Durability::Memory, _) => true,
             (Durability::Fsync, _) | (_, End::Kill | End::Orderly) => self.rotted_newest,
@@ -429,10 +436,11 @@ impl World {
     }
 
     async fn try_start(&mut self) -> Result<Agent, sidelight_agent::journal::OpenError> {
+        let counted = Registry::default();
         let deps = Deps {
             fs: Arc::new(self.disk.clone()),
             clock: Arc::new(self.clock.clone()),
-            registry: Registry::default(),
+            registry: counted.clone(),
         };
         let destinations = self.places.iter().map(|place| place.configured.clone()).collect();
         let config = Config { destinations };
@@ -470,7 +478,7 @@ impl World {
         let bound = receive::bind(config, deps).await.expect("a port is free");
         let receiver = bound.serve(Bell { journal: journal.clone(), bell });
         *self.way_in.lock().unwrap() = receiver.within();
-        Ok(Agent { journal, exporters, _receiver: receiver, tasks })
+        Ok(Agent { journal, exporters, registry: counted, _receiver: receiver, tasks })
     }
 
     async fn heal(&mut self) {
@@ -513,9 +521,13 @@ impl World {
         let (journal, mut outcome) = (self.journal().clone(), std::mem::take(&mut self.outcome));
         outcome.corrupt_records += journal.status().lost_records;
         let corrupt_records = outcome.corrupt_records;
-        let unreadable = Some(corrupt_records).filter(|_| outcome.rotted > 0);
+        let given_up = GivenUp {
+            kept: Kept::on(&self.disk, &self.config.directory),
+            not_kept: self.not_kept + not_kept(&self.agent.as_ref().expect("it runs").registry),
+            corrupt: Some(corrupt_records).filter(|_| outcome.rotted > 0),
+        };
         for place in &self.places {
-            judge(place, &self.told.lock().unwrap(), &journal, unreadable, &mut outcome);
+            judge(place, &self.told.lock().unwrap(), &journal, &given_up, &mut outcome);
         }
         let is_damaged = outcome.rotted > 0 || self.forgiven;
         assert!(corrupt_records == 0 || is_damaged, "corrupt, and nothing rotted");
@@ -529,6 +541,7 @@ impl World {
             assert_eq!(before, accepted(self.journal()));
             let after = self.journal().ledger();
             assert!(after.readers.iter().all(|lane| lane.queued.requests == 0), "{after:#?}");
+            given_up.kept.check_listed(self.journal());
             self.check();
         }
         let told = self.told.lock().unwrap();
