@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 /// Each is to occur in [`crate::SEEDS_DEFAULT`] worlds. Those of the disk are named by its operation and its fault.
-pub const KINDS: [&str; 59] = [
+pub const KINDS: [&str; 67] = [
     "Allocate Full",
     "Allocate Io",
     "Create Full",
@@ -48,6 +48,14 @@ pub const KINDS: [&str; 59] = [
     "network Refused",
     "network Reset",
     "network Slow",
+    "way in Garbage",
+    "way in HalfClosed",
+    "way in Partitioned",
+    "way in Refused",
+    "way in Reset",
+    "way in Slow",
+    "sender put off",
+    "sent again",
     "answer Cut",
     "answer Goodbye",
     "answer Grpc",

@@ -16,6 +16,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 #![allow(clippy::print_stdout, reason = "the story of a world")]
 
+mod client;
 mod clock;
 #[path = "../it/export/destination.rs"]
 #[expect(dead_code, reason = "shared with tests/it, which looks at more of it")]

@@ -26,11 +26,18 @@ pub struct Told {
     pub forgiven: BTreeSet<String>,
     /// Acknowledged before that: what the journal counts of it may be gone, which is more than what it held.
     uncounted: BTreeSet<String>,
+    /// What the agent said it never takes, and why: all that is sent is valid.
+    pub refused: Vec<String>,
     /// Requests acknowledged, per sender.
     pub acks: BTreeMap<usize, u64>,
 }
 
 impl Told {
+    pub fn offer(&mut self, signal: Signal, names: &[String]) {
+        self.sent.extend(names.iter().map(|name| (name.clone(), signal)));
+        *self.offered.entry(signal).or_default() += names.len() as u64;
+    }
+
     /// Items acknowledged that the journal counts, of one signal.
     fn counted(&self, signal: Signal) -> u64 {
         let names = self.acknowledged.difference(&self.uncounted);
@@ -115,6 +122,7 @@ impl Outcome {
 /// Every lane's equation, at any moment, and that it counts what was sent: nothing twice, and nothing less than was
 /// acknowledged.
 pub fn check_balance(journal: &Journal, told: &Told) {
+    assert!(told.refused.is_empty(), "refused for good: {:?}", told.refused);
     let ledger = journal.ledger();
     for lane in &ledger.readers {
         assert!(lane.balances(), "{lane:#?}");

@@ -98,7 +98,7 @@ impl Place {
             }
             answer
         });
-        let network = Network::new(happened.clone());
+        let network = Network::out(happened.clone());
         let address = Address::Within(network.dial(destination.clone()));
         let endpoint = Endpoint { address, tls: false, path: "/".to_owned() };
         let mut client = ClientConfig::new(protocol, endpoint);
@@ -146,6 +146,7 @@ fn is_merged(names: &[String]) -> bool {
     records.len() > 1 || items.len() < names.len()
 }
 
+/// The weather on the way to a destination.
 pub fn weather(random: &mut Rng) -> Weather {
     match random.u8(..12) {
         0..5 => Weather::Fine,
@@ -155,6 +156,15 @@ pub fn weather(random: &mut Rng) -> Weather {
         8..10 => Weather::Reset(random.usize(..40_000)),
         10 => Weather::HalfClosed(random.usize(..400)),
         _ => Weather::Garbage,
+    }
+}
+
+/// The weather on the way from senders.
+pub fn weather_in(random: &mut Rng) -> Weather {
+    match weather(random) {
+        // Few requests are as large as what a lane sends, and answers are short.
+        Weather::Reset(after) => Weather::Reset(after / 20),
+        other => other,
     }
 }
 

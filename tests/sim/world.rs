@@ -13,19 +13,20 @@ use sidelight_agent::journal::{
     Deps, Durability, Journal, Reader, ReaderConfig, SignalSet, Start, WhenFull,
 };
 use sidelight_agent::memory::InFlight;
-use sidelight_agent::receive::{self, Bind, Listener, Within};
+use sidelight_agent::receive::{self, Bind, Listener};
 use sidelight_agent::telemetry::Registry;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::client::{Client, WayIn};
 use crate::clock::SimClock;
 use crate::disk::{Fault, Operation, SimFs};
 use crate::happened::Happened;
 use crate::kept::{Kept, not_kept};
 use crate::names::ids_in;
-use crate::network::Weather;
+use crate::network::{Network, Weather};
 use crate::oracle::{GivenUp, Outcome, Told, check_balance, check_nothing_lost, judge};
-use crate::place::{Place, weather};
+use crate::place::{Place, weather, weather_in};
 use crate::sender::{SIGNALS, Sender};
 use crate::tasks::{Bell, beat, read_locally, write};
 
@@ -40,8 +41,6 @@ struct Agent {
     exporters: Exporters<Reader>,
     /// What the journal counts.
     registry: Registry,
-    /// Dropped, it cuts every connection.
-    _receiver: receive::Handle,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -69,7 +68,7 @@ pub struct World {
     lag: Arc<Mutex<Duration>>,
     /// The disk lost its power under the agent.
     died: Arc<Notify>,
-    way_in: Arc<Mutex<Option<Within>>>,
+    way_in: WayIn,
     told: Arc<Mutex<Told>>,
     agent: Option<Agent>,
     /// A bit rotted where nothing tells it from a torn end: the next start may cost anything.
@@ -112,6 +111,7 @@ impl World {
         let memory = [24 << 10, 192 << 10, 1 << 20][beside.usize(..3)];
         places[0].poison.set(beside.u8(..4) == 0);
         let rot_anywhere = random.u8(..4) == 0;
+        let network = Network::into_agent(happened.clone());
         Self {
             tell,
             clock,
@@ -122,7 +122,7 @@ impl World {
             healed,
             lag: Arc::default(),
             died: Arc::default(),
-            way_in: Arc::default(),
+            way_in: WayIn { receiver: Arc::default(), network },
             told: Arc::default(),
             agent: None,
             rotted_newest: false,
@@ -169,13 +169,20 @@ impl World {
         let name_bytes_max = [1, 200, 20_000][self.random.usize(..3)];
         let mut senders = Vec::new();
         for (number, signal) in SIGNALS.into_iter().enumerate() {
+            let way = self.way_in.clone();
             let sender = Sender {
                 signal,
                 number,
                 random: self.random.fork(),
-                agent: Arc::clone(&self.way_in),
+                client: match self.random.u8(..4) {
+                    0 => Client::Within(way),
+                    1 => Client::Http(way),
+                    _ => Client::Grpc(way, Mutex::default()),
+                },
                 told: Arc::clone(&self.told),
+                happened: self.happened.clone(),
                 patience: Duration::from_millis(self.random.u64(100..10_000)),
+                attempts: self.random.usize(1..4),
                 name_bytes_max,
             };
             senders.push(tokio::spawn(sender.run()));
@@ -195,6 +202,9 @@ impl World {
             if self.random.bool() {
                 place.network.set(weather(&mut self.random));
             }
+        }
+        if self.random.bool() {
+            self.way_in.network.set(weather_in(&mut self.random));
         }
         if self.random.u8(..6) == 0 {
             let size = self.random.u32(1..20);
@@ -379,7 +389,9 @@ impl World {
     async fn end(&mut self, how: End) {
         self.say(format_args!("the agent ends: {how:?}"));
         let agent = self.agent.take().expect("it runs");
-        *self.way_in.lock().unwrap() = None;
+        // Cut before the receiver is gone, which ends what is left in no order.
+        let receiver = self.way_in.receiver.lock().unwrap().take();
+        self.way_in.network.cut();
         self.happened.note_variant("end", &how);
         if matches!(how, End::Orderly | End::OrderlyThenPower) {
             agent.exporters.shutdown(Duration::from_millis(self.random.u64(..3_000))).await;
@@ -395,6 +407,7 @@ impl World {
             }
             agent.exporters.shutdown(Duration::ZERO).await;
         }
+        drop(receiver);
         self.outcome.corrupt_records += agent.journal.status().lost_records;
         self.not_kept += not_kept(&agent.registry);
         let forgiven = match (self.config.durability, how) {
@@ -477,8 +490,8 @@ impl World {
             receive::Deps { in_flight: InFlight::new(256 << 10), registry: Registry::default() };
         let bound = receive::bind(config, deps).await.expect("a port is free");
         let receiver = bound.serve(Bell { journal: journal.clone(), bell });
-        *self.way_in.lock().unwrap() = receiver.within();
-        Ok(Agent { journal, exporters, registry: counted, _receiver: receiver, tasks })
+        *self.way_in.receiver.lock().unwrap() = Some(Arc::new(receiver));
+        Ok(Agent { journal, exporters, registry: counted, tasks })
     }
 
     async fn heal(&mut self) {
@@ -488,6 +501,7 @@ impl World {
         self.disk.set_capacity(1 << 30);
         self.disk.power_off_at(u64::MAX);
         *self.lag.lock().unwrap() = Duration::ZERO;
+        self.way_in.network.set(Weather::Fine);
         for place in &self.places {
             place.network.set(Weather::Fine);
         }
