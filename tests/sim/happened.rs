@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 /// Each is to occur in [`crate::SEEDS_DEFAULT`] worlds. Those of the disk are named by its operation and its fault.
-pub const KINDS: [&str; 67] = [
+pub const KINDS: [&str; 72] = [
     "Allocate Full",
     "Allocate Io",
     "Create Full",
@@ -42,6 +42,10 @@ pub const KINDS: [&str; 67] = [
     "end Orderly",
     "end OrderlyThenPower",
     "end Power",
+    "journal resized",
+    "reload adds",
+    "reload changes",
+    "reload removes",
     "network Garbage",
     "network HalfClosed",
     "network Partitioned",
@@ -72,6 +76,7 @@ pub const KINDS: [&str; 67] = [
     "dropped partial_success",
     "dropped permanent",
     "dropped queue_full",
+    "dropped removed",
     "dropped too_large",
 ];
 

@@ -1,73 +1,19 @@
 //! What must hold: conservation and liveness.
 //!
 //! An item that was acknowledged was taken by each destination of its signal, or this world says why not: it is kept in
-//! `journal/rejected/`, or counted as not kept there; no request may be as large; its lane may lose its oldest; it lay where a bit rotted, and the
-//! journal counted it; a sync lied about it and the power went before an honest one; or the mode promised nothing about how
-//! the agent ended. Whatever it was, the ledger counts it. What was taken had been sent. A full disk excuses nothing.
+//! `journal/rejected/`, or counted as not kept there; no request may be as large; the destination was not configured, or
+//! left; its lane may lose its oldest; it lay where a bit rotted, and the journal counted it; a sync lied about it and the
+//! power went before an honest one; or the mode promised nothing about how the agent ended. Whatever it was, the ledger
+//! counts it. What was taken had been sent. A full disk excuses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use sidelight_agent::journal::{DropReason, Journal, ReaderLedger};
-use sidelight_agent::signal::Signal;
 
 use crate::kept::Kept;
 use crate::place::Place;
-
-/// What senders know.
-#[derive(Debug, Default)]
-pub struct Told {
-    pub sent: BTreeMap<String, Signal>,
-    /// Items that an agent was given: it took them or did not.
-    pub offered: BTreeMap<Signal, u64>,
-    pub acknowledged: BTreeSet<String>,
-    /// Acknowledged before the agent ended in a way that its mode promises nothing about, or in what a sync lied about when
-    /// the power went.
-    pub forgiven: BTreeSet<String>,
-    /// Acknowledged before that: what the journal counts of it may be gone, which is more than what it held.
-    uncounted: BTreeSet<String>,
-    /// What the agent said it never takes, and why: all that is sent is valid.
-    pub refused: Vec<String>,
-    /// Requests acknowledged, per sender.
-    pub acks: BTreeMap<usize, u64>,
-}
-
-impl Told {
-    pub fn offer(&mut self, signal: Signal, names: &[String]) {
-        self.sent.extend(names.iter().map(|name| (name.clone(), signal)));
-        *self.offered.entry(signal).or_default() += names.len() as u64;
-    }
-
-    /// Items acknowledged that the journal counts, of one signal.
-    fn counted(&self, signal: Signal) -> u64 {
-        let names = self.acknowledged.difference(&self.uncounted);
-        names.filter(|name| self.sent.get(*name) == Some(&signal)).count() as u64
-    }
-
-    /// Whether the journal still counts what it did with this item.
-    pub fn counts(&self, name: &str) -> bool {
-        !self.uncounted.contains(name)
-    }
-
-    pub fn acknowledge(&mut self, sender: usize, names: Vec<String>) {
-        self.acknowledged.extend(names);
-        *self.acks.entry(sender).or_default() += 1;
-    }
-
-    /// What was acknowledged so far may be gone.
-    pub fn forgive(&mut self) {
-        self.forgiven.clone_from(&self.acknowledged);
-        self.uncounted.clone_from(&self.acknowledged);
-    }
-
-    /// What has these `ids` may be gone, and what was counted with it.
-    pub fn forgive_lied_about(&mut self, ids: &BTreeSet<String>) {
-        let named = |id: &String| self.acknowledged.range(id.clone()..).next().cloned();
-        let names = ids.iter().filter_map(|id| named(id).filter(|name| name.starts_with(id)));
-        self.forgiven.extend(names);
-        self.uncounted.clone_from(&self.acknowledged);
-    }
-}
+use crate::told::Told;
 
 /// What one world, or many, came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -184,6 +130,7 @@ pub fn judge(
     let unknown: Vec<_> = taken.iter().filter(|name| !told.sent.contains_key(**name)).collect();
     assert!(unknown.is_empty(), "{exporter} took what was never sent: {unknown:?}");
     let promised = told.acknowledged.iter().filter(|name| !told.forgiven.contains(*name));
+    let promised = promised.filter(|name| place.is_due(name));
     let lost: Vec<_> = promised.filter(|name| !taken.contains(name)).collect();
 
     let rows = journal.ledger().readers;
@@ -206,7 +153,10 @@ pub fn judge(
         given_up.kept.has(exporter, name) || place.is_too_large(name) || place.has_left(name)
     };
     let unexplained: Vec<_> = lost.iter().filter(|name| !explained(name)).collect();
-    let counted = of_oldest + unread + given_up.not_kept * RECORD_ITEMS_MAX;
+    let removed = dropped.get(&DropReason::Removed).copied().unwrap_or(0);
+    // What said so may be gone with what the journal counted.
+    let removed = if told.is_counted() { removed } else { removed.max(place.removed_items) };
+    let counted = of_oldest + removed + unread + given_up.not_kept * RECORD_ITEMS_MAX;
     assert!(
         unexplained.len() as u64 <= counted,
         "{exporter}: {counted} counted ({dropped:?}), lost without a reason: {unexplained:?}",

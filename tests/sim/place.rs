@@ -1,6 +1,7 @@
 //! One destination: how it is configured, what it answers while the world is ill, and the weather on the way to it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sidelight_agent::net::endpoint::{Address, Endpoint};
 use crate::destination::{Answer, Destination};
 use crate::happened::Happened;
 use crate::network::{Network, Weather};
+use crate::told::Told;
 
 /// Bytes of a request of one item beside its name.
 const REQUEST_BESIDE: usize = 100;
@@ -27,6 +29,13 @@ pub struct Place {
     pub configured: Configured,
     pub poison: Poison,
     left: Left,
+    is_there: bool,
+    /// Items that were dropped when it left the configuration, as the journal said then.
+    pub removed_items: u64,
+    /// What had been acknowledged when it left the configuration.
+    known_at_removal: BTreeSet<String>,
+    /// What may have been acknowledged while it was not configured, and is not for it.
+    not_due: BTreeSet<String>,
 }
 
 /// What it was sent of several records at once and answered with more than is read of an answer: nobody looks which of them
@@ -70,6 +79,12 @@ impl Poison {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.name, self.configured.queue)
+    }
+}
+
 impl Place {
     pub fn new(
         nth: usize,
@@ -110,14 +125,57 @@ impl Place {
         let name = format!("otlp/{nth}");
         let mut configured = Configured::new(name.clone(), Target::Otlp(Box::new(client)));
         configured.queue.num_consumers = random.usize(1..5);
-        configured.queue.batch.max_size = [1 << 10, 64 << 10, 2 << 20][random.usize(..3)];
+        configured.queue.batch.max_size = batch_bytes_max(random);
         if random.u8(..3) == 0 {
             configured.queue.batch.max_request_size = 8 << 10;
         }
         if random.u8(..4) == 0 {
             configured.queue.when_full = WhenFull::DropOldest;
         }
-        Self { name, destination, network, configured, poison, left }
+        let (known_at_removal, not_due) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            name,
+            destination,
+            network,
+            configured,
+            poison,
+            left,
+            is_there: true,
+            removed_items: 0,
+            known_at_removal,
+            not_due,
+        }
+    }
+
+    /// Whether it is configured.
+    pub fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Takes it out of the configuration, or puts it back.
+    pub fn toggle(&mut self) {
+        self.is_there = !self.is_there;
+    }
+
+    /// From here on it gets what is acknowledged, or does not.
+    pub fn note_toggled(&mut self, told: &Told) {
+        if self.is_there {
+            let since = told.sent.keys().filter(|name| !self.known_at_removal.contains(*name));
+            self.not_due.extend(since.cloned());
+        } else {
+            self.known_at_removal.clone_from(&told.acknowledged);
+        }
+    }
+
+    /// Whether it was acknowledged for this destination, as far as is known.
+    pub fn is_due(&self, name: &str) -> bool {
+        !self.not_due.contains(name)
+    }
+
+    /// Sets its lanes otherwise, for which they are made anew.
+    pub fn change(&mut self, random: &mut Rng) {
+        self.configured.queue.num_consumers = random.usize(1..5);
+        self.configured.queue.batch.max_size = batch_bytes_max(random);
     }
 
     /// Whether its lanes let go of nothing for want of room.
@@ -135,6 +193,10 @@ impl Place {
         // A metric's name is a header of its points, which may be half of a request.
         name.len() + REQUEST_BESIDE >= self.configured.queue.batch.max_request_size / 2
     }
+}
+
+fn batch_bytes_max(random: &mut Rng) -> usize {
+    [1 << 10, 64 << 10, 2 << 20][random.usize(..3)]
 }
 
 /// Whether items of these names are of several records.

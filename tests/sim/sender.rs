@@ -19,7 +19,7 @@ use sidelight_agent::signal::Signal;
 
 use crate::client::{Client, NotTaken};
 use crate::happened::Happened;
-use crate::oracle::Told;
+use crate::told::Told;
 
 /// The signals that are sent.
 pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];

@@ -3,15 +3,15 @@
 //! A world is a few phases of some simulated seconds or minutes, each with troubles drawn anew, some with an end of the
 //! agent: a loss of power, a kill, an orderly restart. Then everything heals, and the world is judged.
 
+mod reload;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use sidelight_agent::export::{self, Config, Exporters};
-use sidelight_agent::journal::{
-    Deps, Durability, Journal, Reader, ReaderConfig, SignalSet, Start, WhenFull,
-};
+use sidelight_agent::export::{self, Exporters};
+use sidelight_agent::journal::{Deps, Durability, Journal, Reader};
 use sidelight_agent::memory::InFlight;
 use sidelight_agent::receive::{self, Bind, Listener};
 use sidelight_agent::telemetry::Registry;
@@ -25,10 +25,11 @@ use crate::happened::Happened;
 use crate::kept::{Kept, not_kept};
 use crate::names::ids_in;
 use crate::network::{Network, Weather};
-use crate::oracle::{GivenUp, Outcome, Told, check_balance, check_nothing_lost, judge};
+use crate::oracle::{GivenUp, Outcome, check_balance, check_nothing_lost, judge};
 use crate::place::{Place, weather, weather_in};
 use crate::sender::{SIGNALS, Sender};
 use crate::tasks::{Bell, beat, read_locally, write};
+use crate::told::Told;
 
 /// Lanes back off for half a minute, requests take ten seconds to time out: a world that has healed and has not settled
 /// in this simulated time is stuck.
@@ -137,6 +138,9 @@ impl World {
 
     pub async fn run(mut self) -> Outcome {
         self.say(format_args!("{:?}, {} for lanes", self.config, self.memory));
+        for place in &self.places {
+            self.say(format_args!("{place}"));
+        }
         self.start().await;
         let senders = self.senders();
         for _ in 0..self.random.usize(4..12) {
@@ -216,6 +220,9 @@ impl World {
             ));
             self.happened.note(if back { "clock back" } else { "clock on" });
             self.clock.jump(by, back);
+        }
+        if self.random.u8(..6) == 0 {
+            self.reload().await;
         }
         let time = Duration::from_millis(self.random.u64(10..60_000));
         let (died, disk) = (Arc::clone(&self.died), self.disk.clone());
@@ -370,6 +377,7 @@ impl World {
     /// Ends the agent, and starts one on what is left.
     async fn end_and_start(&mut self, how: End) {
         self.end(how).await;
+        self.reconfigure();
         if self.random.u8(..8) == 0 {
             self.rot();
         }
@@ -455,18 +463,10 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             registry: counted.clone(),
         };
-        let destinations = self.places.iter().map(|place| place.configured.clone()).collect();
-        let config = Config { destinations };
-        let mut readers = export::readers(&config);
-        readers.push(ReaderConfig {
-            name: LOCAL.to_owned(),
-            signals: SignalSet::ALL.with_local(),
-            durable: true,
-            start: Start::Oldest,
-            when_full: WhenFull::DropOldest,
-        });
+        let (config, readers) = self.configured();
         let (journal, found, stepper) = Journal::open_stepped(self.config.clone(), readers, deps)?;
         self.say(format_args!("it starts: {found:?}"));
+        self.note_removed(&found.removed);
         let mut tasks = Vec::new();
         let bell = Arc::new(Notify::new());
         if self.config.durability != Durability::Memory {
@@ -509,6 +509,7 @@ impl World {
             self.end_and_start(End::Power).await;
             self.disk.heal();
         }
+        self.bring_all_back().await;
     }
 
     async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
