@@ -294,7 +294,7 @@ impl Lane {
     pub(super) fn give_up(&mut self, segment: &Segment) {
         let unread = self.unread_in(segment);
         for class in self.config.signals.classes() {
-            self.write_off(class, unread.get(class));
+            self.write_off(class, DropReason::Corrupt, unread.get(class));
             let settled = self.settled.entry(segment.first_seq).or_default();
             settled.get_mut(class).add(unread.get(class));
         }
@@ -307,9 +307,9 @@ impl Lane {
     }
 
     /// Counts records as dropped that are in no segment any more.
-    pub(super) fn write_off(&mut self, class: Class, missing: Count) {
+    pub(super) fn write_off(&mut self, class: Class, reason: DropReason, missing: Count) {
         if (missing.requests > 0 || missing.items > 0) && self.config.signals.contains(class) {
-            self.totals_of(class).drop_all(DropReason::Corrupt, missing);
+            self.totals_of(class).drop_all(reason, missing);
             self.dirty = true;
         }
     }

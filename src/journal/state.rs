@@ -294,11 +294,17 @@ impl State {
         self.next_lane += 1;
     }
 
-    /// Takes leave of a lane: what it holds is dropped. Returns what that was.
+    /// Takes leave of a lane: what it holds is dropped, and what it has not settled of what is in no segment any more: it
+    /// may have left before, and power failed when that was not noted yet. Returns what that was.
     pub(super) fn depart(&mut self, mut lane: Lane) -> Count {
         lane.release();
         let drop = |segment| lane.drop_segment(segment, DropReason::Removed);
-        let dropped = self.segments.iter().map(drop).fold(Count::default(), Count::plus);
+        let mut dropped = self.segments.iter().map(drop).fold(Count::default(), Count::plus);
+        for class in lane.config.signals.classes() {
+            let missing = self.accepted.get(class).minus(lane.accounted(class));
+            lane.write_off(class, DropReason::Removed, missing);
+            dropped = dropped.plus(missing);
+        }
         let Lane { config, totals, .. } = lane;
         if config.durable {
             self.departed.push(Row { name: config.name, signals: config.signals, totals });

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 
 use super::Append;
@@ -163,7 +164,7 @@ impl Bound {
             warn_if_open(&socket);
             let service = Service::new(Arc::clone(&shared), socket.listener, socket.token);
             let service = Arc::new(service);
-            within.get_or_insert_with(|| Within::new(Arc::clone(&service)));
+            within.get_or_insert_with(|| Within::new(Arc::clone(&service), places.clone()));
             let context = AcceptContext {
                 acceptor: socket.acceptor,
                 places: places.clone(),
@@ -274,6 +275,14 @@ impl Handle {
     #[must_use]
     pub fn within(&self) -> Option<Within> {
         self.within.clone()
+    }
+
+    /// Serves a connection of a simulated network, as one of the first listener without its TLS.
+    #[doc(hidden)]
+    pub fn accept(&self, stream: DuplexStream) {
+        if let Some(within) = &self.within {
+            within.serve(stream, self.phase.subscribe());
+        }
     }
 
     /// What health checks answer; requests are taken all the same.

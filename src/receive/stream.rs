@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
@@ -23,6 +23,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Of a simulated network.
+    Within(DuplexStream),
 }
 
 /// A socket, or TLS over one.
@@ -146,7 +148,11 @@ macro_rules! write_through {
     };
 }
 
-write_through!(Socket { Socket::Tcp(inner) => inner, Socket::Unix(inner) => inner });
+write_through!(Socket {
+    Socket::Tcp(inner) => inner,
+    Socket::Unix(inner) => inner,
+    Socket::Within(inner) => inner
+});
 write_through!(Transport { Transport::Plain(inner) => inner, Transport::Tls(inner) => inner });
 write_through!(Stream { Stream { inner, .. } => inner });
 
@@ -169,6 +175,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Tcp(inner) => Pin::new(inner).poll_read(cx, buf),
             Self::Unix(inner) => Pin::new(inner).poll_read(cx, buf),
+            Self::Within(inner) => Pin::new(inner).poll_read(cx, buf),
         }
     }
 }

@@ -9,13 +9,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::Full;
+use tokio::io::DuplexStream;
+use tokio::sync::watch;
 
 use super::Append;
 use super::body::Framing;
+use super::connection::{self, Phase};
 use super::inflate::Coding;
 use super::ingest::{Envelope, Format};
 use super::metrics::Transport;
 use super::service::Service;
+use super::stream::Socket;
+use crate::net::places::{Admitted, Places};
 use crate::signal::Signal;
 use crate::telemetry::otel::INTERNAL_HEADER;
 
@@ -29,7 +34,10 @@ pub type Taking = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send>>;
 
 /// Takes requests from within. Cloning shares it.
 #[derive(Clone)]
-pub struct Within(Arc<dyn Fn(Signal, Bytes, HeaderMap) -> Taking + Send + Sync>);
+pub struct Within {
+    take: Arc<dyn Fn(Signal, Bytes, HeaderMap) -> Taking + Send + Sync>,
+    serve: Arc<dyn Fn(DuplexStream, watch::Receiver<Phase>) + Send + Sync>,
+}
 
 impl fmt::Debug for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,21 +46,37 @@ impl fmt::Debug for Within {
 }
 
 impl Within {
-    pub(super) fn new<A: Append>(service: Arc<Service<A>>) -> Self {
-        Self(Arc::new(move |signal, request, headers| {
-            Box::pin(take(Arc::clone(&service), signal, request, headers))
-        }))
+    pub(super) fn new<A: Append>(service: Arc<Service<A>>, places: Places) -> Self {
+        let served = Arc::clone(&service);
+        Self {
+            take: Arc::new(move |signal, request, headers| {
+                Box::pin(take(Arc::clone(&service), signal, request, headers))
+            }),
+            serve: Arc::new(move |stream, phase| {
+                let Some(Admitted { place, .. }) = places.take() else { return };
+                let (socket, service) = (Socket::Within(stream), Arc::clone(&served));
+                tokio::spawn(async move {
+                    connection::serve(socket, None, service, Arc::clone(place.pace()), phase).await;
+                    drop(place);
+                });
+            }),
+        }
+    }
+
+    /// Serves a connection of a simulated network, as one without TLS.
+    pub(super) fn serve(&self, stream: DuplexStream, phase: watch::Receiver<Phase>) {
+        (self.serve)(stream, phase);
     }
 
     /// Takes one request, protobuf and plain. Must be polled in the agent's runtime.
     pub fn take(&self, signal: Signal, request: Bytes) -> Taking {
-        (self.0)(signal, request, HeaderMap::new())
+        (self.take)(signal, request, HeaderMap::new())
     }
 
     /// Takes a request of logs that holds sketches of users, which stay here.
     pub fn take_sketches(&self, request: Bytes) -> Taking {
         let sketch = (HeaderName::from_static(INTERNAL_HEADER), HeaderValue::from_static("sketch"));
-        (self.0)(Signal::Logs, request, HeaderMap::from_iter([sketch]))
+        (self.take)(Signal::Logs, request, HeaderMap::from_iter([sketch]))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 /// Each is to occur in [`crate::SEEDS_DEFAULT`] worlds. Those of the disk are named by its operation and its fault.
-pub const KINDS: [&str; 58] = [
+pub const KINDS: [&str; 72] = [
     "Allocate Full",
     "Allocate Io",
     "Create Full",
@@ -30,6 +30,7 @@ pub const KINDS: [&str; 58] = [
     "power off at Sync",
     "power off at SyncDir",
     "power off at Write",
+    "power off after a lie",
     "bytes lost",
     "bytes torn",
     "names lost",
@@ -41,12 +42,24 @@ pub const KINDS: [&str; 58] = [
     "end Orderly",
     "end OrderlyThenPower",
     "end Power",
+    "journal resized",
+    "reload adds",
+    "reload changes",
+    "reload removes",
     "network Garbage",
     "network HalfClosed",
     "network Partitioned",
     "network Refused",
     "network Reset",
     "network Slow",
+    "way in Garbage",
+    "way in HalfClosed",
+    "way in Partitioned",
+    "way in Refused",
+    "way in Reset",
+    "way in Slow",
+    "sender put off",
+    "sent again",
     "answer Cut",
     "answer Goodbye",
     "answer Grpc",
@@ -63,6 +76,7 @@ pub const KINDS: [&str; 58] = [
     "dropped partial_success",
     "dropped permanent",
     "dropped queue_full",
+    "dropped removed",
     "dropped too_large",
 ];
 

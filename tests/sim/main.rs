@@ -2,10 +2,10 @@
 //! simulated clock and simulated destinations, one thread and one seed to a world.
 //!
 //! What happens to a world ([`world`]): power loss at any step of the disk and at any moment, kills, torn writes, bit
-//! rot, syncs that fail or lie, full, failing and slow disks, clocks that jump, networks that are cut, slow, reset, half
-//! closed or say garbage, destinations that are down, hang, refuse, answer nonsense, take and do not say so, or never take
-//! one request of all, and lanes with hardly any memory. How often each occurred is counted ([`happened`]): in 200 worlds
-//! each does, four that are rare in 1,000, or the campaign fails.
+//! rot, syncs that fail or lie, full, failing and slow disks, clocks that jump, networks on both sides that are cut, slow,
+//! reset, half closed or say garbage, senders that send again, destinations that are down, hang, refuse, answer nonsense, take
+//! and do not say so, or never take one request of all, configurations that change, and lanes with hardly any memory. How
+//! often each occurred is counted ([`happened`]): in 200 worlds each does, four that are rare in 1,000, or the campaign fails.
 //!
 //! The oracle ([`oracle`]): conservation at every look, by the journal's ledger and by what was sent, and after
 //! everything has healed liveness within a bounded simulated time, first beside what is never taken. `SIM_SEEDS=10000`
@@ -16,6 +16,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 #![allow(clippy::print_stdout, reason = "the story of a world")]
 
+mod client;
 mod clock;
 #[path = "../it/export/destination.rs"]
 #[expect(dead_code, reason = "shared with tests/it, which looks at more of it")]
@@ -24,11 +25,14 @@ mod destination;
 #[expect(dead_code, reason = "shared with the journal's own tests, which look at more of it")]
 mod disk;
 mod happened;
+mod kept;
+mod names;
 mod network;
 mod oracle;
 mod place;
 mod sender;
 mod tasks;
+mod told;
 mod world;
 
 use std::panic::AssertUnwindSafe;

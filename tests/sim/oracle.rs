@@ -1,58 +1,32 @@
 //! What must hold: conservation and liveness.
 //!
-//! An item that was acknowledged was taken by each destination of its signal, or this world says why not: the destination
-//! answered a request with it and did not take it; its lane may lose its oldest; it lay where a bit rotted, and the
-//! journal counted it; or the mode promised nothing about how the agent ended. Whatever it was, the ledger counts it. What
-//! was taken had been sent.
+//! An item that was acknowledged was taken by each destination of its signal, or this world says why not: it is kept in
+//! `journal/rejected/`, or counted as not kept there; no request may be as large; the destination was not configured, or
+//! left; its lane may lose its oldest; it lay where a bit rotted, and the journal counted it; a sync lied about it and the
+//! power went before an honest one; or the mode promised nothing about how the agent ended. Whatever it was, the ledger
+//! counts it. What was taken had been sent. A full disk excuses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use sidelight_agent::journal::{DropReason, Journal, ReaderLedger, WhenFull};
-use sidelight_agent::signal::Signal;
+use sidelight_agent::journal::{DropReason, Journal, ReaderLedger};
 
-use crate::destination::Destination;
-
-/// What senders know.
-#[derive(Debug, Default)]
-pub struct Told {
-    pub sent: BTreeMap<String, Signal>,
-    /// Items that an agent was given: it took them or did not.
-    pub offered: BTreeMap<Signal, u64>,
-    pub acknowledged: BTreeSet<String>,
-    /// Acknowledged before the agent ended in a way that its mode promises nothing about.
-    pub forgiven: BTreeSet<String>,
-    /// Requests acknowledged, per sender.
-    pub acks: BTreeMap<usize, u64>,
-}
-
-impl Told {
-    /// Acknowledged and not forgiven, of one signal.
-    fn promised(&self, signal: Signal) -> u64 {
-        let names = self.acknowledged.difference(&self.forgiven);
-        names.filter(|name| self.sent.get(*name) == Some(&signal)).count() as u64
-    }
-
-    pub fn acknowledge(&mut self, sender: usize, names: Vec<String>) {
-        self.acknowledged.extend(names);
-        *self.acks.entry(sender).or_default() += 1;
-    }
-
-    /// What was acknowledged so far may be gone.
-    pub fn forgive(&mut self) {
-        self.forgiven.clone_from(&self.acknowledged);
-    }
-}
+use crate::kept::Kept;
+use crate::place::Place;
+use crate::told::Told;
 
 /// What one world, or many, came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub sent: u64,
     pub acknowledged: u64,
+    pub forgiven: u64,
     pub taken: u64,
     pub duplicates: u64,
     /// Acknowledged and not taken, each for a reason.
     pub lost: u64,
+    /// Of those, in `journal/rejected/`.
+    pub kept: u64,
     pub dropped: BTreeMap<&'static str, u64>,
     pub corrupt_records: u64,
     pub rotted: u64,
@@ -69,9 +43,11 @@ impl Outcome {
         for (sum, more) in [
             (&mut self.sent, other.sent),
             (&mut self.acknowledged, other.acknowledged),
+            (&mut self.forgiven, other.forgiven),
             (&mut self.taken, other.taken),
             (&mut self.duplicates, other.duplicates),
             (&mut self.lost, other.lost),
+            (&mut self.kept, other.kept),
             (&mut self.corrupt_records, other.corrupt_records),
             (&mut self.rotted, other.rotted),
             (&mut self.steps, other.steps),
@@ -89,48 +65,72 @@ impl Outcome {
     }
 }
 
-/// What is known about one destination.
-pub struct Judged<'a> {
-    pub exporter: &'a str,
-    pub destination: &'a Destination,
-    pub when_full: WhenFull,
-    /// What no request may be larger than.
-    pub request_bytes_max: usize,
-    /// Records that the journal said it cannot read, in all its lives.
-    pub corrupt_records: u64,
-}
-
-/// Bytes of a request of one item beside its name.
-const REQUEST_BESIDE: usize = 100;
-
-/// Every lane's equation, at any moment, and that it counts what was sent: nothing twice, nothing less than promised, and
-/// nothing as lost on a disk that is sound and has room.
-pub fn check_balance(journal: &Journal, told: &Told, is_sound: bool) {
+/// Every lane's equation, at any moment, and that it counts what was sent: nothing twice, and nothing less than was
+/// acknowledged.
+pub fn check_balance(journal: &Journal, told: &Told) {
+    assert!(told.refused.is_empty(), "refused for good: {:?}", told.refused);
     let ledger = journal.ledger();
     for lane in &ledger.readers {
         assert!(lane.balances(), "{lane:#?}");
     }
-    let lost = |lane: &&ReaderLedger| lane.dropped.contains_key(&DropReason::Corrupt);
-    let lost = ledger.readers.iter().find(lost).filter(|_| is_sound);
-    assert!(lost.is_none(), "lost, and nothing was damaged: {lost:#?}");
     for (&signal, &offered) in &told.offered {
-        let (accepted, promised) = (ledger.accepted.get(signal).items, told.promised(signal));
-        let between = promised..=offered;
+        let (accepted, counted) = (ledger.accepted.get(signal).items, told.counted(signal));
+        let between = counted..=offered;
         assert!(between.contains(&accepted), "{accepted} {signal:?} accepted, not in {between:?}");
     }
 }
 
+/// On a disk that nothing damaged nothing is lost. Where it was full at some time what was delivered may have gone before
+/// what says so, and a start after that counts it as lost: no more than each destination has answered.
+pub fn check_nothing_lost(journal: &Journal, told: &Told, places: &[Place], was_full: bool) {
+    for lane in journal.ledger().readers {
+        let lost = lane.dropped.get(&DropReason::Corrupt).copied().unwrap_or(0);
+        if lost == 0 {
+            continue;
+        }
+        assert!(was_full, "lost, and nothing was damaged: {lane:#?}");
+        let queue = |place: &&Place| place.name == lane.exporter;
+        // What the others let go of at the cap may lack its note as well.
+        let Some(place) = places.iter().find(queue).filter(|place| place.holds_all()) else {
+            continue;
+        };
+        let received = place.destination.received();
+        let answered = received.iter().filter(|r| r.taken || r.refused).flat_map(|r| &r.names);
+        let names = answered.chain(told.sent.keys().filter(|name| place.is_too_large(name)));
+        let seen = names.filter(|name| told.sent.get(*name) == Some(&lane.signal)).count() as u64;
+        assert!(lane.delivered.items + lost <= seen, "lost on a full disk, {seen} seen: {lane:#?}");
+    }
+}
+
+/// What is known of what lanes gave up, beside what each destination saw.
+pub struct GivenUp {
+    /// What is in `journal/rejected/`.
+    pub kept: Kept,
+    /// Records that agents said are not kept there.
+    pub not_kept: u64,
+    /// Records that the journal said it cannot read, in all its lives; `None` where nothing rotted, so that there is to be
+    /// none that was promised.
+    pub corrupt: Option<u64>,
+}
+
+/// Items of a record, at most.
+const RECORD_ITEMS_MAX: u64 = 4;
+
 /// What was acknowledged and what one destination took.
-pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut Outcome) {
-    let Judged { exporter, destination, .. } = judged;
-    let received = destination.received();
-    let of = |which: fn(&crate::destination::Received) -> bool| -> BTreeSet<&String> {
-        received.iter().filter(|r| which(r)).flat_map(|r| &r.names).collect()
-    };
-    let (taken, refused) = (of(|r| r.taken), of(|r| r.refused));
+pub fn judge(
+    place: &Place,
+    told: &Told,
+    journal: &Journal,
+    given_up: &GivenUp,
+    outcome: &mut Outcome,
+) {
+    let exporter = &place.name;
+    let received = place.destination.received();
+    let taken: BTreeSet<_> = received.iter().filter(|r| r.taken).flat_map(|r| &r.names).collect();
     let unknown: Vec<_> = taken.iter().filter(|name| !told.sent.contains_key(**name)).collect();
     assert!(unknown.is_empty(), "{exporter} took what was never sent: {unknown:?}");
     let promised = told.acknowledged.iter().filter(|name| !told.forgiven.contains(*name));
+    let promised = promised.filter(|name| place.is_due(name));
     let lost: Vec<_> = promised.filter(|name| !taken.contains(name)).collect();
 
     let rows = journal.ledger().readers;
@@ -139,22 +139,32 @@ pub fn judge(judged: &Judged<'_>, told: &Told, journal: &Journal, outcome: &mut 
         assert_eq!(row.queued.items, 0, "{row:#?}");
         row.dropped.iter().for_each(|(&reason, n)| *dropped.entry(reason).or_default() += n);
     }
-    let of_oldest = dropped.get(&DropReason::QueueFull).copied().unwrap_or(0);
+    let mut of_oldest = dropped.get(&DropReason::QueueFull).copied().unwrap_or(0);
     let corrupt = dropped.get(&DropReason::Corrupt).copied().unwrap_or(0);
-    assert!(of_oldest == 0 || judged.when_full == WhenFull::DropOldest, "{exporter}: {dropped:?}");
-    // What the journal cannot read it may know only as records, of up to four items here.
-    let unread = corrupt.max(judged.corrupt_records * 4);
-    // A metric's name is a header of its points, which may be half of a request.
-    let too_large = |name: &String| name.len() + REQUEST_BESIDE >= judged.request_bytes_max / 2;
-    let explained = |name: &&&String| refused.contains(**name) || too_large(name);
+    assert!(of_oldest == 0 || !place.holds_all(), "{exporter}: {dropped:?}");
+    if !place.holds_all() {
+        // Let go of at the cap, and the disk had no room to say so.
+        of_oldest += corrupt;
+    }
+    // What the journal cannot read it may know only as records. Where nothing rotted it counts as unread what is gone without
+    // a note that it was delivered, and nothing else.
+    let unread = given_up.corrupt.map_or(0, |records| corrupt.max(records * RECORD_ITEMS_MAX));
+    let explained = |name: &&&String| {
+        given_up.kept.has(exporter, name) || place.is_too_large(name) || place.has_left(name)
+    };
     let unexplained: Vec<_> = lost.iter().filter(|name| !explained(name)).collect();
-    let counted = of_oldest + unread;
+    let removed = dropped.get(&DropReason::Removed).copied().unwrap_or(0);
+    // What said so may be gone with what the journal counted.
+    let removed = if told.is_counted() { removed } else { removed.max(place.removed_items) };
+    let counted = of_oldest + removed + unread + given_up.not_kept * RECORD_ITEMS_MAX;
     assert!(
         unexplained.len() as u64 <= counted,
         "{exporter}: {counted} counted ({dropped:?}), lost without a reason: {unexplained:?}",
     );
+    outcome.kept += lost.iter().filter(|name| given_up.kept.has(exporter, name)).count() as u64;
     let all: u64 = dropped.values().sum::<u64>() + unread;
-    assert!(lost.len() as u64 <= all, "{exporter}: {dropped:?}, lost: {lost:?}");
+    let lost_of_counted = lost.iter().filter(|name| told.counts(name)).count() as u64;
+    assert!(lost_of_counted <= all, "{exporter}: {dropped:?}, lost: {lost:?}");
 
     let copies: usize = received.iter().filter(|r| r.taken).map(|r| r.names.len()).sum();
     let own = |row: &&ReaderLedger| row.exporter == *exporter;

@@ -1,7 +1,9 @@
 //! One destination: how it is configured, what it answers while the world is ill, and the weather on the way to it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -14,6 +16,10 @@ use sidelight_agent::net::endpoint::{Address, Endpoint};
 use crate::destination::{Answer, Destination};
 use crate::happened::Happened;
 use crate::network::{Network, Weather};
+use crate::told::Told;
+
+/// Bytes of a request of one item beside its name.
+const REQUEST_BESIDE: usize = 100;
 
 /// A destination and the way to it.
 pub struct Place {
@@ -22,7 +28,19 @@ pub struct Place {
     pub network: Network,
     pub configured: Configured,
     pub poison: Poison,
+    left: Left,
+    is_there: bool,
+    /// Items that were dropped when it left the configuration, as the journal said then.
+    pub removed_items: u64,
+    /// What had been acknowledged when it left the configuration.
+    known_at_removal: BTreeSet<String>,
+    /// What may have been acknowledged while it was not configured, and is not for it.
+    not_due: BTreeSet<String>,
 }
+
+/// What it was sent of several records at once and answered with more than is read of an answer: nobody looks which of them
+/// that is about, and none is kept.
+type Left = Arc<Mutex<BTreeSet<String>>>;
 
 /// A request that its destination answers as if it were down, also once that is healed and takes every other. Cloning
 /// shares it.
@@ -61,6 +79,12 @@ impl Poison {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.name, self.configured.queue)
+    }
+}
+
 impl Place {
     pub fn new(
         nth: usize,
@@ -71,7 +95,8 @@ impl Place {
         let protocol = if random.bool() { Protocol::Grpc } else { Protocol::Http };
         let (seed, healed, told) = (random.u64(..), Arc::clone(healed), happened.clone());
         let poison = Poison::default();
-        let within = poison.clone();
+        let left = Left::default();
+        let (within, leaving) = (poison.clone(), Arc::clone(&left));
         let destination = Destination::within(move |n, names| {
             if within.is_in(names) {
                 told.note("answer to poison");
@@ -83,9 +108,12 @@ impl Place {
             }
             let answer = answer(seed, n, protocol);
             told.note_variant("answer", &answer);
+            if matches!(answer, Answer::Huge(_)) && is_merged(names) {
+                leaving.lock().unwrap().extend(names.iter().cloned());
+            }
             answer
         });
-        let network = Network::new(happened.clone());
+        let network = Network::out(happened.clone());
         let address = Address::Within(network.dial(destination.clone()));
         let endpoint = Endpoint { address, tls: false, path: "/".to_owned() };
         let mut client = ClientConfig::new(protocol, endpoint);
@@ -97,17 +125,90 @@ impl Place {
         let name = format!("otlp/{nth}");
         let mut configured = Configured::new(name.clone(), Target::Otlp(Box::new(client)));
         configured.queue.num_consumers = random.usize(1..5);
-        configured.queue.batch.max_size = [1 << 10, 64 << 10, 2 << 20][random.usize(..3)];
+        configured.queue.batch.max_size = batch_bytes_max(random);
         if random.u8(..3) == 0 {
             configured.queue.batch.max_request_size = 8 << 10;
         }
         if random.u8(..4) == 0 {
             configured.queue.when_full = WhenFull::DropOldest;
         }
-        Self { name, destination, network, configured, poison }
+        let (known_at_removal, not_due) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            name,
+            destination,
+            network,
+            configured,
+            poison,
+            left,
+            is_there: true,
+            removed_items: 0,
+            known_at_removal,
+            not_due,
+        }
+    }
+
+    /// Whether it is configured.
+    pub fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Takes it out of the configuration, or puts it back.
+    pub fn toggle(&mut self) {
+        self.is_there = !self.is_there;
+    }
+
+    /// From here on it gets what is acknowledged, or does not.
+    pub fn note_toggled(&mut self, told: &Told) {
+        if self.is_there {
+            let since = told.sent.keys().filter(|name| !self.known_at_removal.contains(*name));
+            self.not_due.extend(since.cloned());
+        } else {
+            self.known_at_removal.clone_from(&told.acknowledged);
+        }
+    }
+
+    /// Whether it was acknowledged for this destination, as far as is known.
+    pub fn is_due(&self, name: &str) -> bool {
+        !self.not_due.contains(name)
+    }
+
+    /// Sets its lanes otherwise, for which they are made anew.
+    pub fn change(&mut self, random: &mut Rng) {
+        self.configured.queue.num_consumers = random.usize(1..5);
+        self.configured.queue.batch.max_size = batch_bytes_max(random);
+    }
+
+    /// Whether its lanes let go of nothing for want of room.
+    pub fn holds_all(&self) -> bool {
+        self.configured.queue.when_full == WhenFull::Reject
+    }
+
+    /// Whether it was given up with others beside it.
+    pub fn has_left(&self, name: &str) -> bool {
+        self.left.lock().unwrap().contains(name)
+    }
+
+    /// Whether no request may be as large as one of this item alone.
+    pub fn is_too_large(&self, name: &str) -> bool {
+        // A metric's name is a header of its points, which may be half of a request.
+        name.len() + REQUEST_BESIDE >= self.configured.queue.batch.max_request_size / 2
     }
 }
 
+fn batch_bytes_max(random: &mut Rng) -> usize {
+    [1 << 10, 64 << 10, 2 << 20][random.usize(..3)]
+}
+
+/// Whether items of these names are of several records.
+fn is_merged(names: &[String]) -> bool {
+    // `s0-3-0-1-x` is an item of the record `s0-3-0`.
+    let record = |name: &String| name.splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+    let records: BTreeSet<_> = names.iter().map(record).collect();
+    let items: BTreeSet<_> = names.iter().collect();
+    records.len() > 1 || items.len() < names.len()
+}
+
+/// The weather on the way to a destination.
 pub fn weather(random: &mut Rng) -> Weather {
     match random.u8(..12) {
         0..5 => Weather::Fine,
@@ -117,6 +218,15 @@ pub fn weather(random: &mut Rng) -> Weather {
         8..10 => Weather::Reset(random.usize(..40_000)),
         10 => Weather::HalfClosed(random.usize(..400)),
         _ => Weather::Garbage,
+    }
+}
+
+/// The weather on the way from senders.
+pub fn weather_in(random: &mut Rng) -> Weather {
+    match weather(random) {
+        // Few requests are as large as what a lane sends, and answers are short.
+        Weather::Reset(after) => Weather::Reset(after / 20),
+        other => other,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is sent, and who sends it: bursts of requests into the receiver's way in for its own process.
+//! What is sent, and who sends it: bursts of requests over a simulated network, or into the receiver's way in for its own
+//! process, some of them again until they are acknowledged.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,10 +15,11 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
-use sidelight_agent::receive::Within;
 use sidelight_agent::signal::Signal;
 
-use crate::oracle::Told;
+use crate::client::{Client, NotTaken};
+use crate::happened::Happened;
+use crate::told::Told;
 
 /// The signals that are sent.
 pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
@@ -27,11 +29,13 @@ pub struct Sender {
     pub signal: Signal,
     pub number: usize,
     pub random: Rng,
-    /// The agent's way in, while it runs.
-    pub agent: Arc<Mutex<Option<Within>>>,
+    pub client: Client,
     pub told: Arc<Mutex<Told>>,
+    pub happened: Happened,
     /// How long it waits for an answer.
     pub patience: Duration,
+    /// How often it sends a request that is not acknowledged, at most.
+    pub attempts: usize,
     /// Names are this long at most: what a request of theirs weighs.
     pub name_bytes_max: usize,
 }
@@ -42,9 +46,10 @@ impl Sender {
         for burst in 0.. {
             let pause = 8_000.0 * -(1.0 - self.random.f64()).ln();
             tokio::time::sleep(Duration::from_millis(pause as u64 + 1)).await;
-            let requests: Vec<_> =
-                (0..self.random.usize(1..5)).map(|nth| self.names(burst, nth)).collect();
-            let sends = requests.into_iter().map(|names| self.send(names));
+            let requests: Vec<_> = (0..self.random.usize(1..5))
+                .map(|nth| (self.names(burst, nth), self.random.fork()))
+                .collect();
+            let sends = requests.into_iter().map(|(names, random)| self.send(names, random));
             futures_util::future::join_all(sends).await;
         }
     }
@@ -60,18 +65,24 @@ impl Sender {
         (0..items).map(|i| format!("s{number}-{burst}-{nth}-{i}-{}", filler(random))).collect()
     }
 
-    /// One request, once: what is not acknowledged may be there or not.
-    async fn send(&self, names: Vec<String>) {
-        let agent = self.agent.lock().unwrap().clone();
-        let Some(agent) = agent else { return };
-        {
-            let mut told = self.told.lock().unwrap();
-            told.sent.extend(names.iter().map(|name| (name.clone(), self.signal)));
-            *told.offered.entry(self.signal).or_default() += names.len() as u64;
-        }
-        let taking = agent.take(self.signal, request(self.signal, &names));
-        if let Ok(Ok(())) = tokio::time::timeout(self.patience, taking).await {
-            self.told.lock().unwrap().acknowledge(self.number, names);
+    /// One request, until it is acknowledged or given up: what is not acknowledged may be there or not, and more than once.
+    async fn send(&self, names: Vec<String>, mut random: Rng) {
+        let payload = request(self.signal, &names);
+        for attempt in 0..self.attempts {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(random.u64(50..3_000))).await;
+                self.happened.note("sent again");
+            }
+            self.told.lock().unwrap().offer(self.signal, &names);
+            let taking = self.client.send(self.signal, payload.clone());
+            match tokio::time::timeout(self.patience, taking).await {
+                Ok(Ok(())) => {
+                    return self.told.lock().unwrap().acknowledge(self.number, names);
+                }
+                Ok(Err(NotTaken::Refused(why))) => self.told.lock().unwrap().refused.push(why),
+                Ok(Err(NotTaken::Busy)) => self.happened.note("sender put off"),
+                Ok(Err(NotTaken::Lost)) | Err(_) => self.client.give_up(),
+            }
         }
     }
 }

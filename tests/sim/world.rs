@@ -3,29 +3,33 @@
 //! A world is a few phases of some simulated seconds or minutes, each with troubles drawn anew, some with an end of the
 //! agent: a loss of power, a kill, an orderly restart. Then everything heals, and the world is judged.
 
+mod reload;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use sidelight_agent::export::{self, Config, Exporters};
-use sidelight_agent::journal::{
-    Deps, Durability, Journal, Reader, ReaderConfig, SignalSet, Start, WhenFull,
-};
+use sidelight_agent::export::{self, Exporters};
+use sidelight_agent::journal::{Deps, Durability, Journal, Reader};
 use sidelight_agent::memory::InFlight;
-use sidelight_agent::receive::{self, Bind, Listener, Within};
+use sidelight_agent::receive::{self, Bind, Listener};
 use sidelight_agent::telemetry::Registry;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::client::{Client, WayIn};
 use crate::clock::SimClock;
 use crate::disk::{Fault, Operation, SimFs};
 use crate::happened::Happened;
-use crate::network::Weather;
-use crate::oracle::{Judged, Outcome, Told, check_balance, judge};
-use crate::place::{Place, weather};
+use crate::kept::{Kept, not_kept};
+use crate::names::ids_in;
+use crate::network::{Network, Weather};
+use crate::oracle::{GivenUp, Outcome, check_balance, check_nothing_lost, judge};
+use crate::place::{Place, weather, weather_in};
 use crate::sender::{SIGNALS, Sender};
 use crate::tasks::{Bell, beat, read_locally, write};
+use crate::told::Told;
 
 /// Lanes back off for half a minute, requests take ten seconds to time out: a world that has healed and has not settled
 /// in this simulated time is stuck.
@@ -36,8 +40,8 @@ const LOCAL: &str = "local";
 struct Agent {
     journal: Journal,
     exporters: Exporters<Reader>,
-    /// Dropped, it cuts every connection.
-    _receiver: receive::Handle,
+    /// What the journal counts.
+    registry: Registry,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -65,15 +69,16 @@ pub struct World {
     lag: Arc<Mutex<Duration>>,
     /// The disk lost its power under the agent.
     died: Arc<Notify>,
-    way_in: Arc<Mutex<Option<Within>>>,
+    way_in: WayIn,
     told: Arc<Mutex<Told>>,
     agent: Option<Agent>,
-    /// A sync said it was done and was not, or a bit rotted where nothing tells it from a torn end: the next loss of
-    /// power may cost anything.
-    unsafe_from_here: bool,
-    /// The agent ended in a way that its mode promises nothing about.
+    /// A bit rotted where nothing tells it from a torn end: the next start may cost anything.
+    rotted_newest: bool,
+    /// The agent ended in a way that its mode promises nothing about, or on a disk that had lied about a sync.
     forgiven: bool,
     rot_anywhere: bool,
+    /// Records that the agents before this one said are not kept in `rejected/`.
+    not_kept: u64,
     happened: Happened,
     outcome: Outcome,
 }
@@ -107,6 +112,7 @@ impl World {
         let memory = [24 << 10, 192 << 10, 1 << 20][beside.usize(..3)];
         places[0].poison.set(beside.u8(..4) == 0);
         let rot_anywhere = random.u8(..4) == 0;
+        let network = Network::into_agent(happened.clone());
         Self {
             tell,
             clock,
@@ -117,12 +123,13 @@ impl World {
             healed,
             lag: Arc::default(),
             died: Arc::default(),
-            way_in: Arc::default(),
+            way_in: WayIn { receiver: Arc::default(), network },
             told: Arc::default(),
             agent: None,
-            unsafe_from_here: false,
+            rotted_newest: false,
             forgiven: false,
             rot_anywhere,
+            not_kept: 0,
             happened,
             outcome: Outcome::default(),
             random,
@@ -131,6 +138,9 @@ impl World {
 
     pub async fn run(mut self) -> Outcome {
         self.say(format_args!("{:?}, {} for lanes", self.config, self.memory));
+        for place in &self.places {
+            self.say(format_args!("{place}"));
+        }
         self.start().await;
         let senders = self.senders();
         for _ in 0..self.random.usize(4..12) {
@@ -163,13 +173,20 @@ impl World {
         let name_bytes_max = [1, 200, 20_000][self.random.usize(..3)];
         let mut senders = Vec::new();
         for (number, signal) in SIGNALS.into_iter().enumerate() {
+            let way = self.way_in.clone();
             let sender = Sender {
                 signal,
                 number,
                 random: self.random.fork(),
-                agent: Arc::clone(&self.way_in),
+                client: match self.random.u8(..4) {
+                    0 => Client::Within(way),
+                    1 => Client::Http(way),
+                    _ => Client::Grpc(way, Mutex::default()),
+                },
                 told: Arc::clone(&self.told),
+                happened: self.happened.clone(),
                 patience: Duration::from_millis(self.random.u64(100..10_000)),
+                attempts: self.random.usize(1..4),
                 name_bytes_max,
             };
             senders.push(tokio::spawn(sender.run()));
@@ -190,6 +207,9 @@ impl World {
                 place.network.set(weather(&mut self.random));
             }
         }
+        if self.random.bool() {
+            self.way_in.network.set(weather_in(&mut self.random));
+        }
         if self.random.u8(..6) == 0 {
             let size = self.random.u32(1..20);
             let by = Duration::from_secs(self.random.u64(1..1 << size));
@@ -200,6 +220,9 @@ impl World {
             ));
             self.happened.note(if back { "clock back" } else { "clock on" });
             self.clock.jump(by, back);
+        }
+        if self.random.u8(..6) == 0 {
+            self.reload().await;
         }
         let time = Duration::from_millis(self.random.u64(10..60_000));
         let (died, disk) = (Arc::clone(&self.died), self.disk.clone());
@@ -283,7 +306,6 @@ impl World {
             }
             11 => {
                 disk.fail_one_in(Operation::Sync, one_in, Fault::Lie);
-                self.unsafe_from_here = true;
                 format!("one sync in {one_in} lies")
             }
             _ => {
@@ -298,7 +320,7 @@ impl World {
         let Some(is_newest) = self.disk.rot(self.rot_anywhere) else { return };
         self.say(format_args!("a bit rots"));
         self.outcome.rotted += 1;
-        self.unsafe_from_here |= is_newest;
+        self.rotted_newest |= is_newest;
         // Between two agents it is the next start that finds it: of its last group no segment says that it was
         // acknowledged, so that it cannot but take it for a torn end.
         if is_newest && self.agent.is_none() {
@@ -312,17 +334,41 @@ impl World {
         self.forgiven = true;
     }
 
+    /// What is left of the disk when the agent is gone.
+    fn lose(&mut self, power: bool) {
+        if power {
+            self.lose_power();
+        } else {
+            self.disk = self.disk.kill();
+        }
+    }
+
+    /// What is left of the disk when the power goes. What a sync lied about may be gone, and nothing else.
+    fn lose_power(&mut self) {
+        let lied_about = self.disk.lied_about();
+        if !lied_about.is_empty() {
+            let ids = lied_about.iter().flat_map(|bytes| ids_in(bytes)).collect();
+            self.say(format_args!("a sync lied about {ids:?}"));
+            self.told.lock().unwrap().forgive_lied_about(&ids);
+            self.happened.note("power off after a lie");
+            self.forgiven = true;
+        }
+        self.disk = self.disk.crash();
+    }
+
     fn journal(&self) -> &Journal {
         &self.agent.as_ref().expect("it runs").journal
     }
 
     fn check(&self) {
-        // On a full disk what was delivered goes before what says so: a start after that takes it for lost.
-        let is_full = |kind: &String| kind.ends_with("Full") || kind == "no room";
-        let was_full = self.disk.met().keys().any(is_full);
-        let is_damaged = self.outcome.rotted > 0 || self.unsafe_from_here || self.forgiven;
-        let is_sound = !was_full && !is_damaged;
-        check_balance(self.journal(), &self.told.lock().unwrap(), is_sound);
+        let (journal, told) = (self.journal(), self.told.lock().unwrap());
+        check_balance(journal, &told);
+        if self.outcome.rotted == 0 && !self.forgiven {
+            // On a full disk what was delivered goes before what says so: a start after that takes it for lost.
+            let is_full = |kind: &String| kind.ends_with("Full") || kind == "no room";
+            let was_full = self.disk.met().keys().any(is_full);
+            check_nothing_lost(journal, &told, &self.places, was_full);
+        }
         let ended = self.agent.iter().flat_map(|agent| &agent.tasks).any(JoinHandle::is_finished);
         assert!(!ended, "a task of the agent ended");
         assert_eq!(self.disk.touched_after_failure(), 0, "a failed file was synced again");
@@ -331,6 +377,7 @@ impl World {
     /// Ends the agent, and starts one on what is left.
     async fn end_and_start(&mut self, how: End) {
         self.end(how).await;
+        self.reconfigure();
         if self.random.u8(..8) == 0 {
             self.rot();
         }
@@ -343,19 +390,23 @@ impl World {
         self.disk.fail_one_in(Operation::Read, 1_000, fault);
         tokio::time::sleep(Duration::from_millis(self.random.u64(..5_000))).await;
         self.start().await;
+        // What that start did not find is not in the newest any more, or counted when it is found.
+        self.rotted_newest = false;
     }
 
     async fn end(&mut self, how: End) {
         self.say(format_args!("the agent ends: {how:?}"));
         let agent = self.agent.take().expect("it runs");
-        *self.way_in.lock().unwrap() = None;
+        // Cut before the receiver is gone, which ends what is left in no order.
+        let receiver = self.way_in.receiver.lock().unwrap().take();
+        self.way_in.network.cut();
         self.happened.note_variant("end", &how);
         if matches!(how, End::Orderly | End::OrderlyThenPower) {
             agent.exporters.shutdown(Duration::from_millis(self.random.u64(..3_000))).await;
             agent.journal.close().await;
         } else {
             self.outcome.steps += self.disk.steps();
-            self.disk = if how == End::Power { self.disk.crash() } else { self.disk.kill() };
+            self.lose(how == End::Power);
             agent.tasks.iter().for_each(JoinHandle::abort);
             for task in agent.tasks {
                 if let Some(Ok(panic)) = task.await.err().map(JoinError::try_into_panic) {
@@ -364,10 +415,12 @@ impl World {
             }
             agent.exporters.shutdown(Duration::ZERO).await;
         }
+        drop(receiver);
         self.outcome.corrupt_records += agent.journal.status().lost_records;
+        self.not_kept += not_kept(&agent.registry);
         let forgiven = match (self.config.durability, how) {
             (Durability::Memory, _) => true,
-            (Durability::Fsync, _) | (_, End::Kill | End::Orderly) => self.unsafe_from_here,
+            (Durability::Fsync, _) | (_, End::Kill | End::Orderly) => self.rotted_newest,
             (Durability::Os, End::Power | End::OrderlyThenPower) => true,
         };
         if forgiven {
@@ -376,8 +429,7 @@ impl World {
         // The next process cannot know which sync of this one failed.
         if matches!(how, End::Orderly | End::OrderlyThenPower) {
             self.outcome.steps += self.disk.steps();
-            let is_powerless = how == End::OrderlyThenPower;
-            self.disk = if is_powerless { self.disk.crash() } else { self.disk.kill() };
+            self.lose(how == End::OrderlyThenPower);
         }
     }
 
@@ -396,7 +448,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
             if self.disk.is_off() {
-                self.disk = self.disk.crash();
+                self.lose_power();
             } else if self.random.u8(..10) == 0 {
                 self.disk.heal();
             }
@@ -405,23 +457,16 @@ impl World {
     }
 
     async fn try_start(&mut self) -> Result<Agent, sidelight_agent::journal::OpenError> {
+        let counted = Registry::default();
         let deps = Deps {
             fs: Arc::new(self.disk.clone()),
             clock: Arc::new(self.clock.clone()),
-            registry: Registry::default(),
+            registry: counted.clone(),
         };
-        let destinations = self.places.iter().map(|place| place.configured.clone()).collect();
-        let config = Config { destinations };
-        let mut readers = export::readers(&config);
-        readers.push(ReaderConfig {
-            name: LOCAL.to_owned(),
-            signals: SignalSet::ALL.with_local(),
-            durable: true,
-            start: Start::Oldest,
-            when_full: WhenFull::DropOldest,
-        });
+        let (config, readers) = self.configured();
         let (journal, found, stepper) = Journal::open_stepped(self.config.clone(), readers, deps)?;
         self.say(format_args!("it starts: {found:?}"));
+        self.note_removed(&found.removed);
         let mut tasks = Vec::new();
         let bell = Arc::new(Notify::new());
         if self.config.durability != Durability::Memory {
@@ -445,8 +490,8 @@ impl World {
         let deps = receive::Deps { in_flight, registry, clock };
         let bound = receive::bind(config, deps).await.expect("a port is free");
         let receiver = bound.serve(Bell { journal: journal.clone(), bell });
-        *self.way_in.lock().unwrap() = receiver.within();
-        Ok(Agent { journal, exporters, _receiver: receiver, tasks })
+        *self.way_in.receiver.lock().unwrap() = Some(Arc::new(receiver));
+        Ok(Agent { journal, exporters, registry: counted, tasks })
     }
 
     async fn heal(&mut self) {
@@ -456,6 +501,7 @@ impl World {
         self.disk.set_capacity(1 << 30);
         self.disk.power_off_at(u64::MAX);
         *self.lag.lock().unwrap() = Duration::ZERO;
+        self.way_in.network.set(Weather::Fine);
         for place in &self.places {
             place.network.set(Weather::Fine);
         }
@@ -463,6 +509,7 @@ impl World {
             self.end_and_start(End::Power).await;
             self.disk.heal();
         }
+        self.bring_all_back().await;
     }
 
     async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
@@ -489,21 +536,19 @@ impl World {
         let (journal, mut outcome) = (self.journal().clone(), std::mem::take(&mut self.outcome));
         outcome.corrupt_records += journal.status().lost_records;
         let corrupt_records = outcome.corrupt_records;
+        let given_up = GivenUp {
+            kept: Kept::on(&self.disk, &self.config.directory),
+            not_kept: self.not_kept + not_kept(&self.agent.as_ref().expect("it runs").registry),
+            corrupt: Some(corrupt_records).filter(|_| outcome.rotted > 0),
+        };
         for place in &self.places {
-            let judged = Judged {
-                exporter: &place.name,
-                destination: &place.destination,
-                when_full: place.configured.queue.when_full,
-                request_bytes_max: place.configured.queue.batch.max_request_size,
-                corrupt_records,
-            };
-            judge(&judged, &self.told.lock().unwrap(), &journal, &mut outcome);
+            judge(place, &self.told.lock().unwrap(), &journal, &given_up, &mut outcome);
         }
-        let told = !self.told.lock().unwrap().forgiven.is_empty();
-        assert!(corrupt_records == 0 || outcome.rotted > 0 || told, "corrupt, and nothing rotted");
+        let is_damaged = outcome.rotted > 0 || self.forgiven;
+        assert!(corrupt_records == 0 || is_damaged, "corrupt, and nothing rotted");
         // The next start knows all of it.
-        let promised = self.config.durability == Durability::Fsync && !self.unsafe_from_here;
-        if promised && outcome.rotted == 0 {
+        let is_honest = self.disk.lied_about().is_empty();
+        if self.config.durability == Durability::Fsync && is_honest && outcome.rotted == 0 {
             let accepted = |journal: &Journal| SIGNALS.map(|s| journal.ledger().accepted.get(s));
             let before = accepted(&journal);
             self.end(End::OrderlyThenPower).await;
@@ -511,11 +556,13 @@ impl World {
             assert_eq!(before, accepted(self.journal()));
             let after = self.journal().ledger();
             assert!(after.readers.iter().all(|lane| lane.queued.requests == 0), "{after:#?}");
+            given_up.kept.check_listed(self.journal());
             self.check();
         }
         let told = self.told.lock().unwrap();
         outcome.sent = told.sent.len() as u64;
         outcome.acknowledged = told.acknowledged.len() as u64;
+        outcome.forgiven = told.forgiven.len() as u64;
         outcome.steps += self.disk.steps();
         outcome
             .dropped

@@ -11,7 +11,7 @@ use super::super::segment::Segment;
 use super::super::snapshot::{SavedReader, Snapshot};
 use super::super::state::State;
 use super::super::walk::{ATTEMPTS, Walked, walk};
-use super::super::{Class, ReaderConfig, WhenFull};
+use super::super::{Class, DropReason, ReaderConfig, WhenFull};
 use super::Start;
 
 impl Start<'_> {
@@ -172,7 +172,7 @@ fn balance(state: &mut State) -> u64 {
         let held = state.lanes.values().zip(&missing).filter(|(lane, _)| holds(lane));
         lost += held.map(|(_, missing)| missing.requests).max().unwrap_or(0);
         for (lane, missing) in state.lanes.values_mut().zip(missing) {
-            lane.write_off(class, missing);
+            lane.write_off(class, DropReason::Corrupt, missing);
         }
     }
     lost

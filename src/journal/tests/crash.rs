@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::support::{Setup, assert_balanced, delivered, drain, lane, unique};
+use super::disk::{Fault, Operation};
+use super::support::{SIZE, Setup, assert_balanced, delivered, drain, fill, lane, seqs, unique};
 use crate::journal::{Durability, Journal, ReaderConfig, WhenFull};
 use crate::signal::{Record, Signal};
 
@@ -137,5 +138,27 @@ async fn a_second_power_loss_during_recovery_loses_nothing_either() {
         }
         setup.fs = setup.fs.crash();
         verify(&setup, &told).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_lied_costs_what_it_lied_about_and_nothing_before() {
+    for seed in 0..20 {
+        let mut setup = Setup::new(seed, vec![lane("a:traces", Signal::Traces)]);
+        let journal = setup.open();
+        fill(&journal, 1..=30).await;
+        assert!(setup.fs.lied_about().is_empty());
+        setup.fs.fail_one_in(Operation::Sync, 1, Fault::Lie);
+        fill(&journal, 31..=40).await;
+        let lied_about = setup.fs.lied_about().concat();
+        let has = |nth| {
+            let record = unique(Signal::Traces, nth, SIZE);
+            lied_about.windows(SIZE).any(|bytes| *bytes == record.payload[4..])
+        };
+        assert!((31..=40).all(has) && !(1..=29).any(has));
+        setup.crash(journal).await;
+        let journal = setup.open();
+        let read = seqs(&drain(&mut journal.reader("a:traces").unwrap()).await);
+        assert!(read.starts_with(&Vec::from_iter(1..=30)), "{read:?}");
     }
 }

@@ -135,6 +135,8 @@ struct Inode {
     dirty: BTreeSet<usize>,
     /// A sync failed.
     failed: bool,
+    /// A sync said of the dirty sectors that they are durable.
+    lied: bool,
     /// Bytes that cannot be read.
     bad: Option<Range<u64>>,
 }
@@ -243,6 +245,15 @@ impl SimFs {
     #[must_use]
     pub(super) fn met(&self) -> BTreeMap<String, u64> {
         self.lock_disk().met.clone()
+    }
+
+    /// What syncs said was durable and is not, file by file: what the next loss of power may take though it must not.
+    #[must_use]
+    pub(super) fn lied_about(&self) -> Vec<Vec<u8>> {
+        let disk = self.lock_disk();
+        let linked: BTreeSet<_> = disk.names.values().chain(disk.durable_names.values()).collect();
+        let lied = linked.iter().filter_map(|id| disk.files.get(id)).filter(|file| file.lied);
+        lied.map(Inode::dirty_bytes).collect()
     }
 
     /// The disk after a loss of power. Every file and lock of this one is gone.
@@ -437,7 +448,14 @@ impl Inode {
         }
     }
 
+    fn dirty_bytes(&self) -> Vec<u8> {
+        let end = self.bytes.len();
+        let sector = |n: &usize| self.bytes.get(n * SECTOR..end.min((n + 1) * SECTOR));
+        self.dirty.iter().filter_map(sector).flatten().copied().collect()
+    }
+
     fn sync(&mut self) {
+        self.lied = false;
         resize(&mut self.durable, self.bytes.len());
         for sector in std::mem::take(&mut self.dirty) {
             self.keep_sector(sector);
@@ -460,7 +478,7 @@ impl Inode {
             }
         }
         self.bytes.clone_from(&self.durable);
-        self.failed = false;
+        (self.failed, self.lied) = (false, false);
         (kept, lost)
     }
 }
@@ -732,7 +750,9 @@ impl FsFile for SimFile {
             file.failed = true;
             return Err(io::Error::from_raw_os_error(EIO));
         }
-        if !failed && met != Some(Fault::Lie) {
+        if met == Some(Fault::Lie) {
+            file.lied |= !file.dirty.is_empty();
+        } else if !failed {
             file.sync();
         }
         Ok(())

@@ -344,6 +344,24 @@ async fn readers_that_left_the_configuration_are_reported_with_what_they_held() 
 }
 
 #[tokio::test]
+async fn a_reader_that_left_before_its_segments_went_is_told_with_all_that_it_held() {
+    let mut setup = Setup::for_two(12);
+    let journal = setup.open();
+    let taken = fill_up(&journal).await;
+    setup.crash(journal).await;
+    // What it held was let go when it left, on a disk too full for a note of that.
+    let oldest = setup.segments().first().unwrap().clone();
+    setup.fs.remove(&oldest).unwrap();
+    setup.readers.pop();
+    let (journal, recovery) = setup.report();
+    let told: Vec<_> = recovery.removed.iter().map(|r| r.dropped.requests).collect();
+    assert_eq!(told, [taken]);
+    let row = journal.ledger().readers.into_iter().find(|row| row.reader == "b:traces").unwrap();
+    assert_eq!((row.accepted.requests, row.dropped_requests), (taken, taken));
+    assert_balanced(&journal);
+}
+
+#[tokio::test]
 async fn a_directory_in_use_is_refused_until_it_is_given_up() {
     let mut setup = Setup::new(12, vec![lane("a:traces", Signal::Traces)]);
     for durability in [Durability::Fsync, Durability::Os] {
