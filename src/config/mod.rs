@@ -112,7 +112,10 @@ impl Config {
             },
             export: export::Config::default(),
             api: api::Config::default(),
-            aggregate: aggregate::Config::default(),
+            aggregate: aggregate::Config {
+                series_max: memory.span_series(),
+                ..aggregate::Config::default()
+            },
             metrics: aggregate::metrics::Config::default(),
             notify: notify::Config {
                 database: Some(store.directory.join("notifications.db")),

@@ -295,7 +295,8 @@ fn is_of_one_metric(node: &Node<'_>, context: &Context<'_>) -> bool {
     !context.options.type_and_unit_labels && selector.matchers.iter().any(named)
 }
 
-/// The aggregation of what [`is_of_one_metric`], a series at a time: there may be many where its groups are few. Sorted by labels.
+/// The aggregation of what [`is_of_one_metric`], a series at a time: there may be many where its groups are few. Sorted by
+/// labels.
 fn folded(
     aggregation: &Aggregation<'_>,
     node: &Node<'_>,
