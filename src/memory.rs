@@ -31,8 +31,10 @@ pub struct Budget {
     pub export: usize,
     /// The ring of a `memory` journal.
     pub memory_journal: usize,
-    /// What one query holds, of the API or of a rule. M/8, 64 MB at most.
+    /// What one query of the API holds, of which there are two at once, and its answer beside it. M/8, 16 MB at most.
     pub query: usize,
+    /// What one rule holds, of which there are three at once. M/8, 64 MB at most.
+    pub rule: usize,
     /// What the metric store and the way to it keep.
     pub store: StoreBudget,
 }
@@ -81,15 +83,18 @@ impl Default for StoreBudget {
     }
 }
 
-/// The most that a query holds, however much memory there is.
-const QUERY_MAX: usize = 64_000_000;
+/// The most that a query holds, however much memory there is: its answer is written as a text of several times its length.
+const QUERY_MAX: usize = 16_000_000;
+
+/// The most that a rule holds.
+const RULE_MAX: usize = 64_000_000;
 
 /// What a rule that comes with the agent holds for each series of span metrics, in samples: 15 buckets by route, and as many
 /// by operation.
 const SAMPLES_PER_SPAN_SERIES: usize = 800;
 
 /// The fewest and the most series of span metrics.
-const SPAN_SERIES: (usize, usize) = (200, 5_000);
+const SPAN_SERIES: (usize, usize) = (100, 5_000);
 
 /// What the program takes under load beside the parts: code, stacks, and what the allocator keeps.
 pub const PROGRAM_BYTES: usize = 24 << 20;
@@ -99,10 +104,16 @@ pub const PROGRAM_BYTES: usize = 24 << 20;
 pub const TOTAL_MIN: usize = 32 << 20;
 
 impl Budget {
-    /// How many samples a query holds.
+    /// How many samples a query of the API holds.
     #[must_use]
     pub const fn query_samples(&self) -> usize {
         self.query / sidelight_promql::SAMPLE_BYTES
+    }
+
+    /// How many samples a rule holds.
+    #[must_use]
+    pub const fn rule_samples(&self) -> usize {
+        self.rule / sidelight_promql::SAMPLE_BYTES
     }
 
     /// How many series are made of spans, unless configured: no more than rules can look at. What is above goes to one
@@ -110,7 +121,7 @@ impl Budget {
     #[must_use]
     pub fn span_series(&self) -> usize {
         let (least, most) = SPAN_SERIES;
-        (self.query_samples() / SAMPLES_PER_SPAN_SERIES).clamp(least, most)
+        (self.rule_samples() / SAMPLES_PER_SPAN_SERIES).clamp(least, most)
     }
 
     /// Splits `total` bytes.
@@ -128,6 +139,7 @@ impl Budget {
             export: shared / 16 * 3,
             memory_journal: shared / 4,
             query: (shared / 8).min(QUERY_MAX),
+            rule: (shared / 8).min(RULE_MAX),
             store: StoreBudget::of(shared),
         }
     }
@@ -412,7 +424,12 @@ mod tests {
     #[test]
     fn there_are_no_more_series_of_spans_than_a_rule_can_look_at() {
         let series = [32, 64, 96, 128, 1024].map(|mib| Budget::split(mib << 20).span_series());
-        assert_eq!(series, [200, 504, 907, 1_310, 5_000]);
+        assert_eq!(series, [100, 504, 907, 1_310, 5_000]);
+        for mebibytes in 32..2_048 {
+            let b = Budget::split(mebibytes << 20);
+            // 23 and 27 samples for each of the 15 buckets of both metrics.
+            assert!(b.span_series() * 15 * (23 + 27) <= b.rule_samples(), "{mebibytes}");
+        }
     }
 
     #[test]

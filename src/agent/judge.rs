@@ -32,7 +32,7 @@ pub(super) async fn start(
         inbox,
         journal: view.journal.clone(),
         outbox,
-        samples_max: view.memory.query_samples(),
+        samples_max: view.memory.rule_samples(),
     };
     let rules = config.rules.clone();
     let runtime = tokio::runtime::Handle::current();

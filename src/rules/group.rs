@@ -191,6 +191,7 @@ impl Group {
     pub fn evaluate(&self, now: UnixNano, with: &Surroundings<'_>) -> Samples {
         let began = with.clock.monotonic();
         let until = began + GROUP_TIME_MAX;
+        self.texts().forget();
         let mut due = Vec::new();
         let results = Results::new(&self.parts, with.source);
         let mut batch = Batch::new(self, with, now.before(self.query_offset).as_ms());

@@ -4,9 +4,8 @@
 //! histogram_quantile(0.5, sum by (le) (…))                              part 0: sum by (le) (…)
 //! histogram_quantile(0.9, sum by (le) (…)) ─ Split::of ─▶ rules: histogram_quantile(0.5, ‹0›), histogram_quantile(0.9, ‹0›)
 //! ```
-//! A part is an aggregation or a function of ranges: its series have no metric name, so that a selector of them means what it
-//! meant. Not
-//! looked into are subqueries, which are evaluated at other times, `absent`, which reads its argument's matchers, and `topk`,
+//! A part is an aggregation, or a function of ranges that is not aggregated at once: its series have no metric name, so that a
+//! selector of them means what it meant. Not looked into are subqueries, which are evaluated at other times, `absent`, which reads its argument's matchers, and `topk`,
 //! `bottomk` and `limitk`, which choose by the order of what they are given: a part's series come sorted. What a part
 //! gave is forgotten when a metric that it reads is recorded after it was evaluated, and after the last rule that reads it. Pure.
 //!
@@ -177,7 +176,11 @@ fn visit(expr: &mut Expr, each: &mut dyn FnMut(&mut Expr) -> bool) {
         Expr::Aggregate(aggregate) => {
             aggregate.param.iter_mut().for_each(|param| visit(param, each));
             let op = aggregate.op;
-            if !matches!(op, AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk) {
+            // Series of a metric that are aggregated as they come need not be there together.
+            let at_once = matches!(&aggregate.expr, Expr::Call(call) if is_of_ranges(call));
+            if !at_once
+                && !matches!(op, AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk)
+            {
                 visit(&mut aggregate.expr, each);
             }
         }
@@ -308,6 +311,14 @@ mod tests {
                 "part 1 > 1",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_aggregated_as_it_comes_is_no_part_by_itself() {
+        let (exprs, parts) = split(&["sum by (a) (rate(x[5m]))", "sum by (b) (rate(x[5m])) / 2"]);
+        assert_eq!((exprs[0].as_str(), parts.len()), ("sum by (a) (rate(x[5m]))", 0));
+        let (_, parts) = split(&["rate(x[5m]) > 1", "rate(x[5m]) > 2"]);
+        assert_eq!(parts, ["rate(x[5m])"]);
     }
 
     struct Empty;

@@ -10,7 +10,11 @@ use sidelight_promql::{Label, Labels};
 
 /// Names and values of labels, each once.
 #[derive(Debug, Default)]
-pub(super) struct Texts(HashSet<Arc<str>>);
+pub(super) struct Texts {
+    all: HashSet<Arc<str>>,
+    /// Series ended that had some of them.
+    some_ended: bool,
+}
 
 impl Texts {
     /// The series of an evaluation, after those `before` it: what was there stays where it is, and what is new has these texts.
@@ -29,9 +33,7 @@ impl Texts {
                 None => self.shared(&labels),
             });
         }
-        if again < before.len() {
-            self.forget();
-        }
+        self.some_ended |= again < before.len();
         kept
     }
 
@@ -43,19 +45,21 @@ impl Texts {
     }
 
     fn one(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.all.get(text) {
             return Arc::clone(known);
         }
         // A copy: what a query made lies between what it forgets, and would hold on to that memory.
         let text = Arc::<str>::from(text);
-        self.0.insert(Arc::clone(&text));
+        self.all.insert(Arc::clone(&text));
         text
     }
 
-    /// Forgets what nobody has any more, but for the series that were there before, which go after this.
-    fn forget(&mut self) {
-        self.0.retain(|text| Arc::strong_count(text) > 1);
-        self.0.shrink_to(2 * self.0.len());
+    /// Forgets what nobody has any more: after series ended, once what ended them is in the journal.
+    pub(super) fn forget(&mut self) {
+        if std::mem::take(&mut self.some_ended) {
+            self.all.retain(|text| Arc::strong_count(text) > 1);
+            self.all.shrink_to(2 * self.all.len());
+        }
     }
 }
 
@@ -78,7 +82,7 @@ mod tests {
         let other = texts.kept(series(&["y"]), &[]);
         assert_eq!(value(&one[1], 1), value(&other[0], 1));
         assert_eq!(value(&one[0], 0), value(&other[0], 0));
-        assert_eq!(texts.0.len(), 5);
+        assert_eq!(texts.all.len(), 5);
     }
 
     #[test]
@@ -89,12 +93,15 @@ mod tests {
         assert_eq!(second, series(&["a", "d", "e"]));
         assert_eq!(value(&second[1], 1), value(&first[1], 1));
         drop(first);
-        let third = texts.kept(series(&["e"]), &second);
+        texts.forget();
+        // `job`, its value, `name`, and three.
+        assert_eq!(texts.all.len(), 6);
         drop(second);
-        assert_eq!(texts.kept(series(&["e"]), &third), third);
-        assert_eq!(texts.kept(Vec::new(), &third), []);
-        drop(third);
-        assert_eq!(texts.kept(Vec::new(), &series(&["z"])), []);
-        assert_eq!(texts.0.len(), 0);
+        texts.forget();
+        assert_eq!(texts.all.len(), 6, "nobody said that a series ended");
+        let third = texts.kept(Vec::new(), &series(&["z"]));
+        assert!(third.is_empty());
+        texts.forget();
+        assert_eq!(texts.all.len(), 0);
     }
 }

@@ -94,6 +94,32 @@ fn exemplars(store: &Store, of: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<S
     store.reading(&|| false).exemplars(&[of], start_ms, end_ms).unwrap()
 }
 
+/// A mean depends on it in its last digits.
+#[test]
+fn series_are_handed_over_in_the_same_order_whenever_they_were_made() {
+    let handed = |numbers: &mut dyn Iterator<Item = usize>| {
+        let Fixture { store, mut writer, directory: _directory } = open(|_| {});
+        for n in numbers {
+            let id = writer.series(&[("__name__", "up"), ("n", &n.to_string())], Kind::Float);
+            writer.append(id, T0, 1.0).unwrap();
+        }
+        let (after, until, step, range, lookback) = (i64::MIN, i64::MAX, 0, 0, 0);
+        let matchers = &named("up");
+        let reads = Reads::Last;
+        let mut order = Vec::new();
+        let each = &mut |labels: &Labels, _: &sidelight_promql::Points| {
+            order.push(labels.get("n").to_owned());
+            ControlFlow::Continue(())
+        };
+        let selection = Selection { matchers, after, until, step, range, lookback, reads };
+        store.select(&selection, each).unwrap();
+        order
+    };
+    let order = handed(&mut (0..50));
+    assert_eq!(order.len(), 50);
+    assert_eq!(order, handed(&mut (0..50).rev()));
+}
+
 #[test]
 fn a_list_says_that_not_every_series_was_looked_at() {
     let Fixture { store, mut writer, directory: _directory } = open(|_| {});

@@ -64,6 +64,9 @@ pub(super) fn bounds<'a>(sets: impl IntoIterator<Item = &'a [f64]>) -> Vec<f64> 
     all
 }
 
+/// The most bounds that are remembered: as many as a histogram has.
+const BOUNDS_MAX: usize = 1_024;
+
 /// The labels of virtual series, their texts made once: a histogram has as many series as bounds.
 #[derive(Debug)]
 pub(super) struct Texts {
@@ -86,6 +89,9 @@ impl Default for Texts {
 impl Texts {
     /// A bound as a label.
     pub(super) fn bound(&mut self, bound: f64) -> Arc<str> {
+        if self.bounds.len() >= BOUNDS_MAX {
+            self.bounds.clear();
+        }
         self.bounds.entry(bound.to_bits()).or_insert_with(|| le(bound).into()).clone()
     }
 

@@ -272,6 +272,20 @@ fn labels_of_labels_do_not_grow_without_end() {
 }
 
 #[test]
+fn a_name_that_goes_makes_no_two_series_of_an_aggregation_one() {
+    let series = ["a", "b"].map(|kind| {
+        let labels = Labels::new([("__name__", "m"), ("__type__", kind)]);
+        (labels, Points { floats: vec![(0, 0.0), (MINUTE, 1.0)], ..Points::default() })
+    });
+    let held = Held(series.into());
+    let options = Options { delayed_name_removal: false, ..options() };
+    let sum = |text: &str| Engine::new(options).instant(&expr(text), MINUTE, &held);
+    let error = sum("sum(rate(m[2m]))").unwrap_err().to_string();
+    assert!(error.contains("same labelset"), "{error}");
+    assert!(sum("sum(m)").is_ok());
+}
+
+#[test]
 fn an_aggregation_of_one_metric_holds_its_groups_and_not_its_series() {
     let series = (0..1_000).map(|at| {
         let [route, pod] = [at % 5, at].map(|number| number.to_string());

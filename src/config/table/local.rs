@@ -12,10 +12,10 @@ pub(super) const AGGREGATE: &[Opt] = &[
         "series_max",
         Kind::Integer { min: 1, max: 1_000_000 },
         unset(
-            "1310 where `limits.memory` is 128MiB, 907 at 96MiB, 504 at 64MiB; at least 200, at most 5000",
+            "1310 where `limits.memory` is 128MiB, 907 at 96MiB, 504 at 64MiB; at least 100, at most 5000",
         ),
         "The most series; what is above goes to one overflow series. With what the store and rules make of it each takes up to \
-         50 KiB, and rules by route fail where there are more than a query may hold.",
+         50 KiB, and rules by route fail where there are more than a rule may hold.",
     ),
     fixed(
         "series_per_service_max",

@@ -40,6 +40,7 @@ use crate::labels::NAME;
 use crate::plan::{self, Node, Subquery, WindowSource};
 use crate::steps::Steps;
 use crate::value::Series;
+use names::METADATA;
 
 /// The values of `node` at `steps`.
 ///
@@ -305,8 +306,11 @@ fn folded(
 ) -> Result<Vec<Column>, QueryError> {
     let base = context.budget.used();
     let mut fold = Fold::new(aggregation, steps.len);
+    let mut different = true;
     let mut add = |mut column: Column| {
         if !context.options.delayed_name_removal && std::mem::take(&mut column.drop_name) {
+            let [_, others @ ..] = METADATA;
+            different &= others.iter().all(|name| column.labels.get(name).is_empty());
             column.labels = names::without_metadata(&column.labels);
         }
         fold.add(column);
@@ -322,6 +326,11 @@ fn folded(
             selector::each_instant(selector, Take::Value, steps, context, &mut add)?;
         }
         other => evaluate(other, steps, context)?.into_columns().into_iter().try_for_each(add)?,
+    }
+    if !different {
+        // They may be the same without what tells their metrics apart.
+        let columns = evaluate(node, steps, context)?.into_columns();
+        return aggregation.apply(columns, steps.len, context);
     }
     let mut columns = fold.finish(context);
     columns.sort_by(|a, b| a.labels.cmp(&b.labels));

@@ -64,7 +64,7 @@ impl<'a> Fold<'a> {
         if at == self.groups.len() {
             let labels = self.known.labels(&column.labels);
             let group = Group::new(self.aggregation.op, Column::empty(labels, self.len));
-            self.samples += group.column.samples() + 2 * self.len;
+            self.samples += group.column.samples() + group.state.samples();
             self.groups.push(group);
         }
         let Some(group) = self.groups.get_mut(at) else { return };
@@ -157,6 +157,16 @@ impl Group {
 }
 
 impl State {
+    /// How many samples' memory it takes.
+    const fn samples(&self) -> usize {
+        match self {
+            Self::Sum(sums) => sums.len(),
+            Self::Mean(means) => 2 * means.len(),
+            Self::Spread(spreads) => 2 * spreads.len(),
+            Self::Plain => 0,
+        }
+    }
+
     fn finish(self, op: AggregateOp, values: &mut [f64]) {
         fn each<A>(values: &mut [f64], states: Vec<A>, result: impl Fn(A) -> f64) {
             for (value, state) in values.iter_mut().zip(states) {
