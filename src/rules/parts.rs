@@ -5,7 +5,8 @@
 //! histogram_quantile(0.9, sum by (le) (…)) ─ Split::of ─▶ rules: histogram_quantile(0.5, ‹0›), histogram_quantile(0.9, ‹0›)
 //! ```
 //! A part is an aggregation, or a function of ranges that is not aggregated at once: its series have no metric name, so that a
-//! selector of them means what it meant. Not looked into are subqueries, which are evaluated at other times, `absent`, which reads its argument's matchers, and `topk`,
+//! selector of them means what it meant. Not looked into are subqueries, which are evaluated at other times, `absent`, which
+//! reads its argument's matchers, and `topk`,
 //! `bottomk` and `limitk`, which choose by the order of what they are given: a part's series come sorted. What a part
 //! gave is forgotten when a metric that it reads is recorded after it was evaluated, and after the last rule that reads it. Pure.
 //!

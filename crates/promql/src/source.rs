@@ -80,8 +80,9 @@ pub type Each<'a> = &'a mut dyn FnMut(&Labels, &Points) -> ControlFlow<()>;
 
 /// Gives the series of a selection.
 pub trait Queryable {
-    /// Hands every matching series with at least one sample in the wanted time to `each`, in any order that is the same for
-    /// the same series, since means depend on it in their last digits, each label set once, until it breaks. The points belong to the store: `each` takes what it
+    /// Hands every matching series with at least one sample in the wanted time to `each`, each label set once, until it
+    /// breaks: in any order that is the same for the same series, since means depend on it in their last digits. The points
+    /// belong to the store: `each` takes what it
     /// needs out of them, so that one buffer serves all series.
     ///
     /// # Errors
