@@ -231,8 +231,7 @@ async fn drive<A, C>(
 where
     C: GracefulConnection<Error = hyper::Error> + Future<Output = Result<(), hyper::Error>>,
 {
-    let timeouts = &service.listener.timeouts;
-    let keepalive = &service.listener.keepalive;
+    let (timeouts, keepalive) = (&service.listener.timeouts, &service.listener.keepalive);
     let metrics = service.metrics();
     let mut connection = pin!(connection);
     let mut evicted = pin!(activity.pace().evicted());
