@@ -33,7 +33,7 @@ use super::asked::{self, Asked};
 use super::call::{self, Call};
 use super::config::Config;
 use super::failure::Failure;
-use super::guard::{self, Refusal, Token};
+use super::guard::{self, Access, Refusal, Token};
 use super::params::Params;
 use super::patience::Patience;
 use super::reply::{Chunks, Reply};
@@ -44,7 +44,7 @@ use super::sources::Sources;
 use super::stall::Stall;
 use crate::net::arriving::Arriving;
 use crate::net::evictions::Evictions;
-use crate::net::places::{Admitted, Doing, Evicted, LEAVE_TIME, Pace, Places};
+use crate::net::places::{Admitted, Doing, Evicted, Leave, Pace, Places, Underway};
 use crate::telemetry::desc;
 
 /// Large replies being sent at once …
@@ -195,7 +195,7 @@ async fn converse(
         async move {
             let underway = pace.begin();
             let request = request.map(|body| Arriving::new(body, pace));
-            let response = shared.respond(peer, request).await;
+            let response = shared.respond(peer, request, &underway).await;
             drop(underway);
             Ok::<_, Infallible>(response)
         }
@@ -207,14 +207,23 @@ async fn converse(
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
+        // In this order: a request that is there already is not thrown away.
+        biased;
         outcome = connection.as_mut() => outcome,
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-        _ = pace.evicted() => {
+        leave = pace.evicted() => {
+            if leave == Leave::Now && !pace.owes_answer() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LEAVE_TIME, connection).await.unwrap_or(Ok(()))
+            tokio::select! {
+                biased;
+                outcome = connection => outcome,
+                () = pace.cut() => Ok(()),
+            }
         }
     };
     if let Err(error) = outcome {
@@ -239,9 +248,15 @@ impl Shared {
         }
     }
 
-    async fn respond(&self, peer: SocketAddr, request: Request<Asking>) -> Response<Chunks> {
+    async fn respond(
+        &self,
+        peer: SocketAddr,
+        request: Request<Asking>,
+        underway: &Underway,
+    ) -> Response<Chunks> {
         let (head, body) = request.into_parts();
         let found = routes::find(&head.method, head.uri.path());
+        let is_open = matches!(found, Ok((Route { access: Access::Open, .. }, _)));
         let route = found.as_ref().map_or("", |(route, _)| route.path);
         let mut counted = Counted { shared: self, route, status: None };
         let response = match found {
@@ -249,6 +264,9 @@ impl Shared {
             Err(reply) => reply.into_response(None),
         };
         counted.status = Some(response.status());
+        if response.status().is_success() && !is_open {
+            underway.accepted();
+        }
         response
     }
 

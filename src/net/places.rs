@@ -1,17 +1,20 @@
 //! Places for connections: as many as are served at once, and which one is evicted when somebody new comes.
 //!
-//! A connection lives on what comes over it: each KiB pays for a second, an answered request for one as well, and at most
-//! five seconds are paid for in advance. One that has used up what it paid for is overdue, unless a whole request of it is
-//! being worked on. Where all places are taken, the one that is overdue for longest is evicted for the newcomer: it says
-//! nothing, does not end its headers, idles, or sends its bodies a few bytes at a time. Nobody else ever is: where nobody
-//! is overdue, the newcomer is not served.
+//! A connection lives on what comes over it: each KiB pays for a second, and at most five seconds are paid for in advance; the
+//! first second is free. One that has used up what it paid for is overdue, unless a whole request of it is being worked on.
+//! Bytes pay off what is owed, of which up to a minute is remembered; a request that was accepted settles all of it, and
+//! pays for a second more ([`Underway::accepted`]). One that was refused or cancelled is no more than its bytes. Where all
+//! places are taken, the one that is overdue for longest is evicted for the newcomer: it says nothing, does not end its
+//! headers, idles, is refused again and again, or sends its bodies a few bytes at a time. Nobody else ever is: where
+//! nobody is overdue, the newcomer is not served.
 //!
-//! Nothing that was acknowledged is lost by it, and whole requests are answered. Who is evicted is told ([`Pace::evicted`])
-//! and ends by itself within [`LEAVE_TIME`]; a body that is on its way ends with [`Evicted`], so that its sender can be told
-//! to come back. The newcomer does not wait for that.
+//! Nothing that was acknowledged is lost by it, and whole requests are answered, also one that became whole as its connection
+//! was chosen. Who is evicted is told ([`Pace::evicted`]) and ends by itself until [`Pace::cut`]; a body that is on its way
+//! ends with [`Evicted`], so that its sender can be told to come back. The newcomer does not wait for that.
 //!
 //! Limits: at most an eighth of the places more are open for as long as somebody takes to leave, and another eighth until
-//! those that leave at once have. Who sends a KiB a second on each of all places is as any client, and keeps them.
+//! those that leave at once have. Who sends a KiB a second, or a request that is accepted, on each of all places is as any
+//! client, and keeps them.
 //! Cost: a look at every place for each newcomer while all are taken, an atomic for each read.
 
 use std::cmp::Reverse;
@@ -29,8 +32,15 @@ use crate::time::Clock;
 pub const BYTES_PER_SECOND_MIN: u64 = 1 << 10;
 /// How long who is evicted may take to say goodbye.
 pub const LEAVE_TIME: Duration = Duration::from_millis(100);
-/// What an answered request pays for.
-const ANSWERED: Duration = Duration::from_secs(1);
+/// For so many times [`LEAVE_TIME`] a whole request of who is evicted is waited for: as long as senders wait themselves.
+const ANSWER_LOOKS: u32 = 100;
+/// What an accepted request pays for.
+const ACCEPTED: Duration = Duration::from_secs(1);
+/// What a newcomer has, to say what it wants: who comes right after it must not take its place at once.
+const NEWCOMER: Duration = Duration::from_secs(1);
+/// What is owed at most. Were it forgiven with each byte, who sends one now and then would go after every client that sends
+/// a batch and then nothing.
+const DEBT_MAX: Duration = Duration::from_mins(1);
 /// What is paid for in advance at most: what came fast earns no long silence.
 const ADVANCE_MAX: Duration = Duration::from_secs(5);
 /// One of so many places more is open while somebody leaves.
@@ -163,9 +173,9 @@ impl Drop for Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Leave {
-    /// Within [`LEAVE_TIME`].
+    /// Within [`LEAVE_TIME`], or once its whole requests are answered.
     Soon = 1,
-    /// At once: too many others are leaving.
+    /// At once, unless an answer is owed: too many others are leaving.
     Now,
 }
 
@@ -183,21 +193,27 @@ pub struct Pace {
     asked: AtomicBool,
     /// A [`Leave`], or 0 while it may stay.
     leave: AtomicU8,
+    /// Whether a request was accepted after the eviction, and its answer may not be sent yet.
+    late: AtomicBool,
     told: Arc<Notify>,
 }
 
 impl Pace {
     fn new(clock: Arc<dyn Clock>) -> Self {
-        let paid_until = nanos(clock.monotonic()).into();
+        let paid_until = nanos(clock.monotonic() + NEWCOMER).into();
         let (requests, arriving) = (0.into(), 0.into());
-        let (asked, leave, told) = (false.into(), 0.into(), Arc::default());
-        Self { clock, paid_until, requests, arriving, asked, leave, told }
+        let (asked, leave, late, told) = (false.into(), 0.into(), false.into(), Arc::default());
+        Self { clock, paid_until, requests, arriving, asked, leave, late, told }
     }
 
     /// So many bytes moved.
     pub fn moved(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.pay(Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_SECOND_MIN));
+        let paid = Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_SECOND_MIN);
+        self.pay(paid, DEBT_MAX);
     }
 
     /// A request's headers are complete; it is underway until the guard is dropped, with its answer.
@@ -241,6 +257,34 @@ impl Pace {
         }
     }
 
+    /// Waits until who was just evicted is to be cut, whatever it still does: after [`LEAVE_TIME`], or, where an answer is owed,
+    /// after ten seconds at most.
+    ///
+    /// # Cancel safety
+    /// It can be dropped; called again, it waits from the beginning.
+    pub async fn cut(&self) {
+        for _ in 0..ANSWER_LOOKS {
+            tokio::time::sleep(LEAVE_TIME).await;
+            if !self.owes_answer() {
+                return;
+            }
+        }
+    }
+
+    /// Whether who was evicted is to be waited for, as what it sent may be kept already: cut now, it would send that again.
+    /// One that was accepted meanwhile counts once, for as long as its answer takes to be sent.
+    #[must_use]
+    pub fn owes_answer(&self) -> bool {
+        // In this order: what is no longer worked on has said whether it was accepted.
+        self.is_working() || self.late.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a request is there as a whole and not answered yet.
+    fn is_working(&self) -> bool {
+        let arriving = self.arriving.load(Ordering::Relaxed);
+        self.requests.load(Ordering::Acquire) > arriving
+    }
+
     /// Ends when it is evicted after this was called.
     pub(super) fn eviction(&self) -> OwnedNotified {
         Arc::clone(&self.told).notified_owned()
@@ -251,18 +295,19 @@ impl Pace {
         self.told.notify_waiters();
     }
 
-    fn pay(&self, more: Duration) {
+    /// Pays for so much more, and for what is owed above `debt_max`.
+    fn pay(&self, more: Duration, debt_max: Duration) {
         let now = self.clock.monotonic();
-        let (now, most, more) = (nanos(now), nanos(now + ADVANCE_MAX), nanos(more));
-        let pay = |until: u64| Some(until.max(now).saturating_add(more).min(most));
+        let least = nanos(now.saturating_sub(debt_max));
+        let (most, more) = (nanos(now + ADVANCE_MAX), nanos(more));
+        let pay = |until: u64| Some(until.max(least).saturating_add(more).min(most));
         // Others pay as well, and who looks sees one or the other.
         let _ = self.paid_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
     }
 
     /// For how long it has used up what it paid for; `None` while it has not, or works on a whole request.
     fn overdue_at(&self, now: Duration) -> Option<u64> {
-        let arriving = self.arriving.load(Ordering::Relaxed);
-        if self.requests.load(Ordering::Relaxed) > arriving {
+        if self.is_working() {
             return None;
         }
         let over = nanos(now).checked_sub(self.paid_until.load(Ordering::Relaxed))?;
@@ -288,10 +333,20 @@ fn nanos(time: Duration) -> u64 {
 #[derive(Debug)]
 pub struct Underway(Arc<Pace>);
 
+impl Underway {
+    /// It was taken, or answered with what was asked for; what everybody may ask for does not count. Anything else that
+    /// ends a request costs its sender next to nothing, and must not hold a place.
+    pub fn accepted(&self) {
+        self.0.pay(ACCEPTED, Duration::ZERO);
+        if self.0.leave().is_some() {
+            self.0.late.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Drop for Underway {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
-        self.0.pay(ANSWERED);
+        self.0.requests.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -56,7 +56,7 @@ impl Activity {
         self.active.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.unparsed.store(false, Ordering::Relaxed);
-        Active { activity: Arc::clone(self), _underway: self.pace.begin() }
+        Active { activity: Arc::clone(self), underway: self.pace.begin() }
     }
 }
 
@@ -64,7 +64,14 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct Active {
     activity: Arc<Activity>,
-    _underway: Underway,
+    underway: Underway,
+}
+
+impl Active {
+    /// What it brought was taken.
+    pub(super) fn accepted(&self) {
+        self.underway.accepted();
+    }
 }
 
 impl Drop for Active {

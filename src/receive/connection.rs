@@ -7,7 +7,7 @@
 //! | nothing asked | GOAWAY after `timeouts.idle` and up to a `timeouts.header` more |
 //! | a silent HTTP/2 peer | a ping each `keepalive.time`, cut when unanswered |
 //! | age, if limited | GOAWAY, or `connection: close` on the next answer; cut after `max_connection_age_grace` |
-//! | its place is needed, and it is overdue | GOAWAY, or `connection: close` on a refusal; cut after `LEAVE_TIME` |
+//! | its place is needed, and it is overdue | GOAWAY, or `connection: close` on the answer; cut after `Pace::cut` |
 //! | the server drains | GOAWAY, cut at its deadline |
 
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -33,12 +33,13 @@ use tracing::{Instrument as _, Span};
 use super::Append;
 use super::activity::{Activity, Stalled, Watch};
 use super::config::{HEADER_BYTES_MAX, Keepalive, STREAMS_MAX, Windows};
-use super::grpc::is_grpc;
+use super::grpc::{is_grpc, is_health};
 use super::reply::Reply;
 use super::service::Service;
+use super::status::GRPC_STATUS;
 use super::stream::{Socket, Stream, Transport, Version};
 use crate::net::arriving::Arriving;
-use crate::net::places::{LEAVE_TIME, Leave, Pace};
+use crate::net::places::{Leave, Pace};
 use crate::telemetry::otel::INTERNAL_HEADER;
 
 /// Streams that a peer may reset before they were accepted (CVE-2023-44487 and its kin).
@@ -72,6 +73,8 @@ pub(super) async fn serve<A: Append>(
 ) {
     let activity = Arc::new(Activity::new(pace));
     let opened = tokio::select! {
+        // In this order: a request that is there already is not thrown away.
+        biased;
         opened = open(socket, tls, &service, &activity) => opened,
         // Nothing was asked yet, so nothing is lost.
         _ = phase.wait_for(|phase| *phase > Phase::Serving) => return,
@@ -85,9 +88,13 @@ pub(super) async fn serve<A: Append>(
         let active = activity.begin();
         async move {
             let arriving = |body| Arriving::new(body, Arc::clone(activity.pace()));
+            let is_telemetry = !is_health(request.uri().path());
             let mut response = service.call(request.map(arriving)).await;
             if version == Version::Http1 && activity.is_last() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if is_telemetry && is_taken(&response) {
+                active.accepted();
             }
             drop(active);
             Ok::<_, Infallible>(response)
@@ -130,6 +137,12 @@ impl<A: Append> Service<A> {
         };
         answer.instrument(span).await
     }
+}
+
+/// Whether a request was kept, all of it or in part.
+fn is_taken(response: &Response<Reply>) -> bool {
+    // Calls that are refused have their status in the headers, and others in the trailers.
+    response.status() == StatusCode::OK && !response.headers().contains_key(GRPC_STATUS)
 }
 
 /// A span of the agent's own for a request, unless the request brings the agent's own telemetry:
@@ -218,14 +231,14 @@ async fn drive<A, C>(
 where
     C: GracefulConnection<Error = hyper::Error> + Future<Output = Result<(), hyper::Error>>,
 {
-    let timeouts = &service.listener.timeouts;
-    let keepalive = &service.listener.keepalive;
+    let (timeouts, keepalive) = (&service.listener.timeouts, &service.listener.keepalive);
     let metrics = service.metrics();
     let mut connection = pin!(connection);
     let mut evicted = pin!(activity.pace().evicted());
     let mut look = pin!(sleep(Watch::step(timeouts)));
     let mut age = pin!(sleep(keepalive.max_connection_age.map_or(NEVER, jittered)));
     let mut cut = pin!(sleep(NEVER));
+    let mut left = pin!(activity.pace().cut());
     let mut leaving = false;
     let mut seen = Phase::Serving;
     loop {
@@ -243,11 +256,13 @@ where
             leave = &mut evicted, if !leaving => {
                 leaving = true;
                 // Headers that do not end would hold up the end of HTTP/1.1.
-                if leave == Leave::Now || watch.is_http1 && !activity.is_active() {
+                let at_once = leave == Leave::Now || watch.is_http1 && !activity.is_active();
+                if at_once && !activity.pace().owes_answer() {
                     return Ok(());
                 }
-                goodbye = Some(LEAVE_TIME);
+                goodbye = Some(NEVER);
             }
+            () = &mut left, if leaving => return Ok(()),
             () = &mut look => {
                 let next = look.deadline() + Watch::step(timeouts);
                 look.as_mut().reset(next);

@@ -52,6 +52,11 @@ enum Rpc {
     HealthWatch,
 }
 
+/// Whether a path asks for health, which needs no token.
+pub(super) fn is_health(path: &str) -> bool {
+    matches!(rpc(path), Some(Rpc::HealthCheck | Rpc::HealthWatch))
+}
+
 fn rpc(path: &str) -> Option<Rpc> {
     Some(match path {
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => {

@@ -169,23 +169,45 @@ async fn who_sends_a_form_slowly_makes_room_for_who_comes_new_and_is_told() {
     let mut waited_for = [0; 12];
     slow.read_exact(&mut waited_for).await.unwrap();
     assert_eq!(&waited_for, b"HTTP/1.1 100");
-    let served = async {
-        loop {
-            let mut new = TcpStream::connect(api.address()).await.unwrap();
-            let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-            let mut answer = Vec::new();
-            // Closed on arrival for as long as the slow one has paid.
-            let asked = new.write_all(request).await;
-            if asked.is_ok() && new.read_to_end(&mut answer).await.is_ok_and(|bytes| bytes > 0) {
-                return answer;
-            }
-        }
-    };
-    let answer = tokio::time::timeout(SOON, served).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    served(&api).await;
     let mut told = Vec::new();
     slow.read_to_end(&mut told).await.unwrap();
     let told = String::from_utf8_lossy(&told).into_owned();
     assert!(told.contains("HTTP/1.1 503") && told.contains("the body came too slowly"), "{told}");
     assert_eq!(registry.counter(&desc::API_EVICTED_CONNECTIONS, &["slow"]).get(), 1);
+}
+
+#[tokio::test]
+async fn who_asks_for_what_everybody_may_or_nobody_keeps_no_place_with_it() {
+    let (sources, _control) = sources(None);
+    let api = listening(|config| config.connections_max = 2, sources).await;
+    for path in ["/healthz", "/nothing"] {
+        let mut stream = TcpStream::connect(api.address()).await.unwrap();
+        tokio::spawn(async move {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+            while stream.write_all(request.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(900)).await;
+            }
+        });
+    }
+    served(&api).await;
+}
+
+/// Comes again and again until it is served.
+async fn served(api: &Api) {
+    let served = async {
+        loop {
+            let mut new = TcpStream::connect(api.address()).await.unwrap();
+            let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            let mut answer = Vec::new();
+            // Closed on arrival for as long as the others have paid.
+            let asked = new.write_all(request).await;
+            if asked.is_ok() && new.read_to_end(&mut answer).await.is_ok_and(|bytes| bytes > 0) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let answer = tokio::time::timeout(SOON, served).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }

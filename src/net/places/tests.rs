@@ -37,8 +37,8 @@ fn take(places: &Places) -> (Place, Option<Doing>) {
     (place, evicted)
 }
 
-fn answered(place: &Place) {
-    drop(place.pace().begin());
+fn accepted(place: &Place) {
+    place.pace().begin().accepted();
 }
 
 const fn ms(count: u64) -> Duration {
@@ -59,23 +59,29 @@ fn a_free_place_is_taken_and_one_that_is_left_is_free_again() {
 fn who_is_overdue_for_longest_is_evicted() {
     let (places, clock) = places(3);
     let [(idle, _), (silent, _), (slow, _)] = [take(&places), take(&places), take(&places)];
-    answered(&idle);
+    accepted(&idle);
     let request = slow.pace().begin();
     let body = Arriving::new(Endless, Arc::clone(slow.pace()));
     clock.advance(ms(1_500));
-    // Half a second each, from now on.
-    slow.pace().moved(512);
-    clock.advance(ms(2));
+    // Half a second was owed, and is paid.
+    slow.pace().moved(1 << 10);
     let (a, evicted) = take(&places);
     assert_eq!((evicted, silent.pace().leave()), (Some(Doing::Silent), Some(Leave::Soon)));
-    a.pace().moved(1 << 10);
+    a.pace().moved(4 << 10);
     drop(silent);
+    clock.advance(ms(499));
+    assert!(
+        places.take().is_none(),
+        "an accepted request and the body are paid for half a second more"
+    );
+    clock.advance(ms(2));
+    // Later than the other, and by as much less overdue.
+    slow.pace().moved(1);
     let (b, evicted) = take(&places);
     assert_eq!((evicted, idle.pace().leave()), (Some(Doing::Idle), Some(Leave::Soon)));
-    b.pace().moved(1 << 10);
+    b.pace().moved(4 << 10);
     drop(idle);
-    assert!(places.take().is_none(), "the body is paid for half a second");
-    clock.advance(ms(500));
+    clock.advance(ms(1));
     assert_eq!(take(&places).1, Some(Doing::Slow));
     drop((body, request));
 }
@@ -120,9 +126,10 @@ async fn a_whole_request_is_never_evicted_before_its_answer() {
     // Neither while its body is gone already.
     drop(body);
     assert!(places.take().is_none());
+    request.accepted();
     drop(request);
     clock.advance(ms(999));
-    assert!(places.take().is_none(), "an answer pays for a second");
+    assert!(places.take().is_none(), "an accepted request pays for a second, whatever was owed");
     clock.advance(ms(2));
     assert_eq!(take(&places).1, Some(Doing::Idle));
 }
@@ -133,7 +140,7 @@ fn one_slow_body_beside_others_that_move_is_not_the_connections_end() {
     let (place, _) = take(&places);
     let _slow = (place.pace().begin(), Arriving::new(Endless, Arc::clone(place.pace())));
     for _ in 0..100 {
-        answered(&place);
+        accepted(&place);
         clock.advance(ms(900));
         assert!(places.take().is_none());
     }
@@ -147,7 +154,7 @@ async fn a_body_that_stands_still_ends_when_its_connection_is_evicted() {
     let mut body = Arriving::new(Endless, Arc::clone(place.pace()));
     let reading = tokio::spawn(async move { body.frame().await });
     tokio::task::yield_now().await;
-    clock.advance(ms(1));
+    clock.advance(ms(1_001));
     let newcomer = take(&places);
     assert_eq!(newcomer.1, Some(Doing::Slow));
     let error = reading.await.unwrap().unwrap().unwrap_err();
@@ -161,11 +168,90 @@ async fn a_body_that_stands_still_ends_when_its_connection_is_evicted() {
 fn a_quarter_more_is_open_at_most_whoever_does_not_leave() {
     let (places, clock) = places(16);
     let mut held: Vec<_> = (0..16).map(|_| take(&places).0).collect();
-    clock.advance(ms(1));
+    clock.advance(ms(1_001));
     held.extend((0..4).map(|_| take(&places).0));
     let leave: Vec<_> = held.iter().filter_map(|place| place.pace().leave()).collect();
     assert_eq!(leave, [Leave::Soon, Leave::Soon, Leave::Now, Leave::Now], "the oldest four");
     assert!(places.take().is_none(), "twelve are overdue, but nobody has left");
     drop(held.remove(0));
     assert!(places.take().is_some());
+}
+
+#[test]
+fn requests_that_are_refused_or_cancelled_pay_no_more_than_their_bytes() {
+    let (places, clock) = places(2);
+    let held = [take(&places).0, take(&places).0];
+    for _ in 0..2 {
+        clock.advance(ms(900));
+        for place in &held {
+            place.pace().moved(27);
+            drop(place.pace().begin());
+        }
+    }
+    let newcomers = [take(&places), take(&places)];
+    assert_eq!([newcomers[0].1, newcomers[1].1], [Some(Doing::Idle); 2]);
+}
+
+#[test]
+fn who_sends_a_byte_now_and_then_goes_before_who_sends_a_batch_and_then_nothing() {
+    let (places, clock) = places(2);
+    let [(batches, _), (trickle, _)] = [take(&places), take(&places)];
+    for tenth in 0..600 {
+        if tenth % 100 == 0 {
+            batches.pace().moved(10 << 10);
+            accepted(&batches);
+        }
+        trickle.pace().moved(1);
+        clock.advance(ms(100));
+    }
+    let newcomer = take(&places);
+    assert!(newcomer.1.is_some() && trickle.pace().leave().is_some());
+    assert_eq!(batches.pace().leave(), None);
+}
+
+#[test]
+fn a_minute_is_owed_at_most_and_nothing_after_a_request_that_was_accepted() {
+    let (places, clock) = places(1);
+    let (place, _) = take(&places);
+    clock.advance(ms(3_600_000));
+    // All that is owed, and two seconds more.
+    place.pace().moved(62 << 10);
+    clock.advance(ms(2_000));
+    assert!(places.take().is_none());
+    clock.advance(ms(3_600_000));
+    place.pace().moved(0);
+    accepted(&place);
+    clock.advance(ms(1_000));
+    assert!(places.take().is_none());
+    clock.advance(ms(1));
+    assert!(places.take().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_is_cut_once_its_whole_requests_are_answered_and_after_ten_seconds_at_most() {
+    let (places, clock) = places(1);
+    let (place, _) = take(&places);
+    let pace = Arc::clone(place.pace());
+    clock.advance(ms(1_001));
+    let newcomer = take(&places);
+    assert!(!pace.owes_answer());
+    let cut_after = async |pace: &Pace| {
+        let begun = tokio::time::Instant::now();
+        pace.cut().await;
+        begun.elapsed().as_millis()
+    };
+    assert_eq!(cut_after(&pace).await, 100);
+    let body = (pace.begin(), Arriving::new(Endless, Arc::clone(&pace)));
+    assert_eq!(cut_after(&pace).await, 100, "a body on its way is not waited for");
+    drop(body);
+    let request = pace.begin();
+    let answer = async {
+        tokio::time::sleep(ms(250)).await;
+        request.accepted();
+        drop(request);
+    };
+    assert_eq!(tokio::join!(cut_after(&pace), answer).0, 400, "and as long again to send it");
+    let _hangs = pace.begin();
+    assert_eq!(cut_after(&pace).await, 10_000);
+    drop(newcomer);
 }

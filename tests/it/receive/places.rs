@@ -38,6 +38,8 @@ async fn while_all_places_are_taken_who_is_overdue_for_longest_makes_room() {
     let mut slow = server.connect().await;
     slow.write_all(begun(1_000, "x").as_bytes()).await.unwrap();
     eventually("the body has begun", || server.in_flight.used() > 0).await;
+    // A newcomer has a second.
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
     let sent = send(&server, post("/v1/traces", traces_bytes(1), &[PROTOBUF])).await;
     assert_eq!(sent.status(), 200);
     assert_eq!(rest(silent).await, "");
@@ -96,7 +98,12 @@ async fn a_request_that_waits_for_the_disk_keeps_its_place_and_who_comes_then_is
     first.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
     drop(first);
-    let place_is_free = async {
+    served(&server).await;
+}
+
+/// Comes again and again until it is served, for ten seconds at most.
+async fn served(server: &Server) {
+    let served = async {
         loop {
             let mut stream = server.connect().await;
             let request = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\
@@ -106,9 +113,86 @@ async fn a_request_that_waits_for_the_disk_keeps_its_place_and_who_comes_then_is
             {
                 return;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), place_is_free).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), served).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_asks_for_what_is_refused_on_every_connection_keeps_nobody_out() {
+    let server = Server::start(|_, config| config.connections_max = 2).await;
+    for _ in 0..2 {
+        let mut stream = server.connect().await;
+        tokio::spawn(async move {
+            while stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+    }
+    served(&server).await;
+    assert!(evicted(&server, "idle") > 0);
+}
+
+/// Sends `first`, and `last` just after its connection was evicted; what came back when the journal took 400 ms.
+async fn whole_as_it_is_evicted(first: &[u8], last: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let server = Server::start(|_, config| config.connections_max = 1).await;
+    let gate = server.journal.hold();
+    let mut slow = std::net::TcpStream::connect(server.address()).unwrap();
+    slow.write_all(first).unwrap();
+    eventually("the body has begun", || server.in_flight.used() > 0).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // Nothing of the server runs in between: it sees both at once, in this order.
+    let newcomer = std::net::TcpStream::connect(server.address()).unwrap();
+    slow.write_all(last).unwrap();
+    eventually("it is with the journal", || server.journal.records().len() == 1).await;
+    assert_eq!(evicted(&server, "slow"), 1);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    gate.add_permits(1);
+    slow.set_nonblocking(true).unwrap();
+    let mut answer = Vec::new();
+    let mut slow = tokio::net::TcpStream::from_std(slow).unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(10), slow.read_to_end(&mut answer)).await;
+    // A reset instead of an orderly end is an end, too.
+    drop((read.unwrap(), newcomer));
+    answer
+}
+
+#[tokio::test]
+async fn a_request_that_became_whole_as_its_connection_was_evicted_is_answered() {
+    let body = traces_bytes(1);
+    let (first, last) = body.split_at(4);
+    let head = begun(body.len(), "");
+    let answer = whole_as_it_is_evicted(&[head.as_bytes(), first].concat(), last).await;
+    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200") && answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_stream_that_became_whole_as_its_connection_was_evicted_is_answered() {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    // POST, http, and names of the static table: the authority, the path and the content type (RFC 7541, appendix A).
+    let (authority, path) = (text("x"), text("/v1/traces"));
+    let kind = text("application/x-protobuf");
+    let head = [&[0x83, 0x86, 0x01][..], &authority, &[0x04], &path, &[0x0f, 16], &kind].concat();
+    let body = traces_bytes(1);
+    let (first, last) = body.split_at(4);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let (settings, head) = (frame(4, 0, 0, &[]), frame(1, 4, 1, &head));
+    let first = [&preface[..], &settings, &head, &frame(0, 0, 1, first)].concat();
+    let mut answer = &whole_as_it_is_evicted(&first, &frame(0, 1, 1, last)).await[..];
+    let mut statuses = Vec::<u8>::new();
+    while let Some((&[a, b, c, kind, _, _, _, _, _], rest)) = answer.split_first_chunk::<9>() {
+        let (payload, rest) = rest.split_at(u32::from_be_bytes([0, a, b, c]) as usize);
+        statuses.extend(payload.first().filter(|_| kind == 1));
+        answer = rest;
+    }
+    assert_eq!(statuses, [0x88], "200, from the static table");
 }
 
 #[tokio::test]
