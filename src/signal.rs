@@ -34,6 +34,18 @@ impl Record {
         // What is written is UTF-8.
         Ok(String::from_utf8(json).unwrap_or_default())
     }
+
+    /// Appends the payload as OTLP/JSON, of at most `len_max` bytes.
+    ///
+    /// # Errors
+    /// It is longer, or not OTLP: then `json` is as it was.
+    pub fn append_json(
+        &self,
+        len_max: usize,
+        json: &mut Vec<u8>,
+    ) -> Result<(), sidelight_wire::json::NotWritten> {
+        sidelight_wire::json::from_protobuf_within(self.signal, &self.payload, len_max, json)
+    }
 }
 
 /// The event that carries a sketch of a feature's users, in requests of such alone, which stay here.

@@ -1,16 +1,18 @@
 //! Routes of what stands in the journal's files: its segments, its requests, and those that a destination refused.
 //!
 //! A dump is read a page at a time, so that whoever reads slowly holds nothing here. Limits: a page ends behind [`PAGE_BYTES`] of
-//! payload, [`PAGE_REQUESTS`] or [`PAGE_SEGMENTS`], whichever comes first, and says where the next begins; a payload above
-//! [`PAYLOAD_BYTES_MAX`] is named and not shown. Its JSON is some two and a half times as long.
+//! JSON, [`PAGE_REQUESTS`] or [`PAGE_SEGMENTS`], whichever comes first, and says where the next begins; a payload above
+//! [`PAYLOAD_BYTES_MAX`], or whose JSON is above [`JSON_BYTES_MAX`], is named and not shown. JSON is some two and a half times as
+//! long as its payload, and ten times at worst. A page is written once, into one buffer.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use sidelight_wire::json::NotWritten;
 
+use super::asked::Asked;
 use super::route::{Methods, Route, ask, look, private, taking};
 use super::sources::{Refused, Sources};
 use crate::journal::Entry;
@@ -19,14 +21,16 @@ use crate::signal::{Record, Signal};
 use crate::telemetry;
 use crate::time::{UnixNano, parse_time_or_ago};
 
-/// Payload after which a page ends.
-const PAGE_BYTES: usize = 1 << 20;
+/// JSON after which a page ends.
+const PAGE_BYTES: usize = 2 << 20;
 /// The most requests of a page.
 const PAGE_REQUESTS: usize = 1_000;
 /// The most segments that are read for a page: of a signal that is rare it may be empty.
 const PAGE_SEGMENTS: usize = 4;
 /// The largest payload that is shown: what gRPC takes in one message unless configured otherwise.
 const PAYLOAD_BYTES_MAX: usize = 4 << 20;
+/// The longest JSON of one payload that is shown.
+const JSON_BYTES_MAX: usize = 16 << 20;
 
 const PARAMETERS: &[(&str, &str)] = &[
     ("signal", "Only this signal: `traces`, `metrics`, `logs` or `profiles`."),
@@ -42,8 +46,8 @@ pub(super) const ROUTES: &[Route] = &[
         look(
             "/api/sidelight/v1/journal",
             Methods::Get,
-            "requests in the journal as OTLP/JSON, a page of about 1 MiB; `next` is the `seq` of the next one",
-            |from, asked| requests(from, &asked.parameters),
+            "requests in the journal as OTLP/JSON, a page of about 2 MiB; `next` is the `seq` of the next one",
+            requests,
         ),
         PARAMETERS,
     )),
@@ -64,7 +68,9 @@ pub(super) const ROUTES: &[Route] = &[
         |from, asked| {
             let kept = inspect::read_rejected(&directory(from)?, &asked.open);
             let kept = kept.map_err(|error| unread(&asked.open, &error))?;
-            shown(&kept.record)
+            let mut json = Vec::new();
+            append(&kept.record, &mut json)?;
+            String::from_utf8(json).map_err(|error| failed(&error))
         },
     )),
     look(
@@ -98,16 +104,23 @@ fn failed(error: &dyn std::error::Error) -> Refused {
     Refused::Failed(telemetry::chain(error))
 }
 
-/// A payload as OTLP/JSON, or why it is not shown.
-fn shown(record: &Record) -> Result<String, Refused> {
+/// Appends a payload as OTLP/JSON, or says why it is not shown.
+fn append(record: &Record, json: &mut Vec<u8>) -> Result<(), Refused> {
+    let too_large = |what: &str, most: usize| {
+        Refused::TooLarge(format!(
+            "{what} above the {most} that are shown; on the agent's machine `--directory` reads it"
+        ))
+    };
     let bytes = record.payload.len();
     if bytes > PAYLOAD_BYTES_MAX {
-        return Err(Refused::TooLarge(format!(
-            "its {bytes} bytes are above the {PAYLOAD_BYTES_MAX} that are shown; on the agent's machine `--directory` reads it"
-        )));
+        return Err(too_large(&format!("its {bytes} bytes are"), PAYLOAD_BYTES_MAX));
     }
-    let failed = |why: &str| Refused::Failed(format!("it is not OTLP: {why}"));
-    record.to_json().map_err(|error| failed(&telemetry::chain(&error)))
+    // What it most often is, so that the buffer seldom grows on the way.
+    json.reserve(bytes.saturating_mul(5) / 2);
+    record.append_json(JSON_BYTES_MAX, json).map_err(|error| match error {
+        NotWritten::TooLong => too_large("the bytes of its JSON are", JSON_BYTES_MAX),
+        NotWritten::Unreadable(why) => Refused::Failed(format!("it is not OTLP: {why}")),
+    })
 }
 
 /// Which requests of a page, and whether with their payloads.
@@ -156,11 +169,64 @@ impl Query {
     }
 }
 
-#[derive(Serialize)]
+/// The document of a page, written as its requests are read.
 struct Page {
-    schema_version: u32,
-    directory: PathBuf,
-    requests: Vec<Request>,
+    json: Vec<u8>,
+    requests: usize,
+}
+
+impl Page {
+    fn of(directory: &Path) -> Result<Self, Refused> {
+        let mut page = Self { json: br#"{"schema_version":1,"directory":"#.to_vec(), requests: 0 };
+        page.value(directory)?;
+        page.json.extend_from_slice(br#","requests":["#);
+        Ok(page)
+    }
+
+    /// Appends a request, and why it has no payload where it should.
+    fn request(&mut self, entry: &Entry, with_payload: bool) -> Result<(), Refused> {
+        if self.requests > 0 {
+            self.json.push(b',');
+        }
+        self.requests += 1;
+        self.value(&entry.document())?;
+        if with_payload {
+            // Into the object of its head.
+            self.json.pop();
+            let behind_head = self.json.len();
+            self.json.extend_from_slice(br#","payload":"#);
+            if let Err(refused) = append(&entry.record, &mut self.json) {
+                self.json.truncate(behind_head);
+                self.json.extend_from_slice(br#","problem":"#);
+                self.value(&refused.to_string())?;
+            }
+            self.json.push(b'}');
+        }
+        Ok(())
+    }
+
+    /// Whether the next request is for the next page.
+    fn is_full(&self, limit: usize) -> bool {
+        self.requests >= limit || self.json.len() >= PAGE_BYTES
+    }
+
+    fn end(mut self, end: &End) -> Result<String, Refused> {
+        self.json.extend_from_slice(b"],");
+        let opened = self.json.len();
+        self.value(end)?;
+        // The page's object goes on: its end is that of this one.
+        self.json.remove(opened);
+        String::from_utf8(self.json).map_err(|error| failed(&error))
+    }
+
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Refused> {
+        serde_json::to_writer(&mut self.json, value).map_err(|error| failed(&error))
+    }
+}
+
+/// What a page says behind its requests.
+#[derive(Serialize)]
+struct End {
     /// Where the next page begins; none behind the last.
     next: Option<u64>,
     /// One past the newest request when this page was read.
@@ -171,53 +237,33 @@ struct Page {
     unreadable: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Request {
-    #[serde(flatten)]
-    head: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Box<RawValue>>,
-    /// Why there is no payload.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
-impl Request {
-    fn of(entry: &Entry, with_payload: bool) -> Self {
-        let raw = |json| RawValue::from_string(json).map_err(|error| failed(&error));
-        let shown = with_payload.then(|| shown(&entry.record).and_then(raw));
-        let (payload, problem) = match shown.transpose() {
-            Ok(payload) => (payload, None),
-            Err(refused) => (None, Some(refused.to_string())),
-        };
-        Self { head: entry.document(), payload, problem }
-    }
-}
-
-fn requests(from: &Sources, parameters: &[(String, String)]) -> Result<String, Refused> {
-    let Query { wanted, limit, payload } = Query::of(parameters, from.clock.unix_nano())?;
+fn requests(from: &Sources, asked: &Asked) -> Result<String, Refused> {
+    let Query { mut wanted, limit, payload } =
+        Query::of(&asked.parameters, from.clock.unix_nano())?;
     let directory = directory(from)?;
     let end_seq = from.journal.status().next_seq;
+    wanted.end_seq = Some(end_seq);
+    let mut page = Page::of(&directory)?;
     let mut records = Records::of(&directory, wanted).map_err(|error| failed(&error))?;
     let mut next = records.only(PAGE_SEGMENTS);
-    let (mut requests, mut unreadable, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut unreadable = Vec::new();
     loop {
+        if asked.patience.ended().is_some() {
+            return Err(Refused::Failed("nobody waits for this page any more".to_owned()));
+        }
         match records.next_record() {
             Ok(None) => break,
             Ok(Some(entry)) => {
-                requests.push(Request::of(&entry, payload));
-                bytes += entry.record.payload.len();
-                if requests.len() == limit || payload && bytes >= PAGE_BYTES {
-                    next = Some(entry.seq + 1);
+                page.request(&entry, payload)?;
+                if page.is_full(limit) {
+                    next = Some(entry.seq + 1).filter(|next| *next < end_seq);
                     break;
                 }
             }
             Err(error) => unreadable.push(telemetry::chain(&error)),
         }
     }
-    let missing = records.missing();
-    let page = Page { schema_version: 1, directory, requests, next, end_seq, missing, unreadable };
-    serde_json::to_string(&page).map_err(|error| failed(&error))
+    page.end(&End { next, end_seq, missing: records.missing(), unreadable })
 }
 
 #[cfg(test)]

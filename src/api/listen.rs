@@ -3,8 +3,8 @@
 //!
 //! Limits: `connections_max` (for one more the one is closed that is overdue for longest ([`places`](crate::net::places)), or
 //! else the newcomer; both are counted), head size and time, the time a reply may take to be made and to move while being
-//! sent; two queries, one that reads files and two other replies being made at once, and two of more than [`LARGE_BYTES`]
-//! being sent. Those that wait to be sent go on holding what makes replies, for
+//! sent; two queries, one that reads files of the journal, one of the store, and two other replies being made at once, and
+//! two of more than [`LARGE_BYTES`] being sent. Those that wait to be sent go on holding what makes replies, for
 //! [`LARGE_WAIT`] at most: with four large ones that nobody reads a small reply waits as long, and as long again for each
 //! two more. Only queries and silences read a request body, of at most
 //! [`FORM_BYTES_MAX`] and [`ASKED_BYTES_MAX`]; hyper closes a connection whose body stays unread. A failed accept never
@@ -55,8 +55,10 @@ const LARGE_BYTES: usize = 64 << 10;
 const LARGE_WAIT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 /// Queries being evaluated at once, or waiting to be sent.
 const QUERIES_MAX: usize = 2;
-/// Replies being made at once of files, or waiting to be sent: a disk that hangs holds up no other.
+/// Replies being made at once of the journal's files, or waiting to be sent: a disk that hangs holds up no other.
 const LOOKS_MAX: usize = 1;
+/// The same of the store's files: that counts what is in them, and may take long.
+const SCANS_MAX: usize = 1;
 /// Other replies being made at once, or waiting to be sent.
 const REPLIES_MAX: usize = 2;
 /// The status under which a request is counted whose client went before the answer, as Prometheus counts it.
@@ -85,6 +87,7 @@ struct Shared {
     large: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     looks: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
     replies: Arc<Semaphore>,
 }
 
@@ -107,6 +110,7 @@ pub fn serve(
         large: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+        scans: Arc::new(Semaphore::new(SCANS_MAX)),
         replies: Arc::new(Semaphore::new(REPLIES_MAX)),
     });
     let task = tokio::spawn(accept(listener, Arc::clone(&shared), stopped));
@@ -296,6 +300,7 @@ impl Shared {
                 Answer::Read(read) => self.read(read, headers).await,
                 Answer::Ask(handler) => self.ask((handler, &self.replies), open, head, body).await,
                 Answer::Look(handler) => self.ask((handler, &self.looks), open, head, body).await,
+                Answer::Scan(handler) => self.ask((handler, &self.scans), open, head, body).await,
                 Answer::Query(handler) => {
                     self.query((handler, &self.queries), route.path, open, head, body).await
                 }

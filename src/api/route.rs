@@ -66,8 +66,10 @@ pub(super) enum Answer {
     Read(Read),
     /// From the path, the query string and the body, on a blocking thread.
     Ask(asked::Handler),
-    /// The same of what reads files, one at once.
+    /// The same of what reads the journal's files, one at once.
     Look(asked::Handler),
+    /// The same of what reads the store's files, one at once.
+    Scan(asked::Handler),
     /// From the store and parameters, on a blocking thread, until nobody waits for it; few at once.
     Query(call::Handler),
     /// The same of what needs no samples and no walk over series, so that it does not wait for queries.
@@ -109,7 +111,7 @@ pub(super) const fn ask(
     Route { path, methods, access, purpose, parameters: &[], answer: Answer::Ask(handler) }
 }
 
-/// A route to a document that is read of files.
+/// A route to a document that is read of the journal's files.
 pub(super) const fn look(
     path: &'static str,
     methods: Methods,
@@ -118,6 +120,18 @@ pub(super) const fn look(
 ) -> Route {
     let mut route = ask(path, methods, purpose, handler);
     route.answer = Answer::Look(handler);
+    route
+}
+
+/// A route to a document that is read of the store's files.
+pub(super) const fn scan(
+    path: &'static str,
+    methods: Methods,
+    purpose: &'static str,
+    handler: asked::Handler,
+) -> Route {
+    let mut route = ask(path, methods, purpose, handler);
+    route.answer = Answer::Scan(handler);
     route
 }
 

@@ -10,7 +10,7 @@ use sidelight_promql::engine::{Options, Stop};
 
 use super::guard::Access;
 use super::reply::{Reply, accepted};
-use super::route::{Answer, Methods, Route, get, look, post, query};
+use super::route::{Answer, Methods, Route, get, post, query, scan};
 use super::sources::{Control, Sources};
 use super::{alerts, entries, journal, openapi, prometheus, storage, views};
 use crate::telemetry::Exposition;
@@ -65,7 +65,7 @@ const OWN: &[Route] = &[
     ),
     query("/api/sidelight/v1/storage", "what is stored and for how long", storage::storage),
     query("/api/sidelight/v1/storage.csv", "the same as CSV", storage::sheet),
-    look(
+    scan(
         "/api/sidelight/v1/storage/files",
         Methods::Get,
         "every file of the store: what it holds, its size, series, chunks and samples",

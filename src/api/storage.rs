@@ -23,7 +23,8 @@ pub(super) fn sheet(call: &Call<'_>) -> Result<Reply, Failure> {
 pub(super) fn files(from: &Sources, asked: &Asked) -> Result<String, Refused> {
     let none = || Refused::Unknown(format!("no metrics are kept here: {}", (from.no_store)()));
     let store = (from.store)().ok_or_else(none)?;
-    let gone = || asked.patience.ended().is_some();
+    let patience = asked.patience.clone();
+    let gone = move || patience.ended().is_some();
     let files = offline::files_of_agent(store.config(), gone)
         .map_err(|error| Refused::Failed(telemetry::chain(&error)))?;
     Ok(offline::document(store.config(), &files).to_string())

@@ -46,13 +46,15 @@ pub struct Failure {
     pub why: Vec<String>,
     /// How to fix it.
     pub help: Option<String>,
+    /// Nobody listens where an agent was asked: not one that is slow, or broke off.
+    pub is_absent: bool,
 }
 
 impl Failure {
     /// A failure without a cause beneath it.
     #[must_use]
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), why: Vec::new(), help: None }
+        Self { exit, what: what.into(), why: Vec::new(), help: None, is_absent: false }
     }
 
     /// A failure of which everything has been said.

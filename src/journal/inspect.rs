@@ -197,6 +197,8 @@ pub struct Wanted {
     pub signal: Option<Signal>,
     /// From this sequence on.
     pub first_seq: u64,
+    /// Before this sequence; `None` = whichever.
+    pub end_seq: Option<u64>,
     /// Received at this time or later.
     pub since: UnixNano,
     /// Received before this time; `None` = whenever.
@@ -204,9 +206,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    fn end(&self) -> u64 {
+        self.end_seq.unwrap_or(u64::MAX)
+    }
+
     fn has(&self, header: &Header) -> bool {
         let Some(Class::Signal(signal)) = header.class() else { return false };
         header.seq >= self.first_seq
+            && header.seq < self.end()
             && header.received >= self.since
             && self.until.is_none_or(|until| header.received < until)
             && self.signal.is_none_or(|wanted| wanted == signal)
@@ -253,7 +260,7 @@ impl Records {
     }
 
     /// Leaves only the first `most` segments that may hold what is wanted; the first sequence of the one behind them, if there
-    /// is one.
+    /// is one that may, too.
     pub fn only(&mut self, most: usize) -> Option<u64> {
         let first = self.wanted.first_seq;
         while self.segments.get(1).is_some_and(|end| *end <= first) {
@@ -262,7 +269,7 @@ impl Records {
         let behind = self.segments.get(most).copied()?;
         self.segments.truncate(most);
         self.end = behind;
-        Some(behind)
+        Some(behind).filter(|behind| *behind < self.wanted.end())
     }
 
     /// Records so far that should have been there and cannot be read.
@@ -315,8 +322,9 @@ impl Records {
             Kind::Seal => (header.seq, header.seq),
             Kind::Ack | Kind::State | Kind::Block => return false,
         };
-        // What stands before the first that is wanted is not looked for.
-        self.missing += upto.saturating_sub(open.next.max(self.wanted.first_seq));
+        // What stands before the first that is wanted is not looked for, nor what stands behind the last.
+        self.missing +=
+            upto.min(self.wanted.end()).saturating_sub(open.next.max(self.wanted.first_seq));
         let fresh = header.seq >= open.next;
         open.next = open.next.max(next);
         fresh && header.kind == Kind::Data
@@ -325,6 +333,10 @@ impl Records {
     /// Opens the next segment; `false` when there is none.
     fn begin(&mut self) -> Result<bool, OpenError> {
         while let Some(first) = self.segments.pop_front() {
+            if first >= self.wanted.end() {
+                self.segments.clear();
+                break;
+            }
             let end = self.segments.front().copied().unwrap_or(self.end);
             if end <= self.wanted.first_seq {
                 continue;

@@ -173,6 +173,26 @@ async fn files_are_read_where_they_are_named_or_no_agent_answers_and_none_was_na
     let (code, dumped, said) = told(&place.run(line, &[surroundings[0], endpoint]));
     assert_eq!((code, &*dumped), (Some(0), &*format!("{LINE}\n")), "{said}");
     assert!(said.contains(&format!("what the files in {journal} say")), "{said}");
+    // One that is slow is there; what removes files removes none that were not named.
+    let slow = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = (slow.local_addr().unwrap().to_string(), slow);
+    let silent = ("SIDELIGHT__ADMIN__ENDPOINT", &*slow.0);
+    let remove = &["journal", "rejected", "rm", "--all", "--yes", "--timeout", "1s"];
+    for (line, endpoint, words) in [
+        (&line[..], silent, "did not answer within 1s"),
+        (&remove[..], silent, "did not answer within 1s"),
+        (&remove[..], endpoint, "`--directory`"),
+    ] {
+        let (code, out, said) = told(&place.run(line, &[surroundings[0], endpoint]));
+        assert_eq!((code, &*out), (Some(4), ""), "{line:?}: {said}");
+        assert!(said.contains(words), "{line:?}: {said}");
+    }
+    let kept = Path::new(&journal).join("rejected").join(NAME);
+    assert!(kept.try_exists().unwrap());
+    let (code, _, said) =
+        place.ask(&["journal", "rejected", "rm", "--all", "--yes", "--directory", &journal]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!kept.try_exists().unwrap());
 }
 
 #[tokio::test]

@@ -109,22 +109,49 @@ async fn a_dump_is_given_a_page_at_a_time_and_each_says_where_the_next_begins() 
 }
 
 #[tokio::test]
-async fn a_page_ends_behind_a_mebibyte_and_what_is_too_large_for_one_is_named() {
+async fn a_page_ends_behind_two_mebibytes_and_what_is_too_large_for_one_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let (api, journal) = serving(directory.path()).await;
-    for bytes in [600 << 10, 600 << 10, 5 << 20, 0] {
+    for bytes in [1_200 << 10, 1_200 << 10, 5 << 20, 0] {
         journal.append(request(Signal::Logs, bytes)).await.unwrap();
     }
     let first = page(&api, "").await;
     assert_eq!(told(&first), (vec![1, 2], Some(3)));
     assert!(first["requests"][1]["payload"]["resourceLogs"].is_array());
     let second = page(&api, "seq=3").await;
-    assert_eq!(told(&second), (vec![3], Some(4)));
+    // Its problem is short.
+    assert_eq!(told(&second), (vec![3, 4], None));
     assert!(second["requests"][0].get("payload").is_none());
+    assert!(second["requests"][1]["payload"].is_object());
     let problem = second["requests"][0]["problem"].as_str().unwrap();
     assert!(problem.contains("are above the 4194304 that are shown"), "{problem}");
     // Heads are small, whatever they are of.
     assert_eq!(told(&page(&api, "payload=false").await), (vec![1, 2, 3, 4], None));
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn a_page_and_a_payload_are_as_large_as_their_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let (api, journal) = serving(directory.path()).await;
+    // Six times as long in JSON: 2.3, 15.8 and 16.4 MiB.
+    for bytes in [400 << 10, 2_700 << 10, 2_800 << 10] {
+        let mut record = request(Signal::Logs, bytes);
+        let controls = record.payload.iter().map(|byte| if *byte == b'a' { 1 } else { *byte });
+        record.payload = controls.collect();
+        journal.append(record).await.unwrap();
+    }
+    assert_eq!(told(&page(&api, "").await), (vec![1], Some(2)));
+    let long = page(&api, "seq=2").await;
+    assert_eq!(told(&long), (vec![2], Some(3)));
+    let url = long["requests"][0]["payload"]["resourceLogs"][0]["schemaUrl"].as_str().unwrap();
+    assert_eq!(url.len(), 2_700 << 10);
+    let longer = page(&api, "seq=3").await;
+    assert_eq!(told(&longer), (vec![3], None));
+    assert!(longer["requests"][0].get("payload").is_none());
+    let problem = longer["requests"][0]["problem"].as_str().unwrap();
+    assert!(problem.contains("JSON are above the 16777216 that are shown"), "{problem}");
+    assert_eq!(told(&page(&api, "payload=false").await), (vec![1, 2, 3], None));
     journal.close().await;
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Args {
 /// The store of the running agent, or files, and how it is shown.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Without a configuration the running agent is asked; if none answers, the files are read."
+    after_help = "Without a configuration the running agent is asked; if nobody listens there, the files are read."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]

@@ -359,7 +359,10 @@ impl Unanswered {
     fn failure(&self, url: &str) -> Failure {
         match self {
             Self::Unreached(error) => {
-                Failure::new(Exit::Unreachable, format!("cannot reach the agent at {url}"))
+                let what = format!("cannot reach the agent at {url}");
+                let failure =
+                    Failure { is_absent: nobody(error), ..Failure::new(Exit::Unreachable, what) };
+                failure
                     .because(error)
                     .help("start it with `sidelight run`, or name its address with `--url`")
             }
@@ -385,6 +388,12 @@ impl Unanswered {
     fn of(error: hyper::Error) -> Self {
         if error.is_parse() { Self::Foreign(error) } else { Self::BrokenOff(error.into()) }
     }
+}
+
+/// Whether it says that nobody listens there. What else fails may be a host that is far, or an agent that is slow.
+fn nobody(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, NotFound};
+    matches!(error.kind(), ConnectionRefused | AddrNotAvailable | NotFound)
 }
 
 async fn ask(

@@ -144,9 +144,10 @@ Without a command the agent runs, as `sidelight run` does. Commands that show so
 API ([api.md](api.md)) at `--url` or `SIDELIGHT_URL`; `check`, `test`, `config` and `doctor` need no agent.
 
 `journal` and `db stats` ask it as well, and read the files of this machine instead where they are named, with `-c` or
-`--directory`; or where no agent answers and no address was given: then the files of the configuration are read, and that is
-said. `source` in their JSON tells which, `agent` or `files`. `journal rejected resend`, `db rotate` and `db vacuum` work on the
-files that a configuration names.
+`--directory`; or where nobody listens and no address was given: then the files of the configuration are read, and that is
+said. An agent that is slow or breaks off is there. `source` in their JSON tells which, `agent` or `files`. `journal rejected rm`
+changes files only where they are named; `journal rejected resend`, `db rotate` and `db vacuum` work on the files that a
+configuration names.
 
 What is for programs goes to standard output, what is for people to standard error. `-o` is `table` (for people), `json`
 (one document, with `schema_version`, whose keys are added to and never change their meaning; `query`, `series` and `labels`

@@ -18,6 +18,9 @@ use crate::store::config::Config;
 use crate::store::{Deps, OpenError, StoreError};
 use crate::time::UnixNano;
 
+/// Steps of SQLite's after which it is asked whether somebody waits: some milliseconds' worth.
+const STEPS: i32 = if cfg!(test) { 10 } else { 100_000 };
+
 /// A file and what is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
@@ -102,24 +105,33 @@ pub struct Compaction {
 /// [`StoreError`]: the directory cannot be listed.
 pub fn files(config: &Config) -> Result<Vec<FileReport>, StoreError> {
     let listed = open::list(&config.directory)?;
-    Ok(listed.into_iter().map(|file| report(&file.path, file.bytes, false)).collect())
+    Ok(listed
+        .into_iter()
+        .filter_map(|file| report(&file.path, file.bytes, None::<fn() -> bool>))
+        .collect())
 }
 
-/// The same in the agent that has the store, for as long as nobody has `gone` who waits for it.
+/// The same in the agent that has the store, for as long as nobody has `gone` who waits for it; counting ends then, too.
 ///
 /// # Errors
 /// [`StoreError`]: the directory cannot be listed.
 pub fn files_of_agent(
     config: &Config,
-    gone: impl Fn() -> bool,
+    gone: impl Fn() -> bool + Clone + Send + 'static,
 ) -> Result<Vec<FileReport>, StoreError> {
     let listed = open::list(&config.directory)?.into_iter().take_while(|_| !gone());
-    Ok(listed.map(|file| report(&file.path, file.bytes, true)).collect())
+    Ok(listed.filter_map(|file| report(&file.path, file.bytes, Some(gone.clone()))).collect())
 }
 
-/// A process that closes a file lets go of its locks on it, those of its other descriptors too: `own` leaves the file alone
-/// that this one has locked.
-fn report(path: &Path, bytes: u64, own: bool) -> FileReport {
+/// What a file holds; `None` of one that retention removed since it was listed.
+///
+/// A process that closes a file lets go of its locks on it, those of its other descriptors too: in the agent, which says when who
+/// waits has `gone`, the file is left alone that it has locked.
+fn report(
+    path: &Path,
+    bytes: u64,
+    gone: Option<impl Fn() -> bool + Send + 'static>,
+) -> Option<FileReport> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let report = FileReport { name: name.to_owned(), bytes, ..FileReport::default() };
     let (report, role) = match FileKey::parse(name) {
@@ -128,16 +140,23 @@ fn report(path: &Path, bytes: u64, own: bool) -> FileReport {
             let role = Role::of(key.tier);
             (FileReport { holds: key.tier.name(), days, ..report }, role)
         }
-        None if name == STATE_FILE && own => {
-            return FileReport { holds: "state", held: true, ..report };
+        None if name == STATE_FILE && gone.is_some() => {
+            return Some(FileReport { holds: "state", held: true, ..report });
         }
         None if name == STATE_FILE => (FileReport { holds: "state", ..report }, Role::State),
-        None => return FileReport { holds: "set aside", ..report },
+        None => return Some(FileReport { holds: "set aside", ..report }),
     };
-    let counted = file::open(path, role, Access::Look).and_then(|connection| {
-        counts(&connection, role).map_err(|error| trouble("read", path, error))
+    let counted = file::open(path, role, Access::Look).and_then(|mut connection| {
+        let counted = connection.progress_handler(STEPS, gone);
+        let counted = counted.and_then(|()| counts(&connection, role));
+        counted.map_err(|error| trouble("read", path, error))
     });
-    match counted {
+    let removed = || {
+        let found = std::fs::symlink_metadata(path);
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    Some(match counted {
+        Err(_) if removed() => return None,
         Ok((free, series, chunks)) => {
             let (chunks, samples) = chunks.unzip();
             FileReport { free_bytes: Some(free), series: Some(series), chunks, samples, ..report }
@@ -147,7 +166,7 @@ fn report(path: &Path, bytes: u64, own: bool) -> FileReport {
             let error = trouble.into_error("read", path);
             FileReport { problem: Some(crate::telemetry::chain(&error)), ..report }
         }
-    }
+    })
 }
 
 /// Free bytes, series, and chunks with their samples.

@@ -16,6 +16,18 @@ pub(super) fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// The most bytes that [`string`] appends.
+pub(super) fn len_max(text: &[u8]) -> usize {
+    let beyond = if crate::utf8::is_valid(text) { 1 } else { '\u{fffd}'.len_utf8() };
+    let len = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 | 0x7f => "\\u0000".len(),
+        0x80.. => beyond,
+        _ => 1,
+    };
+    text.iter().map(len).sum::<usize>() + 2
+}
+
 fn escaped(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     loop {

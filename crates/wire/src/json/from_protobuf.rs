@@ -23,6 +23,32 @@ pub struct Unreadable {
 
 impl std::error::Error for Unreadable {}
 
+/// Why [`from_protobuf_within`] wrote nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotWritten {
+    /// The input is no valid request.
+    Unreadable(Unreadable),
+    /// The JSON would be longer than was asked for.
+    TooLong,
+}
+
+impl std::error::Error for NotWritten {}
+
+impl fmt::Display for NotWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => why.fmt(f),
+            Self::TooLong => f.write_str("its JSON is too long"),
+        }
+    }
+}
+
+impl From<Unreadable> for NotWritten {
+    fn from(why: Unreadable) -> Self {
+        Self::Unreadable(why)
+    }
+}
+
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "protobuf not readable at byte {}", self.offset)
@@ -38,10 +64,28 @@ impl fmt::Display for Unreadable {
 /// # Errors
 /// The input is malformed or nested too deeply; `out` is as it was. Validated input never is.
 pub fn from_protobuf(signal: Signal, input: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+    from_protobuf_within(signal, input, usize::MAX, out).map_err(|error| match error {
+        NotWritten::Unreadable(why) => why,
+        NotWritten::TooLong => Unreadable { offset: 0 },
+    })
+}
+
+/// The same, unless it appends more than `len_max` bytes: then writing ends there. Control characters make JSON six times as long
+/// as they are, small messages of fields with long names up to ten times.
+///
+/// # Errors
+/// [`NotWritten`]; `out` is as it was.
+pub fn from_protobuf_within(
+    signal: Signal,
+    input: &[u8],
+    len_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), NotWritten> {
     let start = out.len();
-    out.reserve(input.len());
-    let mut writer =
-        Writer { input, out, stack: Vec::with_capacity(16), parts: Vec::new(), given: Vec::new() };
+    let end = start.saturating_add(len_max);
+    out.reserve(input.len().min(len_max));
+    let (stack, parts, given) = (Vec::with_capacity(16), Vec::new(), Vec::new());
+    let mut writer = Writer { input, out, end, stack, parts, given };
     let result = writer.run(tables::request(signal));
     if result.is_err() {
         out.truncate(start);
@@ -52,6 +96,8 @@ pub fn from_protobuf(signal: Signal, input: &[u8], out: &mut Vec<u8>) -> Result<
 struct Writer<'a, 'o> {
     input: &'a [u8],
     out: &'o mut Vec<u8>,
+    /// The length up to which `out` may grow.
+    end: usize,
     stack: Vec<Frame>,
     /// The parts of all open messages, innermost last.
     parts: Vec<Part>,
@@ -100,10 +146,13 @@ struct Frame {
 }
 
 impl<'a> Writer<'a, '_> {
-    fn run(&mut self, root: &'static Message) -> Result<(), Unreadable> {
+    fn run(&mut self, root: &'static Message) -> Result<(), NotWritten> {
         self.parts.push(Part { start: 0, end: self.input.len() });
         self.open(root, 0)?;
         while let Some(frame) = self.stack.last_mut() {
+            if self.out.len() > self.end {
+                return Err(NotWritten::TooLong);
+            }
             let Some(field) = frame.message.fields.get(frame.current) else {
                 self.close();
                 continue;
@@ -114,7 +163,23 @@ impl<'a> Writer<'a, '_> {
             }
             self.value(field)?;
         }
-        Ok(())
+        if self.out.len() > self.end { Err(NotWritten::TooLong) } else { Ok(()) }
+    }
+
+    /// Whether there is room for a value before it is written; what is short is looked at behind it.
+    fn fits(&self, field: &Field, value: RawValue<'_>) -> bool {
+        let RawValue::Len(bytes) = value else { return true };
+        let room = self.end.saturating_sub(self.out.len());
+        // Six for each of control characters, and the quotes.
+        if bytes.len() < room / 6 {
+            return true;
+        }
+        let len = match field.kind {
+            Kind::String => escape::len_max(bytes),
+            _ if field.mark.id_len().is_some() => bytes.len().saturating_mul(2),
+            _ => bytes.len().div_ceil(3).saturating_mul(4),
+        };
+        len <= room
     }
 
     /// Opens the message whose parts are those from `parts` on.
@@ -173,7 +238,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Writes the next value of `field`, or opens it if it is a message.
-    fn value(&mut self, field: &'static Field) -> Result<(), Unreadable> {
+    fn value(&mut self, field: &'static Field) -> Result<(), NotWritten> {
         let raw = self.next_value(field)?;
         self.name(field);
         match (field.kind, raw.value) {
@@ -186,7 +251,7 @@ impl<'a> Writer<'a, '_> {
                 if field.repeated {
                     self.separate();
                 }
-                self.open(child, parts)
+                Ok(self.open(child, parts)?)
             }
             (kind, RawValue::Len(bytes)) if field.repeated && kind.is_packable() => {
                 self.unpack(field, bytes, raw.end - bytes.len())
@@ -195,7 +260,10 @@ impl<'a> Writer<'a, '_> {
                 if field.repeated {
                     self.separate();
                 }
-                write_scalar(field, value, self.out).ok_or(Unreadable { offset: raw.start })
+                if !self.fits(field, value) {
+                    return Err(NotWritten::TooLong);
+                }
+                Ok(write_scalar(field, value, self.out).ok_or(Unreadable { offset: raw.start })?)
             }
         }
     }
@@ -267,9 +335,9 @@ impl<'a> Writer<'a, '_> {
     }
 
     /// Writes packed values; `offset` is where they start.
-    fn unpack(&mut self, field: &Field, bytes: &[u8], offset: usize) -> Result<(), Unreadable> {
+    fn unpack(&mut self, field: &Field, bytes: &[u8], offset: usize) -> Result<(), NotWritten> {
         let mut pos = 0;
-        while pos < bytes.len() {
+        while pos < bytes.len() && self.out.len() <= self.end {
             let unreadable = Unreadable { offset: offset + pos };
             let rest = bytes.get(pos..).unwrap_or_default();
             let (value, len) = match field.kind.wire_type() {

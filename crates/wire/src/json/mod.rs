@@ -54,7 +54,7 @@ mod to_protobuf;
 mod values;
 
 pub use error::{JsonError, Reason};
-pub use from_protobuf::{Unreadable, from_protobuf};
+pub use from_protobuf::{NotWritten, Unreadable, from_protobuf, from_protobuf_within};
 pub use to_protobuf::to_protobuf;
 
 /// How OTLP/JSON is read.

@@ -666,3 +666,30 @@ fn malformed_protobuf_is_refused_without_a_trace() {
 fn every_field_of_a_message_has_a_bit_to_be_seen_by() {
     assert!(crate::tables::MESSAGES.iter().all(|message| message.fields.len() <= 64));
 }
+
+#[test]
+fn json_within_a_length_is_the_same_or_none() {
+    use super::{NotWritten, from_protobuf_within};
+    // A text of control characters, of others and of bytes that are no UTF-8; many empty messages; and packed numbers.
+    let text = |bytes: &[u8]| {
+        let mut request = vec![0x0a, u8::try_from(bytes.len() + 2).unwrap(), 0x1a];
+        request.push(u8::try_from(bytes.len()).unwrap());
+        request.extend_from_slice(bytes);
+        request
+    };
+    let mut inputs = vec![text(&[1; 90]), text(b"plain \"and\" not\n"), text(&[0xff; 20])];
+    inputs.push([0x0a, 0x00].repeat(40));
+    for input in inputs {
+        let mut whole = Vec::new();
+        from_protobuf(Signal::Traces, &input, &mut whole).unwrap();
+        for len_max in 0..whole.len() + 20 {
+            let mut out = b"before".to_vec();
+            let written = from_protobuf_within(Signal::Traces, &input, len_max, &mut out);
+            if len_max < whole.len() {
+                assert_eq!((written, &*out), (Err(NotWritten::TooLong), &b"before"[..]));
+            } else if len_max > whole.len() + 8 {
+                assert_eq!((written, &out[6..]), (Ok(()), &*whole));
+            }
+        }
+    }
+}

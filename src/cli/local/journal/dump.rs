@@ -23,12 +23,15 @@ use crate::time::{Clock as _, SystemClock, UnixNano, parse_unix_ms};
 /// Rows of a table are laid out together.
 const TABLE_ROWS_MAX: usize = 10_000;
 
+/// What to do about pages that do not go on.
+const OTHER_AGENT: &str = "is it another version of the agent, or something else at this address?";
+
 /// Which requests, and how they are written.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  sidelight journal dump --signal traces --since 10m > spans.jsonl\n  \
     sidelight journal dump --directory /var/lib/sidelight/journal -o table -n 20\n\n\
-    Without a directory or configuration the running agent is asked, up to the newest request of that moment; if none answers, \
+    Without a directory or configuration the running agent is asked, up to the newest request of that moment; if nobody listens there, \
     the files are read."
 )]
 pub(crate) struct Args {
@@ -140,6 +143,7 @@ impl Args {
         Wanted {
             signal: self.signal.as_ref().and_then(named),
             first_seq: self.seq,
+            end_seq: None,
             since: self.since.unwrap_or_default(),
             until: self.until,
         }
@@ -181,7 +185,7 @@ struct Dump<'a> {
 impl Dump<'_> {
     /// Takes this page and those behind it, up to what was the newest request when the first was read.
     async fn pages(&mut self, first: Page) -> Result<(), Failure> {
-        let (end, mut page) = (first.end_seq, first);
+        let (end, mut seq, mut page) = (first.end_seq, self.args.seq, first);
         loop {
             self.missing += page.missing;
             for why in &page.unreadable {
@@ -191,24 +195,34 @@ impl Dump<'_> {
                 });
             }
             for request in &page.requests {
-                self.request(request)?;
+                self.request(request, end)?;
             }
-            let left = self.args.limit() - self.taken;
+            let left = self.args.limit().saturating_sub(self.taken);
             let Some(next) = page.next.filter(|next| *next < end && left > 0) else { break };
+            if next <= seq {
+                let what =
+                    format!("the agent's page behind request {seq} begins with {next} again");
+                return Err(Failure::new(Exit::Failed, what).help(OTHER_AGENT));
+            }
+            seq = next;
             page = self.args.page(&self.args.source.connection, next, left).await?;
         }
         Ok(())
     }
 
-    fn request(&mut self, request: &RawValue) -> Result<(), Failure> {
+    /// Takes a request, unless it came after the dump began: then it is at `end` or behind it.
+    fn request(&mut self, raw: &RawValue, end: u64) -> Result<(), Failure> {
+        let request: Request =
+            serde_json::from_str(raw.get()).map_err(|error| unreadable(&error))?;
+        if request.seq >= end || self.taken >= self.args.limit() {
+            return Ok(());
+        }
         self.taken += 1;
         if self.args.heads() {
-            let head = serde_json::from_str(request.get()).map_err(|error| unreadable(&error))?;
+            let head = serde_json::from_str(raw.get()).map_err(|error| unreadable(&error))?;
             self.listed.push(head);
             return Ok(());
         }
-        let request: Request =
-            serde_json::from_str(request.get()).map_err(|error| unreadable(&error))?;
         if let Some(payload) = request.payload {
             return self.terminal.data(&format!("{}\n", payload.get()));
         }
@@ -287,9 +301,51 @@ mod tests {
         let (listed, terminal, args) = (Vec::new(), &terminal, &args);
         let mut dump = Dump { args, terminal, listed, taken: 0, missing: 0, failed: None };
         for request in [r#"{"seq":7,"problem":"too large"}"#, r#"{"seq":8,"payload":{}}"#] {
-            dump.request(&RawValue::from_string(request.to_owned()).unwrap()).unwrap();
+            dump.request(&RawValue::from_string(request.to_owned()).unwrap(), 9).unwrap();
         }
         assert_eq!((dump.taken, dump.failed), (2, Some(Exit::Failed)));
         assert_eq!(dump.end().unwrap_err().exit, Exit::Failed);
+    }
+
+    #[tokio::test]
+    async fn a_dump_ends_where_it_began_to_and_at_pages_that_do_not_go_on() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let page = |seqs: &[u64], next: Option<u64>| {
+            let requests: Vec<Value> = seqs.iter().map(|seq| json!({ "seq": seq })).collect();
+            let (next, end_seq, unreadable) = (next, 5, [""; 0]);
+            json!({ "requests": requests, "next": next, "end_seq": end_seq, "missing": 0, "unreadable": unreadable })
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // Whatever it is asked for: the page behind this one begins with 3, and is this one.
+        let again = page(&[3, 4, 5, 6], Some(3)).to_string();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                let length = again.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+                );
+                stream.write_all(format!("{head}{again}").as_bytes()).await.unwrap();
+            }
+        });
+        let terminal = Terminal::of_process(true, ColourChoice::Never);
+        for (limit, first, taken, ends) in [
+            ("9", page(&[1, 2], None), vec![1, 2], true),
+            ("9", page(&[1, 5, 6], Some(7)), vec![1], true),
+            ("2", page(&[1, 2, 3], Some(4)), vec![1, 2], true),
+            ("9", page(&[1, 2], Some(3)), vec![1, 2, 3, 4], false),
+        ] {
+            let typed = ["x", "--url", &url, "-n", limit, "-o", "table"];
+            let args = Typed::try_parse_from(typed).unwrap().args;
+            let (listed, terminal, args) = (Vec::new(), &terminal, &args);
+            let mut dump = Dump { args, terminal, listed, taken: 0, missing: 0, failed: None };
+            let pages = dump.pages(serde_json::from_value(first).unwrap()).await;
+            let seqs: Vec<u64> =
+                dump.listed.iter().map(|row| row["seq"].as_u64().unwrap()).collect();
+            assert_eq!((seqs, pages.is_ok()), (taken, ends));
+            assert!(pages.err().is_none_or(|failure| failure.what.contains("begins with 3 again")));
+        }
     }
 }

@@ -9,7 +9,7 @@ mod stats;
 
 use std::path::{Path, PathBuf};
 
-use super::beside::agent_or_files;
+use super::beside::{agent_or_files, agent_or_named_files};
 use crate::cli::configured::Configured;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::read::client::Connection;
@@ -60,6 +60,21 @@ impl Source {
             Ok((files(&directory, loaded)?, directory))
         };
         agent_or_files(&self.connection, self.place.is_named(), terminal, agent, files).await
+    }
+
+    /// The same of what is to be changed: files only where they were named.
+    async fn of_change<T>(
+        &self,
+        terminal: &Terminal,
+        agent: impl AsyncFnOnce(&Connection) -> Result<T, Failure>,
+        files: impl FnOnce(&Path) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let agent = async || agent(&self.connection).await;
+        let files = || {
+            let (directory, _) = self.place.find(terminal)?;
+            Ok((files(&directory)?, directory))
+        };
+        agent_or_named_files(&self.connection, self.place.is_named(), terminal, agent, files).await
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) enum What {
     /// Remove them; `--all` asks before.
     #[command(
         after_help = "Examples:\n  sidelight journal rejected rm 00000000000000000042-0.rejected\n  \
-        sidelight journal rejected rm --all --yes"
+        sidelight journal rejected rm --all --yes\n\n\
+        The running agent removes them. Files are changed only where `--directory`, `-c` or `--set` names them."
     )]
     Rm(Rm),
 }
@@ -188,9 +189,9 @@ async fn rm(args: &Rm, terminal: &Terminal) -> Result<Exit, Failure> {
         let kept = rows::rows(&document, ROWS.list).iter();
         Ok((None, kept.map(|row| text(row, "file")).collect()))
     };
-    let files = |directory: &Path, _| Ok((Some(directory.to_owned()), names(directory)?));
+    let files = |directory: &Path| Ok((Some(directory.to_owned()), names(directory)?));
     let (place, kept): (Option<PathBuf>, Vec<String>) =
-        args.source.read(terminal, agent, files).await?;
+        args.source.of_change(terminal, agent, files).await?;
     if args.chosen.all {
         let whose = place.as_ref().map_or_else(
             || format!("the agent at {}", args.source.connection.url()),

@@ -21,7 +21,7 @@ use crate::time::{Clock as _, SystemClock, UnixNano};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  sidelight journal stats\n  \
     sidelight journal stats --directory /var/lib/sidelight/journal --segments\n\n\
-    Without a directory or configuration the running agent is asked; if none answers, the files are read. They say less: \
+    Without a directory or configuration the running agent is asked; if nobody listens there, the files are read. They say less: \
     SIZE and OLDEST of readers are upper bounds then, with `≤` before them, in JSON with `\"upper_bounds\":true`.")]
 pub(crate) struct Args {
     /// List the segments instead of the readers.

@@ -91,6 +91,8 @@ async fn a_journal_is_read_beside_its_agent_and_without_one_and_nothing_is_writt
         (Wanted::default(), &[1, 2, 3][..]),
         (Wanted { signal: Some(Signal::Logs), ..Wanted::default() }, &[2]),
         (Wanted { first_seq: 2, ..Wanted::default() }, &[2, 3]),
+        (Wanted { end_seq: Some(3), ..Wanted::default() }, &[1, 2]),
+        (Wanted { end_seq: Some(1), ..Wanted::default() }, &[]),
         (Wanted { until: Some(UnixNano(1)), ..Wanted::default() }, &[]),
     ] {
         assert_eq!(dumped(directory.path(), wanted), (seqs.to_vec(), 0));

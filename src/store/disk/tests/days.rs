@@ -281,6 +281,34 @@ fn what_a_kill_left_is_reported_and_not_changed() {
 }
 
 #[test]
+fn files_are_counted_while_somebody_waits_and_one_that_went_meanwhile_is_passed_over() {
+    use super::super::offline::files_of_agent;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let setup = Setup::new();
+    let (disk, _) = setup.open();
+    let one = Series::new("requests_total", 1);
+    let sealed = chunks(START, START + 2 * DAY, 60_000, |t| (t % 97) as f64);
+    commit(&disk, 1, START + 2 * DAY, &[one.record(&sealed, b"")]).unwrap();
+    drop(disk);
+    let whole = files_of_agent(&setup.config, || false).unwrap();
+    assert!(whole.len() > 2 && whole.iter().all(|file| file.problem.is_none()), "{whole:?}");
+    // Asked before the first file, and then within it.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let gone = move || calls.fetch_add(1, Ordering::Relaxed) > 0;
+    let cut = files_of_agent(&setup.config, gone).unwrap();
+    assert_eq!(cut.len(), 1);
+    assert!(cut[0].problem.as_ref().is_some_and(|why| why.contains("interrupt")), "{cut:?}");
+    let path = setup.path(&whole[0].name);
+    let removing = move || {
+        let _ = std::fs::remove_file(&path);
+        false
+    };
+    assert_eq!(files_of_agent(&setup.config, removing).unwrap(), whole[1..]);
+}
+
+#[test]
 fn ninety_days_are_answered_from_rows_within_the_cap() {
     let mut setup = Setup::new();
     setup.config.max_size = 8 << 20;
