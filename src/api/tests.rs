@@ -329,7 +329,8 @@ async fn reload_answers_with_its_outcome() {
 async fn connections_above_the_limit_are_closed_and_counted() {
     let Running { api, registry, .. } = start(|config| config.connections_max = 1, None).await;
     let mut first = TcpStream::connect(api.address()).await.unwrap();
-    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    first.write_all(request).await.unwrap();
     let mut byte = [0; 1];
     first.read_exact(&mut byte).await.unwrap();
     let mut second = TcpStream::connect(api.address()).await.unwrap();

@@ -5,19 +5,20 @@
 //! Bytes pay off what is owed, of which up to a minute is remembered; a request that was accepted settles all of it, and
 //! pays for a second more ([`Underway::accepted`]). One that was refused or cancelled is no more than its bytes. Where all
 //! places are taken, the one that is overdue for longest is evicted for the newcomer: it says nothing, does not end its
-//! headers, idles, is refused again and again, or sends its bodies a few bytes at a time. Nobody else ever is: where
-//! nobody is overdue, the newcomer is not served.
+//! headers, idles, is refused again and again, or sends its bodies a few bytes at a time. Where nobody is overdue, it is the
+//! connection that has the least left of what it paid, of those that never had a request accepted and are not in the middle
+//! of sending a large one: a crowd that comes again as fast as it is evicted is always new, and would keep everybody else
+//! out. Nobody else ever is evicted: without such a connection, the newcomer is not served.
 //!
 //! Nothing that was acknowledged is lost by it, and whole requests are answered, also one that became whole as its connection
 //! was chosen. Who is evicted is told ([`Pace::evicted`]) and ends by itself until [`Pace::cut`]; a body that is on its way
 //! ends with [`Evicted`], so that its sender can be told to come back. The newcomer does not wait for that.
 //!
 //! Limits: at most an eighth of the places more are open for as long as somebody takes to leave, and another eighth until
-//! those that leave at once have. Who sends a KiB a second, or a request that is accepted, on each of all places is as any
-//! client, and keeps them.
+//! those that leave at once have. Who has a request accepted each second, or begins with 4 KiB and goes on with one a second,
+//! on each of all places is as any client, and keeps them.
 //! Cost: a look at every place for each newcomer while all are taken, an atomic for each read.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,8 +37,10 @@ pub const LEAVE_TIME: Duration = Duration::from_millis(100);
 const ANSWER_LOOKS: u32 = 100;
 /// What an accepted request pays for.
 const ACCEPTED: Duration = Duration::from_secs(1);
-/// What a newcomer has, to say what it wants: who comes right after it must not take its place at once.
+/// What a newcomer has, to say what it wants: until then others go first.
 const NEWCOMER: Duration = Duration::from_secs(1);
+/// Who paid for so much in advance is sending something large, and is left to it though nothing was accepted yet.
+const SENDING: Duration = Duration::from_secs(4);
 /// What is owed at most. Were it forgiven with each byte, who sends one now and then would go after every client that sends
 /// a batch and then nothing.
 const DEBT_MAX: Duration = Duration::from_mins(1);
@@ -108,7 +111,7 @@ impl Places {
         Self(Arc::new(Shared { clock, places_max, taken: Mutex::default() }))
     }
 
-    /// A place for a newcomer: a free one, or that of who is overdue for longest. `None` where there is neither.
+    /// A place for a newcomer: a free one, or that of who has to leave first. `None` where there is neither.
     #[must_use]
     pub fn take(&self) -> Option<Admitted> {
         let now = self.0.clock.monotonic();
@@ -121,10 +124,9 @@ impl Places {
                 leaving if leaving < 2 * leaving_max => Leave::Now,
                 _ => return None,
             };
-            let overdue =
-                |(key, pace): (&u64, &Arc<Pace>)| Some((pace.overdue_at(now)?, Reverse(*key)));
-            let (_, Reverse(longest)) = taken.places.iter().filter_map(overdue).max()?;
-            let pace = taken.places.remove(&longest)?;
+            let paid = |(key, pace): (&u64, &Arc<Pace>)| Some((pace.evictable_at(now)?, *key));
+            let (_, first) = taken.places.iter().filter_map(paid).min()?;
+            let pace = taken.places.remove(&first)?;
             taken.leaving += 1;
             evicted = Some(pace.doing());
             pace.evict(leave);
@@ -189,8 +191,10 @@ pub struct Pace {
     requests: AtomicU32,
     /// … and those of them whose body is on its way.
     arriving: AtomicU32,
-    /// Whether there was ever a request.
+    /// Whether there was ever a request …
     asked: AtomicBool,
+    /// … and one that was accepted.
+    proven: AtomicBool,
     /// A [`Leave`], or 0 while it may stay.
     leave: AtomicU8,
     /// Whether a request was accepted after the eviction, and its answer may not be sent yet.
@@ -202,8 +206,9 @@ impl Pace {
     fn new(clock: Arc<dyn Clock>) -> Self {
         let paid_until = nanos(clock.monotonic() + NEWCOMER).into();
         let (requests, arriving) = (0.into(), 0.into());
-        let (asked, leave, late, told) = (false.into(), 0.into(), false.into(), Arc::default());
-        Self { clock, paid_until, requests, arriving, asked, leave, late, told }
+        let (asked, proven, late) = (false.into(), false.into(), false.into());
+        let (leave, told) = (0.into(), Arc::default());
+        Self { clock, paid_until, requests, arriving, asked, proven, leave, late, told }
     }
 
     /// So many bytes moved.
@@ -305,13 +310,15 @@ impl Pace {
         let _ = self.paid_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
     }
 
-    /// For how long it has used up what it paid for; `None` while it has not, or works on a whole request.
-    fn overdue_at(&self, now: Duration) -> Option<u64> {
+    /// Until when it has paid, if it may be evicted.
+    fn evictable_at(&self, now: Duration) -> Option<u64> {
         if self.is_working() {
             return None;
         }
-        let over = nanos(now).checked_sub(self.paid_until.load(Ordering::Relaxed))?;
-        (over > 0).then_some(over)
+        let proven = self.proven.load(Ordering::Relaxed);
+        let kept_with = if proven { now } else { now + SENDING };
+        let paid_until = self.paid_until.load(Ordering::Relaxed);
+        (paid_until < nanos(kept_with)).then_some(paid_until)
     }
 
     fn doing(&self) -> Doing {
@@ -338,6 +345,7 @@ impl Underway {
     /// ends a request costs its sender next to nothing, and must not hold a place.
     pub fn accepted(&self) {
         self.0.pay(ACCEPTED, Duration::ZERO);
+        self.0.proven.store(true, Ordering::Relaxed);
         if self.0.leave().is_some() {
             self.0.late.store(true, Ordering::Relaxed);
         }

@@ -1,8 +1,8 @@
 //! The listeners: bound once, accepting until drained.
 //!
 //! One task accepts for each listener, one serves each connection. A connection holds one of `connections_max` places; for
-//! one that comes when all are taken the one is closed that is overdue for longest ([`places`](crate::net::places)), and
-//! where none is, the newcomer is, at once. Either is counted.
+//! one that comes when all are taken the one is closed that paid least ([`places`](crate::net::places)), and where none
+//! has to leave, the newcomer is, at once. Either is counted.
 //!
 //! Draining: the accept tasks end and close their sockets, every connection says GOAWAY (or
 //! `connection: close`) and finishes what it began; at the deadline the rest is cut.

@@ -50,6 +50,8 @@ fn a_free_place_is_taken_and_one_that_is_left_is_free_again() {
     let (places, _) = places(2);
     let (first, second) = (take(&places), take(&places));
     assert_eq!((first.1, second.1), (None, None));
+    accepted(&first.0);
+    accepted(&second.0);
     assert!(places.take().is_none(), "nobody is overdue yet");
     drop(first);
     assert_eq!(take(&places).1, None);
@@ -60,30 +62,28 @@ fn who_is_overdue_for_longest_is_evicted() {
     let (places, clock) = places(3);
     let [(idle, _), (silent, _), (slow, _)] = [take(&places), take(&places), take(&places)];
     accepted(&idle);
+    accepted(&slow);
     let request = slow.pace().begin();
     let body = Arriving::new(Endless, Arc::clone(slow.pace()));
-    clock.advance(ms(1_500));
+    clock.advance(ms(2_500));
     // Half a second was owed, and is paid.
     slow.pace().moved(1 << 10);
+    accepted(&idle);
     let (a, evicted) = take(&places);
     assert_eq!((evicted, silent.pace().leave()), (Some(Doing::Silent), Some(Leave::Soon)));
+    accepted(&a);
     a.pace().moved(4 << 10);
     drop(silent);
     clock.advance(ms(499));
-    assert!(
-        places.take().is_none(),
-        "an accepted request and the body are paid for half a second more"
-    );
+    assert!(places.take().is_none(), "the body is paid for half a second, the request for one");
     clock.advance(ms(2));
-    // Later than the other, and by as much less overdue.
-    slow.pace().moved(1);
     let (b, evicted) = take(&places);
-    assert_eq!((evicted, idle.pace().leave()), (Some(Doing::Idle), Some(Leave::Soon)));
+    assert_eq!((evicted, slow.pace().leave()), (Some(Doing::Slow), Some(Leave::Soon)));
+    accepted(&b);
     b.pace().moved(4 << 10);
-    drop(idle);
-    clock.advance(ms(1));
-    assert_eq!(take(&places).1, Some(Doing::Slow));
-    drop((body, request));
+    drop((body, request, slow));
+    clock.advance(ms(500));
+    assert_eq!(take(&places).1, Some(Doing::Idle));
 }
 
 #[test]
@@ -91,6 +91,7 @@ fn a_body_at_the_least_rate_keeps_its_place_and_one_below_does_not() {
     for (bytes, kept) in [(1, false), (900, false), (1 << 10, true), (100 << 10, true)] {
         let (places, clock) = places(1);
         let (place, _) = take(&places);
+        accepted(&place);
         let _request = place.pace().begin();
         let _body = Arriving::new(Endless, Arc::clone(place.pace()));
         place.pace().moved(bytes);
@@ -107,11 +108,43 @@ fn a_body_at_the_least_rate_keeps_its_place_and_one_below_does_not() {
 fn what_came_fast_earns_five_seconds_of_silence_and_no_more() {
     let (places, clock) = places(1);
     let (place, _) = take(&places);
+    accepted(&place);
     place.pace().moved(64 << 20);
     clock.advance(ms(5_000));
     assert!(places.take().is_none());
     clock.advance(ms(1));
     assert!(places.take().is_some());
+}
+
+#[test]
+fn a_crowd_of_newcomers_makes_room_for_one_more_in_the_order_in_which_it_came() {
+    let (places, clock) = places(16);
+    let proven = take(&places).0;
+    accepted(&proven);
+    let upload = take(&places).0;
+    let mut crowd: Vec<_> = (0..14).map(|_| take(&places).0).collect();
+    for turn in 0..100 {
+        if turn % 10 == 0 {
+            clock.advance(ms(100));
+            upload.pace().moved(100 << 10);
+            accepted(&proven);
+        }
+        let (newcomer, evicted) = take(&places);
+        newcomer.pace().moved(200);
+        assert_eq!(evicted, Some(Doing::Silent));
+        assert_eq!(crowd.remove(0).pace().leave(), Some(Leave::Soon), "{turn}");
+        crowd.push(newcomer);
+    }
+    assert_eq!([proven.pace().leave(), upload.pace().leave()], [None; 2]);
+    for place in &crowd {
+        accepted(place);
+    }
+    assert!(places.take().is_none(), "a large body from who is new is not given up either");
+    clock.advance(ms(1_001));
+    for place in crowd.iter().chain([&proven]) {
+        accepted(place);
+    }
+    assert!(places.take().is_some() && upload.pace().leave().is_some(), "until it stops");
 }
 
 #[tokio::test]
@@ -213,6 +246,7 @@ fn who_sends_a_byte_now_and_then_goes_before_who_sends_a_batch_and_then_nothing(
 fn a_minute_is_owed_at_most_and_nothing_after_a_request_that_was_accepted() {
     let (places, clock) = places(1);
     let (place, _) = take(&places);
+    accepted(&place);
     clock.advance(ms(3_600_000));
     // All that is owed, and two seconds more.
     place.pace().moved(62 << 10);
