@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::net::places::Doing;
 use crate::receive::reason;
 use crate::telemetry::registry::Value;
 use crate::telemetry::{Registry, desc};
@@ -54,7 +55,7 @@ const CAUSES: [(&str, &str, &str); 6] = [
     (
         NO_PLACE,
         "connections",
-        "these were closed on arrival: raise it, together with limits.memory (64KiB each), or have fewer processes send here",
+        "these were closed as they came: raise it, together with limits.memory (64KiB each), or have fewer processes send here",
     ),
 ];
 
@@ -131,7 +132,9 @@ fn counts(registry: &Registry) -> BTreeMap<String, u64> {
     }
     let (receiver, limit) = (reason::RECEIVER, reason::CONNECTIONS);
     let connections = registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &[receiver, limit]);
-    counts.insert(NO_PLACE.to_owned(), connections.get());
+    let beginning = [receiver, Doing::Beginning.name()];
+    let evicted = registry.counter(&desc::RECEIVER_EVICTED_CONNECTIONS, &beginning);
+    counts.insert(NO_PLACE.to_owned(), connections.get() + evicted.get());
     counts
 }
 
@@ -177,7 +180,12 @@ mod tests {
     fn connections_without_a_place_are_a_reason() {
         let (registry, senders) = (Registry::default(), Senders::default());
         assert!(senders.look(&registry, Duration::ZERO).is_empty());
-        registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "connections"]).add(3);
+        registry.counter(&desc::RECEIVER_LIMIT_REFUSALS, &["otlp", "connections"]).add(2);
+        let evicted = |state: &str, count| {
+            registry.counter(&desc::RECEIVER_EVICTED_CONNECTIONS, &["otlp", state]).add(count);
+        };
+        evicted("beginning", 1);
+        evicted("idle", 70);
         let reasons = senders.look(&registry, Duration::from_secs(10));
         let expected = "senders are refused, 3 connections: as many as limits.connections_max are";
         assert!(matches!(&reasons[..], [said] if said.starts_with(expected)), "{reasons:?}");

@@ -1,7 +1,7 @@
 //! The listener: accepts, bounds and drains connections, and runs each request through guard and
 //! route.
 //!
-//! Limits: `connections_max` (for one more the one is closed that paid least ([`places`](crate::net::places)), or
+//! Limits: `connections_max` (for one more the one is closed that has to leave first ([`places`](crate::net::places)), or
 //! else the newcomer; both are counted), head size and time, the time a reply may take to be made and to move while being
 //! sent; two queries, one that reads files of the journal, one of the store, and two other replies being made at once, and
 //! two of more than [`LARGE_BYTES`] being sent. Those that wait to be sent go on holding what makes replies, for
@@ -246,8 +246,8 @@ impl Shared {
             tracing::warn!(
                 evicted,
                 "as many connections as admin.connections_max are open: those that moved least were closed for new ones \
-                 (idle: since their last request, silent: before their first, slow: in a body); raise it, or see who opens \
-                 so many"
+                 (idle: since their last request, silent: before their first, slow: in a body, beginning: too many came \
+                 at once); raise it, or see who opens so many"
             );
         }
     }

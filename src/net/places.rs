@@ -5,18 +5,21 @@
 //! Bytes pay off what is owed, of which up to a minute is remembered; a request that was accepted settles all of it, and
 //! pays for a second more ([`Underway::accepted`]). One that was refused or cancelled is no more than its bytes. Where all
 //! places are taken, the one that is overdue for longest is evicted for the newcomer: it says nothing, does not end its
-//! headers, idles, is refused again and again, or sends its bodies a few bytes at a time. Where nobody is overdue, it is the
-//! connection that has the least left of what it paid, of those that never had a request accepted and are not in the middle
-//! of sending a large one: a crowd that comes again as fast as it is evicted is always new, and would keep everybody else
-//! out. Nobody else ever is evicted: without such a connection, the newcomer is not served.
+//! headers, idles, is refused again and again, or sends its bodies a few bytes at a time.
+//!
+//! Where nobody is overdue it is one that is new, at random, the newcomer itself among them: of those no request was accepted
+//! ever, and they are not in the middle of sending something large ([`SENDING`]). A crowd that comes again as fast as it is
+//! evicted would otherwise hold every place in its first second; as it is, a newcomer has its first request through all the
+//! same unless more come in the meantime than there are places, and then its chance falls slowly (as with the random early
+//! drop of sshd's `MaxStartups`). The oldest first would be simpler, and end who got furthest. Nobody else ever is evicted.
 //!
 //! Nothing that was acknowledged is lost by it, and whole requests are answered, also one that became whole as its connection
 //! was chosen. Who is evicted is told ([`Pace::evicted`]) and ends by itself until [`Pace::cut`]; a body that is on its way
 //! ends with [`Evicted`], so that its sender can be told to come back. The newcomer does not wait for that.
 //!
 //! Limits: at most an eighth of the places more are open for as long as somebody takes to leave, and another eighth until
-//! those that leave at once have. Who has a request accepted each second, or begins with 4 KiB and goes on with one a second,
-//! on each of all places is as any client, and keeps them.
+//! those that leave at once have. Who has a request accepted each second on as many connections as there are places, new ones
+//! or the same, is as any client, and keeps others out; so does who begins each with 4 KiB and goes on with a KiB a second.
 //! Cost: a look at every place for each newcomer while all are taken, an atomic for each read.
 
 use std::collections::BTreeMap;
@@ -37,9 +40,9 @@ pub const LEAVE_TIME: Duration = Duration::from_millis(100);
 const ANSWER_LOOKS: u32 = 100;
 /// What an accepted request pays for.
 const ACCEPTED: Duration = Duration::from_secs(1);
-/// What a newcomer has, to say what it wants: until then others go first.
+/// What a newcomer has, to say what it wants, before it is overdue.
 const NEWCOMER: Duration = Duration::from_secs(1);
-/// Who paid for so much in advance is sending something large, and is left to it though nothing was accepted yet.
+/// Who paid for so much in advance sends something large, most likely, and is left to it though nothing was accepted yet.
 const SENDING: Duration = Duration::from_secs(4);
 /// What is owed at most. Were it forgiven with each byte, who sends one now and then would go after every client that sends
 /// a batch and then nothing.
@@ -87,11 +90,13 @@ pub enum Doing {
     Silent,
     /// A body, slower than [`BYTES_PER_SECOND_MIN`].
     Slow,
+    /// It came a moment ago, as many others did.
+    Beginning,
 }
 
 impl Doing {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Idle, Self::Silent, Self::Slow];
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Silent, Self::Slow, Self::Beginning];
 
     /// As self-metrics name it.
     #[must_use]
@@ -100,6 +105,7 @@ impl Doing {
             Self::Idle => "idle",
             Self::Silent => "silent",
             Self::Slow => "slow",
+            Self::Beginning => "beginning",
         }
     }
 }
@@ -124,11 +130,10 @@ impl Places {
                 leaving if leaving < 2 * leaving_max => Leave::Now,
                 _ => return None,
             };
-            let paid = |(key, pace): (&u64, &Arc<Pace>)| Some((pace.evictable_at(now)?, *key));
-            let (_, first) = taken.places.iter().filter_map(paid).min()?;
-            let pace = taken.places.remove(&first)?;
+            let (leaves, doing) = taken.first_to_leave(now)?;
+            let pace = taken.places.remove(&leaves)?;
             taken.leaving += 1;
-            evicted = Some(pace.doing());
+            evicted = Some(doing);
             pace.evict(leave);
         }
         let key = taken.next;
@@ -137,6 +142,26 @@ impl Places {
         taken.places.insert(key, Arc::clone(&pace));
         drop(taken);
         Some(Admitted { place: Place { key, pace, shared: Arc::clone(&self.0) }, evicted })
+    }
+}
+
+impl Taken {
+    /// Whose place a newcomer takes; `None` if it is to leave itself.
+    fn first_to_leave(&self, now: Duration) -> Option<(u64, Doing)> {
+        let mut new = Vec::new();
+        let mut overdue = Vec::new();
+        for (&key, pace) in &self.places {
+            match pace.standing(now) {
+                Standing::Stays => {}
+                Standing::New => new.push(key),
+                Standing::Overdue { since, doing } => overdue.push((since, key, doing)),
+            }
+        }
+        if let Some(&(_, key, doing)) = overdue.iter().min() {
+            return Some((key, doing));
+        }
+        let drawn = new.get(fastrand::usize(..=new.len()))?;
+        Some((*drawn, Doing::Beginning))
     }
 }
 
@@ -181,6 +206,17 @@ pub enum Leave {
     Now,
 }
 
+/// How a connection stands when its place is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It works on a whole request, has paid, or sends something large.
+    Stays,
+    /// It has paid, and nothing of it was accepted yet.
+    New,
+    /// It has used up what it paid for.
+    Overdue { since: u64, doing: Doing },
+}
+
 /// How one connection gets on: told by its stream and its requests, looked at when somebody needs its place.
 #[derive(Debug)]
 pub struct Pace {
@@ -193,7 +229,7 @@ pub struct Pace {
     arriving: AtomicU32,
     /// Whether there was ever a request …
     asked: AtomicBool,
-    /// … and one that was accepted.
+    /// … and one that was accepted, at any time.
     proven: AtomicBool,
     /// A [`Leave`], or 0 while it may stay.
     leave: AtomicU8,
@@ -310,15 +346,16 @@ impl Pace {
         let _ = self.paid_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
     }
 
-    /// Until when it has paid, if it may be evicted.
-    fn evictable_at(&self, now: Duration) -> Option<u64> {
+    fn standing(&self, now: Duration) -> Standing {
         if self.is_working() {
-            return None;
+            return Standing::Stays;
         }
-        let proven = self.proven.load(Ordering::Relaxed);
-        let kept_with = if proven { now } else { now + SENDING };
         let paid_until = self.paid_until.load(Ordering::Relaxed);
-        (paid_until < nanos(kept_with)).then_some(paid_until)
+        if paid_until < nanos(now) {
+            return Standing::Overdue { since: paid_until, doing: self.doing() };
+        }
+        let is_new = !self.proven.load(Ordering::Relaxed) && paid_until < nanos(now + SENDING);
+        if is_new { Standing::New } else { Standing::Stays }
     }
 
     fn doing(&self) -> Doing {
@@ -360,7 +397,7 @@ impl Drop for Underway {
 
 /// Its connection was evicted before the body was whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body came too slowly, and others waited for the connection's place")]
+#[error("the connection's place was needed before the body was whole")]
 pub struct Evicted;
 
 impl Evicted {

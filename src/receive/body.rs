@@ -119,7 +119,7 @@ where
     let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
-/// Chunks that are none are the sender's mistake, and so is a pace for which its connection's place went to another;
+/// Chunks that are none are the sender's mistake, and who lost its connection's place to another is told to come again;
 /// everything else that ends a body early is its connection's, TLS included.
 fn ended_by(error: &(dyn Error + 'static)) -> Refusal {
     if Evicted::is_behind(error) {

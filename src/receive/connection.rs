@@ -7,7 +7,7 @@
 //! | nothing asked | GOAWAY after `timeouts.idle` and up to a `timeouts.header` more |
 //! | a silent HTTP/2 peer | a ping each `keepalive.time`, cut when unanswered |
 //! | age, if limited | GOAWAY, or `connection: close` on the next answer; cut after `max_connection_age_grace` |
-//! | its place is needed, and it paid least | GOAWAY, or `connection: close` on the answer; cut after `Pace::cut` |
+//! | its place is needed, and it has to leave first | GOAWAY, or `connection: close` on the answer; cut after `Pace::cut` |
 //! | the server drains | GOAWAY, cut at its deadline |
 
 use std::convert::Infallible;

@@ -1,8 +1,8 @@
 //! The listeners: bound once, accepting until drained.
 //!
 //! One task accepts for each listener, one serves each connection. A connection holds one of `connections_max` places; for
-//! one that comes when all are taken the one is closed that paid least ([`places`](crate::net::places)), and where none
-//! has to leave, the newcomer is, at once. Either is counted.
+//! one that comes when all are taken the one is closed that has to leave first ([`places`](crate::net::places)), or else the
+//! newcomer. Either is counted.
 //!
 //! Draining: the accept tasks end and close their sockets, every connection says GOAWAY (or
 //! `connection: close`) and finishes what it began; at the deadline the rest is cut.
@@ -234,7 +234,8 @@ impl<A: Append> AcceptContext<A> {
             tracing::warn!(
                 evicted,
                 "as many connections as limits.connections_max are open: those that sent least were closed for new ones \
-                 (idle: since their last request, silent: before their first, slow: in a body); raise it, together with \
+                 (idle: since their last request, silent: before their first, slow: in a body, beginning: too many came \
+                 at once); raise it, together with \
                  limits.memory (64KiB each), or see who opens so many"
             );
         }

@@ -107,7 +107,7 @@ RECEIVER_PAYLOAD_BYTES = Counter("sidelight_receiver_payload_bytes", &["receiver
 RECEIVER_CONNECTIONS = Counter("sidelight_receiver_connections", &["receiver"]),
     "Connections served.";
 RECEIVER_EVICTED_CONNECTIONS = Counter("sidelight_receiver_evicted_connections", &["receiver", "state"]),
-    "Connections closed for new ones while all places were taken: idle, silent (no request yet) or slow (in a body).";
+    "Connections closed for new ones while all places were taken: idle, silent (no request yet), slow (in a body) or beginning (new, as many others).";
 RECEIVER_TLS_FAILURES = Counter("sidelight_receiver_tls_failures", &["receiver"]),
     "Connections that ended in the TLS handshake, for example for want of a client certificate.";
 RECEIVER_LIMIT_REFUSALS = Counter("sidelight_receiver_limit_refusals", &["receiver", "limit"]),
@@ -258,7 +258,7 @@ API_REQUESTS = Counter("sidelight_api_requests", &["route", "status"]),
 API_REFUSED_CONNECTIONS = Counter("sidelight_api_refused_connections", &[]),
     "Connections closed at once by the admin listener because its limit was reached.";
 API_EVICTED_CONNECTIONS = Counter("sidelight_api_evicted_connections", &["state"]),
-    "Connections closed for new ones by the admin listener while its limit was reached: idle, silent or slow.";
+    "Connections closed for new ones by the admin listener while its limit was reached: idle, silent, slow or beginning.";
 
 // the process
 

@@ -166,10 +166,14 @@ def until(what: str, condition, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def post(port: int, path: str, body: bytes, headers: dict[str, str] = PROTOBUF, timeout: float = 30) -> int:
-    """The status of an answer; 0 when there was none."""
+def post(
+    port: int, path: str, body: bytes, headers: dict[str, str] = PROTOBUF, timeout: float = 30, way: float = 0
+) -> int:
+    """The status of an answer that is asked for so many seconds after connecting; 0 when there was none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
+        connection.connect()
+        time.sleep(way)
         connection.request("POST", path, body, headers)
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
@@ -375,10 +379,12 @@ def stalled_bodies(agent: Agent) -> str:
     return f"{used / 1e6:.1f} MB held by 24 bodies; {refused:.0f} refused for want of bytes"
 
 
-def crowd(agent: Agent, start, trickle, seconds: float) -> tuple[list[float], int, list[bytes]]:
-    """More connections than there are places, begun by `start`, continued each half second by `trickle` and opened again when
-    they are closed; beside them somebody new ten times a second, on a connection each. Gives the seconds that each who was
-    served took, how many were not, and what the others were told in the end."""
+def crowd(
+    agent: Agent, start, trickle, seconds: float, apart: float = 0, way: float = 0
+) -> tuple[list[float], int, list[bytes]]:
+    """More connections than there are places, begun by `start` so many seconds `apart`, continued each half second by `trickle`
+    and opened again when they are closed; beside them somebody new up to ten times a second, on a connection each, whose request
+    is so long on its `way`. Gives the seconds that each who was served took, how many were not, and what the others were told."""
     held: list[socket.socket | None] = [None] * CROWD
     told: list[bytes] = []
     deadline = time.monotonic() + seconds
@@ -386,8 +392,11 @@ def crowd(agent: Agent, start, trickle, seconds: float) -> tuple[list[float], in
     def press() -> None:
         while time.monotonic() < deadline:
             for nth in range(CROWD):
-                held[nth] = going_on(held[nth], trickle, told) or start(nth)
-            time.sleep(0.5)
+                held[nth] = going_on(held[nth], trickle, told)
+                if held[nth] is None:
+                    held[nth] = start(nth)
+                    time.sleep(apart)
+            time.sleep(0 if apart else 0.5)
 
     pressing = threading.Thread(target=press, daemon=True)
     pressing.start()
@@ -395,7 +404,7 @@ def crowd(agent: Agent, start, trickle, seconds: float) -> tuple[list[float], in
     served, turned_away = [], 0
     while time.monotonic() < deadline:
         began = time.monotonic()
-        if post(agent.http, "/v1/traces", payloads.ordinary(), timeout=PATIENCE) == 200:
+        if post(agent.http, "/v1/traces", payloads.ordinary(), timeout=PATIENCE, way=way) == 200:
             served.append(time.monotonic() - began)
         else:
             turned_away += 1
@@ -425,9 +434,8 @@ def going_on(connection: socket.socket | None, trickle, told: list[bytes]) -> so
         return None
 
 
-def served_all_the_same(served: list[float], turned_away: int) -> str:
-    # A new connection that is scheduled away before its first byte is itself who has sent least.
-    assert len(served) >= 9 * turned_away and served, f"{len(served)} were served and {turned_away} turned away"
+def served_all_the_same(served: list[float], turned_away: int, times: int = 9) -> str:
+    assert len(served) >= times * turned_away and served, f"{len(served)} were served and {turned_away} turned away"
     return f"{len(served)} of {len(served) + turned_away} who were new were served, in {max(served) * 1000:.0f} ms at most"
 
 
@@ -468,6 +476,18 @@ def silent_connections(agent: Agent) -> str:
     served, turned_away, _ = crowd(agent, start, lambda _: None, SECONDS)
     said = served_all_the_same(served, turned_away)
     evicted = agent.evicted("silent") - before
+    assert evicted > 0, "not counted"
+    return f"{said}; {evicted:.0f} evicted"
+
+
+def newcomers_only(agent: Agent) -> str:
+    """So many new connections that nobody can have sent too little yet; who is from far away is served nearly always."""
+    before = agent.evicted("beginning")
+    start = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 1024
+    served, turned_away, _ = crowd(agent, lambda _: raw(agent.http, start), lambda _: None, 2 * SECONDS, 0.004, 0.05)
+    # About ten others come meanwhile, each of whom takes its place once in 137 times.
+    said = served_all_the_same(served, turned_away, 3)
+    evicted = agent.evicted("beginning") - before
     assert evicted > 0, "not counted"
     return f"{said}; {evicted:.0f} evicted"
 
@@ -519,6 +539,7 @@ FLOODS = [
     slow_streams,
     admin_floods,
     silent_connections,
+    newcomers_only,
 ]
 
 

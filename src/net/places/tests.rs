@@ -66,24 +66,21 @@ fn who_is_overdue_for_longest_is_evicted() {
     let request = slow.pace().begin();
     let body = Arriving::new(Endless, Arc::clone(slow.pace()));
     clock.advance(ms(2_500));
-    // Half a second was owed, and is paid.
+    // Half a second was owed, and is paid: the other two are overdue.
     slow.pace().moved(1 << 10);
-    accepted(&idle);
     let (a, evicted) = take(&places);
     assert_eq!((evicted, silent.pace().leave()), (Some(Doing::Silent), Some(Leave::Soon)));
-    accepted(&a);
-    a.pace().moved(4 << 10);
     drop(silent);
-    clock.advance(ms(499));
-    assert!(places.take().is_none(), "the body is paid for half a second, the request for one");
-    clock.advance(ms(2));
     let (b, evicted) = take(&places);
-    assert_eq!((evicted, slow.pace().leave()), (Some(Doing::Slow), Some(Leave::Soon)));
+    assert_eq!((evicted, idle.pace().leave()), (Some(Doing::Idle), Some(Leave::Soon)));
+    drop(idle);
+    accepted(&a);
     accepted(&b);
-    b.pace().moved(4 << 10);
-    drop((body, request, slow));
-    clock.advance(ms(500));
-    assert_eq!(take(&places).1, Some(Doing::Idle));
+    clock.advance(ms(499));
+    assert!(places.take().is_none(), "the body is paid for half a second more");
+    clock.advance(ms(2));
+    assert_eq!(take(&places).1, Some(Doing::Slow));
+    drop((body, request));
 }
 
 #[test]
@@ -117,34 +114,64 @@ fn what_came_fast_earns_five_seconds_of_silence_and_no_more() {
 }
 
 #[test]
-fn a_crowd_of_newcomers_makes_room_for_one_more_in_the_order_in_which_it_came() {
+fn a_crowd_of_newcomers_makes_room_for_one_another_and_nobody_else_does() {
+    fastrand::seed(1);
     let (places, clock) = places(16);
     let proven = take(&places).0;
     accepted(&proven);
-    let upload = take(&places).0;
+    let large = take(&places).0;
+    let _request = large.pace().begin();
+    let _body = Arriving::new(Endless, Arc::clone(large.pace()));
+    // The youngest last.
     let mut crowd: Vec<_> = (0..14).map(|_| take(&places).0).collect();
-    for turn in 0..100 {
-        if turn % 10 == 0 {
+    let (mut turned_away, mut ages) = (0, Vec::new());
+    for turn in 0..1_500 {
+        if turn % 100 == 0 {
             clock.advance(ms(100));
-            upload.pace().moved(100 << 10);
+            large.pace().moved(100 << 10);
             accepted(&proven);
         }
-        let (newcomer, evicted) = take(&places);
-        newcomer.pace().moved(200);
-        assert_eq!(evicted, Some(Doing::Silent));
-        assert_eq!(crowd.remove(0).pace().leave(), Some(Leave::Soon), "{turn}");
-        crowd.push(newcomer);
+        let Some(Admitted { place, evicted }) = places.take() else {
+            turned_away += 1;
+            continue;
+        };
+        assert_eq!(evicted, Some(Doing::Beginning));
+        let left = crowd.iter().rposition(|place| place.pace().leave().is_some()).unwrap();
+        ages.push(crowd.len() - left);
+        crowd.remove(left);
+        place.pace().moved(200);
+        crowd.push(place);
     }
-    assert_eq!([proven.pace().leave(), upload.pace().leave()], [None; 2]);
-    for place in &crowd {
-        accepted(place);
+    assert_eq!([proven.pace().leave(), large.pace().leave()], [None; 2]);
+    // One of 15 at random: the newcomer is a hundred times the one, and each of the others as often.
+    assert!((70..130).contains(&turned_away), "{turned_away} were turned away");
+    for age in 1..=14 {
+        let count = ages.iter().filter(|&&at| at == age).count();
+        assert!((70..130).contains(&count), "{count} left with {age} in line");
     }
-    assert!(places.take().is_none(), "a large body from who is new is not given up either");
-    clock.advance(ms(1_001));
-    for place in crowd.iter().chain([&proven]) {
-        accepted(place);
+}
+
+#[test]
+fn who_is_overdue_goes_before_who_is_new() {
+    let (places, clock) = places(2);
+    let idle = take(&places).0;
+    accepted(&idle);
+    clock.advance(ms(2_001));
+    let new = take(&places).0;
+    assert_eq!(take(&places).1, Some(Doing::Idle));
+    assert_eq!((idle.pace().leave(), new.pace().leave()), (Some(Leave::Soon), None));
+}
+
+#[test]
+fn four_seconds_in_advance_keep_who_is_new_as_if_something_was_accepted() {
+    for (bytes, kept) in [(3 << 10, true), ((3 << 10) - 2, false)] {
+        let (places, _) = places(1);
+        let place = take(&places).0;
+        place.pace().moved(bytes);
+        // Each newcomer is as likely as the other to go.
+        let mut newcomers = (0..64).map(|_| places.take());
+        assert_eq!(newcomers.all(|newcomer| newcomer.is_none()), kept, "{bytes} bytes");
     }
-    assert!(places.take().is_some() && upload.pace().leave().is_some(), "until it stops");
 }
 
 #[tokio::test]
@@ -214,7 +241,8 @@ fn a_quarter_more_is_open_at_most_whoever_does_not_leave() {
 fn requests_that_are_refused_or_cancelled_pay_no_more_than_their_bytes() {
     let (places, clock) = places(2);
     let held = [take(&places).0, take(&places).0];
-    for _ in 0..2 {
+    held.iter().for_each(accepted);
+    for _ in 0..3 {
         clock.advance(ms(900));
         for place in &held {
             place.pace().moved(27);
