@@ -107,7 +107,7 @@ RECEIVER_PAYLOAD_BYTES = Counter("sidelight_receiver_payload_bytes", &["receiver
 RECEIVER_CONNECTIONS = Counter("sidelight_receiver_connections", &["receiver"]),
     "Connections served.";
 RECEIVER_EVICTED_CONNECTIONS = Counter("sidelight_receiver_evicted_connections", &["receiver", "state"]),
-    "Connections closed for new ones while all places were taken: idle, silent (no request yet), slow (in a body) or beginning (new, as many others).";
+    "Connections closed for new ones while all were taken: idle, silent (no request yet), slow (a body), beginning (just come).";
 RECEIVER_TLS_FAILURES = Counter("sidelight_receiver_tls_failures", &["receiver"]),
     "Connections that ended in the TLS handshake, for example for want of a client certificate.";
 RECEIVER_LIMIT_REFUSALS = Counter("sidelight_receiver_limit_refusals", &["receiver", "limit"]),

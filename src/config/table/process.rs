@@ -52,8 +52,9 @@ pub(super) const LIMITS: &[Opt] = &[
         Kind::Integer { min: 1, max: 1_024 },
         unset("136 where `limits.memory` is 128MiB, 52 at 64MiB, 30 at 48MiB, at most 1024"),
         "OTLP connections served at once. For one more the one is closed that has sent least: idle for a second or more, silent, \
-         or in a body that comes slower than 1 KiB/s; where there is none, one of which nothing was taken yet, or else the newcomer. An SDK opens one for each \
-         signal. Each may hold 64KiB that nobody has read yet, which `limits.memory` pays for up to the default.",
+         or in a body that comes slower than 1 KiB/s; where there is none, one of which nothing was taken yet, or else the \
+         newcomer. An SDK opens one for each signal. Each may hold 64KiB that nobody has read \
+         yet, which `limits.memory` pays for up to the default.",
     ),
 ];
 
