@@ -4,6 +4,7 @@
 //! answered, from [`sources`] that `agent` gives.
 
 mod alerts;
+mod answers;
 mod asked;
 mod call;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod listen;
 mod openapi;
 mod params;
 mod patience;
+mod pipe;
 mod prometheus;
 mod reply;
 pub mod route;

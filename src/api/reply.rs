@@ -1,10 +1,9 @@
 //! Responses: bytes that leave in bounded chunks, JSON errors, gzip where the client takes it.
 
-use std::convert::Infallible;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -19,38 +18,56 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::guard::Refusal;
+use super::pipe::{CutShort, Reader, Writer};
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// Below this, compressing costs more than it saves.
 const GZIP_BYTES_MIN: usize = 1 << 10;
 
+/// What the body depends on.
+const NEGOTIATED: &str = "accept, accept-encoding";
+
 /// A response body: written a chunk at a time, so that hyper never queues more than a few.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     rest: Bytes,
+    /// Where more comes from.
+    more: Option<Reader>,
     /// Held until the last chunk is taken: bounds how many large bodies exist at once.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Body for Chunks {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = CutShort;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        if self.rest.is_empty()
+            && let Some(more) = &mut self.more
+        {
+            match ready!(more.poll_next(cx)).transpose()? {
+                Some(text) => self.rest = text,
+                None => self.more = None,
+            }
+        }
         let size = self.rest.len().min(CHUNK_BYTES);
         let chunk = self.rest.split_to(size);
         Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_empty() && self.more.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        let length = self.rest.len() as u64;
+        match self.more {
+            Some(_) => SizeHint::default(),
+            None => SizeHint::with_exact(length),
+        }
     }
 }
 
@@ -123,7 +140,7 @@ impl Reply {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if gzip || body.len() >= GZIP_BYTES_MIN {
-            headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+            headers.insert(VARY, HeaderValue::from_static(NEGOTIATED));
         }
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -134,9 +151,28 @@ impl Reply {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        *response.body_mut() = Chunks { rest: body.into(), _permit: permit };
+        *response.body_mut() = Chunks { rest: body.into(), more: None, _permit: permit };
         response
     }
+}
+
+/// A page that is sent as it is written, from its first piece on.
+pub(super) fn piped(
+    content_type: &'static str,
+    gzip: bool,
+    first: Bytes,
+    more: Reader,
+) -> Response<Chunks> {
+    let reply = Reply { gzip, ..Reply::new(StatusCode::OK, content_type, String::new()) };
+    let mut response = reply.into_response(None);
+    response.headers_mut().insert(VARY, HeaderValue::from_static(NEGOTIATED));
+    *response.body_mut() = Chunks { rest: first, more: Some(more), _permit: None };
+    response
+}
+
+/// `page`, compressed where `packed`: all of it is there once what is returned is dropped.
+pub(super) fn packing(page: Writer, packed: bool) -> Box<dyn io::Write + Send> {
+    if packed { Box::new(GzEncoder::new(page, Compression::fast())) } else { Box::new(page) }
 }
 
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
@@ -152,7 +188,7 @@ pub(super) fn accepted(request: &HeaderMap) -> String {
     accepted.join(",")
 }
 
-fn takes_gzip(request: &HeaderMap) -> bool {
+pub(super) fn takes_gzip(request: &HeaderMap) -> bool {
     let accepted = request.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|coding| {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));

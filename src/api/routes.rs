@@ -3,18 +3,17 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use sidelight_promql::engine::{Options, Stop};
 
 use super::guard::Access;
-use super::reply::{Reply, accepted};
+use super::reply::Reply;
 use super::route::{Answer, Methods, Route, get, post, query, scan};
 use super::sources::{Control, Sources};
 use super::{alerts, entries, journal, openapi, prometheus, storage, views};
 use crate::telemetry::Exposition;
-use crate::telemetry::exposition::Format;
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
@@ -31,7 +30,7 @@ const OWN: &[Route] = &[
         Access::Scrape,
         "self-metrics, span metrics and stored metrics; of native histograms sum and count, since the text formats have no \
          form for their buckets and their bounds change: ask `/api/v1/query`",
-        Answer::Read(metrics),
+        Answer::Scrape(metrics),
     ),
     get(
         "/api/sidelight/v1/ledger",
@@ -163,20 +162,16 @@ fn ready(from: &Sources) -> Reply {
 /// What stored series may take on `/metrics`: 50,000 with ten labels each.
 const EXPOSED_SAMPLES_MAX: usize = 2_000_000;
 
-fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {
-    let offered = [Format::Text, Format::OpenMetrics];
-    let (format, escaping) = Format::negotiate(&accepted(request), &offered);
-    let mut out = Exposition::new(format).escaped(escaping);
-    from.registry.write(&mut out);
+fn metrics(from: &Sources, out: &mut Exposition, stop: &dyn Fn() -> Option<Stop>) {
+    from.registry.write(out);
     // Every series with its labels: how many there are is bounded where they are stored.
     let options = Options { stop, samples_max: EXPOSED_SAMPLES_MAX, ..Options::default() };
     if let Some(store) = &(from.store)()
-        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), options, &mut out)
+        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), options, out)
         && stop().is_none()
     {
-        tracing::warn!(%error, "stored series are not among the metrics shown");
+        tracing::warn!(error, "not all stored series are among the metrics shown");
     }
-    Reply::new(StatusCode::OK, format.content_type(escaping), out.finish())
 }
 
 /// Asks for the configuration to be read again and waits for the outcome.

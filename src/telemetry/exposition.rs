@@ -1,8 +1,9 @@
 //! Writes metric families as Prometheus text 0.0.4 or OpenMetrics 1.0.
 //!
-//! One pass into one string; a family is written whole or, when its name or that of a sample it may have was taken before, not
-//! at all: readers refuse a whole page for a gauge `x_count` beside a histogram `x`. That is its name in the format: where
-//! OpenMetrics calls a gauge and a counter the same, the counter, whose samples have another name, is of no known type.
+//! One pass, into one string or a pipe; a family is written whole or, when its name or that of a sample it may have was taken
+//! before, not at all: readers refuse a whole page for a gauge `x_count` beside a histogram `x`. That is its name in the
+//! format: where OpenMetrics calls a gauge and a counter the same, the counter, whose samples have another name, is of no
+//! known type.
 //! Labels with an empty value are left out: both formats define them as absent.
 //!
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0 (2022-11), RFC 9110 section 12.5.1, Prometheus 3.15 "Content
@@ -11,6 +12,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io;
 
 use super::desc::{Desc, Kind};
 use super::escaping::{Escaping, is_plain, quoted};
@@ -104,12 +106,16 @@ impl<'a> Range<'a> {
     }
 }
 
+/// What is handed on at once.
+const PIECE_BYTES: usize = 32 << 10;
+
 /// Families being written.
-#[derive(Debug)]
 pub struct Exposition {
     format: Format,
     escaping: Escaping,
+    /// What is written, or not handed on yet.
     out: String,
+    pipe: Option<Box<dyn io::Write + Send>>,
     /// The names of families as they are written, and of samples that they may have.
     taken: BTreeSet<String>,
 }
@@ -119,7 +125,15 @@ impl Exposition {
     #[must_use]
     pub fn new(format: Format) -> Self {
         let (escaping, out) = (Escaping::default(), String::with_capacity(16 << 10));
-        Self { format, escaping, out, taken: BTreeSet::new() }
+        Self { format, escaping, out, pipe: None, taken: BTreeSet::new() }
+    }
+
+    /// The same, handed on to `pipe` as it is written: no more than a sample above 32 KiB is held. Where that fails nobody reads,
+    /// and what follows is dropped.
+    #[must_use]
+    pub fn piped(mut self, pipe: Box<dyn io::Write + Send>) -> Self {
+        self.pipe = Some(pipe);
+        self
     }
 
     /// The same with names as `escaping` has them.
@@ -135,6 +149,16 @@ impl Exposition {
         let first = self.take(&format!("{}{total}", desc.name), desc.kind.name());
         debug_assert!(first, "the family {} is written twice", desc.name);
         Family { desc: *desc, exposition: self, head: false, mute: !first }
+    }
+
+    /// Begins a family that no [`Desc`] describes, a counter's `name` without `_total`, to be escaped.
+    pub const fn foreign<'a>(
+        &'a mut self,
+        name: &'a str,
+        kind: &'a str,
+        help: &'a str,
+    ) -> Foreign<'a> {
+        Foreign { exposition: self, name, kind, help, is_free: None }
     }
 
     /// The format being written.
@@ -176,21 +200,20 @@ impl Exposition {
         free
     }
 
-    /// Writes a family that no [`Desc`] describes, a counter's `name` without `_total`, whose `lines` are finished:
-    /// samples as the format has them, each with its end. The name is escaped. Nothing is written when the family, or another
-    /// with samples of its name, is there already.
-    pub fn foreign(&mut self, name: &str, kind: &str, help: &str, lines: &str) {
+    /// Writes how a family begins that no [`Desc`] describes; `false` where it, or another with samples of its name, is there
+    /// already.
+    fn begin(&mut self, name: &str, kind: &str, help: &str) -> bool {
         let is_counter = kind == "counter";
         let total = if is_counter { self.total() } else { "" };
         let (mut name, mut kind) = (format!("{name}{total}"), kind);
         if !self.take(&name, kind) {
             if !is_counter || self.format == Format::Text {
-                return;
+                return false;
             }
             name += "_total";
             kind = "unknown";
             if !self.take(&name, kind) {
-                return;
+                return false;
             }
         }
         let shown = if is_plain(&name, true) { name } else { quoted(&name) };
@@ -200,16 +223,56 @@ impl Exposition {
             self.out.push('\n');
         }
         put(&mut self.out, format_args!("# TYPE {shown} {kind}\n"));
-        self.out.push_str(lines);
+        true
     }
 
-    /// The finished text.
+    /// Hands on what is written, if that is `least` bytes.
+    fn hand_on(&mut self, least: usize) {
+        let Some(pipe) = &mut self.pipe else { return };
+        if self.out.len() >= least {
+            // Who reads it ends what writes it by other means; until then it writes into nothing.
+            let _ = pipe.write_all(self.out.as_bytes());
+            self.out.clear();
+        }
+    }
+
+    /// The finished text; with a pipe that has it.
     #[must_use]
     pub fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {
             self.out.push_str("# EOF\n");
         }
+        self.hand_on(0);
         self.out
+    }
+}
+
+impl std::fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exposition").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+/// Writes the samples of one family that no [`Desc`] describes. Nothing is written for a family without samples.
+#[derive(Debug)]
+pub struct Foreign<'a> {
+    exposition: &'a mut Exposition,
+    name: &'a str,
+    kind: &'a str,
+    help: &'a str,
+    /// Whether nothing else has its name; `None` until something is written.
+    is_free: Option<bool>,
+}
+
+impl Foreign<'_> {
+    /// Writes a sample as the format has it, without its end.
+    pub fn line(&mut self, write: impl FnOnce(&mut String)) {
+        let Self { exposition, name, kind, help, is_free } = self;
+        if *is_free.get_or_insert_with(|| exposition.begin(name, kind, help)) {
+            write(&mut exposition.out);
+            exposition.out.push('\n');
+            exposition.hand_on(PIECE_BYTES);
+        }
     }
 }
 
@@ -315,6 +378,7 @@ impl Family<'_> {
         out.push(' ');
         value(out);
         out.push('\n');
+        self.exposition.hand_on(PIECE_BYTES);
     }
 
     fn write_head(&mut self) {
@@ -400,13 +464,9 @@ mod tests {
     fn a_counter_of_the_agent_is_not_written_again_from_the_store() {
         let mut out = Exposition::new(Format::Text);
         out.family(&crate::telemetry::desc::JOURNAL_FSYNCS).count(&[], 3, None);
-        out.foreign(
-            "sidelight_journal_fsyncs_total",
-            "unknown",
-            "",
-            "sidelight_journal_fsyncs_total 2\n",
-        );
-        out.foreign("requests_total", "counter", "", "requests_total 5\n");
+        out.foreign("sidelight_journal_fsyncs_total", "unknown", "")
+            .line(|out| out.push_str("sidelight_journal_fsyncs_total 2"));
+        out.foreign("requests_total", "counter", "").line(|out| out.push_str("requests_total 5"));
         let text = out.finish();
         assert!(!text.contains("sidelight_journal_fsyncs_total 2"), "{text}");
         assert!(text.contains("requests_total 5"), "{text}");
@@ -416,8 +476,8 @@ mod tests {
     fn a_counter_of_the_name_of_a_gauge_is_written_beside_it() {
         let both = |format| {
             let mut out = Exposition::new(format);
-            out.foreign("queue", "gauge", "", "queue 2\n");
-            out.foreign("queue", "counter", "", "queue_total 3\n");
+            out.foreign("queue", "gauge", "").line(|out| out.push_str("queue 2"));
+            out.foreign("queue", "counter", "").line(|out| out.push_str("queue_total 3"));
             out.finish()
         };
         let text = "# TYPE queue gauge\nqueue 2\n# TYPE queue_total counter\nqueue_total 3\n";
@@ -486,8 +546,8 @@ mod tests {
     fn a_family_named_as_a_part_of_another_is_not_written_beside_it() {
         let beside = |format, first: (&str, &str), second: (&str, &str)| {
             let mut out = Exposition::new(format);
-            out.foreign(first.0, first.1, "", "first 1\n");
-            out.foreign(second.0, second.1, "", "second 2\n");
+            out.foreign(first.0, first.1, "").line(|out| out.push_str("first 1"));
+            out.foreign(second.0, second.1, "").line(|out| out.push_str("second 2"));
             out.finish().contains("second 2")
         };
         let (histogram, summary) = (("h", "histogram"), ("h", "summary"));
@@ -505,7 +565,8 @@ mod tests {
         let mut out = Exposition::new(Format::Text);
         let buckets = Buckets { cumulative: &[], count: 1, sum: 1.0 };
         out.family(&TIME).histogram(&[], &buckets, None);
-        out.foreign("t_time_seconds_count", "gauge", "", "t_time_seconds_count 7\n");
+        out.foreign("t_time_seconds_count", "gauge", "")
+            .line(|out| out.push_str("t_time_seconds_count 7"));
         assert!(!out.finish().contains(" 7"), "beside one of the agent's own");
     }
 
@@ -558,7 +619,44 @@ mod tests {
     #[test]
     fn a_name_that_is_not_escaped_is_quoted_where_its_type_is_said() {
         let mut out = Exposition::new(Format::Text).escaped(Escaping::Utf8);
-        out.foreign("a b", "gauge", "H.", "{\"a b\"} 1\n");
+        out.foreign("a b", "gauge", "H.").line(|out| out.push_str("{\"a b\"} 1"));
         assert_eq!(out.finish(), "# HELP \"a b\" H.\n# TYPE \"a b\" gauge\n{\"a b\"} 1\n");
+    }
+
+    #[derive(Clone, Default)]
+    struct Pieces(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+    impl io::Write for Pieces {
+        fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().push(String::from_utf8(piece.to_vec()).unwrap());
+            Ok(piece.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_page_is_handed_on_as_it_is_written_and_the_same_as_in_one_string() {
+        let write = |mut out: Exposition| {
+            let mut calls = out.family(&CALLS);
+            for nth in 0..3_000 {
+                calls.count(&[("a", &format!("{nth}"))], nth, None);
+            }
+            let mut other = out.foreign("other", "gauge", "");
+            for nth in 0..3_000 {
+                other.line(|out| put(out, format_args!("other{{a=\"{nth}\"}} 1")));
+            }
+            out.finish()
+        };
+        let whole = write(Exposition::new(Format::OpenMetrics));
+        let pieces = Pieces::default();
+        let rest = write(Exposition::new(Format::OpenMetrics).piped(Box::new(pieces.clone())));
+        assert_eq!(rest, "");
+        let pieces = pieces.0.lock().unwrap();
+        assert_eq!(pieces.concat(), whole);
+        let longest = pieces.iter().map(String::len).max().unwrap();
+        assert!(pieces.len() > 3 && longest < PIECE_BYTES + 100, "{} {longest}", pieces.len());
     }
 }

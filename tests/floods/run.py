@@ -586,8 +586,8 @@ def without_files(program: str, directory: Path) -> str:
 
 
 def cardinality_with_rules_on(program: str, directory: Path) -> str:
-    """Services of 500 routes each, in a burst and again for three evaluations of the rules that come with the agent. What is
-    mapped from files the system can take back: it counts beside `limits.memory`."""
+    """Services of 500 routes each, in a burst and again for three evaluations of the rules that come with the agent, and scraped
+    at last. What is mapped from files the system can take back: it counts beside `limits.memory`."""
     memory, told = 96 << 20, []
     for services, length in ((10, 60), (5, 1_000)):
         agent = Agent(program, directory / str(length), memory=memory)
@@ -599,10 +599,14 @@ def cardinality_with_rules_on(program: str, directory: Path) -> str:
                 time.sleep(1)
             only(statuses, 200, 429, 503)
             assert statuses.count(200) >= services, f"{statuses.count(200)} requests were taken"
+            pages = [agent.get("/metrics") for _ in range(3)]
+            assert all(status == 200 and page.endswith("\n") for status, page in pages)
+            scraped = len(pages[-1][1])
+            assert scraped > 1 << 20, f"{scraped} bytes were scraped"
             peak, mapped = agent.peak(), agent.status("RssFile")
             assert agent.alive() and agent.get("/healthz")[0] == 200
             told.append((peak, mapped, f"{services} services of 500 routes of {length} characters: {peak / (1 << 20):.1f} MiB,"
-                         f" {mapped / (1 << 20):.1f} of files"))
+                         f" {mapped / (1 << 20):.1f} of files, a page of {scraped / (1 << 20):.1f}"))
             assert agent.end() == 0
         finally:
             agent.process.kill()

@@ -10,12 +10,13 @@
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 
+use sidelight_promql::Expr;
 use sidelight_promql::ast::{Duration, MatchOp, Matcher, Span, VectorSelector};
-use sidelight_promql::engine::{Engine, Options, QueryError};
+use sidelight_promql::engine::{Engine, Options};
 use sidelight_promql::labels::NAME;
 use sidelight_promql::value::{Sample, Value};
-use sidelight_promql::{Expr, Queryable};
 
 use crate::store::{Metadata, MetricKind, Store};
 use crate::telemetry::Exposition;
@@ -31,52 +32,55 @@ const BUCKET: &str = "_bucket";
 const SUM: &str = "_sum";
 const COUNT: &str = "_count";
 
-fn select(
-    engine: &Engine<'_>,
-    matchers: Vec<Matcher>,
-    now_ms: i64,
-    store: &dyn Queryable,
-) -> Result<Vec<Sample>, QueryError> {
-    let (offset, span) = (Duration::Fixed(0), Span::default());
-    let selector = VectorSelector { name: None, matchers, offset, at: None, span };
-    match engine.instant(&Expr::Vector(selector), now_ms, store)?.value {
-        Value::Vector(samples) => Ok(samples),
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// Writes every stored family that `out` does not hold yet, as of `now`, under the limits of `options`.
+/// Writes every stored family that `out` does not hold yet, as of `now`, under the limits of `options`. One family is held at a
+/// time.
 pub(in crate::api) fn expose(
     store: &Store,
     now: UnixNano,
     options: Options<'_>,
     out: &mut Exposition,
-) -> Result<(), QueryError> {
-    let every = Matcher::new(NAME, MatchOp::NotEqual, "");
-    let Ok(every) = every else { return Ok(()) };
+) -> Result<(), Box<dyn Error>> {
     let engine = Engine::new(options);
     let stopped = || (options.stop)().is_some();
-    let samples = select(&engine, vec![every], now.as_ms(), &store.reading(&stopped))?;
+    let reading = store.reading(&stopped);
+    let since_ms = now.as_ms().saturating_sub(options.lookback);
+    let names = reading.label_values(NAME, &[], since_ms, now.as_ms(), usize::MAX)?.rows;
     let known: BTreeMap<String, Metadata> = store.metadata(None, usize::MAX).into_iter().collect();
-    families(&samples, &known, out);
-    Ok(())
+    families(&names, &known, out, |name| {
+        let (offset, span) = (Duration::Fixed(0), Span::default());
+        let matchers = vec![Matcher::new(NAME, MatchOp::Equal, name)?];
+        let selector = VectorSelector { name: None, matchers, offset, at: None, span };
+        match engine.instant(&Expr::Vector(selector), now.as_ms(), &reading)?.value {
+            Value::Vector(samples) => Ok(samples),
+            _ => Ok(Vec::new()),
+        }
+    })
 }
 
-fn families(samples: &[Sample], known: &BTreeMap<String, Metadata>, out: &mut Exposition) {
-    let names = samples.iter().map(|sample| sample.labels.metric_name());
-    let present: BTreeSet<&str> = names.collect();
-    let mut families: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
-    for sample in samples {
-        let name = family(sample.labels.metric_name(), known, &present);
-        families.entry(name).or_default().push(sample);
+/// Writes the families of series that are named `names`, with the samples that `of` has of a name.
+fn families<E>(
+    names: &[String],
+    known: &BTreeMap<String, Metadata>,
+    out: &mut Exposition,
+    of: impl Fn(&str) -> Result<Vec<Sample>, E>,
+) -> Result<(), E> {
+    let present: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let mut families: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in names {
+        families.entry(family(name, known, &present)).or_default().push(name);
     }
     let nothing = Metadata::default();
     // What needs no escaping has its name first.
     let (odd, plain): (Vec<_>, Vec<_>) =
         families.into_iter().partition(|(name, _)| out.escaping().changes_metric(name));
-    for (name, samples) in plain.into_iter().chain(odd) {
+    for (name, parts) in plain.into_iter().chain(odd) {
+        let mut samples = Vec::new();
+        for part in parts {
+            samples.extend(of(part)?);
+        }
         typed(name, known.get(name).unwrap_or(&nothing), &samples, out);
     }
+    Ok(())
 }
 
 /// The family of a series: its name, or what is before the suffix that its type gives it. A family of its own whose name is

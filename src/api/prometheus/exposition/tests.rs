@@ -1,5 +1,6 @@
 //! Pages, read as those read them that check.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use expect_test::expect;
@@ -28,7 +29,7 @@ fn of(kind: MetricKind) -> Metadata {
 /// Families of one page, as they are given.
 fn page(mut out: Exposition, families: &[(&str, MetricKind, &[Sample])]) -> String {
     for (name, kind, samples) in families {
-        typed(name, &of(*kind), &samples.iter().collect::<Vec<_>>(), &mut out);
+        typed(name, &of(*kind), samples, &mut out);
     }
     out.finish()
 }
@@ -37,7 +38,12 @@ fn page(mut out: Exposition, families: &[(&str, MetricKind, &[Sample])]) -> Stri
 fn shown(format: Format, kinds: &[(&str, MetricKind)], samples: &[Sample]) -> String {
     let known = kinds.iter().map(|(name, kind)| ((*name).to_owned(), of(*kind))).collect();
     let mut out = Exposition::new(format);
-    families(samples, &known, &mut out);
+    let name = |sample: &Sample| sample.labels.metric_name().to_owned();
+    let names: BTreeSet<_> = samples.iter().map(name).collect();
+    let of = |wanted: &str| -> Result<Vec<_>, Infallible> {
+        Ok(samples.iter().filter(|sample| sample.labels.metric_name() == wanted).cloned().collect())
+    };
+    let Ok(()) = families(&names.into_iter().collect::<Vec<_>>(), &known, &mut out, of);
     out.finish()
 }
 
@@ -252,8 +258,8 @@ fn buckets_stand_by_bound_and_counters_lose_their_suffix_where_the_format_wants_
     ];
     let total = sample(&[("__name__", "c_total"), ("a", "1")], 7.0);
     let mut out = Exposition::new(Format::OpenMetrics);
-    typed("d", &of(MetricKind::Histogram), &buckets.iter().collect::<Vec<_>>(), &mut out);
-    typed("c_total", &of(MetricKind::Counter), &[&total], &mut out);
+    typed("d", &of(MetricKind::Histogram), &buckets, &mut out);
+    typed("c_total", &of(MetricKind::Counter), &[total], &mut out);
     expect![[r#"
         # HELP d H.
         # TYPE d histogram

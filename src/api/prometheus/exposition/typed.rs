@@ -9,17 +9,17 @@ use sidelight_promql::value::{Sample, SampleValue};
 use super::super::written::{Pairs, Written, line, once_each, pairs};
 use super::{BUCKET, COUNT, SUM};
 use crate::store::{Metadata, MetricKind};
-use crate::telemetry::exposition::Format;
+use crate::telemetry::exposition::{Foreign, Format};
 use crate::telemetry::{Escaping, Exposition};
 
 const LE: &str = "le";
 const QUANTILE: &str = "quantile";
 
 /// Writes the family `name`.
-pub(super) fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Exposition) {
+pub(super) fn typed(name: &str, of: &Metadata, samples: &[Sample], out: &mut Exposition) {
     let open_metrics = out.format() == Format::OpenMetrics;
     let escaping = out.escaping();
-    let is_native = |sample: &&Sample| matches!(sample.value, SampleValue::Histogram(_));
+    let is_native = |sample: &Sample| matches!(sample.value, SampleValue::Histogram(_));
     let classic = || samples.iter().any(|sample| of_family(name, sample) == Some(BUCKET));
     let unknown = if open_metrics { "unknown" } else { "untyped" };
     let written = escaping.metric(name);
@@ -43,14 +43,14 @@ pub(super) fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Ex
         .iter()
         .filter(|sample| belongs(name, kind, sample) && (!natives || is_native(sample)));
     let mut ordered: Vec<_> =
-        belonging.map(|sample| (Order::of(&sample.labels, bounded_by), *sample)).collect();
+        belonging.map(|sample| (Order::of(&sample.labels, bounded_by), sample)).collect();
     ordered.sort_by(|(a, _), (b, _)| a.cmp(b));
     let groups: Vec<_> = ordered.chunk_by(|(a, _), (b, _)| a.rest == b.rest).collect();
     let rests = groups.iter().filter_map(|group| group.first()).map(|(order, _)| &order.rest);
     let series: Vec<_> =
         rests.map(|rest| Written::of(name, rest.iter().copied(), escaping)).collect();
-    let mut group =
-        Group { family: name, name: &written, open_metrics, escaping, lines: String::new() };
+    let out = out.foreign(base, kind, &of.help);
+    let mut group = Group { family: name, name: &written, open_metrics, escaping, out };
     for ((samples, series), _) in
         groups.iter().zip(&series).zip(once_each(&series)).filter(|(_, kept)| *kept)
     {
@@ -59,10 +59,6 @@ pub(super) fn typed(name: &str, of: &Metadata, samples: &[&Sample], out: &mut Ex
             "summary" => group.summary(&series.labels, samples),
             _ => group.floats(kind == "counter", samples),
         }
-    }
-    let lines = group.lines;
-    if !lines.is_empty() {
-        out.foreign(base, kind, &of.help, &lines);
     }
 }
 
@@ -100,7 +96,7 @@ struct Group<'a> {
     name: &'a str,
     open_metrics: bool,
     escaping: Escaping,
-    lines: String,
+    out: Foreign<'a>,
 }
 
 impl Group<'_> {
@@ -202,8 +198,8 @@ impl Group<'_> {
     }
 
     fn line(&mut self, suffix: &str, labels: &Pairs<'_>, value: f64) {
-        line(&mut self.lines, &format!("{}{suffix}", self.name), labels, value);
-        self.lines.push('\n');
+        let name = format!("{}{suffix}", self.name);
+        self.out.line(|out| line(out, &name, labels, value));
     }
 }
 
