@@ -112,7 +112,8 @@ impl Registry {
         let _refused = self.with_series(desc, labels, |slot| *slot = cell);
     }
 
-    /// Calls `collect` at each scrape, to write families that live elsewhere. It must not block.
+    /// Calls `collect` at each scrape, to write families that live elsewhere. It must not block, nor hold a lock while it
+    /// writes: that waits for as long as who scrapes does not read.
     pub fn collect(&self, collect: impl Fn(&mut Exposition) + Send + Sync + 'static) {
         lock(&self.collectors).push(Arc::new(collect));
     }

@@ -174,7 +174,8 @@ impl Entries {
             each(&desc::ENTRIES_UTILIZATION, |of| of.utilization);
             each(&desc::ENTRIES_EVICTED, |of| of.evicted as f64);
             each(&desc::ENTRIES_EXPIRED, |of| of.expired as f64);
-            out.family(&desc::ENTRIES_SKIPPED).value(&[], shown.lock().skipped() as f64);
+            let skipped = shown.lock().skipped();
+            out.family(&desc::ENTRIES_SKIPPED).value(&[], skipped as f64);
         });
         entries
     }
