@@ -4,7 +4,6 @@
 //! answered, from [`sources`] that `agent` gives.
 
 mod alerts;
-mod answers;
 mod asked;
 mod call;
 pub mod config;
@@ -17,7 +16,6 @@ pub mod listen;
 mod openapi;
 mod params;
 mod patience;
-mod pipe;
 mod prometheus;
 mod reply;
 pub mod route;

@@ -1,12 +1,19 @@
 //! Responses: bytes that leave in bounded chunks, JSON errors, gzip where the client takes it.
+//!
+//! A page of metrics is compressed as it is made ([`Page`]) and, for who does not take that, unpacked as it is sent: one of
+//! 100 MB, of thousands of series with long labels, is a few as it waits.
 
-use std::io::{self, Write as _};
+use std::convert::Infallible;
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::buf::Reader;
+use bytes::{Buf as _, Bytes};
 use flate2::Compression;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY,
@@ -18,40 +25,32 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::guard::Refusal;
-use super::pipe::{CutShort, Reader, Writer};
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// Below this, compressing costs more than it saves.
 const GZIP_BYTES_MIN: usize = 1 << 10;
 
-/// What the body depends on.
-const NEGOTIATED: &str = "accept, accept-encoding";
-
 /// A response body: written a chunk at a time, so that hyper never queues more than a few.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     rest: Bytes,
-    /// Where more comes from.
-    more: Option<Reader>,
+    packed: Option<Unpacking>,
     /// Held until the last chunk is taken: bounds how many large bodies exist at once.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Body for Chunks {
     type Data = Bytes;
-    type Error = CutShort;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.rest.is_empty()
-            && let Some(more) = &mut self.more
+            && let Some(packed) = &mut self.packed
         {
-            match ready!(more.poll_next(cx)).transpose()? {
-                Some(text) => self.rest = text,
-                None => self.more = None,
-            }
+            self.rest = packed.next();
         }
         let size = self.rest.len().min(CHUNK_BYTES);
         let chunk = self.rest.split_to(size);
@@ -59,15 +58,64 @@ impl Body for Chunks {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.more.is_none()
+        self.size_hint().exact() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = self.rest.len() as u64;
-        match self.more {
-            Some(_) => SizeHint::default(),
-            None => SizeHint::with_exact(length),
-        }
+        let packed = self.packed.as_ref().map_or(0, |packed| packed.left);
+        SizeHint::with_exact(self.rest.len() as u64 + packed)
+    }
+}
+
+/// A page being unpacked.
+#[derive(Debug)]
+struct Unpacking {
+    text: GzDecoder<Reader<Bytes>>,
+    left: u64,
+}
+
+impl Unpacking {
+    fn next(&mut self) -> Bytes {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        // What we packed ourselves unpacks. Were it not so, the body would be shorter than was said, which ends the connection.
+        let _ = self.text.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
+        self.left = self.left.saturating_sub(chunk.len() as u64);
+        chunk.into()
+    }
+}
+
+/// A page that is compressed as it is written. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(super) struct Page(Arc<Mutex<Packing>>);
+
+#[derive(Debug)]
+struct Packing {
+    packed: GzEncoder<Vec<u8>>,
+    bytes: u64,
+}
+
+impl Page {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        let packed = GzEncoder::new(Vec::new(), Compression::fast());
+        Self(Arc::new(Mutex::new(Packing { packed, bytes: 0 })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Packing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let mut packing = self.lock();
+        let written = packing.packed.write(text)?;
+        packing.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().packed.flush()
     }
 }
 
@@ -77,6 +125,8 @@ pub(super) struct Reply {
     status: StatusCode,
     content_type: &'static str,
     body: Vec<u8>,
+    /// How long it is unpacked, if it is a [`Page`].
+    page: Option<u64>,
     allow: Option<HeaderValue>,
     gzip: bool,
 }
@@ -89,7 +139,17 @@ impl Reply {
 
     /// Any text.
     pub(super) fn new(status: StatusCode, content_type: &'static str, body: String) -> Self {
-        Self { status, content_type, body: body.into_bytes(), allow: None, gzip: false }
+        Self { status, content_type, body: body.into_bytes(), page: None, allow: None, gzip: false }
+    }
+
+    /// What was written to `page`.
+    pub(super) fn page(content_type: &'static str, page: &Page) -> Self {
+        let reply = Self::new(StatusCode::OK, content_type, String::new());
+        let mut packing = page.lock();
+        let packed = GzEncoder::new(Vec::new(), Compression::fast());
+        // Writing to memory cannot fail.
+        let body = std::mem::replace(&mut packing.packed, packed).finish().unwrap_or_default();
+        Self { body, page: Some(packing.bytes), ..reply }
     }
 
     /// An error: `{"error":{"code":"…","message":"…"}}`.
@@ -115,14 +175,18 @@ impl Reply {
         reply
     }
 
-    /// Bytes of the body, as they are.
+    /// Bytes of the body, as they are held.
     pub(super) const fn len(&self) -> usize {
         self.body.len()
     }
 
     /// Compressed where `request` takes gzip and it is worth it. Blocking for as long as that takes.
     pub(super) fn encoded(mut self, request: &HeaderMap) -> Self {
-        if self.body.len() >= GZIP_BYTES_MIN
+        if let Some(bytes) = self.page {
+            if bytes >= GZIP_BYTES_MIN as u64 && takes_gzip(request) {
+                (self.page, self.gzip) = (None, true);
+            }
+        } else if self.body.len() >= GZIP_BYTES_MIN
             && let Some(packed) = takes_gzip(request).then(|| gzip(&self.body)).flatten()
         {
             (self.body, self.gzip) = (packed, true);
@@ -132,15 +196,15 @@ impl Reply {
 
     /// The response; `permit` is held until its last chunk is taken.
     pub(super) fn into_response(self, permit: Option<OwnedSemaphorePermit>) -> Response<Chunks> {
-        let Self { status, content_type, body, allow, gzip } = self;
+        let Self { status, content_type, body, page, allow, gzip } = self;
         let mut response = Response::new(Chunks::default());
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if gzip || body.len() >= GZIP_BYTES_MIN {
-            headers.insert(VARY, HeaderValue::from_static(NEGOTIATED));
+        if gzip || page.is_some() || body.len() >= GZIP_BYTES_MIN {
+            headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         }
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -151,28 +215,16 @@ impl Reply {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        *response.body_mut() = Chunks { rest: body.into(), more: None, _permit: permit };
+        let body = Bytes::from(body);
+        let (rest, packed) = match page {
+            Some(left) => (Bytes::new(), Some((body, left))),
+            None => (body, None),
+        };
+        let packed =
+            packed.map(|(body, left)| Unpacking { text: GzDecoder::new(body.reader()), left });
+        *response.body_mut() = Chunks { rest, packed, _permit: permit };
         response
     }
-}
-
-/// A page that is sent as it is written, from its first piece on.
-pub(super) fn piped(
-    content_type: &'static str,
-    gzip: bool,
-    first: Bytes,
-    more: Reader,
-) -> Response<Chunks> {
-    let reply = Reply { gzip, ..Reply::new(StatusCode::OK, content_type, String::new()) };
-    let mut response = reply.into_response(None);
-    response.headers_mut().insert(VARY, HeaderValue::from_static(NEGOTIATED));
-    *response.body_mut() = Chunks { rest: first, more: Some(more), _permit: None };
-    response
-}
-
-/// `page`, compressed where `packed`: all of it is there once what is returned is dropped.
-pub(super) fn packing(page: Writer, packed: bool) -> Box<dyn io::Write + Send> {
-    if packed { Box::new(GzEncoder::new(page, Compression::fast())) } else { Box::new(page) }
 }
 
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
@@ -188,7 +240,7 @@ pub(super) fn accepted(request: &HeaderMap) -> String {
     accepted.join(",")
 }
 
-pub(super) fn takes_gzip(request: &HeaderMap) -> bool {
+fn takes_gzip(request: &HeaderMap) -> bool {
     let accepted = request.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|coding| {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
@@ -203,6 +255,51 @@ pub(super) fn takes_gzip(request: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All chunks of a body, and how long it said that it is.
+    fn sent(reply: Reply, accepted: &str) -> (Vec<u8>, u64, usize) {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, accepted.parse().unwrap());
+        let mut body = reply.encoded(&headers).into_response(None).into_body();
+        let said = body.size_hint().exact().unwrap();
+        let (mut all, mut longest) = (Vec::new(), 0);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) {
+            let chunk = frame.into_data().unwrap();
+            longest = longest.max(chunk.len());
+            all.extend_from_slice(&chunk);
+        }
+        assert!(body.is_end_stream() && body.size_hint().exact() == Some(0));
+        (all, said, longest)
+    }
+
+    #[test]
+    fn a_page_is_sent_whole_and_its_length_is_said_packed_or_not() {
+        for lines in [0, 1, 10, 300_000] {
+            let text: String = (0..lines).map(|nth| format!("name{{a=\"{nth}\"}} 1\n")).collect();
+            let mut page = Page::new();
+            for piece in text.as_bytes().chunks(1_000) {
+                page.write_all(piece).unwrap();
+            }
+            let (plain, said, longest) = sent(Reply::page("text/plain", &page), "");
+            assert!(plain == text.as_bytes() && longest <= CHUNK_BYTES, "{lines}");
+            assert_eq!(said, text.len() as u64);
+
+            let mut page = Page::new();
+            page.write_all(text.as_bytes()).unwrap();
+            let reply = Reply::page("text/plain", &page);
+            assert!(reply.len() < text.len() / 2 + 100, "{} of {}", reply.len(), text.len());
+            let (packed, said, _) = sent(reply, "gzip");
+            assert_eq!(said, packed.len() as u64);
+            if text.len() < GZIP_BYTES_MIN {
+                assert_eq!(packed, text.as_bytes());
+            } else {
+                let mut unpacked = String::new();
+                GzDecoder::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+                assert!(unpacked == text, "{lines}");
+            }
+        }
+    }
 
     #[test]
     fn gzip_is_taken_where_named_and_not_refused() {

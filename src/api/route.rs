@@ -7,7 +7,6 @@ use super::guard::Access;
 use super::reply::Reply;
 use super::sources::Sources;
 use super::{asked, call};
-use crate::telemetry::Exposition;
 
 /// One path and what it answers.
 #[derive(Debug)]
@@ -65,8 +64,6 @@ impl Methods {
 pub(super) enum Answer {
     /// From the sources, on a blocking thread, until nobody waits for it; may be large.
     Read(Read),
-    /// What is scraped, in a format for that, written on a blocking thread as it is sent; few at once.
-    Scrape(Scrape),
     /// From the path, the query string and the body, on a blocking thread.
     Ask(asked::Handler),
     /// The same of what reads the journal's files, one at once.
@@ -85,9 +82,6 @@ pub(super) enum Answer {
 
 /// What answers from the sources and the request's head; asks the last whether somebody still waits.
 pub(super) type Read = fn(&Sources, &HeaderMap, &dyn Fn() -> Option<Stop>) -> Reply;
-
-/// What writes a page from the sources; asks the last whether somebody still reads.
-pub(super) type Scrape = fn(&Sources, &mut Exposition, &dyn Fn() -> Option<Stop>);
 
 pub(super) const fn get(
     path: &'static str,

@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use sidelight_promql::engine::{Options, Stop};
 
 use super::guard::Access;
-use super::reply::Reply;
+use super::reply::{Page, Reply, accepted};
 use super::route::{Answer, Methods, Route, get, post, query, scan};
 use super::sources::{Control, Sources};
 use super::{alerts, entries, journal, openapi, prometheus, storage, views};
 use crate::telemetry::Exposition;
+use crate::telemetry::exposition::Format;
 
 /// Every route.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
@@ -30,7 +31,7 @@ const OWN: &[Route] = &[
         Access::Scrape,
         "self-metrics, span metrics and stored metrics; of native histograms sum and count, since the text formats have no \
          form for their buckets and their bounds change: ask `/api/v1/query`",
-        Answer::Scrape(metrics),
+        Answer::Read(metrics),
     ),
     get(
         "/api/sidelight/v1/ledger",
@@ -159,19 +160,25 @@ fn ready(from: &Sources) -> Reply {
     Reply::json(status, readiness.to_json())
 }
 
-/// What stored series may take on `/metrics`: 50,000 with ten labels each.
+/// What a family of stored series may take on `/metrics`: 50,000 with ten labels each.
 const EXPOSED_SAMPLES_MAX: usize = 2_000_000;
 
-fn metrics(from: &Sources, out: &mut Exposition, stop: &dyn Fn() -> Option<Stop>) {
-    from.registry.write(out);
+fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>) -> Reply {
+    let offered = [Format::Text, Format::OpenMetrics];
+    let (format, escaping) = Format::negotiate(&accepted(request), &offered);
+    let page = Page::new();
+    let mut out = Exposition::new(format).escaped(escaping).piped(Box::new(page.clone()));
+    from.registry.write(&mut out);
     // Every series with its labels: how many there are is bounded where they are stored.
     let options = Options { stop, samples_max: EXPOSED_SAMPLES_MAX, ..Options::default() };
     if let Some(store) = &(from.store)()
-        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), options, out)
+        && let Err(error) = prometheus::expose(store, from.clock.unix_nano(), options, &mut out)
         && stop().is_none()
     {
         tracing::warn!(error, "not all stored series are among the metrics shown");
     }
+    drop(out.finish());
+    Reply::page(format.content_type(escaping), &page)
 }
 
 /// Asks for the configuration to be read again and waits for the outcome.

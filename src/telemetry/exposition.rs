@@ -128,8 +128,7 @@ impl Exposition {
         Self { format, escaping, out, pipe: None, taken: BTreeSet::new() }
     }
 
-    /// The same, handed on to `pipe` as it is written: no more than a sample above 32 KiB is held. Where that fails nobody reads,
-    /// and what follows is dropped.
+    /// The same, handed on to `pipe`, which takes everything, as it is written: no more than a sample above 32 KiB is held.
     #[must_use]
     pub fn piped(mut self, pipe: Box<dyn io::Write + Send>) -> Self {
         self.pipe = Some(pipe);
@@ -230,7 +229,7 @@ impl Exposition {
     fn hand_on(&mut self, least: usize) {
         let Some(pipe) = &mut self.pipe else { return };
         if self.out.len() >= least {
-            // Who reads it ends what writes it by other means; until then it writes into nothing.
+            // It takes everything.
             let _ = pipe.write_all(self.out.as_bytes());
             self.out.clear();
         }

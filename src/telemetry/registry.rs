@@ -113,7 +113,7 @@ impl Registry {
     }
 
     /// Calls `collect` at each scrape, to write families that live elsewhere. It must not block, nor hold a lock while it
-    /// writes: that waits for as long as who scrapes does not read.
+    /// writes, which takes its time: what is written is compressed.
     pub fn collect(&self, collect: impl Fn(&mut Exposition) + Send + Sync + 'static) {
         lock(&self.collectors).push(Arc::new(collect));
     }

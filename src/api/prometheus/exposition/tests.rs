@@ -40,10 +40,11 @@ fn shown(format: Format, kinds: &[(&str, MetricKind)], samples: &[Sample]) -> St
     let mut out = Exposition::new(format);
     let name = |sample: &Sample| sample.labels.metric_name().to_owned();
     let names: BTreeSet<_> = samples.iter().map(name).collect();
-    let of = |wanted: &str| -> Result<Vec<_>, Infallible> {
-        Ok(samples.iter().filter(|sample| sample.labels.metric_name() == wanted).cloned().collect())
+    let of = |wanted: &[&str]| -> Result<Vec<_>, Infallible> {
+        let is_wanted = |sample: &&Sample| wanted.contains(&sample.labels.metric_name());
+        Ok(samples.iter().filter(is_wanted).cloned().collect())
     };
-    let Ok(()) = families(&names.into_iter().collect::<Vec<_>>(), &known, &mut out, of);
+    let Ok(()) = families(&names, &known, &mut out, of);
     out.finish()
 }
 
@@ -312,4 +313,38 @@ fn a_quantile_that_is_no_number_costs_its_own_series_only() {
         s_sum 1
     "#]]
     .assert_eq(&page(Exposition::new(Format::Text), &[("s", MetricKind::Summary, &samples)]));
+}
+
+#[test]
+fn a_family_that_cannot_be_read_hides_no_other() {
+    let names = ["a", "b", "c"].map(str::to_owned).into();
+    let mut out = Exposition::new(Format::Text);
+    let read = families(&names, &BTreeMap::new(), &mut out, |names| match names {
+        ["b"] => Err("it is damaged"),
+        [name] => {
+            let labels = Labels::new([("__name__", (*name).to_owned())]);
+            Ok(vec![Sample { labels, time: 0, value: SampleValue::Float(1.0) }])
+        }
+        _ => panic!("{names:?}"),
+    });
+    assert_eq!(read, Err("it is damaged"));
+    assert_eq!(out.finish(), "# TYPE a untyped\na 1\n# TYPE c untyped\nc 1\n");
+}
+
+#[test]
+fn what_ended_is_not_present() {
+    let stale = f64::from_bits(sidelight_promql::source::STALE_BITS);
+    let floats = |values: &[f64]| {
+        let floats = (0..).zip(values.iter().copied()).collect();
+        Points { floats, ..Points::default() }
+    };
+    let histogram = |time, sum| {
+        let histograms = vec![(time, Arc::new(Histogram { sum, ..Histogram::default() }))];
+        Points { histograms, ..floats(&[1.0, stale]) }
+    };
+    assert!(is_present(&floats(&[stale, 1.0])));
+    assert!(!is_present(&floats(&[1.0, stale])));
+    assert!(!is_present(&floats(&[])));
+    assert!(is_present(&histogram(2, 1.0)));
+    assert!(!is_present(&histogram(0, 1.0)) && !is_present(&histogram(2, stale)));
 }

@@ -4,10 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, mpsc};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::api::listen::{Api, serve};
 use crate::api::tests::{ask, sources};
 use crate::store;
 use crate::telemetry::Registry;
@@ -79,65 +77,6 @@ async fn four_clients_of_large_replies_that_two_do_not_read_hold_up_nobody_whose
     }
     assert_eq!(api.shared.replies.available_permits(), REPLIES_MAX);
     drop(held);
-}
-
-/// Writes so many samples of some kilobytes as a family.
-fn write_much(out: &mut Exposition, samples: usize) {
-    let mut family = out.foreign("much", "gauge", "");
-    let label = "x".repeat(8 << 10);
-    for nth in 0..samples {
-        family.line(|out| out.push_str(&format!("much{{nth=\"{nth}\",a=\"{label}\"}} 1")));
-    }
-}
-
-#[tokio::test]
-async fn pages_that_nobody_reads_hold_up_only_other_pages() {
-    let directory = tempfile::tempdir().unwrap();
-    let (sources, _control) = sources(Some(kept(directory.path())));
-    let written = Arc::new(AtomicUsize::new(0));
-    let begun = Arc::clone(&written);
-    sources.registry.collect(move |out| {
-        begun.fetch_add(1, Ordering::Relaxed);
-        write_much(out, MUCH >> 13);
-    });
-    let api = listening(|_| {}, sources).await;
-    let held = [stalled(&api, "/metrics").await, stalled(&api, "/metrics").await];
-    let answered = async |path: &str| {
-        let line = format!("GET {path}");
-        tokio::time::timeout(SOON, ask(&api, &line, "")).await.expect(path)
-    };
-    for path in ["/api/sidelight/v1/status", "/api/v1/status/buildinfo", "/api/v1/alerts"] {
-        assert_eq!(answered(path).await.0, 200, "{path}");
-    }
-    assert_eq!(answered("/metrics").await.0, 503);
-    assert_eq!(written.load(Ordering::Relaxed), 2);
-    // They have gone in the middle of it: their threads end, and others are served.
-    drop(held);
-    let served = async {
-        loop {
-            let (status, _, body) = answered("/metrics").await;
-            if status == 200 {
-                return body;
-            }
-        }
-    };
-    let page = tokio::time::timeout(SOON, served).await.unwrap();
-    assert_eq!(page.windows(8).filter(|at| at == b"much{nth").count(), MUCH >> 13);
-}
-
-#[tokio::test]
-async fn a_page_that_fails_in_the_middle_is_no_whole_page() {
-    let (sources, _control) = sources(None);
-    sources.registry.collect(|out| {
-        write_much(out, 100);
-        panic!("a collector fails");
-    });
-    let api = listening(|_| {}, sources).await;
-    let mut stream = stalled(&api, "/metrics").await;
-    let mut page = Vec::new();
-    let read = stream.read_to_end(&mut page).await;
-    assert!(page.len() > 100 << 10, "{}", page.len());
-    assert!(read.is_err() || !page.ends_with(b"0\r\n\r\n"), "it looks whole");
 }
 
 #[tokio::test]
