@@ -50,7 +50,7 @@ use crate::telemetry::desc;
 /// Large replies being sent at once …
 const LARGE_REPLIES_MAX: usize = 2;
 /// … and above so much a reply is one. Below, those of all connections together are some megabytes.
-const LARGE_BYTES: usize = 64 << 10;
+const LARGE_BYTES: u64 = 64 << 10;
 /// How long one that was made waits for others to be sent, while it keeps the next from being made.
 const LARGE_WAIT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 /// Queries being evaluated at once, or waiting to be sent.

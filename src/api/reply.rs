@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::buf::Reader;
 use bytes::{Buf as _, Bytes};
@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop::poll_proceed;
 
 use super::guard::Refusal;
 
@@ -45,12 +46,15 @@ impl Body for Chunks {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.rest.is_empty()
             && let Some(packed) = &mut self.packed
         {
+            // A reader that is faster than we unpack would keep all others of its thread waiting.
+            let turn = ready!(poll_proceed(cx));
             self.rest = packed.next();
+            turn.made_progress();
         }
         let size = self.rest.len().min(CHUNK_BYTES);
         let chunk = self.rest.split_to(size);
@@ -125,7 +129,7 @@ pub(super) struct Reply {
     status: StatusCode,
     content_type: &'static str,
     body: Vec<u8>,
-    /// How long it is unpacked, if it is a [`Page`].
+    /// How long it is unpacked, if it is a [`Page`] and is sent so.
     page: Option<u64>,
     allow: Option<HeaderValue>,
     gzip: bool,
@@ -146,9 +150,17 @@ impl Reply {
     pub(super) fn page(content_type: &'static str, page: &Page) -> Self {
         let reply = Self::new(StatusCode::OK, content_type, String::new());
         let mut packing = page.lock();
-        let packed = GzEncoder::new(Vec::new(), Compression::fast());
         // Writing to memory cannot fail.
-        let body = std::mem::replace(&mut packing.packed, packed).finish().unwrap_or_default();
+        let body = match packing.packed.try_finish() {
+            Ok(()) => std::mem::take(packing.packed.get_mut()),
+            Err(error) => {
+                return Self::error(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    &error.to_string(),
+                );
+            }
+        };
         Self { body, page: Some(packing.bytes), ..reply }
     }
 
@@ -175,9 +187,9 @@ impl Reply {
         reply
     }
 
-    /// Bytes of the body, as they are held.
-    pub(super) const fn len(&self) -> usize {
-        self.body.len()
+    /// Bytes of the body as it is sent.
+    pub(super) fn len(&self) -> u64 {
+        self.page.unwrap_or(self.body.len() as u64)
     }
 
     /// Compressed where `request` takes gzip and it is worth it. Blocking for as long as that takes.
@@ -288,7 +300,9 @@ mod tests {
             let mut page = Page::new();
             page.write_all(text.as_bytes()).unwrap();
             let reply = Reply::page("text/plain", &page);
-            assert!(reply.len() < text.len() / 2 + 100, "{} of {}", reply.len(), text.len());
+            let held = reply.body.len();
+            assert!(held < text.len() / 2 + 100, "{held} of {}", text.len());
+            assert_eq!(reply.len(), text.len() as u64, "what is sent is what counts as large");
             let (packed, said, _) = sent(reply, "gzip");
             assert_eq!(said, packed.len() as u64);
             if text.len() < GZIP_BYTES_MIN {

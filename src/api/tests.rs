@@ -223,7 +223,7 @@ pub(super) fn text(body: Vec<u8>) -> String {
 
 #[tokio::test]
 async fn metrics_and_ledger_are_served_in_the_format_asked_for() {
-    let Running { api, .. } = start(|_| {}, None).await;
+    let Running { api, registry, .. } = start(|_| {}, None).await;
     let (status, head, body) = ask(&api, "GET /metrics", "").await;
     assert_eq!(status, 200);
     let said = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores\r\n";
@@ -238,8 +238,25 @@ async fn metrics_and_ledger_are_served_in_the_format_asked_for() {
     let said =
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8\r\n";
     assert!(head.contains(said), "{head}");
-    assert!(head.contains("content-length: ") && head.contains("vary: accept"), "{head}");
+    let says = |head: &str, line: &str| head.lines().any(|one| one == line);
+    assert!(says(&head, &format!("content-length: {}", body.len())), "{head}");
+    assert!(head.contains("vary: accept"), "{head}");
     assert!(text(body).ends_with("# EOF\n"));
+
+    for receiver in 0..50 {
+        let receiver = receiver.to_string();
+        registry.counter(&desc::RECEIVER_ACCEPTED_SPANS, &[&receiver, "http"]).add(1);
+    }
+    let (_, plain_head, plain) = ask(&api, "GET /metrics", "").await;
+    let gzip = "accept-encoding: gzip\r\n";
+    let (_, head, packed) = ask(&api, "GET /metrics", gzip).await;
+    assert!(says(&head, "content-encoding: gzip"), "{head}");
+    assert!(says(&head, &format!("content-length: {}", packed.len())), "{head}");
+    assert!(!plain_head.contains("content-encoding") && packed.len() < plain.len() / 2);
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+    // Not the same page: it counts requests and seconds.
+    assert!(unpacked.contains(sample) && unpacked.ends_with('\n'), "{unpacked}");
 
     let (status, _, body) = ask(&api, "GET /api/sidelight/v1/ledger", "").await;
     assert_eq!(status, 200);

@@ -12,10 +12,10 @@
 //!
 //! Limit: [`SELECTED_MAX`] series. Cost: 1 µs per series and 5 ns per sample in memory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
-use sidelight_promql::ast::{MatchOp, Matcher};
+use sidelight_promql::ast::Matcher;
 use sidelight_promql::labels::NAME;
 use sidelight_promql::{Each, Labels, Points, Queryable, Selection, SourceError, Warnings};
 
@@ -202,41 +202,23 @@ impl<'a> Query<'a> {
             return Ok(());
         }
         let in_head: HashSet<_> = in_head.into_iter().collect();
-        let name = matchers.iter().find(|m| m.name == NAME && m.op == MatchOp::Equal);
-        let name = name.map(|matcher| &*matcher.value);
+        // What is named is looked up: each name once, and those of the histograms that it may be of.
+        let names = matchers.iter().find_map(virtual_series::named).map(|named| {
+            let bases = named.iter().filter_map(|name| virtual_series::base(name));
+            let names: BTreeSet<_> = named.iter().map(String::as_str).chain(bases).collect();
+            names.into_iter().collect::<Vec<_>>()
+        });
         // Of those that were in the head all along, nothing else is wanted. One that came back may have
         // samples on disk that the head knows nothing of.
         let shared = self.shared;
         let known = |of: Fingerprint| in_head.contains(&of) || shared.head().has_since(of, born);
-        let Some(base) = name.and_then(virtual_series::base) else {
-            return self.find_on_disk(name, matchers, &known, take).map(drop);
-        };
-        let mut found = HashSet::new();
-        let flow = self.find_on_disk(name, matchers, &known, &mut |selected| {
-            found.insert(selected.fingerprint);
-            take(selected)
-        })?;
-        if flow.is_break() {
-            return Ok(());
-        }
-        let known = |of: Fingerprint| found.contains(&of) || known(of);
-        self.find_on_disk(Some(base), matchers, &known, take).map(drop)
-    }
-
-    fn find_on_disk(
-        &mut self,
-        name: Option<&str>,
-        matchers: &[Matcher],
-        known: &dyn Fn(Fingerprint) -> bool,
-        take: &mut dyn FnMut(Selected) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, StoreError> {
         let (window, stop) = (self.window, self.reading.stop);
-        let mut flow = ControlFlow::Continue(());
-        self.reader().series(&window, name, known, &mut |found| {
+        self.reader().series(&window, names.as_deref(), &known, &mut |found| {
             let others =
                 |m: &&Matcher| m.name != NAME && (found.kind != Kind::Classic || m.name != LE);
             let fits = matchers.iter().filter(others).all(|m| m.matches(found.labels.get(&m.name)));
             let views = Views::of(found.kind, found.labels.metric_name(), matchers);
+            let mut flow = ControlFlow::Continue(());
             if let Some(views) = views.filter(|_| fits) {
                 let (fingerprint, kind) = (found.fingerprint, found.kind);
                 let place = Place::Disk(found.labels);
@@ -244,8 +226,7 @@ impl<'a> Query<'a> {
             }
             if stop() { ControlFlow::Break(()) } else { flow }
         })?;
-        self.reading.go_on()?;
-        Ok(flow)
+        self.reading.go_on()
     }
 
     /// Reads the samples of a series in the window; `None` when there are none.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidelight_promql::Labels;
+use sidelight_promql::ast::Matcher;
 use sidelight_promql::labels::NAME;
 use sidelight_promql::source::STALE_BITS;
 
@@ -43,6 +44,12 @@ pub(super) fn suffixed(metric: &str, suffix: Suffix) -> String {
 /// The name of the histogram that a virtual series of this name would be of.
 pub(super) fn base(name: &str) -> Option<&str> {
     Suffix::ALL.iter().find_map(|suffix| name.strip_suffix(suffix.text()))
+}
+
+/// The only names of series that a condition lets through, if it is one that says so.
+pub(super) fn named(matcher: &Matcher) -> Option<&[String]> {
+    let says = matcher.name == NAME && !matcher.matches("") && !matcher.op.is_negative();
+    matcher.named().filter(|_| says)
 }
 
 fn le(bound: f64) -> String {

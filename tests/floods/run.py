@@ -74,7 +74,7 @@ class Agent:
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, ""
         finally:
             connection.close()
@@ -588,8 +588,8 @@ def without_files(program: str, directory: Path) -> str:
 
 def cardinality_with_rules_on(program: str, directory: Path) -> str:
     """Services of 500 routes each, in a burst and again for three evaluations of the rules that come with the agent. What is
-    mapped from files the system can take back: it counts beside `limits.memory`. Scraped at last, which must not need more than
-    a container has of which the limit is three quarters."""
+    mapped from files the system can take back: it counts beside `limits.memory`. Scraped at last, by some who do not read what
+    they asked for and while requests come, which must not need more than a container has of which the limit is three quarters."""
     memory, container, told = 96 << 20, 128 << 20, []
     for services, length in ((10, 60), (5, 1_000)):
         agent = Agent(program, directory / str(length), memory=memory)
@@ -603,8 +603,14 @@ def cardinality_with_rules_on(program: str, directory: Path) -> str:
             assert statuses.count(200) >= services, f"{statuses.count(200)} requests were taken"
             peak, mapped = agent.peak(), agent.status("RssFile")
             assert agent.alive() and agent.get("/healthz")[0] == 200
+            held = [raw(agent.admin, b"GET /metrics HTTP/1.1\r\nhost: flood\r\n\r\n") for _ in range(2)]
+            send = lambda _: post(agent.http, "/v1/traces", payloads.routes(0, 500, length))
+            asked = together(3, lambda nth: agent.get("/metrics")[0] if nth else [send(nth) for _ in range(10)])
+            only(asked[0], 200, 429, 503)
+            only(asked[1:], 200, 503)
+            close(held)
             pages = [agent.get("/metrics") for _ in range(3)]
-            assert [status for status, _ in pages] == [200] * 3
+            assert [status for status, _ in pages] == [200] * 3, [status for status, _ in pages]
             page, scraped = len(pages[-1][1]), agent.peak()
             assert page > 10 << 20, f"a page of {page} bytes shows nothing"
             assert scraped <= container, f"{scraped / (1 << 20):.1f} MiB with a page of {page / (1 << 20):.1f}"

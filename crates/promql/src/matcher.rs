@@ -34,7 +34,9 @@ impl MatchOp {
         }
     }
 
-    fn is_negative(self) -> bool {
+    /// Whether it holds where the comparison does not: `!=` and `!~`.
+    #[must_use]
+    pub fn is_negative(self) -> bool {
         matches!(self, Self::NotEqual | Self::NotRegex)
     }
 }
@@ -56,6 +58,7 @@ pub struct Matcher {
 enum Pattern {
     Anything,
     NotEmpty,
+    /// In order.
     OneOf(Vec<String>),
     Regex(Regex),
 }
@@ -91,13 +94,21 @@ impl Matcher {
         Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), pattern }
     }
 
+    /// The condition that label `name` is one of `values`.
+    #[must_use]
+    pub fn one_of(name: &str, values: &[&str]) -> Self {
+        let value = values.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
+        let pattern = Pattern::one_of(values.iter().map(|&value| value.to_owned()));
+        Self { name: name.to_owned(), op: MatchOp::Regex, value, pattern }
+    }
+
     /// Whether a label of this value (empty: absent) meets the condition.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
         let found = match &self.pattern {
             Pattern::Anything => true,
             Pattern::NotEmpty => !value.is_empty(),
-            Pattern::OneOf(values) => values.iter().any(|one| one == value),
+            Pattern::OneOf(values) => values.binary_search_by(|one| (**one).cmp(value)).is_ok(),
             Pattern::Regex(regex) => regex.is_match(value),
         };
         found != self.op.is_negative()
@@ -116,14 +127,19 @@ impl Matcher {
 }
 
 impl Pattern {
+    fn one_of(values: impl Iterator<Item = String>) -> Self {
+        let mut values: Vec<_> = values.collect();
+        values.sort_unstable();
+        values.dedup();
+        Self::OneOf(values)
+    }
+
     fn of(regex: &str) -> Result<Self, RegexError> {
         const META: &[char] = &['\\', '.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$'];
         Ok(match regex {
             ".*" => Self::Anything,
             ".+" => Self::NotEmpty,
-            plain if !plain.contains(META) => {
-                Self::OneOf(plain.split('|').map(str::to_owned).collect())
-            }
+            plain if !plain.contains(META) => Self::one_of(plain.split('|').map(str::to_owned)),
             regex => Self::Regex(anchored(regex)?),
         })
     }
@@ -470,7 +486,15 @@ mod tests {
         assert_eq!(matcher(MatchOp::Regex, "a|b").named().unwrap(), ["a", "b"]);
         assert_eq!(matcher(MatchOp::Equal, "a|b").named().unwrap(), ["a|b"]);
         assert_eq!(matcher(MatchOp::NotRegex, "a|b").named().unwrap(), ["a", "b"]);
+        assert_eq!(matcher(MatchOp::Regex, "b|a|b").named().unwrap(), ["a", "b"]);
         assert!(matcher(MatchOp::Regex, "a.").named().is_none());
+        let one_of = Matcher::one_of("l", &["b.c", "a|b", ""]);
+        assert_eq!(one_of.named().unwrap(), ["", "a|b", "b.c"]);
+        let same = Matcher::new("l", one_of.op, &*one_of.value).unwrap();
+        for value in ["b.c", "bxc", "a|b", "a", "b", ""] {
+            assert_eq!(one_of.matches(value), ["b.c", "a|b", ""].contains(&value), "{value}");
+            assert_eq!(one_of.matches(value), same.matches(value), "{value}");
+        }
         assert!(!matcher(MatchOp::NotRegex, "a|b").matches("b"));
         assert!(matcher(MatchOp::NotRegex, ".+").matches(""));
         assert!(!matcher(MatchOp::NotRegex, ".*").matches(""));

@@ -9,7 +9,7 @@
 //!
 //! Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.0.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::ops::ControlFlow;
 
@@ -34,8 +34,11 @@ const BUCKET: &str = "_bucket";
 const SUM: &str = "_sum";
 const COUNT: &str = "_count";
 
-/// Writes every stored family that `out` does not hold yet, as of `now`, under the limits of `options` for each. One family is
-/// held at a time.
+/// Series that are read at once, unless a family has more: each read is a pass over the names of the store.
+const SERIES_AT_ONCE: usize = 4_096;
+
+/// Writes every stored family that `out` does not hold yet, as of `now`, under the limits of `options` for each. Some families
+/// are held at a time.
 pub(in crate::api) fn expose(
     store: &Store,
     now: UnixNano,
@@ -47,35 +50,43 @@ pub(in crate::api) fn expose(
     let (now_ms, reading) = (now.as_ms(), store.reading(&stopped));
     let names = names(&reading, now_ms, options.lookback)?;
     let known: BTreeMap<String, Metadata> = store.metadata(None, usize::MAX).into_iter().collect();
-    families(&names, &known, out, |parts| {
+    let unread = families(&names, &known, out, |parts| -> Result<_, Box<dyn Error>> {
         if stopped() {
             return Err(Box::from("who asked has gone"));
         }
-        let names: Vec<_> = parts.iter().map(|name| regex::escape(name)).collect();
-        let matchers = vec![Matcher::new(NAME, MatchOp::Regex, names.join("|"))?];
+        let matchers = vec![Matcher::one_of(NAME, parts)];
         let (offset, span) = (Duration::Fixed(0), Span::default());
         let selector = VectorSelector { name: None, matchers, offset, at: None, span };
         match engine.instant(&Expr::Vector(selector), now_ms, &reading)?.value {
             Value::Vector(samples) => Ok(samples),
             _ => Ok(Vec::new()),
         }
-    })
+    });
+    match &unread[..] {
+        [] => Ok(()),
+        [(family, error), others @ ..] => {
+            Err(format!("{family} and {} other families: {error}", others.len()).into())
+        }
+    }
 }
 
-/// The names of series that have a sample which is no marker of their end.
+/// How many series of each name have a sample that is no marker of their end.
 fn names(
     store: &dyn Queryable,
     until: i64,
     lookback: i64,
-) -> Result<BTreeSet<String>, Box<dyn Error>> {
+) -> Result<BTreeMap<String, usize>, Box<dyn Error>> {
     let matchers = [Matcher::new(NAME, MatchOp::NotEqual, "")?];
     let (after, reads) = (until.saturating_sub(lookback), Reads::Last);
     let every = Selection { matchers: &matchers, after, until, step: 0, range: 0, lookback, reads };
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     store.select(&every, &mut |labels, points| {
         let name = labels.metric_name();
-        if is_present(points) && !names.contains(name) {
-            names.insert(name.to_owned());
+        if is_present(points) {
+            match names.get_mut(name) {
+                Some(series) => *series += 1,
+                None => drop(names.insert(name.to_owned(), 1)),
+            }
         }
         ControlFlow::Continue(())
     })?;
@@ -90,31 +101,83 @@ fn is_present(Points { floats, histograms }: &Points) -> bool {
     last.is_some_and(|(_, value)| !is_stale(value))
 }
 
-/// Writes the families of series that are named `names`, with the samples that `of` has of some names. Where that fails,
-/// the other families are there all the same.
+/// A family to be written: the names of its series, and how many there are.
+#[derive(Debug, Default)]
+struct Parts<'a> {
+    family: &'a str,
+    names: Vec<&'a str>,
+    series: usize,
+}
+
+/// Writes the families of series that are named so, with the samples that `of` has of some names; says which of them it had
+/// none of, and why. Those that are read with one that cannot be are read alone.
 fn families<E>(
-    names: &BTreeSet<String>,
+    names: &BTreeMap<String, usize>,
     known: &BTreeMap<String, Metadata>,
     out: &mut Exposition,
     of: impl Fn(&[&str]) -> Result<Vec<Sample>, E>,
-) -> Result<(), E> {
-    let present: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let mut families: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for name in names {
-        families.entry(family(name, known, &present)).or_default().push(name);
+) -> Vec<(String, E)> {
+    let present: BTreeSet<&str> = names.keys().map(String::as_str).collect();
+    let mut families: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
+    for (name, series) in names {
+        let family = family(name, known, &present);
+        let parts = families.entry(family).or_insert(Parts { family, ..Parts::default() });
+        parts.names.push(name);
+        parts.series += series;
     }
-    let mut failed = Ok(());
-    let nothing = Metadata::default();
     // What needs no escaping has its name first.
-    let (odd, plain): (Vec<_>, Vec<_>) =
-        families.into_iter().partition(|(name, _)| out.escaping().changes_metric(name));
-    for (name, parts) in plain.into_iter().chain(odd) {
-        match of(&parts) {
-            Ok(samples) => typed(name, known.get(name).unwrap_or(&nothing), &samples, out),
-            Err(error) => failed = failed.and(Err(error)),
+    let mut families: Vec<_> = families.into_values().collect();
+    families.sort_by_key(|parts| out.escaping().changes_metric(parts.family));
+    let mut waiting = at_once(&families);
+    waiting.reverse();
+    let nothing = Metadata::default();
+    let mut unread = Vec::new();
+    while let Some(some) = waiting.pop() {
+        let names: Vec<_> = some.iter().flat_map(|parts| &parts.names).copied().collect();
+        match (of(&names), some) {
+            (Ok(samples), _) => {
+                for (parts, samples) in some.iter().zip(by_family(some, samples)) {
+                    let of = known.get(parts.family).unwrap_or(&nothing);
+                    typed(parts.family, of, &samples, out);
+                }
+            }
+            (Err(error), [alone]) => unread.push((alone.family.to_owned(), error)),
+            (Err(_), _) => waiting.extend(some.chunks(1).rev()),
         }
     }
-    failed
+    unread
+}
+
+/// Those that are read at once.
+fn at_once<'a, 'p>(mut families: &'a [Parts<'p>]) -> Vec<&'a [Parts<'p>]> {
+    let mut all = Vec::new();
+    while !families.is_empty() {
+        let mut series = 0;
+        let fits = |parts: &&Parts<'_>| {
+            series += parts.series;
+            series <= SERIES_AT_ONCE
+        };
+        let (some, rest) = families.split_at(families.iter().take_while(fits).count().max(1));
+        all.push(some);
+        families = rest;
+    }
+    all
+}
+
+/// The samples of each family.
+fn by_family(families: &[Parts<'_>], samples: Vec<Sample>) -> Vec<Vec<Sample>> {
+    let of_name: HashMap<&str, usize> = (0..)
+        .zip(families)
+        .flat_map(|(nth, parts)| parts.names.iter().map(move |name| (*name, nth)))
+        .collect();
+    let mut of_family: Vec<_> = families.iter().map(|_| Vec::new()).collect();
+    for sample in samples {
+        let nth = of_name.get(sample.labels.metric_name());
+        if let Some(family) = nth.and_then(|nth| of_family.get_mut(*nth)) {
+            family.push(sample);
+        }
+    }
+    of_family
 }
 
 /// The family of a series: its name, or what is before the suffix that its type gives it. A family of its own whose name is

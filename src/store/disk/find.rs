@@ -17,31 +17,31 @@ const SCANNED_MIN: i64 = 64;
 /// The most series of a file that are listed before they are wanted: 1 MiB.
 const LISTED_MAX: usize = 1 << 16;
 
-pub(super) const SERIES_NAMED: &str = "SELECT id FROM series WHERE name = ? ORDER BY id";
+pub(super) const SERIES_NAMED: &str = "SELECT id FROM series WHERE name = ?";
 pub(super) const SERIES_SCANNED: &str = "SELECT id, fingerprint FROM series";
 
 /// Series of a file, by their numbers in it.
 pub(super) type Listed = Vec<(i64, Fingerprint)>;
 
-/// Every series, with `name` those of that metric; `None` when they are too many to hold.
+/// Every series, with `names` those of these metrics; `None` when they are too many to hold.
 pub(super) fn listed(
     connection: &Connection,
-    name: Option<&str>,
+    names: Option<&[&str]>,
 ) -> rusqlite::Result<Option<Listed>> {
     let mut room = LISTED_MAX + 1;
     let mut fits = |_| {
         room = room.saturating_sub(1);
         room > 0
     };
-    let listed = list(connection, name, &mut fits)?;
+    let listed = list(connection, names, &mut fits)?;
     Ok((room > 0).then_some(listed))
 }
 
-/// Hands the series that are `fresh` to `each`, with `name` those of that metric, until it breaks; their labels share
+/// Hands the series that are `fresh` to `each`, with `names` those of these metrics, until it breaks; their labels share
 /// `texts`. `known` is what [`listed`] said.
 pub(super) fn series(
     connection: &Connection,
-    (name, texts): (Option<&str>, &mut labels::Texts),
+    (names, texts): (Option<&[&str]>, &mut labels::Texts),
     known: Option<Listed>,
     fresh: &mut dyn FnMut(Fingerprint) -> bool,
     each: &mut dyn FnMut(Found) -> ControlFlow<()>,
@@ -51,7 +51,7 @@ pub(super) fn series(
             listed.retain(|&(_, fingerprint)| fresh(fingerprint));
             listed
         }
-        None => list(connection, name, fresh)?,
+        None => list(connection, names, fresh)?,
     };
     let sql = "SELECT kind, labels FROM series WHERE id = ?";
     let mut statement = connection.prepare_cached(sql)?;
@@ -80,16 +80,21 @@ pub(super) fn labels(
     Ok(labels::decode(row.get_ref(0)?.as_blob()?))
 }
 
-/// The series that are `fresh`, with `name` those of that metric; in the order of their numbers.
+/// The series that are `fresh`, with `names` those of these metrics; in the order of their numbers.
 fn list(
     connection: &Connection,
-    name: Option<&str>,
+    names: Option<&[&str]>,
     fresh: &mut dyn FnMut(Fingerprint) -> bool,
 ) -> rusqlite::Result<Listed> {
-    let Some(name) = name else { return scan(connection, None, fresh) };
+    let Some(names) = names else { return scan(connection, None, fresh) };
     let mut statement = connection.prepare_cached(SERIES_NAMED)?;
-    let ids = statement.query_map([name], |row| row.get(0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut ids: Vec<i64> = Vec::new();
+    for name in names {
+        for id in statement.query_map([name], |row| row.get(0))? {
+            ids.push(id?);
+        }
+    }
+    ids.sort_unstable();
     let sql = "SELECT coalesce(max(id), 0) FROM series";
     let last: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     if (ids.len() as i64) >= last / SCANNED_MIN {

@@ -140,11 +140,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands every series with samples in the window, but for those that `known` has, to `each`, once,
-    /// until it breaks. With `name`, only series of that metric. Other matchers are the caller's.
+    /// until it breaks. With `names`, only series of these metrics. Other matchers are the caller's.
     pub(in crate::store) fn series(
         &mut self,
         window: &Window,
-        name: Option<&str>,
+        names: Option<&[&str]>,
         known: &dyn Fn(Fingerprint) -> bool,
         each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         let mut texts = labels::Texts::default();
         for _ in 0..ATTEMPTS_MAX {
             for keys in self.plan(window).files.chunks(ahead::THREADS) {
-                let all = |_, connection: &Connection| find::listed(connection, name);
+                let all = |_, connection: &Connection| find::listed(connection, names);
                 let mut listed = self.together(keys, &all);
                 for &key in keys {
                     let listed = listed.remove(&key).flatten();
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
                     self.attempt(key, |connection| {
                         flow = find::series(
                             connection,
-                            (name, &mut texts),
+                            (names, &mut texts),
                             listed,
                             &mut fresh,
                             &mut each,

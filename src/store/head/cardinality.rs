@@ -34,7 +34,7 @@ impl Head {
                 stats.oldest_ms.map_or(first, |old| Some(first.map_or(old, |t| t.min(old))));
         }
         stats.head_bytes = self.heap_bytes();
-        let names = [false, true].into_iter().flat_map(|classic| self.values(NAME, classic));
+        let names = [false, true].into_iter().flat_map(|classic| self.counted(NAME, classic));
         stats.offenders = self.offenders.loudest(names.map(|(_, name, series)| Offender {
             metric: name.to_string(),
             series,

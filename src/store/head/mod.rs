@@ -483,7 +483,7 @@ impl Head {
 
     /// The values of label `name` with the series that have them: of plain series, or of histograms with
     /// explicit bounds.
-    fn values(&self, name: &str, classic: bool) -> Vec<(Symbol, Arc<str>, usize)> {
+    fn counted(&self, name: &str, classic: bool) -> Vec<(Symbol, Arc<str>, usize)> {
         let postings = if classic { &self.classic } else { &self.plain };
         let Some(name) = self.symbols.find(name) else { return Vec::new() };
         let values = postings.values(name);

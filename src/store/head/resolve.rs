@@ -3,13 +3,14 @@
 //! Values are tried without the lock: it is held to list them and to join their postings, each a pass over an
 //! index at most.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sidelight_promql::ast::Matcher;
 
 use super::symbols::Symbol;
 use super::{Head, NAME};
-use crate::store::virtual_series::{LE, Suffix, suffixed};
+use crate::store::virtual_series::{self, LE, Suffix, base, suffixed};
 use crate::store::{Kind, SeriesId};
 
 /// A series that meets matchers.
@@ -61,11 +62,17 @@ pub(in crate::store) fn resolve(head: &RwLock<Head>, matchers: &[Matcher]) -> Ve
     }
     let names = {
         let head = head.read().unwrap_or_else(PoisonError::into_inner);
-        head.values(NAME, true)
+        match matchers.iter().find_map(virtual_series::named) {
+            Some(named) => {
+                let bases: BTreeSet<_> = named.iter().filter_map(|name| base(name)).collect();
+                head.known(bases)
+            }
+            None => head.values(NAME, true),
+        }
     };
     let named: Vec<_> = names
         .into_iter()
-        .filter_map(|(symbol, name, _)| {
+        .filter_map(|(symbol, name)| {
             Views::of(Kind::Classic, &name, matchers).map(|views| (symbol, name, views))
         })
         .collect();
@@ -90,11 +97,8 @@ fn condition<'a>(head: &RwLock<Head>, matcher: &'a Matcher, classic: bool) -> Co
     let values: Vec<(Symbol, Arc<str>)> = {
         let head = head.read().unwrap_or_else(PoisonError::into_inner);
         match named {
-            Some(texts) => {
-                let known = texts.iter().filter_map(|text| head.symbols.find(text));
-                known.map(|symbol| (symbol, head.symbols.shared(symbol))).collect()
-            }
-            None => head.values(name, classic).into_iter().map(|(s, text, _)| (s, text)).collect(),
+            Some(texts) => head.known(texts.iter().map(String::as_str)),
+            None => head.values(name, classic),
         }
     };
     let with = |wanted: bool| {
@@ -109,6 +113,18 @@ fn condition<'a>(head: &RwLock<Head>, matcher: &'a Matcher, classic: bool) -> Co
 }
 
 impl Head {
+    /// The symbols of those texts that have one.
+    fn known<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Vec<(Symbol, Arc<str>)> {
+        let symbols = texts.into_iter().filter_map(|text| self.symbols.find(text));
+        symbols.map(|symbol| (symbol, self.symbols.shared(symbol))).collect()
+    }
+
+    /// The values of label `name`: of plain series, or of histograms with explicit bounds.
+    fn values(&self, name: &str, classic: bool) -> Vec<(Symbol, Arc<str>)> {
+        let values = self.counted(name, classic);
+        values.into_iter().map(|(symbol, text, _)| (symbol, text)).collect()
+    }
+
     /// The series that meet all conditions, ascending; with `metric`, only those of that name.
     fn meeting(
         &self,

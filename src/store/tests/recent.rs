@@ -100,6 +100,50 @@ fn a_series_that_left_is_found_by_every_window_that_has_its_samples() {
     assert_eq!((found(&fixture.store, T0 - 1), found(&fixture.store, T0)), (2, 1));
 }
 
+/// Names that are looked up, in memory and in files, give what a pattern gives that is tried on every name.
+#[test]
+fn series_by_names_are_those_that_the_names_match() {
+    let mut fixture = open(|_| {});
+    let writer = &mut fixture.writer;
+    let one = Classic { bounds: &[1.0], counts: &[1, 0], sum: Some(1.0), count: 1 };
+    let mut stays = Vec::new();
+    for host in ["gone", "stays"] {
+        for name in ["a", "a_sum", "b_count", "c.d", "other"] {
+            let number = writer.series(&[("__name__", name), ("host", host)], Kind::Float);
+            let classic = writer.series(&[("__name__", name), ("host", host)], Kind::Classic);
+            writer.append(number, T0, 1.0).unwrap();
+            writer.append_classic(classic, T0, &one).unwrap();
+            stays.extend([number].into_iter().filter(|_| host == "stays"));
+        }
+    }
+    let compare = |fixture: &Fixture| {
+        for (names, count) in [
+            (&["a"][..], 2),
+            (&["a", "none"], 2),
+            (&["a_bucket"], 4),
+            // Of what is stored as `a`, as a bucket of which a number is stored, and that number.
+            (&["a", "a_count", "a_sum"], 6),
+            (&["b_count", "b_count_sum", "c.d_bucket"], 8),
+            (&["c|d", "cxd"], 0),
+        ] {
+            let names_pattern = names.join("|").replace('.', "[.]").replace("c|d", "c[|]d");
+            let tried = format!("(?:{names_pattern})");
+            let tried = [matcher("__name__", MatchOp::Regex, &tried)];
+            assert!(tried[0].named().is_none());
+            let all = |matchers: &[Matcher]| select(&fixture.store, matchers, T0 - 1, T0);
+            let named = all(&[Matcher::one_of("__name__", names)]);
+            assert_eq!(named, all(&tried), "{names:?}");
+            assert_eq!(named.len(), count, "{names:?}");
+        }
+    };
+    compare(&fixture);
+    live(&mut fixture.writer, &stays, 1..400);
+    assert_eq!(fixture.store.stats().series, 5, "the others left");
+    compare(&fixture);
+    fixture.restart(|_| {});
+    compare(&fixture);
+}
+
 #[test]
 fn labels_are_kept_for_queries_as_long_as_one_asks_and_there_is_room() {
     const SERIES: usize = 50;

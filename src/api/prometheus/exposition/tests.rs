@@ -39,12 +39,15 @@ fn shown(format: Format, kinds: &[(&str, MetricKind)], samples: &[Sample]) -> St
     let known = kinds.iter().map(|(name, kind)| ((*name).to_owned(), of(*kind))).collect();
     let mut out = Exposition::new(format);
     let name = |sample: &Sample| sample.labels.metric_name().to_owned();
-    let names: BTreeSet<_> = samples.iter().map(name).collect();
+    let mut names = BTreeMap::new();
+    for sample in samples {
+        *names.entry(name(sample)).or_default() += 1;
+    }
     let of = |wanted: &[&str]| -> Result<Vec<_>, Infallible> {
         let is_wanted = |sample: &&Sample| wanted.contains(&sample.labels.metric_name());
         Ok(samples.iter().filter(is_wanted).cloned().collect())
     };
-    let Ok(()) = families(&names, &known, &mut out, of);
+    assert_eq!(families(&names, &known, &mut out, of), []);
     out.finish()
 }
 
@@ -317,18 +320,35 @@ fn a_quantile_that_is_no_number_costs_its_own_series_only() {
 
 #[test]
 fn a_family_that_cannot_be_read_hides_no_other() {
-    let names = ["a", "b", "c"].map(str::to_owned).into();
+    let names = ["a", "b", "c", "d"].map(|name| (name.to_owned(), 1)).into();
     let mut out = Exposition::new(Format::Text);
-    let read = families(&names, &BTreeMap::new(), &mut out, |names| match names {
-        ["b"] => Err("it is damaged"),
-        [name] => {
-            let labels = Labels::new([("__name__", (*name).to_owned())]);
-            Ok(vec![Sample { labels, time: 0, value: SampleValue::Float(1.0) }])
+    let unread = families(&names, &BTreeMap::new(), &mut out, |names| {
+        if names.contains(&"b") {
+            return Err("it is damaged");
         }
-        _ => panic!("{names:?}"),
+        let of = |name: &&str| {
+            let labels = Labels::new([("__name__", (*name).to_owned())]);
+            Sample { labels, time: 0, value: SampleValue::Float(1.0) }
+        };
+        Ok(names.iter().map(of).collect())
     });
-    assert_eq!(read, Err("it is damaged"));
-    assert_eq!(out.finish(), "# TYPE a untyped\na 1\n# TYPE c untyped\nc 1\n");
+    assert_eq!(unread, [("b".to_owned(), "it is damaged")]);
+    let family = |name: &str| format!("# TYPE {name} untyped\n{name} 1\n");
+    assert_eq!(out.finish(), ["a", "c", "d"].map(family).concat());
+}
+
+#[test]
+fn families_are_read_some_at_once_and_a_large_one_alone() {
+    let parts = |series: &[usize]| -> Vec<_> {
+        series.iter().map(|&series| Parts { series, ..Parts::default() }).collect()
+    };
+    let read = |series: &[usize]| -> Vec<_> {
+        let families = parts(series);
+        at_once(&families).into_iter().map(<[_]>::len).collect()
+    };
+    assert_eq!(read(&[]), [0; 0]);
+    assert_eq!(read(&[1; 10_000]), [4_096, 4_096, 1_808]);
+    assert_eq!(read(&[4_096, 1, 50_000, 1, 4_095, 1]), [1, 1, 1, 2, 1]);
 }
 
 #[test]

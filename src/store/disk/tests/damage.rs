@@ -397,7 +397,7 @@ fn a_series_whose_labels_one_file_has_lost_is_found_in_another() {
         std::ops::ControlFlow::Continue(())
     };
     let both = window(START, START + 2 * DAY);
-    disk.reader().series(&both, Some("up"), &|_| false, each).unwrap();
+    disk.reader().series(&both, Some(&["up"]), &|_| false, each).unwrap();
     assert_eq!(found, [up.labels]);
 }
 
