@@ -146,22 +146,15 @@ impl Reply {
         Self { status, content_type, body: body.into_bytes(), page: None, allow: None, gzip: false }
     }
 
-    /// What was written to `page`.
-    pub(super) fn page(content_type: &'static str, page: &Page) -> Self {
-        let reply = Self::new(StatusCode::OK, content_type, String::new());
-        let mut packing = page.lock();
-        // Writing to memory cannot fail.
-        let body = match packing.packed.try_finish() {
-            Ok(()) => std::mem::take(packing.packed.get_mut()),
-            Err(error) => {
-                return Self::error(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    &error.to_string(),
-                );
-            }
+    /// What was written to `page`, of which nobody has a clone any more.
+    pub(super) fn page(content_type: &'static str, page: Page) -> Self {
+        let packing = Arc::into_inner(page.0).map(Mutex::into_inner);
+        let packing = packing.map(|packing| packing.unwrap_or_else(PoisonError::into_inner));
+        let Some((Ok(body), bytes)) = packing.map(|of| (of.packed.finish(), of.bytes)) else {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Self::error(status, "internal", "the page is still being written");
         };
-        Self { body, page: Some(packing.bytes), ..reply }
+        Self { body, page: Some(bytes), ..Self::new(StatusCode::OK, content_type, String::new()) }
     }
 
     /// An error: `{"error":{"code":"…","message":"…"}}`.
@@ -293,13 +286,13 @@ mod tests {
             for piece in text.as_bytes().chunks(1_000) {
                 page.write_all(piece).unwrap();
             }
-            let (plain, said, longest) = sent(Reply::page("text/plain", &page), "");
+            let (plain, said, longest) = sent(Reply::page("text/plain", page), "");
             assert!(plain == text.as_bytes() && longest <= CHUNK_BYTES, "{lines}");
             assert_eq!(said, text.len() as u64);
 
             let mut page = Page::new();
             page.write_all(text.as_bytes()).unwrap();
-            let reply = Reply::page("text/plain", &page);
+            let reply = Reply::page("text/plain", page);
             let held = reply.body.len();
             assert!(held < text.len() / 2 + 100, "{held} of {}", text.len());
             assert_eq!(reply.len(), text.len() as u64, "what is sent is what counts as large");
@@ -313,6 +306,28 @@ mod tests {
                 assert!(unpacked == text, "{lines}");
             }
         }
+    }
+
+    /// A reader that takes everything at once shares its thread all the same.
+    #[tokio::test]
+    async fn unpacking_takes_turns_with_others_of_the_thread() {
+        let mut page = Page::new();
+        let text = vec![b'a'; 1_000 * CHUNK_BYTES];
+        page.write_all(&text).unwrap();
+        let mut body = Reply::page("text/plain", page).into_response(None).into_body();
+        let (mut read, mut turns) = (0, 0);
+        std::future::poll_fn(|cx| {
+            turns += 1;
+            loop {
+                match ready!(Pin::new(&mut body).poll_frame(cx)) {
+                    Some(frame) => read += frame.unwrap().into_data().unwrap().len(),
+                    None => break Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+        assert_eq!(read, text.len());
+        assert!(turns > 4, "{turns}");
     }
 
     #[test]

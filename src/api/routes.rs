@@ -178,7 +178,7 @@ fn metrics(from: &Sources, request: &HeaderMap, stop: &dyn Fn() -> Option<Stop>)
         tracing::warn!(error, "not all stored series are among the metrics shown");
     }
     drop(out.finish());
-    Reply::page(format.content_type(escaping), &page)
+    Reply::page(format.content_type(escaping), page)
 }
 
 /// Asks for the configuration to be read again and waits for the outcome.

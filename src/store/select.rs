@@ -203,7 +203,7 @@ impl<'a> Query<'a> {
         }
         let in_head: HashSet<_> = in_head.into_iter().collect();
         // What is named is looked up: each name once, and those of the histograms that it may be of.
-        let names = matchers.iter().find_map(virtual_series::named).map(|named| {
+        let names = virtual_series::named(matchers).map(|named| {
             let bases = named.iter().filter_map(|name| virtual_series::base(name));
             let names: BTreeSet<_> = named.iter().map(String::as_str).chain(bases).collect();
             names.into_iter().collect::<Vec<_>>()

@@ -46,10 +46,10 @@ pub(super) fn base(name: &str) -> Option<&str> {
     Suffix::ALL.iter().find_map(|suffix| name.strip_suffix(suffix.text()))
 }
 
-/// The only names of series that a condition lets through, if it is one that says so.
-pub(super) fn named(matcher: &Matcher) -> Option<&[String]> {
-    let says = matcher.name == NAME && !matcher.matches("") && !matcher.op.is_negative();
-    matcher.named().filter(|_| says)
+/// The only names of series that one of the conditions lets through, if one says so; the fewest, in order, each once.
+pub(super) fn named(matchers: &[Matcher]) -> Option<&[String]> {
+    let says = |m: &&Matcher| m.name == NAME && !m.matches("") && !m.op.is_negative();
+    matchers.iter().filter(says).filter_map(Matcher::named).min_by_key(|names| names.len())
 }
 
 fn le(bound: f64) -> String {

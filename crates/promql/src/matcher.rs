@@ -94,7 +94,7 @@ impl Matcher {
         Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), pattern }
     }
 
-    /// The condition that label `name` is one of `values`.
+    /// The condition that label `name` is one of `values`, of which there is one at least.
     #[must_use]
     pub fn one_of(name: &str, values: &[&str]) -> Self {
         let value = values.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
@@ -115,7 +115,7 @@ impl Matcher {
     }
 
     /// The only values that meet the condition, of a negative one those that do not, if they are known: of `=`, `!=`,
-    /// and of the others with plain texts.
+    /// and of the others with plain texts. In order, each once.
     #[must_use]
     pub fn named(&self) -> Option<&[String]> {
         if let Pattern::OneOf(values) = &self.pattern { Some(values) } else { None }

@@ -34,7 +34,7 @@ const BUCKET: &str = "_bucket";
 const SUM: &str = "_sum";
 const COUNT: &str = "_count";
 
-/// Series that are read at once, unless a family has more: each read is a pass over the names of the store.
+/// Series that are read at once, unless a family has more: a read of many may be a pass over the file of the day.
 const SERIES_AT_ONCE: usize = 4_096;
 
 /// Writes every stored family that `out` does not hold yet, as of `now`, under the limits of `options` for each. Some families
@@ -64,8 +64,9 @@ pub(in crate::api) fn expose(
     });
     match &unread[..] {
         [] => Ok(()),
-        [(family, error), others @ ..] => {
-            Err(format!("{family} and {} other families: {error}", others.len()).into())
+        [(family, error), ..] => {
+            Err(format!("{} families cannot be read, such as {family}: {error}", unread.len())
+                .into())
         }
     }
 }

@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands every series with samples in the window, but for those that `known` has, to `each`, once,
-    /// until it breaks. With `names`, only series of these metrics. Other matchers are the caller's.
+    /// until it breaks. With `names`, each once, only series of these metrics. Other matchers are the caller's.
     pub(in crate::store) fn series(
         &mut self,
         window: &Window,

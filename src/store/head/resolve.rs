@@ -62,7 +62,7 @@ pub(in crate::store) fn resolve(head: &RwLock<Head>, matchers: &[Matcher]) -> Ve
     }
     let names = {
         let head = head.read().unwrap_or_else(PoisonError::into_inner);
-        match matchers.iter().find_map(virtual_series::named) {
+        match virtual_series::named(matchers) {
             Some(named) => {
                 let bases: BTreeSet<_> = named.iter().filter_map(|name| base(name)).collect();
                 head.known(bases)
@@ -151,7 +151,9 @@ impl Head {
             let series = match &lists[..] {
                 [series] => series,
                 _ => {
-                    union = sorted(lists.concat());
+                    let mut joined = lists.concat();
+                    joined.sort_unstable();
+                    union = joined;
                     &*union
                 }
             };
@@ -172,13 +174,6 @@ impl Head {
         }
         found
     }
-}
-
-fn sorted(mut series: Vec<u32>) -> Vec<u32> {
-    series.sort_unstable();
-    // A pattern may name a value twice.
-    series.dedup();
-    series
 }
 
 /// Keeps of `kept` what is (or is not) in `others`; both ascending. `kept` is walked: the shortest list comes first.

@@ -136,6 +136,24 @@ fn series_by_names_are_those_that_the_names_match() {
             assert_eq!(named.len(), count, "{names:?}");
         }
     };
+    let conditions = |fixture: &Fixture| {
+        let of = |op, names| matcher("__name__", op, names);
+        for (conditions, same, count) in [
+            (&[of(MatchOp::NotEqual, "a"), of(MatchOp::Regex, "a|a_sum")][..], "(?:a_sum)", 2),
+            (&[of(MatchOp::Regex, "a|b|c"), of(MatchOp::Equal, "a")], "(?:a)", 2),
+            (&[of(MatchOp::NotRegex, "|a")], "a_.*|b.*|c.*|other.*", 46),
+            (&[of(MatchOp::Regex, "a|")], "(?:a)", 2),
+        ] {
+            let found = select(&fixture.store, conditions, T0 - 1, T0);
+            let tried = [matcher("__name__", MatchOp::Regex, same)];
+            assert_eq!(found, select(&fixture.store, &tried, T0 - 1, T0), "{conditions:?}");
+            assert_eq!(found.len(), count, "{conditions:?}");
+        }
+    };
+    let compare = |fixture: &Fixture| {
+        compare(fixture);
+        conditions(fixture);
+    };
     compare(&fixture);
     live(&mut fixture.writer, &stays, 1..400);
     assert_eq!(fixture.store.stats().series, 5, "the others left");
