@@ -236,14 +236,14 @@ impl Keep {
             if fsync {
                 file.sync()?;
             }
-            fs.rename(&temporary, &path)?;
-            if fsync {
-                fs.sync_dir(directory)?;
-                fs.sync_dir(&self.journal)?;
-            }
-            Ok(())
+            fs.rename(&temporary, &path)
         };
-        write().inspect_err(|_: &io::Error| drop(fs.remove(&temporary)))?;
+        write().inspect_err(|_| drop(fs.remove(&temporary)))?;
+        if fsync {
+            // Without it the name may be gone after the next power failure: the record counts as not kept, and is not.
+            let lasts = fs.sync_dir(directory).and_then(|()| fs.sync_dir(&self.journal));
+            lasts.inspect_err(|_| drop(fs.remove(&path)))?;
+        }
         self.files().push_back(rejected.file(name, bytes.len() as u64));
         Ok(())
     }

@@ -75,6 +75,9 @@ impl Snapshot {
             self.departed = Some(departed);
         }
         for reader in later.readers {
+            // One that left and is here again took its row with it; what said so may be unreadable.
+            let same = |row: &Row| row.name == reader.name && row.signals == reader.signals;
+            self.departed.iter_mut().for_each(|rows| rows.retain(|row| !same(row)));
             match self.readers.iter_mut().find(|r| r.name == reader.name) {
                 Some(known) => *known = reader,
                 None => self.readers.push(reader),
@@ -200,4 +203,23 @@ fn put_count(out: &mut Vec<u8>, count: Count) {
 
 fn read_count(input: &mut Input<'_>) -> Option<Count> {
     Some(Count { requests: input.u64()?, items: input.u64()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_here_again_has_not_left_though_what_said_so_is_unreadable() {
+        let signals = SignalSet::only(Signal::Traces);
+        let row = |name: &str| Row { name: name.to_owned(), signals, ..Row::default() };
+        let departed = Some(vec![row("a:traces"), row("b:traces")]);
+        let mut known = Snapshot { departed, ..Snapshot::default() };
+        let name = "a:traces".to_owned();
+        let reader =
+            SavedReader { name, signals, acks: Acks::default(), totals: Default::default() };
+        known.update(Snapshot { readers: vec![reader.clone()], ..Snapshot::default() });
+        assert_eq!(known.departed.unwrap(), [row("b:traces")]);
+        assert_eq!(known.readers, [reader]);
+    }
 }

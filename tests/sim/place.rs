@@ -63,7 +63,12 @@ impl Poison {
     }
 
     fn is_in(&self, names: &[String]) -> bool {
-        self.is_there.load(Ordering::Relaxed) && names.iter().any(|n| n.starts_with(Self::REQUEST))
+        self.is_there.load(Ordering::Relaxed) && Self::may_be(names)
+    }
+
+    /// Whether it is the request that has these names, where there is one.
+    pub fn may_be(names: &[String]) -> bool {
+        names.iter().any(|name| name.starts_with(Self::REQUEST))
     }
 
     fn note_taken(&self, names: &[String]) {

@@ -19,6 +19,7 @@ use sidelight_agent::signal::Signal;
 
 use crate::client::{Client, NotTaken};
 use crate::happened::Happened;
+use crate::place::Poison;
 use crate::told::Told;
 
 /// The signals that are sent.
@@ -68,7 +69,9 @@ impl Sender {
     /// One request, until it is acknowledged or given up: what is not acknowledged may be there or not, and more than once.
     async fn send(&self, names: Vec<String>, mut random: Rng) {
         let payload = request(self.signal, &names);
-        for attempt in 0..self.attempts {
+        // A lane with hardly any memory holds one that is never taken and one beside it: there must not be two.
+        let attempts = if Poison::may_be(&names) { 1 } else { self.attempts };
+        for attempt in 0..attempts {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(random.u64(50..3_000))).await;
                 self.happened.note("sent again");

@@ -1,5 +1,6 @@
 //! Disks that fail, fill up and lie.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use super::support::{
 };
 use crate::journal::format::RECORD_HEADER;
 use crate::journal::fs::Fs as _;
-use crate::journal::{AppendError, Durability, Reader, ReaderConfig, Stepper};
+use crate::journal::{AppendError, Durability, Reader, ReaderConfig, Rejected, Stepper};
 use crate::signal::Signal;
+use crate::time::UnixNano;
 
 fn readers() -> Vec<ReaderConfig> {
     vec![lane("a:traces", Signal::Traces)]
@@ -470,4 +472,21 @@ async fn a_directory_that_is_removed_under_it_is_noticed() {
     let refused = appended.as_mut().now_or_never().unwrap().unwrap_err();
     assert!(matches!(refused, AppendError::Disk(_)), "{refused}");
     assert!(journal.status().failure.is_some());
+}
+
+#[tokio::test]
+async fn a_rejected_record_whose_name_may_not_last_is_not_kept() {
+    let setup = Setup::new(1, readers());
+    let journal = setup.open();
+    let (exporter, status) = ("a".to_owned(), "INTERNAL".to_owned());
+    let record = unique(Signal::Traces, 1, SIZE);
+    let rejected = Rejected { exporter, status, seq: 1, at: UnixNano(1), record };
+    setup.fs.fail_after(Operation::SyncDir, 0, Fault::Io);
+    journal.keep_rejected(&rejected);
+    assert!(journal.rejected().is_empty());
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|end| end == "rejected");
+    assert!(!setup.fs.paths().iter().any(is_one));
+    journal.keep_rejected(&rejected);
+    assert_eq!(journal.rejected().len(), 1);
+    journal.close().await;
 }
