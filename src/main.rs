@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How many milliseconds the allocator keeps what was freed; its own default is 1,000. With that a flood has the process stand
-/// at 150 MiB where `limits.memory` is 128, and at 82 where it is 48; with this at 121 and 54, for no more CPU in ordinary
+/// at 150 MiB where `limits.memory` is 128, and at 82 where it is 48; with this at 122 and 53, for no more CPU in ordinary
 /// traffic.
 const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
 

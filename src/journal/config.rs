@@ -14,7 +14,7 @@ pub struct Config {
     pub durability: Durability,
     /// The least time between two fsync starts.
     pub group_window: Duration,
-    /// The disk cap in bytes; `None` = min(512 MiB, 10 % of the free disk).
+    /// The disk cap in bytes; `None` = min(512 MiB, 10 % of the free disk), at least 32 MiB and what the journal has already.
     pub max_size: Option<u64>,
     /// Delivered records are kept for local search at most this long …
     pub retention_age: Duration,

@@ -227,7 +227,10 @@ impl Keep {
         self.make_room(bytes.len() as u64)?;
         let fsync = self.durability == Durability::Fsync;
         fs.create_dir(directory)?;
-        let name = self.free_name(rejected.seq);
+        if fsync {
+            fs.sync_dir(&self.journal)?;
+        }
+        let name = self.free_name(rejected.seq)?;
         let path = directory.join(&name);
         let temporary = path.with_extension("tmp");
         let write = || {
@@ -241,8 +244,7 @@ impl Keep {
         write().inspect_err(|_| drop(fs.remove(&temporary)))?;
         if fsync {
             // Without it the name may be gone after the next power failure: the record counts as not kept, and is not.
-            let lasts = fs.sync_dir(directory).and_then(|()| fs.sync_dir(&self.journal));
-            lasts.inspect_err(|_| drop(fs.remove(&path)))?;
+            fs.sync_dir(directory).inspect_err(|_| drop(fs.remove(&path)))?;
         }
         self.files().push_back(rejected.file(name, bytes.len() as u64));
         Ok(())
@@ -275,12 +277,21 @@ impl Keep {
         Ok(())
     }
 
-    /// A name for a record of which other parts, or for other destinations, may be kept.
-    fn free_name(&self, seq: u64) -> String {
-        let files = self.files();
-        let name = |n: usize| format!("{seq:020}-{n}.rejected");
-        let taken = |name: &String| files.iter().any(|file| file.name == *name);
-        (0..=files.len()).map(name).find(|name| !taken(name)).unwrap_or_else(|| name(files.len()))
+    /// A name for a record of which other parts, or for other destinations, may be kept. Some of them may not have been readable
+    /// when the journal was opened.
+    fn free_name(&self, seq: u64) -> io::Result<String> {
+        const UNREADABLE_MAX: usize = 16;
+        for n in 0..=self.kept().0 + UNREADABLE_MAX {
+            let name = format!("{seq:020}-{n}.rejected");
+            if self.files().iter().any(|file| file.name == name) {
+                continue;
+            }
+            match self.fs.open(&self.directory.join(&name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 }
 

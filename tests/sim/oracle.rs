@@ -149,18 +149,14 @@ pub fn judge(
     // What the journal cannot read it may know only as records. Where nothing rotted it counts as unread what is gone without
     // a note that it was delivered, and nothing else.
     let unread = given_up.corrupt.map_or(0, |records| corrupt.max(records * RECORD_ITEMS_MAX));
-    // What counted as let go at the cap may have been in what a sync lied about.
-    let is_let_go = |name: &str| !place.holds_all() && !told.counts(name);
     let explained = |name: &&&String| {
-        given_up.kept.has(exporter, name)
-            || place.is_too_large(name)
-            || place.has_left(name)
-            || is_let_go(name)
+        given_up.kept.has(exporter, name) || place.is_too_large(name) || place.has_left(name)
     };
     let unexplained: Vec<_> = lost.iter().filter(|name| !explained(name)).collect();
     let removed = dropped.get(&DropReason::Removed).copied().unwrap_or(0);
     // What said so may be gone with what the journal counted.
     let removed = if told.is_counted() { removed } else { removed.max(place.removed_items) };
+    let of_oldest = of_oldest + place.let_go_uncounted();
     let counted = of_oldest + removed + unread + given_up.not_kept * RECORD_ITEMS_MAX;
     assert!(
         unexplained.len() as u64 <= counted,

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use sidelight_agent::export::config::{
     ClientConfig, Compression, Destination as Configured, Protocol, Target,
 };
-use sidelight_agent::journal::WhenFull;
+use sidelight_agent::journal::{DropReason, Journal, ReaderLedger, WhenFull};
 use sidelight_agent::net::endpoint::{Address, Endpoint};
 
 use crate::destination::{Answer, Destination};
@@ -32,6 +32,10 @@ pub struct Place {
     is_there: bool,
     /// Items that were dropped when it left the configuration, as the journal said then.
     pub removed_items: u64,
+    /// Items that its lanes had let go of at the cap, as the journal said when the last agent ended …
+    let_go: u64,
+    /// … and those of which a lying sync may have taken the count.
+    let_go_uncounted: u64,
     /// What had been acknowledged when it left the configuration.
     known_at_removal: BTreeSet<String>,
     /// What may have been acknowledged while it was not configured, and is not for it.
@@ -147,6 +151,8 @@ impl Place {
             left,
             is_there: true,
             removed_items: 0,
+            let_go: 0,
+            let_go_uncounted: 0,
             known_at_removal,
             not_due,
         }
@@ -170,6 +176,27 @@ impl Place {
         } else {
             self.known_at_removal.clone_from(&told.acknowledged);
         }
+    }
+
+    /// An agent ends.
+    pub fn note_let_go(&mut self, journal: &Journal) {
+        let own = |row: &ReaderLedger| row.exporter == self.name;
+        let rows = journal.ledger().readers;
+        let full = rows
+            .iter()
+            .filter(|row| own(row))
+            .filter_map(|row| row.dropped.get(&DropReason::QueueFull));
+        self.let_go = full.sum();
+    }
+
+    /// The power goes on a disk that lied.
+    pub fn note_lied(&mut self) {
+        self.let_go_uncounted += std::mem::take(&mut self.let_go);
+    }
+
+    /// Items let go of at the cap that no journal may count any more.
+    pub fn let_go_uncounted(&self) -> u64 {
+        self.let_go_uncounted
     }
 
     /// Whether it was acknowledged for this destination, as far as is known.

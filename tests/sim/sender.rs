@@ -35,8 +35,10 @@ pub struct Sender {
     pub happened: Happened,
     /// How long it waits for an answer.
     pub patience: Duration,
-    /// How often it sends a request that is not acknowledged, at most.
+    /// How often it sends a request that is not acknowledged, at most …
     pub attempts: usize,
+    /// … but for what is never taken: a lane with hardly any memory holds one such and one beside it, so there must not be two.
+    pub poison_once: bool,
     /// Names are this long at most: what a request of theirs weighs.
     pub name_bytes_max: usize,
 }
@@ -69,8 +71,7 @@ impl Sender {
     /// One request, until it is acknowledged or given up: what is not acknowledged may be there or not, and more than once.
     async fn send(&self, names: Vec<String>, mut random: Rng) {
         let payload = request(self.signal, &names);
-        // A lane with hardly any memory holds one that is never taken and one beside it: there must not be two.
-        let attempts = if Poison::may_be(&names) { 1 } else { self.attempts };
+        let attempts = if self.poison_once && Poison::may_be(&names) { 1 } else { self.attempts };
         for attempt in 0..attempts {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(random.u64(50..3_000))).await;

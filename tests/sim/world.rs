@@ -187,6 +187,7 @@ impl World {
                 happened: self.happened.clone(),
                 patience: Duration::from_millis(self.random.u64(100..10_000)),
                 attempts: self.random.usize(1..4),
+                poison_once: self.memory < 64 << 10,
                 name_bytes_max,
             };
             senders.push(tokio::spawn(sender.run()));
@@ -351,6 +352,7 @@ impl World {
             self.say(format_args!("a sync lied about {ids:?}"));
             self.told.lock().unwrap().forgive_lied_about(&ids);
             self.happened.note("power off after a lie");
+            self.places.iter_mut().for_each(Place::note_lied);
             self.forgiven = true;
         }
         self.disk = self.disk.crash();
@@ -406,6 +408,7 @@ impl World {
             agent.journal.close().await;
         } else {
             self.outcome.steps += self.disk.steps();
+            self.places.iter_mut().for_each(|place| place.note_let_go(&agent.journal));
             self.lose(how == End::Power);
             agent.tasks.iter().for_each(JoinHandle::abort);
             for task in agent.tasks {
@@ -429,6 +432,7 @@ impl World {
         // The next process cannot know which sync of this one failed.
         if matches!(how, End::Orderly | End::OrderlyThenPower) {
             self.outcome.steps += self.disk.steps();
+            self.places.iter_mut().for_each(|place| place.note_let_go(&agent.journal));
             self.lose(how == End::OrderlyThenPower);
         }
     }

@@ -57,6 +57,10 @@ async fn a_rejected_record_is_there_whole_after_a_restart_and_named_by_its_seque
     std::fs::write(kept.join("00000000000000000044-0.rejected"), b"not one").unwrap();
     let journal = open(directory.path(), Durability::Fsync, &registry);
     assert_eq!(journal.rejected(), listed);
+    // What is there and cannot be read is another's all the same.
+    journal.keep_rejected(&rejected(44, 1));
+    assert_eq!(journal.rejected().last().unwrap().name, "00000000000000000044-1.rejected");
+    assert_eq!(std::fs::read(kept.join("00000000000000000044-0.rejected")).unwrap(), b"not one");
     for (file, was) in listed.iter().zip([first, second]) {
         let path = kept.join(&file.name);
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
@@ -66,7 +70,7 @@ async fn a_rejected_record_is_there_whole_after_a_restart_and_named_by_its_seque
         assert_eq!(file.bytes, bytes.len() as u64);
     }
     assert!(!kept.join("00000000000000000043-0.tmp").try_exists().unwrap());
-    assert_eq!(count(&registry, &desc::JOURNAL_REJECTED_KEPT), 2);
+    assert_eq!(count(&registry, &desc::JOURNAL_REJECTED_KEPT), 3);
 }
 
 #[tokio::test]
