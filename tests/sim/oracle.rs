@@ -156,8 +156,8 @@ pub fn judge(
     let removed = dropped.get(&DropReason::Removed).copied().unwrap_or(0);
     // What said so may be gone with what the journal counted.
     let removed = if told.is_counted() { removed } else { removed.max(place.removed_items) };
-    let of_oldest = of_oldest + place.let_go_uncounted();
-    let counted = of_oldest + removed + unread + given_up.not_kept * RECORD_ITEMS_MAX;
+    let let_go = of_oldest + place.let_go_uncounted;
+    let counted = let_go + removed + unread + given_up.not_kept * RECORD_ITEMS_MAX;
     assert!(
         unexplained.len() as u64 <= counted,
         "{exporter}: {counted} counted ({dropped:?}), lost without a reason: {unexplained:?}",

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use sidelight_agent::export::config::{
     ClientConfig, Compression, Destination as Configured, Protocol, Target,
 };
-use sidelight_agent::journal::{DropReason, Journal, ReaderLedger, WhenFull};
+use sidelight_agent::journal::{DropReason, Journal, WhenFull};
 use sidelight_agent::net::endpoint::{Address, Endpoint};
 
 use crate::destination::{Answer, Destination};
@@ -35,7 +35,7 @@ pub struct Place {
     /// Items that its lanes had let go of at the cap, as the journal said when the last agent ended …
     let_go: u64,
     /// … and those of which a lying sync may have taken the count.
-    let_go_uncounted: u64,
+    pub let_go_uncounted: u64,
     /// What had been acknowledged when it left the configuration.
     known_at_removal: BTreeSet<String>,
     /// What may have been acknowledged while it was not configured, and is not for it.
@@ -180,23 +180,15 @@ impl Place {
 
     /// An agent ends.
     pub fn note_let_go(&mut self, journal: &Journal) {
-        let own = |row: &ReaderLedger| row.exporter == self.name;
         let rows = journal.ledger().readers;
-        let full = rows
-            .iter()
-            .filter(|row| own(row))
-            .filter_map(|row| row.dropped.get(&DropReason::QueueFull));
+        let own = rows.iter().filter(|row| row.exporter == self.name);
+        let full = own.filter_map(|row| row.dropped.get(&DropReason::QueueFull));
         self.let_go = full.sum();
     }
 
     /// The power goes on a disk that lied.
     pub fn note_lied(&mut self) {
         self.let_go_uncounted += std::mem::take(&mut self.let_go);
-    }
-
-    /// Items let go of at the cap that no journal may count any more.
-    pub fn let_go_uncounted(&self) -> u64 {
-        self.let_go_uncounted
     }
 
     /// Whether it was acknowledged for this destination, as far as is known.

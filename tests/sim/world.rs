@@ -335,8 +335,9 @@ impl World {
         self.forgiven = true;
     }
 
-    /// What is left of the disk when the agent is gone.
-    fn lose(&mut self, power: bool) {
+    /// What is left of the disk when the agent is gone that had this journal.
+    fn lose(&mut self, power: bool, journal: &Journal) {
+        self.places.iter_mut().for_each(|place| place.note_let_go(journal));
         if power {
             self.lose_power();
         } else {
@@ -408,8 +409,7 @@ impl World {
             agent.journal.close().await;
         } else {
             self.outcome.steps += self.disk.steps();
-            self.places.iter_mut().for_each(|place| place.note_let_go(&agent.journal));
-            self.lose(how == End::Power);
+            self.lose(how == End::Power, &agent.journal);
             agent.tasks.iter().for_each(JoinHandle::abort);
             for task in agent.tasks {
                 if let Some(Ok(panic)) = task.await.err().map(JoinError::try_into_panic) {
@@ -432,8 +432,7 @@ impl World {
         // The next process cannot know which sync of this one failed.
         if matches!(how, End::Orderly | End::OrderlyThenPower) {
             self.outcome.steps += self.disk.steps();
-            self.places.iter_mut().for_each(|place| place.note_let_go(&agent.journal));
-            self.lose(how == End::OrderlyThenPower);
+            self.lose(how == End::OrderlyThenPower, &agent.journal);
         }
     }
 
